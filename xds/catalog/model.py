@@ -2,39 +2,48 @@
 
 Every class here is both the validator and the immutable model; the JSON Schema is made from it too. How YAML
 becomes these is `yaml.py`; how a mistake becomes a sentence is `mistakes.py`; what one service says of another
-is checked in `references.py`. No Envoy type appears here.
+is checked in `references.py`. No Envoy type appears here, but nothing that Envoy would refuse passes.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, Strict, StringConstraints
 from pydantic.dataclasses import dataclass
 
-from xds.catalog.values import (
-    DURATION_SCHEMA,
-    ENDPOINT_SCHEMA,
-    LISTEN_SCHEMA,
-    check_host,
-    check_unique,
-    parse_duration,
-    parse_endpoint,
-    parse_listen,
-)
+from xds.catalog.addresses import check_address, check_ip, parse_endpoint, parse_listen
+from xds.catalog.rules import check_endpoints, check_route, check_service, check_upstreams
+from xds.catalog.shapes import DURATION_SHAPE, ENDPOINT_SHAPE, LISTEN_SHAPE, ROUTE_SHAPE
+from xds.catalog.values import check_headers, check_metadata, check_route_host, check_wait, parse_duration
 
 MAX_WEIGHT = 2**32 - 1
 """Envoy's limit on an endpoint's weight, and on the sum over a locality (endpoint_components.proto)."""
 
-CONFIG = ConfigDict(extra="forbid", strict=True)
+MAX_ITEMS = 65536
+"""The longest list of endpoints or upstreams: far above what one Envoy serves well, and a bound on the work."""
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?$")]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Weight = Annotated[int, Field(ge=1, le=MAX_WEIGHT)]
-Duration = Annotated[timedelta, BeforeValidator(parse_duration, json_schema_input_type=Any), DURATION_SCHEMA]
-Path = Annotated[str, StringConstraints(pattern=r"^/[^\s?#]*$")]
+MAX_ROUTES = 1000
+"""Envoy tries a virtual host's routes one after the other."""
+
+CONFIG = ConfigDict(extra="forbid")
+
+NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?")
+"""A service's or gateway's name: it is also a host, a `node.cluster`, and part of Envoy's names for things."""
+
+Name = Annotated[str, StringConstraints(pattern=f"^{NAME.pattern}$")]
+Port = Annotated[int, Strict(), Field(ge=1, le=65535)]
+Weight = Annotated[int, Strict(), Field(ge=1, le=MAX_WEIGHT)]
+Threshold = Annotated[int, Strict(), Field(ge=1, le=1000)]
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), DURATION_SHAPE]
+Wait = Annotated[Duration, AfterValidator(check_wait)]
+Label = Annotated[str, StringConstraints(max_length=253, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Path = Annotated[str, StringConstraints(max_length=4096, pattern=r'^/[!"$->@-~]*$')]
+"""A request's path is ASCII, whatever else percent-encoded; Envoy matches it without query and fragment."""
+PathAndQuery = Annotated[str, StringConstraints(max_length=4096, pattern=r'^/[!"$-~]*$')]
 
 
 class Protocol(StrEnum):
@@ -58,40 +67,44 @@ class Balance(StrEnum):
 class Endpoint:
     """One instance of a service; in short form, `"host:port"`."""
 
-    address: Annotated[str, AfterValidator(check_host), Field(description="IP address or host name")]
-    port: Port
+    address: Annotated[str, AfterValidator(check_address), Field(description="IP address or host name")]
+    port: Annotated[Port, Field(description="may be written in `address` instead, as in `10.0.0.4:5000`")]
     weight: Annotated[Weight | None, Field(description="share of the requests, relative to the others'")] = None
-    region: str = ""
-    zone: str = ""
-    sub_zone: str = ""
-    metadata: Annotated[Mapping[str, JsonValue], Field(description="labels, as Envoy's `envoy.lb` metadata")] = field(
-        default_factory=dict
-    )
+    region: Annotated[Label, Field(description="where it runs, as a cloud names it")] = ""
+    zone: Annotated[Label, Field(description="part of the region that fails as one")] = ""
+    sub_zone: Annotated[Label, Field(description="part of the zone, such as a rack")] = ""
+    metadata: Annotated[
+        Mapping[str, JsonValue],
+        AfterValidator(check_metadata),
+        Field(description="labels, as Envoy's `envoy.lb` metadata"),
+    ] = field(default_factory=dict)
 
 
-ShortEndpoint = Annotated[Endpoint, BeforeValidator(parse_endpoint, json_schema_input_type=Any), ENDPOINT_SCHEMA]
+ShortEndpoint = Annotated[Endpoint, BeforeValidator(parse_endpoint), ENDPOINT_SHAPE]
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class HealthCheck:
     """An active check, made by every Envoy that calls the service."""
 
-    http: Annotated[Path, Field(description="path that answers 200 when the endpoint is well")]
-    interval: Duration = timedelta(seconds=10)
-    timeout: Duration = timedelta(seconds=2)
-    healthy_threshold: Annotated[int, Field(ge=1, le=1000)] = 2
-    unhealthy_threshold: Annotated[int, Field(ge=1, le=1000)] = 2
+    http: Annotated[PathAndQuery, Field(description="path that answers 200 when the endpoint is well")]
+    interval: Annotated[Wait, Field(description="from one check to the next")] = timedelta(seconds=10)
+    timeout: Annotated[Wait, Field(description="how long to wait for the answer")] = timedelta(seconds=2)
+    healthy_threshold: Annotated[Threshold, Field(description="good answers in a row to be well again")] = 2
+    unhealthy_threshold: Annotated[Threshold, Field(description="bad answers in a row to be unwell")] = 2
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Timeouts:
     """How long a caller waits; `request` is for the whole answer, retries included. `0s` is without end."""
 
-    connect: Duration = timedelta(seconds=1)
-    request: Annotated[Duration | None, Field(description="default 15s; for grpc, what the client's deadline says")] = (
-        None
-    )
-    idle: Duration = timedelta(minutes=5)
+    connect: Annotated[Wait, Field(description="for a connection to be made")] = timedelta(seconds=1)
+    request: Annotated[
+        Duration | None, Field(description="default 15s; for grpc, what the client's deadline says")
+    ] = None
+    idle: Annotated[
+        Duration | None, Field(description="without a byte either way; default 5m, for tcp 1h")
+    ] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,38 +122,55 @@ SIDECAR = Listen("127.0.0.1", 15001)
 class Service:
     """A service: who answers for it, how requests to it are shared, and what it calls itself."""
 
-    endpoints: tuple[ShortEndpoint, ...] = ()
-    protocol: Protocol = Protocol.HTTP
-    balance: Balance = Balance.ROUND_ROBIN
-    health_check: HealthCheck | None = None
-    timeouts: Timeouts = field(default_factory=Timeouts)
-    retries: Annotated[int, Field(ge=0, le=10, description="how often a failed request is tried again")] = 2
+    endpoints: Annotated[
+        tuple[ShortEndpoint, ...],
+        Field(max_length=MAX_ITEMS, description="its instances"),
+        AfterValidator(check_endpoints),
+    ] = ()
+    protocol: Annotated[Protocol, Field(description="what it speaks to those who call it")] = Protocol.HTTP
+    balance: Annotated[Balance, Field(description="how requests are shared among its endpoints")] = Balance.ROUND_ROBIN
+    health_check: Annotated[HealthCheck | None, Field(description="none when left out")] = None
+    timeouts: Annotated[Timeouts, Field(description="how long its callers wait")] = field(default_factory=Timeouts)
+    retries: Annotated[int, Strict(), Field(ge=0, le=10, description="how often a failed request is tried again")] = 2
     upstreams: Annotated[
-        tuple[Name, ...] | None, Field(description="the services that this one calls; when left out, all")
+        Annotated[tuple[Name, ...], Field(max_length=MAX_ITEMS), AfterValidator(check_upstreams)] | None,
+        Field(description="the services that this one calls; when left out, all"),
     ] = None
-    sidecar: Annotated[Listen, BeforeValidator(parse_listen, json_schema_input_type=Any), LISTEN_SCHEMA] = SIDECAR
+    sidecar: Annotated[Listen, BeforeValidator(parse_listen), LISTEN_SHAPE] = SIDECAR
     local_port: Annotated[
         Port | None, Field(description="for protocol tcp: the port that each caller's sidecar offers for it")
     ] = None
 
 
+CheckedService = Annotated[Service, AfterValidator(check_service)]
+
+
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Route:
-    """Requests that match all that is given go to the service `to`; the first route that matches wins."""
+    """Requests that match all that is given go to the service `to`; the first route that matches wins.
 
-    to: Name
-    host: Annotated[str | None, Field(description="exact, or `*.example.com`; any host when left out")] = None
-    prefix: Path | None = None
+    Of `prefix` and `path` one at most is given; neither is the same as prefix `/`.
+    """
+
+    to: Annotated[Name, Field(description="the service")]
+    host: Annotated[
+        Annotated[str, AfterValidator(check_route_host)] | None,
+        Field(description="exact, or `*.example.com`; any host when left out"),
+    ] = None
+    prefix: Annotated[Path | None, Field(description="what the path begins with")] = None
     path: Annotated[Path | None, Field(description="exact path, without the query")] = None
-    headers: Annotated[Mapping[str, str], Field(description="header and its value; `*` is any value")] = field(
-        default_factory=dict
-    )
+    headers: Annotated[
+        Mapping[str, str], AfterValidator(check_headers), Field(description="header and its value; `*` is any value")
+    ] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Gateway:
     """An Envoy at the mesh's edge: where it listens, and which requests go to which service."""
 
-    port: Port
-    routes: tuple[Route, ...]
-    address: Annotated[str, Field(description="IP address to listen on")] = "0.0.0.0"  # noqa: S104
+    port: Annotated[Port, Field(description="where it listens")]
+    routes: Annotated[
+        tuple[Annotated[Route, AfterValidator(check_route), ROUTE_SHAPE], ...],
+        Field(min_length=1, max_length=MAX_ROUTES, description="the first that matches wins"),
+    ]
+    address: Annotated[str, AfterValidator(check_ip), Field(description="IP address to listen on")] = "0.0.0.0"  # noqa: S104

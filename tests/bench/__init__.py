@@ -1,0 +1,1 @@
+"""Benchmarks: CPU time, bytes and ratios, never a limit in a test."""

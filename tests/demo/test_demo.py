@@ -1,0 +1,231 @@
+"""`xds demo` as a user runs it: a real Envoy, real requests, and nothing left behind however it ends."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from xds.cli.demo.envoy_admin import http_get
+from xds.cli.demo.ports import LOOPBACK, free_port
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds what is left behind in /proc")
+
+SECONDS = 120.0
+"""Deadline of one run, for a machine that is busy with other things; a run takes about 15 s."""
+
+
+class Demo:
+    """A running `xds demo` whose descendants are known by a variable that each inherits, whatever its session."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        self.folder = folder
+        self.mark = f"XDS_DEMO_TEST={uuid.uuid4()}"
+        name, _, value = self.mark.partition("=")
+        self.output = ""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "xds", "demo", *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, name: value, "TMPDIR": str(folder)},
+            start_new_session=True,
+        )
+
+    def read_until(self, words: str) -> str:
+        """Read its output up to the line that has these words, and give that line."""
+        assert self.process.stdout
+        for line in self.process.stdout:
+            self.output += line
+            if words in line:
+                return line
+        raise AssertionError(f"no {words!r} in:\n{self.output}")
+
+    def read_all(self) -> int:
+        """Read the rest of its output; its exit code."""
+        assert self.process.stdout
+        self.output += self.process.stdout.read()
+        return self.process.wait()
+
+    def processes(self) -> list[int]:
+        """Find every process that descends from it, itself too."""
+        return [int(path.name) for path in Path("/proc").glob("[0-9]*") if self.mark in environment(path)]
+
+    def left_behind(self) -> list[object]:
+        """Give the processes and files that are there."""
+        return [*self.processes(), *self.folder.iterdir()]
+
+
+def environment(process: Path) -> list[str]:
+    """Read a process's environment; none when it has ended or is another user's."""
+    try:
+        return (process / "environ").read_text(errors="replace").split("\0")
+    except OSError:
+        return []
+
+
+@contextmanager
+def running(folder: Path, *options: str) -> Iterator[Demo]:
+    """Run the demo; past the deadline it is killed, so that whoever reads its output comes to an end."""
+    demo = Demo(folder, *options)
+    watch = threading.Timer(SECONDS, demo.process.kill)
+    watch.start()
+    try:
+        with demo.process:
+            yield demo
+    finally:
+        watch.cancel()
+        demo.process.kill()
+
+
+def at_free_port() -> tuple[str, str]:
+    """Give the option for a gateway's port of its own."""
+    return ("--port", str(free_port()))
+
+
+@pytest.mark.parametrize("variant", ["delta", "sotw"])
+def test_every_phase_holds(tmp_path: Path, variant: str) -> None:
+    """`--exit`: exact shares, chance as it should be, no failed request; exit code 0, nothing left."""
+    begun = time.monotonic()
+    with running(tmp_path, "--exit", "--variant", variant, *at_free_port()) as demo:
+        code = demo.read_all()
+    print(f"{demo.output}\n{variant}: {time.monotonic() - begun:.1f} s")  # noqa: T201 for who looks at the run
+    assert code == 0, demo.output
+    for shares in (r"exact shares: 100, 100, 100", r"chi-square \d", r"exact shares: 150, 100, 50"):
+        assert re.search(rf"held: .*{shares}", demo.output), demo.output
+    assert "held: no request failed; back in the rounds" in demo.output
+    assert len(re.findall(r"saved → in effect: \d+ ms", demo.output)) == 3
+    assert len(re.findall(r"\d+ requests, 0 failed", demo.output)) == 4
+    assert "Every phase held" in demo.output
+    assert demo.left_behind() == []
+
+
+def test_output_to_a_pipe_is_plain_lines(tmp_path: Path) -> None:
+    """Not a terminal: no escape sequence, and nothing that is redrawn."""
+    with running(tmp_path, *at_free_port()) as demo:
+        demo.read_until("round robin:")
+        demo.process.send_signal(signal.SIGINT)
+        demo.read_all()
+    assert "\x1b" not in demo.output
+    assert "\r" not in demo.output
+
+
+def test_a_port_in_use_is_avoided(tmp_path: Path) -> None:
+    """The gateway takes another port, says so, and serves there."""
+    with (
+        socket.create_server((LOOPBACK, free_port())) as taken,
+        running(tmp_path, "--port", str(taken.getsockname()[1])) as demo,
+    ):
+        demo.read_until(f"Port {taken.getsockname()[1]} is in use")
+        found = re.search(r"http://([\d.:]+)/", demo.read_until("Up after"))
+        assert found
+        assert found[1] != f"{LOOPBACK}:{taken.getsockname()[1]}"
+        demo.read_until("round robin:")
+        status, body = http_get(found[1], "/api/data")
+        assert (status, json.loads(body)["service"]) == (200, "api-service")
+        demo.process.send_signal(signal.SIGINT)
+        demo.read_all()
+    assert demo.left_behind() == []
+
+
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [
+        ("Starting", signal.SIGINT),
+        ("Up after", signal.SIGHUP),
+        ("round robin:", signal.SIGTERM),
+        ("random:", signal.SIGINT),
+    ],
+)
+def test_a_signal_at_any_moment_leaves_nothing(tmp_path: Path, moment: str, number: signal.Signals) -> None:
+    """In the middle of the start or of a phase: every process and file goes, and the exit code tells the signal."""
+    with running(tmp_path, *at_free_port()) as demo:
+        demo.read_until(moment)
+        demo.process.send_signal(number)
+        code = demo.read_all()
+    assert code == 128 + number, demo.output
+    assert "Traceback" not in demo.output
+    assert demo.left_behind() == []
+
+
+def test_impatient_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+    """A second and a third Ctrl-C do not interrupt the cleaning."""
+    with running(tmp_path, *at_free_port()) as demo:
+        demo.read_until("round robin:")
+        while demo.process.poll() is None:
+            demo.process.send_signal(signal.SIGINT)
+        code = demo.read_all()
+    assert code == 128 + signal.SIGINT, demo.output
+    assert demo.left_behind() == []
+
+
+def test_children_do_not_survive_a_demo_that_was_killed(tmp_path: Path) -> None:
+    """SIGKILL leaves nobody to clean up: the kernel ends the children."""
+    with running(tmp_path, *at_free_port()) as demo:
+        demo.read_until("round robin:")
+        assert len(demo.processes()) == 6  # itself, three instances, the control plane, Envoy
+        demo.process.kill()
+        demo.read_all()
+    deadline = time.monotonic() + 10
+    while demo.processes():
+        assert time.monotonic() < deadline, demo.processes()
+
+
+def test_it_stays_up_to_be_played_with(tmp_path: Path) -> None:
+    """After the phases: what the user kills comes back, an edit counts, and Ctrl-C is a good end (exit code 0)."""
+    with running(tmp_path, *at_free_port()) as demo:
+        demo.read_until("stays up")
+        command = demo.read_until("kill -9")
+        os.kill(int(command.split()[-1]), signal.SIGKILL)
+        demo.read_until("removes")
+        demo.read_until("api-2 has ended")
+        demo.read_until("api-2 is started again")
+        demo.process.send_signal(signal.SIGINT)
+        assert demo.read_all() == 0, demo.output
+    assert demo.left_behind() == []
+
+
+def test_svg_shows_every_phase(tmp_path: Path) -> None:
+    """`--svg`: one picture of the run, without anything to be fetched from elsewhere."""
+    picture, folder = tmp_path / "demo.svg", tmp_path / "tmp"
+    folder.mkdir()
+    with running(folder, "--exit", "--svg", str(picture), *at_free_port()) as demo:
+        assert demo.read_all() == 0, demo.output
+    svg = picture.read_text()
+    for title in ("round&#160;robin", "random", "weighted&#160;3:2:1", "crash"):
+        assert title in svg
+    assert "@font-face" not in svg
+    assert "url(http" not in svg
+
+
+def test_help_needs_no_extra() -> None:
+    """`xds demo --help` imports neither Flask nor httpx nor rich."""
+    program = """
+import sys
+from xds.cli import main
+try:
+    main(["demo", "--help"])
+except SystemExit:
+    print("imported:", {"flask", "httpx", "rich"} & set(sys.modules))
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "xds demo --exit" in run.stdout
+    assert "imported: set()" in run.stdout
+
+
+def test_without_the_extra_one_line_says_what_to_install() -> None:
+    """Flask is missing: exit code 2 and the command that mends it, no traceback."""
+    program = "import sys; sys.modules['flask'] = None; from xds.cli import main; main(['demo'])"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert run.stderr == "xds demo needs flask: pip install 'xds[demo]'\n"

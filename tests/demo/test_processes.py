@@ -1,0 +1,110 @@
+"""Children: they are awaited by what they offer, tell why they died, and never outlive their parent."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from xds.cli.demo.envoy_admin import http_get
+from xds.cli.demo.processes import Child, ChildError, end_all, free_port, start_instance
+
+SLEEPER = "import time; print('up', flush=True); time.sleep(600)"
+STUBBORN = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+
+
+def start(folder: Path, program: str, name: str = "child") -> Child:
+    """Start a small Python program."""
+    return Child(name, [sys.executable, "-c", program], folder)
+
+
+async def up(child: Child) -> None:
+    """Wait until it has said that it is up."""
+    await child.until(lambda: "up" in child.last_words(), "say that it is up", 10)
+
+
+async def test_an_instance_is_ready_when_it_answers(tmp_path: Path) -> None:
+    """After `ready()` requests are served, and after the block nobody answers any more."""
+    with start_instance("api-1", free_port(), tmp_path) as instance:
+        await instance.ready()
+        assert http_get(instance.address, "/api/data") == (
+            200,
+            '{"data":[1,2,3],"instance":"api-1","service":"api-service"}\n',
+        )
+    assert not instance.is_running
+    with pytest.raises(OSError, match="refused"):
+        http_get(instance.address, "/")
+
+
+async def test_a_child_that_dies_early_tells_its_last_words(tmp_path: Path) -> None:
+    """Nobody waits for the deadline when the child is gone; its exit code and its log are told."""
+    program = "import sys; print('my port is taken', file=sys.stderr); sys.exit(3)"
+    expected = pytest.raises(ChildError, match=r"ended with 3(.|\n)*my port is taken")
+    with start(tmp_path, program) as child, expected:
+        await child.until(lambda: False, "come up", 30)
+
+
+async def test_a_child_that_is_not_ready_in_time_tells_what_it_did_not_do(tmp_path: Path) -> None:
+    """The deadline's error names the child and what was awaited."""
+    expected = pytest.raises(ChildError, match=r"child did not come up within 0\.05 s")
+    with start(tmp_path, SLEEPER) as child, expected:
+        await child.until(lambda: False, "come up", 0.05)
+
+
+async def test_stop_ends_a_child_by_sigterm_and_one_that_ignores_it_by_sigkill(tmp_path: Path) -> None:
+    """A child is asked first; one that does not listen does not stay."""
+    meek, stubborn = start(tmp_path, SLEEPER, "meek"), start(tmp_path, STUBBORN, "stubborn")
+    await up(meek)
+    await up(stubborn)
+    assert meek.stop() == -signal.SIGTERM
+    assert stubborn.stop(seconds=0.05) == -signal.SIGKILL
+
+
+async def test_end_all_tells_every_child_before_it_waits_for_one(tmp_path: Path) -> None:
+    """Several that take their time to end take it together."""
+    slow = "import signal, sys, time\nsignal.signal(15, lambda *_: (time.sleep(0.5), sys.exit(0)))\n" + SLEEPER
+    children = [start(tmp_path, slow, f"slow-{number}") for number in range(4)]
+    for child in children:
+        await up(child)
+    begun = time.monotonic()
+    end_all(children)
+    assert time.monotonic() - begun < 4 * 0.5
+    assert [child.process.returncode for child in children] == [0, 0, 0, 0]
+
+
+async def test_the_terminals_ctrl_c_does_not_reach_a_child(tmp_path: Path) -> None:
+    """A child is in a session of its own: to end it is its parent's part."""
+    with start(tmp_path, SLEEPER) as child:
+        assert os.getsid(child.pid) == child.pid
+        assert os.getpgid(child.pid) != os.getpgid(0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
+def test_children_die_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+    """A parent that gets SIGKILL can end nobody; the kernel does."""
+    program = f"""
+import pathlib, sys, time
+from xds.cli.demo.processes import Child
+child = Child("grandchild", [sys.executable, "-c", {SLEEPER!r}], pathlib.Path({str(tmp_path)!r}))
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        grandchild = int(parent.stdout.readline())
+        assert is_alive(grandchild)
+        parent.kill()
+    deadline = time.monotonic() + 10
+    while is_alive(grandchild):
+        assert time.monotonic() < deadline
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process runs; one that has ended and waits to be reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,132 @@
+"""A mesh of real processes: instances of a service, `xds serve` on a catalog, and an Envoy."""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from xds.cli.demo.load import Load
+from xds.cli.demo.processes import (
+    ControlPlane,
+    Envoy,
+    await_until,
+    free_port,
+    start_bootstrap,
+    start_control_plane,
+    start_envoy,
+)
+
+VARIANTS = ("delta", "sotw")
+
+
+class Mesh:
+    """A control plane on `catalog` and the Envoys that were asked for; as a context manager it stops them.
+
+    Whatever happens in the block, an Envoy that refused what xds sent fails the test: the checker let it pass.
+    """
+
+    def __init__(self, folder: Path, catalog: str) -> None:
+        self.folder = folder
+        self.catalog = folder / "catalog.yaml"
+        self.gateway_port = free_port()
+        self.write(catalog)
+        self.children = ExitStack()
+        self.control_plane = self.start_control_plane(free_port())
+
+    def write(self, catalog: str) -> None:
+        """Save the catalog, as an editor does that replaces the file; GATEWAY stands for the gateway's port."""
+        fresh = self.catalog.with_name(".catalog.yaml.new")
+        fresh.write_text(catalog.replace("GATEWAY", str(self.gateway_port)))
+        fresh.replace(self.catalog)
+
+    def start_control_plane(self, port: int) -> ControlPlane:
+        """Start `xds serve`."""
+        control_plane = start_control_plane(self.catalog, port, self.folder, "--log", "json")
+        return self.children.enter_context(control_plane)
+
+    async def start_envoy(self, node_id: str, node_cluster: str, variant: str = "delta") -> Envoy:
+        """Start an Envoy with one worker thread, and wait until it has its first configuration."""
+        bootstrap = start_bootstrap(node_id, node_cluster, self.control_plane.address, self.folder, variant=variant)
+        text = await bootstrap.text()
+        await self.control_plane.ready()
+        envoy = self.children.enter_context(start_envoy(text, self.folder, name=node_id))
+        await envoy.ready()
+        return envoy
+
+    async def start_gateway(self, variant: str = "delta") -> Envoy:
+        """Start the gateway `edge`, and wait until it listens."""
+        envoy = await self.start_envoy("edge-1", "edge", variant)
+        await envoy.listening(f"127.0.0.1:{self.gateway_port}")
+        return envoy
+
+    def load(self, rate: float = 400, path: str = "/api/data") -> Load:
+        """Give a client of the gateway."""
+        return Load(f"http://127.0.0.1:{self.gateway_port}{path}", rate)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Give the control plane's log."""
+        return [json.loads(line) for line in self.control_plane.log.read_text().splitlines()]
+
+    def log(self, event: str) -> list[dict[str, Any]]:
+        """Give the control plane's log lines of one kind."""
+        return [line for line in self.lines() if line["event"] == event]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.children.close()
+        if error is None:
+            assert self.log("NACK") == []
+
+
+async def send(load: Load, requests: int) -> Counter[str]:
+    """Send that many requests; count who answered. None may fail."""
+    await load.send(requests)
+    assert load.failures == []
+    return Counter(answer.instance for answer in load.answers)
+
+
+async def until(probe: Callable[[], object], seconds: float = 20.0) -> float:
+    """Wait until the probe gives something true; the seconds that it took."""
+    start = time.monotonic()
+    await await_until(probe, seconds)
+    return time.monotonic() - start
+
+
+@asynccontextmanager
+async def under(load: Load) -> AsyncIterator[Load]:
+    """Send requests while the block runs, and for a moment before; none may fail."""
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(load.send(until=stop))
+        await answered(load, 50)
+        yield load
+        stop.set()
+    assert load.failures == []
+
+
+async def answered(load: Load, more: int) -> None:
+    """Wait for that many more answers."""
+    target = len(load.answers) + more
+    await until(lambda: len(load.answers) >= target)
+
+
+def counts_since(load: Load, since: float) -> Counter[str]:
+    """Count who answered the requests that were sent after a moment (monotonic)."""
+    return Counter(answer.instance for answer in load.answers if answer.at - answer.seconds >= since)
+
+
+def make_catalog(endpoints: Sequence[str | dict[str, Any]], balance: str = "round_robin", **service: Any) -> str:
+    """Write a catalog of `api-service` behind the gateway `edge`."""
+    services = {"api-service": {"balance": balance, "endpoints": list(endpoints), **service}}
+    routes = [{"prefix": "/", "to": "api-service"}]
+    gateways = {"edge": {"address": "127.0.0.1", "port": "GATEWAY", "routes": routes}}
+    return json.dumps({"services": services, "gateways": gateways}).replace('"GATEWAY"', "GATEWAY")

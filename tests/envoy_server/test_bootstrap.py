@@ -1,0 +1,53 @@
+"""The bootstraps that xds prints are such as a real Envoy starts from."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from xds.cli.demo.processes import envoy_path
+
+FOLDER = Path(__file__).parents[2] / "envoy"
+
+
+def bootstrap(*options: str) -> str:
+    """Run `xds bootstrap`."""
+    command = [sys.executable, "-m", "xds", "bootstrap", "--node-id", "web-1", "--cluster", "web", *options]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("variant", ["delta", "sotw"])
+def test_the_files_in_the_envoy_folder_are_what_the_command_prints(variant: str) -> None:
+    """`envoy/delta.yaml` and `envoy/sotw.yaml` are never out of date."""
+    assert (FOLDER / f"{variant}.yaml").read_text() == bootstrap("--variant", variant)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--variant", "delta"],
+        ["--variant", "sotw"],
+        ["--output", "json"],
+        ["--server", "xds.example.com:443", "--admin", "[::1]:9902"],
+    ],
+    ids=" ".join,
+)
+def test_envoy_accepts_the_bootstrap(tmp_path: Path, options: list[str]) -> None:
+    """`envoy --mode validate` takes every form."""
+    path = tmp_path / ("bootstrap.json" if "json" in options else "bootstrap.yaml")
+    path.write_text(bootstrap(*options))
+    answer = subprocess.run(
+        [str(envoy_path()), "--mode", "validate", "-c", str(path)], capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stderr
+    assert "OK" in answer.stdout + answer.stderr
+
+
+@pytest.mark.parametrize("server", ["127.0.0.1", "127.0.0.1:0", "127.0.0.1:99999", ":18000", "127.0.0.1:http"])
+def test_a_server_that_is_no_host_and_port_is_refused(server: str) -> None:
+    """With exit code 2, and an example of what is meant."""
+    command = [sys.executable, "-m", "xds", "bootstrap", "--node-id", "a", "--cluster", "b", "--server", server]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.returncode == 2
+    assert "as in 127.0.0.1:18000" in answer.stderr

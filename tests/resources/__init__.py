@@ -1,0 +1,1 @@
+"""Translation: from a catalog to Envoy resources."""

@@ -1,0 +1,83 @@
+"""Golden translation: each catalog in `golden/` beside what xds makes of it, one file a resource type.
+
+`python -m tests.resources.golden` writes the expected files anew; read the diff before you commit it.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import betterproto2
+import yaml
+from betterproto2 import Casing
+from envoy_data_plane.envoy.config.cluster.v3 import Cluster
+from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment
+from envoy_data_plane.envoy.config.listener.v3 import Listener
+from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
+from google.protobuf.any_pb2 import Any as AnyMessage
+
+from xds.catalog.catalog import Catalog, build_catalog
+from xds.catalog.fragment import parse_fragment
+from xds.resources.inventory import build_inventory
+from xds.resources.resource import Resource
+from xds.resources.view import NodeView, build_view
+from xds.snapshot.store import build_snapshot
+from xds.sources.document import Document
+from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION
+
+FOLDER = Path(__file__).parent / "golden"
+CATALOGS = sorted(FOLDER.glob("*/catalog.yaml"))
+
+MESSAGES: dict[str, tuple[str, type[betterproto2.Message]]] = {
+    CLUSTER: ("clusters", Cluster),
+    CLUSTER_LOAD_ASSIGNMENT: ("endpoints", ClusterLoadAssignment),
+    LISTENER: ("listeners", Listener),
+    ROUTE_CONFIGURATION: ("routes", RouteConfiguration),
+}
+
+
+def read_catalog(path: Path) -> Catalog:
+    """Read a catalog as `xds serve` would; CatalogError when it has mistakes."""
+    return build_catalog({path.name: parse_fragment(Document(path.name, path.read_bytes()))})
+
+
+def translate(catalog: Catalog) -> dict[str, str]:
+    """Give the expected files' text by name.
+
+    Clusters and endpoints are the same for every node that gets them; listeners and routes stand by each
+    `node.cluster` that gets them, those with the same view together.
+    """
+    inventory = build_inventory(catalog)
+    files: dict[str, dict[str, Any]] = {name: {} for name, _ in MESSAGES.values()}
+    nodes: dict[NodeView, list[str]] = {}
+    for node_cluster in [*sorted(catalog.gateways), *sorted(catalog.services), "anyone"]:
+        nodes.setdefault(build_view(catalog, node_cluster), []).append(node_cluster)
+    for view, node_clusters in nodes.items():
+        snapshot = build_snapshot(view, inventory)
+        for type_url, (file, _) in MESSAGES.items():
+            resources = snapshot.of(type_url).resources
+            if type_url in (LISTENER, ROUTE_CONFIGURATION):
+                files[file][", ".join(node_clusters)] = [decode(resource) for _, resource in sorted(resources.items())]
+            else:
+                files[file].update((name, decode(resource)) for name, resource in resources.items())
+    texts = {f"{file}.yaml": yaml.safe_dump(content, sort_keys=True, width=120) for file, content in files.items()}
+    # betterproto2 splits the word before its last two letters.
+    return {name: text.replace("consecutive_5_xx", "consecutive_5xx") for name, text in texts.items()}
+
+
+def decode(resource: Resource) -> dict[str, Any]:
+    """Give a resource as Envoy's documentation writes it, by envoy-data-plane's classes."""
+    message = AnyMessage.FromString(resource.body)
+    _, kind = MESSAGES[message.type_url]
+    decoded: dict[str, Any] = kind.parse(message.value).to_dict(casing=Casing.SNAKE)
+    return decoded
+
+
+def write() -> None:
+    """Write every catalog's expected files."""
+    for path in CATALOGS:
+        for name, text in translate(read_catalog(path)).items():
+            (path.parent / name).write_text(text)
+
+
+if __name__ == "__main__":
+    write()

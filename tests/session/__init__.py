@@ -1,0 +1,1 @@
+"""Sessions as pure state machines: each test is a short script whose docstring is the rule."""

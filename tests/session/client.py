@@ -1,0 +1,123 @@
+"""A client of one session, without a socket: it says what a test tells it to, and reads what comes back."""
+
+from google.protobuf.any_pb2 import Any
+
+from xds.resources.resource import encode_resource
+from xds.session.session import DELTA, SOTW, Session, Step
+from xds.snapshot.snapshot import Snapshot, SnapshotChange
+from xds.wire.discovery_pb2 import (
+    DeltaDiscoveryRequest,
+    DeltaDiscoveryResponse,
+    DiscoveryRequest,
+    DiscoveryResponse,
+    Node,
+    Status,
+)
+
+NODE = Node(id="web-1", cluster="web")
+
+Contents = dict[str, dict[str, str | None]]
+"""Resources by type and name, each a word that stands for its content; None is a resource that is gone."""
+
+
+def make_change(before: Snapshot, contents: Contents) -> SnapshotChange:
+    """Change some resources of a snapshot."""
+    updates = {
+        type_url: {
+            name: None if content is None else encode_resource(type_url, name, f"{name}={content}".encode())
+            for name, content in names.items()
+        }
+        for type_url, names in contents.items()
+    }
+    names = {type_url: frozenset(of_type) for type_url, of_type in updates.items()}
+    return SnapshotChange(before.replace(updates), names)
+
+
+class SotwClient:
+    """Speaks State of the World."""
+
+    def __init__(self, contents: Contents, stream: str = "s") -> None:
+        self.world = make_change(Snapshot({}), contents).snapshot
+        self.session: Session[DiscoveryRequest] = Session(SOTW, lambda _node: self.world, stream)
+        self.step = Step()
+
+    def ask(
+        self,
+        type_url: str,
+        *names: str,
+        to: DiscoveryResponse | None = None,
+        nonce: str = "",
+        version: str = "",
+        error: str = "",
+    ) -> list[DiscoveryResponse]:
+        """Send a request; `to` answers a response, accepting it unless there is an `error`."""
+        request = DiscoveryRequest(
+            node=NODE,
+            type_url=type_url,
+            resource_names=names,
+            response_nonce=to.nonce if to else nonce,
+            version_info=to.version_info if to and not error else version,
+        )
+        if error:
+            request.error_detail.CopyFrom(Status(code=13, message=error))
+        self.step = self.session.on_request(request.SerializeToString())
+        return self.read(self.step)
+
+    def change(self, contents: Contents) -> list[DiscoveryResponse]:
+        """Change the world, and read what is pushed."""
+        change = make_change(self.world, contents)
+        self.world = change.snapshot
+        return self.read(Step(self.session.on_change(change)))
+
+    def read(self, step: Step) -> list[DiscoveryResponse]:
+        """Decode responses."""
+        return [DiscoveryResponse.FromString(response.body) for response in step.responses]
+
+
+class DeltaClient:
+    """Speaks the incremental variant."""
+
+    def __init__(self, contents: Contents, stream: str = "s") -> None:
+        self.world = make_change(Snapshot({}), contents).snapshot
+        self.session: Session[DeltaDiscoveryRequest] = Session(DELTA, lambda _node: self.world, stream)
+        self.step = Step()
+
+    def ask(
+        self,
+        type_url: str,
+        *subscribe: str,
+        drop: tuple[str, ...] = (),
+        to: DeltaDiscoveryResponse | None = None,
+        nonce: str = "",
+        has: dict[str, str] | None = None,
+        error: str = "",
+    ) -> list[DeltaDiscoveryResponse]:
+        """Send a request; `to` answers a response, `drop` unsubscribes, `has` are the initial versions."""
+        request = DeltaDiscoveryRequest(
+            node=NODE,
+            type_url=type_url,
+            resource_names_subscribe=subscribe,
+            resource_names_unsubscribe=drop,
+            initial_resource_versions=has,
+            response_nonce=to.nonce if to else nonce,
+        )
+        if error:
+            request.error_detail.CopyFrom(Status(code=13, message=error))
+        self.step = self.session.on_request(request.SerializeToString())
+        return self.read(self.step)
+
+    def change(self, contents: Contents) -> list[DeltaDiscoveryResponse]:
+        """Change the world, and read what is pushed."""
+        change = make_change(self.world, contents)
+        self.world = change.snapshot
+        return self.read(Step(self.session.on_change(change)))
+
+    def read(self, step: Step) -> list[DeltaDiscoveryResponse]:
+        """Decode responses."""
+        return [DeltaDiscoveryResponse.FromString(response.body) for response in step.responses]
+
+
+def contents_of(response: DiscoveryResponse | DeltaDiscoveryResponse) -> list[str]:
+    """Give what a response carries, as `name=content`, sorted."""
+    bodies = response.resources if isinstance(response, DiscoveryResponse) else [r.resource for r in response.resources]
+    return sorted(Any.FromString(body).value.decode() for body in bodies)

@@ -1,0 +1,200 @@
+"""Rules of every variant: each holds for State of the World and for delta alike."""
+
+import pytest
+
+from tests.session.client import Contents, DeltaClient, SotwClient, contents_of
+from xds.errors import PeerError
+from xds.session.session import Response
+from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION
+
+WORLD: Contents = {
+    CLUSTER: {"a": "1", "b": "1"},
+    CLUSTER_LOAD_ASSIGNMENT: {"a": "1", "b": "1"},
+    LISTENER: {"l": "1"},
+    ROUTE_CONFIGURATION: {"r": "1"},
+}
+Client = SotwClient | DeltaClient
+
+
+@pytest.fixture(params=[SotwClient, DeltaClient], ids=["sotw", "delta"])
+def client(request: pytest.FixtureRequest) -> Client:
+    """Give a client of each variant, in the same world."""
+    made: Client = request.param(WORLD)
+    return made
+
+
+def test_1_a_request_without_type_url_is_refused(client: Client) -> None:
+    """Rule 1."""
+    with pytest.raises(PeerError, match="needs a type_url") as caught:
+        client.ask("")
+    assert caught.value.status == "INVALID_ARGUMENT"
+
+
+def test_2_a_first_request_without_node_id_is_refused(client: Client) -> None:
+    """Rule 2."""
+    request = client.session.variant.request(type_url=CLUSTER)
+    with pytest.raises(PeerError, match="needs a node with an id") as caught:
+        client.session.on_request(request.SerializeToString())
+    assert caught.value.status == "INVALID_ARGUMENT"
+
+
+def test_2_later_requests_need_no_node(client: Client) -> None:
+    """Rule 2: the first one counts."""
+    client.ask(CLUSTER)
+    request = client.session.variant.request(type_url=LISTENER)
+    assert client.session.on_request(request.SerializeToString()).responses
+    assert client.session.node is not None
+    assert client.session.node.id == "web-1"
+
+
+def test_bytes_that_are_no_request_are_refused(client: Client) -> None:
+    """A client's junk is answered with INVALID_ARGUMENT, not with a traceback."""
+    with pytest.raises(PeerError, match="DiscoveryRequest") as caught:
+        client.session.on_request(b"\xff\xff\xff")
+    assert caught.value.status == "INVALID_ARGUMENT"
+
+
+def test_3_nonces_differ_within_a_stream_and_between_streams() -> None:
+    """Rule 3."""
+    first, second = SotwClient(WORLD, "s1"), SotwClient(WORLD, "s2")
+    nonces = [r.nonce for c in (first, second) for t in (CLUSTER, LISTENER) for r in c.ask(t)]
+    assert len(set(nonces)) == 4
+
+
+def test_4_an_unknown_type_stalls_nothing(client: Client) -> None:
+    """Rule 4: it is told to the operator, and the others go on."""
+    assert client.ask("type.googleapis.com/envoy.Unknown", "x") == []
+    assert client.step.unknown_type == "type.googleapis.com/envoy.Unknown"
+    [response] = client.ask(CLUSTER)
+    assert contents_of(response) == ["a=1", "b=1"]
+
+
+def test_5_a_response_is_of_one_type_and_names_nothing_twice(client: Client) -> None:
+    """Rule 5."""
+    [response] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", "b", "a")
+    assert response.type_url == CLUSTER_LOAD_ASSIGNMENT
+    assert contents_of(response) == ["a=1", "b=1"]
+
+
+def test_6_7_a_refused_response_is_not_sent_again_before_it_changes(client: Client) -> None:
+    """Rules 6 and 7: a NACK accepts nothing, and only a change of what was refused sends anything."""
+    [bad] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", "b")
+    assert client.ask(CLUSTER_LOAD_ASSIGNMENT, *_names(client, "a", "b"), to=bad, error="no such thing") == []
+    assert client.step.nack is not None
+    assert client.step.nack.message == "no such thing"
+    assert set(client.step.nack.resource_names) == {"a", "b"}
+    assert client.session.subscriptions[CLUSTER_LOAD_ASSIGNMENT].known == {}
+    assert client.ask(CLUSTER_LOAD_ASSIGNMENT, *_names(client, "a", "b"), nonce=bad.nonce) == []
+    assert client.change({CLUSTER: {"a": "2"}}) == []
+    [fixed] = client.change({CLUSTER_LOAD_ASSIGNMENT: {"a": "2"}})
+    assert contents_of(fixed) == ["a=2", "b=1"]  # b was refused with a, so the client has none of it
+
+
+def test_6_error_detail_makes_a_nack_whatever_the_version_says(client: Client) -> None:
+    """Rule 6: a NACK may carry the version that it refuses."""
+    [bad] = client.ask(CLUSTER)
+    if isinstance(client, SotwClient):
+        assert bad is not None
+        client.ask(CLUSTER, nonce=bad.nonce, version="whatever", error="no")
+    else:
+        client.ask(CLUSTER, nonce=bad.nonce, error="no")
+    assert client.step.nack is not None
+    assert client.session.subscriptions[CLUSTER].known == {}
+
+
+def test_8_an_ack_gets_no_response(client: Client) -> None:
+    """Rule 8."""
+    [response] = client.ask(CLUSTER)
+    assert client.ask(CLUSTER, to=response) == []
+    assert client.step.nack is None
+
+
+def test_8_a_change_to_the_same_content_sends_nothing(client: Client) -> None:
+    """Rule 8: nothing changed means nothing sent."""
+    [response] = client.ask(CLUSTER)
+    client.ask(CLUSTER, to=response)
+    assert client.change({CLUSTER: {"a": "1"}}) == []
+
+
+def test_9_a_missing_name_does_not_withhold_the_others(client: Client) -> None:
+    """Rule 9."""
+    [response] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", "missing")
+    assert contents_of(response) == ["a=1"]
+
+
+def test_10_a_name_asked_for_before_it_exists_is_sent_when_it_does(client: Client) -> None:
+    """Rule 10."""
+    for response in client.ask(CLUSTER_LOAD_ASSIGNMENT, "late"):
+        client.ask(CLUSTER_LOAD_ASSIGNMENT, *_names(client, "late"), to=response)
+    [response] = client.change({CLUSTER_LOAD_ASSIGNMENT: {"late": "1"}})
+    assert contents_of(response) == ["late=1"]
+
+
+def test_38_changes_while_a_response_is_unanswered_are_merged(client: Client) -> None:
+    """Rule 38: one unanswered response a type; the next holds the newest state only."""
+    [first] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", "b")
+    assert client.change({CLUSTER_LOAD_ASSIGNMENT: {"a": "2"}}) == []
+    assert client.change({CLUSTER_LOAD_ASSIGNMENT: {"a": "3", "b": "3"}}) == []
+    [second] = client.ask(CLUSTER_LOAD_ASSIGNMENT, *_names(client, "a", "b"), to=first)
+    assert contents_of(second) == ["a=3", "b=3"]
+    assert client.ask(CLUSTER_LOAD_ASSIGNMENT, *_names(client, "a", "b"), to=second) == []
+
+
+def test_a_change_that_is_taken_back_while_unanswered_sends_nothing(client: Client) -> None:
+    """Rule 8: what the client has in the end is what it was sent."""
+    [first] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a")
+    client.change({CLUSTER_LOAD_ASSIGNMENT: {"a": "2"}})
+    client.change({CLUSTER_LOAD_ASSIGNMENT: {"a": "1"}})
+    assert client.ask(CLUSTER_LOAD_ASSIGNMENT, *_names(client, "a"), to=first) == []
+
+
+def test_33_a_changed_cluster_is_followed_by_its_assignment(client: Client) -> None:
+    """Rule 33: although unchanged and unasked, and only the one of that cluster."""
+    [clusters] = client.ask(CLUSTER)
+    client.ask(CLUSTER, to=clusters)
+    [assignments] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", "b")
+    client.ask(CLUSTER_LOAD_ASSIGNMENT, *_names(client, "a", "b"), to=assignments)
+    cluster, assignment = client.change({CLUSTER: {"a": "2"}})
+    assert cluster.type_url == CLUSTER
+    assert assignment.type_url == CLUSTER_LOAD_ASSIGNMENT
+    assert "a=1" in contents_of(assignment)
+
+
+def test_32_a_change_of_all_types_goes_out_in_order(client: Client) -> None:
+    """Rule 32: CDS, EDS, LDS, RDS."""
+    subscriptions: dict[str, tuple[str, ...]] = {
+        CLUSTER: (),
+        CLUSTER_LOAD_ASSIGNMENT: ("a",),
+        LISTENER: (),
+        ROUTE_CONFIGURATION: ("r",),
+    }
+    for type_url, names in subscriptions.items():
+        [response] = client.ask(type_url, *names)
+        client.ask(type_url, *_names(client, *names), to=response)
+    sent = client.change(
+        {
+            ROUTE_CONFIGURATION: {"r": "2"},
+            LISTENER: {"l": "2"},
+            CLUSTER_LOAD_ASSIGNMENT: {"a": "2"},
+            CLUSTER: {"a": "2"},
+        }
+    )
+    assert [response.type_url for response in sent] == [CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION]
+
+
+def test_streams_that_ask_the_same_share_the_bytes() -> None:
+    """All but the nonce is encoded once for every stream of a view."""
+    world = SotwClient(WORLD).world
+    bodies: list[Response] = []
+    for stream in ("s1", "s2"):
+        other = SotwClient({}, stream)
+        other.world = world
+        other.ask(CLUSTER)
+        bodies += other.step.responses
+    assert len(world.of(CLUSTER).encoded) == 1
+    assert bodies[0].body != bodies[1].body
+
+
+def _names(client: Client, *names: str) -> tuple[str, ...]:
+    """A State of the World ACK repeats the subscription; a delta one does not."""
+    return names if isinstance(client, SotwClient) else ()

@@ -1,0 +1,1 @@
+"""The messages of `protos/`, held against envoy-data-plane's."""

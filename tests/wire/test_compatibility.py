@@ -1,0 +1,117 @@
+"""Every message and field of `protos/` is Envoy's: the same number, the same type, the same bytes."""
+
+from typing import Any
+
+import betterproto2
+import pytest
+from envoy_data_plane.envoy.config.cluster.v3 import Cluster
+from envoy_data_plane.envoy.config.core import v3 as core
+from envoy_data_plane.envoy.config.endpoint import v3 as endpoint
+from envoy_data_plane.envoy.config.route import v3 as route
+from envoy_data_plane.envoy.service.discovery import v3 as discovery
+from envoy_data_plane.envoy.type.v3 import SemanticVersion
+from envoy_data_plane.google import protobuf
+from envoy_data_plane.google.rpc import Status
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from xds.wire import discovery_pb2, endpoint_pb2, skeleton_pb2
+
+ENVOY: dict[str, type[betterproto2.Message]] = {
+    "xds.wire.Address": core.Address,
+    "xds.wire.BuildVersion": core.BuildVersion,
+    "xds.wire.Cluster": Cluster,
+    "xds.wire.ClusterLoadAssignment": endpoint.ClusterLoadAssignment,
+    "xds.wire.DeltaDiscoveryRequest": discovery.DeltaDiscoveryRequest,
+    "xds.wire.DeltaDiscoveryResponse": discovery.DeltaDiscoveryResponse,
+    "xds.wire.DiscoveryRequest": discovery.DiscoveryRequest,
+    "xds.wire.DiscoveryResponse": discovery.DiscoveryResponse,
+    "xds.wire.Endpoint": endpoint.Endpoint,
+    "xds.wire.LbEndpoint": endpoint.LbEndpoint,
+    "xds.wire.Locality": core.Locality,
+    "xds.wire.LocalityLbEndpoints": endpoint.LocalityLbEndpoints,
+    "xds.wire.Metadata": core.Metadata,
+    "xds.wire.Node": core.Node,
+    "xds.wire.Resource": discovery.Resource,
+    "xds.wire.Route": route.Route,
+    "xds.wire.RouteAction": route.RouteAction,
+    "xds.wire.RouteConfiguration": route.RouteConfiguration,
+    "xds.wire.SemanticVersion": SemanticVersion,
+    "xds.wire.SocketAddress": core.SocketAddress,
+    "xds.wire.Status": Status,
+    "xds.wire.VirtualHost": route.VirtualHost,
+}
+
+ENCODED: dict[str, type[betterproto2.Message]] = {
+    "xds.wire.DiscoveryResponse.resources": protobuf.Any,
+    "xds.wire.Resource.resource": protobuf.Any,
+    "xds.wire.Route.match": route.RouteMatch,
+    "xds.wire.Route.route": route.RouteAction,
+    "xds.wire.RouteConfiguration.virtual_hosts": route.VirtualHost,
+    "xds.wire.VirtualHost.routes": route.Route,
+}
+"""The fields of type bytes that hold an encoded message, and which."""
+
+MESSAGES: list[Descriptor] = [
+    message
+    for module in (discovery_pb2, endpoint_pb2, skeleton_pb2)
+    for message in module.DESCRIPTOR.message_types_by_name.values()
+]
+FIELDS: list[FieldDescriptor] = [field for message in MESSAGES for field in message.fields]
+
+PROTO_TYPES = {
+    FieldDescriptor.TYPE_BOOL: "bool",
+    FieldDescriptor.TYPE_BYTES: "bytes",
+    FieldDescriptor.TYPE_INT32: "int32",
+    FieldDescriptor.TYPE_MESSAGE: "message",
+    FieldDescriptor.TYPE_STRING: "string",
+    FieldDescriptor.TYPE_UINT32: "uint32",
+}
+
+
+def metadata_of(field: FieldDescriptor) -> Any:
+    """Give what envoy-data-plane says of the field with the same name, if it has one."""
+    envoy = ENVOY[field.containing_type.full_name]
+    return envoy._betterproto.meta_by_field_name.get(field.name)
+
+
+def is_map(field: FieldDescriptor) -> bool:
+    """Tell whether the field is a map; on the wire that is a repeated message."""
+    return field.message_type is not None and field.message_type.GetOptions().map_entry
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.full_name)
+def test_every_message_is_one_of_envoys(message: Descriptor) -> None:
+    """A message that is not listed here is not held against anything."""
+    assert message.full_name in ENVOY
+
+
+@pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.full_name)
+def test_every_field_has_envoys_number_and_type(field: FieldDescriptor) -> None:
+    """Name, number, type and cardinality are the same; bytes may hold an encoded message."""
+    envoy = metadata_of(field)
+    assert envoy is not None, f"Envoy's message has no field {field.name}"
+    assert envoy.number == field.number
+    if is_map(field):
+        assert envoy.proto_type == "map"
+        return
+    expected = "message" if field.full_name in ENCODED else PROTO_TYPES[field.type]
+    assert envoy.proto_type == expected
+    assert envoy.repeated == field.is_repeated
+
+
+@pytest.mark.parametrize(
+    "field", [f for f in FIELDS if f.message_type and not is_map(f)], ids=lambda field: field.full_name
+)
+def test_every_message_field_holds_envoys_message(field: FieldDescriptor) -> None:
+    """A field's message is the one that Envoy's field has."""
+    envoy = ENVOY[field.containing_type.full_name]._betterproto.cls_by_field[field.name]
+    ours = field.message_type.full_name
+    expected = ENVOY[ours] if ours in ENVOY else getattr(protobuf, field.message_type.name)
+    assert metadata_of(field).unwrap is not None or envoy is expected
+
+
+@pytest.mark.parametrize("name", sorted(ENCODED))
+def test_every_encoded_field_holds_envoys_message(name: str) -> None:
+    """What a bytes field is said to hold is what Envoy's field has."""
+    message, _, field = name.rpartition(".")
+    assert ENVOY[message]._betterproto.cls_by_field[field] is ENCODED[name]

@@ -1,0 +1,148 @@
+"""An assembly: all fragments, checked against each other; a change costs what it concerns, not what there is."""
+
+from collections.abc import Iterator, Mapping
+from operator import itemgetter
+
+from xds.catalog.fragment import Fragment, Subject, limit_problems, locate
+from xds.catalog.index import Index
+from xds.catalog.model import Gateway, Service
+from xds.catalog.nearest import Nearest
+from xds.catalog.places import Loc, format_path, show
+from xds.catalog.references import Finding, Ground, check_subject
+from xds.errors import Problem, Severity
+
+Found = tuple[Ground, Problem]
+
+
+class Assembly:
+    """Holds fragments by name, those with mistakes too: whatever is changed next may mend them."""
+
+    def __init__(self) -> None:
+        self._fragments: dict[str, Fragment] = {}
+        self._index = Index()
+        self._found: dict[Subject, list[Found]] = {}
+        self._faulty: set[str] = set()
+        self._partial: set[str] = set()
+        self._problems: tuple[Problem, ...] | None = ()
+
+    @property
+    def services(self) -> dict[str, Service]:
+        """A copy of the services of all fragments."""
+        return self._index.services.copy()
+
+    @property
+    def gateways(self) -> dict[str, Gateway]:
+        """A copy of the gateways of all fragments."""
+        return self._index.gateways.copy()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """All problems, errors before warnings, each sorted by file and position."""
+        if self._problems is None:
+            self._problems = self._collect()
+        return self._problems
+
+    def get(self, name: str) -> Fragment | None:
+        """Return the fragment of that name as it is held."""
+        return self._fragments.get(name)
+
+    def put(self, changes: Mapping[str, Fragment | None]) -> None:
+        """Set, replace or remove (None) fragments, and check again all that it concerns."""
+        touched: set[Subject] = set()
+        concerned: set[Subject] = set()
+        for name, fragment in changes.items():
+            before, after = self._put_fragment(name, fragment), fragment.starts if fragment else {}
+            for subject in before.keys() | after.keys():
+                touched.add(subject)
+                concerned |= self._index.put_owner(subject, name, owns=subject in after)
+        for subject in touched:
+            kind, name = subject
+            fragment = self._first(subject)
+            if kind == "services":
+                concerned |= self._index.put_service(name, fragment.services[name] if fragment else None)
+            else:
+                concerned |= self._index.put_gateway(name, fragment.gateways[name] if fragment else None)
+        self._check(concerned)
+
+    def _put_fragment(self, name: str, fragment: Fragment | None) -> Mapping[Subject, tuple[int, int]]:
+        old = self._fragments.pop(name, None)
+        self._faulty.discard(name)
+        self._partial.discard(name)
+        if fragment is not None:
+            self._fragments[name] = fragment
+            if fragment.has_errors:
+                self._faulty.add(name)
+            if not fragment.whole:
+                self._partial.add(name)
+        if (old and old.problems) or (fragment and fragment.problems):
+            self._problems = None
+        return old.starts if old else {}
+
+    def _first(self, subject: Subject) -> Fragment | None:
+        """Find the first fragment with a valid definition of `subject`; more than one is a mistake, told elsewhere."""
+        kind, name = subject
+        for source in sorted(self._index.owners.get(subject, ())):
+            fragment = self._fragments[source]
+            if name in (fragment.services if kind == "services" else fragment.gateways):
+                return fragment
+        return None
+
+    def _check(self, subjects: set[Subject]) -> None:
+        """Check subjects again; their findings replace those of before."""
+        nearest = Nearest(self._index.services)
+        found: dict[str, list[tuple[Subject, Finding]]] = {}
+        for subject in subjects:
+            if self._found.pop(subject, None):
+                self._problems = None
+            if subject not in self._index.owners:
+                continue
+            for source, finding in self._check_names(subject):
+                found.setdefault(source, []).append((subject, finding))
+            if first := self._first(subject):
+                for finding in check_subject(self._index, subject, nearest):
+                    found.setdefault(first.document.name, []).append((subject, finding))
+        for source, findings in found.items():
+            self._problems = None
+            self._place(source, findings)
+
+    def _check_names(self, subject: Subject) -> Iterator[tuple[str, Finding]]:
+        """Check that a name means one thing."""
+        first, *others = sorted(self._index.owners[subject])
+        kind, name = subject
+        for other in others:
+            yield other, Finding((), f"{kind[:-1]} {show(name)} is also in {self._format_start(first, subject)}")
+        if kind == "gateways" and (owners := self._index.owners.get(("services", name))):
+            start = self._format_start(min(owners), ("services", name))
+            yield first, Finding((), f"the service in {start} has this name too: a node's cluster must be one of them")
+
+    def _format_start(self, source: str, subject: Subject) -> str:
+        line, column = self._fragments[source].starts[subject]
+        return f"{source}:{line}:{column}"
+
+    def _place(self, source: str, findings: list[tuple[Subject, Finding]]) -> None:
+        """Note the findings in one file, with their positions there."""
+        fragment = self._fragments[source]
+        locs: list[Loc] = [subject + finding.loc for subject, finding in findings]
+        deep = [loc for loc in locs if len(loc) > 2]
+        positions: dict[Loc, tuple[int, int]] = dict(fragment.starts)
+        if deep:
+            positions.update(zip(deep, locate(fragment.document, deep), strict=True))
+        for loc, (subject, finding) in zip(locs, findings, strict=True):
+            problem = Problem(source, *positions[loc], format_path(loc), finding.message, finding.severity)
+            self._found.setdefault(subject, []).append((finding.ground, problem))
+
+    def _collect(self) -> tuple[Problem, ...]:
+        """Gather all problems; those that mistakes elsewhere may have caused wait until these are mended."""
+        grounds = {Ground.SOUND}
+        if not self._partial:
+            grounds.add(Ground.ALL_NAMES)
+        if not self._faulty:
+            grounds.add(Ground.ALL_SERVICES)
+        problems = [problem for fragment in self._fragments.values() for problem in fragment.problems]
+        problems += [problem for found in self._found.values() for ground, problem in found if ground in grounds]
+        by_file: dict[tuple[Severity, str], list[Problem]] = {}
+        for problem in problems:
+            by_file.setdefault((problem.severity, problem.source), []).append(problem)
+        return tuple(
+            problem for _, found in sorted(by_file.items(), key=itemgetter(0)) for problem in limit_problems(found)
+        )

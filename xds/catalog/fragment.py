@@ -1,0 +1,171 @@
+"""A fragment: one document of the catalog, parsed and validated by itself."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from xds.catalog.advice import Advice, advise_gateway, advise_service
+from xds.catalog.mistakes import explain_errors, explain_unknown_key, make_slip
+from xds.catalog.model import NAME, CheckedService, Gateway, Service
+from xds.catalog.places import Loc, Place, Slip, find_place, show
+from xds.catalog.text import decode
+from xds.catalog.yaml import BROKEN, Tree, parse_yaml
+from xds.errors import Problem, Severity
+from xds.sources.document import Document
+
+MAX_PROBLEMS = 100
+"""Errors, and warnings, that are told of one file; of the rest the number."""
+
+KINDS = ("services", "gateways")
+SERVICE: TypeAdapter[Service] = TypeAdapter(CheckedService)
+GATEWAY: TypeAdapter[Gateway] = TypeAdapter(Gateway)
+
+Subject = tuple[str, str]
+"""Which service or gateway: `("services", name)` or `("gateways", name)`."""
+
+T = TypeVar("T", Service, Gateway)
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """What one document says, as far as it can be understood, and its `problems`, sorted by position.
+
+    `starts` has the line and column of every service's and gateway's name, those with mistakes too. When the document
+    could not be read to its end it is not `whole`: what it names is then not known.
+    """
+
+    document: Document
+    services: Mapping[str, Service]
+    gateways: Mapping[str, Gateway]
+    problems: tuple[Problem, ...]
+    starts: Mapping[Subject, tuple[int, int]]
+    whole: bool = True
+
+    @property
+    def has_errors(self) -> bool:
+        """Tell whether anything in it keeps the catalog from being served."""
+        return any(problem.severity is Severity.ERROR for problem in self.problems)
+
+
+def parse_fragment(document: Document) -> Fragment:
+    """Parse one document; never raises, whatever its bytes are."""
+    if document.content is None:
+        return _refuse(document, Slip(0, 0, "", document.fault or "could not be read"))
+    text = decode(document.content)
+    if isinstance(text, Slip):
+        return _refuse(document, text)
+    tree = parse_yaml(text)
+    if not tree.whole:
+        return _refuse(document, *tree.slips)
+    if not isinstance(tree.value, dict):
+        return _refuse(document, *tree.slips, Slip(*tree.place[:2], "", _explain_root(tree.value)))
+    return _Reader(tree).read(document)
+
+
+def locate(document: Document, locs: Iterable[Loc]) -> list[tuple[int, int]]:
+    """Find the lines and columns of places in a document that `parse_fragment` has read before.
+
+    It is parsed again: positions are seldom asked for, and would take more memory than the catalog.
+    """
+    text = decode(document.content or b"")
+    place = (1, 1, None) if isinstance(text, Slip) else parse_yaml(text).place
+    return [find_place(place, loc)[:2] for loc in locs]
+
+
+def limit_problems(problems: list[Problem], untold: int = 0) -> list[Problem]:
+    """Sort the problems of one file and severity, and cut them to a number that can be read."""
+    problems.sort()
+    rest = len(problems) - MAX_PROBLEMS + untold
+    if rest <= 0:
+        return problems
+    last = problems[MAX_PROBLEMS - 1]
+    more = Problem(last.source, last.line, last.column, "", f"and {rest} more after this", last.severity)
+    return [*problems[:MAX_PROBLEMS], more]
+
+
+def _refuse(document: Document, *slips: Slip) -> Fragment:
+    problems = tuple(Problem(document.name, *slip) for slip in slips)
+    return Fragment(document, {}, {}, problems, {}, whole=False)
+
+
+def _explain_root(value: Any) -> str:
+    if value is None:
+        return "is empty: write `services:` or `gateways:`"
+    return f"expected `services:` or `gateways:`, found {show(value)}"
+
+
+class _Reader:
+    """Reads the services and gateways out of one document's tree."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._errors = list(tree.slips)
+        self._warnings: list[Slip] = []
+        self._starts: dict[Subject, tuple[int, int]] = {}
+        self._untold = 0
+
+    def read(self, document: Document) -> Fragment:
+        tree = self._tree
+        for key in tree.value:
+            if key not in KINDS and not key.startswith("x-"):
+                self._add((key,), explain_unknown_key((key,), list(KINDS)), key=True)
+        if not any(kind in tree.value for kind in KINDS):
+            self._add((), "has neither `services` nor `gateways`")
+        services = self._read_all("services", SERVICE, advise_service)
+        gateways = self._read_all("gateways", GATEWAY, advise_gateway)
+        problems = [
+            *limit_problems([Problem(document.name, *slip) for slip in self._errors], self._untold),
+            *limit_problems([Problem(document.name, *slip, Severity.WARNING) for slip in self._warnings]),
+        ]
+        problems.sort()
+        return Fragment(document, services, gateways, tuple(problems), self._starts)
+
+    def _add(self, loc: Loc, message: str, *, key: bool = False) -> None:
+        self._errors.append(make_slip(self._tree.place, loc, message, key=key))
+
+    def _read_all(
+        self, kind: str, adapter: TypeAdapter[T], advise: Callable[[T], Iterator[Advice]]
+    ) -> dict[str, T]:
+        found = self._tree.value.get(kind, {})
+        if not isinstance(found, dict):
+            if found is not BROKEN:
+                self._add((kind,), _explain_kind(kind, found))
+            return {}
+        valid: dict[str, T] = {}
+        for name, value in found.items():
+            loc = (kind, name)
+            self._starts[loc] = find_place(self._tree.place, loc, key=True)[:2]
+            if not NAME.fullmatch(name):
+                self._add(loc, _explain_name(name), key=True)
+            try:
+                valid[name] = adapter.validate_python(value)
+            except ValidationError as errors:
+                self._explain(errors, loc)
+            else:
+                for below, message in advise(valid[name]):
+                    self._warnings.append(make_slip(self._tree.place, (*loc, *below), message))
+        return valid
+
+    def _explain(self, errors: ValidationError, loc: Loc) -> None:
+        """Tell the mistakes of one service or gateway; when there are too many already, only count them."""
+        room = max(0, MAX_PROBLEMS - len(self._errors))
+        told = list(islice(explain_errors(errors, loc, self._tree.place), room)) if room else []
+        self._errors += told
+        self._untold += 0 if len(told) < room else max(0, errors.error_count() - len(told))
+
+
+def _explain_kind(kind: str, found: object) -> str:
+    if found is None:
+        return f"has nothing below it: write {kind[:-1]} names there, indented, or leave out `{kind}:`"
+    if isinstance(found, list):
+        return f"expected a mapping of {kind[:-1]} names, found a list: write `web:` in place of `- name: web`"
+    return f"expected a mapping of {kind[:-1]} names, found {show(found)}"
+
+
+def _explain_name(name: str) -> str:
+    near = name.strip().lower().replace(" ", "-")
+    hint = f": did you mean `{near}`?" if NAME.fullmatch(near) else ""
+    return f"a name has small letters, digits, `-`, `_` and `.`, 253 at most, found {show(name)}{hint}"

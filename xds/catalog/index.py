@@ -1,0 +1,122 @@
+"""Who defines, names and listens where: what must be known to check services against each other, kept up to date.
+
+An `Index` changes by one service or gateway at a time, and tells which others that may concern.
+"""
+
+from collections.abc import Callable, Hashable, Iterable
+from typing import TypeVar
+
+from xds.catalog.fragment import Subject
+from xds.catalog.model import Gateway, Protocol, Service
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V", bound=Hashable)
+
+
+class Index:
+    """The services and gateways of all fragments, and the ways back from what they name.
+
+    `owners` has the fragments that define a subject, valid or not; `referrers` who names a service in `upstreams` or
+    routes; `open_callers` are the services without `upstreams`, which may call all.
+    """
+
+    def __init__(self) -> None:
+        self.services: dict[str, Service] = {}
+        self.gateways: dict[str, Gateway] = {}
+        self.owners: dict[Subject, set[str]] = {}
+        self.referrers: dict[str, set[Subject]] = {}
+        self.open_callers: set[str] = set()
+        self.local_ports: dict[int, set[str]] = {}
+        self.sidecar_ports: dict[int, set[str]] = {}
+
+    def put_owner(self, subject: Subject, source: str, *, owns: bool) -> set[Subject]:
+        """Note that a fragment defines `subject`, or ceases to; name whom that concerns."""
+        kind, name = subject
+        before = subject in self.owners
+        (_add if owns else _discard)(self.owners, subject, source)
+        concerned = {("services", name), ("gateways", name)}
+        if kind == "services" and before != (subject in self.owners):
+            concerned |= self.referrers.get(name, set())
+        return concerned
+
+    def put_service(self, name: str, service: Service | None) -> set[Subject]:
+        """Set, replace or remove (None) a service; name whom that concerns."""
+        old = self.services.get(name)
+        if old is service:
+            return set()
+        callers = self._describe_callers()
+        concerned: set[Subject] = set()
+        if old is not None:
+            del self.services[name]
+            self.open_callers.discard(name)
+            concerned |= self._put_ports(name, old, _discard)
+        if service is not None:
+            self.services[name] = service
+            if service.upstreams is None:
+                self.open_callers.add(name)
+            concerned |= self._put_ports(name, service, _add)
+        if _describe(old) != _describe(service):
+            concerned |= self.referrers.get(name, set())
+        before, after = (one.upstreams or () if one else () for one in (old, service))
+        return concerned | self._put_targets(("services", name), before, after) | self._diff_callers(callers)
+
+    def put_gateway(self, name: str, gateway: Gateway | None) -> set[Subject]:
+        """Set, replace or remove (None) a gateway; name whom that concerns."""
+        callers = self._describe_callers()
+        old = self.gateways.pop(name, None)
+        if gateway is not None:
+            self.gateways[name] = gateway
+        before, after = ([route.to for route in one.routes] if one else () for one in (old, gateway))
+        return self._put_targets(("gateways", name), before, after) | self._diff_callers(callers)
+
+    def may_call(self, caller: str, name: str) -> bool:
+        """Tell whether a service's sidecar is sent another service."""
+        upstreams = self.services[caller].upstreams
+        return caller != name and (upstreams is None or name in upstreams)
+
+    def is_called(self, name: str) -> bool:
+        """Tell whether anything calls a service; where nothing says who calls whom, the catalog does not tell."""
+        return not self.referrers or name in self.referrers or len(self.open_callers) > (name in self.open_callers)
+
+    def _put_ports(self, name: str, service: Service, put: Callable[[dict[int, set[str]], int, str], None]) -> set[Subject]:
+        put(self.sidecar_ports, service.sidecar.port, name)
+        ports = {service.sidecar.port}
+        if service.local_port is not None:
+            put(self.local_ports, service.local_port, name)
+            ports.add(service.local_port)
+        return {("services", peer) for port in ports for peer in self.local_ports.get(port, ())}
+
+    def _put_targets(self, subject: Subject, before: Iterable[str], after: Iterable[str]) -> set[Subject]:
+        old, new = set(before), set(after)
+        for name in old - new:
+            _discard(self.referrers, name, subject)
+        for name in new - old:
+            _add(self.referrers, name, subject)
+        return {("services", name) for name in old ^ new}
+
+    def _describe_callers(self) -> tuple[bool, frozenset[str] | None]:
+        """Say what all that nothing names depends on: see `is_called`."""
+        return bool(self.referrers), frozenset(self.open_callers) if len(self.open_callers) < 2 else None
+
+    def _diff_callers(self, before: tuple[bool, frozenset[str] | None]) -> set[Subject]:
+        if self._describe_callers() == before:
+            return set()
+        return {("services", name) for name in self.services if name not in self.referrers}
+
+
+def _describe(service: Service | None) -> tuple[bool, bool, bool] | None:
+    """Say what those who name a service are told of."""
+    if service is None:
+        return None
+    return bool(service.endpoints), service.protocol is Protocol.TCP, service.local_port is None
+
+
+def _add(sets: dict[K, set[V]], key: K, value: V) -> None:
+    sets.setdefault(key, set()).add(value)
+
+
+def _discard(sets: dict[K, set[V]], key: K, value: V) -> None:
+    if values := sets.get(key):
+        values.discard(value)
+        if not values:
+            del sets[key]

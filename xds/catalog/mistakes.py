@@ -1,0 +1,194 @@
+"""From what pydantic refuses to a sentence for the operator: what was expected, what was found, the nearest word.
+
+No sentence of pydantic's is passed on. An error of a kind that is not named here says what the field wants and what
+it got, which is right for every kind.
+"""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from enum import StrEnum
+from typing import Any
+
+from pydantic import ValidationError
+
+from xds.catalog.model import Balance, Endpoint, Gateway, HealthCheck, Protocol, Route, Service, Timeouts
+from xds.catalog.nearest import suggest
+from xds.catalog.places import Loc, Place, Slip, find_place, format_path, show
+from xds.catalog.values import Mistake
+from xds.catalog.yaml import BROKEN
+
+CLASSES: dict[str, type] = {
+    "services": Service,
+    "gateways": Gateway,
+    "endpoints": Endpoint,
+    "health_check": HealthCheck,
+    "timeouts": Timeouts,
+    "routes": Route,
+}
+"""What a mapping below each key is."""
+
+CHOICES: dict[str, type[StrEnum]] = {"protocol": Protocol, "balance": Balance}
+
+PORT = "a whole number from 1 to 65535"
+WEIGHT = "a whole number from 1 to 4294967295"
+THRESHOLD = "a whole number from 1 to 1000"
+DURATION = "a duration, such as 10s, 250ms or 1m30s"
+LABEL = "text of 253 characters at most"
+EXPECTED = {
+    "services[]": "a service's keys, such as `endpoints`",
+    "gateways[]": "a gateway's keys, such as `port` and `routes`",
+    "endpoints": 'a list of 65536 at most, such as ["10.0.0.4:5000"]',
+    "endpoints[]": '"host:port", or a mapping with `address`',
+    "address": "an IP address or host name, as in 10.0.0.4",
+    "port": PORT,
+    "weight": WEIGHT,
+    "region": LABEL,
+    "zone": LABEL,
+    "sub_zone": LABEL,
+    "metadata": "a mapping of labels",
+    "metadata[]": "a label's value",
+    "balance": "one of {}",
+    "protocol": "one of {}",
+    "health_check": "a mapping, such as {http: /health}",
+    "http": "a path that begins with /, of 4096 characters at most",
+    "interval": DURATION,
+    "timeout": DURATION,
+    "healthy_threshold": THRESHOLD,
+    "unhealthy_threshold": THRESHOLD,
+    "timeouts": "a mapping, such as {request: 15s}",
+    "connect": DURATION,
+    "request": DURATION,
+    "idle": DURATION,
+    "retries": "a whole number from 0 to 10",
+    "upstreams": "a list of 65536 services at most, such as [users]",
+    "upstreams[]": "a service's name",
+    "sidecar": 'an address to listen on, such as "127.0.0.1:15001"',
+    "local_port": PORT,
+    "routes": "a list of 1 to 1000 routes, such as [{prefix: /, to: web}]",
+    "routes[]": "a route, such as {prefix: /, to: web}",
+    "to": "a service's name",
+    "host": 'a host, as in "example.com" or "*.example.com"',
+    "prefix": "a path that begins with /, without query, of 4096 characters at most",
+    "path": "a path that begins with /, without query, of 4096 characters at most",
+    "headers": "a mapping of header names and values",
+    "headers[]": 'text, or "*" for any value',
+}
+"""What each field wants; with [] what its items want."""
+
+NUMBERS = frozenset({"port", "weight", "local_port", "retries", "healthy_threshold", "unhealthy_threshold"})
+LISTS = frozenset({"endpoints", "upstreams", "routes"})
+PATHS = frozenset({"http", "prefix", "path"})
+TEXTS = frozenset({"address", "region", "zone", "sub_zone", "to", "host", "headers[]", "upstreams[]"})
+
+
+def explain_errors(errors: ValidationError, base: Loc, place: Place) -> Iterator[Slip]:
+    """Say one by one what is wrong with the service or gateway at `base`."""
+    for error in errors.errors(include_url=False):
+        if error["input"] is BROKEN:
+            continue
+        loc = base + error["loc"]
+        fault = error.get("ctx", {}).get("error")
+        if isinstance(fault, Mistake):
+            for below, message in fault.found:
+                yield make_slip(place, loc + below, message)
+        elif error["type"] == "value_error":
+            yield make_slip(place, loc, str(fault))
+        elif error["type"] == "missing":
+            yield make_slip(place, loc, _explain_missing(loc))
+        elif error["type"] == "unexpected_keyword_argument":
+            known = [field.name for field in fields(_class_at(loc[:-1]))]
+            yield make_slip(place, loc, explain_unknown_key(loc, known), key=True)
+        else:
+            yield make_slip(place, loc, _explain_value(loc, error["type"], error["input"]))
+
+
+def make_slip(place: Place, loc: Loc, message: str, *, key: bool = False) -> Slip:
+    """Place a sentence at `loc`, or at what of it stands in the file."""
+    line, column, there = find_place(place, loc, key=key)
+    return Slip(line, column, format_path(there), message)
+
+
+def explain_unknown_key(loc: Loc, known: list[str]) -> str:
+    """Say that a key has no meaning, and which is nearest."""
+    key = str(loc[-1])
+    word, colon, value = key.partition(":")
+    if colon and word in known:
+        return f"unknown key {show(key)}: write `{word}: {value}`, with a space after the colon"
+    near = suggest(key, known) or f": known are {_join(known)}"
+    return f"unknown key {show(key)}{near}"
+
+
+def _class_at(loc: Loc) -> type[Any]:
+    """Find which class the mapping at `loc` is of: the last key on the way that has one says it."""
+    if len(loc) == 2:
+        return CLASSES[str(loc[0])]
+    return next(CLASSES[step] for step in reversed(loc[2:]) if isinstance(step, str) and step in CLASSES)
+
+
+def _field_at(loc: Loc) -> str:
+    """Name what is at `loc` as `EXPECTED` does."""
+    if len(loc) == 2:
+        return f"{loc[0]}[]"
+    for depth, step in enumerate(loc[2:], 2):
+        if step in ("headers", "metadata") and depth < len(loc) - 1:
+            return f"{step}[]"
+    return str(loc[-1]) if isinstance(loc[-1], str) else f"{loc[-2]}[]"
+
+
+def _explain_missing(loc: Loc) -> str:
+    field = _field_at(loc)
+    if field == "port" and "endpoints" in loc:
+        return '`port` is missing: write it here, or in the address as in "10.0.0.4:5000"'
+    return f"`{field}` is missing: {EXPECTED.get(field, 'a value')}"
+
+
+def _explain_value(loc: Loc, kind: str, value: object) -> str:
+    field = _field_at(loc)
+    if field == "weight" and value == 0 and not isinstance(value, bool):
+        return "a weight of 0 would take no requests: remove the endpoint instead"
+    if field == "routes" and kind == "too_short":
+        return "a gateway needs one route at least, such as {prefix: /, to: web}"
+    expected = EXPECTED.get(field, "another value")
+    if field in CHOICES:
+        words = [choice.value for choice in CHOICES[field]]
+        expected = expected.format(_join(words))
+        if isinstance(value, str):
+            return f"expected {expected}; found {show(value)}{suggest(value, words)}"
+    if kind == "too_long" and isinstance(value, list):
+        return f"expected {expected}, found {len(value)} items"
+    return f"expected {expected}, found {show(value)}{_hint(field, value)}"
+
+
+def _hint(field: str, value: object) -> str:
+    """Say how to mend the commonest slips."""
+    if field in NUMBERS and isinstance(value, str) and value.strip().isdecimal():
+        return f": write {value.strip()[:20]} without quotes"
+    if field in TEXTS and isinstance(value, bool | int | float):
+        return f': write "{show(value)}" in quotes'
+    if field in LISTS and isinstance(value, str):
+        return f": write it as a list, [{show(value)}]"
+    if field in LISTS and isinstance(value, dict):
+        return ": begin each item with `- `"
+    if field in PATHS and isinstance(value, str):
+        return _hint_path(value)
+    if field in ("to", "upstreams[]") and isinstance(value, str):
+        return ": names have small letters, digits, `-`, `_` and `.`"
+    if isinstance(value, list) and field in EXPECTED:
+        return ": leave out the `- `" if "mapping" in EXPECTED[field] or "keys" in EXPECTED[field] else ""
+    return ""
+
+
+def _hint_path(value: str) -> str:
+    if "://" in value:
+        return ": leave out the scheme and host"
+    if value and not value.startswith("/"):
+        return f": write {show('/' + value)}"
+    if "?" in value or "#" in value:
+        return ": leave out the ? or # and what follows"
+    if not value.isascii() or " " in value:
+        return ": write spaces and letters beyond ASCII percent-encoded, as in /caf%C3%A9"
+    return ""
+
+
+def _join(words: list[str]) -> str:
+    return ", ".join(words)

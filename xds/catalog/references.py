@@ -1,0 +1,91 @@
+"""What one service or gateway says of another: the checks that no file can pass or fail by itself."""
+
+from collections.abc import Iterator
+from enum import Enum, auto
+from typing import NamedTuple
+
+from xds.catalog.fragment import Subject
+from xds.catalog.index import Index
+from xds.catalog.model import SIDECAR, Gateway, Protocol, Route, Service
+from xds.catalog.nearest import Nearest
+from xds.catalog.places import Loc, show
+from xds.errors import Severity
+
+
+class Ground(Enum):
+    """What a finding rests on: on some grounds it may be wrong while another file has mistakes."""
+
+    SOUND = auto()
+    ALL_NAMES = auto()
+    ALL_SERVICES = auto()
+
+
+class Finding(NamedTuple):
+    """A mistake, or something not meant, at `loc` of a subject; where that stands in the file is not known here."""
+
+    loc: Loc
+    message: str
+    severity: Severity = Severity.ERROR
+    ground: Ground = Ground.SOUND
+
+
+def check_subject(index: Index, subject: Subject, nearest: Nearest) -> Iterator[Finding]:
+    """Check one service or gateway against all others."""
+    kind, name = subject
+    if kind == "services" and (service := index.services.get(name)):
+        yield from _check_service(index, name, service, nearest)
+    elif kind == "gateways" and (gateway := index.gateways.get(name)):
+        yield from _check_gateway(index, gateway, nearest)
+
+
+def _check_service(index: Index, name: str, service: Service, nearest: Nearest) -> Iterator[Finding]:
+    for position, upstream in enumerate(service.upstreams or ()):
+        loc = ("upstreams", position)
+        yield from _check_target(index, loc, upstream, nearest)
+        target = index.services.get(upstream)
+        if target and target.protocol is Protocol.TCP and target.local_port is None and upstream != name:
+            message = f"{show(upstream)} is `protocol: tcp` without `local_port`: no sidecar offers it"
+            yield Finding(loc, message, Severity.WARNING)
+    if service.local_port is not None:
+        yield from _check_local_port(index, name, service.local_port)
+    if not index.is_called(name):
+        message = "nothing calls this service: no route and no `upstreams` names it"
+        yield Finding((), message, Severity.WARNING, Ground.ALL_SERVICES)
+
+
+def _check_local_port(index: Index, name: str, port: int) -> Iterator[Finding]:
+    others = sorted(index.local_ports[port] - {name})
+    if others:
+        yield Finding(("local_port",), f"{port} is the local port of {show(others[0])} too: each needs its own")
+    if port == SIDECAR.port:
+        yield Finding(("local_port",), f"{port} is the port of the sidecars themselves")
+    else:
+        callers = (caller for caller in index.sidecar_ports.get(port, ()) if index.may_call(caller, name))
+        if caller := min(callers, default=None):
+            yield Finding(("local_port",), f"{port} is the port of the sidecar of {show(caller)}, which calls this")
+
+
+def _check_gateway(index: Index, gateway: Gateway, nearest: Nearest) -> Iterator[Finding]:
+    for position, route in enumerate(gateway.routes):
+        loc = ("routes", position)
+        yield from _check_target(index, (*loc, "to"), route.to, nearest)
+        target = index.services.get(route.to)
+        if target and target.protocol is Protocol.TCP:
+            yield from _check_tcp_route(loc, route, alone=len(gateway.routes) == 1)
+
+
+def _check_tcp_route(loc: Loc, route: Route, *, alone: bool) -> Iterator[Finding]:
+    what = f"{show(route.to)} is `protocol: tcp`"
+    if not alone:
+        yield Finding((*loc, "to"), f"{what}: a route to it must be the gateway's only one")
+    for field in ("host", "prefix", "path", "headers"):
+        if getattr(route, field):
+            yield Finding((*loc, field), f"{what}: its connections have no {field} to match, leave this out")
+
+
+def _check_target(index: Index, loc: Loc, name: str, nearest: Nearest) -> Iterator[Finding]:
+    if ("services", name) not in index.owners:
+        message = f"there is no service {show(name)}{nearest.suggest(name)}"
+        yield Finding(loc, message, ground=Ground.ALL_NAMES)
+    elif (target := index.services.get(name)) and not target.endpoints:
+        yield Finding(loc, f"{show(name)} has no endpoints: requests to it fail", Severity.WARNING)

@@ -1,0 +1,64 @@
+"""What libyaml says of broken YAML, in an operator's words."""
+
+import re
+
+import yaml
+
+from xds.catalog.places import Slip
+
+UNFINISHED = {
+    "while parsing a flow sequence": "this list's `[` has no `]`: is one missing, or a comma before here?",
+    "while parsing a flow mapping": "this mapping's `{` has no `}`: is one missing, or a comma before here?",
+    "while scanning a quoted scalar": "these quotes are not closed",
+}
+EXPLAINED = {
+    "mapping values are not allowed": "a `:` cannot stand here: mend the indentation, or quote a value that holds `: `",
+    "could not find expected ':'": "this key has no `:` after it",
+    "did not find expected key": "this line fits no list or mapping above it: mend the indentation, or close a quote",
+    "did not find expected '-' indicator": "expected another `- ` item here: mend the indentation",
+    "block sequence entries are not allowed": "a `- ` item cannot stand here: begin the list on a line of its own",
+    "did not find expected alphabetic or numeric character": "`*` and `&` begin an alias or anchor: quote this value",
+    "found unknown escape character": 'this \\ escapes nothing: use single quotes, or write "\\\\"',
+    "found invalid Unicode character escape": "this escape is no character",
+    "found undefined tag handle": "this tag has no meaning here: leave it out",
+    "did not find expected <document start>": "this is more than one value: is a bracket closed twice?",
+    "found incompatible YAML document": "only YAML 1.1 and 1.2 are known: leave out the %YAML line",
+    "found unknown directive name": "a line that begins with % is a directive: quote it",
+    "found unexpected document indicator": "`---` and `...` cannot stand inside quotes",
+}
+
+
+def explain_syntax(error: yaml.YAMLError, text: str) -> Slip:
+    """Say where YAML is broken and how it may be mended."""
+    if isinstance(error, yaml.MarkedYAMLError):
+        mark = error.problem_mark or error.context_mark
+        problem, context = str(error.problem or ""), str(error.context or "")
+        if mark is not None:
+            line, column = mark.line, mark.column
+            message = _explain_tab(text, line, column) or _explain_sign(text, line, column, problem)
+            if message is None and context in UNFINISHED and error.context_mark is not None:
+                message, line, column = UNFINISHED[context], error.context_mark.line, error.context_mark.column
+                if "escape" in problem:
+                    message, line, column = None, mark.line, mark.column
+            message = message or next((words for start, words in EXPLAINED.items() if start in problem), None)
+            return Slip(line + 1, column + 1, "", message or f"is not valid YAML: {problem}")
+    return Slip(1, 1, "", "is not valid YAML")
+
+
+def _line(text: str, line: int) -> str:
+    lines = re.split("\r\n|[\r\n\x85\u2028\u2029]", text)
+    return lines[line] if line < len(lines) else ""
+
+
+def _explain_tab(text: str, line: int, column: int) -> str | None:
+    indentation = re.match(r"[ \t]*", _line(text, line))
+    if indentation and "\t" in indentation[0] and column <= len(indentation[0]):
+        return "this line is indented with a tab: YAML wants spaces"
+    return None
+
+
+def _explain_sign(text: str, line: int, column: int, problem: str) -> str | None:
+    if "cannot start any token" in problem:
+        character = _line(text, line)[column : column + 1]
+        return f"a value cannot begin with `{character}`: quote it"
+    return None

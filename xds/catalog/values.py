@@ -1,0 +1,159 @@
+"""What people write for a duration, an address, a host, a header or a label, and what it means.
+
+Pure functions over plain values, used as validators by `model.py`. What they refuse they say in a sentence for the
+operator, as a ValueError for the whole value, or as a `Mistake` for parts of it.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+
+from xds.catalog.addresses import HOST_NAME
+from xds.catalog.places import Loc, show
+
+MAX_DURATION = timedelta(days=365)
+"""Far below Envoy's own limit, and far beyond any wait that is meant."""
+
+METADATA_DEPTH = 8
+"""Each level takes three of the hundred levels of messages that protobuf reads."""
+
+EXACT_INTEGER = 2**53
+"""Envoy's metadata holds numbers as doubles, which are exact up to here."""
+
+NUMBER = r"(\d{1,9}(?:\.\d{1,9})?)"
+DURATION = re.compile(rf"(?:{NUMBER}h)?(?:{NUMBER}m(?!s))?(?:{NUMBER}s)?(?:{NUMBER}ms)?", re.ASCII)
+UNITS = {"h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
+"""Milliseconds in each unit, in the order in which `DURATION` has them."""
+
+UNIT_WORDS = {
+    r"milliseconds?|millis|msecs?": "ms",
+    r"seconds?|secs?": "s",
+    r"minutes?|mins?": "m",
+    r"hours?|hrs?": "h",
+}
+HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,256}|:method", re.ASCII)
+HEADER_VALUE = re.compile(r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?")
+
+
+class Mistake(ValueError):
+    """Mistakes in parts of one value: for each, where it is below that value, and a sentence."""
+
+    def __init__(self, *found: tuple[Loc, str]) -> None:
+        super().__init__("; ".join(message for _, message in found))
+        self.found = found
+
+
+def parse_duration(value: object) -> object:
+    """Turn "1m30s" or "250ms" into a timedelta of whole milliseconds; a number needs a unit."""
+    if isinstance(value, timedelta):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise ValueError(f"expected a duration, such as 10s, 250ms or 1m30s, found {show(value)}")
+    matched = DURATION.fullmatch(value)
+    if matched is None or not value:
+        raise ValueError(_explain_duration(value))
+    total = sum(float(number) * unit for number, unit in zip(matched.groups(), UNITS.values(), strict=True) if number)
+    if total > MAX_DURATION / timedelta(milliseconds=1):
+        raise ValueError(f"{value} is too long: a duration may be {MAX_DURATION.days * 24}h at most")
+    if abs(total - round(total)) > 1e-6:
+        raise ValueError(f"{value} is not a whole number of milliseconds, in which Envoy counts")
+    return timedelta(milliseconds=round(total))
+
+
+def _explain_duration(value: str) -> str:
+    if value.lstrip().startswith("-"):
+        return f"a duration cannot be negative, found {show(value)}"
+    if re.fullmatch(r"\d{1,12}(\.\d{1,12})?", value, re.ASCII):
+        return f"a duration needs a unit: write {value}s or {value}ms, not {value}"
+    near = re.sub(r"[\s_]+", "", value[:40].lower())
+    for words, unit in UNIT_WORDS.items():
+        near = re.sub(rf"(?<=\d)(?:{words})", unit, near)
+    near = re.sub(r"^(\d{1,3})d(?:ays?)?$", lambda days: f"{int(days[1]) * 24}h", near, flags=re.ASCII)
+    hint = f": did you mean {near}?" if near and DURATION.fullmatch(near) else ""
+    return f"expected a duration in h, m, s and ms, such as 10s, 250ms or 1m30s, found {show(value)}{hint}"
+
+
+def format_duration(value: timedelta) -> str:
+    """Write a duration as an operator would: the opposite of `parse_duration`."""
+    rest = round(value / timedelta(milliseconds=1))
+    words = []
+    for unit, milliseconds in UNITS.items():
+        count, rest = divmod(rest, milliseconds)
+        if count:
+            words.append(f"{count}{unit}")
+    return "".join(words) or "0s"
+
+
+def check_wait(value: timedelta) -> timedelta:
+    """Refuse a wait of no time where Envoy wants one above zero, and reads whole milliseconds."""
+    if value < timedelta(milliseconds=1):
+        raise ValueError(f"must be 1ms or more, found {format_duration(value)}")
+    return value
+
+
+def check_route_host(value: str) -> str | None:
+    """Check and lower-case a route's host: exact or `*.example.com`; `*` is any, and so None.
+
+    Envoy compares hosts in lower case, and refuses a route configuration that names one twice.
+    """
+    if value == "*":
+        return None
+    host = value.lower()
+    if HOST_NAME.fullmatch(host.removeprefix("*.")):
+        return host
+    if "://" in host:
+        raise ValueError(f"a host has no scheme or path: write {show(host.partition('://')[2].partition('/')[0])}")
+    name, _, port = host.rpartition(":")
+    if port.isdigit() and HOST_NAME.fullmatch(name.removeprefix("*.")):
+        raise ValueError(f"a host has no port, which is matched by the gateway's own: write {show(name)}")
+    if host.endswith(".") and HOST_NAME.fullmatch(host[:-1].removeprefix("*.")):
+        raise ValueError(f"a host does not end in a dot: write {show(host[:-1])}")
+    if "*" in host:
+        raise ValueError(f'a `*` may stand only in front, as in "*.example.com", or alone; found {show(value)}')
+    raise ValueError(f'expected a host, as in "example.com", "*.example.com" or "*", found {show(value)}')
+
+
+def check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Check and lower-case the headers that a route wants."""
+    wrong: list[tuple[Loc, str]] = []
+    lowered: dict[str, str] = {}
+    for name, value in headers.items():
+        lower = name.lower()
+        if lower == "host" or lower == ":authority":
+            wrong.append(((name,), "the Host header is matched by the route's `host`"))
+        elif not HEADER_NAME.fullmatch(lower):
+            wrong.append(((name,), f"{show(name)} is not a header's name: letters, digits and - only"))
+        elif lower in lowered:
+            wrong.append(((name,), f"the header {lower} is given twice: capitals make no difference"))
+        elif not value:
+            wrong.append(((name,), 'an empty value matches nothing: write "*" for any value'))
+        elif not HEADER_VALUE.fullmatch(value):
+            wrong.append(((name,), "a header's value has no control characters, and no spaces at its ends"))
+        lowered[lower] = value
+    if wrong:
+        raise Mistake(*wrong)
+    return lowered
+
+
+def check_metadata(metadata: Mapping[str, object]) -> Mapping[str, object]:
+    """Refuse labels that Envoy's metadata could not hold: too deep, or numbers that a double has not."""
+    wrong: list[tuple[Loc, str]] = []
+    found: list[tuple[Loc, object]] = [((), metadata)]
+    while found:
+        loc, value = found.pop()
+        if len(loc) > METADATA_DEPTH:
+            wrong.append((loc, f"metadata may be {METADATA_DEPTH} levels deep at most"))
+        elif isinstance(value, Mapping):
+            found += [((*loc, key), item) for key, item in value.items()]
+        elif isinstance(value, list):
+            found += [((*loc, index), item) for index, item in enumerate(value)]
+        elif isinstance(value, float) and not math.isfinite(value):
+            wrong.append((loc, f"expected a finite number, found {value}"))
+        elif isinstance(value, int) and abs(value) > EXACT_INTEGER:
+            wrong.append((loc, f"metadata cannot hold so large a number exactly: write {show(str(value))} in quotes"))
+    if wrong:
+        raise Mistake(*wrong)
+    return metadata

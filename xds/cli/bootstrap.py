@@ -1,0 +1,67 @@
+"""`xds bootstrap`: the file that an Envoy starts from."""
+
+import json
+
+import click
+import yaml
+
+VARIANTS = ("delta", "sotw")
+
+
+class HostPort(click.ParamType[tuple[str, int]]):
+    """An option that names a host, or an IP address, and a port."""
+
+    name = "HOST:PORT"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        """Split the option, or fail with what is wrong with it."""
+        host, _, port = str(value).rpartition(":")
+        host = host.removeprefix("[").removesuffix("]")
+        if not host or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
+            self.fail(f"{value!r} is not a host and a port, as in 127.0.0.1:18000 or xds.example.com:18000", param, ctx)
+        return host, int(port)
+
+
+@click.command()
+@click.option("--node-id", required=True, help="This Envoy's own name, unique in the mesh.")
+@click.option(
+    "--cluster",
+    "node_cluster",
+    required=True,
+    help="What it is in the catalog: the service whose sidecar it is, or the gateway.",
+)
+@click.option(
+    "--server", default="127.0.0.1:18000", show_default=True, type=HostPort(), help="Where `xds serve` listens."
+)
+@click.option("--admin", default="127.0.0.1:9901", show_default=True, type=HostPort(), help="Envoy's admin interface.")
+@click.option(
+    "--variant",
+    default="delta",
+    show_default=True,
+    type=click.Choice(VARIANTS),
+    help="delta sends only what changed; sotw is State of the World.",
+)
+@click.option("--output", default="yaml", show_default=True, type=click.Choice(["yaml", "json"]), help="The format.")
+def command(
+    node_id: str, node_cluster: str, server: tuple[str, int], admin: tuple[str, int], variant: str, output: str
+) -> None:
+    """Print an Envoy bootstrap that asks `xds serve` for all the rest.
+
+    \b
+    Examples:
+      xds bootstrap --node-id web-1 --cluster web > web.yaml && envoy -c web.yaml
+      xds bootstrap --node-id edge-1 --cluster edge --server xds.example.com:18000 --variant sotw
+      envoy --config-yaml "$(xds bootstrap --node-id web-1 --cluster web)"
+    """
+    # Envoy's classes take half a second to import: not for `xds --help`.
+    from betterproto2 import Casing
+
+    from xds.catalog.model import Listen
+    from xds.resources.bootstrap import ApiType, build_bootstrap
+
+    message = build_bootstrap(node_id, node_cluster, Listen(*server), Listen(*admin), ApiType(variant))
+    document = message.to_dict(casing=Casing.SNAKE)
+    if output == "json":
+        click.echo(json.dumps(document, indent=2))
+    else:
+        click.echo(yaml.safe_dump(document, sort_keys=False), nl=False)

@@ -1,0 +1,113 @@
+"""How each phase is played: an edit and the requests after it; a crash under load and the return."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from xds.cli.demo.load import Load
+from xds.cli.demo.mesh import INSTANCES, Mesh
+from xds.cli.demo.phases import Phase, judge_crash, judge_failures, shares
+from xds.cli.demo.scene import Scene
+from xds.cli.demo.screen import Screen
+
+COUNTED_RATE = 150
+CRASH_RATE = 100
+"""Requests a second: enough for the bars to grow before one's eyes, and easy for two cores."""
+
+REDRAW_SECONDS = 0.1
+STEADY_SECONDS = 1.0
+DOWN_SECONDS = 2.0
+RETURN_SECONDS = 15.0
+"""Deadline for the return: some rounds of the health check, which is made once a second."""
+
+
+async def play_phase(mesh: Mesh, screen: Screen, phase: Phase) -> Scene:
+    """Make one edit, and hold the requests that follow against what it promises."""
+    scene = Scene(phase.title, phase.words, INSTANCES, phase.expected(len(INSTANCES)))
+    with _shown(screen, scene):
+        scene.changes, scene.effect_seconds = await mesh.apply(phase)
+        load = Load(f"http://{mesh.gateway}/api/data", COUNTED_RATE)
+        async with _meanwhile(load.send(phase.requests)) as sending:
+            while not sending.done():
+                scene.count(load)
+                screen.update(scene)
+                await asyncio.wait([sending], timeout=REDRAW_SECONDS)
+        scene.count(load)
+        scene.verdict = judge_failures(phase.judge(scene.counts, scene.expected), scene.requests, load.failures)
+    return scene
+
+
+async def play_crash(mesh: Mesh, screen: Screen, phase: Phase) -> Scene:
+    """Kill the instance with the largest share under load and bring it back: no request may fail.
+
+    `phase` is the one whose edit is in effect. While the load runs, the picture shows the last second's shares; what
+    stays is the stretch in which the instance was down.
+    """
+    victim = INSTANCES[0]
+    usual, without = phase.expected(len(INSTANCES)), shares((0, *phase.weights[1:]))
+    scene = Scene("crash", f"{victim} is killed under load", INSTANCES, usual)
+    load, done = Load(f"http://{mesh.gateway}/api/data", CRASH_RATE), asyncio.Event()
+    with _shown(screen, scene):
+        async with _meanwhile(load.send(until=done)):
+            await _watch(screen, scene, load, STEADY_SECONDS)
+
+            scene.notes.append(f"kill -9 {mesh.children[victim].pid} ({victim})")
+            mesh.children[victim].kill()
+            killed, scene.expected = time.monotonic(), without
+            async with _meanwhile(_note_removal(mesh, scene, victim, killed)):
+                await _watch(screen, scene, load, DOWN_SECONDS)
+
+            started = time.monotonic()
+            await mesh.restart(victim).ready()
+            scene.words += " and started again"
+            scene.notes.append(f"{victim} is started again, as pid {mesh.children[victim].pid}")
+            while not load.counts([victim], started)[0] and time.monotonic() < started + RETURN_SECONDS:
+                await _watch(screen, scene, load, REDRAW_SECONDS)
+            returned, scene.expected = time.monotonic(), usual
+            await _watch(screen, scene, load, STEADY_SECONDS)
+            done.set()
+        scene.words += "; the shares while it was down"
+        scene.expected = without
+        scene.count(load, killed, started)
+        verdict = judge_crash(load.counts([victim], started)[0], returned - started)
+        scene.verdict = judge_failures(verdict, scene.requests, load.failures)
+    return scene
+
+
+async def _note_removal(mesh: Mesh, scene: Scene, victim: str, killed: float) -> None:
+    """Note when Envoy has found that an instance is gone; until then, retries stand in."""
+    await mesh.until(lambda: not mesh.is_healthy(victim), f"see that {victim} is gone")
+    scene.notes.append(f"{(time.monotonic() - killed) * 1000:.0f} ms later Envoy sends it no more requests")
+
+
+async def _watch(screen: Screen, scene: Scene, load: Load, seconds: float) -> None:
+    """Show the shares of the last second, for that long."""
+    end = time.monotonic() + seconds
+    while (now := time.monotonic()) < end:
+        scene.count(load, now - 1.0)
+        screen.update(scene)
+        await asyncio.sleep(min(REDRAW_SECONDS, end - now))
+
+
+@asynccontextmanager
+async def _meanwhile(work: Coroutine[None, None, None]) -> AsyncIterator[asyncio.Task[None]]:
+    """Let work go on during a block, and be done at its end; when the block fails or is cancelled, it is cancelled.
+
+    Unlike a TaskGroup it raises what was raised, as it is.
+    """
+    task = asyncio.create_task(work)
+    try:
+        yield task
+        await task
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+@contextmanager
+def _shown(screen: Screen, scene: Scene) -> Iterator[None]:
+    """Show a scene from its beginning to its end."""
+    screen.begin(scene)
+    yield
+    screen.end(scene)

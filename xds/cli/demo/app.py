@@ -1,0 +1,56 @@
+"""The demo's api-service, in Flask: `python -m xds.cli.demo.app --name api-1 --port 5001`.
+
+Start it as often as you like under different names; nothing in it knows of Envoy or of the mesh.
+"""
+
+import argparse
+
+from flask import Flask, Response, jsonify
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from xds.cli.demo.ports import LOOPBACK
+
+
+def make_app(name: str) -> Flask:
+    """Make the service's application; `name` is the instance that it says it is."""
+    app = Flask(__name__)
+
+    @app.get("/")
+    def hello() -> Response:
+        return Response(f"Hello from {name}!\n", mimetype="text/plain")
+
+    @app.get("/api/data")
+    def data() -> Response:
+        return jsonify(service="api-service", instance=name, data=[1, 2, 3])
+
+    return app
+
+
+class QuietRequests(WSGIRequestHandler):
+    """HTTP/1.1, and no line a request. (Werkzeug closes each connection after its answer; Envoy is told so.)"""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # headers and body are two writes, and the second should not wait for an ACK
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Say nothing: the demo's picture tells who answered what."""
+
+
+def main() -> None:
+    """Serve one instance until it is told to end."""
+    parser = argparse.ArgumentParser(prog="python -m xds.cli.demo.app", description="One instance of api-service.")
+    parser.add_argument("--name", default="api-1", help="the instance's name, as /api/data tells it (default: api-1)")
+    parser.add_argument("--port", type=int, default=5001, help="the port to listen on (default: 5001)")
+    parser.add_argument("--host", default=LOOPBACK, help="the address to listen on (default: 127.0.0.1)")
+    options = parser.parse_args()
+    server = make_server(
+        options.host, options.port, make_app(options.name), threaded=True, request_handler=QuietRequests
+    )
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        server.server_close()
+
+
+if __name__ == "__main__":
+    main()

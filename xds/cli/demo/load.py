@@ -1,0 +1,75 @@
+"""Requests through the gateway at a steady rate, and who answered them."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import httpx
+
+CONNECTIONS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One request's end: when (monotonic), after how long, and either the instance that answered or what failed."""
+
+    at: float
+    seconds: float
+    instance: str = ""
+    failure: str = ""
+
+
+class Load:
+    """A client that sends GET requests to `url`, `rate` of them a second, and keeps every answer.
+
+    The rate is the client's, whatever the answers take: a service that hangs is not spared requests.
+    """
+
+    def __init__(self, url: str, rate: float) -> None:
+        self.url = url
+        self.rate = rate
+        self.answers: list[Answer] = []
+
+    async def send(self, requests: int | None = None, until: asyncio.Event | None = None) -> None:
+        """Send that many requests, or go on until the event is set; return when every one has ended."""
+        # No environment: a proxy that the user has set is not to stand between the demo and its gateway.
+        limits = httpx.Limits(max_connections=CONNECTIONS)
+        async with (
+            httpx.AsyncClient(trust_env=False, timeout=10.0, limits=limits) as client,
+            asyncio.TaskGroup() as flight,
+        ):
+            start, sent = time.monotonic(), 0
+            while sent != requests and not (until and until.is_set()):
+                await asyncio.sleep(start + sent / self.rate - time.monotonic())
+                flight.create_task(self._one(client))
+                sent += 1
+
+    async def _one(self, client: httpx.AsyncClient) -> None:
+        """Send one request; whatever comes of it is an answer."""
+        start, instance, failure = time.monotonic(), "", ""
+        try:
+            response = await client.get(self.url)
+            response.raise_for_status()
+            instance = response.json()["instance"]
+        except httpx.HTTPStatusError as error:
+            failure = f"{error.response.status_code} {error.response.text.strip()[:100]}"
+        except (httpx.HTTPError, ValueError, KeyError) as error:
+            failure = repr(error)
+        now = time.monotonic()
+        self.answers.append(Answer(now, now - start, instance, failure))
+
+    @property
+    def failures(self) -> list[str]:
+        """What each failed request failed with."""
+        return [answer.failure for answer in self.answers if answer.failure]
+
+    def counts(self, instances: Sequence[str], since: float = 0.0, before: float = float("inf")) -> list[int]:
+        """Count the answers of each instance, of a stretch of time when it is given (monotonic)."""
+        names = [answer.instance for answer in self.answers if since <= answer.at < before]
+        return [names.count(instance) for instance in instances]
+
+    def percentile(self, share: float) -> float:
+        """Give the time, in seconds, within which that share of the requests ended; 0 before the first."""
+        times = sorted(answer.seconds for answer in self.answers)
+        return times[min(int(share * len(times)), len(times) - 1)] if times else 0.0

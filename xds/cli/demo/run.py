@@ -1,0 +1,164 @@
+"""The demo's course: start the mesh, play each phase, crash and bring back an instance, stay up, leave no trace."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from xds.cli.demo.acts import play_crash, play_phase
+from xds.cli.demo.mesh import CONTROL_PLANE, INSTANCES, Mesh
+from xds.cli.demo.phases import PHASES
+from xds.cli.demo.ports import LOOPBACK
+from xds.cli.demo.processes import ChildError
+from xds.cli.demo.scene import Scene
+from xds.cli.demo.screen import Screen, open_screen, save_svg
+
+LOOK_SECONDS = 0.1
+REPAIR_SECONDS = 10.0
+
+NEXT = """
+The mesh stays up for you. In a second terminal:
+
+  # who answers
+  for i in $(seq 60); do curl -s {url}; done | sort | uniq -c
+
+  # other weights are in effect as soon as you save; a mistake is told by the control plane's log
+  nano {catalog}
+  tail {logs}/control-plane.log
+
+  # crash api-2; or the control plane: Envoy goes on with what it knows
+  kill -9 {instance}
+  kill -9 {control_plane}
+
+  # look into Envoy
+  curl http://{admin}/clusters
+
+What you kill is started again after {seconds:g} s. Ctrl-C ends everything and removes {folder}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says."""
+
+    exit: bool
+    variant: str
+    port: int
+    svg: Path | None
+
+
+class Stop:
+    """The signals that end the demo. The first one cancels the task; those after it find the cleaning at work."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def listen(self, task: asyncio.Task[int]) -> None:
+        """Cancel the task on Ctrl-C, on SIGTERM and when the terminal is closed, unless told to ignore that (nohup)."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                asyncio.get_running_loop().add_signal_handler(number, self._stop, number, task)
+
+    def _stop(self, number: int, task: asyncio.Task[int]) -> None:
+        if not self.number:
+            self.number = number
+            task.cancel()
+
+
+def run_demo(options: Options) -> int:
+    """Run the demo; its exit code."""
+    with closing(open_screen()) as screen:
+        return asyncio.run(_play(Play(options, screen)))
+
+
+async def _play(play: "Play") -> int:
+    """Play until the end or a signal; 128 + its number when it comes before the phases are done."""
+    stop = Stop()
+    task: asyncio.Task[int] | None = asyncio.current_task()
+    if task:
+        stop.listen(task)
+    try:
+        return await play.course()
+    except asyncio.CancelledError:
+        return 128 + stop.number if play.code is None else play.code
+    except ChildError as error:
+        click.echo(f"xds demo: {error}", err=True)
+        return 1
+
+
+class Play:
+    """One run of the demo. `code` is its exit code, once every phase has been judged."""
+
+    def __init__(self, options: Options, screen: Screen) -> None:
+        self.options = options
+        self.screen = screen
+        self.code: int | None = None
+
+    async def course(self) -> int:
+        """Play everything, from the first process to the last."""
+        with Mesh(self.options.port, self.options.variant) as mesh, closing(self.screen):
+            start = time.monotonic()
+            self.screen.say("Starting three instances of api-service, the control plane and Envoy …")
+            await mesh.start()
+            self._tell_start(mesh, time.monotonic() - start)
+            scenes = [await play_phase(mesh, self.screen, phase) for phase in PHASES]
+            scenes.append(await play_crash(mesh, self.screen, PHASES[-1]))
+            self.code = self._tell_outcome(scenes, time.monotonic() - start)
+            if self.options.svg:
+                save_svg(self.options.svg, scenes)
+            if not self.options.exit:
+                self._tell_next(mesh)
+                await self._stay(mesh)
+            return self.code
+
+    def _tell_start(self, mesh: Mesh, seconds: float) -> None:
+        """Say what runs where."""
+        if mesh.gateway != f"{LOOPBACK}:{self.options.port}":
+            self.screen.say(f"Port {self.options.port} is in use: the gateway listens on another.")
+        self.screen.say(f"Up after {seconds:.1f} s: http://{mesh.gateway}/ → Envoy → {', '.join(INSTANCES)}")
+        self.screen.say(f"Envoy is configured by xds over its {self.options.variant} variant.")
+        self.screen.say(f"The catalog, which is now edited: {mesh.catalog}")
+
+    def _tell_outcome(self, scenes: Sequence[Scene], seconds: float) -> int:
+        """Say what held and what fell short; the exit code."""
+        short = [scene for scene in scenes if not scene.verdict or not scene.verdict.holds]
+        for scene in short:
+            self.screen.say(f"\nFell short: {scene.title}: {scene.verdict.words if scene.verdict else 'not played'}")
+        if not short:
+            self.screen.say(f"\nEvery phase held, after {seconds:.1f} s.")
+        return 1 if short else 0
+
+    def _tell_next(self, mesh: Mesh) -> None:
+        """Say what to try while everything stays up."""
+        pids = {name: child.pid for name, child in mesh.children.items()}
+        self.screen.say(
+            NEXT.format(
+                url=f"http://{mesh.gateway}/api/data",
+                catalog=mesh.catalog,
+                instance=pids[INSTANCES[1]],
+                control_plane=pids[CONTROL_PLANE],
+                seconds=REPAIR_SECONDS,
+                admin=mesh.admin,
+                logs=mesh.logs,
+                folder=mesh.folder,
+            )
+        )
+
+    async def _stay(self, mesh: Mesh) -> None:
+        """Stay up until a signal; what the user kills is started again, after a while in which its loss shows."""
+        due: dict[str, float] = {}
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            now = time.monotonic()
+            for name in mesh.fallen():
+                if name not in due:
+                    due[name] = now + REPAIR_SECONDS
+                    self.screen.say(f"{name} has ended; it is started again in {REPAIR_SECONDS:g} s.")
+                elif now >= due[name]:
+                    del due[name]
+                    self.screen.say(f"{name} is started again: pid {mesh.restart(name).pid}.")

@@ -1,0 +1,177 @@
+"""The demo's pictures: a live table with bars on a terminal, plain lines elsewhere, and the SVG of the whole run."""
+
+import io
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from rich.bar import Bar
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from xds.cli.demo.scene import Scene
+
+COLOURS = ("cyan", "magenta", "yellow")
+
+SVG_WIDTH = 100
+WIDEST_BAR = 34
+BESIDE_THE_BARS = 32
+"""Columns that a picture needs for names, numbers and the space between."""
+
+FULL_BAR = 0.7
+"""The share that fills a bar: above what any phase expects, and the same in all so that they compare."""
+
+
+class Screen(Protocol):
+    """Where the demo shows what happens."""
+
+    def say(self, text: str = "") -> None:
+        """Show lines of text."""
+
+    def begin(self, scene: Scene) -> None:
+        """Start to show a phase."""
+
+    def update(self, scene: Scene) -> None:
+        """Show what is known by now."""
+
+    def end(self, scene: Scene) -> None:
+        """Show the phase's outcome, and leave it standing."""
+
+    def close(self) -> None:
+        """Leave the terminal as it was found."""
+
+
+class Lines:
+    """Plain lines for a pipe, a file or a CI log: no colour, nothing drawn twice."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def say(self, text: str = "") -> None:
+        """Print lines as they are, however long: they are for programs and for `grep` too."""
+        self._console.file.write(f"{text}\n")
+        self._console.file.flush()
+
+    def begin(self, scene: Scene) -> None:
+        """Print the phase's title."""
+        self.say(f"\n{scene.title}: {scene.words}")
+
+    def update(self, scene: Scene) -> None:
+        """Print nothing: the outcome is enough."""
+
+    def end(self, scene: Scene) -> None:
+        """Print what was edited, counted and found."""
+        for line in (*scene.changes, *filter(None, [scene.effect]), *scene.notes, scene.traffic):
+            self.say(f"  {line}")
+        for name, count, observed, expected in zip(
+            scene.instances, scene.counts, scene.observed, scene.expected, strict=True
+        ):
+            self.say(f"  {name}  {count:5}  observed {observed:6.1%}  expected {expected:6.1%}")
+        if scene.verdict:
+            self.say(f"  {'held' if scene.verdict.holds else 'FELL SHORT'}: {scene.verdict.words}")
+
+    def close(self) -> None:
+        """Do nothing: nothing was changed."""
+
+
+class Pictures:
+    """A terminal: the phase that plays is redrawn in place, those before stay above it."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live: Live | None = None
+
+    def say(self, text: str = "") -> None:
+        """Print lines, unbroken so that commands can be copied from them."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def begin(self, scene: Scene) -> None:
+        """Start to redraw a phase's picture in place."""
+        self._live = Live(picture(scene, self._console.width), console=self._console, auto_refresh=False)
+        self._live.start()
+
+    def update(self, scene: Scene) -> None:
+        """Redraw it."""
+        if self._live:
+            self._live.update(picture(scene, self._console.width), refresh=True)
+
+    def end(self, scene: Scene) -> None:
+        """Draw it for the last time."""
+        self.update(scene)
+        self.close()
+
+    def close(self) -> None:
+        """Stop redrawing and show the cursor again."""
+        if self._live:
+            self._live.stop()
+        self._live = None
+
+
+def open_screen() -> Screen:
+    """Choose the screen for where standard output goes."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # an arrow is no reason to fail where the encoding has none
+    console = Console()
+    return Pictures(console) if console.is_terminal and not console.is_dumb_terminal else Lines(console)
+
+
+def picture(scene: Scene, width: int) -> RenderableType:
+    """Draw one phase, so many columns wide."""
+    parts: list[RenderableType] = [Text.assemble("\n", (scene.title, "bold"), f"  {scene.words}")]
+    parts += [Text(f"  {line}", "red" if line.startswith("-") else "green") for line in scene.changes]
+    if scene.effect:
+        parts.append(Text(f"  {scene.effect}", "bold"))
+    parts += [Text(f"  {note}") for note in scene.notes]
+    if scene.counts:
+        parts += [Padding(_bars(scene, width), (0, 0, 0, 2)), Text(f"  {scene.traffic}", "dim")]
+    if scene.verdict:
+        parts.append(Padding(_verdict(scene), (0, 0, 0, 2)))
+    return Group(*parts)
+
+
+def summary(scenes: Sequence[Scene], width: int) -> RenderableType:
+    """Draw what all phases came to, the bars of one below those of the other."""
+    parts: list[RenderableType] = []
+    for scene in scenes:
+        heading = Text.assemble((scene.title, "bold"), f": {scene.effect or scene.words}")
+        parts += [heading, _bars(scene, width, header=not parts), _verdict(scene), ""]
+    return Padding(Group(*parts[:-1]), (0, 1))
+
+
+def save_svg(path: Path, scenes: Sequence[Scene]) -> None:
+    """Save the picture of a whole run; it needs no font from elsewhere."""
+    console = Console(record=True, width=SVG_WIDTH, file=io.StringIO(), color_system="truecolor", force_terminal=True)
+    console.print(summary(scenes, SVG_WIDTH))
+    svg = console.export_svg(title="xds demo", unique_id="xds-demo")
+    path.write_text(re.sub(r"\s*@font-face \{.*?\}", "", svg, flags=re.DOTALL))
+
+
+def _bars(scene: Scene, width: int, *, header: bool = True) -> Table:
+    bar_width = min(WIDEST_BAR, (width - BESIDE_THE_BARS) // 2)
+    table = Table(box=None, pad_edge=False, show_header=header, header_style="dim", padding=(0, 2, 0, 0))
+    table.add_column("instance", no_wrap=True, width=8)
+    for name in ("observed", "expected"):
+        table.add_column(name, width=bar_width)
+        table.add_column("", justify="right", width=6)
+    for name, observed, expected, colour in zip(scene.instances, scene.observed, scene.expected, COLOURS, strict=True):
+        table.add_row(
+            Text(name, colour),
+            Bar(FULL_BAR, 0, min(observed, FULL_BAR), width=bar_width, color=colour),
+            f"{observed:.1%}",
+            Bar(FULL_BAR, 0, expected, width=bar_width, color="bright_black"),
+            f"{expected:.1%}",
+        )
+    return table
+
+
+def _verdict(scene: Scene) -> Text:
+    if scene.verdict is None:
+        return Text("")
+    if scene.verdict.holds:
+        return Text(f"✔ {scene.verdict.words}", "bold green")
+    return Text(f"✘ {scene.verdict.words}", "bold red")

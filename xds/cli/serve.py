@@ -1,0 +1,99 @@
+"""`xds serve`: the control plane."""
+
+import asyncio
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from xds.errors import CatalogError
+from xds.server.address import ListenAddress, ListenError, parse_listen_address
+from xds.server.control_plane import Settings, run
+from xds.server.log import LogFormat, configure_log
+from xds.sources.files import FileSource
+
+
+class ListenType(click.ParamType[ListenAddress]):
+    """An option that names an IP address and a port."""
+
+    name = "IP:PORT"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> ListenAddress:
+        """Read the option, or fail with what is wrong with it."""
+        try:
+            return parse_listen_address(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.command()
+@click.option(
+    "--catalog",
+    required=True,
+    metavar="PATH",
+    type=click.Path(exists=True, path_type=Path),
+    help="The catalog: a YAML file, or a folder of them.",
+)
+@click.option("--listen", default="127.0.0.1:18000", show_default=True, type=ListenType(), help="Where Envoys connect.")
+@click.option(
+    "--allow-plaintext",
+    is_flag=True,
+    help="Listen without TLS at an address that other machines reach: whoever reaches it reads the catalog.",
+)
+@click.option(
+    "--log",
+    "log_format",
+    default=LogFormat.AUTO.value,
+    show_default=True,
+    type=click.Choice([log_format.value for log_format in LogFormat]),
+    help="auto: human on a terminal, JSON otherwise.",
+)
+@click.option(
+    "--log-level",
+    default="info",
+    show_default=True,
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="The least that is logged.",
+)
+def command(catalog: Path, listen: ListenAddress, log_format: str, log_level: str, *, allow_plaintext: bool) -> None:
+    """Serve a catalog to Envoy over xDS, and follow its edits.
+
+    A bad edit changes nothing that is served: it is logged, with the place of the mistake. SIGTERM or Ctrl-C ends
+    every stream, so that Envoys look for another server, and a second one ends at once. Envoys keep what they have.
+
+    \b
+    Examples:
+      xds serve --catalog catalog.yaml
+      xds serve --catalog catalog/ --listen 127.0.0.1:18001 --log json
+      xds serve --catalog catalog/ --listen 0.0.0.0:18000 --allow-plaintext
+
+    Exit codes: 0 after SIGTERM or Ctrl-C, 1 when the catalog or the address cannot be served, 2 on wrong usage.
+    """
+    if not listen.is_loopback and not allow_plaintext:
+        raise click.UsageError(
+            f"{listen} can be reached from other machines, and this server has no TLS: "
+            "listen at 127.0.0.1, or say --allow-plaintext"
+        )
+    configure_log(LogFormat(log_format), log_level)
+    try:
+        asyncio.run(_serve(FileSource(catalog), Settings(listen)))
+    except (CatalogError, ListenError) as error:
+        click.echo(error, err=True)
+        sys.exit(1)
+
+
+async def _serve(source: FileSource, settings: Settings) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop(number: int) -> None:
+        if stopping.is_set():
+            sys.stderr.flush()
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    await run(source, settings, stopping)

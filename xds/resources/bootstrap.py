@@ -1,0 +1,88 @@
+"""Bootstrap: the one file that an Envoy needs of its own; all the rest reaches it over ADS."""
+
+from datetime import timedelta
+from enum import StrEnum
+
+from envoy_data_plane.envoy.config.bootstrap.v3 import (
+    Admin,
+    Bootstrap,
+    BootstrapDynamicResources,
+    BootstrapStaticResources,
+)
+from envoy_data_plane.envoy.config.cluster.v3 import Cluster, ClusterDiscoveryType
+from envoy_data_plane.envoy.config.core.v3 import (
+    Address,
+    ApiConfigSource,
+    ApiConfigSourceApiType,
+    ApiVersion,
+    GrpcService,
+    GrpcServiceEnvoyGrpc,
+    Http2ProtocolOptions,
+    KeepaliveSettings,
+    Node,
+    SocketAddress,
+)
+from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints
+from envoy_data_plane.envoy.extensions.upstreams.http.v3 import (
+    HttpProtocolOptions,
+    HttpProtocolOptionsExplicitHttpConfig,
+)
+from envoy_data_plane.google.protobuf import Any
+
+from xds.catalog.model import Listen
+from xds.resources.ads import ADS_CONFIG_SOURCE
+
+XDS_CLUSTER = "xds_cluster"
+
+
+class ApiType(StrEnum):
+    """The variant of the protocol that the Envoy is to speak."""
+
+    SOTW = "sotw"
+    DELTA = "delta"
+
+
+API_TYPES = {ApiType.SOTW: ApiConfigSourceApiType.GRPC, ApiType.DELTA: ApiConfigSourceApiType.DELTA_GRPC}
+
+
+def build_bootstrap(node_id: str, node_cluster: str, server: Listen, admin: Listen, api_type: ApiType) -> Bootstrap:
+    """Build the bootstrap of the node `node_id`, a sidecar or gateway of `node_cluster`, that is served by `server`."""
+    return Bootstrap(
+        node=Node(id=node_id, cluster=node_cluster),
+        admin=Admin(address=_build_address(admin)),
+        dynamic_resources=BootstrapDynamicResources(
+            ads_config=ApiConfigSource(
+                api_type=API_TYPES[api_type],
+                transport_api_version=ApiVersion.V3,
+                grpc_services=[GrpcService(envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=XDS_CLUSTER))],
+            ),
+            cds_config=ADS_CONFIG_SOURCE,
+            lds_config=ADS_CONFIG_SOURCE,
+        ),
+        static_resources=BootstrapStaticResources(clusters=[_build_xds_cluster(server)]),
+    )
+
+
+def _build_xds_cluster(server: Listen) -> Cluster:
+    options = HttpProtocolOptions(
+        explicit_http_config=HttpProtocolOptionsExplicitHttpConfig(
+            http2_protocol_options=Http2ProtocolOptions(
+                # A control plane that went away without a word is found within 40 s.
+                connection_keepalive=KeepaliveSettings(interval=timedelta(seconds=30), timeout=timedelta(seconds=10))
+            )
+        )
+    )
+    endpoint = LbEndpoint(endpoint=Endpoint(address=_build_address(server)))
+    return Cluster(
+        name=XDS_CLUSTER,
+        type=ClusterDiscoveryType.STRICT_DNS,
+        connect_timeout=timedelta(seconds=1),
+        load_assignment=ClusterLoadAssignment(
+            cluster_name=XDS_CLUSTER, endpoints=[LocalityLbEndpoints(lb_endpoints=[endpoint])]
+        ),
+        typed_extension_protocol_options={"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": Any.pack(options)},
+    )
+
+
+def _build_address(listen: Listen) -> Address:
+    return Address(socket_address=SocketAddress(address=listen.address, port_value=listen.port))

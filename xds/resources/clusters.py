@@ -1,0 +1,150 @@
+"""Cluster (CDS): how a service is reached. The policy is encoded once for all services that share it."""
+
+from datetime import timedelta
+from functools import lru_cache
+from ipaddress import ip_address
+
+from envoy_data_plane.envoy.config.cluster.v3 import (
+    CircuitBreakers,
+    CircuitBreakersThresholds,
+    CircuitBreakersThresholdsRetryBudget,
+    Cluster,
+    ClusterCommonLbConfig,
+    ClusterCustomClusterType,
+    ClusterDiscoveryType,
+    ClusterEdsClusterConfig,
+    ClusterLbPolicy,
+    OutlierDetection,
+)
+from envoy_data_plane.envoy.config.core.v3 import (
+    HealthCheck as EnvoyHealthCheck,
+)
+from envoy_data_plane.envoy.config.core.v3 import (
+    HealthCheckHttpHealthCheck,
+    Http2ProtocolOptions,
+)
+from envoy_data_plane.envoy.extensions.clusters.common.dns.v3 import DnsLookupFamily
+from envoy_data_plane.envoy.extensions.clusters.dns.v3 import DnsCluster
+from envoy_data_plane.envoy.extensions.upstreams.http.v3 import (
+    HttpProtocolOptions,
+    HttpProtocolOptionsExplicitHttpConfig,
+)
+from envoy_data_plane.envoy.type.v3 import CodecClientType, Percent
+from envoy_data_plane.google.protobuf import Any
+
+from xds.catalog.model import Balance, HealthCheck, Protocol, Service
+from xds.resources.ads import ADS_CONFIG_SOURCE
+from xds.resources.endpoints import build_assignment_message
+from xds.resources.resource import Resource, encode_resource
+from xds.wire import CLUSTER, skeleton_pb2
+
+LB_POLICIES = {
+    Balance.ROUND_ROBIN: ClusterLbPolicy.ROUND_ROBIN,
+    Balance.RANDOM: ClusterLbPolicy.RANDOM,
+    Balance.WEIGHTED: ClusterLbPolicy.ROUND_ROBIN,  # with each endpoint's load_balancing_weight
+}
+
+
+def build_cluster(name: str, service: Service) -> Resource:
+    """Build a service's cluster, of the same name.
+
+    Endpoints that are IP addresses are discovered by EDS; a single host name among them makes the cluster one that
+    Envoy resolves by DNS, with its endpoints inside, since EDS takes IP addresses alone.
+    """
+    dns = not is_eds(service)
+    policy = _encode_policy(service.balance, service.protocol, service.health_check, service.timeouts.connect, dns=dns)
+    frame = skeleton_pb2.Cluster(name=name)
+    if dns:
+        frame.load_assignment.CopyFrom(build_assignment_message(name, service))
+    return encode_resource(CLUSTER, name, frame.SerializeToString(deterministic=True) + policy)
+
+
+def is_eds(service: Service) -> bool:
+    """Tell whether a service's endpoints are discovered by EDS: all of them are IP addresses."""
+    return all(_is_ip_address(endpoint.address) for endpoint in service.endpoints)
+
+
+def _is_ip_address(address: str) -> bool:
+    try:
+        ip_address(address)
+    except ValueError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=4096)
+def _encode_policy(
+    balance: Balance, protocol: Protocol, health_check: HealthCheck | None, connect: timedelta, *, dns: bool
+) -> bytes:
+    """Encode all of a Cluster but its name and endpoints."""
+    cluster = Cluster(
+        connect_timeout=connect,
+        lb_policy=LB_POLICIES[balance],
+        common_lb_config=ClusterCommonLbConfig(
+            # Endpoints that were just added are no reason to panic.
+            ignore_new_hosts_until_first_hc=health_check is not None
+        ),
+        circuit_breakers=CircuitBreakers(
+            thresholds=[
+                # Envoy's default of 3 retries at once drops requests when one endpoint of a busy service dies.
+                CircuitBreakersThresholds(
+                    retry_budget=CircuitBreakersThresholdsRetryBudget(
+                        budget_percent=Percent(value=50), min_retry_concurrency=20
+                    )
+                )
+            ]
+        ),
+        outlier_detection=_build_outlier_detection(),
+    )
+    if dns:
+        dns_cluster = DnsCluster(dns_lookup_family=DnsLookupFamily.V4_PREFERRED, respect_dns_ttl=True)
+        cluster.cluster_type = ClusterCustomClusterType(name="envoy.clusters.dns", typed_config=Any.pack(dns_cluster))
+    else:
+        cluster.type = ClusterDiscoveryType.EDS
+        cluster.eds_cluster_config = ClusterEdsClusterConfig(eds_config=ADS_CONFIG_SOURCE)
+    http2 = protocol in (Protocol.HTTP2, Protocol.GRPC)
+    if http2:
+        options = HttpProtocolOptions(
+            explicit_http_config=HttpProtocolOptionsExplicitHttpConfig(http2_protocol_options=Http2ProtocolOptions())
+        )
+        cluster.typed_extension_protocol_options = {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": Any.pack(options)
+        }
+    if health_check is not None:
+        cluster.health_checks = [_build_health_check(health_check, http2=http2)]
+        # What the catalog leaves out is gone, whatever its health.
+        cluster.ignore_health_on_host_removal = True
+    return bytes(cluster)
+
+
+def _build_outlier_detection() -> OutlierDetection:
+    """Eject an endpoint that cannot be reached or that answers 502, 503 or 504, five times in a row.
+
+    A 500 is the application's own answer: another endpoint would answer the same, so it ejects nobody.
+    """
+    return OutlierDetection(
+        consecutive_gateway_failure=5,
+        enforcing_consecutive_gateway_failure=100,
+        enforcing_consecutive_5xx=0,
+        enforcing_success_rate=0,
+        split_external_local_origin_errors=True,
+        consecutive_local_origin_failure=5,
+        enforcing_local_origin_success_rate=0,
+        max_ejection_percent=50,
+    )
+
+
+def _build_health_check(check: HealthCheck, *, http2: bool) -> EnvoyHealthCheck:
+    return EnvoyHealthCheck(
+        timeout=check.timeout,
+        interval=check.interval,
+        # Without traffic Envoy checks only each 60 s by default: too late for the first request.
+        no_traffic_interval=check.interval,
+        interval_jitter_percent=10,
+        healthy_threshold=check.healthy_threshold,
+        unhealthy_threshold=check.unhealthy_threshold,
+        http_health_check=HealthCheckHttpHealthCheck(
+            path=check.http,
+            codec_client_type=CodecClientType.HTTP2 if http2 else CodecClientType.HTTP1,
+        ),
+    )

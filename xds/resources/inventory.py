@@ -1,0 +1,77 @@
+"""Inventory: every resource that does not depend on who asks, made once for all nodes.
+
+Of the services that did not change since the inventory before, nothing is made again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from xds.catalog.catalog import Catalog
+from xds.catalog.model import Listen, Protocol, Service
+from xds.resources.clusters import build_cluster, is_eds
+from xds.resources.endpoints import build_load_assignment
+from xds.resources.listeners import build_tcp_listener
+from xds.resources.resource import Resource
+from xds.resources.routes import build_virtual_host
+from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What one service contributes: its resources by type, and its virtual host among a sidecar's routes.
+
+    A service whose endpoints are host names has no ClusterLoadAssignment of its own; one that speaks TCP has no
+    virtual host, but a listener, if its callers' sidecars are to offer it a local port.
+    """
+
+    resources: Mapping[str, Resource]
+    virtual_host: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """The catalog and what each of its services contributes.
+
+    `changed` names the services, and `changed_gateways` the gateways, that differ from the inventory before.
+    """
+
+    catalog: Catalog
+    parts: Mapping[str, Parts]
+    changed: frozenset[str]
+    changed_gateways: frozenset[str]
+
+
+def build_inventory(catalog: Catalog, before: Inventory | None = None) -> Inventory:
+    """Build the parts of each service that changed since `before`, and take the others' from it."""
+    old_services = before.catalog.services if before else {}
+    old_gateways = before.catalog.gateways if before else {}
+    changed = _diff_names(old_services, catalog.services)
+    parts = dict(before.parts) if before else {}
+    for name in changed:
+        if service := catalog.services.get(name):
+            parts[name] = build_parts(name, service)
+        else:
+            del parts[name]
+    return Inventory(catalog, parts, changed, _diff_names(old_gateways, catalog.gateways))
+
+
+def build_parts(name: str, service: Service) -> Parts:
+    """Build what one service contributes."""
+    resources = {CLUSTER: build_cluster(name, service)}
+    if is_eds(service):
+        resources[CLUSTER_LOAD_ASSIGNMENT] = build_load_assignment(name, service)
+    if service.protocol is not Protocol.TCP:
+        return Parts(resources, build_virtual_host(name, service))
+    if service.local_port is not None:
+        listen = Listen("127.0.0.1", service.local_port)
+        resources[LISTENER] = build_tcp_listener(f"tcp/{name}", listen, name, service.timeouts.idle)
+    return Parts(resources, None)
+
+
+def _diff_names(old: Mapping[str, T], new: Mapping[str, T]) -> frozenset[str]:
+    """Name what was added, removed or changed; what did not change is mostly the identical object."""
+    changed = {name for name, value in new.items() if (was := old.get(name)) is not value and was != value}
+    return frozenset(changed | (old.keys() - new.keys()))

@@ -1,0 +1,133 @@
+"""RouteConfiguration (RDS): which requests go to which cluster, and how often they are tried.
+
+A request that may be repeated by its method (GET, HEAD, OPTIONS) is tried again when its connection breaks or the
+answer is 502, 503 or 504; any other only when its endpoint cannot have begun to work on it. So each route
+of the catalog becomes two of Envoy's: the first for those methods, the second for the rest.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import lru_cache
+
+from envoy_data_plane.envoy.config.route.v3 import (
+    HeaderMatcher,
+    RetryPolicy,
+    RetryPolicyRetryHostPredicate,
+    RouteAction,
+    RouteActionMaxStreamDuration,
+    RouteMatch,
+)
+from envoy_data_plane.envoy.extensions.retry.host.previous_hosts.v3 import PreviousHostsPredicate
+from envoy_data_plane.envoy.type.matcher.v3 import RegexMatcher, StringMatcher
+from envoy_data_plane.google.protobuf import Any
+
+from xds.catalog.model import Gateway, Protocol, Route, Service, Timeouts
+from xds.resources.resource import Resource, encode_resource
+from xds.wire import ROUTE_CONFIGURATION, skeleton_pb2
+
+RETRY_ON_ANY_METHOD = "connect-failure,refused-stream,reset-before-request"
+RETRY_ON_SAFE_METHOD = "connect-failure,refused-stream,reset,gateway-error"
+SAFE_METHODS = HeaderMatcher(
+    name=":method", string_match=StringMatcher(safe_regex=RegexMatcher(regex="GET|HEAD|OPTIONS"))
+)
+DEFAULT_REQUEST_TIMEOUT = timedelta(seconds=15)
+ANY_PATH = Route(to="any")
+
+
+def build_virtual_host(name: str, service: Service) -> bytes:
+    """Encode the VirtualHost by which a sidecar sends every request for the host `name` to that service."""
+    return skeleton_pb2.VirtualHost(
+        name=name, domains=[name], routes=_build_routes(ANY_PATH, name, service)
+    ).SerializeToString(deterministic=True)
+
+
+def build_sidecar_routes(name: str, virtual_hosts: list[bytes]) -> Resource:
+    """Build a sidecar's RouteConfiguration of virtual hosts that are encoded already."""
+    return _build_configuration(name, virtual_hosts)
+
+
+def build_gateway_routes(name: str, gateway: Gateway, services: Mapping[str, Service]) -> Resource:
+    """Build a gateway's RouteConfiguration: one VirtualHost a host, in it every route that the host's requests match.
+
+    The catalog says that the first route that matches wins. Envoy looks for the most specific host first, so
+    each host gets the routes of all hosts that cover it, in the catalog's order.
+    """
+    hosts = dict.fromkeys(route.host or "*" for route in gateway.routes)
+    virtual_hosts = [
+        skeleton_pb2.VirtualHost(
+            name=host,
+            domains=[host],
+            routes=[
+                encoded
+                for route in gateway.routes
+                if _covers(route.host or "*", host)
+                for encoded in _build_routes(route, route.to, services[route.to])
+            ],
+        ).SerializeToString(deterministic=True)
+        for host in hosts
+    ]
+    return _build_configuration(name, virtual_hosts)
+
+
+def _covers(pattern: str, host: str) -> bool:
+    """Tell whether every request for `host` is one for `pattern`; both are an exact host, `*.suffix` or `*`."""
+    return pattern in ("*", host) or (pattern.startswith("*.") and host.endswith(pattern[1:]))
+
+
+def _build_configuration(name: str, virtual_hosts: list[bytes]) -> Resource:
+    message = skeleton_pb2.RouteConfiguration(name=name, virtual_hosts=virtual_hosts, ignore_port_in_host_matching=True)
+    return encode_resource(ROUTE_CONFIGURATION, name, message.SerializeToString(deterministic=True))
+
+
+def _build_routes(route: Route, cluster: str, service: Service) -> list[bytes]:
+    """Encode Envoy's one or two routes for a route of the catalog."""
+    target = skeleton_pb2.RouteAction(cluster=cluster).SerializeToString()
+    # A gRPC call is a POST, whatever it does.
+    repeatable = service.retries > 0 and service.protocol is not Protocol.GRPC
+    return [
+        skeleton_pb2.Route(
+            match=_encode_match(route.prefix, route.path, tuple(route.headers.items()), safe=safe),
+            route=target
+            + _encode_action(service.timeouts, service.retries, grpc=service.protocol is Protocol.GRPC, safe=safe),
+        ).SerializeToString()
+        for safe in ((True, False) if repeatable else (False,))
+    ]
+
+
+@lru_cache(maxsize=4096)
+def _encode_match(prefix: str | None, path: str | None, headers: tuple[tuple[str, str], ...], *, safe: bool) -> bytes:
+    matchers = [
+        HeaderMatcher(name=name, present_match=True)
+        if value == "*"
+        else HeaderMatcher(name=name, string_match=StringMatcher(exact=value))
+        for name, value in headers
+    ]
+    if safe:
+        matchers.append(SAFE_METHODS)
+    if path is not None:
+        return bytes(RouteMatch(path=path, headers=matchers))
+    return bytes(RouteMatch(prefix=prefix or "/", headers=matchers))
+
+
+@lru_cache(maxsize=4096)
+def _encode_action(timeouts: Timeouts, retries: int, *, grpc: bool, safe: bool) -> bytes:
+    """Encode all of a RouteAction but its cluster."""
+    action = RouteAction(timeout=timeouts.request)
+    if timeouts.request is None:
+        action.timeout = timedelta(0) if grpc else DEFAULT_REQUEST_TIMEOUT
+        if grpc:  # the client's own deadline, whatever it is
+            action.max_stream_duration = RouteActionMaxStreamDuration(grpc_timeout_header_max=timedelta(0))
+    if timeouts.idle is not None:
+        action.idle_timeout = timeouts.idle
+    if retries:
+        action.retry_policy = RetryPolicy(
+            retry_on=RETRY_ON_SAFE_METHOD if safe else RETRY_ON_ANY_METHOD,
+            num_retries=retries,
+            retry_host_predicate=[
+                RetryPolicyRetryHostPredicate(
+                    name="envoy.retry_host_predicates.previous_hosts", typed_config=Any.pack(PreviousHostsPredicate())
+                )
+            ],
+            host_selection_retry_max_attempts=5,
+        )
+    return bytes(action)

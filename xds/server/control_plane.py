@@ -1,0 +1,150 @@
+"""ControlPlane: from a source of documents to streams of resources, and the life of both."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import grpc
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from xds.catalog.catalog import Catalog
+from xds.catalog.workspace import Workspace
+from xds.errors import CatalogError, Problem, Severity
+from xds.resources.inventory import Inventory, build_inventory
+from xds.server.address import ListenAddress, ListenError, check_free
+from xds.server.ads import AdsServicer
+from xds.snapshot.store import SnapshotStore
+from xds.sources.document import Document
+from xds.sources.files import FileSource
+from xds.wire import ADS
+
+OPTIONS = (
+    ("grpc.so_reuseport", 0),  # a second server on one port is a mistake, not a share of the load
+    ("grpc.max_receive_message_length", 8 * 2**20),
+    ("grpc.max_metadata_size", 16 * 2**10),
+    ("grpc.keepalive_time_ms", 30_000),  # finds half-open connections
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),  # lets clients find them too
+)
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `xds serve` was told: where to listen, and how many seconds streams have to end when it stops."""
+
+    listen: ListenAddress
+    grace: float = 5.0
+
+
+class ControlPlane:
+    """Serves the catalog of one source.
+
+    `start` raises CatalogError when the catalog cannot be served at all, and ListenError when nobody could
+    connect; after it, a bad edit changes nothing that is served.
+    """
+
+    def __init__(self, source: FileSource, settings: Settings) -> None:
+        self._source = source
+        self._settings = settings
+        self._workspace = Workspace()
+        self._health = health.aio.HealthServicer()
+        self._reported: frozenset[Problem] = frozenset()
+        self.port = settings.listen.port
+
+    async def start(self) -> None:
+        """Read the source, then listen: no client ever sees an empty world (rule 35)."""
+        started = time.perf_counter()
+        check_free(self._settings.listen)
+        catalog = self._workspace.update(self._source.read())
+        self._report(catalog.problems)
+        inventory = build_inventory(catalog)
+        seconds = time.perf_counter() - started
+        log.info("catalog loaded", **_count(catalog), ms=round(seconds * 1000, 1))
+        self._ads = AdsServicer(SnapshotStore(inventory))
+        self._server = grpc.aio.server(options=OPTIONS)
+        self._server.add_generic_rpc_handlers((self._ads.build_handler(),))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        for service in ("", ADS):
+            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        try:
+            self.port = self._server.add_insecure_port(str(self._settings.listen))
+        except RuntimeError as error:
+            raise ListenError(f"cannot listen at {self._settings.listen}: {error}") from None
+        await self._server.start()
+        log.info("serving", address=str(ListenAddress(self._settings.listen.host, self.port)), services=[ADS])
+
+    async def follow(self) -> None:
+        """Take up each change of the source, until cancelled."""
+        async for documents in self._source.watch():
+            await self._take(documents)
+
+    async def stop(self) -> None:
+        """Tell health checks, end every stream so that its client looks elsewhere, and close."""
+        log.info("stopping", streams=len(list(self._ads.streams())))
+        await self._health.enter_graceful_shutdown()
+        for stream in self._ads.streams():
+            stream.end("the control plane is stopping")
+        await self._server.stop(self._settings.grace)
+        log.info("stopped")
+
+    async def _take(self, documents: Mapping[str, Document | None]) -> None:
+        """Serve the catalog with the changed documents in it; when it is bad, go on with the last good one."""
+        started = time.perf_counter()
+        before = self._ads.store.inventory
+        try:
+            # Off the loop: a large file takes a while, and streams go on meanwhile.
+            catalog = await asyncio.to_thread(self._workspace.update, documents)
+            inventory = await asyncio.to_thread(build_inventory, catalog, before)
+        except CatalogError as error:
+            self._report(error.problems)
+            log.error("catalog REFUSED: what was served before is still served", changed_files=sorted(documents))
+            return
+        self._report(catalog.problems)
+        streams = self._ads.publish(inventory)
+        log.info(
+            "catalog changed",
+            changed_files=sorted(documents),
+            **_describe_change(before, inventory),
+            streams=streams,
+            ms=round((time.perf_counter() - started) * 1000, 1),
+        )
+
+    def _report(self, problems: tuple[Problem, ...]) -> None:
+        """Log each problem when it appears, not again while it stays."""
+        for problem in problems:
+            if problem not in self._reported:
+                (log.error if problem.severity is Severity.ERROR else log.warning)(str(problem))
+        self._reported = frozenset(problems)
+
+
+def _count(catalog: Catalog) -> dict[str, int]:
+    endpoints = sum(len(service.endpoints) for service in catalog.services.values())
+    return {"services": len(catalog.services), "endpoints": endpoints, "gateways": len(catalog.gateways)}
+
+
+def _describe_change(before: Inventory, after: Inventory) -> dict[str, list[str]]:
+    """Name what was added, changed and removed; leave out what is empty."""
+    old, new = before.catalog, after.catalog
+    names = after.changed | after.changed_gateways
+    then = old.services.keys() | old.gateways.keys()
+    now = new.services.keys() | new.gateways.keys()
+    changes = {"added": names & now - then, "changed": names & now & then, "removed": names & then - now}
+    return {verb: sorted(some)[:20] for verb, some in changes.items() if some}
+
+
+async def run(source: FileSource, settings: Settings, stopping: asyncio.Event) -> None:
+    """Serve until `stopping` is set."""
+    control_plane = ControlPlane(source, settings)
+    await control_plane.start()
+    following = asyncio.create_task(control_plane.follow())
+    waiting = asyncio.create_task(stopping.wait())
+    await asyncio.wait({following, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    following.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await following
+    await control_plane.stop()

@@ -1,0 +1,111 @@
+"""Stream: one client's gRPC stream, joined to its session."""
+
+import asyncio
+import time
+from collections import deque
+from typing import Any
+
+import grpc
+import structlog
+
+from xds.errors import PeerError
+from xds.session.session import Response, Session
+from xds.session.subscription import Nack
+from xds.wire import short_type
+from xds.wire.discovery_pb2 import Node
+
+Context = grpc.aio.ServicerContext[bytes, bytes]
+
+log = structlog.get_logger()
+
+
+class Stream:
+    """Reads requests, writes responses, and tells the log what an operator should know.
+
+    A push and an answer may want to write at one time; gRPC takes one message at a time, so the first to come writes
+    for both. The outbox is short: a session lets out one response a type until it is answered.
+    """
+
+    __slots__ = ("_context", "_ending", "_outbox", "_push_task", "_since", "_task", "_writing", "session")
+
+    def __init__(self, context: Context, session: Session[Any]) -> None:
+        self.session = session
+        self._context = context
+        self._outbox: deque[Response] = deque()
+        self._writing = False
+        self._ending: str | None = None
+        self._since = time.monotonic()
+        self._task = asyncio.current_task()
+
+    async def serve(self) -> None:
+        """Answer requests until the client goes, breaks the protocol, or `end` is called."""
+        try:
+            while isinstance(data := await self._context.read(), bytes):  # else it is EOF
+                self._take(data)
+                await self._drain()
+        except PeerError as error:
+            log.warning("stream refused", peer=self._context.peer(), status=error.status, reason=str(error))
+            await self._context.abort(grpc.StatusCode[error.status], str(error))
+        except asyncio.CancelledError:
+            if self._ending is None:
+                raise
+            await self._context.abort(grpc.StatusCode.UNAVAILABLE, self._ending)
+        finally:
+            if self.session.node is not None:
+                seconds = round(time.monotonic() - self._since, 1)
+                log.info("sidecar gone", **self._who(), seconds=seconds)
+
+    def _take(self, data: bytes) -> None:
+        introduced = self.session.node is not None
+        step = self.session.on_request(data)
+        if (node := self.session.node) is not None and not introduced:
+            log.info("sidecar connected", **describe_node(node), variant=self.session.variant.name)
+        if step.nack:
+            self._log_nack(step.nack)
+        if step.unknown_type is not None:
+            log.warning("a type that xds does not serve", **self._who(), type_url=step.unknown_type)
+        self._outbox.extend(step.responses)
+
+    def push(self, responses: list[Response]) -> None:
+        """Send without waiting: a client that does not read delays nobody but itself."""
+        self._outbox.extend(responses)
+        if self._outbox and not self._writing:
+            self._push_task = asyncio.get_running_loop().create_task(self._drain())
+
+    def end(self, reason: str) -> None:
+        """End the stream with UNAVAILABLE, so that the client looks for another server."""
+        self._ending = reason
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _drain(self) -> None:
+        if self._writing:
+            return
+        self._writing = True
+        try:
+            while self._outbox:
+                await self._context.write(self._outbox.popleft().body)
+        except (grpc.aio.BaseError, asyncio.InvalidStateError):
+            self._outbox.clear()  # the client is gone; `serve` is told so by its own read
+        finally:
+            self._writing = False
+
+    def _who(self) -> dict[str, str]:
+        return describe_node(self.session.node) if self.session.node else {}
+
+    def _log_nack(self, nack: Nack) -> None:
+        log.error(
+            "NACK",
+            **self._who(),
+            type=short_type(nack.type_url),
+            resources=list(nack.resource_names[:10]),
+            resource_count=len(nack.resource_names),
+            message=nack.message,
+        )
+
+
+def describe_node(node: Node) -> dict[str, str]:
+    """Give a node's words for a log line."""
+    version = node.user_agent_build_version.version
+    agent = f"{version.major_number}.{version.minor_number}.{version.patch}" if version.ByteSize() else ""
+    return {"node": node.id, "cluster": node.cluster, "user_agent": f"{node.user_agent_name} {agent}".strip()}

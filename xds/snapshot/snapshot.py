@@ -1,0 +1,67 @@
+"""Snapshot: all resources of one node view at one moment, by type and name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from xds.resources.resource import Resource
+
+
+@dataclass(frozen=True, slots=True)
+class TypeSnapshot:
+    """The resources of one type, by name, and the checksum of their versions.
+
+    `encoded` is the place of responses that were made from it once and are shared by every stream that asks for
+    the same; it goes when the snapshot goes, and has no part in equality.
+    """
+
+    resources: Mapping[str, Resource] = field(default_factory=dict)
+    checksum: int = 0
+    encoded: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def version(self) -> str:
+        """The version of the whole: 16 hexadecimal digits, equal wherever the resources are equal.
+
+        It is a sum of content hashes, so that a change of one resource among a thousand costs one addition.
+        """
+        return f"{self.checksum:016x}"
+
+    def replace(self, updates: Mapping[str, Resource | None]) -> "TypeSnapshot":
+        """Give the snapshot after `updates`, in which None stands for a resource that is gone."""
+        resources = dict(self.resources)
+        checksum = self.checksum
+        for name, resource in updates.items():
+            if before := resources.pop(name, None):
+                checksum -= int(before.version, 16)
+            if resource is not None:
+                resources[name] = resource
+                checksum += int(resource.version, 16)
+        return TypeSnapshot(resources, checksum % 2**64)
+
+
+NOTHING = TypeSnapshot()
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The resources that nodes of one view are served, by type."""
+
+    types: Mapping[str, TypeSnapshot]
+
+    def of(self, type_url: str) -> TypeSnapshot:
+        """Give the resources of one type; none of a type that is unknown."""
+        return self.types.get(type_url, NOTHING)
+
+    def replace(self, updates: Mapping[str, Mapping[str, Resource | None]]) -> "Snapshot":
+        """Give the snapshot after `updates` by type and name; a type that they leave out is shared."""
+        changed = {type_url: self.of(type_url).replace(names) for type_url, names in updates.items() if names}
+        return Snapshot({**self.types, **changed})
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotChange:
+    """A view's new snapshot, and the names that were added, changed or removed since the one before, by type."""
+
+    snapshot: Snapshot
+    names: Mapping[str, frozenset[str]]

@@ -1,0 +1,138 @@
+"""SnapshotStore: the one place that knows which views are in use and what each is served now."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from xds.resources.inventory import Inventory
+from xds.resources.node import build_node_resources, own_name, services_of
+from xds.resources.resource import Resource
+from xds.resources.view import GatewayView, NodeView, build_view
+from xds.snapshot.snapshot import Snapshot, SnapshotChange
+from xds.wire import LISTENER, ROUTE_CONFIGURATION, TYPE_URLS
+
+Updates = dict[str, dict[str, Resource | None]]
+
+
+class SnapshotStore:
+    """The snapshots of the views that connected nodes use. It changes; what it gives out does not."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self.inventory = inventory
+        self._nodes: Counter[str] = Counter()
+        self._views: dict[str, NodeView] = {}
+        self._snapshots: dict[NodeView, Snapshot] = {}
+
+    def acquire(self, node_cluster: str) -> Snapshot:
+        """Count one more stream of nodes of that cluster, and give what they are served."""
+        self._nodes[node_cluster] += 1
+        view = self._views.get(node_cluster)
+        if view is None:
+            view = self._views[node_cluster] = build_view(self.inventory.catalog, node_cluster)
+        if view not in self._snapshots:
+            self._snapshots[view] = build_snapshot(view, self.inventory)
+        return self._snapshots[view]
+
+    def release(self, node_cluster: str) -> None:
+        """Count one stream less; a view that no stream uses is forgotten."""
+        self._nodes[node_cluster] -= 1
+        if self._nodes[node_cluster] > 0:
+            return
+        del self._nodes[node_cluster]
+        view = self._views.pop(node_cluster)
+        if view not in self._views.values():
+            del self._snapshots[view]
+
+    def update(self, inventory: Inventory) -> Mapping[str, SnapshotChange]:
+        """Take a new inventory; give what changed for each `node.cluster` in use that it concerns."""
+        before, self.inventory = self.inventory, inventory
+        views: dict[str, NodeView] = {}
+        snapshots: dict[NodeView, Snapshot] = {}
+        changes: dict[tuple[NodeView, NodeView], SnapshotChange | None] = {}
+        for node_cluster, old in self._views.items():
+            named = node_cluster in inventory.changed or node_cluster in inventory.changed_gateways
+            view = build_view(inventory.catalog, node_cluster) if named else old
+            views[node_cluster] = view
+            if (old, view) not in changes:
+                change = self._change(old, view, before)
+                changes[old, view] = change
+                snapshots[view] = change.snapshot if change else self._snapshots[old]
+        concerned = {
+            node_cluster: change
+            for node_cluster, view in views.items()
+            if (change := changes[self._views[node_cluster], view]) is not None
+        }
+        self._views, self._snapshots = views, snapshots
+        return concerned
+
+    def _change(self, old: NodeView, view: NodeView, before: Inventory) -> SnapshotChange | None:
+        snapshot = self._snapshots[old]
+        if view == old:
+            updates = diff_view(view, before, self.inventory, snapshot)
+        else:
+            updates = diff_snapshots(snapshot, build_snapshot(view, self.inventory))
+        names = {type_url: frozenset(of_type) for type_url, of_type in updates.items() if of_type}
+        return SnapshotChange(snapshot.replace(updates), names) if names else None
+
+
+def build_snapshot(view: NodeView, inventory: Inventory) -> Snapshot:
+    """Gather all that a view holds."""
+    updates: Updates = {type_url: {} for type_url in TYPE_URLS}
+    for name in services_of(view, inventory):
+        for type_url, resource in _parts(view, inventory, name).items():
+            updates[type_url][resource.name] = resource
+    for type_url, resource in build_node_resources(view, inventory).items():
+        updates[type_url][resource.name] = resource
+    return Snapshot({}).replace(updates)
+
+
+def diff_view(view: NodeView, before: Inventory, after: Inventory, snapshot: Snapshot) -> Updates:
+    """Say what a new inventory means for one view: in time that grows with the change, not with the view."""
+    changed = after.changed if view.upstreams is None else after.changed & view.upstreams
+    updates: Updates = {type_url: {} for type_url in TYPE_URLS}
+    for name in changed:
+        old, new = _parts(view, before, name), _parts(view, after, name)
+        for type_url in old.keys() | new.keys():
+            _note(updates[type_url], old.get(type_url), new.get(type_url))
+    if _concerns_node(view, before, after, changed):
+        own = build_node_resources(view, after)
+        for type_url in (LISTENER, ROUTE_CONFIGURATION):
+            _note(updates[type_url], snapshot.of(type_url).resources.get(own_name(view)), own.get(type_url))
+    return updates
+
+
+def diff_snapshots(old: Snapshot, new: Snapshot) -> Updates:
+    """Say what turns one snapshot into another; resources that did not change are mostly the identical objects."""
+    updates: Updates = {}
+    for type_url in TYPE_URLS:
+        was, now = old.of(type_url).resources, new.of(type_url).resources
+        updates[type_url] = dict.fromkeys(was.keys() - now.keys())
+        updates[type_url].update({name: resource for name, resource in now.items() if was.get(name) != resource})
+    return updates
+
+
+def _parts(view: NodeView, inventory: Inventory, name: str) -> Mapping[str, Resource]:
+    """Give what a view holds of one service: its local port is for the sidecars of others alone."""
+    if name not in inventory.parts:
+        return {}
+    resources = inventory.parts[name].resources
+    if LISTENER in resources and (isinstance(view, GatewayView) or view.own_tcp == name):
+        return {type_url: resource for type_url, resource in resources.items() if type_url != LISTENER}
+    return resources
+
+
+def _concerns_node(view: NodeView, before: Inventory, after: Inventory, changed: frozenset[str]) -> bool:
+    """Tell whether the node's own listener or routes may differ: not when only endpoints or policy of clusters do."""
+    if isinstance(view, GatewayView):
+        return bool(changed) or view.gateway in after.changed_gateways
+    return any(_virtual_host(before, name) != _virtual_host(after, name) for name in changed)
+
+
+def _virtual_host(inventory: Inventory, name: str) -> bytes | None:
+    return inventory.parts[name].virtual_host if name in inventory.parts else None
+
+
+def _note(updates: dict[str, Resource | None], was: Resource | None, now: Resource | None) -> None:
+    if now is not None and now != was:
+        updates[now.name] = now
+    elif was is not None and now is None:
+        updates[was.name] = None
