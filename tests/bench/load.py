@@ -3,11 +3,13 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 from xds.catalog.workspace import Workspace
 from xds.resources.inventory import build_inventory
 from xds.session.session import DELTA, SOTW, Response, Session, Variant
+from xds.snapshot.snapshot import SnapshotChange
 from xds.snapshot.store import SnapshotStore
 from xds.sources.document import Document
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION
@@ -45,6 +47,10 @@ class Client:
         """Subscribe to each type, as Envoy does; give the bytes of the answers."""
         asked = {CLUSTER: [], CLUSTER_LOAD_ASSIGNMENT: self.names, LISTENER: [], ROUTE_CONFIGURATION: ["sidecar"]}
         return sum(self.accept(self._send(type_url, names)) for type_url, names in asked.items())
+
+    def take(self, change: SnapshotChange) -> int:
+        """Be pushed a change; give the bytes."""
+        return self.accept(self.session.on_change(change))
 
     def accept(self, responses: list[Response]) -> int:
         """Acknowledge responses; give their bytes and those of all that followed."""
@@ -86,11 +92,8 @@ def measure_load(services: int, *, folder: bool) -> Rows:
     new = rows.timed("one endpoint: translate", lambda: build_inventory(after, inventory))
     changes = rows.timed("one endpoint: snapshot", lambda: store.update(new))
     for client in clients:
-        rows.timed(
-            f"one endpoint: response, {client.variant.name}",
-            lambda client=client: client.accept(client.session.on_change(changes[NODE.cluster])),
-            lambda size: size,
-        )
+        step = partial(client.take, changes[NODE.cluster])
+        rows.timed(f"one endpoint: response, {client.variant.name}", step, lambda size: size)
     return rows
 
 

@@ -11,7 +11,8 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -93,31 +94,56 @@ def at_free_port() -> tuple[str, str]:
     return ("--port", str(free_port()))
 
 
-@pytest.mark.parametrize("variant", ["delta", "sotw"])
-def test_every_phase_holds(tmp_path: Path, variant: str) -> None:
-    """`--exit`: exact shares, chance as it should be, no failed request; exit code 0, nothing left."""
+@dataclass(frozen=True, slots=True)
+class WholeRun:
+    """What is left of a run that went to its end by itself."""
+
+    code: int
+    output: str
+    left_behind: list[object]
+    svg: str
+
+
+@pytest.fixture(scope="module", params=["delta", "sotw"])
+def whole_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> WholeRun:
+    """Run `xds demo --exit --svg FILE` once over each variant."""
+    folder, picture = tmp_path_factory.mktemp("demo"), tmp_path_factory.mktemp("picture") / "demo.svg"
     begun = time.monotonic()
-    with running(tmp_path, "--exit", "--variant", variant, *at_free_port()) as demo:
+    with running(folder, "--exit", "--variant", request.param, "--svg", str(picture), *at_free_port()) as demo:
         code = demo.read_all()
-    print(f"{demo.output}\n{variant}: {time.monotonic() - begun:.1f} s")  # noqa: T201 for who looks at the run
-    assert code == 0, demo.output
+    print(f"{demo.output}\n{request.param}: {time.monotonic() - begun:.1f} s")
+    return WholeRun(code, demo.output, demo.left_behind(), picture.read_text() if picture.exists() else "")
+
+
+def test_every_phase_holds(whole_run: WholeRun) -> None:
+    """Exact shares, chance as it should be, no failed request: exit code 0."""
+    output = whole_run.output
+    assert whole_run.code == 0, output
     for shares in (r"exact shares: 100, 100, 100", r"chi-square \d", r"exact shares: 150, 100, 50"):
-        assert re.search(rf"held: .*{shares}", demo.output), demo.output
-    assert "held: no request failed; back in the rounds" in demo.output
-    assert len(re.findall(r"saved → in effect: \d+ ms", demo.output)) == 3
-    assert len(re.findall(r"\d+ requests, 0 failed", demo.output)) == 4
-    assert "Every phase held" in demo.output
-    assert demo.left_behind() == []
+        assert re.search(rf"held: .*{shares}", output), output
+    assert "held: no request failed; back in the rounds" in output
+    assert len(re.findall(r"saved → in effect: \d+ ms", output)) == 3
+    assert len(re.findall(r"\d+ requests, 0 failed", output)) == 4
+    assert "Every phase held" in output
 
 
-def test_output_to_a_pipe_is_plain_lines(tmp_path: Path) -> None:
+def test_the_end_leaves_nothing(whole_run: WholeRun) -> None:
+    """After `--exit` no process and no file is there."""
+    assert whole_run.left_behind == []
+
+
+def test_output_to_a_pipe_is_plain_lines(whole_run: WholeRun) -> None:
     """Not a terminal: no escape sequence, and nothing that is redrawn."""
-    with running(tmp_path, *at_free_port()) as demo:
-        demo.read_until("round robin:")
-        demo.process.send_signal(signal.SIGINT)
-        demo.read_all()
-    assert "\x1b" not in demo.output
-    assert "\r" not in demo.output
+    assert "\x1b" not in whole_run.output
+    assert "\r" not in whole_run.output
+
+
+def test_svg_shows_every_phase(whole_run: WholeRun) -> None:
+    """`--svg`: one picture of the run, with nothing in it to be fetched from elsewhere."""
+    for title in ("round&#160;robin", "random", "weighted&#160;3:2:1", "crash"):
+        assert title in whole_run.svg
+    assert "@font-face" not in whole_run.svg
+    assert "url(http" not in whole_run.svg
 
 
 def test_a_port_in_use_is_avoided(tmp_path: Path) -> None:
@@ -159,12 +185,15 @@ def test_a_signal_at_any_moment_leaves_nothing(tmp_path: Path, moment: str, numb
 
 
 def test_impatient_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
-    """A second and a third Ctrl-C do not interrupt the cleaning."""
+    """A hundred Ctrl-C a second do not interrupt the cleaning."""
     with running(tmp_path, *at_free_port()) as demo:
         demo.read_until("round robin:")
-        while demo.process.poll() is None:
+        code = None
+        while code is None:
             demo.process.send_signal(signal.SIGINT)
-        code = demo.read_all()
+            with suppress(subprocess.TimeoutExpired):
+                code = demo.process.wait(0.01)
+        demo.read_all()
     assert code == 128 + signal.SIGINT, demo.output
     assert demo.left_behind() == []
 
@@ -193,19 +222,6 @@ def test_it_stays_up_to_be_played_with(tmp_path: Path) -> None:
         demo.process.send_signal(signal.SIGINT)
         assert demo.read_all() == 0, demo.output
     assert demo.left_behind() == []
-
-
-def test_svg_shows_every_phase(tmp_path: Path) -> None:
-    """`--svg`: one picture of the run, without anything to be fetched from elsewhere."""
-    picture, folder = tmp_path / "demo.svg", tmp_path / "tmp"
-    folder.mkdir()
-    with running(folder, "--exit", "--svg", str(picture), *at_free_port()) as demo:
-        assert demo.read_all() == 0, demo.output
-    svg = picture.read_text()
-    for title in ("round&#160;robin", "random", "weighted&#160;3:2:1", "crash"):
-        assert title in svg
-    assert "@font-face" not in svg
-    assert "url(http" not in svg
 
 
 def test_help_needs_no_extra() -> None:

@@ -10,16 +10,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from xds.catalog.model import Listen
 from xds.cli.demo.load import Load
 from xds.cli.demo.processes import (
     ControlPlane,
     Envoy,
     await_until,
     free_port,
-    start_bootstrap,
     start_control_plane,
     start_envoy,
 )
+from xds.resources.bootstrap import ApiType, build_bootstrap
 
 VARIANTS = ("delta", "sotw")
 
@@ -51,10 +52,12 @@ class Mesh:
 
     async def start_envoy(self, node_id: str, node_cluster: str, variant: str = "delta") -> Envoy:
         """Start an Envoy with one worker thread, and wait until it has its first configuration."""
-        bootstrap = start_bootstrap(node_id, node_cluster, self.control_plane.address, self.folder, variant=variant)
-        text = await bootstrap.text()
         await self.control_plane.ready()
-        envoy = self.children.enter_context(start_envoy(text, self.folder, name=node_id))
+        host, _, port = self.control_plane.address.rpartition(":")
+        bootstrap = build_bootstrap(
+            node_id, node_cluster, Listen(host, int(port)), Listen("127.0.0.1", 0), ApiType(variant)
+        )
+        envoy = self.children.enter_context(start_envoy(bootstrap.to_json(), self.folder, name=node_id))
         await envoy.ready()
         return envoy
 

@@ -7,6 +7,7 @@ import pytest
 
 from tests.envoy_server.mesh import Mesh, answered, counts_since, make_catalog, under, until
 from tests.envoy_server.test_balancing import weigh
+from xds.cli.demo.envoy_admin import balancing_policy
 from xds.cli.demo.processes import Instance, free_port, start_instance
 
 
@@ -73,31 +74,37 @@ async def test_a_killed_instance_costs_no_request(tmp_path: Path, instances: lis
                 await answered(load, 50)
                 with start_instance("victim", port, folder):
                     await until(is_healthy)
+                    dead = counts_since(load, 0)["victim"]
+                    await until(lambda: counts_since(load, 0)["victim"] > dead)
                     back = time.monotonic()
                     await answered(load, 60)
                     assert counts_since(load, back)["victim"] == pytest.approx(20, abs=5)
 
 
 @pytest.mark.parametrize(
-    ("before", "after"),
-    [("round_robin", "random"), ("random", "weighted"), ("weighted", "round_robin")],
+    ("before", "after", "policy", "weights"),
+    [
+        ("round_robin", "random", "RANDOM", [1, 1, 1]),
+        ("random", "weighted", "ROUND_ROBIN", [1, 2, 3]),
+        ("weighted", "round_robin", "ROUND_ROBIN", [1, 1, 1]),
+    ],
 )
 async def test_a_changed_policy_takes_effect_under_load(
-    tmp_path: Path, instances: list[Instance], before: str, after: str
+    tmp_path: Path, instances: list[Instance], before: str, after: str, policy: str, weights: list[int]
 ) -> None:
     """The cluster is replaced, and its endpoints are there at once (rule 33): nothing fails, nothing waits."""
     endpoints = weigh(instances, 3, 2, 1)
     with Mesh(tmp_path, make_catalog(endpoints, before)) as mesh:
         envoy = await mesh.start_gateway()
-        updates = "cluster_manager.cluster_modified"
+
+        def is_in_effect() -> bool:
+            hosts = envoy.admin.hosts("api-service").values()
+            active = balancing_policy(envoy.admin.cluster("api-service"))
+            return active == policy and sorted(host.weight for host in hosts) == weights
+
         async with under(mesh.load(200)) as load:
             mesh.write(make_catalog(endpoints, after))
-            seconds = await until(
-                lambda: (
-                    envoy.admin.stats(updates).get(updates, 0) > 0
-                    and envoy.admin.stats("cluster_manager.warming_clusters")["cluster_manager.warming_clusters"] == 0
-                )
-            )
+            seconds = await until(is_in_effect)
             await answered(load, 50)
         assert seconds < 5  # without rule 33, Envoy warms the new cluster for 15 s
 

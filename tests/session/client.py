@@ -16,6 +16,8 @@ from xds.wire.discovery_pb2 import (
 
 NODE = Node(id="web-1", cluster="web")
 
+Reply = DiscoveryResponse | DeltaDiscoveryResponse
+
 Contents = dict[str, dict[str, str | None]]
 """Resources by type and name, each a word that stands for its content; None is a resource that is gone."""
 
@@ -45,7 +47,7 @@ class SotwClient:
         self,
         type_url: str,
         *names: str,
-        to: DiscoveryResponse | None = None,
+        to: Reply | None = None,
         nonce: str = "",
         version: str = "",
         error: str = "",
@@ -56,7 +58,7 @@ class SotwClient:
             type_url=type_url,
             resource_names=names,
             response_nonce=to.nonce if to else nonce,
-            version_info=to.version_info if to and not error else version,
+            version_info=to.version_info if isinstance(to, DiscoveryResponse) and not error else version,
         )
         if error:
             request.error_detail.CopyFrom(Status(code=13, message=error))
@@ -87,7 +89,7 @@ class DeltaClient:
         type_url: str,
         *subscribe: str,
         drop: tuple[str, ...] = (),
-        to: DeltaDiscoveryResponse | None = None,
+        to: Reply | None = None,
         nonce: str = "",
         has: dict[str, str] | None = None,
         error: str = "",
@@ -117,7 +119,7 @@ class DeltaClient:
         return [DeltaDiscoveryResponse.FromString(response.body) for response in step.responses]
 
 
-def contents_of(response: DiscoveryResponse | DeltaDiscoveryResponse) -> list[str]:
+def contents_of(response: Reply) -> list[str]:
     """Give what a response carries, as `name=content`, sorted."""
     bodies = response.resources if isinstance(response, DiscoveryResponse) else [r.resource for r in response.resources]
     return sorted(Any.FromString(body).value.decode() for body in bodies)

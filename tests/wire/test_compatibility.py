@@ -68,10 +68,16 @@ PROTO_TYPES = {
 }
 
 
-def metadata_of(field: FieldDescriptor) -> Any:
-    """Give what envoy-data-plane says of the field with the same name, if it has one."""
-    envoy = ENVOY[field.containing_type.full_name]
-    return envoy._betterproto.meta_by_field_name.get(field.name)
+def split(field: FieldDescriptor) -> tuple[Any, str]:
+    """Give what envoy-data-plane knows of the field's message, and the field's name."""
+    message, _, name = field.full_name.rpartition(".")
+    return metadata_of(message), name
+
+
+def metadata_of(message: str) -> Any:
+    """Give what envoy-data-plane knows of Envoy's message for one of ours."""
+    envoy: Any = ENVOY[message]
+    return envoy._betterproto
 
 
 def is_map(field: FieldDescriptor) -> bool:
@@ -88,7 +94,8 @@ def test_every_message_is_one_of_envoys(message: Descriptor) -> None:
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.full_name)
 def test_every_field_has_envoys_number_and_type(field: FieldDescriptor) -> None:
     """Name, number, type and cardinality are the same; bytes may hold an encoded message."""
-    envoy = metadata_of(field)
+    message, name = split(field)
+    envoy = message.meta_by_field_name.get(name)
     assert envoy is not None, f"Envoy's message has no field {field.name}"
     assert envoy.number == field.number
     if is_map(field):
@@ -104,14 +111,15 @@ def test_every_field_has_envoys_number_and_type(field: FieldDescriptor) -> None:
 )
 def test_every_message_field_holds_envoys_message(field: FieldDescriptor) -> None:
     """A field's message is the one that Envoy's field has."""
-    envoy = ENVOY[field.containing_type.full_name]._betterproto.cls_by_field[field.name]
+    message, name = split(field)
+    assert field.message_type is not None
     ours = field.message_type.full_name
     expected = ENVOY[ours] if ours in ENVOY else getattr(protobuf, field.message_type.name)
-    assert metadata_of(field).unwrap is not None or envoy is expected
+    assert message.meta_by_field_name[name].unwrap is not None or message.cls_by_field[name] is expected
 
 
 @pytest.mark.parametrize("name", sorted(ENCODED))
 def test_every_encoded_field_holds_envoys_message(name: str) -> None:
     """What a bytes field is said to hold is what Envoy's field has."""
     message, _, field = name.rpartition(".")
-    assert ENVOY[message]._betterproto.cls_by_field[field] is ENCODED[name]
+    assert metadata_of(message).cls_by_field[field] is ENCODED[name]

@@ -114,19 +114,15 @@ def explain_address(text: str) -> str:
     scheme, separator, rest = text.partition("://")
     if separator:
         rest = rest.partition("/")[0]
-        return f'an address has no {show(scheme + "://")} in front: write {show(rest if ":" in rest else rest + ":80")}'
+        return f"an address has no {show(scheme + '://')} in front: write {show(rest if ':' in rest else rest + ':80')}"
     if "/" in text:
         return f"an address has no path: write {show(text.partition('/')[0])}"
-    if normalize_ip(text) or (text.startswith("[") and normalize_host(text)):
-        bare = text.strip("[]")
-        return f'the port is missing, and IPv6 needs brackets before one: write "[{bare}]:5000"' if ":" in bare else (
-            f'the port is missing: write "{text}:5000", with the port that it listens on'
-        )
-    if normalize_host(text):
-        return f'the port is missing: write "{text}:5000", with the port that it listens on'
     host, colon, port = text.rpartition(":")
-    if colon and host.count(":") > 1 and normalize_ip(host):
+    if host.count(":") > 1 and port.isdecimal() and normalize_ip(host):
         return f'an IPv6 address needs brackets before its port: write "[{host}]:{port}"'
+    if bare := normalize_host(text):
+        example = f"[{bare}]:5000" if ":" in bare else f"{bare}:5000"
+        return f'the port is missing: write "{example}", with the port that it listens on'
     if not colon:
         return _explain_host(text)
     if normalize_host(host) is None:

@@ -123,9 +123,8 @@ class Assembly:
         """Note the findings in one file, with their positions there."""
         fragment = self._fragments[source]
         locs: list[Loc] = [subject + finding.loc for subject, finding in findings]
-        deep = [loc for loc in locs if len(loc) > 2]
-        positions: dict[Loc, tuple[int, int]] = dict(fragment.starts)
-        if deep:
+        positions: dict[Loc, tuple[int, int]] = {subject: fragment.starts[subject] for subject, _ in findings}
+        if deep := [loc for loc in locs if loc not in positions]:
             positions.update(zip(deep, locate(fragment.document, deep), strict=True))
         for loc, (subject, finding) in zip(locs, findings, strict=True):
             problem = Problem(source, *positions[loc], format_path(loc), finding.message, finding.severity)

@@ -1,6 +1,6 @@
 """A fragment: one document of the catalog, parsed and validated by itself."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from xds.catalog.advice import Advice, advise_gateway, advise_service
 from xds.catalog.mistakes import explain_errors, explain_unknown_key, make_slip
 from xds.catalog.model import NAME, CheckedService, Gateway, Service
-from xds.catalog.places import Loc, Place, Slip, find_place, show
+from xds.catalog.places import Loc, Slip, find_place, show
 from xds.catalog.text import decode
 from xds.catalog.yaml import BROKEN, Tree, parse_yaml
 from xds.errors import Problem, Severity
@@ -26,7 +26,7 @@ GATEWAY: TypeAdapter[Gateway] = TypeAdapter(Gateway)
 Subject = tuple[str, str]
 """Which service or gateway: `("services", name)` or `("gateways", name)`."""
 
-T = TypeVar("T", Service, Gateway)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +126,7 @@ class _Reader:
     def _add(self, loc: Loc, message: str, *, key: bool = False) -> None:
         self._errors.append(make_slip(self._tree.place, loc, message, key=key))
 
-    def _read_all(
-        self, kind: str, adapter: TypeAdapter[T], advise: Callable[[T], Iterator[Advice]]
-    ) -> dict[str, T]:
+    def _read_all(self, kind: str, adapter: TypeAdapter[T], advise: Callable[[T], Iterable[Advice]]) -> dict[str, T]:
         found = self._tree.value.get(kind, {})
         if not isinstance(found, dict):
             if found is not BROKEN:
@@ -136,7 +134,7 @@ class _Reader:
             return {}
         valid: dict[str, T] = {}
         for name, value in found.items():
-            loc = (kind, name)
+            loc: Subject = (kind, name)
             self._starts[loc] = find_place(self._tree.place, loc, key=True)[:2]
             if not NAME.fullmatch(name):
                 self._add(loc, _explain_name(name), key=True)

@@ -78,7 +78,9 @@ class Index:
         """Tell whether anything calls a service; where nothing says who calls whom, the catalog does not tell."""
         return not self.referrers or name in self.referrers or len(self.open_callers) > (name in self.open_callers)
 
-    def _put_ports(self, name: str, service: Service, put: Callable[[dict[int, set[str]], int, str], None]) -> set[Subject]:
+    def _put_ports(
+        self, name: str, service: Service, put: Callable[[dict[int, set[str]], int, str], None]
+    ) -> set[Subject]:
         put(self.sidecar_ports, service.sidecar.port, name)
         ports = {service.sidecar.port}
         if service.local_port is not None:

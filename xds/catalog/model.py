@@ -99,12 +99,10 @@ class Timeouts:
     """How long a caller waits; `request` is for the whole answer, retries included. `0s` is without end."""
 
     connect: Annotated[Wait, Field(description="for a connection to be made")] = timedelta(seconds=1)
-    request: Annotated[
-        Duration | None, Field(description="default 15s; for grpc, what the client's deadline says")
-    ] = None
-    idle: Annotated[
-        Duration | None, Field(description="without a byte either way; default 5m, for tcp 1h")
-    ] = None
+    request: Annotated[Duration | None, Field(description="default 15s; for grpc, what the client's deadline says")] = (
+        None
+    )
+    idle: Annotated[Duration | None, Field(description="without a byte either way; default 5m, for tcp 1h")] = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Where things stand in a file: positions, the tree of them that is built beside a YAML value, and how both are told."""
+"""Where things stand in a file: the tree of positions that is built beside a YAML value, and how places are told."""
 
 import re
 from typing import NamedTuple
@@ -75,5 +75,4 @@ def show(value: object) -> str:
 
 def _escape(character: str) -> str:
     named = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
-    code = ord(character)
-    return named.get(character) or (f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}")
+    return named.get(character) or character.encode("unicode_escape").decode()

@@ -48,7 +48,7 @@ def _check_service(index: Index, name: str, service: Service, nearest: Nearest) 
             yield Finding(loc, message, Severity.WARNING)
     if service.local_port is not None:
         yield from _check_local_port(index, name, service.local_port)
-    if not index.is_called(name):
+    if service.endpoints and not index.is_called(name):
         message = "nothing calls this service: no route and no `upstreams` names it"
         yield Finding((), message, Severity.WARNING, Ground.ALL_SERVICES)
 

@@ -29,7 +29,7 @@ MAX_DIGITS = 100
 
 STANDARD = "tag:yaml.org,2002:"
 TAGS: dict[str, Callable[[Scalar], bool]] = {
-    f"{STANDARD}str": lambda value: True,  # noqa: ARG005
+    f"{STANDARD}str": lambda value: True,
     f"{STANDARD}int": lambda value: isinstance(value, int) and not isinstance(value, bool),
     f"{STANDARD}float": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
     f"{STANDARD}bool": lambda value: isinstance(value, bool),

@@ -36,7 +36,7 @@ HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,256}|:method", re.ASCII)
 HEADER_VALUE = re.compile(r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?")
 
 
-class Mistake(ValueError):
+class Mistake(ValueError):  # noqa: N818 - one class, whatever is mistaken
     """Mistakes in parts of one value: for each, where it is below that value, and a sentence."""
 
     def __init__(self, *found: tuple[Loc, str]) -> None:
@@ -50,8 +50,10 @@ def parse_duration(value: object) -> object:
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)
-    if not isinstance(value, str):
-        raise ValueError(f"expected a duration, such as 10s, 250ms or 1m30s, found {show(value)}")
+    if not isinstance(value, str):  # pydantic turns a ValueError, not a TypeError, into a mistake among others
+        raise ValueError(  # noqa: TRY004
+            f"expected a duration, such as 10s, 250ms or 1m30s, found {show(value)}"
+        )
     matched = DURATION.fullmatch(value)
     if matched is None or not value:
         raise ValueError(_explain_duration(value))
@@ -78,12 +80,10 @@ def _explain_duration(value: str) -> str:
 
 def format_duration(value: timedelta) -> str:
     """Write a duration as an operator would: the opposite of `parse_duration`."""
-    rest = round(value / timedelta(milliseconds=1))
-    words = []
-    for unit, milliseconds in UNITS.items():
-        count, rest = divmod(rest, milliseconds)
-        if count:
-            words.append(f"{count}{unit}")
+    minutes, milliseconds = divmod(round(value / timedelta(milliseconds=1)), UNITS["m"])
+    hours, minutes = divmod(minutes, 60)
+    seconds = f"{milliseconds / 1000:g}s" if milliseconds >= 1000 else f"{milliseconds}ms"
+    words = [f"{hours}h" if hours else "", f"{minutes}m" if minutes else "", seconds if milliseconds else ""]
     return "".join(words) or "0s"
 
 

@@ -5,7 +5,7 @@ it run away. What the values mean for the catalog is no matter here.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import yaml
 from yaml.events import (
@@ -124,11 +124,14 @@ class _Builder:
         elif kind is DocumentStartEvent:
             self._documents += 1
             if self._documents > 1:
-                self._slip(event, "a catalog file holds one document: remove this `---`, or make it a file of its own")
-                raise _Stop
+                self._stop(event, "a catalog file holds one document: remove this `---`, or make it a file of its own")
 
-    def _slip(self, event: Event, message: str) -> None:
+    def _slip(self, event: Any, message: str) -> None:
         self._slip_at(event.start_mark.line + 1, event.start_mark.column + 1, message)
+
+    def _stop(self, event: Any, message: str) -> NoReturn:
+        self._slip(event, message)
+        raise _Stop
 
     def _slip_at(self, line: int, column: int, message: str) -> None:
         self.slips.append(Slip(line, column, format_path(self._loc()), message))
@@ -147,11 +150,9 @@ class _Builder:
     def _count(self, event: Event, nodes: int, height: int) -> None:
         self._nodes += nodes
         if self._nodes > MAX_NODES:
-            self._slip(event, f"the file holds more than {MAX_NODES} values, aliases expanded: split it")
-            raise _Stop
+            self._stop(event, f"the file holds more than {MAX_NODES} values, aliases expanded: split it")
         if len(self._frames) + height > MAX_DEPTH:
-            self._slip(event, f"lists and mappings may be {MAX_DEPTH} levels deep at most")
-            raise _Stop
+            self._stop(event, f"lists and mappings may be {MAX_DEPTH} levels deep at most")
 
     def _add_scalar(self, event: Any) -> None:
         text, tag, mark = event.value, event.tag, event.start_mark
@@ -187,9 +188,8 @@ class _Builder:
         if event.tag not in (None, "!", COLLECTIONS[kind]):
             self._slip(event, _explain_tag(event.tag))
         self._count(event, 1, 1)
-        value, children = ({}, {}) if kind is MappingStartEvent else ([], [])
-        mark = event.start_mark
-        self._frames.append(_Frame(value, children, mark.line + 1, mark.column + 1, event.anchor))
+        mark, new = event.start_mark, dict if kind is MappingStartEvent else list
+        self._frames.append(_Frame(new(), new(), mark.line + 1, mark.column + 1, event.anchor))
         if event.anchor is not None:
             self._anchors[event.anchor] = None
 
@@ -230,7 +230,9 @@ class _Builder:
             frame.awaits_value = frame.merging = False
 
     def _add_key(self, frame: _Frame, node: _Node, event: Event | None, *, is_merge: bool) -> None:
-        frame.key, frame.key_line, frame.key_column = None, *self._key_mark(node, event)
+        mark = event and event.start_mark
+        frame.key = None
+        frame.key_line, frame.key_column = (mark.line + 1, mark.column + 1) if mark else node.place[:2]
         if is_merge:
             if frame.merged:
                 self._slip_at(frame.key_line, frame.key_column, "`<<` is given twice: write `<<: [*one, *other]`")
@@ -247,20 +249,17 @@ class _Builder:
             frame.key = node.value
         frame.awaits_value = True
 
-    def _key_mark(self, node: _Node, event: Event | None) -> tuple[int, int]:
-        return (event.start_mark.line + 1, event.start_mark.column + 1) if event else node.place[:2]
-
     def _merge(self, frame: _Frame, node: _Node) -> None:
         """Keep what `<<` brings until the mapping's own keys are all known, which come first."""
-        line, column, children = node.place
-        if node.value is BROKEN:
-            return
-        many = type(node.value) is list
-        for value, place in zip(node.value, children, strict=True) if many else ((node.value, node.place),):
-            if isinstance(value, dict):
-                frame.merged.append((value, place[2]))
+        children = node.place[2]
+        brought = [(node.value, node.place)]
+        if isinstance(node.value, list) and isinstance(children, list):
+            brought = list(zip(node.value, children, strict=True))
+        for value, (line, column, below) in brought:
+            if isinstance(value, dict) and isinstance(below, dict):
+                frame.merged.append((value, below))
             elif value is not BROKEN:
-                self._slip_at(*place[:2], f"`<<` takes a mapping, or a list of them, found {show(value)}")
+                self._slip_at(line, column, f"`<<` takes a mapping, or a list of them, found {show(value)}")
 
 
 def _explain_tag(tag: str, text: str | None = None) -> str:

@@ -2,7 +2,9 @@
 
 import logging
 import sys
+from collections.abc import MutableMapping
 from enum import StrEnum
+from typing import Any
 
 import structlog
 
@@ -23,6 +25,7 @@ def configure_log(log_format: LogFormat, level: str) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%H:%M:%S" if human else "iso", utc=not human),
+            _lead,
             structlog.dev.ConsoleRenderer(colors=terminal, sort_keys=False, pad_event_to=0)
             if human
             else structlog.processors.JSONRenderer(ensure_ascii=False),
@@ -30,3 +33,8 @@ def configure_log(log_format: LogFormat, level: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+
+
+def _lead(_logger: object, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
+    """Put first what every line has."""
+    return {key: event.pop(key) for key in ("timestamp", "level", "event")} | dict(event)

@@ -7,10 +7,9 @@ everything is the net for changes that nobody tells of, as on network file syste
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from watchfiles import awatch
 from watchfiles.main import FileChange
@@ -41,22 +40,6 @@ YOUNG_S = 2.0
 """A file that was written this shortly before it was read may be written again without a new time of writing."""
 
 
-class Record(NamedTuple):
-    """What a name had to give when it was last read; `young` when its signature cannot be relied on yet."""
-
-    document: Document
-    signature: Signature | None
-    young: bool
-
-
-@dataclass(slots=True)
-class Look:
-    """What changed, as far as it was looked at; `unfinished` are changes that may not be whole yet."""
-
-    changed: dict[str, Record | None] = field(default_factory=dict)
-    unfinished: dict[str, Signature | None] = field(default_factory=dict)
-
-
 class FileSource:
     """Documents of one YAML file, or of all in a folder and the folders in it; hidden ones are no part of it.
 
@@ -67,43 +50,43 @@ class FileSource:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._layout = Layout()
-        self._records: dict[str, Record] = {}
+        self._records: dict[str, _Record] = {}
 
     def read(self) -> dict[str, Document]:
         """Read every document there is now, by name."""
-        self._take(self._look_everywhere())
+        self._take(self._look(None))
         return {name: record.document for name, record in self._records.items()}
 
-    async def watch(self) -> AsyncIterator[dict[str, Document | None]]:
+    async def watch(self) -> AsyncGenerator[dict[str, Document | None]]:
         """Yield the documents that are not what they were when they were last read or yielded; None for deleted ones.
 
         Without end; nothing that happens after `read` is missed.
         """
         while True:
             try:
-                async for changes in self._watch_layout():
-                    if changes:
-                        yield changes
+                async with aclosing(self._watch_layout()) as all_changes:
+                    async for changes in all_changes:
+                        if changes:
+                            yield changes
             except OSError:
                 await asyncio.sleep(RETRY_S)
 
     async def _watch_layout(self) -> AsyncGenerator[dict[str, Document | None]]:
-        """Yield changes until there are other folders to watch; those that nobody knows of yet, first."""
+        """Yield changes until there are other folders to watch; those that nobody was told of, first."""
         folders = (await asyncio.to_thread(find_layout, self._path)).folders
         async with _open_hints(folders) as hints:
-            yield await self._settle(None)
-            async for paths in hints:
+            places: dict[str, Path] | None = None
+            while True:
+                if places is None or places:
+                    yield await self._settle(places)
                 if self._layout.folders != folders:
                     return
-                names = self._name(paths) if paths else None
-                if names is None or names:
-                    yield await self._settle(names)
-            
+                places = self._name({path for _, path in await anext(hints)})
 
-    def _name(self, paths: Iterable[str]) -> set[str] | None:
-        """Name the documents that changed paths are about; None when it may be about any."""
+    def _name(self, paths: set[str]) -> dict[str, Path] | None:
+        """Name the documents that changed paths are about; None when they may be about any, as when there are none."""
         layout = self._layout
-        names: set[str] = set()
+        places: dict[str, Path] = {}
         for path in paths:
             folder, _, last = path.rpartition("/")
             if path in layout.steps or path in layout.tree:
@@ -111,25 +94,136 @@ class FileSource:
             if folder not in layout.tree or not is_visible(last):
                 continue
             prefix = layout.tree[folder]
-            there = Path(path)
-            if prefix is None or there.is_symlink() or there.is_dir():
+            place = Path(path)
+            if prefix is None or place.is_symlink() or place.is_dir():
                 return None
             if is_document(last):
-                names.add(prefix + last)
-        return names
+                places[prefix + last] = place
+        return places if paths else None
 
-    async def _settle(self, names: set[str] | None) -> dict[str, Document | None]:
-        """Look again and again until what looks unfinished stays as it is; then take it."""
-        loop = asyncio.get_running_loop()
-        since = start = loop.time()
-        look = await asyncio.to_thread(self._look, names)
-        while look.unfinished and loop.time() < min(since + SETTLED_S, start + PATIENCE_S):
+    async def _settle(self, places: dict[str, Path] | None) -> dict[str, Document | None]:
+        """Look until what looks unfinished stays as it is; then take it."""
+        clock = asyncio.get_running_loop().time
+        since = start = clock()
+        look = await asyncio.to_thread(self._look, places)
+        while look.unfinished and clock() < min(since + SETTLED_S, start + PATIENCE_S):
             await asyncio.sleep(STEP_MS / 1000)
-            again = await asyncio.to_thread(self._look, names)
+            again = await asyncio.to_thread(self._look, places)
             if again.unfinished != look.unfinished:
-                since = loop.time()
+                since = clock()
             look = again
         return self._take(look)
 
-    def _look(self, names: set[str] | None) -> Look:
-        return self._look_everywhere() if names is None else self._look_at(names)
+    def _look(self, places: dict[str, Path] | None) -> "_Look":
+        """Read again what may have changed: the documents at `places`, or all when that is None."""
+        look = _Look()
+        if places is not None:
+            for name, place in places.items():
+                self._compare(look, name, _read(name, place))
+            return look
+        layout = self._layout = find_layout(self._path)
+        for name, fault in layout.faults.items():
+            self._compare(look, name, _Record(Document(name, fault=fault), None, young=False))
+        for name, place in layout.files.items():
+            old = self._records.get(name)
+            if old is None or old.young or old.signature is None or old.signature != sign(place):
+                self._compare(look, name, _read(name, place))
+        for name in self._records.keys() - layout.files.keys() - layout.faults.keys():
+            # While a folder cannot be seen, nobody knows whether what was in it is gone.
+            if not layout.faults or self._records[name].signature is None:
+                self._compare(look, name, None)
+        return look
+
+    def _compare(self, look: "_Look", name: str, new: "_Record | None") -> None:
+        """Note whether a name has something else to give than before."""
+        old = self._records.get(name)
+        if new is None:
+            if old is not None:
+                look.changed[name] = look.unfinished[name] = None
+        elif old is None or new.document != old.document:
+            look.changed[name] = new
+            if _seems_unfinished(old, new):
+                look.unfinished[name] = new.signature
+        else:
+            self._records[name] = new
+
+    def _take(self, look: "_Look") -> dict[str, Document | None]:
+        """Keep what changed, as what the next look is compared with."""
+        for name, record in look.changed.items():
+            if record is None:
+                del self._records[name]
+            else:
+                self._records[name] = record
+        return {name: record.document if record else None for name, record in look.changed.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """What a name had to give when it was read; `young` when an unchanged signature does not mean the same content."""
+
+    document: Document
+    signature: Signature | None
+    young: bool
+
+
+@dataclass(slots=True)
+class _Look:
+    """What changed since the records; `unfinished` are the changes that may not be whole yet."""
+
+    changed: dict[str, _Record | None] = field(default_factory=dict)
+    unfinished: dict[str, Signature | None] = field(default_factory=dict)
+
+
+def _read(name: str, place: Path) -> _Record | None:
+    now = time.time()
+    found = read_document(name, place)
+    if found is None:
+        return None
+    document, signature = found
+    return _Record(document, signature, young=signature is not None and now - signature.modified / 1e9 < YOUNG_S)
+
+
+def _seems_unfinished(old: _Record | None, new: _Record) -> bool:
+    """Guess whether someone is still writing: a whole file ends a line, and one cut short in place is being refilled.
+
+    A guess too many costs a short wait; one too few, an error that the next look takes back. A file that was put in
+    the old one's place by renaming is whole.
+    """
+    content = new.document.content
+    if content is None or new.signature is None or not content.endswith(b"\n"):
+        return True
+    if old is None or old.signature is None or old.signature[:2] != new.signature[:2]:
+        return False
+    return len(content) < len(old.document.content or b"")
+
+
+@asynccontextmanager
+async def _open_hints(folders: Iterable[str]) -> AsyncIterator[AsyncIterator[set[FileChange]]]:
+    """Watch folders from here on: each item has the paths that changed, or none when it is time to look anyway."""
+    hints = awatch(
+        *folders,
+        watch_filter=None,
+        debounce=DEBOUNCE_MS,
+        step=STEP_MS,
+        rust_timeout=NET_MS,
+        yield_on_timeout=True,
+        recursive=False,
+        ignore_permission_denied=True,
+    )
+    # It begins to watch when it is first asked; what it is told meanwhile it keeps.
+    first = asyncio.ensure_future(anext(hints))
+    await asyncio.sleep(0)
+
+    async def iterate() -> AsyncGenerator[set[FileChange]]:
+        yield await first
+        async for hint in hints:
+            yield hint
+
+    try:
+        async with aclosing(iterate()) as items:
+            yield items
+    finally:
+        first.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await first
+        await hints.aclose()

@@ -3,11 +3,12 @@
 import os
 import stat
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from xds.sources.document import Document
 
-MAX_BYTES = 16 * 1024 * 1024
+MIB = 1024 * 1024
+MAX_BYTES = 16 * MIB
 """The largest file that is read: a hundred thousand endpoints fit in."""
 
 KINDS = {
@@ -44,12 +45,9 @@ def read_document(name: str, path: Path) -> tuple[Document, Signature | None] | 
         if not stat.S_ISREG(found.st_mode):
             return Document(name, fault=_explain_kind(found.st_mode)), _sign(found)
         # It may have become a pipe since: do not wait for one who writes to it.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        try:
-            found = os.fstat(descriptor)
-            return _read(name, descriptor, found), _sign(found)
-        finally:
-            os.close(descriptor)
+        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123
+            found = os.fstat(file.fileno())
+            return _read(name, file, found), _sign(found)
     except FileNotFoundError:
         if path.is_symlink():
             return Document(name, fault="is a link to a file that does not exist"), None
@@ -60,28 +58,20 @@ def read_document(name: str, path: Path) -> tuple[Document, Signature | None] | 
         return Document(name, fault=f"cannot be read: {getattr(error, 'strerror', None) or error}"), None
 
 
-def read_content(name: str, descriptor: int) -> Document:
-    """Read all that an open file, or a pipe, has to give, unless that is too much."""
-    chunks = []
-    room = MAX_BYTES + 1
-    while room and (chunk := os.read(descriptor, min(room, 1024 * 1024))):
-        chunks.append(chunk)
-        room -= len(chunk)
-    if not room:
-        return Document(name, fault=_explain_size("more than 16"))
-    return Document(name, b"".join(chunks))
+def read_stream(name: str, stream: BinaryIO) -> Document:
+    """Read all that an open file or pipe has to give, unless that is too much."""
+    content = stream.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        return Document(name, fault=f"is more than {MAX_BYTES // MIB} MiB: split it")
+    return Document(name, content)
 
 
-def _read(name: str, descriptor: int, found: os.stat_result) -> Document:
+def _read(name: str, file: BinaryIO, found: os.stat_result) -> Document:
     if not stat.S_ISREG(found.st_mode):
         return Document(name, fault=_explain_kind(found.st_mode))
     if found.st_size > MAX_BYTES:
-        return Document(name, fault=_explain_size(f"{found.st_size / 1024 / 1024:.1f}"))
-    return read_content(name, descriptor)
-
-
-def _explain_size(size: str) -> str:
-    return f"is {size} MiB: a catalog file may have {MAX_BYTES // 1024 // 1024} MiB at most, split it"
+        return Document(name, fault=f"is {found.st_size / MIB:.1f} MiB, more than {MAX_BYTES // MIB} MiB: split it")
+    return read_stream(name, file)
 
 
 def _sign(found: os.stat_result) -> Signature:

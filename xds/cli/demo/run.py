@@ -53,18 +53,21 @@ class Options:
 
 
 class Stop:
-    """The signals that end the demo. The first one cancels the task; those after it find the cleaning at work."""
+    """The signals that end the demo. The first one cancels the task; none comes through to disturb the cleaning."""
+
+    SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def __init__(self) -> None:
         self.number = 0
 
     def listen(self, task: asyncio.Task[int]) -> None:
         """Cancel the task on Ctrl-C, on SIGTERM and when the terminal is closed, unless told to ignore that (nohup)."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in self.SIGNALS:
             if signal.getsignal(number) != signal.SIG_IGN:
                 asyncio.get_running_loop().add_signal_handler(number, self._stop, number, task)
 
     def _stop(self, number: int, task: asyncio.Task[int]) -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, self.SIGNALS)
         if not self.number:
             self.number = number
             task.cancel()

@@ -1,0 +1,47 @@
+"""Bytes that are no text are refused with the byte's place."""
+
+import pytest
+
+from xds.catalog.fragment import parse_fragment
+from xds.sources.document import Document
+
+GOOD = b'services: {web: {endpoints: ["10.0.0.4:5000"]}}\n'
+
+
+@pytest.mark.parametrize("content", [GOOD, b"\xef\xbb\xbf" + GOOD, GOOD.replace(b"\n", b"\r\n")])
+def test_text_utf8_with_or_without_mark(content: bytes) -> None:
+    """A byte order mark, and any line endings, are fine."""
+    fragment = parse_fragment(Document("c.yaml", content))
+    assert fragment.problems == ()
+    assert list(fragment.services) == ["web"]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("services: {}".encode("utf-16"), "c.yaml:1:1: error: is in UTF-16: save the file as UTF-8"),
+        (b"a: \xff", "c.yaml:1:4: error: byte 0xff at offset 3 is not UTF-8: save the file as UTF-8"),
+        (
+            "é: 1\nb: ".encode() + b"\xe9",
+            "c.yaml:2:4: error: byte 0xe9 at offset 9 is not UTF-8: save the file as UTF-8",
+        ),
+        (
+            b"\xef\xbb\xbfa: \xff",
+            "c.yaml:1:4: error: byte 0xff at offset 6 is not UTF-8: save the file as UTF-8",
+        ),
+        (b"a: \x00", "c.yaml:1:4: error: a NUL byte (at offset 3) cannot stand in YAML: is this a text file?"),
+        (
+            b"a: 1\nb: \x1b[31m",
+            "c.yaml:2:4: error: the character U+001B (at offset 8) cannot stand in YAML: is this a text file?",
+        ),
+    ],
+)
+def test_text_that_is_none(content: bytes, expected: str) -> None:
+    """The message names the byte, its offset, line and column."""
+    assert [str(problem) for problem in parse_fragment(Document("c.yaml", content)).problems] == [expected]
+
+
+def test_document_with_a_fault() -> None:
+    """What a source could not read is the whole file's problem."""
+    [problem] = parse_fragment(Document("c.yaml", fault="is a folder, not a regular file")).problems
+    assert str(problem) == "c.yaml: error: is a folder, not a regular file"

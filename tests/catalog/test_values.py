@@ -1,0 +1,154 @@
+"""Durations, hosts, headers and labels, as people write them."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xds.catalog.values import (
+    Mistake,
+    check_headers,
+    check_metadata,
+    check_route_host,
+    format_duration,
+    parse_duration,
+)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("10s", timedelta(seconds=10)),
+        ("250ms", timedelta(milliseconds=250)),
+        ("1.5s", timedelta(milliseconds=1500)),
+        ("1m30s", timedelta(seconds=90)),
+        ("2h", timedelta(hours=2)),
+        ("1h2m3s4ms", timedelta(hours=1, minutes=2, seconds=3, milliseconds=4)),
+        ("0s", timedelta(0)),
+        ("0.1h", timedelta(minutes=6)),
+        ("8760h", timedelta(days=365)),
+    ],
+)
+def test_duration(written: str, meant: timedelta) -> None:
+    """Hours, minutes, seconds and milliseconds, in this order, are added up."""
+    assert parse_duration(written) == meant
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        (10, "a duration needs a unit: write 10s or 10ms, not 10"),
+        ("10", "a duration needs a unit: write 10s or 10ms, not 10"),
+        (-5, 'a duration cannot be negative, found "-5"'),
+        ("-5s", 'a duration cannot be negative, found "-5s"'),
+        ("10 seconds", "did you mean 10s?"),
+        ("5min", "did you mean 5m?"),
+        ("10S", "did you mean 10s?"),
+        ("2d", "did you mean 48h?"),
+        ("10us", 'expected a duration in h, m, s and ms, such as 10s, 250ms or 1m30s, found "10us"'),
+        ("s", "expected a duration"),
+        ("", "expected a duration"),
+        ("30s1m", "expected a duration"),
+        ("٣s", "expected a duration"),
+        ("1.0005s", "1.0005s is not a whole number of milliseconds, in which Envoy counts"),
+        ("8761h", "8761h is too long: a duration may be 8760h at most"),
+        (True, "expected a duration, such as 10s, 250ms or 1m30s, found true"),
+        (None, "found nothing"),
+        ([], "found an empty list"),
+    ],
+)
+def test_duration_refused(written: object, message: str) -> None:
+    """What is no duration is answered with one that was perhaps meant."""
+    with pytest.raises(ValueError, match="duration|milliseconds|long") as caught:
+        parse_duration(written)
+    assert message in str(caught.value)
+
+
+@given(st.integers(0, 365 * 24 * 3600 * 1000))
+def test_duration_is_written_as_it_is_read(milliseconds: int) -> None:
+    """`format_duration` is the opposite of `parse_duration`."""
+    duration = timedelta(milliseconds=milliseconds)
+    assert parse_duration(format_duration(duration)) == duration
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("example.com", "example.com"),
+        ("Example.COM", "example.com"),
+        ("*.example.com", "*.example.com"),
+        ("*", None),
+        ("10.0.0.1", "10.0.0.1"),
+        ("my_host", "my_host"),
+    ],
+)
+def test_route_host(written: str, meant: str | None) -> None:
+    """A host is compared in lower case; `*` is the same as none."""
+    assert check_route_host(written) == meant
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ("http://example.com/a", 'a host has no scheme or path: write "example.com"'),
+        ("example.com:8080", 'write "example.com"'),
+        ("*.example.com:80", 'write "*.example.com"'),
+        ("example.com.", 'a host does not end in a dot: write "example.com"'),
+        ("*foo.com", "a `*` may stand only in front"),
+        ("a.*.com", "a `*` may stand only in front"),
+        ("*.", "a `*` may stand only in front"),
+        ("", "expected a host"),
+        ("a b", "expected a host"),
+        ("-a.com", "expected a host"),
+        ("é.com", "expected a host"),
+        ("a" * 64 + ".com", "expected a host"),
+    ],
+)
+def test_route_host_refused(written: str, message: str) -> None:
+    """Envoy would refuse it, or never match it."""
+    with pytest.raises(ValueError, match="host|`") as caught:
+        check_route_host(written)
+    assert message in str(caught.value)
+
+
+def test_headers_are_lower_case() -> None:
+    """Header names are compared in lower case; their values as they are."""
+    assert check_headers({"X-Team": "A", ":method": "GET", "b": "*"}) == {"x-team": "A", ":method": "GET", "b": "*"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "message"),
+    [
+        ({"Host": "a"}, "the Host header is matched by the route's `host`"),
+        ({":authority": "a"}, "the Host header is matched by the route's `host`"),
+        ({"a b": "x"}, '"a b" is not a header\'s name: letters, digits and - only'),
+        ({"": "x"}, '"" is not a header\'s name: letters, digits and - only'),
+        ({":path": "x"}, '":path" is not a header\'s name: letters, digits and - only'),
+        ({"a": "1", "A": "2"}, "the header a is given twice: capitals make no difference"),
+        ({"a": ""}, 'an empty value matches nothing: write "*" for any value'),
+        ({"a": "x\ny"}, "a header's value has no control characters, and no spaces at its ends"),
+        ({"a": " x"}, "a header's value has no control characters, and no spaces at its ends"),
+    ],
+)
+def test_headers_refused(headers: dict[str, str], message: str) -> None:
+    """Each mistake is told at its header."""
+    with pytest.raises(Mistake) as caught:
+        check_headers(headers)
+    assert [text for _, text in caught.value.found] == [message]
+
+
+@pytest.mark.parametrize(
+    ("value", "loc", "message"),
+    [
+        (2**53 + 1, ("a",), 'metadata cannot hold so large a number exactly: write "9007199254740993" in quotes'),
+        (float("inf"), ("a",), "expected a finite number, found inf"),
+        ([{"b": float("nan")}], ("a", 0, "b"), "expected a finite number, found nan"),
+        ([[[[[[[[1]]]]]]]], ("a", *(0,) * 8), "metadata may be 8 levels deep at most"),
+    ],
+)
+def test_metadata_that_envoy_could_not_hold(value: object, loc: tuple[object, ...], message: str) -> None:
+    """Envoy's metadata has doubles, and protobuf reads a hundred levels."""
+    with pytest.raises(Mistake) as caught:
+        check_metadata({"a": value})
+    assert caught.value.found == ((loc, message),)

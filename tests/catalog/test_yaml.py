@@ -1,0 +1,161 @@
+"""YAML: strict, by the core schema of YAML 1.2, and safe on any text."""
+
+import pytest
+
+from tests.catalog.catalogs import find_problems
+from xds.catalog.places import find_place
+from xds.catalog.yaml import MAX_DEPTH, MAX_SLIPS, parse_yaml
+
+
+def parse(text: str) -> object:
+    """Read a text that has no mistakes."""
+    tree = parse_yaml(text)
+    assert tree.slips == ()
+    return tree.value
+
+
+def slips(text: str) -> list[str]:
+    """Read a text that has some."""
+    return [f"{slip.line}:{slip.column} {slip.path}: {slip.message}" for slip in parse_yaml(text).slips]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("true", True),
+        ("False", False),
+        ("null", None),
+        ("~", None),
+        ("", None),
+        ("5", 5),
+        ("-3", -3),
+        ("0x1F", 31),
+        ("0o17", 15),
+        ("1.5", 1.5),
+        (".5", 0.5),
+        ("1e3", 1000.0),
+        ("+1", 1),
+        ("0", 0),
+        ("on", "on"),
+        ("yes", "yes"),
+        ("No", "No"),
+        ("0777", "0777"),
+        ("1:30", "1:30"),
+        ("1_000", "1_000"),
+        ("2024-01-01", "2024-01-01"),
+        ("10.0.0.1:5000", "10.0.0.1:5000"),
+        ("10s", "10s"),
+        ("-", None),
+        ('"5"', "5"),
+        ("'true'", "true"),
+        ("!!str 5", "5"),
+        ("! 5", "5"),
+        ('!!int "5"', 5),
+        ("!!float 1", 1),
+    ],
+)
+def test_yaml_core_schema(written: str, meant: object) -> None:
+    """Only true, false, null and numbers are not text; quotes and tags say what they say."""
+    if written == "-":
+        assert parse("- a\n-\n") == ["a", None]
+    else:
+        assert parse(f"key: {written}\n") == {"key": meant}
+
+
+def test_yaml_long_numbers_are_text() -> None:
+    """A number of thousands of digits is none, and costs nothing."""
+    assert parse(f"a: {'9' * 100_000}") == {"a": "9" * 100_000}
+
+
+def test_yaml_merges_give_way_to_own_keys() -> None:
+    """`<<` brings what a mapping has not; of several, the first has its way."""
+    text = """
+x: &x {a: 1, b: 1}
+y: &y {b: 2, c: 2}
+z: {c: 3, <<: [*x, *y]}
+"""
+    assert parse(text)["z"] == {"a": 1, "b": 1, "c": 3}  # type: ignore[index]
+
+
+def test_yaml_quoted_merge_is_a_key() -> None:
+    """Only a plain `<<` merges."""
+    assert parse('"<<": 1') == {"<<": 1}
+
+
+def test_yaml_places_lead_into_merged_mappings() -> None:
+    """What an alias or a merge brings stands where it was written."""
+    tree = parse_yaml("x: &x\n  a: 1\ny:\n  <<: *x\n")
+    assert find_place(tree.place, ("y", "a")) == (2, 6, ("y", "a"))
+    assert find_place(tree.place, ("y", "a"), key=True) == (2, 3, ("y", "a"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: 1\nb: 2\na: 3", '3:1 : "a" is given twice: first at line 1, column 1'),
+        ("a: {b: 1, b: 2}", '1:11 a: "b" is given twice: first at line 1, column 5'),
+        ("5000: a", '1:1 : a key must be text, found 5000: write "5000" in quotes'),
+        ("~: a", "1:1 : a key must be text, found nothing: a word"),
+        ("? [x]\n: a", "1:3 : a key must be text, found a list: a word"),
+        ("a: &x [*x]", "1:8 a[0]: the alias *x stands inside its own anchor: it would never end"),
+        ("a: *x", "1:4 a: no anchor &x stands before this alias"),
+        (
+            "a: !!python/object:os.system x",
+            '1:4 a: the tag "!!python/object:os.system" has no meaning here: leave it out',
+        ),
+        ("a: !!set {b}", '1:4 a: the tag "!!set" has no meaning here: leave it out'),
+        ("a: !!int x", '1:4 a: "x" is not what the tag !!int says'),
+        ("<<: 5", "1:5 : `<<` takes a mapping, or a list of them, found 5"),
+        ("<<: {a: 1}\n<<: {b: 1}", "2:1 : `<<` is given twice: write `<<: [*one, *other]`"),
+        ("a: 1\n---\nb: 1", "2:1 : a catalog file holds one document: remove this `---`, or make it a file of its own"),
+        ("a:\n\tb: 1", "2:1 : this line is indented with a tab: YAML wants spaces"),
+        ("a:\n  \tb: 1", "2:3 : this line is indented with a tab: YAML wants spaces"),
+        ("a:\n  b: 1\n\tc: 1", "3:1 : this line is indented with a tab: YAML wants spaces"),
+        ("a: [1, 2\nb: 3", "1:4 : this list's `[` has no `]`: is one missing, or a comma before here?"),
+        ("a: {b: 1\n", "1:4 : this mapping's `{` has no `}`: is one missing, or a comma before here?"),
+        ('a: "b\n', "1:4 : these quotes are not closed"),
+        ('a: "\\q"', '1:5 : this \\ escapes nothing: use single quotes, or write "\\\\"'),
+        ("a: @b", "1:4 : a value cannot begin with `@`: quote it"),
+        ("a: b: c", "1:5 : a `:` cannot stand here: mend the indentation, or quote a value that holds `: `"),
+        ("a: 1\n b: 2", "2:3 : a `:` cannot stand here: mend the indentation, or quote a value that holds `: `"),
+        ("{a: 1}}", "1:7 : this is more than one value: is a bracket closed twice?"),
+        ("a: *", "1:5 : `*` and `&` begin an alias or anchor: quote this value"),
+        ("- a\nb: 1", "2:1 : expected another `- ` item here: mend the indentation"),
+        ("%FOO\n---\na: 1", "1:5 : a line that begins with % is a directive: quote it"),
+    ],
+)
+def test_yaml_mistakes_are_told_where_they_are(text: str, expected: str) -> None:
+    """Each is one sentence of ours, at its line and column."""
+    assert slips(text) == [expected]
+
+
+def test_yaml_many_levels() -> None:
+    """A million brackets are refused at the first that is too deep."""
+    [slip] = parse_yaml("[" * 1_000_000).slips
+    assert (slip.line, slip.column) == (1, MAX_DEPTH + 1)
+    assert slip.message == f"lists and mappings may be {MAX_DEPTH} levels deep at most"
+
+
+def test_yaml_many_levels_by_aliases() -> None:
+    """Depth counts what aliases stand for."""
+    text = "a0: &a0 [1]\n" + "".join(f"a{i}: &a{i} [[[[*a{i - 1}]]]]\n" for i in range(1, 100))
+    assert slips(text) == [f"17:15 a16[0][0][0][0]: lists and mappings may be {MAX_DEPTH} levels deep at most"]
+
+
+def test_yaml_alias_bomb() -> None:
+    """Aliases of aliases cannot stand for more values than a file may hold."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)]
+    [slip] = slips("\n".join(lines))
+    assert "the file holds more than 1000000 values, aliases expanded" in slip
+
+
+def test_yaml_mistakes_without_end() -> None:
+    """Reading stops when there are more mistakes than anyone reads."""
+    assert len(slips("a: 1\n" * 10_000)) == MAX_SLIPS
+
+
+@pytest.mark.parametrize("text", ["", "# only a comment\n", "---\n", "---\n...\n", "null\n"])
+def test_empty_file(text: str) -> None:
+    """A file with nothing in it is a mistake: most likely it was cut off."""
+    assert find_problems(text) == ["1:1 error : is empty: write `services:` or `gateways:`"]

@@ -1,0 +1,200 @@
+"""`xds serve` as a process: how it starts, refuses, answers and ends."""
+
+import asyncio
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from xds.cli.demo.processes import ControlPlane, await_until, free_port, start_control_plane
+from xds.wire import ADS, CLUSTER
+from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse, Node, Status
+
+CATALOG = "services: {api-service: {endpoints: ['127.0.0.1:5000']}}\n"
+STREAM = f"/{ADS}/DeltaAggregatedResources"
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Path:
+    """Write a catalog."""
+    path = tmp_path / "catalog.yaml"
+    path.write_text(CATALOG)
+    return path
+
+
+@pytest.fixture
+def control_plane(tmp_path: Path, catalog: Path) -> Iterator[ControlPlane]:
+    """Start `xds serve`, which logs JSON since nobody watches."""
+    with start_control_plane(catalog, free_port(), tmp_path) as running:
+        asyncio.run(running.ready())
+        yield running
+
+
+def serve(*options: str) -> subprocess.CompletedProcess[str]:
+    """Run `xds serve` where it cannot start."""
+    command = [sys.executable, "-m", "xds", "serve", *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def log_of(control_plane: ControlPlane, event: str) -> list[dict[str, object]]:
+    """Give the log's lines of one kind."""
+    lines = [json.loads(line) for line in control_plane.log.read_text().splitlines()]
+    return [line for line in lines if line["event"] == event]
+
+
+def make_request(**fields: object) -> bytes:
+    """Encode a delta request for clusters."""
+    return DeltaDiscoveryRequest(
+        **{"node": Node(id="web-1", cluster="web"), "type_url": CLUSTER, **fields}
+    ).SerializeToString()
+
+
+async def test_the_health_service_says_serving_and_then_that_it_stops(control_plane: ControlPlane) -> None:
+    """For the server and for ADS, by the standard protocol; not serving once SIGTERM came."""
+    async with grpc.aio.insecure_channel(control_plane.address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        for service in ("", ADS):
+            answer = await stub.Check(health_pb2.HealthCheckRequest(service=service))
+            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        watch = stub.Watch(health_pb2.HealthCheckRequest(service=ADS))
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
+        control_plane.process.send_signal(signal.SIGTERM)
+        assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+async def test_sigterm_ends_streams_with_unavailable_and_the_process_with_0(control_plane: ControlPlane) -> None:
+    """A client is told to look elsewhere, instead of finding a dead connection."""
+    async with grpc.aio.insecure_channel(control_plane.address) as channel:
+        stream = channel.stream_stream(STREAM)()
+        await stream.write(make_request())
+        await stream.read()
+        control_plane.process.send_signal(signal.SIGTERM)
+        assert await stream.code() == grpc.StatusCode.UNAVAILABLE
+        assert "stopping" in (await stream.details() or "")
+        assert await control_plane.ended() == 0
+    assert [line["event"] for line in log_of(control_plane, "stopped")] == ["stopped"]
+
+
+async def test_a_second_sigterm_ends_at_once(control_plane: ControlPlane) -> None:
+    """Whoever is in a hurry does not wait for the grace of a client that holds on."""
+    async with grpc.aio.insecure_channel(control_plane.address) as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        await watch.read()
+        control_plane.process.send_signal(signal.SIGTERM)
+        await await_until(lambda: log_of(control_plane, "stopping"), 10)
+        control_plane.process.send_signal(signal.SIGTERM)
+        assert await control_plane.ended(3) in (0, -signal.SIGTERM)
+
+
+async def test_an_edit_is_pushed_and_a_nack_is_logged(control_plane: ControlPlane, catalog: Path) -> None:
+    """The node, the type, the resource and the client's own words stand in one line."""
+    async with grpc.aio.insecure_channel(control_plane.address) as channel:
+        stream = channel.stream_stream(STREAM)()
+        await stream.write(make_request())
+        first = DeltaDiscoveryResponse.FromString(await stream.read())
+        assert [resource.name for resource in first.resources] == ["api-service"]
+        await stream.write(make_request(response_nonce=first.nonce))
+        catalog.write_text(CATALOG.replace("api-service", "other-service"))
+        second = DeltaDiscoveryResponse.FromString(await stream.read())
+        assert [resource.name for resource in second.resources] == ["other-service"]
+        assert list(second.removed_resources) == ["api-service"]
+        refusal = Status(code=13, message="no such luck")
+        await stream.write(make_request(response_nonce=second.nonce, error_detail=refusal))
+        [nack] = await await_until(lambda: log_of(control_plane, "NACK"), 10)
+    assert nack["node"] == "web-1"
+    assert nack["cluster"] == "web"
+    assert nack["type"] == "Cluster"
+    assert nack["resources"] == ["other-service", "api-service"]
+    assert nack["message"] == "no such luck"
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b"\xff\xff\xff\xff", "not a DeltaDiscoveryRequest"),
+        (DeltaDiscoveryRequest(type_url=CLUSTER).SerializeToString(), "needs a node with an id"),
+        (make_request(type_url=""), "needs a type_url"),
+    ],
+    ids=["junk", "no node", "no type"],
+)
+async def test_a_bad_request_ends_its_stream_and_no_other(control_plane: ControlPlane, data: bytes, said: str) -> None:
+    """With INVALID_ARGUMENT and what is wrong; another client's stream goes on (rule 39)."""
+    async with grpc.aio.insecure_channel(control_plane.address) as channel:
+        good = channel.stream_stream(STREAM)()
+        await good.write(make_request())
+        await good.read()
+        bad = channel.stream_stream(STREAM)()
+        await bad.write(data)
+        assert await bad.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert said in (await bad.details() or "")
+        await good.write(make_request(resource_names_subscribe=["api-service"]))
+        await good.write(make_request(resource_names_subscribe=["api-service"]))
+        assert not good.done()
+    assert "Traceback" not in control_plane.log.read_text()
+
+
+async def test_clients_that_vanish_leave_nothing(control_plane: ControlPlane, catalog: Path) -> None:
+    """A connection that breaks in the middle of a push is logged as gone, and later edits go to the others."""
+    async with grpc.aio.insecure_channel(control_plane.address) as channel:
+        stays = channel.stream_stream(STREAM)()
+        await stays.write(make_request())
+        await stays.read()
+        for _ in range(5):
+            async with grpc.aio.insecure_channel(control_plane.address) as other:
+                goes = other.stream_stream(STREAM)()
+                await goes.write(make_request())
+                await goes.read()
+        await await_until(lambda: len(log_of(control_plane, "sidecar gone")) == 5, 10)
+        catalog.write_text(CATALOG.replace("api-service", "other-service"))
+        [change] = await await_until(lambda: log_of(control_plane, "catalog changed"), 10)
+        assert change["streams"] == 1
+    assert "Traceback" not in control_plane.log.read_text()
+
+
+def test_a_port_in_use_is_one_line(catalog: Path) -> None:
+    """It names the address and what to do; exit code 1."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        answer = serve("--catalog", str(catalog), "--listen", f"127.0.0.1:{port}")
+    assert answer.returncode == 1
+    assert answer.stderr.splitlines()[-1] == (
+        f"cannot listen at 127.0.0.1:{port}: the port is in use: stop the program that has it, or choose another port"
+    )
+    assert "Traceback" not in answer.stderr
+
+
+def test_a_bad_catalog_is_not_served(catalog: Path) -> None:
+    """At the start there is no last good one: each mistake is a line, and the exit code is 1."""
+    catalog.write_text(CATALOG.replace("endpoints", "endpints") + "gateway: {}\n")
+    answer = serve("--catalog", str(catalog), "--listen", f"127.0.0.1:{free_port()}")
+    assert answer.returncode == 1
+    assert "did you mean `endpoints`" in answer.stderr
+    assert "did you mean `gateways`" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("listen", "said"),
+    [
+        ("0.0.0.0:18000", "--allow-plaintext"),
+        ("[::]:18000", "--allow-plaintext"),
+        ("18000", "not an address and a port"),
+        ("127.0.0.1:port", "not an address and a port"),
+        ("127.0.0.1:70000", "not an address and a port"),
+        ("::1:18000", "stands in brackets"),
+        ("example.com:18000", "not an IP address"),
+    ],
+)
+def test_a_wrong_listen_address_is_wrong_usage(catalog: Path, listen: str, said: str) -> None:
+    """Exit code 2, and what to write; an address that others reach needs words that say so."""
+    answer = serve("--catalog", str(catalog), "--listen", listen)
+    assert answer.returncode == 2
+    assert said in answer.stderr
+    assert "Traceback" not in answer.stderr

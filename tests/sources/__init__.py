@@ -1,0 +1,1 @@
+"""Sources: files and folders, read and watched."""

@@ -1,0 +1,132 @@
+"""`xds check`: every mistake of a catalog in one run."""
+
+import json
+import sys
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import click
+
+from xds.catalog.catalog import Catalog
+from xds.catalog.workspace import Workspace
+from xds.errors import CatalogError, Problem, Severity
+from xds.sources.document import Document
+from xds.sources.files import FileSource
+from xds.sources.regular import read_stream
+
+STDIN = "<stdin>"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a check found: `problems` by file and line, and what the catalog holds, if it can be served."""
+
+    problems: tuple[Problem, ...]
+    catalog: Catalog | None
+    files: int
+
+    def count(self, severity: Severity) -> int:
+        """Count the problems of a severity."""
+        return sum(problem.severity is severity for problem in self.problems)
+
+    def describe(self) -> dict[str, int]:
+        """Count what the catalog holds."""
+        services = self.catalog.services if self.catalog else {}
+        return {
+            "services": len(services),
+            "endpoints": sum(len(service.endpoints) for service in services.values()),
+            "gateways": len(self.catalog.gateways) if self.catalog else 0,
+            "files": self.files,
+        }
+
+
+@click.command()
+@click.argument(
+    "paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(exists=True, allow_dash=True, path_type=Path)
+)
+@click.option("--strict", is_flag=True, help="Take warnings for errors.")
+@click.option(
+    "--output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="What to print: a line for each problem, or one JSON object.",
+)
+@click.pass_context
+def command(ctx: click.Context, paths: tuple[Path, ...], *, strict: bool, output: str) -> None:
+    """Check a catalog: files, folders of them, or - for standard input, taken together as one.
+
+    Prints every problem as file:line:column, which editors understand. The exit status is 1 when there are errors.
+
+    \b
+    Examples:
+      xds check catalog.yaml
+      xds check --strict catalog/           also fail on what is legal but surely not meant
+      xds check --output json catalog/      for other programs
+      generate-catalog | xds check -
+    """
+    report = check(_read(paths), strict=strict)
+    click.echo(_format_json(report) if output == "json" else _format_lines(report))
+    ctx.exit(1 if report.count(Severity.ERROR) else 0)
+
+
+def check(documents: dict[str, Document], *, strict: bool = False) -> Report:
+    """Check documents together as one catalog."""
+    catalog = None
+    try:
+        catalog = Workspace().update(documents)
+        problems = catalog.problems
+    except CatalogError as error:
+        problems = error.problems
+    if strict:
+        problems = tuple(replace(problem, severity=Severity.ERROR) for problem in problems)
+    return Report(tuple(sorted(problems)), catalog, len(documents))
+
+
+def _read(paths: tuple[Path, ...]) -> dict[str, Document]:
+    documents: dict[str, Document] = {}
+    for path in paths:
+        if str(path) == "-":
+            documents[STDIN] = read_stream(STDIN, sys.stdin.buffer)
+        else:
+            documents |= FileSource(path).read()
+    return documents
+
+
+def _format_json(report: Report) -> str:
+    return json.dumps(
+        {
+            "problems": [asdict(problem) for problem in report.problems],
+            "errors": report.count(Severity.ERROR),
+            "warnings": report.count(Severity.WARNING),
+            "catalog": report.describe() if report.catalog else None,
+        },
+        indent=2,
+        ensure_ascii=False,
+    )
+
+
+def _format_lines(report: Report) -> str:
+    lines = [_format_problem(problem) for problem in report.problems]
+    errors, warnings = report.count(Severity.ERROR), report.count(Severity.WARNING)
+    counts = [_count(errors, "error")] if errors else []
+    counts += [_count(warnings, "warning")] if warnings else []
+    if errors:
+        lines.append(", ".join(counts))
+    else:
+        held = report.describe()
+        what = ", ".join(_count(held[kind], kind[:-1]) for kind in ("services", "endpoints", "gateways") if held[kind])
+        summary = f"ok: {what or 'nothing'} in {_count(held['files'], 'file')}"
+        lines.append(click.style(", ".join([summary, *counts]), fg="green"))
+    return "\n".join(lines)
+
+
+def _format_problem(problem: Problem) -> str:
+    """Colour the line that `Problem` writes; click takes the colour away where there is no terminal."""
+    color = "red" if problem.severity is Severity.ERROR else "yellow"
+    before, severity, after = str(problem).partition(f": {problem.severity}: ")
+    return f"{click.style(before, bold=True)}{click.style(severity, fg=color)}{after}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
