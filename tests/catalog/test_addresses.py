@@ -1,5 +1,7 @@
 """Addresses, as people write them."""
 
+import re
+
 import pytest
 
 from xds.catalog.addresses import check_address, check_ip, parse_endpoint, parse_listen, split_address
@@ -51,9 +53,8 @@ def test_endpoint_short_form(written: str, address: str, port: int) -> None:
 )
 def test_endpoint_refused(written: str, message: str) -> None:
     """The common slips have sentences of their own."""
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=re.escape(message)):
         parse_endpoint(written)
-    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -92,9 +93,8 @@ def test_listen(written: object, address: str, port: int) -> None:
 )
 def test_listen_refused(written: object, message: str) -> None:
     """Envoy listens on IP addresses."""
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=re.escape(message)):
         parse_listen(written)
-    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -107,6 +107,5 @@ def test_listen_refused(written: object, message: str) -> None:
 )
 def test_gateway_address_refused(written: str, message: str) -> None:
     """A gateway's address is an IP address alone."""
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=re.escape(message)):
         check_ip(written)
-    assert message in str(caught.value)

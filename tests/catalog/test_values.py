@@ -1,5 +1,6 @@
 """Durations, hosts, headers and labels, as people write them."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -60,9 +61,8 @@ def test_duration(written: str, meant: timedelta) -> None:
 )
 def test_duration_refused(written: object, message: str) -> None:
     """What is no duration is answered with one that was perhaps meant."""
-    with pytest.raises(ValueError, match="duration|milliseconds|long") as caught:
+    with pytest.raises(ValueError, match=re.escape(message)):
         parse_duration(written)
-    assert message in str(caught.value)
 
 
 @given(st.integers(0, 365 * 24 * 3600 * 1000))
@@ -107,9 +107,8 @@ def test_route_host(written: str, meant: str | None) -> None:
 )
 def test_route_host_refused(written: str, message: str) -> None:
     """Envoy would refuse it, or never match it."""
-    with pytest.raises(ValueError, match="host|`") as caught:
+    with pytest.raises(ValueError, match=re.escape(message)):
         check_route_host(written)
-    assert message in str(caught.value)
 
 
 def test_headers_are_lower_case() -> None:

@@ -75,6 +75,11 @@ def environment(process: Path) -> list[str]:
         return []
 
 
+def command_line(pid: int) -> list[str]:
+    """Read a process's program and arguments."""
+    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+
+
 @contextmanager
 def running(folder: Path, *options: str) -> Iterator[Demo]:
     """Run the demo; past the deadline it is killed, so that whoever reads its output comes to an end."""
@@ -208,6 +213,18 @@ def test_children_do_not_survive_a_demo_that_was_killed(tmp_path: Path) -> None:
     deadline = time.monotonic() + 10
     while demo.processes():
         assert time.monotonic() < deadline, demo.processes()
+
+
+def test_an_envoy_that_dies_is_told_and_fails_the_demo(tmp_path: Path) -> None:
+    """No phase holds without Envoy: exit code 1, with the reason, and nothing left."""
+    with running(tmp_path, "--exit", *at_free_port()) as demo:
+        demo.read_until("round robin:")
+        (envoy,) = [pid for pid in demo.processes() if "--admin-address-path" in command_line(pid)]
+        os.kill(envoy, signal.SIGKILL)
+        assert demo.read_all() == 1, demo.output
+    assert "envoy ended with -9" in demo.output
+    assert "Traceback" not in demo.output
+    assert demo.left_behind() == []
 
 
 def test_it_stays_up_to_be_played_with(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def scrub(value: Any) -> Any:
 @pytest.mark.parametrize("path", CATALOGS, ids=lambda path: path.parent.name)
 async def test_envoy_takes_all_that_the_checker_passes(tmp_path: Path, path: Path) -> None:
     """Every golden catalog, for every kind of node that it has, without a NACK: else the checker has a hole."""
-    text, catalog = path.read_text(), read_catalog(path)  # noqa: ASYNC240
+    text, catalog = path.read_text(), read_catalog(path)
     ports = {port: str(free_port()) for port in ("8080", "6379", "5432")}
     text = re.sub("|".join(ports), lambda match: ports[match[0]], text)
     views = {build_view(catalog, name): name for name in [*catalog.gateways, *catalog.services, "anyone"]}

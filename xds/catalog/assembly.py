@@ -1,9 +1,8 @@
 """An assembly: all fragments, checked against each other; a change costs what it concerns, not what there is."""
 
 from collections.abc import Iterator, Mapping
-from operator import itemgetter
 
-from xds.catalog.fragment import Fragment, Subject, limit_problems, locate
+from xds.catalog.fragment import POSITION, Fragment, Subject, limit_problems, locate
 from xds.catalog.index import Index
 from xds.catalog.model import Gateway, Service
 from xds.catalog.nearest import Nearest
@@ -138,10 +137,15 @@ class Assembly:
         if not self._faulty:
             grounds.add(Ground.ALL_SERVICES)
         problems = [problem for fragment in self._fragments.values() for problem in fragment.problems]
-        problems += [problem for found in self._found.values() for ground, problem in found if ground in grounds]
         by_file: dict[tuple[Severity, str], list[Problem]] = {}
-        for problem in problems:
-            by_file.setdefault((problem.severity, problem.source), []).append(problem)
-        return tuple(
-            problem for _, found in sorted(by_file.items(), key=itemgetter(0)) for problem in limit_problems(found)
+        for found in self._found.values():
+            for ground, problem in found:
+                if ground in grounds:
+                    by_file.setdefault((problem.severity, problem.source), []).append(problem)
+        for of_file in by_file.values():
+            problems += limit_problems(of_file)
+        problems.sort(key=POSITION)
+        return (
+            *(problem for problem in problems if problem.severity is Severity.ERROR),
+            *(problem for problem in problems if problem.severity is Severity.WARNING),
         )

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, TypeVar
+from operator import attrgetter
+from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -25,6 +26,9 @@ GATEWAY: TypeAdapter[Gateway] = TypeAdapter(Gateway)
 
 Subject = tuple[str, str]
 """Which service or gateway: `("services", name)` or `("gateways", name)`."""
+
+POSITION = attrgetter("source", "line", "column")
+"""How problems are sorted; those of one position stay in their order."""
 
 T = TypeVar("T")
 
@@ -60,8 +64,11 @@ def parse_fragment(document: Document) -> Fragment:
     tree = parse_yaml(text)
     if not tree.whole:
         return _refuse(document, *tree.slips)
+    if tree.value is None:
+        return _refuse(document, Slip(1, 1, "", "is empty: write `services:` or `gateways:`"))
     if not isinstance(tree.value, dict):
-        return _refuse(document, *tree.slips, Slip(*tree.place[:2], "", _explain_root(tree.value)))
+        what = () if tree.value is BROKEN else (f"expected `services:` or `gateways:`, found {show(tree.value)}",)
+        return _refuse(document, *tree.slips, *(Slip(*tree.place[:2], "", message) for message in what))
     return _Reader(tree).read(document)
 
 
@@ -77,7 +84,7 @@ def locate(document: Document, locs: Iterable[Loc]) -> list[tuple[int, int]]:
 
 def limit_problems(problems: list[Problem], untold: int = 0) -> list[Problem]:
     """Sort the problems of one file and severity, and cut them to a number that can be read."""
-    problems.sort()
+    problems.sort(key=POSITION)
     rest = len(problems) - MAX_PROBLEMS + untold
     if rest <= 0:
         return problems
@@ -89,12 +96,6 @@ def limit_problems(problems: list[Problem], untold: int = 0) -> list[Problem]:
 def _refuse(document: Document, *slips: Slip) -> Fragment:
     problems = tuple(Problem(document.name, *slip) for slip in slips)
     return Fragment(document, {}, {}, problems, {}, whole=False)
-
-
-def _explain_root(value: Any) -> str:
-    if value is None:
-        return "is empty: write `services:` or `gateways:`"
-    return f"expected `services:` or `gateways:`, found {show(value)}"
 
 
 class _Reader:
@@ -109,10 +110,10 @@ class _Reader:
 
     def read(self, document: Document) -> Fragment:
         tree = self._tree
-        for key in tree.value:
-            if key not in KINDS and not key.startswith("x-"):
-                self._add((key,), explain_unknown_key((key,), list(KINDS)), key=True)
-        if not any(kind in tree.value for kind in KINDS):
+        unknown = [key for key in tree.value if key not in KINDS and not key.startswith("x-")]
+        for key in unknown:
+            self._add((key,), explain_unknown_key((key,), list(KINDS)), key=True)
+        if not unknown and not any(kind in tree.value for kind in KINDS):
             self._add((), "has neither `services` nor `gateways`")
         services = self._read_all("services", SERVICE, advise_service)
         gateways = self._read_all("gateways", GATEWAY, advise_gateway)
@@ -120,7 +121,7 @@ class _Reader:
             *limit_problems([Problem(document.name, *slip) for slip in self._errors], self._untold),
             *limit_problems([Problem(document.name, *slip, Severity.WARNING) for slip in self._warnings]),
         ]
-        problems.sort()
+        problems.sort(key=POSITION)
         return Fragment(document, services, gateways, tuple(problems), self._starts)
 
     def _add(self, loc: Loc, message: str, *, key: bool = False) -> None:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from xds.catalog.model import Balance, Endpoint, Gateway, HealthCheck, Protocol, Route, Service, Timeouts
 from xds.catalog.nearest import suggest
@@ -85,7 +86,7 @@ TEXTS = frozenset({"address", "region", "zone", "sub_zone", "to", "host", "heade
 def explain_errors(errors: ValidationError, base: Loc, place: Place) -> Iterator[Slip]:
     """Say one by one what is wrong with the service or gateway at `base`."""
     for error in errors.errors(include_url=False):
-        if error["input"] is BROKEN:
+        if error["input"] is BROKEN or _follows_from_another(error):
             continue
         loc = base + error["loc"]
         fault = error.get("ctx", {}).get("error")
@@ -103,6 +104,18 @@ def explain_errors(errors: ValidationError, base: Loc, place: Place) -> Iterator
             yield make_slip(
                 place, loc, _explain_value(loc, error["type"], error["input"], error.get("ctx", {}).get("max_length"))
             )
+
+
+def _follows_from_another(error: ErrorDetails) -> bool:
+    """Tell whether another error of the same place says it better: a list is short of the items that are wrong."""
+    if error["type"] == "too_short":
+        return bool(error["input"])
+    return (
+        error["type"] == "missing"
+        and error["loc"][-1] == "port"
+        and "endpoints" in error["loc"]
+        and ("address" not in error["input"])
+    )
 
 
 def make_slip(place: Place, loc: Loc, message: str, *, key: bool = False) -> Slip:

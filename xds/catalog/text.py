@@ -13,14 +13,17 @@ def decode(content: bytes) -> str | Slip:
     """Read `content` as UTF-8 (a byte order mark is fine), or say where and why it cannot be."""
     if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
         return Slip(1, 1, "", "is in UTF-16: save the file as UTF-8")
+    mark = len(BOM_UTF8) if content.startswith(BOM_UTF8) else 0
     try:
-        text = content.removeprefix(BOM_UTF8).decode()
+        text = content[mark:].decode()
     except UnicodeDecodeError as error:
-        start = error.start + len(content) - len(error.object)
-        before = content[:start].decode(errors="replace")
-        return _slip(before, f"byte 0x{content[start]:02x} at offset {start} is not UTF-8: save the file as UTF-8")
+        start = error.start + mark
+        return _slip(
+            content[mark:start].decode(),
+            f"byte 0x{content[start]:02x} at offset {start} is not UTF-8: save the file as UTF-8",
+        )
     if found := FORBIDDEN.search(text):
-        offset = len(text[: found.start()].encode())
+        offset = len(text[: found.start()].encode()) + mark
         character = f"the character U+{ord(found[0]):04X}" if ord(found[0]) else "a NUL byte"
         what = f"{character} (at offset {offset}) cannot stand in YAML: is this a text file?"
         return _slip(text[: found.start()], what)

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from xds.catalog.catalog import Catalog
+from xds.catalog.fragment import POSITION
 from xds.catalog.workspace import Workspace
 from xds.errors import CatalogError, Problem, Severity
 from xds.sources.document import Document
@@ -80,7 +81,7 @@ def check(documents: dict[str, Document], *, strict: bool = False) -> Report:
         problems = error.problems
     if strict:
         problems = tuple(replace(problem, severity=Severity.ERROR) for problem in problems)
-    return Report(tuple(sorted(problems)), catalog, len(documents))
+    return Report(tuple(sorted(problems, key=POSITION)), catalog, len(documents))
 
 
 def _read(paths: tuple[Path, ...]) -> dict[str, Document]:

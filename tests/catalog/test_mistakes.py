@@ -1,0 +1,320 @@
+"""Every mistake in one run, each one plain sentence at the place where it is mended."""
+
+from typing import get_args
+
+import pytest
+from pydantic_core.core_schema import ErrorType
+
+from tests.catalog.catalogs import find_problems, parse
+from xds.catalog.fragment import MAX_PROBLEMS
+from xds.catalog.mistakes import EXPECTED, _explain_value
+
+CASES = [
+    # The file.
+    ("x-a: 1", "1:1 error : has neither `services` nor `gateways`"),
+    ("a: 1", '1:1 error a: unknown key "a": known are services, gateways'),
+    ("[1]", "1:1 error : expected `services:` or `gateways:`, found a list"),
+    ("services: {}\nservces: {}", '2:1 error servces: unknown key "servces": did you mean `services`?'),
+    (
+        "services:",
+        "1:1 error services: has nothing below it: write service names there, indented, or leave out `services:`",
+    ),
+    (
+        "services: [{name: web}]",
+        "1:11 error services: expected a mapping of service names, found a list: "
+        "write `web:` in place of `- name: web`",
+    ),
+    ("gateways: 5", "1:11 error gateways: expected a mapping of gateway names, found 5"),
+    # Names.
+    (
+        "services: {Web: {}}",
+        "1:12 error services.Web: a name has small letters, digits, `-`, `_` and `.`, 253 at most, "
+        'found "Web": did you mean `web`?',
+    ),
+    (
+        'services: {"a b!": {}}',
+        '1:12 error services["a b!"]: a name has small letters, digits, `-`, `_` and `.`, 253 at most, found "a b!"',
+    ),
+    # Services.
+    ("services: {a: }", "1:12 error services.a: expected a service's keys, such as `endpoints`, found nothing"),
+    ("services: {a: {blance: random}}", '1:16 error services.a.blance: unknown key "blance": did you mean `balance`?'),
+    (
+        "services: {a: {zzz: 1}}",
+        '1:16 error services.a.zzz: unknown key "zzz": known are endpoints, protocol, balance, health_check, timeouts, '
+        "retries, upstreams, sidecar, local_port",
+    ),
+    (
+        "services: {a: {balance: weigted}}",
+        "1:25 error services.a.balance: expected one of round_robin, random, weighted; "
+        'found "weigted": did you mean `weighted`?',
+    ),
+    ("services: {a: {protocol: 2}}", "1:26 error services.a.protocol: expected one of http, http2, grpc, tcp, found 2"),
+    (
+        'services: {a: {retries: "2"}}',
+        '1:25 error services.a.retries: expected a whole number from 0 to 10, found "2": write 2 without quotes',
+    ),
+    ("services: {a: {retries: 11}}", "1:25 error services.a.retries: expected a whole number from 0 to 10, found 11"),
+    ("services: {a: {retries: 1.5}}", "1:25 error services.a.retries: expected a whole number from 0 to 10, found 1.5"),
+    (
+        "services: {a: {retries: true}}",
+        "1:25 error services.a.retries: expected a whole number from 0 to 10, found true",
+    ),
+    (
+        "services: {a: {timeouts: {connect: 0s}}}",
+        "1:36 error services.a.timeouts.connect: must be 1ms or more, found 0s",
+    ),
+    (
+        "services: {a: {timeouts: 5s}}",
+        '1:26 error services.a.timeouts: expected a mapping, such as {request: 15s}, found "5s"',
+    ),
+    (
+        "services: {a: {timeouts: {request: 5}}}",
+        "1:36 error services.a.timeouts.request: a duration needs a unit: write 5s or 5ms, not 5",
+    ),
+    (
+        "services: {a: {upstreams: users}}",
+        '1:27 error services.a.upstreams: expected a list of services, such as [users], found "users": '
+        'write it as a list, ["users"]',
+    ),
+    (
+        "services: {a: {upstreams: [b, c, b]}}",
+        '1:34 error services.a.upstreams[2]: "b" is already listed as upstreams[0]',
+    ),
+    (
+        "services: {a: {upstreams: [Users]}}",
+        '1:28 error services.a.upstreams[0]: expected a service\'s name, found "Users": '
+        "names have small letters, digits, `-`, `_` and `.`",
+    ),
+    (
+        "services: {a: {local_port: 5432}}",
+        "1:28 error services.a.local_port: is for `protocol: tcp`: http callers use the sidecar's own port",
+    ),
+    (
+        "services: {a: {sidecar: localhost:1}}",
+        '1:25 error services.a.sidecar: expected an IP address to listen on, found "localhost": write 127.0.0.1',
+    ),
+    # Health checks.
+    (
+        "services: {a: {health_check: /health}}",
+        '1:30 error services.a.health_check: expected a mapping, such as {http: /health}, found "/health"',
+    ),
+    (
+        "services: {a: {health_check: {}}}",
+        "1:30 error services.a.health_check: `http` is missing: a path that begins with /",
+    ),
+    (
+        "services: {a: {health_check: {http: health}}}",
+        '1:37 error services.a.health_check.http: expected a path that begins with /, found "health": write "/health"',
+    ),
+    (
+        "services: {a: {health_check: {http: /a, interval: 0.1ms}}}",
+        "1:51 error services.a.health_check.interval: "
+        "0.1ms is not a whole number of milliseconds, in which Envoy counts",
+    ),
+    # Endpoints.
+    (
+        "services: {a: {endpoints: 10.0.0.4:5000}}",
+        '1:27 error services.a.endpoints: expected a list, such as ["10.0.0.4:5000"], found "10.0.0.4:5000": '
+        'write it as a list, ["10.0.0.4:5000"]',
+    ),
+    (
+        "services: {a: {endpoints: {address: b}}}",
+        '1:27 error services.a.endpoints: expected a list, such as ["10.0.0.4:5000"], found a mapping: '
+        "begin each item with `- `",
+    ),
+    (
+        "services: {a: {endpoints: [5000]}}",
+        '1:28 error services.a.endpoints[0]: expected "host:port", or a mapping with `address`, found 5000',
+    ),
+    (
+        "services: {a: {endpoints: [{address: b, port: '5'}]}}",
+        '1:47 error services.a.endpoints[0].port: expected a whole number from 1 to 65535, found "5": '
+        "write 5 without quotes",
+    ),
+    (
+        "services: {a: {endpoints: [{address: b:5, weight: 0}]}}",
+        "1:51 error services.a.endpoints[0].weight: a weight of 0 would take no requests: remove the endpoint instead",
+    ),
+    (
+        "services: {a: {endpoints: [{address: b:5, weight: 4294967296}]}}",
+        "1:51 error services.a.endpoints[0].weight: expected a whole number from 1 to 4294967295, found 4294967296",
+    ),
+    (
+        "services: {a: {balance: weighted, endpoints: [{address: b:5, weight: 4294967295}, b:6]}}",
+        "1:46 error services.a.endpoints: the endpoints' weights sum up to 4294967296: Envoy takes 4294967295 at most",
+    ),
+    (
+        "services: {a: {endpoints: ['[::1]:5', b:5, '[0::1]:5', B:5]}}",
+        "1:44 error services.a.endpoints[2]: [::1]:5 is already listed as endpoints[0]",
+        "1:56 error services.a.endpoints[3]: b:5 is already listed as endpoints[1]",
+    ),
+    (
+        "services: {a: {endpoints: [{address: b:5, zone: 1}]}}",
+        '1:49 error services.a.endpoints[0].zone: expected text, found 1: write "1" in quotes',
+    ),
+    (
+        f"services: {{a: {{endpoints: [{{address: b:5, zone: {'x' * 254}}}]}}}}",
+        "1:49 error services.a.endpoints[0].zone: has 254 characters, where 253 at most are taken",
+    ),
+    (
+        "services: {a: {endpoints: [{address: b:5, metadata: {n: .inf}}]}}",
+        "1:57 error services.a.endpoints[0].metadata.n: expected a finite number, found inf",
+    ),
+    (
+        "services: {a: {endpoints: [{adress: b:5}]}}",
+        "1:28 error services.a.endpoints[0]: `address` is missing: an IP address or host name, as in 10.0.0.4",
+        '1:29 error services.a.endpoints[0].adress: unknown key "adress": did you mean `address`?',
+    ),
+    # Gateways.
+    (
+        "gateways: {g: {port: 1, routes: []}}",
+        "1:33 error gateways.g.routes: a gateway needs one route at least, such as {prefix: /, to: web}",
+    ),
+    (
+        "gateways: {g: {port: 1}}",
+        "1:15 error gateways.g: `routes` is missing: a list of routes, such as [{prefix: /, to: web}]",
+    ),
+    (
+        "gateways: {g: {port: 0, routes: [{to: a}]}}",
+        "1:22 error gateways.g.port: expected a whole number from 1 to 65535, found 0",
+    ),
+    (
+        "gateways: {g: {port: 1, routes: {to: a}}}",
+        "1:33 error gateways.g.routes: expected a list of routes, such as [{prefix: /, to: web}], found a mapping: "
+        "begin each item with `- `",
+    ),
+    (
+        "gateways: {g: {port: 1, routes: [{to: a, prefix: /a, path: /b}]}}",
+        "1:60 error gateways.g.routes[0].path: a route has `prefix` or `path`, not both",
+    ),
+    (
+        "gateways: {g: {port: 1, routes: [{to: a, path: '/b?c=d'}]}}",
+        '1:48 error gateways.g.routes[0].path: expected a path that begins with /, without query, found "/b?c=d": '
+        "leave out the ? or # and what follows",
+    ),
+    (
+        "gateways: {g: {port: 1, routes: [{to: a, prefix: /café}]}}",
+        '1:50 error gateways.g.routes[0].prefix: expected a path that begins with /, without query, found "/café": '
+        "write spaces and letters beyond ASCII percent-encoded, as in /caf%C3%A9",
+    ),
+    (
+        "gateways: {g: {port: 1, routes: [{to: a, headers: {v: 2}}]}}",
+        '1:55 error gateways.g.routes[0].headers.v: expected text, or "*" for any value, found 2: write "2" in quotes',
+    ),
+    (
+        "gateways: {g: {port: 1, routes: [{to: a, headers: {Host: b}}]}}",
+        "1:58 error gateways.g.routes[0].headers.Host: the Host header is matched by the route's `host`",
+    ),
+    (
+        "gateways: {g: {port: 1, routes: [{http:/a: b, to: a}]}}",
+        '1:35 error gateways.g.routes[0].http:/a: unknown key "http:/a": known are to, host, prefix, path, headers',
+    ),
+    (
+        "gateways: {g: {port: 1, routes: [{to:a}]}}",
+        "1:34 error gateways.g.routes[0]: `to` is missing: a service's name",
+        '1:35 error gateways.g.routes[0].to:a: unknown key "to:a": write `to: a`, with a space after the colon',
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), [(text, expected) for text, *expected in CASES])
+def test_mistake_is_told_where_it_is(text: str, expected: list[str]) -> None:
+    """A wrong value is told at the value, an unknown key at the key, a missing one at its mapping."""
+    assert find_problems(text) == expected
+
+
+def test_all_mistakes_in_one_run() -> None:
+    """A mistake in YAML, in a value, and another in the same service do not hide each other."""
+    text = """
+        services:
+          a: {retries: 99, balance: x}
+          a: {}
+          b: {endpoints: [b], sidecar: *x}
+        gateways:
+          g: {port: 0}
+    """
+    assert [problem.split(" ")[2] for problem in find_problems(text)] == [
+        "services.a.retries:",
+        "services.a.balance:",
+        "services:",
+        "services.b.endpoints[0]:",
+        "services.b.sidecar:",
+        "gateways.g:",
+        "gateways.g.port:",
+    ]
+
+
+def test_mistake_inside_a_merged_mapping_is_told_there() -> None:
+    """The position is the anchor's, where it is mended; the path says for whom it matters."""
+    text = """
+        x-defaults: &defaults
+          retries: 99
+        services:
+          a: {<<: *defaults}
+    """
+    assert find_problems(text) == ["3:12 error services.a.retries: expected a whole number from 0 to 10, found 99"]
+
+
+def test_broken_value_is_told_once() -> None:
+    """What could not be read is no wrong value besides."""
+    assert find_problems("services: {a: *b}") == ["1:15 error services.a: no anchor &b stands before this alias"]
+    assert find_problems("services: *b") == ["1:11 error services: no anchor &b stands before this alias"]
+    assert find_problems("*b") == ["1:1 error : no anchor &b stands before this alias"]
+
+
+def test_problems_are_limited() -> None:
+    """The first hundred are told, and how many there are besides."""
+    endpoints = "\n".join("    - 5" for _ in range(1000))
+    problems = find_problems(f"services:\n  a:\n   endpoints:\n{endpoints}\n  b: {{retries: 99}}")
+    assert len(problems) == MAX_PROBLEMS + 1
+    assert problems[-1] == "103:7 error : and 901 more after this"
+
+
+def test_values_in_messages_are_safe_and_short() -> None:
+    """An operator's value can neither fill nor control the terminal."""
+    [problem] = find_problems(r'services: {a: {balance: "\e[31m\n' + "x" * 1000 + '"}}')
+    assert problem.isprintable()
+    assert len(problem) < 250
+
+
+def test_values_that_are_fine_leave_no_problem() -> None:
+    """Every field may be written."""
+    fragment = parse("""
+        services:
+          a:
+            protocol: grpc
+            balance: weighted
+            health_check: {http: "/ok?deep=1", interval: 1s, timeout: 250ms, healthy_threshold: 1}
+            timeouts: {connect: 1ms, request: 0s, idle: 0s}
+            retries: 0
+            upstreams: [b]
+            sidecar: "[::1]:15001"
+            endpoints:
+              - {address: "10.0.0.4:5000", weight: 3, region: eu, zone: eu-1a, sub_zone: r1, metadata: {v: [1, {a: ~}]}}
+              - {address: "::1", port: 5000, weight: 1}
+              - {address: web.example.com, port: 5000, weight: }
+          b: {protocol: tcp, local_port: 5432, endpoints: ["10.0.0.9:5432"]}
+        gateways:
+          g:
+            port: 8080
+            address: "::"
+            routes:
+              - {to: a, host: "*.Example.com", prefix: /a, headers: {X-Team: a, other: "*"}}
+              - {to: a, path: /b}
+              - {to: a}
+    """)
+    assert fragment.problems == ()
+    assert fragment.gateways["g"].routes[0].host == "*.example.com"
+
+
+@pytest.mark.parametrize("field", sorted(EXPECTED))
+def test_no_kind_of_error_speaks_pydantic(field: str) -> None:
+    """Whatever kind of error a field has, the sentence is ours: what was expected, and what was found."""
+    base = ("services", "a") if field in ("services[]", "gateways[]") else ("services", "a", field.removesuffix("[]"))
+    loc = (*base, 0) if field.endswith("[]") and len(base) > 2 else base
+    for kind in get_args(ErrorType):
+        for value in (None, True, 5, 1.5, "x", ["x"], {"x": 1}):
+            message = _explain_value(loc, kind, value, limit=3)
+            assert "found" in message or "where 3 at most" in message or "needs one route" in message
+            for jargon in ("Input", "valid", "dictionary", "instance", "tuple", "string", "integer", "str", "{}"):
+                assert jargon not in message.replace("`http`", "")
