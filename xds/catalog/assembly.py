@@ -131,17 +131,15 @@ class Assembly:
 
     def _collect(self) -> tuple[Problem, ...]:
         """Gather all problems; those that mistakes elsewhere may have caused wait until these are mended."""
-        grounds = {Ground.SOUND}
-        if not self._partial:
-            grounds.add(Ground.ALL_NAMES)
-        if not self._faulty:
-            grounds.add(Ground.ALL_SERVICES)
-        problems = [problem for fragment in self._fragments.values() for problem in fragment.problems]
+        found = [one for of_subject in self._found.values() for one in of_subject]
+        if self._partial:
+            found = [one for one in found if one[0] is not Ground.ALL_NAMES]
+        if self._faulty or any(problem.severity is Severity.ERROR for _, problem in found):
+            found = [one for one in found if one[0] is not Ground.ALL_SERVICES]
         by_file: dict[tuple[Severity, str], list[Problem]] = {}
-        for found in self._found.values():
-            for ground, problem in found:
-                if ground in grounds:
-                    by_file.setdefault((problem.severity, problem.source), []).append(problem)
+        for _, problem in found:
+            by_file.setdefault((problem.severity, problem.source), []).append(problem)
+        problems = [problem for fragment in self._fragments.values() for problem in fragment.problems]
         for of_file in by_file.values():
             problems += limit_problems(of_file)
         problems.sort(key=POSITION)

@@ -15,6 +15,7 @@ EXPLAINED = {
     "mapping values are not allowed": "a `:` cannot stand here: mend the indentation, or quote a value that holds `: `",
     "could not find expected ':'": "this key has no `:` after it",
     "did not find expected key": "this line fits no list or mapping above it: mend the indentation, or close a quote",
+    "did not find expected node content": "a value is missing here: is a bracket above not closed?",
     "did not find expected '-' indicator": "expected another `- ` item here: mend the indentation",
     "block sequence entries are not allowed": "a `- ` item cannot stand here: begin the list on a line of its own",
     "did not find expected alphabetic or numeric character": "`*` and `&` begin an alias or anchor: quote this value",

@@ -23,6 +23,8 @@ from envoy_data_plane.envoy.config.core.v3 import (
     SocketAddress,
 )
 from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints
+from envoy_data_plane.envoy.config.overload.v3 import OverloadManager, ResourceMonitor
+from envoy_data_plane.envoy.extensions.resource_monitors.downstream_connections.v3 import DownstreamConnectionsConfig
 from envoy_data_plane.envoy.extensions.upstreams.http.v3 import (
     HttpProtocolOptions,
     HttpProtocolOptionsExplicitHttpConfig,
@@ -33,6 +35,8 @@ from xds.catalog.model import Listen
 from xds.resources.ads import ADS_CONFIG_SOURCE
 
 XDS_CLUSTER = "xds_cluster"
+
+MAX_DOWNSTREAM_CONNECTIONS = 50_000
 
 
 class ApiType(StrEnum):
@@ -59,8 +63,16 @@ def build_bootstrap(node_id: str, node_cluster: str, server: Listen, admin: List
             cds_config=ADS_CONFIG_SOURCE,
             lds_config=ADS_CONFIG_SOURCE,
         ),
+        overload_manager=_build_overload_manager(),
         static_resources=BootstrapStaticResources(clusters=[_build_xds_cluster(server)]),
     )
+
+
+def _build_overload_manager() -> OverloadManager:
+    """Bound the connections that applications and strangers may hold open; Envoy warns when nobody does."""
+    limit = DownstreamConnectionsConfig(max_active_downstream_connections=MAX_DOWNSTREAM_CONNECTIONS)
+    name = "envoy.resource_monitors.global_downstream_max_connections"
+    return OverloadManager(resource_monitors=[ResourceMonitor(name=name, typed_config=Any.pack(limit))])
 
 
 def _build_xds_cluster(server: Listen) -> Cluster:

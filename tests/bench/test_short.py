@@ -1,0 +1,25 @@
+"""The benchmarks in their short form: what they measure happens; how long it takes is not judged here."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.bench.load import measure_load
+
+
+@pytest.mark.parametrize("folder", [False, True], ids=["one file", "a folder of files"])
+def test_one_changed_endpoint_sends_one_assignment_however_many_services_there_are(*, folder: bool) -> None:
+    """The bytes of a change do not grow with the catalog; the first load's do."""
+    few, many = ({step: size for step, _, size in measure_load(n, folder=folder).rows} for n in (5, 50))
+    for variant in ("delta", "sotw"):
+        assert many[f"first full responses, {variant}"] > 8 * few[f"first full responses, {variant}"]
+        assert 0 < many[f"one endpoint: response, {variant}"] == few[f"one endpoint: response, {variant}"]
+
+
+def test_the_command_prints_a_table() -> None:
+    """`python -m tests.bench load` is the README's command."""
+    command = [sys.executable, "-m", "tests.bench", "load", "--services", "5"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "parse and check" in answer.stdout
+    assert "5 services × 10 endpoints in a folder of files" in answer.stdout

@@ -1,0 +1,95 @@
+"""Warnings: what is legal in one service or gateway, but surely not meant."""
+
+import pytest
+
+from tests.catalog.catalogs import build, find_problems
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "services: {a: {balance: random, endpoints: [b:1, {address: b:2, weight: 3}]}}",
+            [
+                "1:73 warning services.a.endpoints[1].weight: has no effect with `balance: random`: "
+                "write `balance: weighted`"
+            ],
+        ),
+        (
+            "services: {a: {endpoints: [{address: b:2, weight: 3}]}}",
+            [
+                "1:51 warning services.a.endpoints[0].weight: has no effect with `balance: round_robin`: "
+                "write `balance: weighted`"
+            ],
+        ),
+        (
+            "services: {a: {balance: weighted, endpoints: [b:1]}}",
+            [
+                "1:25 warning services.a.balance: no endpoint has a `weight`, so all get the same share, "
+                "as with `round_robin`"
+            ],
+        ),
+        (
+            "services: {a: {health_check: {http: /, interval: 1s, timeout: 1500ms}}}",
+            ["1:63 warning services.a.health_check.timeout: is 1.5s, longer than the interval of 1s"],
+        ),
+        (
+            "services: {a: {health_check: {http: /, interval: 1s}}}",
+            ["1:30 warning services.a.health_check: is 2s, longer than the interval of 1s"],
+        ),
+        (
+            "gateways: {g: {port: 1, routes: [{to: a, prefix: /b*}]}}",
+            ["1:50 warning gateways.g.routes[0].prefix: ends in a `*`, which has no meaning in a prefix: leave it out"],
+        ),
+    ],
+)
+def test_advice(text: str, expected: list[str]) -> None:
+    """A warning stands at what is to be changed."""
+    assert find_problems(text) == expected
+
+
+def test_warnings_keep_nothing_from_being_served() -> None:
+    """A catalog with warnings is served, and has them with it."""
+    catalog = build("services: {a: {balance: weighted, endpoints: [b:1]}}")
+    assert [str(problem.severity) for problem in catalog.problems] == ["warning"]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ("{to: a}", "{to: b}"),
+        ("{to: a}", "{to: b, host: x.com, path: /c, headers: {d: e}}"),
+        ("{to: a, prefix: /c}", "{to: b, prefix: /cd}"),
+        ("{to: a, prefix: /c}", "{to: b, path: /c/d}"),
+        ("{to: a, path: /c}", "{to: b, path: /c}"),
+        ("{to: a, host: '*.x.com'}", "{to: b, host: y.x.com}"),
+        ("{to: a, host: '*.x.com'}", "{to: b, host: '*.y.x.com'}"),
+        ("{to: a, host: X.com}", "{to: b, host: x.com, prefix: /c}"),
+        ("{to: a, headers: {d: '*'}}", "{to: b, headers: {d: e}}"),
+        ("{to: a, headers: {d: e}}", "{to: b, headers: {d: e, f: g}}"),
+    ],
+)
+def test_route_that_can_never_match(earlier: str, later: str) -> None:
+    """The first route that matches wins: one that takes all that a later one would, leaves it nothing."""
+    [problem] = find_problems(f"gateways:\n  g:\n    port: 1\n    routes:\n      - {earlier}\n      - {later}\n")
+    assert problem.endswith("gateways.g.routes[1]: can never match: routes[0] takes every request that it would")
+    assert problem.startswith("6:9 warning")
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ("{to: a, prefix: /c}", "{to: b}"),
+        ("{to: a, path: /c}", "{to: b, prefix: /c}"),
+        ("{to: a, path: /c}", "{to: b, path: /c/d}"),
+        ("{to: a, host: x.com}", "{to: b}"),
+        ("{to: a, host: '*.x.com'}", "{to: b, host: x.com}"),
+        ("{to: a, host: '*.y.x.com'}", "{to: b, host: '*.x.com'}"),
+        ("{to: a, headers: {d: e}}", "{to: b, headers: {d: '*'}}"),
+        ("{to: a, headers: {d: e}}", "{to: b, headers: {d: f}}"),
+        ("{to: a, headers: {d: e}}", "{to: b}"),
+    ],
+)
+def test_route_that_can_match(earlier: str, later: str) -> None:
+    """A route that takes only some of a later one's requests is how routes are meant to be used."""
+    assert find_problems(f"gateways: {{g: {{port: 1, routes: [{earlier}, {later}]}}}}") == []

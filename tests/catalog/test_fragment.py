@@ -1,0 +1,94 @@
+"""A fragment is made of any bytes whatever, and never without a place for its problems."""
+
+import re
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xds.catalog.catalog import build_catalog
+from xds.catalog.fragment import Fragment, parse_fragment
+from xds.errors import CatalogError
+from xds.sources.document import Document
+
+GOOD = b"""\
+x-defaults: &defaults {balance: weighted, retries: 1}
+services:
+  api-service:
+    <<: *defaults
+    health_check: {http: /api/data, interval: 10s, timeout: 2s}
+    timeouts: {connect: 1s, request: 1m30s}
+    endpoints:
+      - {address: "10.0.0.4:5000", weight: 3, zone: eu-1a, metadata: {a: [1, {b: null}]}}
+      - {address: "::1", port: 5000, weight: 1, zone: 'eu-1b'}
+    upstreams: [users]
+  users:
+    sidecar: "127.0.0.1:15002"
+    endpoints: ["10.0.0.9:80", "[::1]:81", web.example.com:80]
+  db: {protocol: tcp, local_port: 5432, endpoints: ["10.0.0.9:5432"]}
+gateways:
+  edge:
+    port: 8080
+    routes:
+      - {prefix: /, to: api-service, host: "*.example.com", headers: {X-Team: "*"}}
+      - to: users
+        path: |-
+          /exact
+"""
+TOKENS = [
+    b"&a ", b"*a", b"<<: ", b"? ", b": ", b"- ", b"[", b"]", b"{", b"}", b"!!int ", b"!x ", b"---\n", b"\t", b'"', b"'",
+    b"|\n", b"\x00", b"\xff", b"\xef\xbb\xbf", b"\r", b"\xe2\x80\xa8", b"~", b"null", b"-1", b"1e999", b".nan", b"0s",
+    b"services", b"%", b"#", b",", b"\n", b"  ", "é".encode(), b"\\", b'"\\ud800"', b'"\\0"', b"9" * 5000,
+]  # fmt: skip
+
+
+def check(fragment: Fragment) -> None:
+    """Hold what holds for every fragment."""
+    content = fragment.document.content or b""
+    lines = re.split("\r\n|[\r\n\x85\u2028\u2029]", content.decode("utf-8-sig", errors="replace"))
+    for problem in fragment.problems:
+        assert 1 <= problem.line <= len(lines) + 1
+        assert problem.column >= 1
+        assert problem.line > len(lines) or problem.column <= len(lines[problem.line - 1]) + 1
+        assert problem.message
+        assert str(problem).isprintable()
+    try:
+        build_catalog({"c.yaml": fragment})
+    except CatalogError:
+        pass
+    else:
+        assert not fragment.has_errors
+
+
+def test_fragment_that_is_good() -> None:
+    """What the properties below mutate has no problem itself."""
+    assert parse_fragment(Document("c.yaml", GOOD)).problems == ()
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=300))
+def test_fragment_of_any_bytes(content: bytes) -> None:
+    """No bytes make parsing fail."""
+    check(parse_fragment(Document("c.yaml", content)))
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(TOKENS), max_size=40))
+def test_fragment_of_any_yaml(tokens: list[bytes]) -> None:
+    """Nor does anything that resembles YAML."""
+    check(parse_fragment(Document("c.yaml", b"services: " + b"".join(tokens))))
+
+
+@settings(deadline=None, max_examples=500)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, len(GOOD)), st.integers(0, 30), st.sampled_from([b"", *TOKENS])),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_fragment_of_any_slip(slips: list[tuple[int, int, bytes]]) -> None:
+    """A good catalog with a few pieces cut out or put in is either good or told where it is not."""
+    content = GOOD
+    for start, cut, token in slips:
+        content = content[:start] + token + content[start + cut :]
+    check(parse_fragment(Document("c.yaml", content)))

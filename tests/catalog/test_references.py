@@ -1,0 +1,178 @@
+"""What services and gateways say of each other, in one file or in many."""
+
+import pytest
+
+from tests.catalog.catalogs import check_files
+
+WEB = "services: {web: {endpoints: [w:1]}}"
+
+
+def test_name_in_two_files() -> None:
+    """A name means one thing; both places are told."""
+    assert check_files(a=WEB, b="\nservices:\n  web: {}") == [
+        'b.yaml:3:3: error: services.web: service "web" is also in a.yaml:1:12'
+    ]
+
+
+def test_gateway_in_two_files() -> None:
+    """Gateways too."""
+    gateway = "gateways: {g: {port: 1, routes: [{to: web}]}}"
+    assert check_files(a=WEB, b=gateway, c=gateway) == [
+        'c.yaml:1:12: error: gateways.g: gateway "g" is also in b.yaml:1:12'
+    ]
+
+
+def test_gateway_named_as_a_service() -> None:
+    """A node says only its cluster: the service's sidecar and the gateway could not be told apart."""
+    assert check_files(a=WEB, b="gateways: {web: {port: 1, routes: [{to: web}]}}") == [
+        "b.yaml:1:12: error: gateways.web: the service in a.yaml:1:12 has this name too: "
+        "a node's cluster must be one of them"
+    ]
+
+
+def test_route_to_a_service_that_does_not_exist() -> None:
+    """The nearest name is told."""
+    assert (
+        check_files(a=WEB, b="gateways: {g: {port: 1, routes: [{to: wev}]}}")
+        == [
+            'b.yaml:1:39: error: gateways.g.routes[0].to: there is no service "wev": did you mean `web`?',
+            "a.yaml:1:12: warning: services.web: nothing calls this service: no route and no `upstreams` names it",
+        ][:1]
+    )
+
+
+def test_upstream_that_does_not_exist() -> None:
+    """In whichever file."""
+    assert check_files(a=WEB, b="services: {shop: {upstreams: [web, xyz]}}") == [
+        'b.yaml:1:36: error: services.shop.upstreams[1]: there is no service "xyz"'
+    ]
+
+
+def test_reference_to_a_service_with_mistakes() -> None:
+    """A service that has a mistake is there all the same: one mistake is not told twice."""
+    assert check_files(a="services: {web: {retries: 99}}", b="services: {shop: {upstreams: [web]}}") == [
+        "a.yaml:1:27: error: services.web.retries: expected a whole number from 0 to 10, found 99"
+    ]
+
+
+def test_reference_into_a_file_that_cannot_be_read() -> None:
+    """What a broken file names is not known: that it names nothing is no mistake besides."""
+    assert check_files(a="services: [", b="services: {shop: {upstreams: [web]}}") == [
+        "a.yaml:2:1: error: a value is missing here: is a bracket above not closed?"
+    ]
+
+
+def test_target_without_endpoints() -> None:
+    """Whoever names a service expects an answer; that a service without endpoints exists is fine."""
+    files = {
+        "a": "services: {web: {}, shop: {upstreams: [web]}}",
+        "b": "gateways: {g: {port: 1, routes: [{to: web}]}}",
+    }
+    assert check_files(**files) == [
+        'a.yaml:1:40: warning: services.shop.upstreams[0]: "web" has no endpoints: requests to it fail',
+        'b.yaml:1:39: warning: gateways.g.routes[0].to: "web" has no endpoints: requests to it fail',
+    ]
+
+
+DB = "  db: {protocol: tcp, local_port: 5432, endpoints: [d:5432]}\n"
+
+
+def test_tcp_service_without_local_port() -> None:
+    """A sidecar tells TCP services apart by their ports alone."""
+    assert check_files(a="services: {db: {protocol: tcp, endpoints: [d:1]}, web: {upstreams: [db]}}") == [
+        'a.yaml:1:69: warning: services.web.upstreams[0]: "db" is `protocol: tcp` without `local_port`: '
+        "no sidecar offers it"
+    ]
+
+
+def test_local_port_of_two_services() -> None:
+    """Each is told of the other."""
+    assert check_files(a=f"services:\n{DB}", b=f"services:\n{DB.replace('db', 'db2')}") == [
+        'a.yaml:2:35: error: services.db.local_port: 5432 is the local port of "db2" too: each needs its own',
+        'b.yaml:2:36: error: services.db2.local_port: 5432 is the local port of "db" too: each needs its own',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("caller", "conflict"),
+    [
+        ("{sidecar: 5432}", True),
+        ("{sidecar: 5432, upstreams: [db]}", True),
+        ("{sidecar: 5432, upstreams: []}", False),
+        ("{sidecar: 5433}", False),
+    ],
+)
+def test_local_port_of_a_callers_sidecar(caller: str, *, conflict: bool) -> None:
+    """A sidecar cannot listen twice on one port, if it is sent the service."""
+    problems = check_files(a=f"services:\n{DB}  web: {caller}\n")
+    expected = 'a.yaml:2:35: error: services.db.local_port: 5432 is the port of the sidecar of "web", which calls this'
+    assert (expected in problems) == conflict
+
+
+def test_local_port_of_the_default_sidecar() -> None:
+    """Callers that the catalog does not name have the default sidecar."""
+    assert check_files(a=f"services:\n{DB.replace('local_port: 5432', 'local_port: 15001')}") == [
+        "a.yaml:2:35: error: services.db.local_port: 15001 is the port of the sidecars themselves"
+    ]
+
+
+def test_tcp_route() -> None:
+    """A gateway to a TCP service passes connections on, whatever is in them."""
+    assert check_files(a=f"services:\n{DB}gateways: {{g: {{port: 1, routes: [{{to: db}}]}}}}") == []
+
+
+def test_tcp_route_among_others() -> None:
+    """There is nothing in a connection by which a route could be chosen."""
+    gateway = (
+        "gateways: {g: {port: 1, routes: [{to: db, prefix: /a, host: x.com, headers: {a: b}}, {to: db, path: /b}]}}"
+    )
+    first, second = ('"db" is `protocol: tcp`: its connections have no', "to match, leave this out")
+    alone = '"db" is `protocol: tcp`: a route to it must be the gateway\'s only one'
+    assert check_files(a=f"services:\n{DB}{gateway}") == [
+        f"a.yaml:3:39: error: gateways.g.routes[0].to: {alone}",
+        f"a.yaml:3:51: error: gateways.g.routes[0].prefix: {first} prefix {second}",
+        f"a.yaml:3:61: error: gateways.g.routes[0].host: {first} host {second}",
+        f"a.yaml:3:77: error: gateways.g.routes[0].headers: {first} headers {second}",
+        f"a.yaml:3:91: error: gateways.g.routes[1].to: {alone}",
+        f"a.yaml:3:101: error: gateways.g.routes[1].path: {first} path {second}",
+    ]
+
+
+UNCALLED = "nothing calls this service: no route and no `upstreams` names it"
+
+
+def test_service_that_nothing_calls() -> None:
+    """Once the catalog says who calls whom, a service that nobody calls is most likely forgotten."""
+    services = "services: {web: {upstreams: [db], endpoints: [w:1]}, db: {upstreams: [], endpoints: [d:1]}}"
+    assert check_files(a=services) == [f"a.yaml:1:12: warning: services.web: {UNCALLED}"]
+    assert check_files(a=services, b="gateways: {g: {port: 1, routes: [{to: web}]}}") == []
+
+
+def test_service_that_an_open_caller_may_call() -> None:
+    """One without `upstreams` calls all others, but not itself."""
+    services = "services: {web: {endpoints: [w:1]}, db: {upstreams: [], endpoints: [d:1]}}"
+    route = "gateways: {g: {port: 1, routes: [{to: db}]}}"
+    assert check_files(a=services, b=route) == [f"a.yaml:1:12: warning: services.web: {UNCALLED}"]
+    assert check_files(a=services, b=route, c="services: {shop: {}}") == []
+
+
+def test_catalog_that_does_not_say_who_calls() -> None:
+    """Three lines are a catalog: its callers are not in it."""
+    assert check_files(a=WEB) == []
+
+
+def test_callers_are_not_known_while_a_file_has_mistakes() -> None:
+    """What may be a consequence of an error is not told beside it."""
+    services = "services: {web: {upstreams: [db], endpoints: [w:1]}, db: {upstreams: [], endpoints: [d:1]}}"
+    assert check_files(a=services, b="gateways: {g: {port: 0, routes: [{to: web}]}}") == [
+        "b.yaml:1:22: error: gateways.g.port: expected a whole number from 1 to 65535, found 0"
+    ]
+
+
+def test_all_cross_references_in_one_run() -> None:
+    """Of a file with a thousand wrong names a hundred are told; errors before warnings."""
+    names = ", ".join(f"n{index}" for index in range(1000))
+    problems = check_files(a=f"services: {{web: {{upstreams: [{names}], balance: weighted, endpoints: [w:1]}}}}")
+    assert len(problems) == 102
+    assert problems[100].endswith("error: and 900 more after this")
+    assert "warning" in problems[101]

@@ -1,0 +1,79 @@
+"""The JSON Schema says what the checker says, as far as a schema can."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.catalog.catalogs import find_problems
+from tests.catalog.json_schema import validate
+from tests.catalog.test_fragment import GOOD
+from tests.catalog.test_mistakes import CASES
+from xds.catalog.fragment import parse_fragment
+from xds.catalog.schema import build_schema
+from xds.catalog.yaml import parse_yaml
+from xds.sources.document import Document
+
+ROOT = Path(__file__).parents[2]
+CATALOGS = [
+    path
+    for top in ("tests", "compose", "xds")
+    for path in sorted((ROOT / top).rglob("*.y*ml"))
+    if path.read_text().lstrip().startswith(("services:", "gateways:")) and "image:" not in path.read_text()
+]
+NO_MATTER_OF_SHAPE = (
+    "given twice", "already listed", "is for `protocol: tcp`", "weights sum up", "whole number of milliseconds", "1ms or more",
+    "Host header", "finite number", "listen on, found", "must be text",
+)  # fmt: skip
+"""Mistakes that a schema cannot tell: what stands in relation to something else, or is no JSON."""
+
+
+def conforms(text: str) -> bool:
+    """Hold a catalog's text against the schema."""
+    return not list(validate(build_schema(), parse_yaml(text).value))
+
+
+def test_schema_of_a_full_catalog() -> None:
+    """Every form in which a value may be written conforms."""
+    assert list(validate(build_schema(), parse_yaml(GOOD.decode()).value)) == []
+
+
+@pytest.mark.parametrize("path", CATALOGS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_schema_of_every_catalog(path: Path) -> None:
+    """Whatever catalog of this project passes the check conforms."""
+    if not parse_fragment(Document(path.name, path.read_bytes())).has_errors:
+        assert list(validate(build_schema(), parse_yaml(path.read_text()).value)) == []
+
+
+@pytest.mark.parametrize("text", [text for text, *_ in CASES])
+def test_schema_of_mistakes(text: str) -> None:
+    """What the checker refuses for its shape, an editor underlines too."""
+    told_otherwise = any(words in problem for problem in find_problems(text) for words in NO_MATTER_OF_SHAPE)
+    assert told_otherwise or not conforms(text)
+
+
+def test_schema_for_editors() -> None:
+    """It has a dialect and a title; every key is described, and no key that is not there is allowed."""
+    schema = build_schema()
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["title"]
+    objects = [schema, *(one for one in schema["$defs"].values() if "properties" in one)]
+    for one in objects:
+        assert one["additionalProperties"] is False
+        assert one["description"]
+        for name, field in one["properties"].items():
+            assert "description" in field, name
+
+
+def test_schema_keeps_the_order_of_the_model() -> None:
+    """Editors offer the most used keys first."""
+    assert list(build_schema()["$defs"]["Service"]["properties"])[:3] == ["endpoints", "protocol", "balance"]
+
+
+def test_schema_defaults_are_written_as_operators_write() -> None:
+    """A default can be copied into a catalog."""
+    properties: dict[str, Any] = build_schema()["$defs"]
+    assert properties["Timeouts"]["properties"]["idle"]["default"] == "5m"
+    assert properties["Service"]["properties"]["sidecar"]["default"] == "127.0.0.1:15001"
+    assert json.loads(json.dumps(properties)) == properties

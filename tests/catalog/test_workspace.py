@@ -1,0 +1,159 @@
+"""The workspace: a change costs what it concerns, and leads to the same catalog as a start from nothing."""
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.catalog.catalogs import make_document
+from xds.catalog.catalog import Catalog, build_catalog
+from xds.catalog.fragment import parse_fragment
+from xds.catalog.workspace import Workspace
+from xds.errors import CatalogError, Problem
+from xds.sources.document import Document
+
+
+def changes(**files: str | None) -> dict[str, Document | None]:
+    """Write changes of files: `a` is `a.yaml`, and None is deleted."""
+    return {f"{n}.yaml": None if text is None else make_document(text, f"{n}.yaml") for n, text in files.items()}
+
+
+def test_unchanged_services_are_the_identical_objects() -> None:
+    """Whoever compares two catalogs needs to look only at what differs."""
+    workspace = Workspace()
+    first = workspace.update(changes(a="services: {a: {}, b: {}}", b="services: {c: {}}"))
+    second = workspace.update(changes(a="services: {a: {retries: 1}, b: {retries: 2}}\n"))
+    assert second.services["a"] is not first.services["a"]
+    assert second.services["b"] is first.services["b"]
+    assert second.services["c"] is first.services["c"]
+
+
+def test_catalogs_do_not_change() -> None:
+    """A catalog that was given out stays as it was."""
+    workspace = Workspace()
+    first = workspace.update(changes(a="services: {a: {}}"))
+    workspace.update(changes(a="services: {b: {}}"))
+    assert list(first.services) == ["a"]
+
+
+def test_deleted_file() -> None:
+    """What is gone from the files is gone from the catalog."""
+    workspace = Workspace()
+    workspace.update(changes(a="services: {a: {}}", b="services: {b: {}}"))
+    assert list(workspace.update(changes(a=None)).services) == ["b"]
+    assert workspace.update(changes(unknown=None)).services.keys() == {"b"}
+
+
+def test_error_is_mended_in_its_file() -> None:
+    """The next good edit of the bad file is enough."""
+    workspace = Workspace()
+    with pytest.raises(CatalogError, match="not closed"):
+        workspace.update(changes(a="services: [", b="services: {b: {}}"))
+    assert workspace.update(changes(a="services: {a: {}}")).services.keys() == {"a", "b"}
+
+
+def test_error_is_mended_in_another_file() -> None:
+    """A name that is missing may come from anywhere."""
+    workspace = Workspace()
+    with pytest.raises(CatalogError, match='no service "b"'):
+        workspace.update(changes(a="services: {a: {upstreams: [b]}}"))
+    assert workspace.update(changes(b="services: {b: {endpoints: [b:1]}}")).services.keys() == {"a", "b"}
+    with pytest.raises(CatalogError, match='no service "b"'):
+        workspace.update(changes(b=None))
+
+
+def test_error_that_nobody_mended_is_told_again() -> None:
+    """A change elsewhere does not make a bad file good."""
+    workspace = Workspace()
+    for retries in (1, 2):
+        with pytest.raises(CatalogError) as caught:
+            workspace.update(changes(a="services: {a: {retries: 99}}", b=f"services: {{b: {{retries: {retries}}}}}"))
+        assert len(caught.value.problems) == 1
+
+
+def test_positions_follow_an_edit() -> None:
+    """A finding moves with its file, though what it is about did not change."""
+    workspace = Workspace()
+    service = "services: {a: {upstreams: [b], endpoints: [a:1]}, b: {upstreams: []}}"
+    assert [problem.line for problem in workspace.update(changes(a=service)).problems] == [1, 1]
+    assert [problem.line for problem in workspace.update(changes(a=f"\n\n{service}")).problems] == [3, 3]
+
+
+def test_errors_come_before_warnings() -> None:
+    """What must be mended is told first."""
+    with pytest.raises(CatalogError) as caught:
+        Workspace().update(
+            changes(a="services: {a: {balance: weighted, endpoints: [a:1]}}", b="services: {b: {retries: x}}")
+        )
+    assert [str(problem.severity) for problem in caught.value.problems] == ["error", "warning"]
+
+
+def test_no_documents() -> None:
+    """Nothing is a catalog of nothing: whether a source may be empty is the source's to say."""
+    assert Workspace().update({}) == Catalog({}, {}, ())
+
+
+FILES = ("a.yaml", "b.yaml", "c.yaml")
+SERVICES = st.fixed_dictionaries(
+    {},
+    optional={
+        "upstreams": st.lists(st.sampled_from(["s", "t", "u"]), unique=True, max_size=2).map(
+            lambda x: f"[{', '.join(x)}]"
+        ),
+        "protocol": st.sampled_from(["http", "tcp"]),
+        "local_port": st.sampled_from(["15001", "1", "2"]),
+        "sidecar": st.sampled_from(["1", "2"]),
+        "endpoints": st.sampled_from(["[a:1]", "[]"]),
+        "retries": st.sampled_from(["1", "1", "99"]),
+    },
+)
+ROUTES = st.lists(
+    st.fixed_dictionaries({"to": st.sampled_from(["s", "t", "u"])}, optional={"prefix": st.sampled_from(["/", "/a"])}),
+    min_size=1,
+    max_size=2,
+)
+
+
+def _write(services: Mapping[str, Mapping[str, str]], gateways: Mapping[str, list[dict[str, str]]], lines: int) -> str:
+    flow = {name: "{" + ", ".join(f"{k}: {v}" for k, v in one.items()) + "}" for name, one in services.items()}
+    text = "\n" * lines + "services:\n" + "".join(f"  {name}: {one}\n" for name, one in flow.items())
+    text += "" if services else "  {}\n"
+    for name, routes in gateways.items():
+        written = ", ".join("{" + ", ".join(f"{k}: {v}" for k, v in route.items()) + "}" for route in routes)
+        text += f"gateways: {{{name}: {{port: 1, routes: [{written}]}}}}\n"
+    return text
+
+
+TEXTS = st.one_of(
+    st.builds(
+        _write,
+        st.dictionaries(st.sampled_from(["s", "t", "u"]), SERVICES, max_size=3),
+        st.dictionaries(st.sampled_from(["g", "s"]), ROUTES, max_size=1),
+        st.integers(0, 2),
+    ),
+    st.sampled_from([None, "services: [", ""]),
+)
+
+
+def _outcome(make: object) -> tuple[object, list[Problem]]:
+    try:
+        catalog: Catalog = make()  # type: ignore[operator]
+    except CatalogError as error:
+        return None, sorted(error.problems)
+    return (catalog.services, catalog.gateways), sorted(catalog.problems)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.dictionaries(st.sampled_from(FILES), TEXTS, min_size=1, max_size=2), min_size=1, max_size=6))
+def test_edits_lead_where_a_start_from_nothing_leads(edits: list[dict[str, str | None]]) -> None:
+    """However a catalog came about, it and its problems are those of its files."""
+    workspace = Workspace()
+    documents: dict[str, Document] = {}
+    for edit in edits:
+        changed = {name: None if text is None else Document(name, text.encode()) for name, text in edit.items()}
+        documents |= {name: document for name, document in changed.items() if document}
+        for name in [name for name, document in changed.items() if document is None]:
+            documents.pop(name, None)
+        fragments = {name: parse_fragment(document) for name, document in documents.items()}
+        assert _outcome(lambda: workspace.update(changed)) == _outcome(lambda: build_catalog(fragments))  # noqa: B023

@@ -1,0 +1,103 @@
+"""Reading a catalog: a file, or a folder of them, whatever else lies there."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from xds.sources.document import Document
+from xds.sources.files import FileSource
+from xds.sources.regular import MAX_BYTES
+
+
+def read(path: Path) -> dict[str, bytes | str | None]:
+    """Read a source: each name, relative to the path, with its content or its fault."""
+    documents = FileSource(path).read()
+    for name, document in documents.items():
+        assert document.name == name
+        assert (document.content is None) != (document.fault is None)
+    return {os.path.relpath(name, path): document.content or document.fault for name, document in documents.items()}
+
+
+def test_read_file(tmp_path: Path) -> None:
+    """A file is one document, whatever its name."""
+    (tmp_path / "catalog").write_bytes(b"services: {}\n")
+    path = tmp_path / "catalog"
+    assert FileSource(path).read() == {str(path): Document(str(path), b"services: {}\n")}
+
+
+def test_read_folder(tmp_path: Path) -> None:
+    """A folder's YAML files are documents, those in folders below it too; hidden ones are not."""
+    for name in ("a.yaml", "b.yml", "team/c.yaml", "team/deep/d.yml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(name)
+    for name in (".a.yaml.swp", ".hidden.yaml", ".git/x.yaml", "..data/a.yaml", "README.md", "a.yaml~", "#a.yaml#"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("no document")
+    assert read(tmp_path) == {name: name.encode() for name in ("a.yaml", "b.yml", "team/c.yaml", "team/deep/d.yml")}
+
+
+def test_names_are_as_the_operator_writes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative path gives relative names."""
+    (tmp_path / "catalog").mkdir()
+    (tmp_path / "catalog" / "a.yaml").write_text("x")
+    monkeypatch.chdir(tmp_path)
+    assert list(FileSource(Path("catalog")).read()) == ["catalog/a.yaml"]
+    assert list(FileSource(Path("catalog/a.yaml")).read()) == ["catalog/a.yaml"]
+    monkeypatch.chdir(tmp_path / "catalog")
+    assert list(FileSource(Path()).read()) == ["a.yaml"]
+
+
+def test_missing_path(tmp_path: Path) -> None:
+    """A path that does not exist is a document with a fault."""
+    assert read(tmp_path / "no") == {".": "does not exist"}
+
+
+def test_empty_folder(tmp_path: Path) -> None:
+    """So is a folder with nothing in it: most likely it is the wrong one."""
+    (tmp_path / "README.md").write_text("x")
+    assert read(tmp_path) == {".": "has no .yaml or .yml file in it"}
+
+
+def test_what_is_no_regular_file(tmp_path: Path) -> None:
+    """Nothing but files is opened: a pipe would keep the reader waiting."""
+    (tmp_path / "folder.yaml").mkdir()
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "null.yaml").symlink_to("/dev/null")
+    (tmp_path / "broken.yaml").symlink_to("nowhere")
+    (tmp_path / "loop.yaml").symlink_to("loop.yaml")
+    found = read(tmp_path)
+    assert found["folder.yaml"] == "is a folder, not a regular file"
+    assert found["pipe.yaml"] == "is a named pipe, not a regular file"
+    assert found["null.yaml"] == "is a device, not a regular file"
+    assert found["broken.yaml"] == "is a link to a file that does not exist"
+    assert str(found["loop.yaml"]).startswith("cannot be read: ")
+
+
+def test_file_that_is_too_large(tmp_path: Path) -> None:
+    """It is refused by its size, before it is read."""
+    with (tmp_path / "a.yaml").open("wb") as file:
+        file.truncate(200 * 1024 * 1024)
+    with (tmp_path / "b.yaml").open("wb") as file:
+        file.truncate(MAX_BYTES)
+    found = read(tmp_path)
+    assert found["a.yaml"] == "is 200.0 MiB, more than 16 MiB: split it"
+    assert isinstance(found["b.yaml"], bytes)
+
+
+def test_unreadable_file(tmp_path: Path) -> None:
+    """The system's reason is told."""
+    (tmp_path / "a.yaml").write_text("x")
+    (tmp_path / "a.yaml").chmod(0)
+    if os.access(tmp_path / "a.yaml", os.R_OK):
+        pytest.skip("this user may read everything")
+    assert read(tmp_path) == {"a.yaml": "cannot be read: Permission denied"}
+
+
+def test_folders_that_contain_themselves(tmp_path: Path) -> None:
+    """Links to folders are followed, but not in circles."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "x.yaml").write_text("x")
+    (tmp_path / "a" / "again").symlink_to("..")
+    (tmp_path / "b").symlink_to("a")
+    assert read(tmp_path) == {"a/x.yaml": b"x", "b/x.yaml": b"x"}
