@@ -190,7 +190,7 @@ CASES = [
     (
         "gateways: {g: {port: 1, routes: [{to: a, path: '/b?c=d'}]}}",
         '1:48 error gateways.g.routes[0].path: expected a path that begins with /, without query, found "/b?c=d": '
-        "leave out the ? or # and what follows",
+        "leave out the ? and what follows",
     ),
     (
         "gateways: {g: {port: 1, routes: [{to: a, prefix: /café}]}}",

@@ -23,8 +23,8 @@ CATALOGS = [
     if path.read_text().lstrip().startswith(("services:", "gateways:")) and "image:" not in path.read_text()
 ]
 NO_MATTER_OF_SHAPE = (
-    "given twice", "already listed", "is for `protocol: tcp`", "weights sum up", "whole number of milliseconds", "1ms or more",
-    "Host header", "finite number", "listen on, found", "must be text",
+    "given twice", "already listed", "is for `protocol: tcp`", "weights sum up", "whole number of milliseconds",
+    "1ms or more", "Host header", "finite number", "listen on, found", "must be text",
 )  # fmt: skip
 """Mistakes that a schema cannot tell: what stands in relation to something else, or is no JSON."""
 
@@ -74,6 +74,6 @@ def test_schema_keeps_the_order_of_the_model() -> None:
 def test_schema_defaults_are_written_as_operators_write() -> None:
     """A default can be copied into a catalog."""
     properties: dict[str, Any] = build_schema()["$defs"]
-    assert properties["Timeouts"]["properties"]["idle"]["default"] == "5m"
+    assert properties["Timeouts"]["properties"]["connect"]["default"] == "1s"
     assert properties["Service"]["properties"]["sidecar"]["default"] == "127.0.0.1:15001"
     assert json.loads(json.dumps(properties)) == properties

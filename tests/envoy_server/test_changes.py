@@ -118,7 +118,7 @@ async def test_a_bad_edit_changes_nothing_and_the_next_good_one_is_taken(
         envoy = await mesh.start_gateway()
         async with under(mesh.load(100)) as load:
             mesh.write(make_catalog([one], "rond_robin"))
-            await until(lambda: mesh.log("catalog REFUSED: what was served before is still served"))
+            await until(lambda: mesh.log("edit REFUSED: the last good state of these files is still served"))
             await answered(load, 20)
             mesh.write(make_catalog([one, two]))
             await until(lambda: two in envoy.admin.hosts("api-service"))

@@ -65,7 +65,7 @@ async def test_sotw_and_delta_give_the_same_configuration(tmp_path: Path, instan
     for variant in VARIANTS:
         folder = tmp_path / variant
         folder.mkdir()
-        endpoints = [
+        endpoints: list[str | dict[str, Any]] = [
             {"address": instances[0].address, "weight": 3, "zone": "a"},
             instances[1].address,
             instances[2].address,
@@ -73,7 +73,7 @@ async def test_sotw_and_delta_give_the_same_configuration(tmp_path: Path, instan
         check = {"http": "/api/data", "interval": "1s", "timeout": "500ms"}
         with Mesh(folder, make_catalog(endpoints, "weighted", health_check=check)) as mesh:
             envoy = await mesh.start_envoy("web-1", "web", variant)
-            await until(lambda envoy=envoy: "sidecar" in envoy.admin.listeners())
+            await envoy.listening("127.0.0.1:15001")
             dumps.append(normalize(envoy.admin.config_dump()))
     assert dumps[0] == dumps[1]
     assert {"ClustersConfigDump", "EndpointsConfigDump", "ListenersConfigDump", "RoutesConfigDump"} <= dumps[0].keys()

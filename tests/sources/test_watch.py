@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
@@ -139,8 +139,9 @@ async def test_half_written_file(folder: Path, half: str) -> None:
         with file.open("w") as written:
             written.write(half)
             written.flush()
-            asyncio.get_running_loop().call_later(0.06, lambda: None)
-            await asyncio.to_thread(_wait_for_reads, file)
+            finished = asyncio.Event()
+            asyncio.get_running_loop().call_later(0.06, finished.set)
+            await finished.wait()
             written.write(whole[len(half) :])
         await watched.until({file: whole, folder / "b.yaml": "x\n"})
         assert len(watched.changes) == 2
@@ -156,3 +157,179 @@ async def test_added_and_deleted_files(folder: Path) -> None:
         await watched.until({b: "b\n"})
         a.write_text("again\n")
         await watched.until({a: "again\n", b: "b\n"})
+
+
+async def test_added_moved_and_deleted_folders(folder: Path) -> None:
+    """Files in a folder that is new are found though nobody tells of each."""
+    a, x, y = folder / "a.yaml", folder / "team" / "x.yaml", folder / "crew" / "deep" / "y.yaml"
+    async with watch(folder) as watched:
+        x.parent.mkdir()
+        x.write_text("x\n")
+        await watched.until({a: "first\n", x: "x\n"})
+        x.write_text("changed\n")
+        await watched.until({a: "first\n", x: "changed\n"})
+        x.parent.rename(folder / "crew")
+        await watched.until({a: "first\n", folder / "crew" / "x.yaml": "changed\n"})
+        y.parent.mkdir()
+        y.write_text("y\n")
+        await watched.until({a: "first\n", folder / "crew" / "x.yaml": "changed\n", y: "y\n"})
+        y.unlink()
+        y.parent.rmdir()
+        (folder / "crew").rename(folder.parent / "elsewhere")
+        await watched.until({a: "first\n"})
+
+
+async def test_folder_moved_away_and_back(folder: Path) -> None:
+    """What is in it is not gone: nobody can see it for a while."""
+    a, away = folder / "a.yaml", folder.parent / "away"
+    async with watch(folder) as watched:
+        folder.rename(away)
+        await watched.until({a: "first\n", folder: "does not exist"})
+        (away / "b.yaml").write_text("b\n")
+        away.rename(folder)
+        await watched.until({a: "first\n", folder / "b.yaml": "b\n"})
+        a.write_text("second\n")
+        await watched.until({a: "second\n", folder / "b.yaml": "b\n"})
+
+
+async def test_folder_replaced(folder: Path) -> None:
+    """Another folder under its name, as a deployment may put there: one change, whatever came between."""
+    a, new = folder / "a.yaml", folder.parent / "new"
+    new.mkdir()
+    (new / "a.yaml").write_text("new\n")
+    async with watch(folder) as watched:
+        folder.rename(folder.parent / "old")
+        new.rename(folder)
+        await watched.until({a: "new\n"})
+        a.write_text("newer\n")
+        await watched.until({a: "newer\n"})
+
+
+async def test_folder_emptied(folder: Path) -> None:
+    """A folder with nothing in it is a fault, not the wish to have nothing."""
+    a = folder / "a.yaml"
+    async with watch(folder) as watched:
+        a.unlink()
+        await watched.until({a: "first\n", folder: "has no .yaml or .yml file in it"})
+        (folder / "b.yaml").write_text("b\n")
+        await watched.until({folder / "b.yaml": "b\n"})
+
+
+async def test_path_that_comes_later(tmp_path: Path) -> None:
+    """A catalog may be waited for, with the folders above it."""
+    path = tmp_path / "deep" / "down" / "c.yaml"
+    async with watch(path) as watched:
+        await watched.until({path: "does not exist"})
+        path.parent.mkdir(parents=True)
+        path.write_text("x\n")
+        await watched.until({path: "x\n"})
+
+
+async def test_single_file(folder: Path) -> None:
+    """Its neighbours are nobody's concern; deleted, it is missed, not forgotten."""
+    a = folder / "a.yaml"
+    async with watch(a) as watched:
+        (folder / "b.yaml").write_text("b\n")
+        a.write_text("second\n")
+        await watched.until({a: "second\n"})
+        (folder / "new").write_text("third\n")
+        (folder / "new").rename(a)
+        await watched.until({a: "third\n"})
+        a.unlink()
+        await watched.until({a: "does not exist"})
+        a.write_text("fourth\n")
+        await watched.until({a: "fourth\n"})
+
+
+def publish_config_map(folder: Path, revision: str, files: dict[str, str]) -> None:
+    """Write a ConfigMap's revision as Kubernetes does: files are links through `..data`, which alone is switched."""
+    (folder / f"..{revision}").mkdir(parents=True)
+    for name, text in files.items():
+        (folder / f"..{revision}" / name).write_text(text)
+    (folder / "..data_tmp").symlink_to(f"..{revision}")
+    (folder / "..data_tmp").rename(folder / "..data")
+    for name in files:
+        if not (folder / name).is_symlink():
+            (folder / name).symlink_to(f"..data/{name}")
+    for link in folder.iterdir():
+        if link.is_symlink() and not link.exists():
+            link.unlink()
+
+
+@pytest.mark.parametrize("linked", [False, True])
+async def test_config_map(tmp_path: Path, *, linked: bool) -> None:
+    """A mounted ConfigMap, as a folder and as one of its files, and reached by a link."""
+    real = tmp_path / "volume"
+    publish_config_map(real, "2024_1", {"a.yaml": "a1\n", "b.yaml": "b1\n"})
+    folder = real
+    if linked:
+        (tmp_path / "etc").symlink_to("volume")
+        folder = tmp_path / "etc"
+    async with watch(folder) as whole, watch(folder / "a.yaml") as one:
+        publish_config_map(real, "2024_2", {"a.yaml": "a2\n", "b.yaml": "b1\n", "c.yaml": "c2\n"})
+        await whole.until({folder / "a.yaml": "a2\n", folder / "b.yaml": "b1\n", folder / "c.yaml": "c2\n"})
+        await one.until({folder / "a.yaml": "a2\n"})
+        publish_config_map(real, "2024_3", {"a.yaml": "a3\n"})
+        await whole.until({folder / "a.yaml": "a3\n"})
+        await one.until({folder / "a.yaml": "a3\n"})
+
+
+async def test_link_to_a_folder_is_switched(tmp_path: Path) -> None:
+    """`current` leads to another revision; afterwards that one is watched."""
+    current = tmp_path / "current"
+    for revision in ("1", "2"):
+        (tmp_path / revision).mkdir()
+        (tmp_path / revision / "a.yaml").write_text(f"{revision}\n")
+    current.symlink_to("1")
+    async with watch(current) as watched:
+        (tmp_path / "tmp").symlink_to(tmp_path / "2")
+        (tmp_path / "tmp").rename(current)
+        await watched.until({current / "a.yaml": "2\n"})
+        (tmp_path / "2" / "a.yaml").write_text("2, changed\n")
+        await watched.until({current / "a.yaml": "2, changed\n"})
+        (tmp_path / "1" / "a.yaml").write_text("1, changed\n")
+        (tmp_path / "2" / "b.yaml").write_text("b\n")
+        await watched.until({current / "a.yaml": "2, changed\n", current / "b.yaml": "b\n"})
+
+
+async def test_link_to_a_file_is_switched(tmp_path: Path) -> None:
+    """The catalog's path may be a link to a file elsewhere; both the link and the file are watched."""
+    path = tmp_path / "c.yaml"
+    for revision in ("1", "2"):
+        (tmp_path / revision).mkdir()
+        (tmp_path / revision / "real.yaml").write_text(f"{revision}\n")
+    path.symlink_to("1/real.yaml")
+    async with watch(path) as watched:
+        (tmp_path / "1" / "real.yaml").write_text("1, changed\n")
+        await watched.until({path: "1, changed\n"})
+        (tmp_path / "tmp").symlink_to("2/real.yaml")
+        (tmp_path / "tmp").rename(path)
+        await watched.until({path: "2\n"})
+        (tmp_path / "2" / "real.yaml").write_text("2, changed\n")
+        await watched.until({path: "2, changed\n"})
+
+
+async def test_nothing_is_missed_between_read_and_watch(folder: Path) -> None:
+    """What happens before the kernel is asked to tell is found by looking."""
+    source = FileSource(folder)
+    source.read()
+    (folder / "a.yaml").write_text("third\n")  # as long as before, and perhaps in the same moment
+    (folder / "b.yaml").write_text("b\n")
+    async with aclosing(source.watch()) as all_changes, asyncio.timeout(DEADLINE_S):
+        assert {os.path.relpath(name, folder) for name in await anext(all_changes)} == {"a.yaml", "b.yaml"}
+
+
+async def test_changes_without_end(folder: Path) -> None:
+    """A folder that is never quiet is read all the same, and in the end it is what it is."""
+    async with watch(folder) as watched:
+
+        def churn() -> None:
+            for number in range(200):
+                file = folder / f"f{number % 5}.yaml"
+                if number % 3:
+                    file.write_text(f"{number}\n")
+                else:
+                    file.unlink(missing_ok=True)
+
+        await asyncio.to_thread(churn)
+        await watched.until({path: path.read_text() for path in folder.glob("*.yaml")})

@@ -199,8 +199,9 @@ def _hint_path(value: str) -> str:
         return ": leave out the scheme and host"
     if value and not value.startswith("/"):
         return f": write {show('/' + value)}"
-    if "?" in value or "#" in value:
-        return ": leave out the ? or # and what follows"
+    for sign in "#?":
+        if sign in value:
+            return f": leave out the {sign} and what follows"
     if not value.isascii() or " " in value:
         return ": write spaces and letters beyond ASCII percent-encoded, as in /caf%C3%A9"
     return ""

@@ -16,12 +16,9 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonVal
 from pydantic.dataclasses import dataclass
 
 from xds.catalog.addresses import check_address, check_ip, parse_endpoint, parse_listen
-from xds.catalog.rules import check_endpoints, check_route, check_service, check_upstreams
+from xds.catalog.rules import MAX_WEIGHT, check_endpoints, check_route, check_service, check_upstreams
 from xds.catalog.shapes import DURATION_SHAPE, ENDPOINT_SHAPE, LISTEN_SHAPE, ROUTE_SHAPE
 from xds.catalog.values import check_headers, check_metadata, check_route_host, check_wait, parse_duration
-
-MAX_WEIGHT = 2**32 - 1
-"""Envoy's limit on an endpoint's weight, and on the sum over a locality (endpoint_components.proto)."""
 
 MAX_ITEMS = 65536
 """The longest list of endpoints or upstreams: far above what one Envoy serves well, and a bound on the work."""

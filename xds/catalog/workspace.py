@@ -7,6 +7,7 @@ from typing import TypeVar
 from xds.catalog.assembly import Assembly
 from xds.catalog.catalog import Catalog, publish
 from xds.catalog.fragment import Fragment, parse_fragment
+from xds.errors import Problem
 from xds.sources.document import Document
 
 T = TypeVar("T")
@@ -28,6 +29,16 @@ class Workspace:
         What equals its predecessor is the identical object in both catalogs. Raises CatalogError with every error of
         all documents and, after them, every warning.
         """
+        self.take(changes)
+        return publish(self._assembly)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """All problems of the documents as they are, errors before warnings."""
+        return self._assembly.problems
+
+    def take(self, changes: Mapping[str, Document | None]) -> dict[str, Fragment | None]:
+        """Take in changed documents, and give what they hold: only of those that really differ."""
         fragments: dict[str, Fragment | None] = {}
         for name, document in changes.items():
             old = self._assembly.get(name)
@@ -38,7 +49,7 @@ class Workspace:
             elif document != old.document:
                 fragments[name] = _reuse(old, parse_fragment(document))
         self._assembly.put(fragments)
-        return publish(self._assembly)
+        return fragments
 
 
 def _reuse(old: Fragment, new: Fragment) -> Fragment:

@@ -125,8 +125,8 @@ def _format_lines(report: Report) -> str:
 def _format_problem(problem: Problem) -> str:
     """Colour the line that `Problem` writes; click takes the colour away where there is no terminal."""
     color = "red" if problem.severity is Severity.ERROR else "yellow"
-    before, severity, after = str(problem).partition(f": {problem.severity}: ")
-    return f"{click.style(before, bold=True)}{click.style(severity, fg=color)}{after}"
+    before, _, after = str(problem).partition(f": {problem.severity}: ")
+    return f"{click.style(before, bold=True)}: {click.style(problem.severity.value, fg=color)}: {after}"
 
 
 def _count(number: int, what: str) -> str:

@@ -85,7 +85,7 @@ def _encode_policy(
             # endpoint that just failed, or came back, or was given a new weight, waits that long.
             update_merge_window=timedelta(milliseconds=100),
             # Endpoints that were just added are no reason to panic.
-            ignore_new_hosts_until_first_hc=health_check is not None
+            ignore_new_hosts_until_first_hc=health_check is not None,
         ),
         circuit_breakers=CircuitBreakers(
             thresholds=[

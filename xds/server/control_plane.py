@@ -11,8 +11,8 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from xds.catalog.catalog import Catalog
-from xds.catalog.workspace import Workspace
-from xds.errors import CatalogError, Problem, Severity
+from xds.catalog.last_good import LastGood
+from xds.errors import Problem, Severity
 from xds.resources.inventory import Inventory, build_inventory
 from xds.server.address import ListenAddress, ListenError, check_free
 from xds.server.ads import AdsServicer
@@ -51,7 +51,7 @@ class ControlPlane:
     def __init__(self, source: FileSource, settings: Settings) -> None:
         self._source = source
         self._settings = settings
-        self._workspace = Workspace()
+        self._last_good = LastGood()
         self._health = health.aio.HealthServicer()
         self._reported: frozenset[Problem] = frozenset()
         self.port = settings.listen.port
@@ -60,8 +60,9 @@ class ControlPlane:
         """Read the source, then listen: no client ever sees an empty world (rule 35)."""
         started = time.perf_counter()
         check_free(self._settings.listen)
-        catalog = self._workspace.update(self._source.read())
-        self._report(catalog.problems)
+        outcome = self._last_good.update(self._source.read())
+        catalog = outcome.catalog
+        self._report(outcome.problems)
         inventory = build_inventory(catalog)
         seconds = time.perf_counter() - started
         log.info("catalog loaded", **_count(catalog), ms=round(seconds * 1000, 1))
@@ -93,18 +94,17 @@ class ControlPlane:
         log.info("stopped")
 
     async def _take(self, documents: Mapping[str, Document | None]) -> None:
-        """Serve the catalog with the changed documents in it; when it is bad, go on with the last good one."""
+        """Serve the catalog with the changed documents in it; of what is bad, go on with the last good state."""
         started = time.perf_counter()
         before = self._ads.store.inventory
-        try:
-            # Off the loop: a large file takes a while, and streams go on meanwhile.
-            catalog = await asyncio.to_thread(self._workspace.update, documents)
-            inventory = await asyncio.to_thread(build_inventory, catalog, before)
-        except CatalogError as error:
-            self._report(error.problems)
-            log.error("catalog REFUSED: what was served before is still served", changed_files=sorted(documents))
+        # Off the loop: a large file takes a while, and streams go on meanwhile.
+        outcome = await asyncio.to_thread(self._last_good.update, documents)
+        inventory = await asyncio.to_thread(build_inventory, outcome.catalog, before)
+        new_errors = self._report(outcome.problems)
+        if new_errors:
+            log.error("edit REFUSED: the last good state of these files is still served", files=list(outcome.refused))
+        if not inventory.changed and not inventory.changed_gateways:
             return
-        self._report(catalog.problems)
         streams = self._ads.publish(inventory)
         log.info(
             "catalog changed",
@@ -114,12 +114,13 @@ class ControlPlane:
             ms=round((time.perf_counter() - started) * 1000, 1),
         )
 
-    def _report(self, problems: tuple[Problem, ...]) -> None:
-        """Log each problem when it appears, not again while it stays."""
-        for problem in problems:
-            if problem not in self._reported:
-                (log.error if problem.severity is Severity.ERROR else log.warning)(str(problem))
+    def _report(self, problems: tuple[Problem, ...]) -> bool:
+        """Log each problem when it appears, not again while it stays; tell whether an error was among the new."""
+        new = [problem for problem in problems if problem not in self._reported]
+        for problem in new:
+            (log.error if problem.severity is Severity.ERROR else log.warning)(str(problem))
         self._reported = frozenset(problems)
+        return any(problem.severity is Severity.ERROR for problem in new)
 
 
 def _count(catalog: Catalog) -> dict[str, int]:

@@ -86,6 +86,8 @@ class FileSource:
     def _name(self, paths: set[str]) -> dict[str, Path] | None:
         """Name the documents that changed paths are about; None when they may be about any, as when there are none."""
         layout = self._layout
+        if layout.faults:
+            return None
         places: dict[str, Path] = {}
         for path in paths:
             folder, _, last = path.rpartition("/")
