@@ -4,7 +4,7 @@ from google.protobuf.any_pb2 import Any
 
 from xds.resources.resource import encode_resource
 from xds.session.session import DELTA, SOTW, Session, Step
-from xds.snapshot.snapshot import Snapshot, SnapshotChange
+from xds.snapshot.snapshot import Snapshot, SnapshotChange, make_change
 from xds.wire.discovery_pb2 import (
     DeltaDiscoveryRequest,
     DeltaDiscoveryResponse,
@@ -22,7 +22,7 @@ Contents = dict[str, dict[str, str | None]]
 """Resources by type and name, each a word that stands for its content; None is a resource that is gone."""
 
 
-def make_change(before: Snapshot, contents: Contents) -> SnapshotChange:
+def change_contents(before: Snapshot, contents: Contents) -> SnapshotChange:
     """Change some resources of a snapshot."""
     updates = {
         type_url: {
@@ -31,15 +31,14 @@ def make_change(before: Snapshot, contents: Contents) -> SnapshotChange:
         }
         for type_url, names in contents.items()
     }
-    names = {type_url: frozenset(of_type) for type_url, of_type in updates.items()}
-    return SnapshotChange(before.replace(updates), names)
+    return make_change(before, updates) or SnapshotChange(before, {}, {}, before)
 
 
 class SotwClient:
     """Speaks State of the World."""
 
     def __init__(self, contents: Contents, stream: str = "s") -> None:
-        self.world = make_change(Snapshot({}), contents).snapshot
+        self.world = change_contents(Snapshot({}), contents).snapshot
         self.session: Session[DiscoveryRequest] = Session(SOTW, lambda _node: self.world, stream)
         self.step = Step()
 
@@ -67,7 +66,7 @@ class SotwClient:
 
     def change(self, contents: Contents) -> list[DiscoveryResponse]:
         """Change the world, and read what is pushed."""
-        change = make_change(self.world, contents)
+        change = change_contents(self.world, contents)
         self.world = change.snapshot
         return self.read(Step(self.session.on_change(change)))
 
@@ -80,7 +79,7 @@ class DeltaClient:
     """Speaks the incremental variant."""
 
     def __init__(self, contents: Contents, stream: str = "s") -> None:
-        self.world = make_change(Snapshot({}), contents).snapshot
+        self.world = change_contents(Snapshot({}), contents).snapshot
         self.session: Session[DeltaDiscoveryRequest] = Session(DELTA, lambda _node: self.world, stream)
         self.step = Step()
 
@@ -110,7 +109,7 @@ class DeltaClient:
 
     def change(self, contents: Contents) -> list[DeltaDiscoveryResponse]:
         """Change the world, and read what is pushed."""
-        change = make_change(self.world, contents)
+        change = change_contents(self.world, contents)
         self.world = change.snapshot
         return self.read(Step(self.session.on_change(change)))
 

@@ -16,6 +16,9 @@ from xds.wire.discovery_pb2 import Node
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 
+STAGE_SECONDS = 5.0
+"""How long a stage of a change waits for the client to accept the one before (rule 32)."""
+
 log = structlog.get_logger()
 
 
@@ -26,15 +29,28 @@ class Stream:
     for both. The outbox is short: a session lets out one response a type until it is answered.
     """
 
-    __slots__ = ("_context", "_ending", "_outbox", "_push_task", "_since", "_task", "_writing", "session")
+    __slots__ = (
+        "_context",
+        "_ending",
+        "_outbox",
+        "_push_task",
+        "_task",
+        "_timed_wait",
+        "_writing",
+        "connected_at",
+        "pushed_at",
+        "session",
+    )
 
     def __init__(self, context: Context, session: Session[Any]) -> None:
         self.session = session
         self._context = context
         self._outbox: deque[Response] = deque()
         self._writing = False
+        self._timed_wait = 0
         self._ending: str | None = None
-        self._since = time.monotonic()
+        self.connected_at = time.time()
+        self.pushed_at: dict[str, float] = {}  # by type_url, as time.time()
         self._task = asyncio.current_task()
 
     async def serve(self) -> None:
@@ -52,7 +68,7 @@ class Stream:
             await self._context.abort(grpc.StatusCode.UNAVAILABLE, self._ending)
         finally:
             if self.session.node is not None:
-                seconds = round(time.monotonic() - self._since, 1)
+                seconds = round(time.time() - self.connected_at, 1)
                 log.info("sidecar gone", **self._who(), seconds=seconds)
 
     def _take(self, data: bytes) -> None:
@@ -65,10 +81,17 @@ class Stream:
         if step.unknown_type is not None:
             log.warning("a type that xds does not serve", **self._who(), type_url=step.unknown_type)
         self._outbox.extend(step.responses)
+        self._keep_time()
+
+    @property
+    def peer(self) -> str:
+        """The client's address, as gRPC writes it."""
+        return self._context.peer()
 
     def push(self, responses: list[Response]) -> None:
         """Send without waiting: a client that does not read delays nobody but itself."""
         self._outbox.extend(responses)
+        self._keep_time()
         if self._outbox and not self._writing:
             self._push_task = asyncio.get_running_loop().create_task(self._drain())
 
@@ -78,13 +101,26 @@ class Stream:
         if self._task is not None:
             self._task.cancel()
 
+    def _keep_time(self) -> None:
+        """Have a wait of the session's end in time; it is told apart from a later one by its number."""
+        if self.session.waits and self.session.waits != self._timed_wait:
+            self._timed_wait = self.session.waits
+            asyncio.get_running_loop().call_later(STAGE_SECONDS, self._on_timeout, self._timed_wait)
+
+    def _on_timeout(self, wait: int) -> None:
+        if self.session.waits == wait:
+            log.warning("no answer in time, going on", **self._who(), seconds=STAGE_SECONDS)
+            self.push(self.session.on_timeout())
+
     async def _drain(self) -> None:
         if self._writing:
             return
         self._writing = True
         try:
             while self._outbox:
-                await self._context.write(self._outbox.popleft().body)
+                response = self._outbox.popleft()
+                await self._context.write(response.body)
+                self.pushed_at[response.type_url] = time.time()
         except (grpc.aio.BaseError, asyncio.InvalidStateError):
             self._outbox.clear()  # the client is gone; `serve` is told so by its own read
         finally:

@@ -53,11 +53,13 @@ class Subscription(ABC, Generic[Request]):
     """One type of one stream. At most one response is in flight; what changes meanwhile is merged (rule 38)."""
 
     __slots__ = (
+        "answered",
         "dirty",
         "due",
         "everything",
         "in_flight",
         "known",
+        "nack",
         "names",
         "owed",
         "rejected",
@@ -76,6 +78,13 @@ class Subscription(ABC, Generic[Request]):
         self.dirty: set[str] = set()  # changed since the last response
         self.everything = False  # all that is wanted is to be looked at, not only `due` and `dirty`
         self.owed = False  # an answer is owed, although empty (rule 24)
+        self.answered = False  # there was a response
+        self.nack: Nack | None = None  # the last refusal, until what was refused is mended
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether there may be something to say."""
+        return bool(self.everything or self.due or self.dirty or self.owed)
 
     def wants(self, name: str) -> bool:
         """Tell whether the client subscribed to the name, by itself or by the wildcard."""
@@ -88,8 +97,11 @@ class Subscription(ABC, Generic[Request]):
         batch, self.in_flight = self.in_flight.batch, None
         if error is not None:
             self.rejected.update(batch.versions, batch.removed)
-            return Nack(self.type_url, error, tuple(batch.versions) + batch.removed)
+            self.nack = Nack(self.type_url, error, tuple(batch.versions) + batch.removed)
+            return self.nack
         self.accept(batch)
+        if not self.rejected:
+            self.nack = None
         return None
 
     def on_change(self, names: frozenset[str]) -> None:
@@ -99,6 +111,7 @@ class Subscription(ABC, Generic[Request]):
     def on_sent(self, nonce: str, batch: Batch) -> None:
         """Note that a response left; until it is answered, nothing more does."""
         self.in_flight = InFlight(nonce, batch)
+        self.answered = True
 
     def owe(self, names: Iterable[str]) -> None:
         """Owe the wanted ones of `names` again, unchanged: what refers to them was sent (rule 33)."""
@@ -106,7 +119,7 @@ class Subscription(ABC, Generic[Request]):
 
     def respond(self, snapshot: TypeSnapshot) -> Batch | None:
         """Make the next response, or None while one is in flight or nothing is to be said (rule 8)."""
-        if self.in_flight is not None or not (self.everything or self.due or self.dirty or self.owed):
+        if self.in_flight is not None or not self.is_pending:
             return None
         if not self.dirty.isdisjoint(self.rejected):
             self.dirty |= self.rejected

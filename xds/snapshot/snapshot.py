@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from xds.resources.resource import Resource
+from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,31 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotChange:
-    """A view's new snapshot, and the names that were added, changed or removed since the one before, by type."""
+    """A view's new snapshot, and the names that were added, changed or removed since the one before, by type.
+
+    `retained` are the clusters and assignments that are gone, as they were: a client that still has routes to
+    them needs them until it has the new routes (make before break). `made` is the snapshot with them in it.
+    """
 
     snapshot: Snapshot
     names: Mapping[str, frozenset[str]]
+    retained: Mapping[str, Mapping[str, Resource]]
+    made: Snapshot
+
+
+def make_change(before: Snapshot, updates: Mapping[str, Mapping[str, Resource | None]]) -> SnapshotChange | None:
+    """Apply updates by type and name to a snapshot; None when there are none."""
+    names = {type_url: frozenset(of_type) for type_url, of_type in updates.items() if of_type}
+    if not names:
+        return None
+    snapshot = before.replace(updates)
+    retained = {
+        type_url: {
+            name: before.of(type_url).resources[name]
+            for name in names.get(type_url, ())
+            if name in before.of(type_url).resources and name not in snapshot.of(type_url).resources
+        }
+        for type_url in (CLUSTER, CLUSTER_LOAD_ASSIGNMENT)
+    }
+    retained = {type_url: of_type for type_url, of_type in retained.items() if of_type}
+    return SnapshotChange(snapshot, names, retained, snapshot.replace(retained) if retained else snapshot)

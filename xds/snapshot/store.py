@@ -7,7 +7,7 @@ from xds.resources.inventory import Inventory
 from xds.resources.node import build_node_resources, own_name, services_of
 from xds.resources.resource import Resource
 from xds.resources.view import GatewayView, NodeView, build_view
-from xds.snapshot.snapshot import Snapshot, SnapshotChange
+from xds.snapshot.snapshot import Snapshot, SnapshotChange, make_change
 from xds.wire import LISTENER, ROUTE_CONFIGURATION, TYPE_URLS
 
 Updates = dict[str, dict[str, Resource | None]]
@@ -70,8 +70,7 @@ class SnapshotStore:
             updates = diff_view(view, before, self.inventory, snapshot)
         else:
             updates = diff_snapshots(snapshot, build_snapshot(view, self.inventory))
-        names = {type_url: frozenset(of_type) for type_url, of_type in updates.items() if of_type}
-        return SnapshotChange(snapshot.replace(updates), names) if names else None
+        return make_change(snapshot, updates)
 
 
 def build_snapshot(view: NodeView, inventory: Inventory) -> Snapshot:

@@ -1,0 +1,40 @@
+"""Rule 32 with a real Envoy: a route moves to a new service, and the old one goes, in one edit, under traffic."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.envoy_server.mesh import VARIANTS, Mesh, answered, make_catalog, under, until
+from xds.cli.demo.processes import Envoy, Instance
+
+MOVES = 50
+
+
+def has_moved(envoy: Envoy, number: int) -> bool:
+    """Tell whether Envoy has the new service, and the old one no more."""
+    return bool(envoy.admin.hosts(f"service-{number}")) and not envoy.admin.hosts(f"service-{number - 1}")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("health", [False, True], ids=["", "with health checks"])
+async def test_a_route_moves_to_a_new_service_without_a_failure(
+    tmp_path: Path, instances: list[Instance], variant: str, *, health: bool
+) -> None:
+    """50 times over, each time to a service that Envoy has never heard of, from one that is gone with the edit."""
+    addresses = [instance.address for instance in instances]
+    check = {"http": "/api/data", "interval": "1s", "timeout": "500ms"}
+    service: dict[str, Any] = {"health_check": check} if health else {}
+
+    def move(number: int) -> str:
+        return make_catalog(addresses, "round_robin", **service).replace("api-service", f"service-{number}")
+
+    with Mesh(tmp_path, move(0)) as mesh:
+        envoy = await mesh.start_gateway(variant)
+        async with under(mesh.load(150)) as load:
+            for number in range(1, MOVES + 1):
+                mesh.write(move(number))
+                await until(partial(has_moved, envoy, number))
+            await answered(load, 20)
+        assert mesh.log("no answer in time, going on") == []
