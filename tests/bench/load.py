@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from xds.catalog.workspace import Workspace
 from xds.resources.inventory import build_inventory
+from xds.resources.view import kind_of
 from xds.session.session import DELTA, SOTW, Response, Session, Variant
 from xds.snapshot.snapshot import SnapshotChange
 from xds.snapshot.store import SnapshotStore
@@ -40,7 +41,7 @@ class Client:
 
     def __init__(self, store: SnapshotStore, variant: Variant[Any]) -> None:
         self.variant = variant
-        self.session: Session[Any] = Session(variant, lambda node: store.acquire(node.cluster), variant.name)
+        self.session: Session[Any] = Session(variant, lambda node: store.acquire(kind_of(node)), variant.name)
         self.names = sorted(store.inventory.parts)
 
     def ask_for_all(self) -> int:
@@ -92,7 +93,7 @@ def measure_load(services: int, *, folder: bool) -> Rows:
     new = rows.timed("one endpoint: translate", lambda: build_inventory(after, inventory))
     changes = rows.timed("one endpoint: snapshot", lambda: store.update(new))
     for client in clients:
-        step = partial(client.take, changes[NODE.cluster])
+        step = partial(client.take, changes[kind_of(NODE)])
         rows.timed(f"one endpoint: response, {client.variant.name}", step, lambda size: size)
     return rows
 

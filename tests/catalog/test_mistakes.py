@@ -41,14 +41,14 @@ CASES = [
     (
         "services: {a: {zzz: 1}}",
         '1:16 error services.a.zzz: unknown key "zzz": known are endpoints, protocol, balance, health_check, timeouts, '
-        "retries, upstreams, sidecar, local_port",
+        "retries, upstreams, sidecar, ttl, local_port",
     ),
     (
         "services: {a: {balance: weigted}}",
         "1:25 error services.a.balance: expected one of round_robin, random, weighted; "
         'found "weigted": did you mean `weighted`?',
     ),
-    ("services: {a: {protocol: 2}}", "1:26 error services.a.protocol: expected one of http, http2, grpc, tcp, found 2"),
+    ("services: {a: {protocol: 2}}", "1:26 error services.a.protocol: expected one of http, http2, grpc, tcp; found 2"),
     (
         'services: {a: {retries: "2"}}',
         '1:25 error services.a.retries: expected a whole number from 0 to 10, found "2": write 2 without quotes',
@@ -78,7 +78,7 @@ CASES = [
     ),
     (
         "services: {a: {upstreams: [b, c, b]}}",
-        '1:34 error services.a.upstreams[2]: "b" is already listed as upstreams[0]',
+        '1:34 error services.a.upstreams[2]: "b" is given twice: first as upstreams[0]',
     ),
     (
         "services: {a: {upstreams: [Users]}}",
@@ -128,8 +128,7 @@ CASES = [
     ),
     (
         "services: {a: {endpoints: [{address: b, port: '5'}]}}",
-        '1:47 error services.a.endpoints[0].port: expected a whole number from 1 to 65535, found "5": '
-        "write 5 without quotes",
+        '1:47 error services.a.endpoints[0].port: expected a port from 1 to 65535, found "5": write 5 without quotes',
     ),
     (
         "services: {a: {endpoints: [{address: b:5, weight: 0}]}}",
@@ -145,8 +144,8 @@ CASES = [
     ),
     (
         "services: {a: {endpoints: ['[::1]:5', b:5, '[0::1]:5', B:5]}}",
-        "1:44 error services.a.endpoints[2]: [::1]:5 is already listed as endpoints[0]",
-        "1:56 error services.a.endpoints[3]: b:5 is already listed as endpoints[1]",
+        "1:44 error services.a.endpoints[2]: [::1]:5 is given twice: first as endpoints[0]",
+        "1:56 error services.a.endpoints[3]: b:5 is given twice: first as endpoints[1]",
     ),
     (
         "services: {a: {endpoints: [{address: b:5, zone: 1}]}}",
@@ -176,7 +175,7 @@ CASES = [
     ),
     (
         "gateways: {g: {port: 0, routes: [{to: a}]}}",
-        "1:22 error gateways.g.port: expected a whole number from 1 to 65535, found 0",
+        "1:22 error gateways.g.port: expected a port from 1 to 65535, found 0",
     ),
     (
         "gateways: {g: {port: 1, routes: {to: a}}}",

@@ -165,7 +165,7 @@ def test_callers_are_not_known_while_a_file_has_mistakes() -> None:
     """What may be a consequence of an error is not told beside it."""
     services = "services: {web: {upstreams: [db], endpoints: [w:1]}, db: {upstreams: [], endpoints: [d:1]}}"
     assert check_files(a=services, b="gateways: {g: {port: 0, routes: [{to: web}]}}") == [
-        "b.yaml:1:22: error: gateways.g.port: expected a whole number from 1 to 65535, found 0"
+        "b.yaml:1:22: error: gateways.g.port: expected a port from 1 to 65535, found 0"
     ]
 
 

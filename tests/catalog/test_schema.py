@@ -23,7 +23,7 @@ CATALOGS = [
     if path.read_text().lstrip().startswith(("services:", "gateways:")) and "image:" not in path.read_text()
 ]
 NO_MATTER_OF_SHAPE = (
-    "given twice", "already listed", "is for `protocol: tcp`", "weights sum up", "whole number of milliseconds",
+    "given twice", "is for `protocol: tcp`", "weights sum up", "whole number of milliseconds",
     "1ms or more", "Host header", "finite number", "listen on, found", "must be text",
 )  # fmt: skip
 """Mistakes that a schema cannot tell: what stands in relation to something else, or is no JSON."""

@@ -98,18 +98,19 @@ FILES = ("a.yaml", "b.yaml", "c.yaml")
 SERVICES = st.fixed_dictionaries(
     {},
     optional={
-        "upstreams": st.lists(st.sampled_from(["s", "t", "u"]), unique=True, max_size=2).map(
-            lambda x: f"[{', '.join(x)}]"
-        ),
-        "protocol": st.sampled_from(["http", "tcp"]),
-        "local_port": st.sampled_from(["15001", "1", "2"]),
+        "upstreams": st.lists(st.sampled_from(["s", "t", "u", "S"]), max_size=2).map(lambda x: f"[{', '.join(x)}]"),
+        "protocol": st.sampled_from(["http", "tcp", "tcp", "tpc"]),
+        "local_port": st.sampled_from(["15001", "1", "2", "0"]),
         "sidecar": st.sampled_from(["1", "2"]),
-        "endpoints": st.sampled_from(["[a:1]", "[]"]),
+        "endpoints": st.sampled_from(["[a:1]", "[]", "[a]", "[a:1, a:1]"]),
         "retries": st.sampled_from(["1", "1", "99"]),
+        "upstrems": st.just("[s]"),
     },
 )
 ROUTES = st.lists(
-    st.fixed_dictionaries({"to": st.sampled_from(["s", "t", "u"])}, optional={"prefix": st.sampled_from(["/", "/a"])}),
+    st.fixed_dictionaries(
+        {"to": st.sampled_from(["s", "t", "u"])}, optional={"prefix": st.sampled_from(["/", "/a", "a"])}
+    ),
     min_size=1,
     max_size=2,
 )

@@ -116,6 +116,7 @@ def test_yaml_places_lead_into_merged_mappings() -> None:
         ('a: "b\n', "1:4 : these quotes are not closed"),
         ('a: "\\q"', '1:5 : this \\ escapes nothing: use single quotes, or write "\\\\"'),
         ("a: @b", "1:4 : a value cannot begin with `@`: quote it"),
+        ("a:\n  - \tb: c", "2:5 : a value cannot begin with a tab"),
         ("a: b: c", "1:5 : a `:` cannot stand here: mend the indentation, or quote a value that holds `: `"),
         ("a: 1\n b: 2", "2:3 : a `:` cannot stand here: mend the indentation, or quote a value that holds `: `"),
         ("{a: 1}}", "1:7 : this is more than one value: is a bracket closed twice?"),

@@ -10,7 +10,7 @@ import pytest
 from tests.envoy_server.mesh import VARIANTS, Mesh, answered, make_catalog, under, until
 from tests.resources.golden import CATALOGS, read_catalog
 from xds.cli.demo.processes import Envoy, Instance, free_port
-from xds.resources.view import build_view
+from xds.resources.view import NodeKind, build_view
 
 
 def bytes_received(envoy: Envoy) -> int:
@@ -104,7 +104,7 @@ async def test_envoy_takes_all_that_the_checker_passes(tmp_path: Path, path: Pat
     text, catalog = path.read_text(), read_catalog(path)
     ports = {port: str(free_port()) for port in ("8080", "6379", "5432")}
     text = re.sub("|".join(ports), lambda match: ports[match[0]], text)
-    views = {build_view(catalog, name): name for name in [*catalog.gateways, *catalog.services, "anyone"]}
+    views = {build_view(catalog, NodeKind(name)): name for name in [*catalog.gateways, *catalog.services, "anyone"]}
     with Mesh(tmp_path, text) as mesh:
         for node_cluster in views.values():
             with await mesh.start_envoy(f"node-of-{node_cluster}", node_cluster) as envoy:

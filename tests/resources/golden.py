@@ -1,5 +1,6 @@
 """Golden translation: each catalog in `golden/` beside what xds makes of it, one file a resource type.
 
+A folder `grpc_client…` holds what gRPC's own clients are sent of its catalog, the others what Envoys are sent.
 `python -m tests.resources.golden` writes the expected files anew; read the diff before you commit it.
 """
 
@@ -19,7 +20,7 @@ from xds.catalog.catalog import Catalog, build_catalog
 from xds.catalog.fragment import parse_fragment
 from xds.resources.inventory import build_inventory
 from xds.resources.resource import Resource
-from xds.resources.view import NodeView, build_view
+from xds.resources.view import NodeKind, NodeView, build_view
 from xds.snapshot.store import build_snapshot
 from xds.sources.document import Document
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION
@@ -40,17 +41,19 @@ def read_catalog(path: Path) -> Catalog:
     return build_catalog({path.name: parse_fragment(Document(path.name, path.read_bytes()))})
 
 
-def translate(catalog: Catalog) -> dict[str, str]:
-    """Give the expected files' text by name.
+def translate(path: Path) -> dict[str, str]:
+    """Give the expected files' text by name, for the catalog at `path`.
 
     Clusters and endpoints are the same for every node that gets them; listeners and routes stand by each
     `node.cluster` that gets them, those with the same view together.
     """
+    catalog = read_catalog(path)
     inventory = build_inventory(catalog)
+    grpc = path.parent.name.startswith("grpc_client")
     files: dict[str, dict[str, Any]] = {name: {} for name, _ in MESSAGES.values()}
     nodes: dict[NodeView, list[str]] = {}
     for node_cluster in [*sorted(catalog.gateways), *sorted(catalog.services), "anyone"]:
-        nodes.setdefault(build_view(catalog, node_cluster), []).append(node_cluster)
+        nodes.setdefault(build_view(catalog, NodeKind(node_cluster, grpc)), []).append(node_cluster)
     for view, node_clusters in nodes.items():
         snapshot = build_snapshot(view, inventory)
         for type_url, (file, _) in MESSAGES.items():
@@ -75,7 +78,7 @@ def decode(resource: Resource) -> dict[str, Any]:
 def write() -> None:
     """Write every catalog's expected files."""
     for path in CATALOGS:
-        for name, text in translate(read_catalog(path)).items():
+        for name, text in translate(path).items():
             (path.parent / name).write_text(text)
 
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.resources.golden import CATALOGS, read_catalog, translate
+from tests.resources.golden import CATALOGS, translate
 
 
 @pytest.mark.parametrize("path", CATALOGS, ids=lambda path: path.parent.name)
 def test_a_catalog_is_translated_as_its_golden_files_say(path: Path) -> None:
     """When the change is meant: `python -m tests.resources.golden`, and read the diff."""
-    for name, text in translate(read_catalog(path)).items():
+    for name, text in translate(path).items():
         assert text == (path.parent / name).read_text()
 
 

@@ -37,9 +37,9 @@ def change_contents(before: Snapshot, contents: Contents) -> SnapshotChange:
 class SotwClient:
     """Speaks State of the World."""
 
-    def __init__(self, contents: Contents, stream: str = "s") -> None:
+    def __init__(self, contents: Contents, stream: str = "s", type_url: str | None = None) -> None:
         self.world = change_contents(Snapshot({}), contents).snapshot
-        self.session: Session[DiscoveryRequest] = Session(SOTW, lambda _node: self.world, stream)
+        self.session: Session[DiscoveryRequest] = Session(SOTW, lambda _node: self.world, stream, type_url)
         self.step = Step()
 
     def ask(
@@ -78,9 +78,9 @@ class SotwClient:
 class DeltaClient:
     """Speaks the incremental variant."""
 
-    def __init__(self, contents: Contents, stream: str = "s") -> None:
+    def __init__(self, contents: Contents, stream: str = "s", type_url: str | None = None) -> None:
         self.world = change_contents(Snapshot({}), contents).snapshot
-        self.session: Session[DeltaDiscoveryRequest] = Session(DELTA, lambda _node: self.world, stream)
+        self.session: Session[DeltaDiscoveryRequest] = Session(DELTA, lambda _node: self.world, stream, type_url)
         self.step = Step()
 
     def ask(

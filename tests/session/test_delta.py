@@ -153,12 +153,17 @@ def test_30_a_client_that_comes_back_is_sent_nothing_that_it_has() -> None:
 
 
 def test_30_differing_versions_are_sent_and_vanished_ones_removed() -> None:
-    """Rule 30: of the wildcard and of names."""
-    client = DeltaClient(WORLD)
+    """Rule 30: of names; a stream of one type alone has nothing to wait for."""
+    client = DeltaClient(WORLD, type_url=CLUSTER_LOAD_ASSIGNMENT)
     has = {**versions(client, CLUSTER_LOAD_ASSIGNMENT), "b": "old", "gone": "old"}
     [response] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", "b", "gone", has=has)
     assert contents_of(response) == ["b=1"]
     assert list(response.removed_resources) == ["gone"]
+
+
+def test_30_the_same_of_the_wildcard() -> None:
+    """Rule 30."""
+    client = DeltaClient(WORLD, type_url=CLUSTER)
     [response] = client.ask(CLUSTER, has={**versions(client, CLUSTER), "b": "old", "gone": "old"})
     assert contents_of(response) == ["b=1"]
     assert list(response.removed_resources) == ["gone"]

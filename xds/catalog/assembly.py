@@ -57,10 +57,11 @@ class Assembly:
         for subject in touched:
             kind, name = subject
             fragment = self._first(subject)
+            broken = fragment.broken.get(subject) if fragment else None
             if kind == "services":
-                concerned |= self._index.put_service(name, fragment.services[name] if fragment else None)
+                concerned |= self._index.put_service(name, fragment.services[name] if fragment else None, broken)
             else:
-                concerned |= self._index.put_gateway(name, fragment.gateways[name] if fragment else None)
+                concerned |= self._index.put_gateway(name, fragment.gateways[name] if fragment else None, broken)
         self._check(concerned)
 
     def _put_fragment(self, name: str, fragment: Fragment | None) -> Mapping[Subject, tuple[int, int]]:
@@ -78,7 +79,7 @@ class Assembly:
         return old.starts if old else {}
 
     def _first(self, subject: Subject) -> Fragment | None:
-        """Find the first fragment with a valid definition of `subject`; more than one is a mistake, told elsewhere."""
+        """Find the first fragment with a definition of `subject`; more than one is a mistake, told elsewhere."""
         kind, name = subject
         for source in sorted(self._index.owners.get(subject, ())):
             fragment = self._fragments[source]

@@ -1,7 +1,7 @@
 """A fragment: one document of the catalog, parsed and validated by itself."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from operator import attrgetter
 from typing import TypeVar
@@ -11,7 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 from xds.catalog.advice import Advice, advise_gateway, advise_service
 from xds.catalog.mistakes import explain_errors, explain_unknown_key, make_slip
 from xds.catalog.model import NAME, CheckedService, Gateway, Service
+from xds.catalog.nearest import suggest
 from xds.catalog.places import Loc, Slip, find_place, show
+from xds.catalog.remainder import Remainder
 from xds.catalog.text import decode
 from xds.catalog.yaml import BROKEN, Tree, parse_yaml
 from xds.errors import Problem, Severity
@@ -19,6 +21,9 @@ from xds.sources.document import Document
 
 MAX_PROBLEMS = 100
 """Errors, and warnings, that are told of one file; of the rest the number."""
+
+MAX_ROUNDS = 8
+"""How often what remains of a service is validated again: far above the rules that wait for each other."""
 
 KINDS = ("services", "gateways")
 SERVICE: TypeAdapter[Service] = TypeAdapter(CheckedService)
@@ -37,8 +42,9 @@ T = TypeVar("T")
 class Fragment:
     """What one document says, as far as it can be understood, and its `problems`, sorted by position.
 
-    `starts` has the line and column of every service's and gateway's name, those with mistakes too. When the document
-    could not be read to its end it is not `whole`: what it names is then not known.
+    A service or gateway with mistakes is what remains without these; `broken` has the ways in it to what is not known.
+    `starts` has the line and column of every service's and gateway's name, those with mistakes too. A document is not
+    `whole` when the services that it names are not all known.
     """
 
     document: Document
@@ -46,6 +52,7 @@ class Fragment:
     gateways: Mapping[str, Gateway]
     problems: tuple[Problem, ...]
     starts: Mapping[Subject, tuple[int, int]]
+    broken: Mapping[Subject, frozenset[Loc]] = field(default_factory=dict)
     whole: bool = True
 
     @property
@@ -106,6 +113,7 @@ class _Reader:
         self._errors = list(tree.slips)
         self._warnings: list[Slip] = []
         self._starts: dict[Subject, tuple[int, int]] = {}
+        self._broken: dict[Subject, frozenset[Loc]] = {}
         self._untold = 0
 
     def read(self, document: Document) -> Fragment:
@@ -122,7 +130,14 @@ class _Reader:
             *limit_problems([Problem(document.name, *slip, Severity.WARNING) for slip in self._warnings]),
         ]
         problems.sort(key=POSITION)
-        return Fragment(document, services, gateways, tuple(problems), self._starts)
+        whole = self._names_all(unknown)
+        return Fragment(document, services, gateways, tuple(problems), self._starts, self._broken, whole=whole)
+
+    def _names_all(self, unknown: list[str]) -> bool:
+        """Tell whether the services that the document names are all known: none in what was not understood."""
+        found = self._tree.value.get("services")
+        meant = any(suggest(key, ["services"]) for key in unknown)
+        return not meant and (found is None or isinstance(found, dict)) and not any(map(_hides_names, self._tree.slips))
 
     def _add(self, loc: Loc, message: str, *, key: bool = False) -> None:
         self._errors.append(make_slip(self._tree.place, loc, message, key=key))
@@ -139,14 +154,32 @@ class _Reader:
             self._starts[loc] = find_place(self._tree.place, loc, key=True)[:2]
             if not NAME.fullmatch(name):
                 self._add(loc, _explain_name(name), key=True)
+                if NAME.fullmatch(near := _correct_name(name)):
+                    self._starts.setdefault((kind, near), self._starts[loc])  # so that it may be named rightly
             try:
                 valid[name] = adapter.validate_python(value)
             except ValidationError as errors:
-                self._explain(errors, loc)
+                if (remainder := self._read_remainder(adapter, loc, value, errors)) is not None:
+                    valid[name] = remainder
             else:
                 for below, message in advise(valid[name]):
                     self._warnings.append(make_slip(self._tree.place, (*loc, *below), message))
         return valid
+
+    def _read_remainder(
+        self, adapter: TypeAdapter[T], loc: Subject, value: object, errors: ValidationError
+    ) -> T | None:
+        """Tell all mistakes of one service or gateway, those too that only show when others are gone."""
+        remainder = Remainder(loc[0], value)
+        for _ in range(MAX_ROUNDS):
+            self._explain(errors, loc)
+            remainder.remove(errors)
+            self._broken[loc] = frozenset(remainder.broken)
+            try:
+                return adapter.validate_python(remainder.value)
+            except ValidationError as more:
+                errors = more
+        return None
 
     def _explain(self, errors: ValidationError, loc: Loc) -> None:
         """Tell the mistakes of one service or gateway; when there are too many already, only count them."""
@@ -164,7 +197,19 @@ def _explain_kind(kind: str, found: object) -> str:
     return f"expected a mapping of {kind[:-1]} names, found {show(found)}"
 
 
+def _hides_names(slip: Slip) -> bool:
+    """Tell whether a mistake in YAML may have kept services from being read: of two that are one, a name is known."""
+    if "given twice" in slip.message:
+        return slip.path == "" and slip.message.startswith('"services"')
+    return slip.path in ("", "services")
+
+
 def _explain_name(name: str) -> str:
-    near = name.strip().lower().replace(" ", "-")
+    near = _correct_name(name)
     hint = f": did you mean `{near}`?" if NAME.fullmatch(near) else ""
     return f"a name has small letters, digits, `-`, `_` and `.`, 253 at most, found {show(name)}{hint}"
+
+
+def _correct_name(name: str) -> str:
+    """Write a name as it was perhaps meant."""
+    return name.strip().lower().replace(" ", "-")

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from xds.catalog.fragment import Subject
 from xds.catalog.model import Gateway, Protocol, Service
+from xds.catalog.places import Loc
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V", bound=Hashable)
@@ -17,13 +18,15 @@ class Index:
     """The services and gateways of all fragments, and the ways back from what they name.
 
     `owners` has the fragments that define a subject, valid or not; `referrers` who names a service in `upstreams` or
-    routes; `open_callers` are the services without `upstreams`, which may call all.
+    routes; `open_callers` are the services without `upstreams`, which may call all; `broken` has the subjects with
+    mistakes, and of each the ways to what is not known.
     """
 
     def __init__(self) -> None:
         self.services: dict[str, Service] = {}
         self.gateways: dict[str, Gateway] = {}
         self.owners: dict[Subject, set[str]] = {}
+        self.broken: dict[Subject, frozenset[Loc]] = {}
         self.referrers: dict[str, set[Subject]] = {}
         self.open_callers: set[str] = set()
         self.local_ports: dict[int, set[str]] = {}
@@ -39,10 +42,10 @@ class Index:
             concerned |= self.referrers.get(name, set())
         return concerned
 
-    def put_service(self, name: str, service: Service | None) -> set[Subject]:
+    def put_service(self, name: str, service: Service | None, broken: frozenset[Loc] | None = None) -> set[Subject]:
         """Set, replace or remove (None) a service; name whom that concerns."""
-        old = self.services.get(name)
-        if old is service:
+        old, before = self.services.get(name), self._describe(name)
+        if old is service and broken == self.broken.get(("services", name)):
             return set()
         callers = self._describe_callers()
         concerned: set[Subject] = set()
@@ -50,24 +53,41 @@ class Index:
             del self.services[name]
             self.open_callers.discard(name)
             concerned |= self._put_ports(name, old, _discard)
+        self._put_broken(("services", name), broken)
         if service is not None:
             self.services[name] = service
             if service.upstreams is None:
                 self.open_callers.add(name)
             concerned |= self._put_ports(name, service, _add)
-        if _describe(old) != _describe(service):
+        if before != self._describe(name):
             concerned |= self.referrers.get(name, set())
-        before, after = (one.upstreams or () if one else () for one in (old, service))
-        return concerned | self._put_targets(("services", name), before, after) | self._diff_callers(callers)
+        named, names = (one.upstreams or () if one else () for one in (old, service))
+        return concerned | self._put_targets(("services", name), named, names) | self._diff_callers(callers)
 
-    def put_gateway(self, name: str, gateway: Gateway | None) -> set[Subject]:
+    def put_gateway(self, name: str, gateway: Gateway | None, broken: frozenset[Loc] | None = None) -> set[Subject]:
         """Set, replace or remove (None) a gateway; name whom that concerns."""
+        self._put_broken(("gateways", name), broken)
         callers = self._describe_callers()
         old = self.gateways.pop(name, None)
         if gateway is not None:
             self.gateways[name] = gateway
         before, after = ([route.to for route in one.routes] if one else () for one in (old, gateway))
         return self._put_targets(("gateways", name), before, after) | self._diff_callers(callers)
+
+    def is_known(self, subject: Subject, loc: Loc) -> bool:
+        """Tell whether no mistake puts in question what a service or gateway says at `loc`."""
+        broken = self.broken.get(subject)
+        return broken is None or not any(loc[:depth] in broken for depth in range(len(loc) + 1))
+
+    def is_tcp(self, name: str) -> bool:
+        """Tell whether a service is known to be one for TCP."""
+        service = self.services.get(name)
+        return bool(service and service.protocol is Protocol.TCP and self.is_known(("services", name), ("protocol",)))
+
+    def lacks(self, name: str, field: str) -> bool:
+        """Tell whether a service has no `local_port`, or no `endpoints`: while it has mistakes it may mean to."""
+        service = self.services.get(name)
+        return bool(service and not getattr(service, field) and ("services", name) not in self.broken)
 
     def may_call(self, caller: str, name: str) -> bool:
         """Tell whether a service's sidecar is sent another service."""
@@ -77,6 +97,16 @@ class Index:
     def is_called(self, name: str) -> bool:
         """Tell whether anything calls a service; where nothing says who calls whom, the catalog does not tell."""
         return not self.referrers or name in self.referrers or len(self.open_callers) > (name in self.open_callers)
+
+    def _put_broken(self, subject: Subject, broken: frozenset[Loc] | None) -> None:
+        if broken is not None:
+            self.broken[subject] = broken
+        else:
+            self.broken.pop(subject, None)
+
+    def _describe(self, name: str) -> tuple[bool, bool, bool]:
+        """Say what those who name a service are told of."""
+        return self.lacks(name, "endpoints"), self.is_tcp(name), self.lacks(name, "local_port")
 
     def _put_ports(
         self, name: str, service: Service, put: Callable[[dict[int, set[str]], int, str], None]
@@ -104,13 +134,6 @@ class Index:
         if self._describe_callers() == before:
             return set()
         return {("services", name) for name in self.services if name not in self.referrers}
-
-
-def _describe(service: Service | None) -> tuple[bool, bool, bool] | None:
-    """Say what those who name a service are told of."""
-    if service is None:
-        return None
-    return bool(service.endpoints), service.protocol is Protocol.TCP, service.local_port is None
 
 
 def _add(sets: dict[K, set[V]], key: K, value: V) -> None:

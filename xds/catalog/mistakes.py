@@ -7,7 +7,6 @@ it got, which is right for every kind.
 from collections.abc import Iterator
 from dataclasses import fields
 from enum import StrEnum
-from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -30,10 +29,10 @@ CLASSES: dict[str, type] = {
 
 CHOICES: dict[str, type[StrEnum]] = {"protocol": Protocol, "balance": Balance}
 
-PORT = "a whole number from 1 to 65535"
+PORT = "a port from 1 to 65535"
 WEIGHT = "a whole number from 1 to 4294967295"
 THRESHOLD = "a whole number from 1 to 1000"
-DURATION = "a duration, such as 10s, 250ms or 1m30s"
+DURATION = "a duration in h, m, s and ms, such as 10s, 250ms or 1m30s"
 LABEL = "text"
 EXPECTED = {
     "services[]": "a service's keys, such as `endpoints`",
@@ -64,6 +63,7 @@ EXPECTED = {
     "upstreams": "a list of services, such as [users]",
     "upstreams[]": "a service's name",
     "sidecar": 'an address to listen on, such as "127.0.0.1:15001"',
+    "ttl": DURATION,
     "local_port": PORT,
     "routes": "a list of routes, such as [{prefix: /, to: web}]",
     "routes[]": "a route, such as {prefix: /, to: web}",
@@ -98,12 +98,22 @@ def explain_errors(errors: ValidationError, base: Loc, place: Place) -> Iterator
         elif error["type"] == "missing":
             yield make_slip(place, loc, _explain_missing(loc))
         elif error["type"] == "unexpected_keyword_argument":
-            known = [field.name for field in fields(_class_at(loc[:-1]))]
-            yield make_slip(place, loc, explain_unknown_key(loc, known), key=True)
+            yield make_slip(place, loc, explain_unknown_key(loc, find_fields(loc[:-1])), key=True)
         else:
             yield make_slip(
                 place, loc, _explain_value(loc, error["type"], error["input"], error.get("ctx", {}).get("max_length"))
             )
+
+
+def locate_faults(error: ErrorDetails) -> tuple[list[Loc], bool]:
+    """Name the places that an error is about, and tell whether what is wrong there is the value, or that it is there.
+
+    Of labels that could not be read it is the whole label: pydantic's own way into one is not that of the file.
+    """
+    loc, fault = error["loc"], error.get("ctx", {}).get("error")
+    if isinstance(fault, Mistake):
+        return [loc + below for below, _ in fault.found], True
+    return [loc[:4] if loc[2:3] == ("metadata",) else loc], False
 
 
 def _follows_from_another(error: ErrorDetails) -> bool:
@@ -134,14 +144,14 @@ def explain_unknown_key(loc: Loc, known: list[str]) -> str:
     return f"unknown key {show(key)}{near}"
 
 
-def _class_at(loc: Loc) -> type[Any]:
-    """Find which class the mapping at `loc` is of: the last key on the way that has one says it."""
-    if len(loc) == 2:
-        return CLASSES[str(loc[0])]
-    return next(CLASSES[step] for step in reversed(loc[2:]) if isinstance(step, str) and step in CLASSES)
+def find_fields(loc: Loc) -> list[str]:
+    """Name the keys that the mapping at `loc` may have: the last key on the way that has a class says it."""
+    steps = reversed(loc[2:]) if len(loc) > 2 else loc[:1]
+    found = next(CLASSES[step] for step in steps if isinstance(step, str) and step in CLASSES)
+    return [field.name for field in fields(found)]
 
 
-def _field_at(loc: Loc) -> str:
+def name_field(loc: Loc) -> str:
     """Name what is at `loc` as `EXPECTED` does."""
     if len(loc) == 2:
         return f"{loc[0]}[]"
@@ -152,14 +162,14 @@ def _field_at(loc: Loc) -> str:
 
 
 def _explain_missing(loc: Loc) -> str:
-    field = _field_at(loc)
+    field = name_field(loc)
     if field == "port" and "endpoints" in loc:
         return '`port` is missing: write it here, or in the address as in "10.0.0.4:5000"'
     return f"`{field}` is missing: {EXPECTED.get(field, 'a value')}"
 
 
 def _explain_value(loc: Loc, kind: str, value: object, limit: int | None) -> str:
-    field = _field_at(loc)
+    field = name_field(loc)
     if field == "weight" and value == 0 and not isinstance(value, bool):
         return "a weight of 0 would take no requests: remove the endpoint instead"
     if field == "routes" and kind == "too_short":
@@ -168,8 +178,7 @@ def _explain_value(loc: Loc, kind: str, value: object, limit: int | None) -> str
     if field in CHOICES:
         words = [choice.value for choice in CHOICES[field]]
         expected = expected.format(_join(words))
-        if isinstance(value, str):
-            return f"expected {expected}; found {show(value)}{suggest(value, words)}"
+        return f"expected {expected}; found {show(value)}{suggest(value, words) if isinstance(value, str) else ''}"
     if kind in LIMITED and isinstance(value, list | str):
         return f"has {len(value)} {LIMITED[kind]}, where {limit} at most are taken"
     return f"expected {expected}, found {show(value)}{_hint(field, value)}"

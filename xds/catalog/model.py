@@ -18,7 +18,7 @@ from pydantic.dataclasses import dataclass
 from xds.catalog.addresses import check_address, check_ip, parse_endpoint, parse_listen
 from xds.catalog.rules import MAX_WEIGHT, check_endpoints, check_route, check_service, check_upstreams
 from xds.catalog.shapes import DURATION_SHAPE, ENDPOINT_SHAPE, LISTEN_SHAPE, ROUTE_SHAPE
-from xds.catalog.values import check_headers, check_metadata, check_route_host, check_wait, parse_duration
+from xds.catalog.values import check_headers, check_metadata, check_route_host, check_ttl, check_wait, parse_duration
 
 MAX_ITEMS = 65536
 """The longest list of endpoints or upstreams: far above what one Envoy serves well, and a bound on the work."""
@@ -132,6 +132,10 @@ class Service:
         Field(description="the services that this one calls; when left out, all"),
     ] = None
     sidecar: Annotated[Listen, BeforeValidator(parse_listen), LISTEN_SHAPE] = SIDECAR
+    ttl: Annotated[
+        Annotated[Duration, AfterValidator(check_ttl)] | None,
+        Field(description="callers drop its endpoints this long after they lost the control plane; never if left out"),
+    ] = None
     local_port: Annotated[
         Port | None, Field(description="for protocol tcp: the port that each caller's sidecar offers for it")
     ] = None

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from xds.catalog.fragment import Subject
 from xds.catalog.index import Index
-from xds.catalog.model import SIDECAR, Gateway, Protocol, Route, Service
+from xds.catalog.model import SIDECAR, Gateway, Route, Service
 from xds.catalog.nearest import Nearest
 from xds.catalog.places import Loc, show
 from xds.errors import Severity
@@ -35,15 +35,16 @@ def check_subject(index: Index, subject: Subject, nearest: Nearest) -> Iterator[
     if kind == "services" and (service := index.services.get(name)):
         yield from _check_service(index, name, service, nearest)
     elif kind == "gateways" and (gateway := index.gateways.get(name)):
-        yield from _check_gateway(index, gateway, nearest)
+        yield from _check_gateway(index, name, gateway, nearest)
 
 
 def _check_service(index: Index, name: str, service: Service, nearest: Nearest) -> Iterator[Finding]:
     for position, upstream in enumerate(service.upstreams or ()):
         loc = ("upstreams", position)
+        if not index.is_known(("services", name), loc):
+            continue
         yield from _check_target(index, loc, upstream, nearest)
-        target = index.services.get(upstream)
-        if target and target.protocol is Protocol.TCP and target.local_port is None and upstream != name:
+        if index.is_tcp(upstream) and index.lacks(upstream, "local_port") and upstream != name:
             message = f"{show(upstream)} is `protocol: tcp` without `local_port`: no sidecar offers it"
             yield Finding(loc, message, Severity.WARNING)
     if service.local_port is not None:
@@ -65,12 +66,13 @@ def _check_local_port(index: Index, name: str, port: int) -> Iterator[Finding]:
             yield Finding(("local_port",), f"{port} is the port of the sidecar of {show(caller)}, which calls this")
 
 
-def _check_gateway(index: Index, gateway: Gateway, nearest: Nearest) -> Iterator[Finding]:
+def _check_gateway(index: Index, name: str, gateway: Gateway, nearest: Nearest) -> Iterator[Finding]:
     for position, route in enumerate(gateway.routes):
         loc = ("routes", position)
+        if not index.is_known(("gateways", name), (*loc, "to")):
+            continue
         yield from _check_target(index, (*loc, "to"), route.to, nearest)
-        target = index.services.get(route.to)
-        if target and target.protocol is Protocol.TCP:
+        if index.is_tcp(route.to):
             yield from _check_tcp_route(loc, route, alone=len(gateway.routes) == 1)
 
 
@@ -87,5 +89,5 @@ def _check_target(index: Index, loc: Loc, name: str, nearest: Nearest) -> Iterat
     if ("services", name) not in index.owners:
         message = f"there is no service {show(name)}{nearest.suggest(name)}"
         yield Finding(loc, message, ground=Ground.ALL_NAMES)
-    elif (target := index.services.get(name)) and not target.endpoints:
+    elif index.lacks(name, "endpoints"):
         yield Finding(loc, f"{show(name)} has no endpoints: requests to it fail", Severity.WARNING)

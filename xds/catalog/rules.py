@@ -25,7 +25,7 @@ def check_endpoints(endpoints: "tuple[Endpoint, ...]") -> "tuple[Endpoint, ...]"
         earlier = first.setdefault((endpoint.address, endpoint.port), index)
         if earlier != index:
             host = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
-            wrong.append(((index,), f"{host}:{endpoint.port} is already listed as endpoints[{earlier}]"))
+            wrong.append(((index,), f"{host}:{endpoint.port} is given twice: first as endpoints[{earlier}]"))
     if weight > MAX_WEIGHT:
         wrong.append(((), f"the endpoints' weights sum up to {weight}: Envoy takes {MAX_WEIGHT} at most"))
     if wrong:
@@ -37,7 +37,7 @@ def check_upstreams(upstreams: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse a service named twice."""
     first: dict[str, int] = {}
     wrong: list[tuple[Loc, str]] = [
-        ((index,), f"{show(name)} is already listed as upstreams[{first[name]}]")
+        ((index,), f"{show(name)} is given twice: first as upstreams[{first[name]}]")
         for index, name in enumerate(upstreams)
         if first.setdefault(name, index) != index
     ]

@@ -61,5 +61,5 @@ def _explain_tab(text: str, line: int, column: int) -> str | None:
 def _explain_sign(text: str, line: int, column: int, problem: str) -> str | None:
     if "cannot start any token" in problem:
         character = _line(text, line)[column : column + 1]
-        return f"a value cannot begin with `{character}`: quote it"
+        return f"a value cannot begin with {'a tab' if character == chr(9) else f'`{character}`: quote it'}"
     return None

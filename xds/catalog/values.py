@@ -52,7 +52,7 @@ def parse_duration(value: object) -> object:
         value = str(value)
     if not isinstance(value, str):  # pydantic turns a ValueError, not a TypeError, into a mistake among others
         raise ValueError(  # noqa: TRY004
-            f"expected a duration, such as 10s, 250ms or 1m30s, found {show(value)}"
+            f"expected a duration in h, m, s and ms, such as 10s, 250ms or 1m30s, found {show(value)}"
         )
     matched = DURATION.fullmatch(value)
     if matched is None or not value:
@@ -94,6 +94,13 @@ def check_wait(value: timedelta) -> timedelta:
     return value
 
 
+def check_ttl(value: timedelta) -> timedelta:
+    """Refuse a time to live so short that heartbeats would be most of what is sent."""
+    if value < timedelta(seconds=1):
+        raise ValueError(f"must be 1s or more, found {format_duration(value)}")
+    return value
+
+
 def check_route_host(value: str) -> str | None:
     """Check and lower-case a route's host: exact or `*.example.com`; `*` is any, and so None.
 
@@ -127,7 +134,7 @@ def check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
         elif not HEADER_NAME.fullmatch(lower):
             wrong.append(((name,), f"{show(name)} is not a header's name: letters, digits and - only"))
         elif lower in lowered:
-            wrong.append(((name,), f"the header {lower} is given twice: capitals make no difference"))
+            wrong.append(((name,), f"{show(name)} is given twice: capitals make no difference"))
         elif not value:
             wrong.append(((name,), 'an empty value matches nothing: write "*" for any value'))
         elif not HEADER_VALUE.fullmatch(value):

@@ -10,8 +10,11 @@ COMMANDS = {
     "bootstrap": "xds.cli.bootstrap",
     "check": "xds.cli.check",
     "demo": "xds.cli.demo",
+    "diff": "xds.cli.diff",
+    "dump": "xds.cli.dump",
     "schema": "xds.cli.schema",
     "serve": "xds.cli.serve",
+    "status": "xds.cli.status",
 }
 """Where each subcommand lives; the module's `command` is it."""
 
@@ -41,5 +44,7 @@ def main() -> None:
       xds demo                                   a mesh on this machine, balanced by a real Envoy
       xds check catalog.yaml                     every mistake in one run
       xds serve --catalog catalog/               serve a folder; edits are taken up live
+      xds diff catalog.yaml                      what saving it would change, resource by resource
+      xds status                                 who is connected, and who refuses what
       xds bootstrap --node-id web-1 --cluster web > envoy.yaml
     """

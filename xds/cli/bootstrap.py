@@ -5,7 +5,7 @@ import json
 import click
 import yaml
 
-VARIANTS = ("delta", "sotw")
+VARIANTS = ("delta", "sotw", "rest")
 
 
 class HostPort(click.ParamType[tuple[str, int]]):
@@ -39,7 +39,7 @@ class HostPort(click.ParamType[tuple[str, int]]):
     default="delta",
     show_default=True,
     type=click.Choice(VARIANTS),
-    help="delta sends only what changed; sotw is State of the World.",
+    help="delta sends only what changed; sotw is State of the World; rest polls `xds serve --rest`.",
 )
 @click.option("--output", default="yaml", show_default=True, type=click.Choice(["yaml", "json"]), help="The format.")
 def command(

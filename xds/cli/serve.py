@@ -6,12 +6,16 @@ import sys
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from xds.errors import CatalogError
 from xds.server.address import ListenAddress, ListenError, parse_listen_address
 from xds.server.control_plane import Settings, run
 from xds.server.log import LogFormat, configure_log
+from xds.session.limits import Limits
 from xds.sources.files import FileSource
+
+DEFAULT = Limits()
 
 
 class ListenType(click.ParamType[ListenAddress]):
@@ -27,7 +31,18 @@ class ListenType(click.ParamType[ListenAddress]):
             self.fail(str(error), param, ctx)
 
 
+class AdminType(click.ParamType[ListenAddress | None]):
+    """An option that names an IP address and a port, or is `off`."""
+
+    name = "IP:PORT|off"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> ListenAddress | None:
+        """Read the option, or fail with what is wrong with it."""
+        return None if value == "off" else ListenType().convert(value, param, ctx)
+
+
 @click.command()
+@click.pass_context
 @click.option(
     "--catalog",
     required=True,
@@ -37,9 +52,41 @@ class ListenType(click.ParamType[ListenAddress]):
 )
 @click.option("--listen", default="127.0.0.1:18000", show_default=True, type=ListenType(), help="Where Envoys connect.")
 @click.option(
+    "--admin",
+    default="127.0.0.1:18002",
+    show_default=True,
+    metavar="IP:PORT|off",
+    type=AdminType(),
+    help="Where `xds status`, `dump` and `diff` ask, and Prometheus; off: nowhere.",
+)
+@click.option(
     "--allow-plaintext",
     is_flag=True,
     help="Listen without TLS at an address that other machines reach: whoever reaches it reads the catalog.",
+)
+@click.option(
+    "--rest", type=ListenType(), help="Where Envoys that cannot stream may poll over HTTP. [default: nowhere]"
+)
+@click.option(
+    "--max-streams",
+    default=DEFAULT.streams,
+    show_default=True,
+    type=click.IntRange(1),
+    help="How many streams may be open at once.",
+)
+@click.option(
+    "--max-names",
+    default=DEFAULT.names,
+    show_default=True,
+    type=click.IntRange(1),
+    help="How many names one stream may subscribe to, of one type.",
+)
+@click.option(
+    "--max-message-bytes",
+    default=DEFAULT.message_bytes,
+    show_default=True,
+    type=click.IntRange(2**16, 2**30),
+    help="The size of the largest request that is read.",
 )
 @click.option(
     "--log",
@@ -56,7 +103,20 @@ class ListenType(click.ParamType[ListenAddress]):
     type=click.Choice(["debug", "info", "warning", "error"]),
     help="The least that is logged.",
 )
-def command(catalog: Path, listen: ListenAddress, log_format: str, log_level: str, *, allow_plaintext: bool) -> None:
+def command(
+    ctx: click.Context,
+    catalog: Path,
+    listen: ListenAddress,
+    rest: ListenAddress | None,
+    admin: ListenAddress | None,
+    max_streams: int,
+    max_names: int,
+    max_message_bytes: int,
+    log_format: str,
+    log_level: str,
+    *,
+    allow_plaintext: bool,
+) -> None:
     """Serve a catalog to Envoy over xDS, and follow its edits.
 
     A bad edit changes nothing that is served: it is logged, with the place of the mistake. SIGTERM or Ctrl-C ends
@@ -70,14 +130,22 @@ def command(catalog: Path, listen: ListenAddress, log_format: str, log_level: st
 
     Exit codes: 0 after SIGTERM or Ctrl-C, 1 when the catalog or the address cannot be served, 2 on wrong usage.
     """
-    if not listen.is_loopback and not allow_plaintext:
-        raise click.UsageError(
-            f"{listen} can be reached from other machines, and this server has no TLS: "
-            "listen at 127.0.0.1, or say --allow-plaintext"
-        )
+    for address in filter(None, (listen, rest, admin)):
+        if not address.is_loopback and not allow_plaintext:
+            raise click.UsageError(
+                f"{address} can be reached from other machines, and this server has no TLS: "
+                "listen at 127.0.0.1, or say --allow-plaintext"
+            )
+    settings = Settings(
+        listen,
+        Limits(max_names, max_streams, max_message_bytes),
+        rest=rest,
+        admin=admin,
+        admin_required=ctx.get_parameter_source("admin") is not ParameterSource.DEFAULT,
+    )
     configure_log(LogFormat(log_format), log_level)
     try:
-        asyncio.run(_serve(FileSource(catalog), Settings(listen)))
+        asyncio.run(_serve(FileSource(catalog), settings))
     except (CatalogError, ListenError) as error:
         click.echo(error, err=True)
         sys.exit(1)

@@ -15,6 +15,7 @@ from envoy_data_plane.envoy.config.core.v3 import (
     ApiConfigSource,
     ApiConfigSourceApiType,
     ApiVersion,
+    ConfigSource,
     GrpcService,
     GrpcServiceEnvoyGrpc,
     Http2ProtocolOptions,
@@ -44,9 +45,16 @@ class ApiType(StrEnum):
 
     SOTW = "sotw"
     DELTA = "delta"
+    REST = "rest"
 
 
-API_TYPES = {ApiType.SOTW: ApiConfigSourceApiType.GRPC, ApiType.DELTA: ApiConfigSourceApiType.DELTA_GRPC}
+API_TYPES = {
+    ApiType.SOTW: ApiConfigSourceApiType.GRPC,
+    ApiType.DELTA: ApiConfigSourceApiType.DELTA_GRPC,
+    ApiType.REST: ApiConfigSourceApiType.REST,
+}
+
+POLL_INTERVAL = timedelta(seconds=1)
 
 
 def build_bootstrap(node_id: str, node_cluster: str, server: Listen, admin: Listen, api_type: ApiType) -> Bootstrap:
@@ -54,18 +62,22 @@ def build_bootstrap(node_id: str, node_cluster: str, server: Listen, admin: List
     return Bootstrap(
         node=Node(id=node_id, cluster=node_cluster),
         admin=Admin(address=_build_address(admin)),
-        dynamic_resources=BootstrapDynamicResources(
-            ads_config=ApiConfigSource(
-                api_type=API_TYPES[api_type],
-                transport_api_version=ApiVersion.V3,
-                grpc_services=[GrpcService(envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=XDS_CLUSTER))],
-            ),
-            cds_config=ADS_CONFIG_SOURCE,
-            lds_config=ADS_CONFIG_SOURCE,
-        ),
+        dynamic_resources=_build_dynamic_resources(api_type),
         overload_manager=_build_overload_manager(),
-        static_resources=BootstrapStaticResources(clusters=[_build_xds_cluster(server)]),
+        static_resources=BootstrapStaticResources(clusters=[_build_xds_cluster(server, api_type)]),
     )
+
+
+def _build_dynamic_resources(api_type: ApiType) -> BootstrapDynamicResources:
+    """Have everything come over one ADS stream, or by polls: REST has no aggregated form."""
+    source = ApiConfigSource(api_type=API_TYPES[api_type], transport_api_version=ApiVersion.V3)
+    if api_type is ApiType.REST:
+        source.cluster_names = [XDS_CLUSTER]
+        source.refresh_delay = POLL_INTERVAL
+        polled = ConfigSource(api_config_source=source, resource_api_version=ApiVersion.V3)
+        return BootstrapDynamicResources(cds_config=polled, lds_config=polled)
+    source.grpc_services = [GrpcService(envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=XDS_CLUSTER))]
+    return BootstrapDynamicResources(ads_config=source, cds_config=ADS_CONFIG_SOURCE, lds_config=ADS_CONFIG_SOURCE)
 
 
 def _build_overload_manager() -> OverloadManager:
@@ -75,8 +87,8 @@ def _build_overload_manager() -> OverloadManager:
     return OverloadManager(resource_monitors=[ResourceMonitor(name=name, typed_config=Any.pack(limit))])
 
 
-def _build_xds_cluster(server: Listen) -> Cluster:
-    options = HttpProtocolOptions(
+def _build_xds_cluster(server: Listen, api_type: ApiType) -> Cluster:
+    http2 = HttpProtocolOptions(
         explicit_http_config=HttpProtocolOptionsExplicitHttpConfig(
             http2_protocol_options=Http2ProtocolOptions(
                 # A control plane that went away without a word is found within 40 s.
@@ -84,6 +96,8 @@ def _build_xds_cluster(server: Listen) -> Cluster:
             )
         )
     )
+    name = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+    options = {} if api_type is ApiType.REST else {name: Any.pack(http2)}  # REST is HTTP/1.1
     endpoint = LbEndpoint(endpoint=Endpoint(address=_build_address(server)))
     return Cluster(
         name=XDS_CLUSTER,
@@ -92,7 +106,7 @@ def _build_xds_cluster(server: Listen) -> Cluster:
         load_assignment=ClusterLoadAssignment(
             cluster_name=XDS_CLUSTER, endpoints=[LocalityLbEndpoints(lb_endpoints=[endpoint])]
         ),
-        typed_extension_protocol_options={"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": Any.pack(options)},
+        typed_extension_protocol_options=options,
     )
 
 

@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 from functools import lru_cache
-from ipaddress import ip_address
 
 from envoy_data_plane.envoy.config.cluster.v3 import (
     CircuitBreakers,
@@ -32,6 +31,7 @@ from envoy_data_plane.envoy.extensions.upstreams.http.v3 import (
 from envoy_data_plane.envoy.type.v3 import CodecClientType, Percent
 from envoy_data_plane.google.protobuf import Any
 
+from xds.catalog.addresses import normalize_ip
 from xds.catalog.model import Balance, HealthCheck, Protocol, Service
 from xds.resources.ads import ADS_CONFIG_SOURCE
 from xds.resources.endpoints import build_assignment_message
@@ -61,15 +61,7 @@ def build_cluster(name: str, service: Service) -> Resource:
 
 def is_eds(service: Service) -> bool:
     """Tell whether a service's endpoints are discovered by EDS: all of them are IP addresses."""
-    return all(_is_ip_address(endpoint.address) for endpoint in service.endpoints)
-
-
-def _is_ip_address(address: str) -> bool:
-    try:
-        ip_address(address)
-    except ValueError:
-        return False
-    return True
+    return all(normalize_ip(endpoint.address) is not None for endpoint in service.endpoints)
 
 
 @lru_cache(maxsize=4096)

@@ -1,16 +1,18 @@
 """Inventory: every resource that does not depend on who asks, made once for all nodes.
 
-Of the services that did not change since the inventory before, nothing is made again.
+Of the services that did not change since the inventory before, nothing is made again. What only gRPC's own client is
+sent is made when the first such client wants it: most meshes have none.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from xds.catalog.catalog import Catalog
 from xds.catalog.model import Listen, Protocol, Service
 from xds.resources.clusters import build_cluster, is_eds
 from xds.resources.endpoints import build_load_assignment
+from xds.resources.grpc_client import build_grpc_resources
 from xds.resources.listeners import build_tcp_listener
 from xds.resources.resource import Resource
 from xds.resources.routes import build_virtual_host
@@ -36,12 +38,23 @@ class Inventory:
     """The catalog and what each of its services contributes.
 
     `changed` names the services, and `changed_gateways` the gateways, that differ from the inventory before.
+    `grpc_parts` is the place of what was made for gRPC clients so far; it has no part in equality.
     """
 
     catalog: Catalog
     parts: Mapping[str, Parts]
     changed: frozenset[str]
     changed_gateways: frozenset[str]
+    grpc_parts: dict[str, Mapping[str, Resource]] = field(default_factory=dict, compare=False, repr=False)
+
+    def grpc_resources(self, name: str) -> Mapping[str, Resource]:
+        """Give a service's resources for gRPC clients, by type; none of a service that there is not."""
+        resources = self.grpc_parts.get(name)
+        if resources is None:
+            if (service := self.catalog.services.get(name)) is None:
+                return {}
+            resources = self.grpc_parts[name] = build_grpc_resources(name, service)
+        return resources
 
 
 def build_inventory(catalog: Catalog, before: Inventory | None = None) -> Inventory:
@@ -50,12 +63,14 @@ def build_inventory(catalog: Catalog, before: Inventory | None = None) -> Invent
     old_gateways = before.catalog.gateways if before else {}
     changed = _diff_names(old_services, catalog.services)
     parts = dict(before.parts) if before else {}
+    grpc_parts = dict(before.grpc_parts) if before else {}
     for name in changed:
+        grpc_parts.pop(name, None)
         if service := catalog.services.get(name):
             parts[name] = build_parts(name, service)
         else:
             del parts[name]
-    return Inventory(catalog, parts, changed, _diff_names(old_gateways, catalog.gateways))
+    return Inventory(catalog, parts, changed, _diff_names(old_gateways, catalog.gateways), grpc_parts)
 
 
 def build_parts(name: str, service: Service) -> Parts:

@@ -7,7 +7,7 @@ from xds.resources.inventory import Inventory
 from xds.resources.listeners import build_http_listener, build_tcp_listener
 from xds.resources.resource import Resource
 from xds.resources.routes import build_gateway_routes, build_sidecar_routes
-from xds.resources.view import GatewayView, NodeView
+from xds.resources.view import GatewayView, GrpcView, NodeView
 from xds.wire import LISTENER, ROUTE_CONFIGURATION
 
 SIDECAR_LISTENER = "sidecar"
@@ -15,7 +15,12 @@ SIDECAR_LISTENER = "sidecar"
 
 
 def build_node_resources(view: NodeView, inventory: Inventory) -> dict[str, Resource]:
-    """Build a node's own resources, by type: a Listener, and a RouteConfiguration unless it is a TCP gateway."""
+    """Build a node's own resources, by type: a Listener, and a RouteConfiguration unless it is a TCP gateway.
+
+    A gRPC client has none: it listens nowhere, and each service that it calls brings a listener and routes.
+    """
+    if isinstance(view, GrpcView):
+        return {}
     if isinstance(view, GatewayView):
         return _build_gateway(view, inventory)
     hosts = [part for name in services_of(view, inventory) if (part := inventory.parts[name].virtual_host) is not None]

@@ -1,6 +1,7 @@
-"""The Aggregated Discovery Service, in both variants, over the snapshots of one store."""
+"""The discovery services, aggregated and of one type each, over the snapshots of one store."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from functools import partial
 from itertools import count
 from secrets import token_hex
@@ -8,40 +9,76 @@ from typing import Any
 
 import grpc
 
+from xds.errors import PeerError
 from xds.resources.inventory import Inventory
+from xds.resources.view import NodeKind, kind_of
 from xds.server.stream import Context, Stream
+from xds.session.fetch import answer_fetch
+from xds.session.limits import Limits
+from xds.session.request import parse_request
 from xds.session.session import DELTA, SOTW, Session, Variant
 from xds.snapshot.snapshot import Snapshot
 from xds.snapshot.store import SnapshotStore
-from xds.wire import ADS
-from xds.wire.discovery_pb2 import Node
+from xds.wire import ADS, SERVICES
+from xds.wire.discovery_pb2 import DiscoveryRequest, DiscoveryResponse, Node
+
+DEFAULT_LIMITS = Limits()
 
 
 class AdsServicer:
     """Serves every stream its node's view of the store, and pushes what changes to those whom it concerns."""
 
-    def __init__(self, store: SnapshotStore) -> None:
+    def __init__(self, store: SnapshotStore, limits: Limits = DEFAULT_LIMITS) -> None:
         self.store = store
-        self._streams: dict[str, set[Stream]] = {}
+        self.tally: Counter[tuple[str, str]] = Counter()
+        self._limits = limits
+        self._open = 0
+        self._streams: dict[NodeKind, set[Stream]] = {}
         self._names = count(1)
         self._run = token_hex(3)  # nonces of a server before a restart are not ours
 
-    def build_handler(self) -> grpc.GenericRpcHandler:
-        """Give the gRPC handler of both methods. Requests and responses pass as bytes: sessions read and make them."""
-        methods: dict[str, Variant[Any]] = {"StreamAggregatedResources": SOTW, "DeltaAggregatedResources": DELTA}
-        return grpc.method_handlers_generic_handler(
-            ADS,
-            {
-                method: grpc.stream_stream_rpc_method_handler(partial(self._serve, variant))
-                for method, variant in methods.items()
-            },
-        )
+    def build_handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:
+        """Give the gRPC handler of every service. Messages pass as bytes: sessions read and make them."""
+        aggregated: dict[str, Variant[Any]] = {"StreamAggregatedResources": SOTW, "DeltaAggregatedResources": DELTA}
+        handlers = [grpc.method_handlers_generic_handler(ADS, self._build_streams(aggregated, None))]
+        for service, (word, type_url) in SERVICES.items():
+            methods = self._build_streams({f"Stream{word}": SOTW, f"Delta{word}": DELTA}, type_url)
+            methods[f"Fetch{word}"] = grpc.unary_unary_rpc_method_handler(partial(self._fetch, type_url))
+            handlers.append(grpc.method_handlers_generic_handler(service, methods))
+        return tuple(handlers)
+
+    def _build_streams(
+        self, variants: Mapping[str, Variant[Any]], type_url: str | None
+    ) -> "dict[str, grpc.RpcMethodHandler[bytes, bytes]]":
+        return {
+            method: grpc.stream_stream_rpc_method_handler(partial(self._serve, variant, type_url))
+            for method, variant in variants.items()
+        }
+
+    async def _fetch(self, type_url: str, data: bytes, context: Context) -> bytes:
+        try:
+            request = parse_request(DiscoveryRequest, data)
+            answer = self.fetch(request, type_url)
+        except PeerError as error:
+            await context.abort(grpc.StatusCode[error.status], str(error))
+        if answer is None:
+            await context.abort(grpc.StatusCode.ABORTED, "version_info is current: there is nothing new to fetch")
+        return answer.SerializeToString()
+
+    def fetch(self, request: DiscoveryRequest, type_url: str) -> DiscoveryResponse | None:
+        """Answer a poll; None when its version is current. Raises PeerError when it cannot be answered."""
+        kind = kind_of(request.node)
+        snapshot = self.store.acquire(kind)
+        try:
+            return answer_fetch(request, snapshot.of(type_url), type_url)
+        finally:
+            self.store.release(kind)
 
     def publish(self, inventory: Inventory) -> int:
         """Take a new inventory, push what changed, and give the number of streams that it concerned."""
         concerned = 0
-        for node_cluster, change in self.store.update(inventory).items():
-            for stream in self._streams[node_cluster]:
+        for kind, change in self.store.update(inventory).items():
+            for stream in self._streams[kind]:
                 stream.push(stream.session.on_change(change))
                 concerned += 1
         return concerned
@@ -50,23 +87,28 @@ class AdsServicer:
         """Give every stream whose node is known."""
         return [stream for streams in self._streams.values() for stream in streams]
 
-    async def _serve(self, variant: Variant[Any], _requests: object, context: Context) -> None:
+    async def _serve(self, variant: Variant[Any], type_url: str | None, _requests: object, context: Context) -> None:
         stream: Stream
 
         def acquire(node: Node) -> Snapshot:
-            self._streams.setdefault(node.cluster, set()).add(stream)
-            return self.store.acquire(node.cluster)
+            kind = kind_of(node)
+            self._streams.setdefault(kind, set()).add(stream)
+            return self.store.acquire(kind)
 
-        session: Session[Any] = Session(variant, acquire, f"{self._run}-{next(self._names)}")
-        stream = Stream(context, session)
+        session: Session[Any] = Session(variant, acquire, f"{self._run}-{next(self._names)}", type_url, self._limits)
+        stream = Stream(context, session, self.tally)
+        self._open += 1
         try:
+            if self._open > self._limits.streams:
+                await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "this server has as many streams as it may")
             await stream.serve()
         finally:
+            self._open -= 1
             if session.node is not None:
-                self._release(session.node.cluster, stream)
+                self._release(kind_of(session.node), stream)
 
-    def _release(self, node_cluster: str, stream: Stream) -> None:
-        self.store.release(node_cluster)
-        self._streams[node_cluster].discard(stream)
-        if not self._streams[node_cluster]:
-            del self._streams[node_cluster]
+    def _release(self, kind: NodeKind, stream: Stream) -> None:
+        self.store.release(kind)
+        self._streams[kind].discard(stream)
+        if not self._streams[kind]:
+            del self._streams[kind]

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import grpc
 import structlog
@@ -15,7 +15,11 @@ from xds.catalog.last_good import LastGood
 from xds.errors import Problem, Severity
 from xds.resources.inventory import Inventory, build_inventory
 from xds.server.address import ListenAddress, ListenError, check_free
+from xds.server.admin import AdminServer
 from xds.server.ads import AdsServicer
+from xds.server.csds import CsdsServicer
+from xds.server.rest import RestServer
+from xds.session.limits import Limits
 from xds.snapshot.store import SnapshotStore
 from xds.sources.document import Document
 from xds.sources.files import FileSource
@@ -23,10 +27,12 @@ from xds.wire import ADS
 
 OPTIONS = (
     ("grpc.so_reuseport", 0),  # a second server on one port is a mistake, not a share of the load
-    ("grpc.max_receive_message_length", 8 * 2**20),
+    ("grpc.max_concurrent_streams", 1000),  # of one connection
     ("grpc.max_metadata_size", 16 * 2**10),
     ("grpc.keepalive_time_ms", 30_000),  # finds half-open connections
     ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),  # what it waits for the answer; keepalive_timeout_ms alone is not enough
+    ("grpc.http2.max_pings_without_data", 0),  # as long as the stream is quiet
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),  # lets clients find them too
 )
 
@@ -35,10 +41,14 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What `xds serve` was told: where to listen, and how many seconds streams have to end when it stops."""
+    """What `xds serve` was told: where to listen, what clients may ask for, and the seconds streams have to end."""
 
     listen: ListenAddress
+    limits: Limits = field(default_factory=Limits)
     grace: float = 5.0
+    rest: ListenAddress | None = None
+    admin: ListenAddress | None = None
+    admin_required: bool = True  # else, where its port is in use, the server goes on without it
 
 
 class ControlPlane:
@@ -54,21 +64,29 @@ class ControlPlane:
         self._last_good = LastGood()
         self._health = health.aio.HealthServicer()
         self._reported: frozenset[Problem] = frozenset()
+        self._refused_files: tuple[str, ...] = ()
+        self._admin: AdminServer | None = None
+        self._rest: RestServer | None = None
         self.port = settings.listen.port
 
     async def start(self) -> None:
         """Read the source, then listen: no client ever sees an empty world (rule 35)."""
         started = time.perf_counter()
         check_free(self._settings.listen)
+        if self._settings.admin and self._settings.admin_required:
+            check_free(self._settings.admin)
         outcome = self._last_good.update(self._source.read())
         catalog = outcome.catalog
         self._report(outcome.problems)
         inventory = build_inventory(catalog)
         seconds = time.perf_counter() - started
         log.info("catalog loaded", **_count(catalog), ms=round(seconds * 1000, 1))
-        self._ads = AdsServicer(SnapshotStore(inventory))
-        self._server = grpc.aio.server(options=OPTIONS)
-        self._server.add_generic_rpc_handlers((self._ads.build_handler(),))
+        self._ads = AdsServicer(SnapshotStore(inventory), self._settings.limits)
+        options = (*OPTIONS, ("grpc.max_receive_message_length", self._settings.limits.message_bytes))
+        self._server = grpc.aio.server(options=options)
+        self._server.add_generic_rpc_handlers(self._ads.build_handlers())
+        if self._settings.listen.is_loopback:
+            self._server.add_generic_rpc_handlers((CsdsServicer(self._ads).build_handler(),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         for service in ("", ADS):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
@@ -76,8 +94,30 @@ class ControlPlane:
             self.port = self._server.add_insecure_port(str(self._settings.listen))
         except RuntimeError as error:
             raise ListenError(f"cannot listen at {self._settings.listen}: {error}") from None
+        await self._start_rest()
+        await self._start_admin()
         await self._server.start()
         log.info("serving", address=str(ListenAddress(self._settings.listen.host, self.port)), services=[ADS])
+
+    async def _start_rest(self) -> None:
+        if self._settings.rest is not None:
+            self._rest = RestServer(self._settings.rest, self._ads, self._settings.limits)
+            await self._rest.start()
+            log.info("serving", address=str(self._rest.address), services=["REST polling"])
+
+    async def _start_admin(self) -> None:
+        if self._settings.admin is None:
+            return
+        admin = AdminServer(self._settings.admin, self._ads, lambda: self._refused_files)
+        try:
+            await admin.start()
+        except ListenError as error:
+            if self._settings.admin_required:
+                raise
+            log.warning("no admin: `xds status` cannot ask this server; say where by --admin", reason=str(error))
+        else:
+            self._admin = admin
+            log.info("admin", address=str(admin.address))
 
     async def follow(self) -> None:
         """Take up each change of the source, until cancelled."""
@@ -91,6 +131,10 @@ class ControlPlane:
         for stream in self._ads.streams():
             stream.end("the control plane is stopping")
         await self._server.stop(self._settings.grace)
+        if self._rest:
+            await self._rest.stop()
+        if self._admin:
+            await self._admin.stop()
         log.info("stopped")
 
     async def _take(self, documents: Mapping[str, Document | None]) -> None:
@@ -100,6 +144,7 @@ class ControlPlane:
         # Off the loop: a large file takes a while, and streams go on meanwhile.
         outcome = await asyncio.to_thread(self._last_good.update, documents)
         inventory = await asyncio.to_thread(build_inventory, outcome.catalog, before)
+        self._refused_files = outcome.refused
         new_errors = self._report(outcome.problems)
         if new_errors:
             log.error("edit REFUSED: the last good state of these files is still served", files=list(outcome.refused))

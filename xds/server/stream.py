@@ -1,8 +1,9 @@
 """Stream: one client's gRPC stream, joined to its session."""
 
 import asyncio
+import contextlib
 import time
-from collections import deque
+from collections import Counter, deque
 from typing import Any
 
 import grpc
@@ -19,6 +20,12 @@ Context = grpc.aio.ServicerContext[bytes, bytes]
 STAGE_SECONDS = 5.0
 """How long a stage of a change waits for the client to accept the one before (rule 32)."""
 
+ANSWER_SECONDS = 30.0
+"""How long a client may leave a response unanswered, read or not, at least; after twice that its stream has ended."""
+
+ABORT_SECONDS = 1.0
+"""How long the last word to a client may take; one that does not read would keep it for ever."""
+
 log = structlog.get_logger()
 
 
@@ -30,27 +37,39 @@ class Stream:
     """
 
     __slots__ = (
+        "_answers",
         "_context",
         "_ending",
+        "_heartbeat",
+        "_heartbeat_ms",
         "_outbox",
         "_push_task",
         "_task",
         "_timed_wait",
+        "_unanswered",
         "_writing",
         "connected_at",
+        "nacked_at",
         "pushed_at",
         "session",
+        "tally",
     )
 
-    def __init__(self, context: Context, session: Session[Any]) -> None:
+    def __init__(self, context: Context, session: Session[Any], tally: Counter[tuple[str, str]]) -> None:
         self.session = session
+        self.tally = tally  # of all streams: how many "pushes" and "nacks" there were, by type_url
         self._context = context
         self._outbox: deque[Response] = deque()
         self._writing = False
         self._timed_wait = 0
+        self._answers: asyncio.TimerHandle | None = None
+        self._unanswered: set[str] = set()
+        self._heartbeat: asyncio.TimerHandle | None = None
+        self._heartbeat_ms = 0
         self._ending: str | None = None
         self.connected_at = time.time()
         self.pushed_at: dict[str, float] = {}  # by type_url, as time.time()
+        self.nacked_at: dict[str, float] = {}
         self._task = asyncio.current_task()
 
     async def serve(self) -> None:
@@ -65,8 +84,15 @@ class Stream:
         except asyncio.CancelledError:
             if self._ending is None:
                 raise
-            await self._context.abort(grpc.StatusCode.UNAVAILABLE, self._ending)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ABORT_SECONDS):
+                    await self._context.abort(grpc.StatusCode.UNAVAILABLE, self._ending)
+            raise
         finally:
+            if self._answers is not None:
+                self._answers.cancel()
+            if self._heartbeat is not None:
+                self._heartbeat.cancel()
             if self.session.node is not None:
                 seconds = round(time.time() - self.connected_at, 1)
                 log.info("sidecar gone", **self._who(), seconds=seconds)
@@ -106,11 +132,41 @@ class Stream:
         if self.session.waits and self.session.waits != self._timed_wait:
             self._timed_wait = self.session.waits
             asyncio.get_running_loop().call_later(STAGE_SECONDS, self._on_timeout, self._timed_wait)
+        if self.session.heartbeat_ms != self._heartbeat_ms:
+            self._await_heartbeat()
+        if self._answers is None:
+            self._await_answers()
+
+    def _await_answers(self) -> None:
+        """End the stream of a client that leaves unanswered what it left unanswered one period ago."""
+        unanswered = {one.in_flight.nonce for one in self.session.subscriptions.values() if one.in_flight is not None}
+        self._answers = None
+        if unanswered & self._unanswered:
+            log.warning("no answer at all, ending the stream", **self._who(), seconds=ANSWER_SECONDS)
+            self.end(f"a response has been unanswered for {ANSWER_SECONDS:g} s")
+        elif unanswered:
+            self._answers = asyncio.get_running_loop().call_later(ANSWER_SECONDS, self._await_answers)
+        self._unanswered = unanswered
 
     def _on_timeout(self, wait: int) -> None:
         if self.session.waits == wait:
             log.warning("no answer in time, going on", **self._who(), seconds=STAGE_SECONDS)
             self.push(self.session.on_timeout())
+
+    def _await_heartbeat(self) -> None:
+        """Have the next heartbeat in time; it is told how long that was, since a process may have been stopped."""
+        if self._heartbeat is not None:
+            self._heartbeat.cancel()
+        loop = asyncio.get_running_loop()
+        self._heartbeat_ms = self.session.heartbeat_ms
+        self._heartbeat = None
+        if self._heartbeat_ms:
+            self._heartbeat = loop.call_later(self._heartbeat_ms / 1000, self._on_heartbeat, loop.time())
+
+    def _on_heartbeat(self, since: float) -> None:
+        elapsed = asyncio.get_running_loop().time() - since
+        self._await_heartbeat()
+        self.push(self.session.on_heartbeat(elapsed * 1000))
 
     async def _drain(self) -> None:
         if self._writing:
@@ -121,6 +177,7 @@ class Stream:
                 response = self._outbox.popleft()
                 await self._context.write(response.body)
                 self.pushed_at[response.type_url] = time.time()
+                self.tally["pushes", response.type_url] += 1
         except (grpc.aio.BaseError, asyncio.InvalidStateError):
             self._outbox.clear()  # the client is gone; `serve` is told so by its own read
         finally:
@@ -130,6 +187,8 @@ class Stream:
         return describe_node(self.session.node) if self.session.node else {}
 
     def _log_nack(self, nack: Nack) -> None:
+        self.nacked_at[nack.type_url] = time.time()
+        self.tally["nacks", nack.type_url] += 1
         log.error(
             "NACK",
             **self._who(),

@@ -5,31 +5,23 @@ asked for and how a response is made.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic
 
+from xds.errors import PeerError
+from xds.session.batch import Batch
+from xds.session.heartbeat import times_to_live
+from xds.session.request import Request
 from xds.snapshot.snapshot import TypeSnapshot
-from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DiscoveryRequest
-
-Request = TypeVar("Request", DiscoveryRequest, DeltaDiscoveryRequest)
-"""Either variant's request."""
 
 WILDCARD = "*"
-MAX_ENCODED = 64
-"""How many different responses one TypeSnapshot keeps encoded; a client that asks for oddities cannot add more."""
 
+MAX_NAME = 4096
+"""The longest name that a client may ask for: far above any that exists, and a bound on what a stream may hold."""
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What one response carries: the version of each resource by name, the names that are gone, and the bytes.
-
-    `body` is the encoded response but for its nonce, so that all streams that are sent the same share it.
-    """
-
-    versions: Mapping[str, str]
-    removed: tuple[str, ...]
-    body: bytes
+MAX_ERROR = 4096
+"""How much of what a client says about a refusal is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +49,8 @@ class Subscription(ABC, Generic[Request]):
         "dirty",
         "due",
         "everything",
+        "following",
+        "heartbeat_due",
         "in_flight",
         "known",
         "nack",
@@ -65,26 +59,33 @@ class Subscription(ABC, Generic[Request]):
         "rejected",
         "type_url",
         "wildcard",
+        "with_ttl",
+        "withheld",
     )
 
-    def __init__(self, type_url: str) -> None:
+    def __init__(self, type_url: str, *, with_ttl: bool = False) -> None:
         self.type_url = type_url
+        self.with_ttl = with_ttl  # the client understands a time to live (rule 36)
         self.wildcard = False
         self.names: set[str] = set()
         self.known: dict[str, str] = {}  # what the client accepted (rule 31): name -> version
         self.in_flight: InFlight | None = None
-        self.rejected: set[str] = set()  # not sent again before one of them changes (rule 7)
+        self.rejected: dict[str, str | None] = {}  # the version refused, None for a removal (rule 7)
         self.due: set[str] = set()  # owed an answer, although unchanged
+        self.following: set[str] = set()  # owed too, since what refers to it was sent (rule 33)
         self.dirty: set[str] = set()  # changed since the last response
+        self.withheld: set[str] = set()  # gone when the client came back, but it is not told yet (rule 32)
         self.everything = False  # all that is wanted is to be looked at, not only `due` and `dirty`
         self.owed = False  # an answer is owed, although empty (rule 24)
-        self.answered = False  # there was a response
+        self.heartbeat_due = False  # what lives for a while only is to be prolonged
+        self.answered = False  # there was a response, on this stream or on one before
         self.nack: Nack | None = None  # the last refusal, until what was refused is mended
 
     @property
     def is_pending(self) -> bool:
         """Whether there may be something to say."""
-        return bool(self.everything or self.due or self.dirty or self.owed)
+        named = self.due or self.dirty or self.following
+        return bool(named or self.everything or self.owed or self.heartbeat_due)
 
     def wants(self, name: str) -> bool:
         """Tell whether the client subscribed to the name, by itself or by the wildcard."""
@@ -96,13 +97,20 @@ class Subscription(ABC, Generic[Request]):
             return None
         batch, self.in_flight = self.in_flight.batch, None
         if error is not None:
-            self.rejected.update(batch.versions, batch.removed)
-            self.nack = Nack(self.type_url, error, tuple(batch.versions) + batch.removed)
-            return self.nack
+            return self._on_nack(batch, error[:MAX_ERROR])
         self.accept(batch)
         if not self.rejected:
             self.nack = None
         return None
+
+    def _on_nack(self, batch: Batch, error: str) -> Nack:
+        nack = Nack(self.type_url, error, tuple(batch.versions) + batch.removed)
+        if batch.is_heartbeat:  # the client has let go of what it was to keep: it needs it whole
+            self.due.update(filter(self.wants, batch.versions))
+            return nack
+        self.rejected.update((name, version) for name, version in self.refused(batch).items() if self.wants(name))
+        self.nack = nack
+        return nack
 
     def on_change(self, names: frozenset[str]) -> None:
         """Note which resources of the type changed; those that nobody here wants cost nothing more (rule 12)."""
@@ -113,30 +121,70 @@ class Subscription(ABC, Generic[Request]):
         self.in_flight = InFlight(nonce, batch)
         self.answered = True
 
-    def owe(self, names: Iterable[str]) -> None:
+    def on_heartbeat(self, snapshot: TypeSnapshot, elapsed_ms: float) -> None:
+        """Prolong what lives for a while only (rule 36).
+
+        What may have died since the last time, or is not prolonged by less, is due whole.
+        """
+        self.heartbeat_due = self.with_ttl
+        for name, ttl_ms in times_to_live(snapshot).items():
+            if name in self.known and name not in self.rejected and (ttl_ms <= elapsed_ms or not self.with_ttl):
+                self.due.add(name)
+
+    def follow(self, names: Iterable[str]) -> None:
         """Owe the wanted ones of `names` again, unchanged: what refers to them was sent (rule 33)."""
-        self.due.update(name for name in names if self.wants(name))
+        self.following.update(filter(self.wants, names))
+
+    def want(self, names: set[str]) -> None:
+        """Owe an answer for names that a request adds (rules 17, 25); raise PeerError for one that cannot be."""
+        if any(len(name) > MAX_NAME for name in names):
+            raise PeerError("INVALID_ARGUMENT", f"a resource name is longer than {MAX_NAME} characters")
+        self.due |= names
+
+    def release(self) -> None:
+        """Tell of what was withheld with the next response."""
+        self.dirty |= self.withheld
+        self.withheld.clear()
 
     def respond(self, snapshot: TypeSnapshot) -> Batch | None:
         """Make the next response, or None while one is in flight or nothing is to be said (rule 8)."""
         if self.in_flight is not None or not self.is_pending:
             return None
-        if not self.dirty.isdisjoint(self.rejected):
-            self.dirty |= self.rejected
-            self.rejected.clear()
+        if self.rejected:
+            self._mend(snapshot)
+        # What was refused does not follow (rule 7), and what does not exist cannot.
+        self.due.update(n for n in self.following if n in snapshot.resources and n not in self.rejected)
         batch = self.compose(snapshot)
+        self.following.clear()
         self.everything = self.owed = False
         self.due.clear()
         self.dirty.clear()
+        if batch is None and self.heartbeat_due:
+            self.heartbeat_due = False
+            batch = self.compose_heartbeat(snapshot)
         return batch
+
+    def _mend(self, snapshot: TypeSnapshot) -> None:
+        """Have what was refused sent again, if any of it is another than it was then (rule 7)."""
+        touched = {name for name in self.dirty if name in self.rejected}
+        if all(self.rejected[name] == _version(snapshot, name) for name in touched):
+            self.dirty -= touched
+        elif len(self.rejected) > 1:
+            # A client may have taken some of what it refused together, so that what it has is not known.
+            self.due.update(self.rejected)
+            self.rejected.clear()
+        else:
+            self.rejected.clear()
 
     def forget_unwanted(self) -> None:
         """Drop all state of names that are no longer wanted, so that asking again gets them again (rule 11)."""
         if not self.wildcard:
             self.known = {name: version for name, version in self.known.items() if name in self.names}
+            self.rejected = {name: version for name, version in self.rejected.items() if name in self.names}
             self.due &= self.names
             self.dirty &= self.names
-            self.rejected &= self.names
+            self.following &= self.names
+            self.withheld &= self.names
 
     def candidates(self, snapshot: TypeSnapshot) -> set[str]:
         """Name what has to be looked at for a response that carries only what changed."""
@@ -151,11 +199,20 @@ class Subscription(ABC, Generic[Request]):
         for name in sorted(self.candidates(snapshot)):
             resource = snapshot.resources.get(name)
             if resource is None:
-                if name in self.due or name in self.known:
+                if name in self.due or (name in self.known and name not in self.withheld):
                     gone.append(name)
             elif name in self.due or self.known.get(name) != resource.version:
                 versions[name] = resource.version
         return versions, tuple(gone)
+
+    def to_prolong(self, snapshot: TypeSnapshot) -> dict[str, str]:
+        """Choose what to prolong: what the client has as it is now, and only for a while."""
+        versions = {name: snapshot.resources[name].version for name in times_to_live(snapshot)}
+        return {name: version for name, version in versions.items() if self.known.get(name) == version}
+
+    def refused(self, batch: Batch) -> dict[str, str | None]:
+        """Give the versions that a NACK of the batch refuses; None is a removal."""
+        return {**batch.versions, **dict.fromkeys(batch.removed)}
 
     @abstractmethod
     def on_names(self, request: Request, snapshot: TypeSnapshot, *, first: bool) -> None:
@@ -169,12 +226,11 @@ class Subscription(ABC, Generic[Request]):
     def compose(self, snapshot: TypeSnapshot) -> Batch | None:
         """Make a response of what is due and dirty, or None when the client has it all."""
 
+    @abstractmethod
+    def compose_heartbeat(self, snapshot: TypeSnapshot) -> Batch | None:
+        """Make a response that prolongs what the client has, or None when all of that lives for ever."""
 
-def share(snapshot: TypeSnapshot, key: object, make: Callable[[], Batch]) -> Batch:
-    """Give the batch that was made for this key before, or make it."""
-    batch: Batch | None = snapshot.encoded.get(key)
-    if batch is None:
-        if len(snapshot.encoded) >= MAX_ENCODED:
-            snapshot.encoded.clear()
-        batch = snapshot.encoded[key] = make()
-    return batch
+
+def _version(snapshot: TypeSnapshot, name: str) -> str | None:
+    resource = snapshot.resources.get(name)
+    return resource.version if resource else None

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 from xds.resources.inventory import Inventory
 from xds.resources.node import build_node_resources, own_name, services_of
 from xds.resources.resource import Resource
-from xds.resources.view import GatewayView, NodeView, build_view
+from xds.resources.view import GatewayView, GrpcView, NodeKind, NodeView, build_view
 from xds.snapshot.snapshot import Snapshot, SnapshotChange, make_change
 from xds.wire import LISTENER, ROUTE_CONFIGURATION, TYPE_URLS
 
@@ -18,59 +19,56 @@ class SnapshotStore:
 
     def __init__(self, inventory: Inventory) -> None:
         self.inventory = inventory
-        self._nodes: Counter[str] = Counter()
-        self._views: dict[str, NodeView] = {}
+        self._nodes: Counter[NodeKind] = Counter()
+        self._views: dict[NodeKind, NodeView] = {}
         self._snapshots: dict[NodeView, Snapshot] = {}
 
-    def acquire(self, node_cluster: str) -> Snapshot:
-        """Count one more stream of nodes of that cluster, and give what they are served."""
-        self._nodes[node_cluster] += 1
-        view = self._views.get(node_cluster)
+    def acquire(self, kind: NodeKind) -> Snapshot:
+        """Count one more stream of nodes of that kind, and give what they are served."""
+        view = self._views.get(kind)
         if view is None:
-            view = self._views[node_cluster] = build_view(self.inventory.catalog, node_cluster)
+            view = self._views[kind] = build_view(self.inventory.catalog, kind)
         if view not in self._snapshots:
             self._snapshots[view] = build_snapshot(view, self.inventory)
+        self._nodes[kind] += 1
         return self._snapshots[view]
 
-    def release(self, node_cluster: str) -> None:
+    def release(self, kind: NodeKind) -> None:
         """Count one stream less; a view that no stream uses is forgotten."""
-        self._nodes[node_cluster] -= 1
-        if self._nodes[node_cluster] > 0:
+        self._nodes[kind] -= 1
+        if self._nodes[kind] > 0:
             return
-        del self._nodes[node_cluster]
-        view = self._views.pop(node_cluster)
+        del self._nodes[kind]
+        view = self._views.pop(kind)
         if view not in self._views.values():
             del self._snapshots[view]
 
-    def update(self, inventory: Inventory) -> Mapping[str, SnapshotChange]:
-        """Take a new inventory; give what changed for each `node.cluster` in use that it concerns."""
+    def update(self, inventory: Inventory) -> Mapping[NodeKind, SnapshotChange]:
+        """Take a new inventory; give what changed for each kind of node in use that it concerns."""
         before, self.inventory = self.inventory, inventory
-        views: dict[str, NodeView] = {}
-        snapshots: dict[NodeView, Snapshot] = {}
+        views = {kind: self._view_after(kind, old) for kind, old in self._views.items()}
         changes: dict[tuple[NodeView, NodeView], SnapshotChange | None] = {}
-        for node_cluster, old in self._views.items():
-            named = node_cluster in inventory.changed or node_cluster in inventory.changed_gateways
-            view = build_view(inventory.catalog, node_cluster) if named else old
-            views[node_cluster] = view
+        snapshots: dict[NodeView, Snapshot] = {}
+        for view in dict.fromkeys(views.values()):
+            if was := self._snapshots.get(view):
+                change = changes[view, view] = make_change(was, diff_view(view, before, inventory, was))
+                snapshots[view] = change.snapshot if change else was
+            else:
+                snapshots[view] = build_snapshot(view, inventory)
+        for kind, view in views.items():
+            old = self._views[kind]
             if (old, view) not in changes:
-                change = self._change(old, view, before)
-                changes[old, view] = change
-                snapshots[view] = change.snapshot if change else self._snapshots[old]
+                changes[old, view] = move(self._snapshots[old], snapshots[view])
         concerned = {
-            node_cluster: change
-            for node_cluster, view in views.items()
-            if (change := changes[self._views[node_cluster], view]) is not None
+            kind: change for kind, view in views.items() if (change := changes[self._views[kind], view]) is not None
         }
         self._views, self._snapshots = views, snapshots
         return concerned
 
-    def _change(self, old: NodeView, view: NodeView, before: Inventory) -> SnapshotChange | None:
-        snapshot = self._snapshots[old]
-        if view == old:
-            updates = diff_view(view, before, self.inventory, snapshot)
-        else:
-            updates = diff_snapshots(snapshot, build_snapshot(view, self.inventory))
-        return make_change(snapshot, updates)
+    def _view_after(self, kind: NodeKind, old: NodeView) -> NodeView:
+        if kind.cluster in self.inventory.changed or kind.cluster in self.inventory.changed_gateways:
+            return build_view(self.inventory.catalog, kind)
+        return old
 
 
 def build_snapshot(view: NodeView, inventory: Inventory) -> Snapshot:
@@ -99,6 +97,14 @@ def diff_view(view: NodeView, before: Inventory, after: Inventory, snapshot: Sna
     return updates
 
 
+def move(old: Snapshot, new: Snapshot) -> SnapshotChange | None:
+    """Say what a node goes through whose view became another: at its end is `new` itself, which others may share."""
+    change = make_change(old, diff_snapshots(old, new))
+    if change is None:
+        return None
+    return replace(change, snapshot=new, made=change.made if change.retained else new)
+
+
 def diff_snapshots(old: Snapshot, new: Snapshot) -> Updates:
     """Say what turns one snapshot into another; resources that did not change are mostly the identical objects."""
     updates: Updates = {}
@@ -111,6 +117,8 @@ def diff_snapshots(old: Snapshot, new: Snapshot) -> Updates:
 
 def _parts(view: NodeView, inventory: Inventory, name: str) -> Mapping[str, Resource]:
     """Give what a view holds of one service: its local port is for the sidecars of others alone."""
+    if isinstance(view, GrpcView):
+        return inventory.grpc_resources(name)
     if name not in inventory.parts:
         return {}
     resources = inventory.parts[name].resources
@@ -121,6 +129,8 @@ def _parts(view: NodeView, inventory: Inventory, name: str) -> Mapping[str, Reso
 
 def _concerns_node(view: NodeView, before: Inventory, after: Inventory, changed: frozenset[str]) -> bool:
     """Tell whether the node's own listener or routes may differ: not when only endpoints or policy of clusters do."""
+    if isinstance(view, GrpcView):
+        return False
     if isinstance(view, GatewayView):
         return bool(changed) or view.gateway in after.changed_gateways
     return any(_virtual_host(before, name) != _virtual_host(after, name) for name in changed)

@@ -14,6 +14,15 @@ SECRET = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret" 
 TYPE_URLS = (SECRET, CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION)
 """The types that xds serves, in the order in which an update goes out (make before break)."""
 
+SERVICES = {
+    "envoy.service.cluster.v3.ClusterDiscoveryService": ("Clusters", CLUSTER),
+    "envoy.service.endpoint.v3.EndpointDiscoveryService": ("Endpoints", CLUSTER_LOAD_ASSIGNMENT),
+    "envoy.service.listener.v3.ListenerDiscoveryService": ("Listeners", LISTENER),
+    "envoy.service.route.v3.RouteDiscoveryService": ("Routes", ROUTE_CONFIGURATION),
+    "envoy.service.secret.v3.SecretDiscoveryService": ("Secrets", SECRET),
+}
+"""The services of one type each: their methods are `Stream`, `Delta` and `Fetch` before that word, on that type."""
+
 ADS = "envoy.service.discovery.v3.AggregatedDiscoveryService"
 
 

@@ -1,3 +1,6 @@
+import datetime
+
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -33,20 +36,22 @@ class BuildVersion(_message.Message):
     def __init__(self, version: _Optional[_Union[SemanticVersion, _Mapping]] = ...) -> None: ...
 
 class Node(_message.Message):
-    __slots__ = ("id", "cluster", "locality", "user_agent_name", "user_agent_version", "user_agent_build_version")
+    __slots__ = ("id", "cluster", "locality", "user_agent_name", "user_agent_version", "user_agent_build_version", "client_features")
     ID_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_FIELD_NUMBER: _ClassVar[int]
     LOCALITY_FIELD_NUMBER: _ClassVar[int]
     USER_AGENT_NAME_FIELD_NUMBER: _ClassVar[int]
     USER_AGENT_VERSION_FIELD_NUMBER: _ClassVar[int]
     USER_AGENT_BUILD_VERSION_FIELD_NUMBER: _ClassVar[int]
+    CLIENT_FEATURES_FIELD_NUMBER: _ClassVar[int]
     id: str
     cluster: str
     locality: Locality
     user_agent_name: str
     user_agent_version: str
     user_agent_build_version: BuildVersion
-    def __init__(self, id: _Optional[str] = ..., cluster: _Optional[str] = ..., locality: _Optional[_Union[Locality, _Mapping]] = ..., user_agent_name: _Optional[str] = ..., user_agent_version: _Optional[str] = ..., user_agent_build_version: _Optional[_Union[BuildVersion, _Mapping]] = ...) -> None: ...
+    client_features: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, id: _Optional[str] = ..., cluster: _Optional[str] = ..., locality: _Optional[_Union[Locality, _Mapping]] = ..., user_agent_name: _Optional[str] = ..., user_agent_version: _Optional[str] = ..., user_agent_build_version: _Optional[_Union[BuildVersion, _Mapping]] = ..., client_features: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Status(_message.Message):
     __slots__ = ("code", "message")
@@ -110,14 +115,16 @@ class DeltaDiscoveryRequest(_message.Message):
     def __init__(self, node: _Optional[_Union[Node, _Mapping]] = ..., type_url: _Optional[str] = ..., resource_names_subscribe: _Optional[_Iterable[str]] = ..., resource_names_unsubscribe: _Optional[_Iterable[str]] = ..., initial_resource_versions: _Optional[_Mapping[str, str]] = ..., response_nonce: _Optional[str] = ..., error_detail: _Optional[_Union[Status, _Mapping]] = ...) -> None: ...
 
 class Resource(_message.Message):
-    __slots__ = ("version", "resource", "name")
+    __slots__ = ("version", "resource", "name", "ttl")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     RESOURCE_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
+    TTL_FIELD_NUMBER: _ClassVar[int]
     version: str
     resource: bytes
     name: str
-    def __init__(self, version: _Optional[str] = ..., resource: _Optional[bytes] = ..., name: _Optional[str] = ...) -> None: ...
+    ttl: _duration_pb2.Duration
+    def __init__(self, version: _Optional[str] = ..., resource: _Optional[bytes] = ..., name: _Optional[str] = ..., ttl: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class DeltaDiscoveryResponse(_message.Message):
     __slots__ = ("system_version_info", "resources", "type_url", "nonce", "removed_resources")

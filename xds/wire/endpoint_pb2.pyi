@@ -1,3 +1,6 @@
+import datetime
+
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import wrappers_pb2 as _wrappers_pb2
 from xds.wire import discovery_pb2 as _discovery_pb2
@@ -53,17 +56,27 @@ class LbEndpoint(_message.Message):
     def __init__(self, endpoint: _Optional[_Union[Endpoint, _Mapping]] = ..., metadata: _Optional[_Union[Metadata, _Mapping]] = ..., load_balancing_weight: _Optional[_Union[_wrappers_pb2.UInt32Value, _Mapping]] = ...) -> None: ...
 
 class LocalityLbEndpoints(_message.Message):
-    __slots__ = ("locality", "lb_endpoints")
+    __slots__ = ("locality", "lb_endpoints", "load_balancing_weight")
     LOCALITY_FIELD_NUMBER: _ClassVar[int]
     LB_ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
+    LOAD_BALANCING_WEIGHT_FIELD_NUMBER: _ClassVar[int]
     locality: _discovery_pb2.Locality
     lb_endpoints: _containers.RepeatedCompositeFieldContainer[LbEndpoint]
-    def __init__(self, locality: _Optional[_Union[_discovery_pb2.Locality, _Mapping]] = ..., lb_endpoints: _Optional[_Iterable[_Union[LbEndpoint, _Mapping]]] = ...) -> None: ...
+    load_balancing_weight: _wrappers_pb2.UInt32Value
+    def __init__(self, locality: _Optional[_Union[_discovery_pb2.Locality, _Mapping]] = ..., lb_endpoints: _Optional[_Iterable[_Union[LbEndpoint, _Mapping]]] = ..., load_balancing_weight: _Optional[_Union[_wrappers_pb2.UInt32Value, _Mapping]] = ...) -> None: ...
+
+class ClusterLoadAssignmentPolicy(_message.Message):
+    __slots__ = ("endpoint_stale_after",)
+    ENDPOINT_STALE_AFTER_FIELD_NUMBER: _ClassVar[int]
+    endpoint_stale_after: _duration_pb2.Duration
+    def __init__(self, endpoint_stale_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class ClusterLoadAssignment(_message.Message):
-    __slots__ = ("cluster_name", "endpoints")
+    __slots__ = ("cluster_name", "endpoints", "policy")
     CLUSTER_NAME_FIELD_NUMBER: _ClassVar[int]
     ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
     cluster_name: str
     endpoints: _containers.RepeatedCompositeFieldContainer[LocalityLbEndpoints]
-    def __init__(self, cluster_name: _Optional[str] = ..., endpoints: _Optional[_Iterable[_Union[LocalityLbEndpoints, _Mapping]]] = ...) -> None: ...
+    policy: ClusterLoadAssignmentPolicy
+    def __init__(self, cluster_name: _Optional[str] = ..., endpoints: _Optional[_Iterable[_Union[LocalityLbEndpoints, _Mapping]]] = ..., policy: _Optional[_Union[ClusterLoadAssignmentPolicy, _Mapping]] = ...) -> None: ...

@@ -1,0 +1,316 @@
+"""No mistake hides another: what remains beside the first ones is checked in the same run."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from tests.catalog.catalogs import check_files, find_problems
+from xds.catalog.fragment import GATEWAY, MAX_ROUNDS, SERVICE
+from xds.catalog.remainder import Remainder
+from xds.catalog.yaml import BROKEN
+
+EXAMPLE = """
+    services:
+      api:
+        blance: random
+        endpoints:
+          - 127.0.0.1
+          - "10.0.0.3:80"
+          - "10.0.0.3:80"
+        upstreams: [usres, usres]
+      users: {retries: 99}
+    gateways:
+      edge: {port: 70000, routes: [{to: apo}, {to: users, prefix: api}]}
+"""
+
+
+def test_every_mistake_in_one_run() -> None:
+    """Mistakes in keys, values, lists and names, beside and inside each other."""
+    assert check_files(a=EXAMPLE) == [
+        'a.yaml:4:5: error: services.api.blance: unknown key "blance": did you mean `balance`?',
+        "a.yaml:6:9: error: services.api.endpoints[0]: the port is missing: "
+        'write "127.0.0.1:5000", with the port that it listens on',
+        "a.yaml:8:9: error: services.api.endpoints[2]: 10.0.0.3:80 is given twice: first as endpoints[1]",
+        'a.yaml:9:17: error: services.api.upstreams[0]: there is no service "usres": did you mean `users`?',
+        'a.yaml:9:24: error: services.api.upstreams[1]: "usres" is given twice: first as upstreams[0]',
+        "a.yaml:10:20: error: services.users.retries: expected a whole number from 0 to 10, found 99",
+        "a.yaml:12:16: error: gateways.edge.port: expected a port from 1 to 65535, found 70000",
+        'a.yaml:12:37: error: gateways.edge.routes[0].to: there is no service "apo": did you mean `api`?',
+        "a.yaml:12:63: error: gateways.edge.routes[1].prefix: expected a path that begins with /, without query, "
+        'found "api": write "/api"',
+    ]
+
+
+def paths(problems: list[str]) -> list[str]:
+    """Keep of each problem where in the catalog it is."""
+    return [problem.split(" ")[2].removesuffix(":") for problem in problems]
+
+
+@pytest.mark.parametrize(
+    ("service", "expected"),
+    [
+        ("endpoints: [a, b:1, b:1]", ["endpoints[0]", "endpoints[2]"]),
+        ("endpoints: [b:1, {address: b, port: 1, weight: 0}]", ["endpoints[1]", "endpoints[1].weight"]),
+        ("endpoints: [{address: b:1, weight: 4294967295}, b:2, c]", ["endpoints", "endpoints[2]"]),
+        ("endpoints: [{address: b:1, zone: 5, metadata: {n: .inf}}]", ["endpoints[0].zone", "endpoints[0].metadata.n"]),
+        ("endpoints: [{address: b:1, metadata: {m: [{k: *x}], n: .inf}}]", ["metadata.m[0].k", "metadata.n"]),
+        ("endpoints: [{address: b, metadata: {n: .inf}}, c]", ["endpoints[0]", "endpoints[0].metadata.n", "[1]"]),
+        ("upstreams: [B, c, c]", ["upstreams[0]", "upstreams[2]"]),
+        ("retries: 99, local_port: 5", ["retries", "local_port"]),
+        ("endpoints: [b:1, b:1], local_port: 5", ["endpoints[1]", "local_port"]),
+        ("endpoints: [a, {address: b:1, metadata: {n: .inf}}, b:1], local_port: 5", ["[0]", "n", "[2]", "local_port"]),
+        ("health_check: 5, local_port: 5", ["health_check", "local_port"]),
+        ("health_check: {}, endpoints: [b:1, b:1]", ["health_check", "endpoints[1]"]),
+    ],
+)
+def test_rules_of_a_service_that_has_other_mistakes(service: str, expected: list[str]) -> None:
+    """Addresses and names given twice, sums and keys that exclude each other are told beside wrong values."""
+    found = paths(find_problems(f"services: {{a: {{{service}}}}}"))
+    assert len(found) == len(expected)
+    assert all(path.endswith(words) for path, words in zip(found, expected, strict=True)), found
+
+
+@pytest.mark.parametrize(
+    ("routes", "expected"),
+    [
+        ("{prefix: /a, path: /b}", ["routes[0]", "routes[0].path"]),
+        ("{to: a, prefix: a, path: /b}", ["routes[0].prefix", "routes[0].path"]),
+        ("{to: a, prefix: /a, path: b}", ["routes[0].path", "routes[0].path"]),
+        ("{to: a, headers: {a: 5, Host: b}}", ["routes[0].headers.a", "routes[0].headers.Host"]),
+        ("{to: a, headers: {a: 5, A: b}}", ["routes[0].headers.a", "routes[0].headers.A"]),
+        ("{to: a, headers: {Host: b}, prefix: /a, path: /b}", ["routes[0].headers.Host", "routes[0].path"]),
+        ("5, {to: a, prefix: /a, path: /b}", ["routes[0]", "routes[1].path"]),
+    ],
+)
+def test_rules_of_a_route_that_has_other_mistakes(routes: str, expected: list[str]) -> None:
+    """A prefix beside a path, and headers that no route may have."""
+    found = paths(find_problems(f"gateways: {{g: {{port: 1, routes: [{routes}]}}}}"))
+    assert found == [f"gateways.g.{path}" for path in expected]
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        "protcol: tcp, local_port: 5",
+        "protocol: tpc, local_port: 5",
+        "protocol: *x, local_port: 5",
+        "endpionts: [b:1]",
+        "endpoints: [{address: b:1}, {address: 5, port: 1}]",
+        "upstreams: [*x, c]",
+        "health_check: {http: x, interval: 1h, timeout: 2h}",
+    ],
+)
+def test_no_mistake_is_told_that_another_one_caused(service: str) -> None:
+    """What is not known breaks no rule."""
+    text = f"services: {{a: {{{service}}}, c: {{endpoints: [c:1], upstreams: [a]}}}}\n"
+    text += "gateways: {g: {port: 1, routes: [{to: a, host: x.com}]}}"
+    assert len(check_files(a=text)) == 1
+
+
+def test_reference_of_a_gateway_with_mistakes() -> None:
+    """Its own mistakes hide none of its names; a name that is wrong in itself is told once."""
+    gateway = "gateways: {g: {port: 0, routes: [{to: wev, prefix: a}, {to: 5}, {to: W}, {}, 5, {prefix: /a, to: wbe}]}}"
+    problems = check_files(a="services: {web: {endpoints: [w:1]}}", b=gateway)
+    assert sorted(paths(problems)) == [
+        "gateways.g.port",
+        "gateways.g.routes[0].prefix",
+        "gateways.g.routes[0].to",
+        "gateways.g.routes[1].to",
+        "gateways.g.routes[2].to",
+        "gateways.g.routes[3]",
+        "gateways.g.routes[4]",
+        "gateways.g.routes[5].to",
+    ]
+    assert sum("did you mean `web`" in problem for problem in problems) == 2
+
+
+@pytest.mark.parametrize("broken", ["", "5", "{retries: 99}", "{zzz: 1}", "*x"])
+def test_service_with_mistakes_exists(broken: str) -> None:
+    """Its name is known, so it may be named, and be what was meant."""
+    shop = "services: {shop: {upstreams: [web]}, other: {upstreams: [wev]}}"
+    [error, wrong] = check_files(a=f"services: {{web: {broken} }}", b=shop)
+    assert error.startswith("a.yaml:1:")
+    assert wrong.endswith('there is no service "wev": did you mean `web`?')
+
+
+def test_service_under_a_wrong_name_exists() -> None:
+    """Whoever names it rightly makes no mistake."""
+    [error] = check_files(a="services: {Web: {endpoints: [w:1]}}", b="services: {shop: {upstreams: [web]}}")
+    assert "did you mean `web`?" in error
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "services: *x",
+        "services: [{name: web}]",
+        "services: {<<: *x}",
+        "servces: {web: {}}",
+        "services: {}\nservices: {web: {}}",
+    ],
+)
+def test_names_that_cannot_be_read_are_not_known(text: str) -> None:
+    """While they may be there, a reference to them is no mistake besides."""
+    assert len(check_files(a=text, b="services: {shop: {upstreams: [web]}}")) == 1
+
+
+@pytest.mark.parametrize("text", ["services: {a: {}, a: {}}", "services:", "version: 1\nservices: {}", "gateways: []"])
+def test_other_mistakes_in_a_file_hide_no_names(text: str) -> None:
+    """A reference to a name that nobody defines is told beside them."""
+    assert len(check_files(a=text, b="services: {shop: {upstreams: [web]}}")) == 2
+
+
+def test_local_port_of_two_services_with_mistakes() -> None:
+    """Ports that were read are held against each other, whatever else is wrong."""
+    db, other = (f"{{protocol: tcp, local_port: 5432, {words}}}" for words in ("retries: 99", "zzz: 1"))
+    caller = "{sidecar: 5432, upstreams: [db], balance: x}"
+    problems = check_files(a=f"services: {{db: {db}, other: {other}, caller: {caller}}}")
+    assert sum("5432 is the local port of" in problem for problem in problems) == 2
+    assert sum('5432 is the port of the sidecar of "caller"' in problem for problem in problems) == 1
+    assert len(problems) == 6
+
+
+def test_callers_that_are_not_known_call_nobody() -> None:
+    """A service whose `upstreams` could not be read is not taken for one that calls all."""
+    db = "{protocol: tcp, local_port: 5432, endpoints: [d:1]}"
+    for upstreams in ("upstreams: 5", "upstrems: []"):
+        assert len(check_files(a=f"services: {{db: {db}, caller: {{sidecar: 5432, {upstreams}}}}}")) == 1
+
+
+def test_warnings_wait_for_what_has_mistakes() -> None:
+    """A service that means to say more than was understood is not told what it leaves out."""
+    assert len(find_problems("services: {a: {blance: weighted, endpoints: [{address: b:1, weight: 2}]}}")) == 1
+    assert len(find_problems("gateways: {g: {port: 1, routes: [{to: a, prefix: a}, {to: a}]}}")) == 1
+
+
+def test_list_that_is_too_long_hides_no_mistake() -> None:
+    """What is taken of it is checked."""
+    routes = ", ".join(["{to: a, prefix: b}", "{to: xyz}", *["{to: a}"] * 1000])
+    problems = check_files(a=f"services: {{a: {{}}}}\ngateways: {{g: {{port: 1, routes: [{routes}]}}}}")
+    errors = [problem for problem in problems if "error" in problem]
+    assert paths(errors) == ["gateways.g.routes", "gateways.g.routes[0].prefix", "gateways.g.routes[1].to"]
+
+
+def test_what_aliases_share_is_left_as_it_is() -> None:
+    """A remainder is a copy: the other users of an anchor are told of its mistakes too."""
+    text = "x-e: &e [b, c:1, c:1]\nservices: {a: {endpoints: *e}, b: {endpoints: *e}}"
+    assert len(find_problems(text)) == 4
+
+
+Value = Any  # a catalog as plain values, and whatever is in it
+
+GOOD = """
+services:
+  api:
+    endpoints: ["10.0.0.1:80", "10.0.0.2:80"]
+    upstreams: [users, cache]
+    health_check: {http: /health, interval: 10s}
+  users: {endpoints: ["10.0.1.1:80"], upstreams: [db]}
+  db: {protocol: tcp, local_port: 5432, endpoints: ["10.0.2.1:80"], upstreams: []}
+  cache: {protocol: tcp, local_port: 6379, endpoints: ["10.0.3.1:80"], upstreams: []}
+gateways:
+  edge: {port: 8080, routes: [{to: api, prefix: /api, headers: {x-team: a}}, {to: users}]}
+  db-edge: {port: 9000, routes: [{to: db}]}
+"""
+
+INJECTIONS: list[tuple[Callable[[Value, Value], object], tuple[str, ...]]] = [
+    (lambda s, _: s["api"].update(blance="random"), ('unknown key "blance": did you mean `balance`?',)),
+    (lambda s, _: s["api"]["endpoints"].insert(1, "10.0.0.9"), ("the port is missing",)),
+    (lambda s, _: s["api"]["endpoints"].extend(["10.0.0.3:80"] * 2), ("10.0.0.3:80 is given twice",)),
+    (
+        lambda s, _: s["api"]["endpoints"].insert(0, {"address": "10.0.0.4:80", "weight": 2**32 - 1}),
+        ("the endpoints' weights sum up to",),
+    ),
+    (
+        lambda s, _: s["api"]["endpoints"].insert(0, {"adress": "10.0.0.5:80"}),
+        ("`address` is missing", 'unknown key "adress"'),
+    ),
+    (lambda s, _: s["api"]["upstreams"].insert(0, "usres"), ('no service "usres": did you mean `users`?',)),
+    (lambda s, _: s["api"]["upstreams"].append("cache"), ('"cache" is given twice: first as upstreams',)),
+    (lambda s, _: s["api"]["upstreams"].insert(1, "Bad"), ('expected a service\'s name, found "Bad"',)),
+    (lambda s, _: s["api"].update(retries=99), ("expected a whole number from 0 to 10, found 99",)),
+    (lambda s, _: s["api"]["health_check"].update(interval=10), ("a duration needs a unit",)),
+    (lambda s, _: s["api"].update(local_port=7000), ("is for `protocol: tcp`: http callers",)),
+    (lambda s, _: s["users"].update(balance="weigted"), ("did you mean `weighted`?",)),
+    (lambda s, _: s["users"]["upstreams"].append("dbb"), ('no service "dbb": did you mean `db`?',)),
+    (
+        lambda s, _: s["users"]["endpoints"].append({"address": "a:1", "metadata": {"n": float("inf")}}),
+        ("expected a finite number",),
+    ),
+    (lambda s, _: s["cache"].update(local_port=5432), ('local port of "cache" too', 'local port of "db" too')),
+    (lambda s, _: s["cache"].update(protocol="tpc"), ("did you mean `tcp`?",)),
+    (lambda s, _: s["cache"].update(timeouts={"connect": "0s"}), ("1ms or more, found 0s",)),
+    (lambda s, _: s["db"].update(sidecar="localhost:1"), ("expected an IP address to listen on",)),
+    (lambda s, _: s.update(lost=5), ("expected a service's keys, such as `endpoints`, found 5",)),
+    (lambda s, _: s.update(Web={"upstreams": []}), ("a name has small letters",)),
+    (lambda _, g: g.update(users={"port": 1, "routes": [{"to": "users"}]}), ("has this name too",)),
+    (lambda _, g: g["edge"].update(port=70000), ("expected a port from 1 to 65535, found 70000",)),
+    (lambda _, g: g["edge"].update(addres="::"), ('unknown key "addres"',)),
+    (lambda _, g: g["edge"]["routes"].append({"to": "apo"}), ('no service "apo": did you mean `api`?',)),
+    (lambda _, g: g["edge"]["routes"].append({"to": "db"}), ('"db" is `protocol: tcp`: a route to it must be',)),
+    (lambda _, g: g["edge"]["routes"].append({"host": "a b", "to": "api"}), ("expected a host",)),
+    (lambda _, g: g["edge"]["routes"][0].update(prefix="api"), ("expected a path that begins with /",)),
+    (lambda _, g: g["edge"]["routes"][0].update(path="/x"), ("a route has `prefix` or `path`, not both",)),
+    (lambda _, g: g["edge"]["routes"][0]["headers"].update(Host="x"), ("the Host header is matched",)),
+    (lambda _, g: g["edge"]["routes"][0]["headers"].update(count=5), ('"*" for any value, found 5',)),
+    (lambda _, g: g["db-edge"]["routes"][0].update(host="x.com"), ("its connections have no host to match",)),
+]
+"""Mistakes in services and gateways, at different places, and what each is told as."""
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.sets(st.integers(0, len(INJECTIONS) - 1)))
+def test_every_injected_mistake_is_told_in_one_run(chosen: set[int]) -> None:
+    """Whatever mistakes come together, each is told as if it were alone, once, and nothing else is."""
+    catalog = yaml.safe_load(GOOD)
+    for index in sorted(chosen):
+        INJECTIONS[index][0](catalog["services"], catalog["gateways"])
+    problems = check_files(a=yaml.safe_dump(catalog, sort_keys=False))
+    errors = [problem for problem in problems if " error: " in problem]
+    expected = [words for index in chosen for words in INJECTIONS[index][1]]
+    assert [words for words in expected if sum(words in error for error in errors) != 1] == []
+    assert len(errors) == len(expected), errors
+
+
+KEYS = st.sampled_from([
+    "endpoints", "address", "adress", "port", "weight", "zone", "metadata", "balance", "protocol", "protcol", "http",
+    "health_check", "interval", "timeouts", "connect", "upstreams", "upstrems", "sidecar", "local_port", "ttl",
+    "routes", "to", "host", "prefix", "prefx", "path", "headers", "Host", "list", "dict",
+])  # fmt: skip
+SCALARS = st.sampled_from([
+    None, True, 0, 5, -1, 1.5, 2**60, float("nan"), "", "a", "a:1", "b:1", "A", "/a", "a b", "5s", "tcp", "x" * 300,
+    BROKEN,
+])  # fmt: skip
+VALUES = st.recursive(SCALARS, lambda v: st.lists(v, max_size=3) | st.dictionaries(KEYS, v, max_size=5), max_leaves=30)
+
+
+def _some(**fields: st.SearchStrategy[Value]) -> st.SearchStrategy[Value]:
+    return VALUES | st.fixed_dictionaries({}, optional={key: value | VALUES for key, value in fields.items()})
+
+
+ENDPOINTS = st.lists(_some(address=SCALARS, port=SCALARS, weight=SCALARS, metadata=VALUES), max_size=4)
+ROUTES = st.lists(_some(to=SCALARS, prefix=SCALARS, path=SCALARS, headers=st.dictionaries(KEYS, SCALARS)), max_size=4)
+ANYTHING = _some(endpoints=ENDPOINTS, upstreams=st.lists(SCALARS), local_port=SCALARS, protocol=SCALARS, retires=VALUES)
+
+
+@settings(deadline=None, max_examples=500)
+@given(ANYTHING, _some(port=SCALARS, routes=ROUTES, address=SCALARS, rotues=VALUES))
+def test_something_remains_of_anything(service: Value, gateway: Value) -> None:
+    """Whatever is wrong with a service or gateway, it can be taken out until no rule is broken."""
+    both: list[tuple[str, TypeAdapter[Any], Value]] = [("services", SERVICE, service), ("gateways", GATEWAY, gateway)]
+    for kind, adapter, value in both:
+        before = repr(value)
+        remainder = Remainder(kind, value)
+        for _ in range(MAX_ROUNDS):
+            try:
+                adapter.validate_python(remainder.value)
+                break
+            except ValidationError as errors:
+                remainder.remove(errors)
+        adapter.validate_python(remainder.value)
+        assert repr(value) == before

@@ -1,0 +1,22 @@
+"""Commands that ask a server's admin, run as an operator runs them."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+
+async def run(*arguments: str, cwd: Path | None = None, stdin: int | None = subprocess.DEVNULL) -> tuple[int, str, str]:
+    """Run `xds` with arguments; the exit code, what it printed, and what it said of trouble."""
+    command = [sys.executable, "-m", "xds", *arguments]
+    environment = {name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "COLUMNS")}
+
+    def call() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=60, cwd=cwd, env=environment, stdin=stdin
+        )
+
+    answer = await asyncio.to_thread(call)
+    assert "Traceback" not in answer.stderr
+    return answer.returncode, answer.stdout, answer.stderr

@@ -1,0 +1,146 @@
+"""`xds diff`: what it finds, and its exit status, which is that of diff(1)."""
+
+import json
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from tests.cli.asking import run
+from tests.server.administered import CATALOG, Administered, administered
+from xds.cli import main
+from xds.cli.demo.processes import free_port
+
+EDITED = CATALOG.replace("weight: 3", "weight: 4")
+
+
+async def diff(admin: Administered, folder: Path, catalog: str, *options: str) -> tuple[int, str, str]:
+    """Write a catalog and compare it."""
+    (folder / "new.yaml").write_text(catalog)
+    return await run("diff", "new.yaml", "--admin", admin.address, *options, cwd=folder)
+
+
+async def connect(admin: Administered, *clusters: str) -> None:
+    """Have a client of each cluster."""
+    for cluster in clusters:
+        await admin.connect(f"{cluster}-1", cluster).take()
+        await admin.until("SYNCED", node_id=f"{cluster}-1")
+
+
+async def test_the_same_catalog_changes_nothing(tmp_path: Path) -> None:
+    """However it is written; exit code 0."""
+    async with administered() as admin:
+        await connect(admin, "web", "edge")
+        assert await diff(admin, tmp_path, f"# the same\n{CATALOG}") == (0, "nothing would change\n", "")
+
+
+async def test_a_changed_weight_is_one_resource_for_all_who_have_it(tmp_path: Path) -> None:
+    """Listed once, with the nodes that it concerns and the lines of it that change; exit code 1."""
+    async with administered() as admin:
+        await connect(admin, "web", "edge")
+        code, printed, _ = await diff(admin, tmp_path, EDITED)
+        lines = printed.splitlines()
+        assert lines[0] == "~ ClusterLoadAssignment api  for edge, web"
+        assert [line.split() for line in lines if line.lstrip()[:1] in ("-", "+") and "weight" in line] == [
+            ["-", "load_balancing_weight:", "3"],
+            ["+", "load_balancing_weight:", "4"],
+        ]
+        assert lines[-1] == "1 changed"
+        assert code == 1
+
+
+async def test_only_who_sees_a_service_is_concerned(tmp_path: Path) -> None:
+    """A sidecar that does not call it is sent nothing, and is not named."""
+    async with administered() as admin:
+        await connect(admin, "web", "users")
+        added = CATALOG.replace("gateways:", "  orders: {endpoints: ['127.0.0.1:5004']}\ngateways:")
+        code, printed, _ = await diff(admin, tmp_path, added)
+        assert code == 1
+        assert printed.splitlines()[:3] == [
+            "+ Cluster orders  for users",
+            "+ ClusterLoadAssignment orders  for users",
+            "~ RouteConfiguration sidecar  for users",
+        ]
+
+
+async def test_a_removed_service_is_a_minus(tmp_path: Path) -> None:
+    """For each of its resources."""
+    async with administered() as admin:
+        await connect(admin, "anyone")
+        removed = "".join(line for line in CATALOG.splitlines(keepends=True) if "users" not in line)
+        _, printed, _ = await diff(admin, tmp_path, removed)
+        assert printed.splitlines()[:2] == [
+            "- Cluster users  for anyone",
+            "- ClusterLoadAssignment users  for anyone",
+        ]
+        assert printed.splitlines()[-1] == "2 removed, 1 changed"
+
+
+async def test_node_chooses_whom_to_compare_for(tmp_path: Path) -> None:
+    """Also those of which none is connected; and with nobody connected, all that the catalog names."""
+    moved = CATALOG.replace("port: 8080", "port: 8081")
+    async with administered() as admin:
+        _, printed, _ = await diff(admin, tmp_path, moved)
+        assert printed.splitlines()[0] == "~ Listener edge  for edge"
+        await connect(admin, "web")
+        assert (await diff(admin, tmp_path, moved))[0] == 0
+        assert (await diff(admin, tmp_path, moved, "--node", "edge", "--node", "web"))[0] == 1
+
+
+async def test_a_grpc_client_is_compared_by_what_it_is_served(tmp_path: Path) -> None:
+    """It has the same node.cluster as a sidecar, and other resources."""
+    async with administered() as admin:
+        await admin.connect("app-1", "app", user_agent_name="gRPC C-core").take()
+        await admin.until("SYNCED", node_id="app-1")
+        code, printed, _ = await diff(admin, tmp_path, EDITED)
+        assert printed.splitlines()[0] == "~ ClusterLoadAssignment api  for app (gRPC)"
+        assert code == 1
+
+
+async def test_json_is_a_list_of_differences(tmp_path: Path) -> None:
+    """For programs: each with both versions and the nodes concerned."""
+    async with administered() as admin:
+        await connect(admin, "web")
+        code, printed, _ = await diff(admin, tmp_path, EDITED, "--output", "json")
+        [difference] = json.loads(printed)
+        served = (await admin.get("/snapshot?cluster=web"))["clusters"]["web"]
+        assert difference["version_info"] in [versions.get("api") for versions in served.values()]
+        assert difference["new_version_info"] != difference["version_info"]
+        assert (difference["change"], difference["type"], difference["name"], difference["clusters"]) == (
+            "~",
+            "ClusterLoadAssignment",
+            "api",
+            ["web"],
+        )
+        assert code == 1
+
+
+async def test_mistakes_are_printed_as_by_check(tmp_path: Path) -> None:
+    """The place, what is wrong, the nearest right word; exit code 2, as diff(1) on trouble."""
+    async with administered() as admin:
+        code, printed, said = await diff(admin, tmp_path, CATALOG.replace("balance", "blance"))
+        assert (code, printed) == (2, "")
+        assert said.startswith("new.yaml:2:9: error: services.api.blance: ")
+        assert "did you mean `balance`" in said
+
+
+async def test_a_server_that_is_not_there_is_2(tmp_path: Path) -> None:
+    """One line says what to look at."""
+    (tmp_path / "new.yaml").write_text(CATALOG)
+    code, _, said = await run("diff", "new.yaml", "--admin", f"127.0.0.1:{free_port()}", cwd=tmp_path)
+    assert code == 2
+    assert "is `xds serve` running" in said
+    assert len(said.splitlines()) == 1
+
+
+async def test_looking_changes_nothing(tmp_path: Path) -> None:
+    """What is served stays as it is."""
+    async with administered() as admin:
+        await connect(admin, "web")
+        before = await admin.get("/snapshot?cluster=web")
+        await diff(admin, tmp_path, EDITED)
+        assert await admin.get("/snapshot?cluster=web") == before
+
+
+def test_diff_help_has_examples() -> None:
+    """Help shows how it is used."""
+    assert "xds diff new-catalog.yaml" in CliRunner().invoke(main, ["diff", "--help"]).stdout

@@ -1,0 +1,46 @@
+"""`xds dump`: what it prints, and its exit status."""
+
+import json
+
+from click.testing import CliRunner
+
+from tests.cli.asking import run
+from tests.server.administered import administered
+from xds.cli import main
+from xds.cli.demo.processes import free_port
+from xds.wire import CLUSTER, LISTENER
+
+
+async def test_dump_prints_what_the_node_is_served() -> None:
+    """As JSON: by type, each resource with its version."""
+    async with administered() as admin:
+        await admin.connect().take(CLUSTER, LISTENER)
+        await admin.until("SYNCED", LISTENER)
+        code, printed, said = await run("dump", "--node", "web-1", "--admin", admin.address)
+        assert (code, said) == (0, "")
+        clusters, listeners = json.loads(printed)["configs"]
+        assert [resource["name"] for resource in clusters["resources"]] == ["api"]
+        assert listeners["resources"][0]["resource"]["address"]["socket_address"]["port_value"] == 15001
+
+
+async def test_dump_of_an_unknown_node_is_1() -> None:
+    """With the nearest that is connected."""
+    async with administered() as admin:
+        await admin.connect().take()
+        await admin.until("SYNCED")
+        code, printed, said = await run("dump", "--node", "web-l", "--admin", admin.address)
+        assert (code, printed) == (1, "")
+        assert said == "no node 'web-l' is connected: did you mean `web-1`?\n"
+
+
+async def test_dump_without_a_server_is_3() -> None:
+    """One line says what to look at."""
+    code, _, said = await run("dump", "--node", "web-1", "--admin", f"127.0.0.1:{free_port()}")
+    assert code == 3
+    assert "is `xds serve` running" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_dump_help_has_examples() -> None:
+    """Help shows how it is used."""
+    assert "xds dump --node web-1 | jq" in CliRunner().invoke(main, ["dump", "--help"]).stdout

@@ -1,0 +1,213 @@
+"""`xds status`: what it lists, what it says of trouble, and its exit status."""
+
+import asyncio
+import contextlib
+import fcntl
+import io
+import json
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+from tests.cli.asking import run
+from tests.server.administered import Administered, administered
+from xds.cli import main
+from xds.cli.demo.processes import free_port
+from xds.cli.status_screen import draw, write_lines
+from xds.wire import CLUSTER, LISTENER
+
+
+async def refuse(admin: Administered, message: str = "Error adding/updating cluster(s) api: no such policy") -> None:
+    """Have a sidecar that refuses its clusters."""
+    sidecar = admin.connect("web-2", "web", user_agent_name="envoy")
+    await sidecar.ask()
+    await sidecar.refuse(message)
+    await admin.until("NACKED", node_id="web-2")
+
+
+async def test_a_client_is_a_line() -> None:
+    """Who, what, since when, and each type's state; 0 when all is well, also when nobody is there."""
+    async with administered() as admin:
+        assert await run("status", "--admin", admin.address) == (0, "no client | 3 services, 1 gateway\n", "")
+        await admin.connect(user_agent_name="envoy").take(CLUSTER, LISTENER)
+        await admin.until("SYNCED", LISTENER)
+        code, printed, _ = await run("status", "--admin", admin.address)
+        heading, line, _, summary = printed.splitlines()
+        assert heading.split() == ["NODE", "CLUSTER", "LOCALITY", "VARIANT", "CLIENT", "SINCE", "CDS", "LDS"]
+        assert line.split()[:5] == ["web-1", "web", "eu/eu-1a", "delta", "envoy"]
+        version = (await admin.get("/status"))["clients"][0]["types"][0]["version_info"]
+        assert line.split()[6:10] == ["SYNCED", line.split()[7], "1/1", version]
+        assert summary == "1 client: 1 SYNCED | 3 services, 1 gateway"
+        assert code == 0
+
+
+async def test_a_nack_is_told_in_the_clients_words() -> None:
+    """With the node, the type and the resources; the exit code is 1."""
+    async with administered() as admin:
+        await refuse(admin)
+        code, printed, _ = await run("status", "--admin", admin.address)
+        assert "\nweb-2 NACKED Cluster api " in printed
+        assert "\n  Error adding/updating cluster(s) api: no such policy\n" in printed
+        assert code == 1
+
+
+async def test_what_a_client_says_moves_no_cursor() -> None:
+    """A name or message with control characters is written out."""
+    async with administered() as admin:
+        await refuse(admin, "\x1b[2Jgone\x9b31m\u202e")
+        _, printed, _ = await run("status", "--admin", admin.address)
+        assert r"\x1b[2Jgone\x9b31m\u202e" in printed
+
+
+async def test_json_is_the_servers_own() -> None:
+    """For programs: with the same exit code."""
+    async with administered() as admin:
+        await refuse(admin)
+        code, printed, _ = await run("status", "--admin", admin.address, "--output", "json")
+        status = json.loads(printed)
+        assert {**status, "now": ""} == {**await admin.get("/status"), "now": ""}
+        assert code == 1
+
+
+async def test_refused_files_and_missing_names_are_told() -> None:
+    """They are why a client does not get what its operator expects."""
+    async with administered() as admin:
+        admin.refused_files = ("shop/bad.yaml",)
+        await admin.connect().ask(CLUSTER, "*", "nobody")
+        await admin.until("STALE")
+        _, printed, _ = await run("status", "--admin", admin.address)
+        assert "web-1 asks for Cluster nobody: there is none" in printed
+        assert "not served as it is, see `xds check`: shop/bad.yaml" in printed
+
+
+async def test_a_server_that_is_not_there_is_one_line() -> None:
+    """What was tried, why it failed, what to look at; exit code 3."""
+    address = f"127.0.0.1:{free_port()}"
+    code, printed, said = await run("status", "--admin", address)
+    assert (code, printed) == (3, "")
+    assert said.startswith(f"cannot ask {address}: Connection refused: is `xds serve` running")
+    assert len(said.splitlines()) == 1
+
+
+async def test_a_port_of_something_else_is_one_line() -> None:
+    """The gRPC port is the likeliest mistake; exit code 3."""
+    async with administered() as admin:
+        code, _, said = await run("status", "--admin", admin.serving.address)
+        assert code == 3
+        assert said.startswith(f"cannot ask {admin.serving.address}: it speaks no HTTP")
+        assert len(said.splitlines()) == 1
+
+
+def test_wrong_usage_is_2() -> None:
+    """An address without a port."""
+    result = CliRunner().invoke(main, ["status", "--admin", "localhost"])
+    assert result.exit_code == 2
+    assert "is not a host and a port" in result.stderr
+
+
+def test_help_has_examples() -> None:
+    """Help shows how it is used."""
+    assert "xds status --watch" in CliRunner().invoke(main, ["status", "--help"]).stdout
+
+
+async def test_watch_in_a_pipe_is_one_object_a_line() -> None:
+    """Again and again, until the reader has enough: Ctrl-C is 0."""
+    async with administered() as admin:
+        command = [
+            sys.executable,
+            "-m",
+            "xds",
+            "status",
+            "--admin",
+            admin.address,
+            "--output",
+            "json",
+            "--watch",
+            "0.1",
+        ]
+        watching = await asyncio.create_subprocess_exec(
+            *command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+        )
+        assert watching.stdout is not None
+        async with asyncio.timeout(20):
+            for _ in range(3):
+                assert json.loads(await watching.stdout.readline())["clients"] == []
+            watching.send_signal(signal.SIGINT)
+            await watching.stdout.read()
+            assert await watching.wait() == 0
+
+
+def on_a_terminal(command: list[str], columns: int, wanted: str, seconds: float = 20.0) -> tuple[str, int]:
+    """Run a command on a terminal until it has printed what is wanted, then press Ctrl-C; all of it, and its code."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    environment = {**os.environ, "TERM": "xterm-256color"}
+    running = subprocess.Popen(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
+    )
+    os.close(theirs)
+    printed, deadline = b"", time.monotonic() + seconds
+    with contextlib.suppress(OSError):  # the other side is closed
+        while wanted.encode() not in printed and time.monotonic() < deadline:
+            printed += os.read(ours, 65536)
+    running.send_signal(signal.SIGINT)
+    with contextlib.suppress(OSError):
+        while more := os.read(ours, 65536):
+            printed += more
+    os.close(ours)
+    return printed.decode(errors="replace"), running.wait(seconds)
+
+
+async def test_watch_on_a_terminal_redraws_and_leaves_it_as_it_was() -> None:
+    """Its own screen while it runs, the old one and the cursor after Ctrl-C."""
+    async with administered() as admin:
+        await refuse(admin)
+        command = [sys.executable, "-m", "xds", "status", "--admin", admin.address, "--watch", "0.1"]
+        printed, code = await asyncio.to_thread(on_a_terminal, command, 80, "no such policy")
+        assert "no such policy" in printed
+        assert "\x1b[?1049h" in printed
+        assert printed.rindex("\x1b[?1049l") > printed.rindex("no such policy")
+        assert "\x1b[?25h" in printed
+        assert code == 0
+
+
+@pytest.fixture
+async def busy() -> Any:
+    """A status of three clients of which one refuses something."""
+    async with administered() as admin:
+        await admin.connect("web-1", user_agent_name="envoy").take(CLUSTER, LISTENER)
+        await admin.connect("edge-1", "edge", user_agent_name="envoy").take()
+        await refuse(admin)
+        await admin.until("SYNCED", LISTENER)
+        await admin.until("SYNCED", node_id="edge-1")
+        return await admin.get("/status")
+
+
+@pytest.mark.parametrize("width", [80, 100, 160])
+async def test_the_table_fits_its_terminal(busy: Any, width: int) -> None:
+    """A line a client, none of them cut or broken, the worst first."""
+    console = Console(width=width, file=io.StringIO(), record=True, highlight=False)
+    console.print(draw(busy, width))
+    lines = console.export_text().splitlines()
+    assert max(map(len, lines)) <= width
+    assert [line.split()[0] for line in lines[1:4]] == ["web-2", "edge-1", "web-1"]
+    assert "…" not in "".join(lines)
+    assert ("LOCALITY" in lines[0]) == (width > 80)
+
+
+async def test_plain_lines_are_columns(busy: Any) -> None:
+    """The same words stand at the same place in each line, for `awk`; a type not asked for is a dash."""
+    heading, *rest = write_lines(busy)
+    at = heading.index("LDS")
+    by_node = {line.split()[0]: line[at:].split()[0] for line in rest[:3]}
+    assert by_node == {"edge-1": "-", "web-1": "SYNCED", "web-2": "-"}

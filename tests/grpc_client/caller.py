@@ -1,0 +1,30 @@
+"""A program that calls one target over gRPC, one call after the other, and writes a line for each: who answered.
+
+A call that failed is a line too: `!`, its status and its details. It ends by SIGTERM.
+"""
+
+import signal
+import sys
+from threading import Event
+
+import grpc
+
+METHOD = "/tests.Who/Answer"
+
+
+def call(target: str, rate: float) -> None:
+    """Call at most `rate` times a second, until told to end."""
+    ending = Event()
+    signal.signal(signal.SIGTERM, lambda *_: ending.set())
+    with grpc.insecure_channel(target) as channel:
+        answer: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(METHOD)
+        while not ending.wait(1 / rate):
+            try:
+                line = answer(b"", timeout=30, wait_for_ready=False).decode()
+            except grpc.RpcError as error:
+                line = f"!{error.code().name} {error.details()}"
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    call(sys.argv[1], float(sys.argv[2]))

@@ -1,0 +1,148 @@
+"""A mesh of real processes without Envoy: instances of a gRPC service, `xds serve`, and clients of `xds:///`."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from tests.grpc_client.caller import METHOD
+from xds.cli.demo.processes import Child, ControlPlane, free_port, start_control_plane
+
+NAMES = ("api-1", "api-2", "api-3")
+CHI_SQUARE_LIMIT = 13.816
+"""With 2 degrees of freedom, chance exceeds this once in 1,000 times: exp(-13.816 / 2) = 0.001."""
+
+RATE = 800.0
+"""Calls a second of one client: bounded, since tests share the machine."""
+
+
+@contextmanager
+def start_instance(name: str) -> Iterator[str]:
+    """Run an instance that answers every call with its name; its address."""
+    service, _, method = METHOD[1:].partition("/")
+    answer: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(
+        lambda _request, _context: name.encode()
+    )
+    server = grpc.server(ThreadPoolExecutor(2))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: answer}),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(None).wait()
+
+
+class Caller(Child):
+    """A client process that calls without end; `answers` grows."""
+
+    output: Path
+
+    @property
+    def answers(self) -> list[str]:
+        """Who answered, in the order of the calls."""
+        return self.output.read_text().split("\n")[:-1]
+
+    @property
+    def failures(self) -> list[str]:
+        """The calls that failed."""
+        return [answer for answer in self.answers if answer.startswith("!")]
+
+    async def reach(self, *names: str) -> int:
+        """Wait until the last 50 calls for each were answered by all of `names` and nobody else; the calls so far."""
+        return await self.shown(lambda answers: {*answers} == {*names}, 50 * len(names), f"reach {', '.join(names)}")
+
+    async def shown(self, is_so: Callable[[list[str]], bool], calls: int, what: str) -> int:
+        """Wait until that many of the last calls, all of them begun since now, are so; the calls so far."""
+        since = len(self.answers)
+
+        def probe() -> int:
+            answers = self.answers
+            return len(answers) if len(answers) >= since + calls and is_so(answers[-calls:]) else 0
+
+        return await self.until(probe, what)
+
+    async def next(self, calls: int, since: int) -> list[str]:
+        """Wait for that many answers after the first `since`."""
+        await self.until(lambda: len(self.answers) >= since + calls, f"make {calls} calls")
+        return self.answers[since : since + calls]
+
+
+def start_caller(
+    control_plane: ControlPlane, folder: Path, target: str = "xds:///api-service", cluster: str = "web"
+) -> Caller:
+    """Start a client of the node `cluster`, whose bootstrap names the control plane and nothing else."""
+    bootstrap = {
+        "xds_servers": [
+            {
+                "server_uri": control_plane.address,
+                "channel_creds": [{"type": "insecure"}],
+                "server_features": ["xds_v3"],
+            }
+        ],
+        "node": {"id": f"{cluster}-1", "cluster": cluster},
+    }
+    output = folder / "caller.txt"
+    command = [sys.executable, "-m", "tests.grpc_client.caller", target, str(RATE)]
+    environment = {"GRPC_XDS_BOOTSTRAP_CONFIG": json.dumps(bootstrap)}
+    caller = Caller("caller", command, folder, output=output, environment=environment)
+    caller.output = output
+    return caller
+
+
+class Mesh:
+    """A control plane on a catalog of `api-service`, and a client of it."""
+
+    def __init__(self, folder: Path, control_plane: ControlPlane, caller: Caller) -> None:
+        self.catalog = folder / "catalog.yaml"
+        self.control_plane = control_plane
+        self.caller = caller
+
+    def log(self, event: str) -> list[dict[str, Any]]:
+        """Give the control plane's log lines of one kind."""
+        lines = [json.loads(line) for line in self.control_plane.log.read_text().splitlines()]
+        return [line for line in lines if line["event"] == event]
+
+    def write(self, balance: str, endpoints: Sequence[str | dict[str, Any]], **service: Any) -> None:
+        """Save the catalog, as an editor does that replaces the file."""
+        write_catalog(self.catalog, balance, endpoints, **service)
+
+
+@asynccontextmanager
+async def start_mesh(folder: Path, target: str = "xds:///api-service") -> AsyncIterator[Mesh]:
+    """Run `xds serve` on the folder's catalog and a client; no call may fail, and nothing may be refused."""
+    with start_control_plane(folder / "catalog.yaml", free_port(), folder, "--log", "json") as control_plane:
+        await control_plane.ready()
+        with start_caller(control_plane, folder, target) as caller:
+            mesh = Mesh(folder, control_plane, caller)
+            yield mesh
+            caller.stop()
+            assert caller.failures == []
+            assert mesh.log("NACK") == []
+
+
+def write_catalog(path: Path, balance: str, endpoints: Sequence[str | dict[str, Any]], **service: Any) -> None:
+    """Write a catalog of `api-service`."""
+    entry = {"protocol": "grpc", "balance": balance, "endpoints": list(endpoints), **service}
+    fresh = path.with_name(".catalog.yaml.new")
+    fresh.write_text(json.dumps({"services": {"api-service": entry}}))
+    fresh.replace(path)
+
+
+def weigh(addresses: list[str], *weights: int) -> list[dict[str, Any]]:
+    """Give each instance's endpoint its weight."""
+    return [{"address": address, "weight": weight} for address, weight in zip(addresses, weights, strict=True)]
+
+
+def chi_square(answers: Sequence[str], shares: dict[str, int]) -> float:
+    """Say how far the answers are from the shares."""
+    counts = Counter(answers)
+    assert counts.keys() <= shares.keys()
+    expected = {name: len(answers) * share / sum(shares.values()) for name, share in shares.items()}
+    return sum((counts[name] - due) ** 2 / due for name, due in expected.items())

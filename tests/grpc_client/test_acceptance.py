@@ -1,0 +1,40 @@
+"""What xds sends to gRPC's own client, that client takes: it refuses a whole resource for one field of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.grpc_client.mesh import start_caller
+from tests.resources.golden import FOLDER
+from xds.cli.demo.processes import free_port, start_control_plane
+
+REFUSED = ":1: Failed to connect to remote host"
+
+
+@pytest.mark.parametrize(
+    ("folder", "target", "said"),
+    [
+        ("grpc_client", "turns", REFUSED),
+        ("grpc_client", "weights", REFUSED),
+        ("grpc_client", "throws", REFUSED),
+        ("grpc_client", "empty", "EDS resource empty"),
+        ("grpc_client_scopes", "users", REFUSED),
+        ("grpc_client_scopes", "by-name", "by-name.internal"),
+    ],
+)
+async def test_grpc_takes_a_golden_catalogs_resources(tmp_path: Path, folder: str, target: str, said: str) -> None:
+    """A call fails at its endpoint, where nobody listens, and not before: listener, routes, cluster are in use."""
+    text = (FOLDER / folder / "catalog.yaml").read_text()
+    for real, here in (("10.0.", "127.0."), ("2001:db8::6", "::1"), (":5000", ":1")):
+        text = text.replace(real, here)
+    (tmp_path / "catalog.yaml").write_text(text)
+    with start_control_plane(tmp_path / "catalog.yaml", free_port(), tmp_path, "--log", "json") as control_plane:
+        await control_plane.ready()
+        with start_caller(control_plane, tmp_path, f"xds:///{target}") as caller:
+            [answer] = await caller.next(1, 0)
+        print(answer)
+        assert answer.startswith("!UNAVAILABLE ")
+        assert said in answer
+        events = [json.loads(line)["event"] for line in control_plane.log.read_text().splitlines()]
+        assert "NACK" not in events

@@ -1,0 +1,91 @@
+"""Edits of the catalog while gRPC's own client calls: it follows, and no call fails."""
+
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.grpc_client.mesh import (
+    CHI_SQUARE_LIMIT,
+    NAMES,
+    Caller,
+    chi_square,
+    start_instance,
+    start_mesh,
+    weigh,
+    write_catalog,
+)
+
+
+async def follows(caller: Caller, *weights: int) -> None:
+    """Wait until 600 calls are shared by these weights."""
+    shares = dict(zip(NAMES, weights, strict=True))
+    since = await caller.shown(
+        lambda answers: chi_square(answers, shares) < CHI_SQUARE_LIMIT, 600, f"share its calls {weights}"
+    )
+    print(f"weights {weights}:", Counter(caller.answers[since - 600 : since]))
+
+
+async def test_edited_weights_are_followed(tmp_path: Path, addresses: list[str]) -> None:
+    """From 3:2:1 to 1:2:3."""
+    write_catalog(tmp_path / "catalog.yaml", "weighted", weigh(addresses, 3, 2, 1))
+    async with start_mesh(tmp_path) as mesh:
+        await mesh.caller.reach(*NAMES)
+        await follows(mesh.caller, 3, 2, 1)
+        mesh.write("weighted", weigh(addresses, 1, 2, 3))
+        await follows(mesh.caller, 1, 2, 3)
+        [change] = mesh.log("catalog changed")
+        assert change["streams"] == 1
+
+
+@pytest.mark.parametrize("balance", ["round_robin", "random", "weighted"])
+async def test_an_endpoint_is_removed_and_comes_back(tmp_path: Path, addresses: list[str], balance: str) -> None:
+    """The calls go to the others from then on, and to all again."""
+    write_catalog(tmp_path / "catalog.yaml", balance, addresses)
+    async with start_mesh(tmp_path) as mesh:
+        await mesh.caller.reach(*NAMES)
+        mesh.write(balance, addresses[:2])
+        since = await mesh.caller.reach(*NAMES[:2])
+        assert "api-3" not in await mesh.caller.next(300, since)
+        mesh.write(balance, addresses)
+        await mesh.caller.reach(*NAMES)
+        print(f"{balance}: {len(mesh.caller.answers)} calls, none failed")
+
+
+async def test_another_balance_is_followed(tmp_path: Path, addresses: list[str]) -> None:
+    """Although it puts every endpoint into another locality."""
+    write_catalog(tmp_path / "catalog.yaml", "round_robin", addresses)
+    async with start_mesh(tmp_path) as mesh:
+        await mesh.caller.reach(*NAMES)
+        mesh.write("weighted", weigh(addresses, 1, 2, 3))
+        await follows(mesh.caller, 1, 2, 3)
+        mesh.write("round_robin", addresses)
+        await mesh.caller.shown(lambda answers: sorted(Counter(answers).values()) == [100] * 3, 300, "take turns")
+        print(f"{len(mesh.caller.answers)} calls, none failed")
+
+
+async def test_an_instance_that_dies_fails_no_call(tmp_path: Path, addresses: list[str]) -> None:
+    """A call that it was about to answer is tried again at another."""
+    with ExitStack() as dying:
+        endpoints = [addresses[0], dying.enter_context(start_instance("api-4"))]
+        write_catalog(tmp_path / "catalog.yaml", "round_robin", endpoints)
+        async with start_mesh(tmp_path) as mesh:
+            await mesh.caller.reach("api-1", "api-4")
+            dying.close()
+            await mesh.caller.reach("api-1")
+            print(f"{len(mesh.caller.answers)} calls, none failed")
+
+
+async def test_a_service_of_one_host_name_is_resolved(tmp_path: Path, addresses: list[str]) -> None:
+    """As a LOGICAL_DNS cluster, in which the name stands."""
+    write_catalog(tmp_path / "catalog.yaml", "round_robin", [addresses[0].replace("127.0.0.1", "localhost")])
+    async with start_mesh(tmp_path) as mesh:
+        await mesh.caller.reach("api-1")
+
+
+async def test_a_plain_http_service_is_called_too(tmp_path: Path, addresses: list[str]) -> None:
+    """`protocol` says what an Envoy speaks: whoever calls by gRPC's client knows that the service speaks gRPC."""
+    write_catalog(tmp_path / "catalog.yaml", "round_robin", addresses, protocol="http", timeouts={"request": "5s"})
+    async with start_mesh(tmp_path) as mesh:
+        await mesh.caller.reach(*NAMES)

@@ -1,0 +1,106 @@
+"""The servicer on a real socket of this process, over a catalog that a test edits in memory."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from xds.catalog.workspace import Workspace
+from xds.resources.inventory import build_inventory
+from xds.server.ads import AdsServicer
+from xds.session.limits import Limits
+from xds.snapshot.store import SnapshotStore
+from xds.sources.document import Document
+from xds.wire import ADS, CLUSTER
+from xds.wire.discovery_pb2 import (
+    DeltaDiscoveryRequest,
+    DeltaDiscoveryResponse,
+    DiscoveryRequest,
+    DiscoveryResponse,
+    Node,
+)
+
+NODE = Node(id="web-1", cluster="web")
+DELTA_ADS = f"/{ADS}/DeltaAggregatedResources"
+SOTW_ADS = f"/{ADS}/StreamAggregatedResources"
+
+Call = Any
+"""A bidirectional call whose messages pass as bytes; grpc's stubs leave its types out."""
+
+
+def make_catalog(*names: str, weight: int = 1) -> str:
+    """Write a catalog of services of one endpoint each."""
+    endpoint = f"{{address: '127.0.0.1:5000', weight: {weight}}}"
+    return "services:\n" + "".join(f"  {name}: {{balance: weighted, endpoints: [{endpoint}]}}\n" for name in names)
+
+
+@dataclass
+class Serving:
+    """A running servicer, a channel to it, and the catalog behind it."""
+
+    servicer: AdsServicer
+    channel: grpc.aio.Channel
+    address: str
+    workspace: Workspace
+
+    def edit(self, catalog: str) -> int:
+        """Publish another catalog; the number of streams that it concerned."""
+        catalog_now = self.workspace.update({"c.yaml": Document("c.yaml", catalog.encode())})
+        return self.servicer.publish(build_inventory(catalog_now, self.servicer.store.inventory))
+
+    def open(self, method: str = DELTA_ADS) -> Call:
+        """Open a stream."""
+        return self.channel.stream_stream(method)()
+
+    async def fetch(self, method: str, request: DiscoveryRequest) -> DiscoveryResponse:
+        """Call a Fetch method; AioRpcError when it says no."""
+        call: Any = self.channel.unary_unary(method)
+        return DiscoveryResponse.FromString(await call(request.SerializeToString()))
+
+
+@asynccontextmanager
+async def serving(
+    catalog: str, limits: Limits | None = None, options: Mapping[str, int] | None = None
+) -> AsyncIterator[Serving]:
+    """Serve a catalog at a free port of loopback."""
+    workspace = Workspace()
+    inventory = build_inventory(workspace.update({"c.yaml": Document("c.yaml", catalog.encode())}))
+    servicer = AdsServicer(SnapshotStore(inventory), limits or Limits())
+    server = grpc.aio.server(options=list((options or {}).items()))
+    server.add_generic_rpc_handlers(servicer.build_handlers())
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    await server.start()
+    try:
+        async with grpc.aio.insecure_channel(address) as channel:
+            yield Serving(servicer, channel, address, workspace)
+    finally:
+        await server.stop(None)
+
+
+def delta(type_url: str = CLUSTER, *names: str, nonce: str = "") -> bytes:
+    """Encode a delta request: with names a subscription, with a nonce an ACK."""
+    request = DeltaDiscoveryRequest(node=NODE, type_url=type_url, resource_names_subscribe=names, response_nonce=nonce)
+    return request.SerializeToString()
+
+
+def sotw(type_url: str = CLUSTER, *names: str, nonce: str = "") -> bytes:
+    """Encode a State of the World request."""
+    return DiscoveryRequest(
+        node=NODE, type_url=type_url, resource_names=names, response_nonce=nonce
+    ).SerializeToString()
+
+
+async def read_delta(call: Call) -> DeltaDiscoveryResponse:
+    """Read one response."""
+    data = await call.read()
+    assert data is not grpc.aio.EOF, await call.details()
+    return DeltaDiscoveryResponse.FromString(data)
+
+
+async def read_sotw(call: Call) -> DiscoveryResponse:
+    """Read one response."""
+    data = await call.read()
+    assert data is not grpc.aio.EOF, await call.details()
+    return DiscoveryResponse.FromString(data)

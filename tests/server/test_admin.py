@@ -1,0 +1,323 @@
+"""The HTTP admin: what it tells, to whom, and how it stands beside the gRPC port."""
+
+import asyncio
+import contextlib
+import http.client
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.server.administered import CATALOG, administered
+from tests.server.serving import SOTW_ADS, read_sotw, sotw
+from xds.cli.demo.envoy_admin import http_get
+from xds.cli.demo.processes import await_until, free_port, start_control_plane
+from xds.server.admin import names_this_machine
+from xds.server.metrics import MAX_NODES
+from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION
+
+
+async def test_status_tells_of_each_client_and_type() -> None:
+    """Who it is, since when, in which variant, and that it has what it is served, in which version."""
+    async with administered() as admin:
+        assert (await admin.get("/status"))["clients"] == []
+        await admin.connect(user_agent_name="envoy").take(CLUSTER, LISTENER)
+        await admin.until("SYNCED", LISTENER)
+        status = await admin.get("/status")
+        [client] = status["clients"]
+        assert (client["node_id"], client["cluster"], client["locality"]) == ("web-1", "web", "eu/eu-1a")
+        assert (client["variant"], client["user_agent"], client["state"]) == ("delta", "envoy", "SYNCED")
+        assert client["connected_at"] <= client["types"][0]["last_push_at"] <= status["now"]
+        clusters, listeners = client["types"]
+        assert (clusters["type"], listeners["type"]) == ("Cluster", "Listener")
+        served = await admin.get("/snapshot?cluster=web")
+        assert served["clusters"]["web"][CLUSTER]["api"] == clusters["version_info"]
+        assert clusters["resources"] == {"wanted": 1, "accepted": 1, "missing": [], "missing_count": 0}
+        assert status["catalog"] == {
+            "ok": True, "refused_files": [], "services": 3, "endpoints": 4, "gateways": 1,
+        }  # fmt: skip
+
+
+async def test_what_is_not_answered_yet_is_stale() -> None:
+    """From the push until the ACK, and nothing of it is counted as accepted."""
+    async with administered() as admin:
+        sidecar = admin.connect()
+        await sidecar.ask()
+        assert (await admin.until("STALE"))["resources"]["accepted"] == 0
+        await sidecar.accept()
+        assert (await admin.until("SYNCED"))["resources"]["accepted"] == 1
+
+
+async def test_a_nack_stands_until_what_was_refused_is_mended() -> None:
+    """With the client's words, the resources and their versions; the last accepted version stays."""
+    async with administered() as admin:
+        sidecar = admin.connect(cluster="anyone")
+        await sidecar.take()
+        old = (await admin.get("/snapshot?cluster=anyone"))["clusters"]["anyone"][CLUSTER]["users"]
+        before = (await admin.until("SYNCED"))["version_info"]
+        admin.serving.edit(CATALOG.replace("users: {endp", "users: {balance: random, endp"))
+        await sidecar.read()
+        await sidecar.refuse("users: bad policy")
+        clusters = await admin.until("NACKED")
+        assert clusters["nack"]["message"] == "users: bad policy"
+        assert clusters["version_info"] != before
+        new = (await admin.get("/snapshot?cluster=anyone"))["clusters"]["anyone"][CLUSTER]["users"]
+        assert clusters["nack"]["resources"] == [{"name": "users", "version_info": new, "accepted_version_info": old}]
+        assert new != old
+        metrics = await admin.metrics()
+        assert metrics['xds_nacks_total{type="Cluster"}'] == 1
+        assert metrics['xds_nacked{cluster="anyone",node_id="web-1",type="Cluster"}'] == 1
+        admin.serving.edit(CATALOG.replace("users: {endp", "users: {health_check: {http: /}, endp"))
+        await sidecar.read()
+        await sidecar.accept()
+        assert (await admin.until("SYNCED"))["nack"] is None
+        metrics = await admin.metrics()
+        assert metrics['xds_nacks_total{type="Cluster"}'] == 1
+        assert not [name for name in metrics if name.startswith("xds_nacked{")]
+
+
+async def test_a_nack_is_over_when_the_edit_is_taken_back() -> None:
+    """The client still has what it accepted before: nothing is sent, and all is well."""
+    async with administered() as admin:
+        sidecar = admin.connect(cluster="anyone")
+        await sidecar.take()
+        admin.serving.edit(CATALOG.replace("users: {endp", "users: {balance: random, endp"))
+        await sidecar.read()
+        await sidecar.refuse("users: bad policy")
+        await admin.until("NACKED")
+        admin.serving.edit(CATALOG)
+        assert (await admin.until("SYNCED"))["nack"] is None
+
+
+async def test_a_nack_of_many_names_the_one_that_the_client_complains_of() -> None:
+    """A State of the World response has every cluster in it; the client's message says which one is bad."""
+    async with administered() as admin:
+        sidecar = admin.connect(cluster="anyone")
+        await sidecar.ask()
+        await sidecar.refuse("Error adding/updating cluster(s) users: no such thing as web-2")
+        nack = (await admin.until("NACKED"))["nack"]
+        assert [one["name"] for one in nack["resources"]] == ["users"]
+
+
+async def test_what_does_not_exist_is_told_as_missing() -> None:
+    """A name that is asked for and not there is no reason to call the client stale."""
+    async with administered() as admin:
+        sidecar = admin.connect()
+        await sidecar.ask(CLUSTER_LOAD_ASSIGNMENT, "api", "nobody")
+        await sidecar.accept(CLUSTER_LOAD_ASSIGNMENT)
+        status = await admin.until("SYNCED", CLUSTER_LOAD_ASSIGNMENT)
+        assert status["resources"] == {"wanted": 2, "accepted": 1, "missing": ["nobody"], "missing_count": 1}
+
+
+async def test_streams_of_one_type_each_are_one_client() -> None:
+    """An Envoy that asks for each type by its own service is one line, with all of its types."""
+    methods = {
+        CLUSTER: "/envoy.service.cluster.v3.ClusterDiscoveryService/StreamClusters",
+        LISTENER: "/envoy.service.listener.v3.ListenerDiscoveryService/StreamListeners",
+    }
+    async with administered() as admin:
+        for type_url, method in methods.items():
+            stream = admin.serving.open(method)
+            await stream.write(sotw(type_url))
+            response = await read_sotw(stream)
+            await stream.write(sotw(type_url, nonce=response.nonce))
+        await admin.until("SYNCED", LISTENER)
+        [client] = (await admin.get("/status"))["clients"]
+        assert [of_type["type"] for of_type in client["types"]] == ["Cluster", "Listener"]
+        assert client["variant"] == "sotw"
+        both = admin.serving.open(SOTW_ADS)
+        await both.write(sotw())
+        await read_sotw(both)
+        assert len((await admin.get("/status"))["clients"]) == 2
+
+
+async def test_dump_is_exactly_what_the_node_is_served() -> None:
+    """By type, in Envoy's words: only what it asked for, of what its view holds."""
+    async with administered() as admin:
+        await admin.connect().take(CLUSTER, CLUSTER_LOAD_ASSIGNMENT)
+        await admin.until("SYNCED", CLUSTER_LOAD_ASSIGNMENT)
+        dump = await admin.get("/dump?node=web-1")
+        assert dump["node"]["cluster"] == "web"
+        assert [(config["type_url"], len(config["resources"])) for config in dump["configs"]] == [
+            (CLUSTER, 1),
+            (CLUSTER_LOAD_ASSIGNMENT, 1),
+        ]
+        [cluster], [assignment] = (config["resources"] for config in dump["configs"])
+        assert cluster["name"] == cluster["resource"]["name"] == "api"
+        assert cluster["resource"]["@type"] == CLUSTER
+        assert cluster["resource"]["outlier_detection"]["enforcing_consecutive_5xx"] == 0
+        weights = [
+            endpoint.get("load_balancing_weight")
+            for locality in assignment["resource"]["endpoints"]
+            for endpoint in locality["lb_endpoints"]
+        ]
+        assert weights[0] == 3
+
+
+async def test_dump_of_a_node_that_is_not_there_names_the_nearest() -> None:
+    """404, and a guess."""
+    async with administered() as admin:
+        await admin.connect().take()
+        await admin.until("SYNCED")
+        status, body = await asyncio.to_thread(http_get, admin.address, "/dump?node=web1")
+        assert status == 404
+        assert json.loads(body) == {"error": "no node 'web1' is connected: did you mean `web-1`?"}
+
+
+async def test_snapshot_tells_of_nodes_that_are_not_connected() -> None:
+    """What any node.cluster would be served; one resource of it can be read."""
+    async with administered() as admin:
+        clusters = (await admin.get("/snapshot?cluster=edge&cluster=web"))["clusters"]
+        assert sorted(clusters["edge"]) == sorted([CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION])
+        assert clusters["edge"][CLUSTER] == clusters["web"][CLUSTER]
+        resource = await admin.get("/resource?cluster=edge&type=Listener&name=edge")
+        assert resource["version_info"] == clusters["edge"][LISTENER]["edge"]
+        assert resource["resource"]["address"]["socket_address"]["port_value"] == 8080
+        grpc_client = (await admin.get("/snapshot?cluster=web&grpc"))["clusters"]["web"]
+        assert grpc_client[LISTENER] != clusters["web"][LISTENER]
+
+
+async def test_metrics_count_clients_and_the_catalog() -> None:
+    """By variant, by type and state; a refused file shows as a catalog that is not ok."""
+    async with administered() as admin:
+        await admin.connect().take()
+        await admin.until("SYNCED")
+        metrics = await admin.metrics()
+        assert metrics['xds_connected_clients{variant="delta"}'] == 1
+        assert metrics['xds_connected_clients{variant="sotw"}'] == 0
+        assert metrics['xds_subscriptions{state="SYNCED",type="Cluster"}'] == 1
+        assert metrics['xds_pushes_total{type="Cluster"}'] == 1
+        assert (metrics["xds_catalog_services"], metrics["xds_catalog_endpoints"]) == (3, 4)
+        assert metrics['xds_resources{type="Cluster"}'] == 3
+        assert metrics["xds_catalog_ok"] == 1
+        assert metrics["process_resident_memory_bytes"] > 0
+        admin.refused_files = ("bad.yaml",)
+        metrics = await admin.metrics()
+        assert (metrics["xds_catalog_ok"], metrics["xds_catalog_refused_files"]) == (0, 1)
+        assert (await admin.get("/status"))["catalog"]["refused_files"] == ["bad.yaml"]
+
+
+async def test_metrics_name_a_bounded_number_of_nodes() -> None:
+    """However many clients refuse something; they are all counted."""
+    async with administered() as admin:
+        for number in range(MAX_NODES + 5):
+            sidecar = admin.connect(f"web-{number}")
+            await sidecar.ask()
+            await sidecar.refuse("no")
+        await admin.until("NACKED", node_id=f"web-{number}")
+        metrics = await admin.metrics()
+        assert len([name for name in metrics if name.startswith("xds_nacked{")]) == MAX_NODES
+        assert metrics['xds_subscriptions{state="NACKED",type="Cluster"}'] == MAX_NODES + 5
+
+
+def ask(address: str, method: str, path: str, host: str) -> int:
+    """Ask by a method and in a host's name; the status."""
+    connection = http.client.HTTPConnection(address, timeout=10)
+    with contextlib.closing(connection):
+        connection.request(method, path, headers={"Host": host})
+        return connection.getresponse().status
+
+
+async def test_a_page_in_a_browser_cannot_read_it() -> None:
+    """A name that somebody's DNS points at loopback is refused, whatever the path, and so is all but GET."""
+    async with administered() as admin:
+        for path in ("/", "/status", "/metrics", "/nothing"):
+            assert await asyncio.to_thread(ask, admin.address, "GET", path, "evil.example:18002") == 403
+        assert await asyncio.to_thread(ask, admin.address, "GET", "/status", "localhost:18002") == 200
+        for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+            assert await asyncio.to_thread(ask, admin.address, method, "/status", admin.address) == 405
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1", "127.0.0.1:18002", "[::1]", "[::1]:18002"])
+def test_hosts_that_name_this_machine(host: str) -> None:
+    """Loopback's name, and addresses: no DNS is asked for these."""
+    assert names_this_machine(host)
+
+
+@pytest.mark.parametrize("host", ["", "evil.example", "localhost.evil.example:80", "127.0.0.1.evil.example", "[x]:1"])
+def test_hosts_that_may_be_anybodys(host: str) -> None:
+    """Names that a stranger's DNS answers for."""
+    assert not names_this_machine(host)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/dump", "/snapshot", "/resource?cluster=web&type=Cluster", "/resource?cluster=web&type=Clutser&name=api"],
+)
+async def test_a_wrong_question_is_400(path: str) -> None:
+    """With what is missing or wrong in it."""
+    async with administered() as admin:
+        status, body = await asyncio.to_thread(http_get, admin.address, path)
+        assert status == 400
+        assert "say which one" in body or "did you mean `Cluster`" in body
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> Path:
+    """Write a catalog."""
+    path = tmp_path / "catalog.yaml"
+    path.write_text(CATALOG)
+    return path
+
+
+def serve(catalog: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run `xds serve` where it cannot start."""
+    listen = ["--listen", f"127.0.0.1:{free_port()}"]
+    command = [sys.executable, "-m", "xds", "serve", "--catalog", str(catalog), *listen, *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_an_admin_port_that_was_asked_for_and_is_in_use_is_one_line(catalog: Path) -> None:
+    """Exit code 1, as for --listen."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        answer = serve(catalog, "--admin", f"127.0.0.1:{port}")
+    assert answer.returncode == 1
+    assert answer.stderr.splitlines()[-1].startswith(f"cannot listen at 127.0.0.1:{port}: the port is in use")
+    assert "Traceback" not in answer.stderr
+
+
+async def test_the_default_admin_port_in_use_stops_nobody(tmp_path: Path, catalog: Path) -> None:
+    """A warning, and the mesh is served all the same."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # somebody else has it: as good
+            stack.enter_context(socket.create_server(("127.0.0.1", 18002)))
+        with start_control_plane(catalog, free_port(), tmp_path) as control_plane:
+            await control_plane.ready()
+            lines = [json.loads(line) for line in control_plane.log.read_text().splitlines()]
+            [warning] = [line for line in lines if line["level"] == "warning"]
+            assert "18002" in warning["reason"]
+            assert [line for line in lines if line["event"] == "serving"]
+
+
+async def test_admin_off_is_none(tmp_path: Path, catalog: Path) -> None:
+    """Nothing is tried, nothing is said."""
+    with start_control_plane(catalog, free_port(), tmp_path, "--admin", "off") as control_plane:
+        await control_plane.ready()
+        assert "admin" not in control_plane.log.read_text()
+
+
+def test_an_admin_that_others_reach_needs_words_that_say_so(catalog: Path) -> None:
+    """It shows every node's configuration."""
+    answer = serve(catalog, "--admin", "0.0.0.0:0")
+    assert answer.returncode == 2
+    assert "0.0.0.0:0 can be reached from other machines" in answer.stderr
+
+
+async def test_a_refused_file_shows_until_it_is_mended(tmp_path: Path, catalog: Path) -> None:
+    """In the status of a real server, by its name."""
+    port = free_port()
+    with start_control_plane(catalog, free_port(), tmp_path, "--admin", f"127.0.0.1:{port}") as control_plane:
+
+        def refused() -> list[str]:
+            return json.loads(http_get(f"127.0.0.1:{port}", "/status")[1])["catalog"]["refused_files"]
+
+        await control_plane.ready()
+        catalog.write_text(CATALOG.replace("balance", "blance"))
+        await await_until(refused, 10)
+        assert refused() == [str(catalog)]
+        catalog.write_text(CATALOG)
+        await await_until(lambda: not refused(), 10)

@@ -1,0 +1,141 @@
+"""What one client does never delays another (rules 38 and 39): limits, floods, and clients that do not read."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import grpc
+import pytest
+
+from tests.server.serving import DELTA_ADS, NODE, Call, Serving, delta, make_catalog, read_delta, serving
+from xds.cli.demo.processes import await_until
+from xds.server import stream as stream_module
+from xds.server.control_plane import OPTIONS
+from xds.session.limits import Limits
+from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT
+from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, Status
+
+CATALOG = make_catalog("a", "b")
+
+
+async def test_too_many_streams_are_refused_and_the_others_served() -> None:
+    """With RESOURCE_EXHAUSTED; when one ends, another may come."""
+    async with serving(CATALOG, Limits(streams=2)) as server:
+        first, second = server.open(), server.open()
+        for stream in (first, second):
+            await stream.write(delta())
+            await read_delta(stream)
+        third = server.open()
+        await third.write(delta())
+        assert await third.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        first.cancel()
+        await await_until(lambda: len(list(server.servicer.streams())) == 1, 10)
+        fourth = server.open()
+        await fourth.write(delta())
+        assert (await read_delta(fourth)).resources
+
+
+async def test_too_many_names_are_refused() -> None:
+    """With RESOURCE_EXHAUSTED."""
+    async with serving(CATALOG, Limits(names=10)) as server:
+        stream = server.open()
+        await stream.write(delta(CLUSTER_LOAD_ASSIGNMENT, *(f"name-{number}" for number in range(11))))
+        assert await stream.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_a_client_that_does_not_read_costs_no_other_and_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rule 38: its backlog is one response a type; after a deadline its stream ends. Others get every change."""
+    monkeypatch.setattr(stream_module, "ANSWER_SECONDS", 1.0)
+    names = [f"service-{number}" for number in range(3000)]
+    async with serving(make_catalog(*names)) as server, grpc.aio.insecure_channel(server.address) as other:
+        deaf: Call = other.stream_stream(DELTA_ADS)()
+        await deaf.write(delta())
+        await deaf.write(delta(CLUSTER_LOAD_ASSIGNMENT, *names))
+        good = server.open()
+        await good.write(delta(CLUSTER_LOAD_ASSIGNMENT, "service-0"))
+        response = await read_delta(good)
+        for weight in range(2, 8):
+            await good.write(delta(CLUSTER_LOAD_ASSIGNMENT, nonce=response.nonce))
+            server.edit(make_catalog("service-0", weight=weight) + make_catalog(*names[1:]).removeprefix("services:\n"))
+            response = await read_delta(good)
+        await await_until(lambda: len(list(server.servicer.streams())) == 1, 20)
+        assert not good.done()
+
+
+async def test_a_flood_from_one_client_does_not_delay_another() -> None:
+    """Rule 39: while one client sends ACKs and NACKs without end, every edit reaches the other."""
+    async with serving(CATALOG) as server, grpc.aio.insecure_channel(server.address) as other:
+        flood: Call = other.stream_stream(DELTA_ADS)()
+        await flood.write(delta())
+        stop = asyncio.Event()
+        sent = 0
+
+        async def send_without_end() -> None:
+            nonlocal sent
+            nack = DeltaDiscoveryRequest(node=NODE, type_url=CLUSTER, response_nonce="x", error_detail=Status(code=3))
+            while not stop.is_set():
+                await flood.write(nack.SerializeToString() if sent % 2 else delta(CLUSTER, nonce="y"))
+                sent += 1
+
+        flooding = asyncio.create_task(send_without_end())
+        good = server.open()
+        await good.write(delta(CLUSTER_LOAD_ASSIGNMENT, "a"))
+        response = await read_delta(good)
+        for weight in range(2, 22):
+            await good.write(delta(CLUSTER_LOAD_ASSIGNMENT, nonce=response.nonce))
+            await await_until(lambda: not _in_flight(server, CLUSTER_LOAD_ASSIGNMENT), 10)
+            server.edit(make_catalog("a", "b", weight=weight))
+            response = await asyncio.wait_for(read_delta(good), 5)
+        stop.set()
+        await flooding
+        assert sent > 200
+
+
+def _in_flight(server: Serving, type_url: str) -> bool:
+    """Tell whether some stream has an unanswered response of a type."""
+    subscriptions = [stream.session.subscriptions.get(type_url) for stream in server.servicer.streams()]
+    return any(one is not None and one.in_flight is not None for one in subscriptions)
+
+
+async def test_a_half_open_connection_is_found() -> None:
+    """Keepalive: a client whose network went away without a word is gone after the keepalive's time, here 1 s."""
+    sooner = {name: 1000 for name, _ in OPTIONS if "keepalive" in name or "ping_timeout" in name}
+    options = {**dict(OPTIONS), **sooner}
+    assert len(sooner) == 3
+    async with (
+        serving(CATALOG, options=options) as server,
+        relay(server.address) as (address, cut),
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        stream: Call = channel.stream_stream(DELTA_ADS)()
+        await stream.write(delta())
+        await read_delta(stream)
+        assert len(list(server.servicer.streams())) == 1
+        cut.set()
+        await await_until(lambda: not list(server.servicer.streams()), 20)
+
+
+@asynccontextmanager
+async def relay(target: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """Pass bytes to a server until the event is set; then pass nothing more, and close nothing."""
+    cut = asyncio.Event()
+    host, _, port = target.rpartition(":")
+    writers: list[asyncio.StreamWriter] = []
+
+    async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            if not cut.is_set():
+                writer.write(data)
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream_reader, upstream_writer = await asyncio.open_connection(host, int(port))
+        writers.extend((writer, upstream_writer))
+        await asyncio.gather(copy(reader, upstream_writer), copy(upstream_reader, writer), return_exceptions=True)
+
+    listener = await asyncio.start_server(connect, "127.0.0.1", 0)
+    try:
+        yield f"127.0.0.1:{listener.sockets[0].getsockname()[1]}", cut
+    finally:
+        listener.close()
+        for writer in writers:
+            writer.close()

@@ -1,0 +1,105 @@
+"""REST polling over a real socket: what a poll is answered, and how it is refused."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.server.serving import Serving, make_catalog, serving
+from xds.server.address import ListenAddress
+from xds.server.rest import RestServer
+from xds.session.limits import Limits
+
+NODE = {"id": "web-1", "cluster": "web", "user_agent_name": "envoy", "extensions": [{"name": "of no interest"}]}
+
+
+class Poller:
+    """A client that polls."""
+
+    def __init__(self, server: Serving, session: aiohttp.ClientSession, address: str) -> None:
+        self.server = server
+        self._session = session
+        self._address = address
+
+    async def poll(self, word: str, **request: Any) -> tuple[int, Any]:
+        """Ask for a type; the status, and the JSON if there is any."""
+        return await self.post(word, {"node": NODE, **request})
+
+    async def post(self, word: str, body: Any) -> tuple[int, Any]:
+        """Post a body; the status, and the JSON if there is any."""
+        kind = {"data": body} if isinstance(body, bytes) else {"json": body}
+        async with self._session.post(f"http://{self._address}/v3/discovery:{word}", **kind) as response:
+            text = await response.text()
+            return response.status, await response.json(content_type=None) if text else None
+
+
+@asynccontextmanager
+async def polling(*services: str) -> AsyncIterator[Poller]:
+    """Serve some services to polls."""
+    async with serving(make_catalog(*services)) as server:
+        rest = RestServer(ListenAddress("127.0.0.1", 0), server.servicer, Limits())
+        await rest.start()
+        try:
+            async with aiohttp.ClientSession() as session:
+                yield Poller(server, session, str(rest.address))
+        finally:
+            await rest.stop()
+
+
+async def test_clusters_and_listeners_come_without_names() -> None:
+    """In protobuf's JSON, each with its type, and with EDS and RDS by polls instead of ADS."""
+    async with polling("a", "b") as client:
+        status, answer = await client.poll("clusters")
+        assert status == 200
+        assert [resource["name"] for resource in answer["resources"]] == ["a", "b"]
+        source = answer["resources"][0]["eds_cluster_config"]["eds_config"]
+        assert source["api_config_source"]["api_type"] == "REST"
+        assert source["api_config_source"]["cluster_names"] == ["xds_cluster"]
+        status, answer = await client.poll("listeners")
+        assert status == 200
+        assert answer["resources"][0]["@type"] == "type.googleapis.com/envoy.config.listener.v3.Listener"
+        assert '"ads"' not in str(answer)
+
+
+async def test_endpoints_and_routes_come_by_name() -> None:
+    """And a name that does not exist withholds no other (rule 9)."""
+    async with polling("a", "b") as client:
+        _, answer = await client.poll("endpoints", resource_names=["b", "missing"])
+        assert [resource["cluster_name"] for resource in answer["resources"]] == ["b"]
+        _, answer = await client.poll("routes", resource_names=["sidecar"])
+        assert [host["name"] for host in answer["resources"][0]["virtual_hosts"]] == ["a", "b"]
+
+
+async def test_a_poll_with_the_current_version_is_not_modified() -> None:
+    """`version_info` is honoured: 304 without a body, until something of the type changes."""
+    async with polling("a") as client:
+        _, answer = await client.poll("endpoints", resource_names=["a"])
+        again = {"resource_names": ["a"], "version_info": answer["version_info"]}
+        assert await client.poll("endpoints", **again) == (304, None)
+        client.server.edit(make_catalog("a", weight=2))
+        status, changed = await client.poll("endpoints", **again)
+        assert status == 200
+        assert changed["version_info"] != answer["version_info"]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"\xff\x00", "not a DiscoveryRequest"),
+        (b"[]", "not a DiscoveryRequest"),
+        (b"", "not a DiscoveryRequest"),
+        ({"node": {"cluster": "web"}}, "needs a node with an id"),
+        ({"node": NODE, "type_url": "type.googleapis.com/envoy.config.listener.v3.Listener"}, "serves"),
+        ({"node": "web"}, "needs a node with an id"),
+    ],
+    ids=["junk", "a list", "nothing", "no id", "another type", "a wrong shape"],
+)
+async def test_a_poll_that_is_no_request_is_refused(body: Any, said: str) -> None:
+    """400, with the reason; the next good one is answered."""
+    async with polling("a") as client:
+        status, answer = await client.post("clusters", body)
+        assert status == 400
+        assert said in answer["error"]
+        assert (await client.poll("clusters"))[0] == 200

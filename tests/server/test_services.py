@@ -1,0 +1,102 @@
+"""The services of one type each, beside ADS on one server: Stream, Delta and Fetch."""
+
+import grpc
+import pytest
+
+from tests.server.serving import NODE, delta, make_catalog, read_delta, read_sotw, serving, sotw
+from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, SECRET, SERVICES
+from xds.wire.discovery_pb2 import DiscoveryRequest
+
+CATALOG = make_catalog("a", "b")
+NAMES = {
+    CLUSTER: ["a", "b"],
+    CLUSTER_LOAD_ASSIGNMENT: ["a", "b"],
+    LISTENER: ["sidecar"],
+    ROUTE_CONFIGURATION: ["sidecar"],
+}
+SERVED = [(service, word, type_url) for service, (word, type_url) in SERVICES.items() if type_url in NAMES]
+
+
+@pytest.mark.parametrize(("service", "word", "type_url"), SERVED)
+async def test_1_a_stream_of_one_type_infers_it(service: str, word: str, type_url: str) -> None:
+    """Rule 1: requests need not say the type, in either variant."""
+    async with serving(CATALOG) as server:
+        stream = server.open(f"/{service}/Stream{word}")
+        await stream.write(sotw("", *NAMES[type_url]))
+        response = await read_sotw(stream)
+        assert response.type_url == type_url
+        assert len(response.resources) == len(NAMES[type_url])
+        incremental = server.open(f"/{service}/Delta{word}")
+        await incremental.write(delta("", *NAMES[type_url]))
+        answer = await read_delta(incremental)
+        assert [resource.name for resource in answer.resources] == NAMES[type_url]
+
+
+@pytest.mark.parametrize("kind", ["Stream", "Delta"])
+async def test_1_a_stream_of_one_type_refuses_another(kind: str) -> None:
+    """Rule 1: with INVALID_ARGUMENT, and both types named."""
+    async with serving(CATALOG) as server:
+        stream = server.open(f"/envoy.service.cluster.v3.ClusterDiscoveryService/{kind}Clusters")
+        await stream.write((sotw if kind == "Stream" else delta)(LISTENER))
+        assert await stream.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert CLUSTER in await stream.details()
+        assert LISTENER in await stream.details()
+
+
+async def test_a_change_reaches_streams_of_one_type_that_it_concerns() -> None:
+    """One server, one store: an edit goes to whoever asked for what changed, on whichever service."""
+    async with serving(CATALOG) as server:
+        stream = server.open("/envoy.service.endpoint.v3.EndpointDiscoveryService/DeltaEndpoints")
+        await stream.write(delta("", "a"))
+        first = await read_delta(stream)
+        await stream.write(delta("", nonce=first.nonce))
+        server.edit(make_catalog("a", "b", weight=2))
+        second = await read_delta(stream)
+        assert [resource.name for resource in second.resources] == ["a"]
+
+
+async def test_secrets_that_do_not_exist_are_told() -> None:
+    """Rule 26: SDS answers, although nobody has secrets yet."""
+    async with serving(CATALOG) as server:
+        stream = server.open("/envoy.service.secret.v3.SecretDiscoveryService/DeltaSecrets")
+        await stream.write(delta(SECRET, "certificate"))
+        response = await read_delta(stream)
+        assert list(response.removed_resources) == ["certificate"]
+
+
+@pytest.mark.parametrize(("service", "word", "type_url"), SERVED)
+async def test_fetch_answers_once(service: str, word: str, type_url: str) -> None:
+    """The names that are asked for, or all clusters and listeners; nothing stays behind."""
+    async with serving(CATALOG) as server:
+        request = DiscoveryRequest(node=NODE, resource_names=NAMES[type_url][:1])
+        response = await server.fetch(f"/{service}/Fetch{word}", request)
+        assert len(response.resources) == 1
+        everything = await server.fetch(f"/{service}/Fetch{word}", DiscoveryRequest(node=NODE))
+        assert len(everything.resources) == (len(NAMES[type_url]) if type_url in (CLUSTER, LISTENER) else 0)
+        assert list(server.servicer.streams()) == []
+
+
+async def test_fetch_with_the_current_version_has_nothing_to_send() -> None:
+    """`version_info` is honoured: ABORTED, as there is nothing new."""
+    method = "/envoy.service.cluster.v3.ClusterDiscoveryService/FetchClusters"
+    async with serving(CATALOG) as server:
+        response = await server.fetch(method, DiscoveryRequest(node=NODE))
+        again = DiscoveryRequest(node=NODE, version_info=response.version_info)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await server.fetch(method, again)
+        assert caught.value.code() == grpc.StatusCode.ABORTED
+        server.edit(make_catalog("a"))
+        assert len((await server.fetch(method, again)).resources) == 1
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [(DiscoveryRequest(), "needs a node with an id"), (DiscoveryRequest(node=NODE, type_url=LISTENER), "not type")],
+    ids=["no node", "another type"],
+)
+async def test_fetch_refuses_what_it_cannot_answer(request_: DiscoveryRequest, said: str) -> None:
+    """With INVALID_ARGUMENT and the reason."""
+    async with serving(CATALOG) as server:
+        with pytest.raises(grpc.aio.AioRpcError, match=said) as caught:
+            await server.fetch("/envoy.service.cluster.v3.ClusterDiscoveryService/FetchClusters", request_)
+        assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT

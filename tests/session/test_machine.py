@@ -1,0 +1,125 @@
+"""Random catalogs, edits, refusals, lost and late messages and reconnects: once quiet, the client has what there is."""
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from tests.session.client import Contents
+from tests.session.wire import Wire
+from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION
+
+CLUSTERS = ["a", "b", "c"]
+ROUTES = ["r", "s"]
+WORD = st.sampled_from(["1", "2", "3", "bad"])
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> Contents:
+    """Draw a catalog that is consistent: what is referred to is there."""
+    clusters = draw(st.lists(st.sampled_from(CLUSTERS), unique=True, max_size=3))
+    routes = draw(st.lists(st.sampled_from(ROUTES), unique=True, max_size=2)) if clusters else []
+    targets = {route: draw(st.sampled_from(clusters)) for route in routes}
+    listeners = ["l"] if routes and draw(st.booleans()) else []
+    return {
+        CLUSTER: {name: draw(WORD) for name in clusters},
+        CLUSTER_LOAD_ASSIGNMENT: {name: draw(WORD) for name in clusters},
+        LISTENER: {name: f"{draw(WORD)} refs:{','.join(sorted(routes))}" for name in listeners},
+        ROUTE_CONFIGURATION: {name: f"{draw(WORD)} refs:{target}" for name, target in targets.items()},
+    }
+
+
+class Machine(RuleBasedStateMachine):
+    """One wire of one variant."""
+
+    variant = ""
+
+    @initialize(world=worlds(), eager=st.booleans())
+    def begin(self, world: Contents, *, eager: bool) -> None:
+        """Connect an Envoy to a server."""
+        self.wire = Wire(self.variant, world)
+        self.wire.twin.accepts_first = eager
+
+    @rule(world=worlds())
+    def edit(self, world: Contents) -> None:
+        """Save another catalog."""
+        self.wire.edit(world)
+
+    @rule(count=st.integers(1, 4))
+    def server_reads(self, count: int) -> None:
+        """Let some requests arrive."""
+        for _ in range(count):
+            self.wire.deliver_request()
+
+    @rule(count=st.integers(1, 4))
+    def client_reads(self, count: int) -> None:
+        """Let some responses arrive."""
+        for _ in range(count):
+            self.wire.deliver_response()
+
+    @rule()
+    def both_read(self) -> None:
+        """Let most of it arrive."""
+        for _ in range(12):
+            self.wire.deliver_request()
+            self.wire.deliver_response()
+
+    @rule()
+    def settle(self) -> None:
+        """Let everything arrive, and check."""
+        self.wire.settle()
+
+    @rule()
+    def refuse_next(self) -> None:
+        """Have the client refuse what comes next, whatever it is."""
+        self.wire.twin.refuses_next = True
+
+    @rule(type_url=st.sampled_from([CLUSTER_LOAD_ASSIGNMENT, ROUTE_CONFIGURATION]), name=st.sampled_from(["a", "b", "r"]))
+    def ask_again(self, type_url: str, name: str) -> None:
+        """Unsubscribe, and subscribe again."""
+        if self.wire.session is not None:
+            self.wire.twin.forget_and_ask_again(type_url, name)
+
+    @rule()
+    def reconnect(self) -> None:
+        """Lose the stream and what is on the way; come back to a server that knows nothing."""
+        self.wire.connect()
+
+    @rule()
+    def drop(self) -> None:
+        """Lose the stream, and stay away for a while."""
+        self.wire.drop()
+
+    @rule()
+    def hurry(self) -> None:
+        """Let the server's patience end."""
+        self.wire.hurry()
+
+    @invariant()
+    def no_rule_is_broken(self) -> None:
+        """What the client noted is a failure."""
+        if hasattr(self, "wire"):
+            assert self.wire.twin.violations == []
+
+    def teardown(self) -> None:
+        """Once quiet, the client's view is the snapshot."""
+        if hasattr(self, "wire") and not self.wire.twin.violations:
+            self.wire.settle()
+
+
+@pytest.mark.parametrize("variant", ["sotw", "delta"])
+def test_once_quiet_the_client_has_what_there_is(variant: str) -> None:
+    """Whatever happened before: no rule was broken on the way, and nothing is left to say."""
+    machine = type(f"{variant}Machine", (Machine,), {"variant": variant})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=100,
+            stateful_step_count=30,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            report_multiple_bugs=False,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

@@ -1,0 +1,183 @@
+"""A wire between a session and a twin of Envoy: messages go one by one, late, or not at all."""
+
+from typing import Any
+
+from tests.session.client import Contents, change_contents
+from tests.session.twin import FULL, TYPES, Twin
+from xds.session.session import DELTA, SOTW, Response, Session, Variant
+from xds.snapshot.snapshot import Snapshot
+from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, short_type
+from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
+
+VARIANTS: dict[str, Variant[Any]] = {"sotw": SOTW, "delta": DELTA}
+MAX_MESSAGES = 200
+
+
+class Wire:
+    """A server of one session, a twin, and what is on the way between them. It checks what the server emits."""
+
+    def __init__(self, variant: str, contents: Contents) -> None:
+        self.variant = VARIANTS[variant]
+        self.contents: Contents = {type_url: dict(contents.get(type_url, {})) for type_url in TYPES}
+        self.world = change_contents(Snapshot({}), self.contents).snapshot
+        self.twin = Twin(variant)
+        self.session: Session[Any] | None = None
+        self.to_client: list[Response] = []
+        self._unanswered: dict[str, str] = {}
+        self._refused: dict[str, dict[str, str | None]] = {}
+        self._sent: dict[str, dict[str, str | None]] = {}
+        self._names: dict[str, set[str]] = {}
+        self._asked: dict[str, set[str]] = {}  # since the last response
+        self._streams = 0
+        self.connect()
+
+    def connect(self) -> None:
+        """Open a stream, to a server that knows nothing of those before."""
+        self.drop()
+        self._streams += 1
+        self.world = change_contents(Snapshot({}), self.contents).snapshot
+        self.session = Session(self.variant, lambda _node: self.world, f"s{self._streams}")
+        self.twin.connect()
+
+    def drop(self) -> None:
+        """Lose the stream and all that is on the way."""
+        self.session = None
+        self.to_client = []
+        self.twin.outbox = []
+        self._unanswered = {}
+        self._refused = {type_url: {} for type_url in TYPES}
+        self._names = {type_url: set() for type_url in TYPES}
+        self._asked = {type_url: set() for type_url in TYPES}
+
+    def edit(self, contents: Contents) -> None:
+        """Change the world to these contents, all that there is."""
+        updates: Contents = {
+            type_url: {
+                name: contents.get(type_url, {}).get(name)
+                for name in {**self.contents[type_url], **contents.get(type_url, {})}
+                if contents.get(type_url, {}).get(name) != self.contents[type_url].get(name)
+            }
+            for type_url in TYPES
+        }
+        change = change_contents(self.world, updates)
+        self.contents = {type_url: dict(contents.get(type_url, {})) for type_url in TYPES}
+        self.world = change.snapshot
+        if self.session is not None and self.session.node is not None and any(change.names.values()):
+            self._emit(self.session.on_change(change))
+
+    def deliver_request(self) -> bool:
+        """Let the server read one message; False when there is none."""
+        if self.session is None or not self.twin.outbox:
+            return False
+        data = self.twin.outbox.pop(0)
+        request = self.variant.request.FromString(data)
+        if self._unanswered.get(request.type_url) == request.response_nonce:
+            del self._unanswered[request.type_url]
+            if request.HasField("error_detail"):
+                sent, asked = self._sent[request.type_url], self._asked[request.type_url]
+                self._refused[request.type_url].update({n: version for n, version in sent.items() if n not in asked})
+        self._note_asked(request)
+        self._emit(self.session.on_request(data).responses)
+        return True
+
+    def _note_asked(self, request: Any) -> None:
+        """A name that is asked for anew may be sent again, although it was refused."""
+        type_url = request.type_url
+        changed: set[str] = set()
+        if isinstance(request, DeltaDiscoveryRequest):
+            changed = {*request.resource_names_subscribe, *request.resource_names_unsubscribe}
+        elif type_url not in FULL:
+            changed = self._names[type_url] ^ set(request.resource_names)
+            self._names[type_url] = set(request.resource_names)
+        self._asked[type_url] |= changed
+        for name in changed:
+            self._refused[type_url].pop(name, None)
+
+    def deliver_response(self) -> bool:
+        """Let the client read one message; False when there is none."""
+        if not self.to_client:
+            return False
+        self.twin.receive(self.to_client.pop(0))
+        return True
+
+    def hurry(self) -> None:
+        """Let the time run out for what the server waits for."""
+        if self.session is not None and self.session.waits:
+            self.twin.was_hurried = True
+            self._emit(self.session.on_timeout())
+
+    def settle(self) -> None:
+        """Let everything arrive, and check that the client has what it should have."""
+        if self.session is None:
+            self.connect()
+        messages = 0
+        timeouts = 0
+        while True:
+            while self.deliver_request() or self.deliver_response():
+                messages += 1
+                assert messages < MAX_MESSAGES, "they never come to rest"
+            assert self.session is not None
+            if not self.session.waits:
+                break
+            # Only a client that came back and has not asked for routes yet is waited for, and that not for ever.
+            assert self.twin.came_back
+            assert ROUTE_CONFIGURATION not in self.session.subscriptions or LISTENER not in self.session.subscriptions
+            timeouts += 1
+            assert timeouts <= 2
+            self._emit(self.session.on_timeout())
+        assert not self._unanswered
+        assert self.twin.violations == []
+        self._check_view()
+        self.twin.was_hurried = False
+
+    def _check_view(self) -> None:
+        """Compare what the client has with what there is, but for what it refused."""
+        refused, held = self.twin.refused, self.twin.held
+        names = {
+            CLUSTER: self.contents[CLUSTER].keys(),
+            CLUSTER_LOAD_ASSIGNMENT: held[CLUSTER].keys() & self.contents[CLUSTER_LOAD_ASSIGNMENT].keys(),
+            LISTENER: self.contents[LISTENER].keys(),
+            ROUTE_CONFIGURATION: self.twin.wanted[ROUTE_CONFIGURATION] & self.contents[ROUTE_CONFIGURATION].keys(),
+        }
+        for type_url in TYPES:
+            has = {name: one.word for name, one in held[type_url].items() if name not in refused[type_url]}
+            should = {n: self.contents[type_url][n] for n in names[type_url] if n not in refused[type_url]}
+            if any(refused.values()) or self.twin.nacked:  # then what is gone may be retained
+                has = {name: word for name, word in has.items() if name in should}
+            if not (type_url in self.twin.nacked and self.variant is SOTW and type_url in FULL):
+                assert has == should, short_type(type_url)
+        cold = self.twin.warming - refused[CLUSTER_LOAD_ASSIGNMENT].keys() - refused[CLUSTER].keys()
+        assert not cold & self.contents[CLUSTER_LOAD_ASSIGNMENT].keys()
+
+    def _emit(self, responses: list[Response]) -> None:
+        for response in responses:
+            assert response.type_url not in self._unanswered, "two responses of one type in flight"
+            self._unanswered[response.type_url] = response.nonce
+            versions = self._versions(response)
+            refused = self._refused[response.type_url]
+            if refused and self._is_vain(response.type_url, versions, refused):
+                self.twin.violations.append(f"{short_type(response.type_url)}: what was refused is sent again")
+            for name in versions:
+                refused.pop(name, None)
+            self._sent[response.type_url] = versions
+            self._asked[response.type_url].clear()
+        self.to_client += responses
+
+    def _is_vain(self, type_url: str, versions: dict[str, str | None], refused: dict[str, str | None]) -> bool:
+        """Tell whether a response repeats what was refused, although none of it is another now (rule 7)."""
+        assert self.session is not None
+        served = self.session.snapshot.of(type_url).resources
+        if any((served[name].version if name in served else None) != version for name, version in refused.items()):
+            return False
+        if self.variant is SOTW and type_url in FULL:
+            return versions == {name: version for name, version in refused.items() if version is not None}
+        return any(name in refused and refused[name] == version for name, version in versions.items())
+
+    def _versions(self, response: Response) -> dict[str, str | None]:
+        if self.variant is SOTW:
+            assert self.session is not None
+            batch = self.session.subscriptions[response.type_url].in_flight
+            assert batch is not None
+            return dict(batch.batch.versions)
+        delta = DeltaDiscoveryResponse.FromString(response.body)
+        return {**{one.name: one.version for one in delta.resources}, **dict.fromkeys(delta.removed_resources)}

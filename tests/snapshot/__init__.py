@@ -1,0 +1,1 @@
+"""Snapshots: who is sent what, and what a change means for whom."""

@@ -1,0 +1,126 @@
+"""An update costs what changed; and what it leads to is what building all from nothing gives."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xds.catalog.catalog import Catalog
+from xds.catalog.model import Balance, Endpoint, Gateway, Listen, Protocol, Route, Service, Timeouts
+from xds.resources.inventory import build_inventory
+from xds.resources.resource import Resource
+from xds.resources.view import NodeKind, build_view
+from xds.snapshot.snapshot import Snapshot
+from xds.snapshot.store import SnapshotStore, build_snapshot
+from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, TYPE_URLS
+
+NAMES = ("a", "b", "c", "d")
+KINDS = [NodeKind(name, grpc) for name in (*NAMES, "edge", "anyone") for grpc in (False, True)]
+
+ENDPOINTS = [
+    Endpoint("10.0.0.1", 80),
+    Endpoint("10.0.0.2", 80, weight=3, zone="z"),
+    Endpoint("a.internal", 80),
+    Endpoint("b.internal", 80),
+]
+
+
+@st.composite
+def services(draw: st.DrawFn, names: list[str]) -> Service:
+    """Make a service whose upstreams are among `names`."""
+    protocol = draw(st.sampled_from(Protocol))
+    return Service(
+        endpoints=tuple(draw(st.lists(st.sampled_from(ENDPOINTS), max_size=2, unique_by=lambda one: one.address))),
+        protocol=protocol,
+        balance=draw(st.sampled_from(Balance)),
+        timeouts=draw(st.sampled_from([Timeouts(), Timeouts(request=Timeouts().connect)])),
+        retries=draw(st.sampled_from([0, 2])),
+        upstreams=draw(st.none() | st.lists(st.sampled_from(names), unique=True).map(tuple)),
+        sidecar=draw(st.sampled_from([Listen("127.0.0.1", 15001), Listen("127.0.0.1", 15002)])),
+        local_port=draw(st.sampled_from([None, 5432, 5433])) if protocol is Protocol.TCP else None,
+    )
+
+
+@st.composite
+def chains(draw: st.DrawFn) -> list[Catalog]:
+    """Make two or three small catalogs, each an edit of the one before: most of it stays."""
+    chain = [draw_catalog(draw, Catalog({}, {}))]
+    for _ in range(draw(st.integers(1, 2))):
+        chain.append(draw_catalog(draw, chain[-1]))
+    return chain
+
+
+def draw_catalog(draw: st.DrawFn, before: Catalog) -> Catalog:
+    """Make a catalog that may keep what `before` has. A gateway may have the name that a service had."""
+    names = [name for name in NAMES if draw(st.integers(0, 4))] or ["a"]
+    made = {}
+    for name in names:
+        kept = before.services.get(name)
+        keeps = kept is not None and set(kept.upstreams or ()) <= set(names) and draw(st.integers(0, 2))
+        made[name] = kept if keeps and kept else draw(services(names))
+    gateways = {}
+    for name in ("edge", "d"):
+        if name in made or not draw(st.integers(0, 3)):
+            continue
+        was = before.gateways.get(name)
+        if was and all(route.to in made for route in was.routes) and draw(st.booleans()):
+            targets, port = [route.to for route in was.routes], was.port
+        else:
+            targets = draw(st.lists(st.sampled_from(names), min_size=1, max_size=2))
+            port = draw(st.sampled_from([80, 81]))
+        if any(made[target].protocol is Protocol.TCP for target in targets):
+            targets = targets[:1]
+        gateways[name] = Gateway(port=port, routes=tuple(Route(to=to) for to in targets))
+    return Catalog(made, gateways)
+
+
+def contents_of(snapshot: Snapshot) -> dict[str, dict[str, Resource]]:
+    """Give all resources by type and name."""
+    return {type_url: dict(snapshot.of(type_url).resources) for type_url in TYPE_URLS}
+
+
+@settings(max_examples=150, deadline=None)
+@given(chains(), st.sets(st.sampled_from(KINDS), min_size=1))
+def test_an_update_leads_to_what_building_from_nothing_gives(chain: list[Catalog], kinds: set[NodeKind]) -> None:
+    """For every kind of node; and it names exactly what differs, and keeps what a node needs until it has the rest."""
+    store = SnapshotStore(build_inventory(chain[0]))
+    served = {kind: store.acquire(kind) for kind in kinds}
+    for catalog in chain[1:]:
+        changes = store.update(build_inventory(catalog, store.inventory))
+        fresh = build_inventory(catalog)
+        for kind, before in served.items():
+            expected = contents_of(build_snapshot(build_view(catalog, kind), fresh))
+            was = contents_of(before)
+            differs = {
+                type_url: {name for name in was[type_url] | now if was[type_url].get(name) != now.get(name)}
+                for type_url, now in expected.items()
+            }
+            differs = {type_url: names for type_url, names in differs.items() if names}
+            change = changes.get(kind)
+            assert (dict(change.names) if change else {}) == differs
+            after = change.snapshot if change else before
+            assert contents_of(after) == expected
+            if change:
+                assert served_now(store, kind) is after
+                gone = {type_url: {**was[type_url], **expected[type_url]} for type_url in TYPE_URLS}
+                for type_url, made in contents_of(change.made).items():
+                    assert made == (gone if type_url in (CLUSTER, CLUSTER_LOAD_ASSIGNMENT) else expected)[type_url]
+                served[kind] = after
+        assert_shared(store, catalog, kinds)
+
+
+def served_now(store: SnapshotStore, kind: NodeKind) -> Snapshot:
+    """Give what a node that comes now is served."""
+    snapshot = store.acquire(kind)
+    store.release(kind)
+    return snapshot
+
+
+def assert_shared(store: SnapshotStore, catalog: Catalog, kinds: set[NodeKind]) -> None:
+    """Whoever comes now is served the versions of a server that was just started, equal views by one object."""
+    by_view: dict[object, set[int]] = {}
+    fresh = build_inventory(catalog)
+    for kind in kinds:
+        view, snapshot = build_view(catalog, kind), served_now(store, kind)
+        by_view.setdefault(view, set()).add(id(snapshot))
+        for type_url in TYPE_URLS:
+            assert snapshot.of(type_url).version == build_snapshot(view, fresh).of(type_url).version
+    assert all(len(objects) == 1 for objects in by_view.values())

@@ -1,0 +1,212 @@
+"""`xds diff`: what saving a catalog would change of what is served now, resource by resource."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from difflib import unified_diff
+from pathlib import Path
+
+import click
+import yaml
+
+from xds.catalog.catalog import Catalog
+from xds.catalog.workspace import Workspace
+from xds.cli.admin_client import AdminClient, AdminError, Json, NotFoundError, admin_option, printable
+from xds.errors import CatalogError, Severity
+from xds.sources.files import FileSource
+
+CLUSTERS_AT_ONCE = 50
+SHOWN_NODES = 8
+COLOURS = {"+": "green", "-": "red", "~": "yellow"}
+Versions = dict[str, dict[str, str]]
+"""Of one kind of node: version by type_url and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A resource that would be added (`+`), removed (`-`) or changed (`~`) for the nodes of `clusters`.
+
+    A kind of node is written as its `node.cluster`, with ` (gRPC)` behind for gRPC's own clients.
+    """
+
+    change: str
+    type: str
+    name: str
+    version_info: str | None
+    new_version_info: str | None
+    clusters: tuple[str, ...]
+    diff: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Kind:
+    """A kind of node: its `node.cluster`, and whether it is gRPC's own client."""
+
+    cluster: str
+    grpc: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.cluster or '(no cluster)'}{' (gRPC)' if self.grpc else ''}"
+
+
+@click.command()
+@click.argument("catalog", type=click.Path(exists=True, path_type=Path))
+@admin_option
+@click.option(
+    "--node",
+    "clusters",
+    metavar="CLUSTER",
+    multiple=True,
+    help="Compare for nodes of this node.cluster; may be repeated. By default: of every one that is connected.",
+)
+@click.option(
+    "--output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="For people, or one JSON array.",
+)
+def command(catalog: Path, admin: tuple[str, int], clusters: tuple[str, ...], output: str) -> None:
+    """Compare what a catalog file or folder would serve with what is served now, before you save it.
+
+    + is a resource that nodes would get, - one that they would lose, ~ one that would change. Nothing is changed by
+    looking. When nobody is connected, it is compared for all that the catalog names.
+
+    \b
+    Examples:
+      xds diff new-catalog.yaml
+      xds diff catalog/ --node edge --node web       for these two alone
+      git show branch:catalog.yaml > /tmp/c.yaml && xds diff /tmp/c.yaml
+
+    Exit codes, as diff(1): 0 when nothing would change, 1 when something would, 2 on trouble: mistakes in the catalog,
+    which are printed as by `xds check`, wrong usage, or a server that cannot be asked.
+    """
+    try:
+        new = Workspace().update(FileSource(catalog).read())
+        with AdminClient(admin) as client:
+            differences = list(compare(new, client, clusters))
+    except CatalogError as error:
+        for problem in error.problems:
+            if problem.severity is Severity.ERROR:
+                click.echo(problem, err=True)
+        sys.exit(2)
+    except (AdminError, NotFoundError) as error:
+        click.echo(error, err=True)
+        sys.exit(2)
+    if output == "json":
+        click.echo(json.dumps([asdict(difference) for difference in differences], indent=2))
+    else:
+        for line in _write(differences):
+            click.echo(line)
+    sys.exit(1 if differences else 0)
+
+
+def compare(catalog: Catalog, client: AdminClient, clusters: Sequence[str] = ()) -> Iterator[Difference]:
+    """Compare a catalog with what a server serves: each difference once, with all kinds of nodes that it concerns.
+
+    Raises AdminError when the server cannot be asked.
+    """
+    # Envoy's classes take half a second to import: not for a server that is not there.
+    from xds.wire import TYPE_URLS, short_type
+
+    kinds = _choose(client, catalog, clusters)
+    served = _ask(client, kinds)
+    local = _Local(catalog)
+    found: dict[tuple[int, str, str | None, str | None], list[Kind]] = {}
+    for kind in kinds:
+        ours = local.versions(kind)
+        for place, type_url in enumerate(TYPE_URLS):
+            old, new = served[kind].get(type_url, {}), ours.get(type_url, {})
+            for name in old.keys() | new.keys():
+                if old.get(name) != new.get(name):
+                    found.setdefault((place, name, old.get(name), new.get(name)), []).append(kind)
+    for (place, name, was, now), concerned in sorted(found.items(), key=lambda item: (item[0][0], item[0][1], item[1])):
+        type_url, kind = TYPE_URLS[place], concerned[0]
+        before = _fetch(client, kind, type_url, name) if was else None
+        after = local.resource(kind, type_url, name) if now else None
+        change = "~" if was and now else "+" if now else "-"
+        text = _diff(before, after) if change == "~" else ""
+        yield Difference(change, short_type(type_url), name, was, now, tuple(map(str, concerned)), text)
+
+
+class _Local:
+    """What a catalog would serve, built on this side."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        from xds.resources.inventory import build_inventory
+
+        self._inventory = build_inventory(catalog)
+        self._kept: tuple[Kind, Json] | None = None
+
+    def versions(self, kind: Kind) -> Versions:
+        """Give every version of what nodes of a kind would be served."""
+        return {
+            type_url: {name: resource.version for name, resource in of_type.resources.items()}
+            for type_url, of_type in self._snapshot(kind).types.items()
+        }
+
+    def resource(self, kind: Kind, type_url: str, name: str) -> Json:
+        """Write out one resource."""
+        from xds.resources.decode import decode
+
+        return decode(self._snapshot(kind).of(type_url).resources[name])
+
+    def _snapshot(self, kind: Kind) -> Json:
+        from xds.resources.view import NodeKind, build_view
+        from xds.snapshot.store import build_snapshot
+
+        if self._kept is None or self._kept[0] != kind:
+            view = build_view(self._inventory.catalog, NodeKind(kind.cluster, kind.grpc))
+            self._kept = kind, build_snapshot(view, self._inventory)
+        return self._kept[1]
+
+
+def _choose(client: AdminClient, catalog: Catalog, clusters: Sequence[str]) -> list[Kind]:
+    connected = {Kind(one["cluster"], one["grpc"]) for one in client.get("/status")["clients"]}
+    if clusters:
+        return sorted({Kind(name) for name in clusters} | {kind for kind in connected if kind.cluster in clusters})
+    return sorted(connected) or sorted(map(Kind, catalog.gateways.keys() | catalog.services.keys()))
+
+
+def _ask(client: AdminClient, kinds: Sequence[Kind]) -> dict[Kind, Versions]:
+    """Ask for the versions of all that each kind of node is served, many kinds at once."""
+    served: dict[Kind, Versions] = {}
+    for grpc in (False, True):
+        names = [kind.cluster for kind in kinds if kind.grpc is grpc]
+        for start in range(0, len(names), CLUSTERS_AT_ONCE):
+            query = [("cluster", name) for name in names[start : start + CLUSTERS_AT_ONCE]]
+            answer = client.get("/snapshot", [*query, *([("grpc", "1")] if grpc else [])])
+            served.update((Kind(name, grpc), versions) for name, versions in answer["clusters"].items())
+    return served
+
+
+def _fetch(client: AdminClient, kind: Kind, type_url: str, name: str) -> Json:
+    query = [("cluster", kind.cluster), ("type", type_url), ("name", name), *([("grpc", "1")] if kind.grpc else [])]
+    try:
+        resource = client.get("/resource", query)["resource"]
+    except NotFoundError:  # the catalog was saved meanwhile
+        return {}
+    return {key: value for key, value in resource.items() if key != "@type"}
+
+
+def _diff(before: Json, after: Json) -> str:
+    was, now = (yaml.safe_dump(side, width=110).splitlines() for side in (before, after))
+    return "\n".join(list(unified_diff(was, now, lineterm="", n=2))[2:])
+
+
+def _write(differences: Sequence[Difference]) -> Iterator[str]:
+    for one in differences:
+        nodes = ", ".join(map(printable, one.clusters[:SHOWN_NODES]))
+        more = f" and {len(one.clusters) - SHOWN_NODES} more" if len(one.clusters) > SHOWN_NODES else ""
+        what = click.style(f"{one.change} {one.type} {printable(one.name)}", fg=COLOURS[one.change], bold=True)
+        yield f"{what}  for {nodes}{more}"
+        for line in one.diff.splitlines():
+            text = f"    {printable(line)}"
+            yield click.style(text, fg=COLOURS.get(line[:1])) if line[:1] in COLOURS else text
+    counts = [(len([one for one in differences if one.change == sign]), word) for sign, word in WORDS.items()]
+    said = ", ".join(f"{number} {word}" for number, word in counts if number)
+    yield said or click.style("nothing would change", fg="green")
+
+
+WORDS = {"+": "added", "-": "removed", "~": "changed"}

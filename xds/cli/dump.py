@@ -1,0 +1,36 @@
+"""`xds dump`: exactly what a node is served."""
+
+import json
+import sys
+
+import click
+
+from xds.cli.admin_client import AdminClient, AdminError, NotFoundError, admin_option
+
+
+@click.command()
+@click.option("--node", "node_id", required=True, metavar="ID", help="The node's id, as `xds status` lists it.")
+@admin_option
+def command(node_id: str, admin: tuple[str, int]) -> None:
+    """Print exactly what a connected node is served, as JSON in the words of Envoy's own config_dump.
+
+    Of each type that the node subscribed to: the resources that it asked for, with their versions.
+
+    \b
+    Examples:
+      xds dump --node web-1
+      xds dump --node web-1 | jq '.configs[].resources[].name'
+      xds dump --node edge-1 --admin 127.0.0.1:18012 > edge-1.json
+
+    Exit codes: 0, 1 when no such node is connected, 2 on wrong usage, 3 when the server cannot be asked.
+    """
+    try:
+        with AdminClient(admin) as client:
+            document = client.get("/dump", [("node", node_id)])
+    except NotFoundError as error:
+        click.echo(error, err=True)
+        sys.exit(1)
+    except AdminError as error:
+        click.echo(error, err=True)
+        sys.exit(3)
+    click.echo(json.dumps(document, indent=2))

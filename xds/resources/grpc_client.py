@@ -1,0 +1,156 @@
+"""What gRPC's own xDS client (`xds:///api-service`, no Envoy) is sent of a service: a Listener of the service's name,
+its RouteConfiguration, its Cluster and its ClusterLoadAssignment.
+
+They say the same as Envoy's, in the part of Envoy's words that gRPC heeds. It balances by `round_robin` within a
+locality, where it ignores endpoints' weights and knows no RANDOM, and picks the locality by chance, in proportion to
+the locality's weight. It checks nobody's health: an endpoint is out of the rounds while it cannot be connected to.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from functools import lru_cache
+
+from envoy_data_plane.envoy.config.cluster.v3 import Cluster, ClusterDiscoveryType, ClusterEdsClusterConfig
+from envoy_data_plane.envoy.config.route.v3 import RetryPolicy, RouteAction, RouteActionMaxStreamDuration, RouteMatch
+from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
+from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
+    HttpConnectionManager,
+    HttpFilter,
+)
+from envoy_data_plane.google.protobuf import Any
+
+from xds.catalog.model import Balance, Protocol, Service
+from xds.resources.ads import ADS_CONFIG_SOURCE
+from xds.resources.clusters import is_eds
+from xds.resources.endpoints import add_endpoint
+from xds.resources.listeners import ROUTER
+from xds.resources.resource import Resource, encode_resource
+from xds.wire import (
+    CLUSTER,
+    CLUSTER_LOAD_ASSIGNMENT,
+    LISTENER,
+    ROUTE_CONFIGURATION,
+    encode_any,
+    endpoint_pb2,
+    skeleton_pb2,
+)
+from xds.wire.discovery_pb2 import Locality
+
+HTTP_CONNECTION_MANAGER = (
+    "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+)
+
+
+def build_grpc_resources(name: str, service: Service) -> Mapping[str, Resource]:
+    """Build a service's resources by type; none for a service that gRPC's client cannot be told of.
+
+    Such are TCP services, and those whose endpoints are host names, unless it is one alone: gRPC resolves no more.
+    """
+    eds = is_eds(service)
+    if service.protocol is Protocol.TCP or not (eds or len(service.endpoints) == 1):
+        return {}
+    resources = {
+        CLUSTER: _build_cluster(name, service, eds=eds),
+        LISTENER: _build_listener(name),
+        ROUTE_CONFIGURATION: _build_routes(name, service),
+    }
+    if eds:
+        message = _build_assignment(name, service).SerializeToString(deterministic=True)
+        resources[CLUSTER_LOAD_ASSIGNMENT] = encode_resource(CLUSTER_LOAD_ASSIGNMENT, name, message)
+    return resources
+
+
+def _build_listener(name: str) -> Resource:
+    """Routes stand apart (RDS), since an LDS response repeats every listener that the client uses (rule 14)."""
+    config_source, connection_manager = _encode_listener_policy()
+    frame = skeleton_pb2.HttpConnectionManager(
+        rds=skeleton_pb2.Rds(config_source=config_source, route_config_name=name)
+    )
+    api_listener = encode_any(HTTP_CONNECTION_MANAGER, frame.SerializeToString() + connection_manager)
+    message = skeleton_pb2.Listener(name=name, api_listener=skeleton_pb2.ApiListener(api_listener=api_listener))
+    return encode_resource(LISTENER, name, message.SerializeToString())
+
+
+def _build_routes(name: str, service: Service) -> Resource:
+    """Build one route for all that is called; its domain is any, since a channel may be told another authority."""
+    target = skeleton_pb2.RouteAction(cluster=name).SerializeToString()
+    route = skeleton_pb2.Route(
+        match=_encode_match(), route=target + _encode_action(service.timeouts.request, service.retries)
+    )
+    host = skeleton_pb2.VirtualHost(name=name, domains=["*"], routes=[route.SerializeToString()])
+    message = skeleton_pb2.RouteConfiguration(name=name, virtual_hosts=[host.SerializeToString()])
+    return encode_resource(ROUTE_CONFIGURATION, name, message.SerializeToString())
+
+
+def _build_cluster(name: str, service: Service, *, eds: bool) -> Resource:
+    frame = skeleton_pb2.Cluster(name=name)
+    if not eds:
+        frame.load_assignment.CopyFrom(_build_assignment(name, service))
+    return encode_resource(CLUSTER, name, frame.SerializeToString() + _encode_cluster_policy(eds=eds))
+
+
+def _build_assignment(name: str, service: Service) -> endpoint_pb2.ClusterLoadAssignment:
+    """Build localities such that gRPC's choice between and within them is the catalog's balance.
+
+    `weighted` and `random`: a locality for each endpoint, named after its address, so that an edited weight moves no
+    endpoint. `round_robin`: one for all. By their real localities, turns would be taken in each
+    alone, and chance would choose between them.
+    """
+    message = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
+    if service.balance is not Balance.ROUND_ROBIN:
+        for endpoint in service.endpoints:
+            weight = endpoint.weight if service.balance is Balance.WEIGHTED else None
+            group = _add_locality(message, weight or 1, endpoint.region, endpoint.zone)
+            group.locality.sub_zone = f"{endpoint.address}:{endpoint.port}"
+            add_endpoint(group, endpoint)
+    elif service.endpoints:
+        group = _add_locality(message, 1)
+        for endpoint in service.endpoints:
+            add_endpoint(group, endpoint)
+    return message
+
+
+def _add_locality(
+    message: endpoint_pb2.ClusterLoadAssignment, weight: int, region: str = "", zone: str = ""
+) -> endpoint_pb2.LocalityLbEndpoints:
+    """A locality without a name is one too, but one without a weight is dropped in silence."""
+    group = message.endpoints.add(locality=Locality(region=region, zone=zone))
+    group.load_balancing_weight.value = weight
+    return group
+
+
+@lru_cache(maxsize=1)
+def _encode_listener_policy() -> tuple[bytes, bytes]:
+    """Encode a ConfigSource, and all of a HttpConnectionManager but its `rds`."""
+    router = HttpFilter(name=ROUTER, typed_config=Any.pack(Router()))
+    return bytes(ADS_CONFIG_SOURCE), bytes(HttpConnectionManager(http_filters=[router]))
+
+
+@lru_cache(maxsize=2)
+def _encode_cluster_policy(*, eds: bool) -> bytes:
+    """Encode all of a Cluster but its name and endpoints."""
+    if not eds:
+        return bytes(Cluster(type=ClusterDiscoveryType.LOGICAL_DNS))
+    return bytes(
+        Cluster(type=ClusterDiscoveryType.EDS, eds_cluster_config=ClusterEdsClusterConfig(eds_config=ADS_CONFIG_SOURCE))
+    )
+
+
+@lru_cache(maxsize=1)
+def _encode_match() -> bytes:
+    return bytes(RouteMatch(prefix="/"))
+
+
+@lru_cache(maxsize=4096)
+def _encode_action(request: timedelta | None, retries: int) -> bytes:
+    """Encode all of a RouteAction but its cluster. A call's own deadline counts if it is earlier.
+
+    gRPC retries by status alone: UNAVAILABLE is what it says of a connection that broke, or could not be made, and
+    what a server says that means "try again". It makes 4 retries at most.
+    """
+    action = RouteAction()
+    if request:
+        action.max_stream_duration = RouteActionMaxStreamDuration(max_stream_duration=request)
+    if retries:
+        action.retry_policy = RetryPolicy(retry_on="unavailable", num_retries=retries)
+    return bytes(action)

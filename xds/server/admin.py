@@ -1,0 +1,197 @@
+"""The HTTP admin: who is connected, what each is served, what would be served, and the metrics. It changes nothing.
+
+It shows every node's configuration, so that it listens on loopback unless the operator says otherwise. On loopback a
+browser's page cannot read it either: a request whose Host is neither `localhost` nor an IP address is refused.
+"""
+
+import asyncio
+import ipaddress
+import time
+from collections.abc import Callable
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from prometheus_client.exposition import choose_encoder
+
+from xds.catalog.nearest import suggest
+from xds.resources.inventory import Inventory
+from xds.resources.view import NodeKind
+from xds.server.address import ListenAddress, ListenError
+from xds.server.ads import AdsServicer
+from xds.server.documents import (
+    Json,
+    describe_client,
+    describe_dump,
+    describe_resource,
+    describe_server,
+    describe_snapshot,
+    snapshot_for,
+)
+from xds.server.metrics import build_registry
+from xds.server.status import Client, gather_clients
+from xds.snapshot.snapshot import Snapshot
+from xds.wire import TYPE_URLS, short_type
+
+INDEX = """\
+xds admin: it answers GET, and changes nothing.
+
+/status                    every connected client, and how it stands with each type
+/dump?node=ID              exactly what that node is served
+/snapshot?cluster=NAME     names and versions of what nodes of that node.cluster are served; may be repeated
+/resource?cluster=NAME&type=TYPE&name=NAME
+                           one resource of these, written out; TYPE as in Cluster or ClusterLoadAssignment
+                           &grpc on either: what gRPC's own clients are served instead of Envoys
+/metrics                   for Prometheus
+"""
+
+MAX_CLUSTERS = 100
+CLIENTS_AT_ONCE = 50
+"""After how many clients a status lets streams go on."""
+
+log = structlog.get_logger()
+
+
+class AdminServer:
+    """Answers at an address of its own. `start` raises ListenError when it cannot."""
+
+    def __init__(self, address: ListenAddress, ads: AdsServicer, refused_files: Callable[[], tuple[str, ...]]) -> None:
+        self.address = address
+        self._ads = ads
+        self._refused_files = refused_files
+        self._registry = build_registry(ads, refused_files)
+        self._slow = asyncio.Semaphore(1)  # what takes a while is done one at a time, beside the loop
+        self._kept: tuple[Inventory, NodeKind, Snapshot] | None = None  # who asks for one resource asks for more
+
+    async def start(self) -> None:
+        """Listen."""
+        app = web.Application(middlewares=[self._guard], client_max_size=2**16)
+        for path, answer in {
+            "/": self._index,
+            "/status": self._status,
+            "/dump": self._dump,
+            "/snapshot": self._snapshot,
+            "/resource": self._resource,
+            "/metrics": self._metrics,
+        }.items():
+            app.router.add_get(path, answer)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self.address.host, self.address.port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise ListenError(f"cannot listen at {self.address}: {error.strerror or error}") from None
+        self.address = ListenAddress(self.address.host, self._runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        """Close, and end what is under way."""
+        await self._runner.cleanup()
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Refuse what a browser's page could have sent under a name of its own; say every error as JSON."""
+        try:
+            self._check_host(request)
+            response = await handler(request)
+        except web.HTTPException as error:
+            response = web.json_response({"error": error.text}, status=error.status)
+            if isinstance(error, web.HTTPMethodNotAllowed):
+                response.headers["Allow"] = "GET, HEAD"
+        except Exception as error:  # a bug of ours must not take the stream's loop with it
+            log.error("admin failed", path=request.path, error=repr(error))
+            response = web.json_response({"error": "xds failed; its log says why"}, status=500)
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    def _check_host(self, request: web.Request) -> None:
+        if self.address.is_loopback and not names_this_machine(request.headers.get("Host", "")):
+            raise web.HTTPForbidden(text="the Host header has to be localhost or an IP address")
+
+    async def _index(self, _request: web.Request) -> web.Response:
+        return web.Response(text=INDEX)
+
+    async def _status(self, _request: web.Request) -> web.Response:
+        clients: list[Json] = []
+        for number, client in enumerate(self._clients()):
+            if number and number % CLIENTS_AT_ONCE == 0:
+                await asyncio.sleep(0)
+            clients.append(describe_client(client))
+        server = describe_server(self._ads.store.inventory.catalog, self._refused_files(), time.time())
+        return web.json_response({**server, "clients": clients})
+
+    async def _dump(self, request: web.Request) -> web.Response:
+        node_id = _required(request, "node")
+        clients = {client.node.id: client for client in self._clients()}
+        if node_id not in clients:
+            connected = "" if clients else ", nor is any other"
+            words = f"no node {node_id!r} is connected{connected}{suggest(node_id, clients)}"
+            raise web.HTTPNotFound(text=words)
+        client = clients[node_id]
+        configs = [(one.type_url, one.snapshot.version, one.served()) for one in client.types()]
+        async with self._slow:
+            return web.json_response(await asyncio.to_thread(describe_dump, client.node, configs))
+
+    async def _snapshot(self, request: web.Request) -> web.Response:
+        _required(request, "cluster")
+        names = list(dict.fromkeys(request.query.getall("cluster")))
+        if len(names) > MAX_CLUSTERS:
+            raise web.HTTPBadRequest(text=f"at most {MAX_CLUSTERS} clusters can be asked for at once")
+        inventory, grpc = self._ads.store.inventory, "grpc" in request.query
+
+        def describe() -> Json:
+            return {name: describe_snapshot(self._snapshot_for(inventory, NodeKind(name, grpc))) for name in names}
+
+        async with self._slow:
+            return web.json_response({"clusters": await asyncio.to_thread(describe)})
+
+    async def _resource(self, request: web.Request) -> web.Response:
+        cluster, kind, name = (_required(request, key) for key in ("cluster", "type", "name"))
+        types = {short_type(type_url): type_url for type_url in TYPE_URLS}
+        type_url = types.get(kind, kind)
+        if type_url not in TYPE_URLS:
+            raise web.HTTPBadRequest(text=f"no type {kind!r}{suggest(kind, types)}")
+        inventory, node_kind = self._ads.store.inventory, NodeKind(cluster, "grpc" in request.query)
+
+        def describe() -> Json | None:
+            resource = self._snapshot_for(inventory, node_kind).of(type_url).resources.get(name)
+            return None if resource is None else describe_resource(type_url, resource)
+
+        async with self._slow:
+            found = await asyncio.to_thread(describe)
+        if found is None:
+            raise web.HTTPNotFound(text=f"nodes of {cluster!r} are served no {short_type(type_url)} {name!r}")
+        return web.json_response(found)
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
+
+    def _snapshot_for(self, inventory: Inventory, kind: NodeKind) -> Snapshot:
+        if self._kept is None or self._kept[0] is not inventory or self._kept[1] != kind:
+            self._kept = inventory, kind, snapshot_for(inventory, kind)
+        return self._kept[2]
+
+    def _clients(self) -> list[Client]:
+        return gather_clients(self._ads.streams())
+
+
+def names_this_machine(host: str) -> bool:
+    """Tell whether a Host header is `localhost` or an IP address: no name that somebody's DNS may point here."""
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() and not host.endswith("]") else host
+    if name.lower() == "localhost":
+        return True
+    try:
+        ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _required(request: web.Request, key: str) -> str:
+    """Give a part of the query that has to be there, though it may be empty for a node without a cluster."""
+    value = request.query.get(key)
+    if value is None:
+        raise web.HTTPBadRequest(text=f"say which one: {request.path}?{key}=…")
+    return value

@@ -1,0 +1,32 @@
+"""One request, one answer: the Fetch methods and REST polling, which have no stream and so no session."""
+
+from xds.errors import PeerError
+from xds.session.subscription import WILDCARD
+from xds.snapshot.snapshot import TypeSnapshot
+from xds.wire import CLUSTER, LISTENER
+from xds.wire.discovery_pb2 import DiscoveryRequest, DiscoveryResponse
+
+WILDCARD_BY_DEFAULT = frozenset({CLUSTER, LISTENER})
+
+
+def answer_fetch(request: DiscoveryRequest, snapshot: TypeSnapshot, type_url: str) -> DiscoveryResponse | None:
+    """Answer a poll of one type; None when the client has the current version already.
+
+    The version is of the whole type (rule 13), so a client that asks for other names than before has to leave
+    `version_info` out. Raises PeerError for a request of another type.
+    """
+    if not request.node.id:
+        raise PeerError("INVALID_ARGUMENT", "a request needs a node with an id")
+    if request.type_url not in ("", type_url):
+        raise PeerError("INVALID_ARGUMENT", f"this method serves {type_url}, not {request.type_url}")
+    if request.version_info == snapshot.version:
+        return None
+    names = set(request.resource_names)
+    if WILDCARD in names or (not names and type_url in WILDCARD_BY_DEFAULT):
+        names = set(snapshot.resources)
+    return DiscoveryResponse(
+        version_info=snapshot.version,
+        type_url=type_url,
+        nonce=snapshot.version,
+        resources=[snapshot.resources[name].body for name in sorted(names & snapshot.resources.keys())],
+    )

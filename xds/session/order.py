@@ -1,0 +1,159 @@
+"""Order: which type waits for which, so that traffic always has somewhere to go (rules 32 to 34).
+
+A change goes out make before break: clusters and endpoints first; listeners, and then routes, when the client has
+accepted those; and what is gone when it has accepted these.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from xds.resources.resource import Resource
+from xds.session.subscription import Nack, Subscription
+from xds.snapshot.snapshot import Snapshot, SnapshotChange
+from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, TYPE_URLS
+
+STAGED = frozenset({LISTENER, ROUTE_CONFIGURATION})
+"""The types that name clusters: what they say next waits until the client has the clusters and their endpoints."""
+
+EARLIER = {type_url: TYPE_URLS[:position] for position, type_url in enumerate(TYPE_URLS)}
+"""What a type's resources may name, and so wait for."""
+
+
+class Order:
+    """How far one client got with the changes of what it is served.
+
+    `subscriptions` are the session's; on a stream of one type alone (`aggregated` false) the others never come.
+    """
+
+    __slots__ = ("_aggregated", "_awaited", "_latest", "_overdue", "_retained", "_subscriptions", "_unfollowed", "snapshot")
+
+    def __init__(self, subscriptions: Mapping[str, Subscription[Any]], *, aggregated: bool) -> None:
+        self._subscriptions = subscriptions
+        self._aggregated = aggregated
+        self.snapshot = Snapshot({})  # what is served now; while something is retained, that is in it
+        self._latest = self.snapshot  # what is served once nothing is retained
+        self._retained: dict[str, dict[str, Resource]] = {}
+        self._awaited: set[str] = set()  # new clusters whose endpoints the client does not have yet
+        self._unfollowed: set[str] = set()  # clusters that were sent before anybody asked for endpoints
+        self._overdue: set[str] = set()  # types that kept the others waiting too long
+
+    def begin(self, snapshot: Snapshot) -> None:
+        """Take the first snapshot."""
+        self.snapshot = self._latest = snapshot
+
+    def on_change(self, change: SnapshotChange) -> None:
+        """Take the next snapshot, and tell the subscriptions what of it to look at now."""
+        self._latest, self.snapshot = change.snapshot, change.made
+        self._overdue.clear()  # each change is waited for anew
+        if self._retained:  # of an earlier change that the client has not got through yet
+            self._retain(change)
+        else:
+            self._retained = {type_url: dict(of_type) for type_url, of_type in change.retained.items()}
+        for type_url, names in change.names.items():
+            if subscription := self._subscriptions.get(type_url):
+                subscription.on_change(names.difference(self._retained.get(type_url, ())))
+
+    def on_first(self, type_url: str) -> None:
+        """Take it that a type was asked for, for the first time on the stream."""
+        if type_url == CLUSTER_LOAD_ASSIGNMENT:  # a client that comes back may have what it still needs again
+            self._subscriptions[type_url].follow(self._unfollowed)
+            self._unfollowed.clear()
+
+    def on_reply(self, type_url: str, nack: Nack | None) -> None:
+        """Take what a client said of a response: nobody waits for the endpoints of a cluster that it refused."""
+        if self._subscriptions[type_url].in_flight is None:
+            self._overdue.discard(type_url)
+        if nack is not None and type_url == CLUSTER:
+            self._awaited.difference_update(nack.resource_names)
+
+    def on_send(self, type_url: str, versions: Mapping[str, str]) -> None:
+        """Have every cluster that is new or changed followed by its endpoints, although unasked (rule 33)."""
+        self._overdue.discard(type_url)
+        if type_url != CLUSTER:
+            return
+        known = self._subscriptions[CLUSTER].known
+        changed = {name for name, version in versions.items() if known.get(name) != version}
+        self._awaited |= changed - known.keys()
+        if assignments := self._subscriptions.get(CLUSTER_LOAD_ASSIGNMENT):
+            assignments.follow(changed)
+        else:
+            self._unfollowed |= changed
+
+    def on_timeout(self) -> None:
+        """Wait no longer for what is unanswered, or was never asked for."""
+        self._overdue = {type_url for type_url in TYPE_URLS if self._is_open(type_url)}
+        self._awaited.clear()
+
+    @property
+    def has_leftovers(self) -> bool:
+        """Whether the client still has what is gone, until its listeners and routes name it no more."""
+        return bool(self._retained) or self._withholds
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the client goes on with an older listener or route because it refused what came after it."""
+        return any(one.rejected for type_url in STAGED if (one := self._subscriptions.get(type_url)))
+
+    def release(self) -> bool:
+        """Let go of what is gone, once the client has listeners and routes that no longer name it."""
+        if not self.has_leftovers or self.is_refused or any(map(self._is_behind, STAGED)):
+            return False
+        gone, self._retained, self.snapshot = self._retained, {}, self._latest
+        for type_url in (CLUSTER, CLUSTER_LOAD_ASSIGNMENT):
+            if subscription := self._subscriptions.get(type_url):
+                subscription.release()
+                subscription.on_change(frozenset(gone.get(type_url, ())))
+        return True
+
+    def holds(self, subscription: Subscription[Any]) -> bool:
+        """Tell whether a type's next response has to wait, since the client lacks what its resources may name."""
+        type_url = subscription.type_url
+        if type_url not in STAGED or not subscription.answered:
+            return False
+        return any(map(self._is_unanswered, EARLIER[type_url])) or self._lacks_assignments()
+
+    @property
+    def _withholds(self) -> bool:
+        clusters = self._subscriptions.get(CLUSTER)
+        assignments = self._subscriptions.get(CLUSTER_LOAD_ASSIGNMENT)
+        return bool((clusters and clusters.withheld) or (assignments and assignments.withheld))
+
+    def _retain(self, change: SnapshotChange) -> None:
+        """Retain what is gone by this change and by the ones before, but for what came back."""
+        for type_url, of_type in change.retained.items():
+            self._retained.setdefault(type_url, {}).update(of_type)
+        self._retained = {
+            type_url: {name: r for name, r in of_type.items() if name not in change.snapshot.of(type_url).resources}
+            for type_url, of_type in self._retained.items()
+        }
+        self.snapshot = change.snapshot.replace(self._retained)
+
+    def _is_open(self, type_url: str) -> bool:
+        """Tell whether a response is unanswered, or a client that came back has not asked for the type yet."""
+        if (subscription := self._subscriptions.get(type_url)) is None:
+            return self._aggregated and self._withholds
+        return subscription.in_flight is not None
+
+    def _is_unanswered(self, type_url: str) -> bool:
+        subscription = self._subscriptions.get(type_url)
+        return subscription is not None and subscription.in_flight is not None and type_url not in self._overdue
+
+    def _lacks_assignments(self) -> bool:
+        """Tell whether the client has no endpoints yet for a cluster that is new to it."""
+        if self._awaited:
+            wanted = self._latest.of(CLUSTER_LOAD_ASSIGNMENT).resources
+            assignments = self._subscriptions.get(CLUSTER_LOAD_ASSIGNMENT)
+            self._awaited = {
+                name
+                for name in self._awaited
+                if name in wanted
+                and not (assignments and (name in assignments.known or name in assignments.rejected))
+            }
+        return bool(self._awaited)
+
+    def _is_behind(self, type_url: str) -> bool:
+        """Tell whether the client still goes by something older than what it is served, of one type."""
+        if type_url in self._overdue:
+            return False
+        subscription = self._subscriptions.get(type_url)
+        return self._is_open(type_url) or (subscription is not None and subscription.is_pending)
