@@ -36,7 +36,7 @@ def start_instance(name: str) -> Iterator[str]:
     try:
         yield f"127.0.0.1:{port}"
     finally:
-        server.stop(None).wait()
+        server.stop(5).wait()  # as a good server ends: what it has begun, it answers
 
 
 class Caller(Child):

@@ -65,14 +65,14 @@ async def test_another_balance_is_followed(tmp_path: Path, addresses: list[str])
         print(f"{len(mesh.caller.answers)} calls, none failed")
 
 
-async def test_an_instance_that_dies_fails_no_call(tmp_path: Path, addresses: list[str]) -> None:
-    """A call that it was about to answer is tried again at another."""
-    with ExitStack() as dying:
-        endpoints = [addresses[0], dying.enter_context(start_instance("api-4"))]
+async def test_an_instance_that_ends_fails_no_call(tmp_path: Path, addresses: list[str]) -> None:
+    """It answers what it has begun; what it has not, gRPC sends to another, though the catalog still names it."""
+    with ExitStack() as ending:
+        endpoints = [addresses[0], ending.enter_context(start_instance("api-4"))]
         write_catalog(tmp_path / "catalog.yaml", "round_robin", endpoints)
         async with start_mesh(tmp_path) as mesh:
             await mesh.caller.reach("api-1", "api-4")
-            dying.close()
+            ending.close()
             await mesh.caller.reach("api-1")
             print(f"{len(mesh.caller.answers)} calls, none failed")
 

@@ -1,8 +1,9 @@
 """From an encoded resource back to words: for people who ask what is served, never for what is sent.
 
-It is slow (milliseconds a resource): whoever calls it for many does so off the event loop.
+It is slow (up to milliseconds a resource): whoever calls it for many does so off the event loop.
 """
 
+from functools import lru_cache
 from typing import Any, cast
 
 from betterproto2 import Casing
@@ -12,10 +13,12 @@ from envoy_data_plane.envoy.config.listener import v3 as _listener
 from envoy_data_plane.envoy.config.route import v3 as _route
 from envoy_data_plane.envoy.extensions.transport_sockets.tls import v3 as _tls
 from envoy_data_plane.google.protobuf import Any as AnyMessage
+from google.protobuf.any_pb2 import Any as WireAny
+from google.protobuf.json_format import MessageToDict
 
 from xds.resources import clusters, listeners, routes
 from xds.resources.resource import Resource
-from xds.wire import SECRET
+from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, SECRET, endpoint_pb2, skeleton_pb2
 
 KNOWN = (_cluster, _endpoint, _listener, _route, _tls, clusters, listeners, routes)
 """A class can be decoded once its module is imported: those of the types, and those that stand inside them."""
@@ -33,11 +36,45 @@ NAMES_AS_THEY_ARE = cast("Casing", str)
 def decode(resource: Resource) -> dict[str, Any]:
     """Give a resource as Envoy's documentation and its config_dump write it, in JSON's types.
 
-    Defaults are left out, 64-bit numbers are strings (protobuf's JSON), and what is secret is not told.
+    Defaults are left out, 64-bit numbers are strings (protobuf's JSON), and what is secret is not told. Parts of it
+    may be shared with what was given before: copy what you want to change.
     """
-    decoded: dict[str, Any] = AnyMessage.parse(resource.body).to_dict(casing=NAMES_AS_THEY_ARE)
-    type_url = decoded.pop("@type")
-    return _redact(decoded) if type_url == SECRET else decoded
+    packed = WireAny.FromString(resource.body)
+    if packed.type_url == CLUSTER:
+        return _decode_cluster(packed.value)
+    if packed.type_url == CLUSTER_LOAD_ASSIGNMENT:
+        return _decode_load_assignment(packed.value)
+    decoded = _decode(packed.type_url, packed.value)
+    return _redact(decoded) if packed.type_url == SECRET else decoded
+
+
+def _decode_cluster(value: bytes) -> dict[str, Any]:
+    """Decode a cluster's policy once for all that share it."""
+    frame = skeleton_pb2.Cluster.FromString(value)
+    name = frame.name
+    frame.ClearField("name")
+    return {"name": name, **_decode_policy(frame.SerializeToString(deterministic=True))}
+
+
+@lru_cache(maxsize=1024)
+def _decode_policy(value: bytes) -> dict[str, Any]:
+    return _decode(CLUSTER, value)
+
+
+def _decode_load_assignment(value: bytes) -> dict[str, Any]:
+    """Decode endpoints by our own message, in a tenth of the time, if it knows every field that is there."""
+    message = endpoint_pb2.ClusterLoadAssignment.FromString(value)
+    message.DiscardUnknownFields()
+    if message.ByteSize() != len(value):
+        return _decode(CLUSTER_LOAD_ASSIGNMENT, value)
+    decoded: dict[str, Any] = MessageToDict(message, preserving_proto_field_name=True)
+    return decoded
+
+
+def _decode(type_url: str, value: bytes) -> dict[str, Any]:
+    decoded: dict[str, Any] = AnyMessage(type_url=type_url, value=value).to_dict(casing=NAMES_AS_THEY_ARE)
+    del decoded["@type"]
+    return decoded
 
 
 def _redact(fields: dict[str, Any]) -> dict[str, Any]:

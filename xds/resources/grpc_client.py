@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import lru_cache
 
 from envoy_data_plane.envoy.config.cluster.v3 import Cluster, ClusterDiscoveryType, ClusterEdsClusterConfig
-from envoy_data_plane.envoy.config.route.v3 import RetryPolicy, RouteAction, RouteActionMaxStreamDuration, RouteMatch
+from envoy_data_plane.envoy.config.route.v3 import RouteAction, RouteActionMaxStreamDuration, RouteMatch
 from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
     HttpConnectionManager,
@@ -74,9 +74,7 @@ def _build_listener(name: str) -> Resource:
 def _build_routes(name: str, service: Service) -> Resource:
     """Build one route for all that is called; its domain is any, since a channel may be told another authority."""
     target = skeleton_pb2.RouteAction(cluster=name).SerializeToString()
-    route = skeleton_pb2.Route(
-        match=_encode_match(), route=target + _encode_action(service.timeouts.request, service.retries)
-    )
+    route = skeleton_pb2.Route(match=_encode_match(), route=target + _encode_action(service.timeouts.request))
     host = skeleton_pb2.VirtualHost(name=name, domains=["*"], routes=[route.SerializeToString()])
     message = skeleton_pb2.RouteConfiguration(name=name, virtual_hosts=[host.SerializeToString()])
     return encode_resource(ROUTE_CONFIGURATION, name, message.SerializeToString())
@@ -142,15 +140,13 @@ def _encode_match() -> bytes:
 
 
 @lru_cache(maxsize=4096)
-def _encode_action(request: timedelta | None, retries: int) -> bytes:
+def _encode_action(request: timedelta | None) -> bytes:
     """Encode all of a RouteAction but its cluster. A call's own deadline counts if it is earlier.
 
-    gRPC retries by status alone: UNAVAILABLE is what it says of a connection that broke, or could not be made, and
-    what a server says that means "try again". It makes 4 retries at most.
+    No retries: gRPC's are by status alone, and UNAVAILABLE is also that of a call that broke when an endpoint had
+    begun on it. What no endpoint has seen, gRPC sends again by itself.
     """
     action = RouteAction()
     if request:
         action.max_stream_duration = RouteActionMaxStreamDuration(max_stream_duration=request)
-    if retries:
-        action.retry_policy = RetryPolicy(retry_on="unavailable", num_retries=retries)
     return bytes(action)

@@ -1,0 +1,48 @@
+"""An Envoy whose clusters and listeners come over streams of one type each, beside ADS for the rest."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.envoy_server.mesh import Mesh, make_catalog, send, until
+from xds.catalog.model import Listen
+from xds.cli.demo.processes import Instance, start_envoy
+from xds.resources.bootstrap import XDS_CLUSTER, ApiType, build_bootstrap
+
+
+def make_bootstrap(server: Listen, api_type: ApiType) -> str:
+    """Have CDS and LDS ask StreamClusters and StreamListeners, or DeltaClusters and DeltaListeners."""
+    bootstrap: dict[str, Any] = build_bootstrap("edge-1", "edge", server, Listen("127.0.0.1", 0), api_type).to_dict()
+    source = {
+        "resourceApiVersion": "V3",
+        "apiConfigSource": {
+            "apiType": "DELTA_GRPC" if api_type is ApiType.DELTA else "GRPC",
+            "transportApiVersion": "V3",
+            "grpcServices": [{"envoyGrpc": {"clusterName": XDS_CLUSTER}}],
+        },
+    }
+    bootstrap["dynamicResources"] |= {"cdsConfig": source, "ldsConfig": source}
+    return json.dumps(bootstrap)
+
+
+@pytest.mark.parametrize("api_type", [ApiType.SOTW, ApiType.DELTA])
+async def test_an_envoy_takes_types_from_their_own_services(
+    tmp_path: Path, instances: list[Instance], api_type: ApiType
+) -> None:
+    """It balances, and follows an edit of clusters that comes on the one stream and of endpoints on the other."""
+    one, two, three = (instance.address for instance in instances)
+    with Mesh(tmp_path, make_catalog([one, two])) as mesh:
+        await mesh.control_plane.ready()
+        host, _, port = mesh.control_plane.address.rpartition(":")
+        text = make_bootstrap(Listen(host, int(port)), api_type)
+        envoy = mesh.children.enter_context(start_envoy(text, tmp_path, name="edge-1"))
+        await envoy.ready()
+        await envoy.listening(f"127.0.0.1:{mesh.gateway_port}")
+        assert await send(mesh.load(), 50) == {"api-1": 25, "api-2": 25}
+        assert len(mesh.log("sidecar connected")) >= 3  # CDS, LDS and ADS
+        mesh.write(make_catalog([one, three], "random"))
+        await until(lambda: set(envoy.admin.hosts("api-service")) == {one, three})
+        counts = await send(mesh.load(), 50)
+        assert counts.keys() == {"api-1", "api-3"}
