@@ -313,7 +313,8 @@ async def test_a_refused_file_shows_until_it_is_mended(tmp_path: Path, catalog: 
     with start_control_plane(catalog, free_port(), tmp_path, "--admin", f"127.0.0.1:{port}") as control_plane:
 
         def refused() -> list[str]:
-            return json.loads(http_get(f"127.0.0.1:{port}", "/status")[1])["catalog"]["refused_files"]
+            files: list[str] = json.loads(http_get(f"127.0.0.1:{port}", "/status")[1])["catalog"]["refused_files"]
+            return files
 
         await control_plane.ready()
         catalog.write_text(CATALOG.replace("balance", "blance"))

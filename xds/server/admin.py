@@ -17,7 +17,7 @@ from prometheus_client.exposition import choose_encoder
 from xds.catalog.nearest import suggest
 from xds.resources.inventory import Inventory
 from xds.resources.view import NodeKind
-from xds.server.address import ListenAddress, ListenError
+from xds.server.address import ListenAddress
 from xds.server.ads import AdsServicer
 from xds.server.documents import (
     Json,
@@ -29,6 +29,7 @@ from xds.server.documents import (
     snapshot_for,
 )
 from xds.server.metrics import build_registry
+from xds.server.site import Site
 from xds.server.status import Client, gather_clients
 from xds.snapshot.snapshot import Snapshot
 from xds.wire import TYPE_URLS, short_type
@@ -52,19 +53,10 @@ CLIENTS_AT_ONCE = 50
 log = structlog.get_logger()
 
 
-class AdminServer:
-    """Answers at an address of its own. `start` raises ListenError when it cannot."""
+class AdminServer(Site):
+    """Answers questions at an address of its own."""
 
     def __init__(self, address: ListenAddress, ads: AdsServicer, refused_files: Callable[[], tuple[str, ...]]) -> None:
-        self.address = address
-        self._ads = ads
-        self._refused_files = refused_files
-        self._registry = build_registry(ads, refused_files)
-        self._slow = asyncio.Semaphore(1)  # what takes a while is done one at a time, beside the loop
-        self._kept: tuple[Inventory, NodeKind, Snapshot] | None = None  # who asks for one resource asks for more
-
-    async def start(self) -> None:
-        """Listen."""
         app = web.Application(middlewares=[self._guard], client_max_size=2**16)
         for path, answer in {
             "/": self._index,
@@ -75,18 +67,12 @@ class AdminServer:
             "/metrics": self._metrics,
         }.items():
             app.router.add_get(path, answer)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await self._runner.setup()
-        try:
-            await web.TCPSite(self._runner, self.address.host, self.address.port).start()
-        except OSError as error:
-            await self._runner.cleanup()
-            raise ListenError(f"cannot listen at {self.address}: {error.strerror or error}") from None
-        self.address = ListenAddress(self.address.host, self._runner.addresses[0][1])
-
-    async def stop(self) -> None:
-        """Close, and end what is under way."""
-        await self._runner.cleanup()
+        super().__init__(address, app)
+        self._ads = ads
+        self._refused_files = refused_files
+        self._registry = build_registry(ads, refused_files)
+        self._slow = asyncio.Semaphore(1)  # what takes a while is done one at a time, beside the loop
+        self._kept: tuple[Inventory, NodeKind, Snapshot] | None = None  # who asks for one resource asks for more
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -18,8 +18,9 @@ from xds.errors import PeerError
 from xds.resources.bootstrap import XDS_CLUSTER
 from xds.resources.decode import decode
 from xds.resources.resource import Resource
-from xds.server.address import ListenAddress, ListenError
+from xds.server.address import ListenAddress
 from xds.server.ads import AdsServicer
+from xds.server.site import Site
 from xds.server.stream import describe_node
 from xds.session.limits import Limits
 from xds.wire import SERVICES, short_type
@@ -42,32 +43,16 @@ REST_CONFIG_SOURCE: JsonValue = {
 log = structlog.get_logger()
 
 
-class RestServer:
-    """Answers polls at an address of its own. `start` raises ListenError when it cannot."""
+class RestServer(Site):
+    """Answers polls at an address of its own."""
 
     def __init__(self, address: ListenAddress, ads: AdsServicer, limits: Limits) -> None:
-        self.address = address
-        self._ads = ads
-        self._limits = limits
-        self._slow = asyncio.Semaphore(1)  # decoding takes a while: one at a time, beside the loop
-
-    async def start(self) -> None:
-        """Listen."""
-        app = web.Application(client_max_size=self._limits.message_bytes)
+        app = web.Application(client_max_size=limits.message_bytes)
         for word, type_url in SERVICES.values():
             app.router.add_post(f"/v3/discovery:{word.lower()}", partial(self._poll, type_url))
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-        await self._runner.setup()
-        try:
-            await web.TCPSite(self._runner, self.address.host, self.address.port).start()
-        except OSError as error:
-            await self._runner.cleanup()
-            raise ListenError(f"cannot listen at {self.address}: {error.strerror or error}") from None
-        self.address = ListenAddress(self.address.host, self._runner.addresses[0][1])
-
-    async def stop(self) -> None:
-        """Close, and end what is under way."""
-        await self._runner.cleanup()
+        super().__init__(address, app)
+        self._ads = ads
+        self._slow = asyncio.Semaphore(1)  # decoding takes a while: one at a time, beside the loop
 
     async def _poll(self, type_url: str, request: web.Request) -> web.Response:
         """Answer a poll: 304 when its `version_info` is current, 400 with the reason when it is none."""
