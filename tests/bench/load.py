@@ -100,10 +100,15 @@ def measure_load(services: int, *, folder: bool) -> Rows:
 
 def make_documents(services: int, *, folder: bool, weight: int = 1) -> dict[str, Document]:
     """Write a catalog in one file, or one file a service; `weight` is that of the first endpoint of the first."""
-    entries = {f"service-{number}": _entry(number, 1 if number else weight) for number in range(services)}
+    entries = {make_name(number): _entry(number, 1 if number else weight) for number in range(services)}
     if folder:
         return {f"{name}.yaml": _document(f"{name}.yaml", [(name, entry)]) for name, entry in entries.items()}
     return {"catalog.yaml": _document("catalog.yaml", list(entries.items()))}
+
+
+def make_name(number: int) -> str:
+    """Name a service."""
+    return f"service-{number}"
 
 
 def _entry(number: int, weight: int) -> str:

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from tests.bench.load import measure_load
+from tests.bench.push import measure_push
 
 
 @pytest.mark.parametrize("folder", [False, True], ids=["one file", "a folder of files"])
@@ -23,3 +24,11 @@ def test_the_command_prints_a_table() -> None:
     answer = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "parse and check" in answer.stdout
     assert "5 services × 10 endpoints in a folder of files" in answer.stdout
+
+
+@pytest.mark.parametrize(("variant", "clusters"), [("delta", None), ("sotw", 3)])
+def test_every_client_sees_every_change(variant: str, clusters: int | None) -> None:
+    """In its short form: few clients, who all get there, at the cost of some bytes for each."""
+    figures = measure_push(variant, clients=5, clusters=clusters, services=20, changes=2)
+    assert 0 < figures.change_kb < 5 * 1.0
+    assert figures.memory_mb > 0
