@@ -1,7 +1,7 @@
 """Rule 36: what lives for a while only is dropped when nobody says any more that it lives."""
 
-import signal
 import os
+import signal
 from pathlib import Path
 
 import pytest

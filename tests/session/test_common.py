@@ -1,10 +1,12 @@
 """Rules of every variant: each holds for State of the World and for delta alike."""
 
+from typing import Any
+
 import pytest
 
-from tests.session.client import Contents, DeltaClient, Reply, SotwClient, contents_of
+from tests.session.client import NODE, Contents, DeltaClient, Reply, SotwClient, contents_of
 from xds.errors import PeerError
-from xds.session.session import Response
+from xds.session.session import DELTA, SOTW, Response, Session, Variant
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION
 
 WORLD: Contents = {
@@ -28,6 +30,34 @@ def test_1_a_request_without_type_url_is_refused(client: Client) -> None:
     with pytest.raises(PeerError, match="needs a type_url") as caught:
         client.ask("")
     assert caught.value.status == "INVALID_ARGUMENT"
+
+
+@pytest.mark.parametrize("variant", [SOTW, DELTA], ids=["sotw", "delta"])
+def test_1_a_stream_of_one_type_infers_it_and_refuses_another(variant: Variant[Any]) -> None:
+    """Rule 1."""
+    world = SotwClient(WORLD).world
+    session: Session[Any] = Session(variant, lambda _node: world, "s", CLUSTER)
+    [response] = session.on_request(variant.request(node=NODE).SerializeToString()).responses
+    assert response.type_url == CLUSTER
+    with pytest.raises(PeerError, match=r"serves .*Cluster, not .*Listener") as caught:
+        session.on_request(variant.request(type_url=LISTENER).SerializeToString())
+    assert caught.value.status == "INVALID_ARGUMENT"
+
+
+def test_3_a_nonce_of_an_earlier_stream_is_no_ack(client: Client) -> None:
+    """Rule 3: the response of this stream stays unanswered."""
+    [response] = client.ask(CLUSTER)
+    client.ask(CLUSTER, nonce=f"earlier-{response.nonce}")
+    assert client.session.subscriptions[CLUSTER].known == {}
+
+
+def test_4_versions_nonces_and_subscriptions_are_of_a_type(client: Client) -> None:
+    """Rule 4: the nonce of another type's response accepts nothing."""
+    [clusters] = client.ask(CLUSTER)
+    [assignments] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a")
+    client.ask(CLUSTER, nonce=assignments.nonce)
+    client.ask(CLUSTER_LOAD_ASSIGNMENT, *_names(client, "a"), nonce=clusters.nonce)
+    assert not any(subscription.known for subscription in client.session.subscriptions.values())
 
 
 def test_2_a_first_request_without_node_id_is_refused(client: Client) -> None:

@@ -126,6 +126,16 @@ def test_28_unsubscribing_what_was_never_subscribed_is_ignored() -> None:
     assert client.ask(CLUSTER_LOAD_ASSIGNMENT, drop=("zebra",)) == []
 
 
+def test_28_also_under_the_wildcard() -> None:
+    """Rule 28: a name that was neither asked for nor ever sent is no news to anybody."""
+    client = DeltaClient(WORLD)
+    [response] = client.ask(CLUSTER)
+    client.ask(CLUSTER, to=response)
+    assert client.ask(CLUSTER, drop=("zebra",)) == []
+    [again] = client.ask(CLUSTER, drop=("a",))
+    assert contents_of(again) == ["a=1"]  # but this one the client may have dropped (rule 23)
+
+
 def test_28_a_request_without_a_nonce_is_no_ack() -> None:
     """Rule 28: the response before it is still unanswered."""
     client = DeltaClient(WORLD)

@@ -68,6 +68,7 @@ class Twin:
         self.was_hurried = False  # the server was told to wait no longer: what it does then may break traffic
         self.outbox: list[bytes] = []
         self.known_types: set[str] = set()  # asked for, on this stream or an earlier one
+        self.has_clusters = False  # there was an answer of clusters, on this stream or an earlier one
         self._dead: set[tuple[str, str]] = set()
         self._begin()
 
@@ -78,12 +79,15 @@ class Twin:
         self.asked: set[str] = set()
         self.answered: set[str] = set()
         self.nonces: dict[str, str] = dict.fromkeys(TYPES, "")
+        self.told: dict[str, str] = {}  # the clusters that it accepted on this stream
         self.outbox = []
 
     def connect(self) -> None:
         """Open a stream: state what is wanted, and what is there already."""
         self._begin()
         self.came_back = {one for one in TYPES if (self.version_info[one] if self.is_sotw else self.acked[one])}
+        # A delta Envoy that lost an assignment which was to follow an accepted cluster states the one before.
+        self.stuck = set() if self.is_sotw else self.warming & self.acked[CLUSTER_LOAD_ASSIGNMENT].keys()
         for type_url in TYPES:
             if type_url in self.known_types or type_url == CLUSTER:
                 self._introduce(type_url)
@@ -133,7 +137,8 @@ class Twin:
             self._reply(message)
         is_first = message.type_url not in self.answered
         self.answered.add(message.type_url)
-        if CLUSTER in self.answered and not self.warming - self.refused[CLUSTER_LOAD_ASSIGNMENT].keys():
+        self.has_clusters = self.has_clusters or message.type_url == CLUSTER
+        if self.has_clusters and not self.warming - self.refused[CLUSTER_LOAD_ASSIGNMENT].keys():
             self._introduce(LISTENER)  # as at Envoy's start: clusters first
         self._check_traffic(message.type_url, is_first=is_first)
 
@@ -179,8 +184,9 @@ class Twin:
     def _note_accepted(self, message: Message) -> None:
         acked, refused = self.acked[message.type_url], self.refused[message.type_url]
         if message.type_url == CLUSTER:
-            changed = [n for n, held in message.resources.items() if acked.get(n) != held.version]
+            changed = self._find_changed(message)
             self.owed[CLUSTER_LOAD_ASSIGNMENT].update(changed)
+            self.told = {name: held.version for name, held in message.resources.items()}
         if message.is_full:
             acked.clear()
             refused.clear()
@@ -194,6 +200,11 @@ class Twin:
         self.version_info[message.type_url] = message.version_info
         self.nacked.discard(message.type_url)
 
+    def _find_changed(self, message: Message) -> list[str]:
+        """Name the clusters that a server has to take for new or changed; State of the World forgets who comes back."""
+        told = self.told if self.is_sotw else self.acked[CLUSTER]
+        return [name for name, held in message.resources.items() if told.get(name) != held.version]
+
     def _refuse(self, message: Message, bad: list[str]) -> None:
         """Refuse a response; of clusters and listeners Envoy has taken the good ones by then."""
         type_url = message.type_url
@@ -205,8 +216,8 @@ class Twin:
         refused.update(group)
         self.owed[type_url].update(["*", *refused])
         if type_url == CLUSTER:
-            changed = [n for n, held in message.resources.items() if acked.get(n) != held.version]
-            self.owed[CLUSTER_LOAD_ASSIGNMENT].update(changed)
+            changed = self._find_changed(message)
+            self.owed[CLUSTER_LOAD_ASSIGNMENT].update([*changed, *refused])  # a mended cluster counts as changed
         if bad and type_url in FULL:
             self._apply(message, good_only=True)
             if len(group) > 1:
@@ -243,6 +254,7 @@ class Twin:
         if names == before:
             return
         self.wanted[type_url] = names
+        self.owed[type_url].update(before - names)  # what was on the way when it was unsubscribed
         for name in before - names:
             self.held[type_url].pop(name, None)
             self.acked[type_url].pop(name, None)
@@ -271,7 +283,9 @@ class Twin:
     def _check_traffic(self, type_url: str, *, is_first: bool) -> None:
         """Note a route that is served and names a cluster which is not there, or has no endpoints yet (rule 32)."""
         dead = set(self._dead_ends())
-        excused = self.was_hurried or (is_first and (type_url not in self.came_back or (self.is_sotw and type_url == CLUSTER)))
+        is_blind = is_first and (type_url not in self.came_back or (self.is_sotw and type_url == CLUSTER))
+        is_mute = bool(self.came_back) and CLUSTER not in self.came_back  # it has clusters, but did not say so
+        excused = self.was_hurried or is_blind or is_mute
         for route, cluster in dead - self._dead:
             is_refused = cluster in self.refused[CLUSTER] or cluster in self.refused[CLUSTER_LOAD_ASSIGNMENT]
             if not (excused or is_refused):
@@ -304,9 +318,7 @@ class Twin:
             sotw = DiscoveryResponse.FromString(response.body)
             pairs = [_read(body) for body in sotw.resources]
             resources = {name: Held(word, word) for name, word in pairs}
-            message = Message(
-                sotw.type_url, sotw.nonce, sotw.version_info, resources, [], sotw.type_url in FULL
-            )
+            message = Message(sotw.type_url, sotw.nonce, sotw.version_info, resources, [], sotw.type_url in FULL)
         else:
             delta = DeltaDiscoveryResponse.FromString(response.body)
             pairs = [(one.name, one.version) for one in delta.resources]

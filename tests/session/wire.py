@@ -142,11 +142,13 @@ class Wire:
         for type_url in TYPES:
             has = {name: one.word for name, one in held[type_url].items() if name not in refused[type_url]}
             should = {n: self.contents[type_url][n] for n in names[type_url] if n not in refused[type_url]}
+            if self.variant is DELTA:  # Envoy took some of what it refused, and did not state that when it came back
+                has = {n: word for n, word in has.items() if n in should or n in self.twin.acked[type_url]}
             if any(refused.values()) or self.twin.nacked:  # then what is gone may be retained
                 has = {name: word for name, word in has.items() if name in should}
             if not (type_url in self.twin.nacked and self.variant is SOTW and type_url in FULL):
                 assert has == should, short_type(type_url)
-        cold = self.twin.warming - refused[CLUSTER_LOAD_ASSIGNMENT].keys() - refused[CLUSTER].keys()
+        cold = self.twin.warming - self.twin.stuck - refused[CLUSTER_LOAD_ASSIGNMENT].keys() - refused[CLUSTER].keys()
         assert not cold & self.contents[CLUSTER_LOAD_ASSIGNMENT].keys()
 
     def _emit(self, responses: list[Response]) -> None:
@@ -157,21 +159,30 @@ class Wire:
             refused = self._refused[response.type_url]
             if refused and self._is_vain(response.type_url, versions, refused):
                 self.twin.violations.append(f"{short_type(response.type_url)}: what was refused is sent again")
+            if self._is_mended(response.type_url):
+                refused.clear()
             for name in versions:
                 refused.pop(name, None)
             self._sent[response.type_url] = versions
             self._asked[response.type_url].clear()
         self.to_client += responses
+        for type_url, refused in self._refused.items():
+            if type_url not in self._unanswered and self._is_mended(type_url):
+                refused.clear()  # what was refused changed, although it may change back before anything is sent
 
     def _is_vain(self, type_url: str, versions: dict[str, str | None], refused: dict[str, str | None]) -> bool:
         """Tell whether a response repeats what was refused, although none of it is another now (rule 7)."""
-        assert self.session is not None
-        served = self.session.snapshot.of(type_url).resources
-        if any((served[name].version if name in served else None) != version for name, version in refused.items()):
+        if self._is_mended(type_url):
             return False
         if self.variant is SOTW and type_url in FULL:
             return versions == {name: version for name, version in refused.items() if version is not None}
         return any(name in refused and refused[name] == version for name, version in versions.items())
+
+    def _is_mended(self, type_url: str) -> bool:
+        assert self.session is not None
+        served = self.session.snapshot.of(type_url).resources
+        refused = self._refused[type_url]
+        return any((served[name].version if name in served else None) != version for name, version in refused.items())
 
     def _versions(self, response: Response) -> dict[str, str | None]:
         if self.variant is SOTW:

@@ -30,7 +30,7 @@ class DeltaSubscription(Subscription[DeltaDiscoveryRequest]):
         if first:
             # The client comes back with these: the same versions are not sent again (rule 30).
             self.known = dict(request.initial_resource_versions)
-            self.answered = bool(self.known)
+            self.returned = bool(self.known)
         if WILDCARD in asked or (first and not asked and self.type_url in WILDCARD_BY_DEFAULT):
             self.everything = True
             self.owed = not self.known

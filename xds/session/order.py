@@ -25,7 +25,17 @@ class Order:
     `subscriptions` are the session's; on a stream of one type alone (`aggregated` false) the others never come.
     """
 
-    __slots__ = ("_aggregated", "_awaited", "_latest", "_overdue", "_retained", "_subscriptions", "_unfollowed", "snapshot")
+    __slots__ = (
+        "_aggregated",
+        "_awaited",
+        "_latest",
+        "_overdue",
+        "_retained",
+        "_returning",
+        "_subscriptions",
+        "_unfollowed",
+        "snapshot",
+    )
 
     def __init__(self, subscriptions: Mapping[str, Subscription[Any]], *, aggregated: bool) -> None:
         self._subscriptions = subscriptions
@@ -35,6 +45,7 @@ class Order:
         self._retained: dict[str, dict[str, Resource]] = {}
         self._awaited: set[str] = set()  # new clusters whose endpoints the client does not have yet
         self._unfollowed: set[str] = set()  # clusters that were sent before anybody asked for endpoints
+        self._returning = False  # the client came back with clusters; it will soon say what names them
         self._overdue: set[str] = set()  # types that kept the others waiting too long
 
     def begin(self, snapshot: Snapshot) -> None:
@@ -58,6 +69,8 @@ class Order:
         if type_url == CLUSTER_LOAD_ASSIGNMENT:  # a client that comes back may have what it still needs again
             self._subscriptions[type_url].follow(self._unfollowed)
             self._unfollowed.clear()
+        elif type_url == CLUSTER:
+            self._returning = self._aggregated and self._subscriptions[type_url].returned
 
     def on_reply(self, type_url: str, nack: Nack | None) -> None:
         """Take what a client said of a response: nobody waits for the endpoints of a cluster that it refused."""
@@ -83,6 +96,7 @@ class Order:
         """Wait no longer for what is unanswered, or was never asked for."""
         self._overdue = {type_url for type_url in TYPE_URLS if self._is_open(type_url)}
         self._awaited.clear()
+        self._returning = False
 
     @property
     def has_leftovers(self) -> bool:
@@ -108,7 +122,7 @@ class Order:
     def holds(self, subscription: Subscription[Any]) -> bool:
         """Tell whether a type's next response has to wait, since the client lacks what its resources may name."""
         type_url = subscription.type_url
-        if type_url not in STAGED or not subscription.answered:
+        if type_url not in STAGED or not (subscription.answered or subscription.returned):
             return False
         return any(map(self._is_unanswered, EARLIER[type_url])) or self._lacks_assignments()
 
@@ -131,7 +145,7 @@ class Order:
     def _is_open(self, type_url: str) -> bool:
         """Tell whether a response is unanswered, or a client that came back has not asked for the type yet."""
         if (subscription := self._subscriptions.get(type_url)) is None:
-            return self._aggregated and self._withholds
+            return self._returning
         return subscription.in_flight is not None
 
     def _is_unanswered(self, type_url: str) -> bool:
@@ -146,8 +160,7 @@ class Order:
             self._awaited = {
                 name
                 for name in self._awaited
-                if name in wanted
-                and not (assignments and (name in assignments.known or name in assignments.rejected))
+                if name in wanted and not (assignments and (name in assignments.known or name in assignments.rejected))
             }
         return bool(self._awaited)
 

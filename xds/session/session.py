@@ -131,9 +131,7 @@ class Session(Generic[Request]):
             return Step(unknown_type=request.type_url)
         first = request.type_url not in self.subscriptions
         if first:
-            self.subscriptions[request.type_url] = self.variant.subscription(
-                request.type_url, with_ttl=self._with_ttl
-            )
+            self.subscriptions[request.type_url] = self.variant.subscription(request.type_url, with_ttl=self._with_ttl)
         subscription = self.subscriptions[request.type_url]
         error = request.error_detail.message if request.HasField("error_detail") else None
         nack = subscription.on_reply(request.response_nonce, error)

@@ -42,11 +42,12 @@ class SotwSubscription(Subscription[DiscoveryRequest]):
         self.names, self.wildcard = asked, wildcard
         self.forget_unwanted()
         if first:
-            self.answered = bool(request.version_info)
+            self.returned = bool(request.version_info)
         if first and wildcard and not asked and request.version_info == snapshot.version:
             # The client comes back with all that there is (rule 19).
             self.known = {name: resource.version for name, resource in snapshot.resources.items()}
             self.everything = self.owed = False
+            self.version_info = request.version_info
 
     def accept(self, batch: Batch) -> None:
         """Take a batch as known; one of a full-state type is all that the client now has."""
@@ -69,7 +70,9 @@ class SotwSubscription(Subscription[DiscoveryRequest]):
         """Make a full-state response if anything in it changed, or one of what changed alone (rules 14, 15)."""
         versions, gone = self.select(snapshot)
         if self.type_url in FULL_STATE:
-            if not (versions or gone or self.owed):
+            # What a client that came back has is not known before it accepted something on this stream.
+            is_unsure = self.returned and not self.version_info
+            if not (versions or gone or self.owed or (is_unsure and self.dirty)):
                 return None
             names = frozenset(snapshot.resources if self.wildcard else self.names & snapshot.resources.keys())
         else:
@@ -98,9 +101,7 @@ def _encode(type_url: str, snapshot: TypeSnapshot, names: Iterable[str], *, with
     return Batch(versions, (), response.SerializeToString(), version_info)
 
 
-def _encode_heartbeat(
-    type_url: str, snapshot: TypeSnapshot, versions: Mapping[str, str], version_info: str
-) -> Batch:
+def _encode_heartbeat(type_url: str, snapshot: TypeSnapshot, versions: Mapping[str, str], version_info: str) -> Batch:
     bodies = [_wrap(snapshot.resources[name], version_info) for name in versions]
     response = DiscoveryResponse(version_info=version_info, type_url=type_url, resources=bodies)
     return Batch(versions, (), response.SerializeToString(), version_info, is_heartbeat=True)

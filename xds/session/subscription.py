@@ -57,6 +57,7 @@ class Subscription(ABC, Generic[Request]):
         "names",
         "owed",
         "rejected",
+        "returned",
         "type_url",
         "wildcard",
         "with_ttl",
@@ -78,7 +79,8 @@ class Subscription(ABC, Generic[Request]):
         self.everything = False  # all that is wanted is to be looked at, not only `due` and `dirty`
         self.owed = False  # an answer is owed, although empty (rule 24)
         self.heartbeat_due = False  # what lives for a while only is to be prolonged
-        self.answered = False  # there was a response, on this stream or on one before
+        self.returned = False  # the client came back with resources of an earlier stream
+        self.answered = False  # there was a response
         self.nack: Nack | None = None  # the last refusal, until what was refused is mended
 
     @property
@@ -172,6 +174,8 @@ class Subscription(ABC, Generic[Request]):
         elif len(self.rejected) > 1:
             # A client may have taken some of what it refused together, so that what it has is not known.
             self.due.update(self.rejected)
+            for name in self.rejected:
+                self.known.pop(name, None)
             self.rejected.clear()
         else:
             self.rejected.clear()

@@ -1,0 +1,81 @@
+"""What one client may make a session hold, and how it is told that it is too much."""
+
+from typing import Any
+
+import pytest
+
+from tests.session.client import Contents, DeltaClient, SotwClient, contents_of
+from xds.errors import PeerError
+from xds.session.limits import Limits
+from xds.session.session import Session
+from xds.session.subscription import MAX_ERROR, MAX_NAME
+from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT
+from xds.wire.discovery_pb2 import Node
+
+WORLD: Contents = {CLUSTER: {"a": "1"}, CLUSTER_LOAD_ASSIGNMENT: {"a": "1"}}
+Client = SotwClient | DeltaClient
+
+
+@pytest.fixture(params=[SotwClient, DeltaClient], ids=["sotw", "delta"])
+def client(request: pytest.FixtureRequest) -> Client:
+    """Give a client of each variant, of which two names are more than enough."""
+    made: Client = request.param(WORLD)
+    session: Session[Any] = Session(made.session.variant, lambda _node: made.world, "s", limits=Limits(names=2))
+    made.session = session
+    return made
+
+
+def test_as_many_names_as_may_be(client: Client) -> None:
+    """The limit itself is allowed."""
+    [response] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", "b")
+    assert contents_of(response) == ["a=1"]
+
+
+def test_more_names_of_one_type_than_may_be_are_refused(client: Client) -> None:
+    """Also when they come one by one."""
+    client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", "b")
+    with pytest.raises(PeerError, match="more than 2 names") as caught:
+        client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", "b", "c")
+    assert caught.value.status == "RESOURCE_EXHAUSTED"
+
+
+def test_a_name_that_is_too_long_is_refused(client: Client) -> None:
+    """A stream may hold many names, so each is bounded."""
+    client.ask(CLUSTER_LOAD_ASSIGNMENT, "x" * MAX_NAME)
+    with pytest.raises(PeerError, match="longer than") as caught:
+        client.ask(CLUSTER_LOAD_ASSIGNMENT, "x" * (MAX_NAME + 1))
+    assert caught.value.status == "INVALID_ARGUMENT"
+
+
+def test_unknown_types_keep_no_state(client: Client) -> None:
+    """However many a client invents (rule 4)."""
+    for number in range(10):
+        client.ask(f"type.googleapis.com/invented.{number}", "x")
+    assert client.session.subscriptions == {}
+
+
+def test_a_long_error_is_kept_in_part(client: Client) -> None:
+    """What a client says of a refusal is for people."""
+    [response] = client.ask(CLUSTER)
+    client.ask(CLUSTER, to=response, error="no" * MAX_ERROR)
+    assert client.step.nack is not None
+    assert len(client.step.nack.message) == MAX_ERROR
+
+
+def test_2_another_node_on_the_same_stream_is_refused(client: Client) -> None:
+    """Rule 2: the first one counts, and a stream is of one node."""
+    client.ask(CLUSTER)
+    request = client.session.variant.request(node=Node(id="web-2", cluster="web"), type_url=CLUSTER)
+    with pytest.raises(PeerError, match="'web-1', not of 'web-2'") as caught:
+        client.session.on_request(request.SerializeToString())
+    assert caught.value.status == "INVALID_ARGUMENT"
+
+
+def test_what_a_node_says_beyond_its_name_is_not_kept(client: Client) -> None:
+    """An Envoy lists some 500 extensions: 60 KB that would stay as long as its stream."""
+    extensions = b"\x4a\x04\x0a\x02ab" * 500  # field 9
+    node = Node.FromString(Node(id="web-1", cluster="web").SerializeToString() + extensions)
+    request = client.session.variant.request(node=node, type_url=CLUSTER)
+    client.session.on_request(request.SerializeToString())
+    assert client.session.node == Node(id="web-1", cluster="web")
+    assert client.session.node.ByteSize() < 20
