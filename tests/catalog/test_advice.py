@@ -30,6 +30,10 @@ from tests.catalog.catalogs import build, find_problems
             ],
         ),
         (
+            "services: {a: {ttl: 5s, endpoints: ['10.0.0.1:1', b:1]}}",
+            ["1:21 warning services.a.ttl: has no effect on endpoints with host names, which Envoy resolves by itself"],
+        ),
+        (
             "services: {a: {health_check: {http: /, interval: 1s, timeout: 1500ms}}}",
             ["1:63 warning services.a.health_check.timeout: is 1.5s, longer than the interval of 1s"],
         ),

@@ -84,6 +84,18 @@ async def test_a_poll_with_the_current_version_is_not_modified() -> None:
         assert changed["version_info"] != answer["version_info"]
 
 
+async def test_36_what_has_a_ttl_is_told_at_each_poll() -> None:
+    """Rule 36: a 304 would let the endpoints end, although the control plane lives."""
+    async with polling("a", "b") as client:
+        client.server.edit(make_catalog("a", "b").replace("a: {", "a: {ttl: 5s, "))
+        _, answer = await client.poll("endpoints", resource_names=["a"])
+        assert answer["resources"][0]["policy"] == {"endpoint_stale_after": "5s"}
+        again = {"resource_names": ["a"], "version_info": answer["version_info"]}
+        assert await client.poll("endpoints", **again) == (200, answer)
+        other = {"resource_names": ["b"], "version_info": answer["version_info"]}
+        assert await client.poll("endpoints", **other) == (304, None)
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [

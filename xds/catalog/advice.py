@@ -5,6 +5,7 @@ What concerns several services is in `references.py`.
 
 from collections.abc import Iterator, Mapping
 
+from xds.catalog.addresses import normalize_ip
 from xds.catalog.model import Balance, Gateway, HealthCheck, Route, Service
 from xds.catalog.places import Loc
 from xds.catalog.values import format_duration
@@ -21,6 +22,8 @@ def advise_service(service: Service) -> Iterator[Advice]:
         yield loc, f"has no effect with `balance: {service.balance.value}`: write `balance: weighted`"
     if weighed is None and service.balance is Balance.WEIGHTED and service.endpoints:
         yield ("balance",), "no endpoint has a `weight`, so all get the same share, as with `round_robin`"
+    if service.ttl is not None and any(normalize_ip(endpoint.address) is None for endpoint in service.endpoints):
+        yield ("ttl",), "has no effect on endpoints with host names, which Envoy resolves by itself"
     if service.health_check is not None:
         yield from _advise_health_check(service.health_check)
 

@@ -23,7 +23,7 @@ STAGE_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
 """How long a client may leave a response unanswered, read or not, at least; after twice that its stream has ended."""
 
-ABORT_SECONDS = 1.0
+ABORT_SECONDS = 4.0
 """How long the last word to a client may take; one that does not read would keep it for ever."""
 
 log = structlog.get_logger()

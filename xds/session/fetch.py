@@ -19,14 +19,16 @@ def answer_fetch(request: DiscoveryRequest, snapshot: TypeSnapshot, type_url: st
         raise PeerError("INVALID_ARGUMENT", "a request needs a node with an id")
     if request.type_url not in ("", type_url):
         raise PeerError("INVALID_ARGUMENT", f"this method serves {type_url}, not {request.type_url}")
-    if request.version_info == snapshot.version:
-        return None
     names = set(request.resource_names)
     if WILDCARD in names or (not names and type_url in WILDCARD_BY_DEFAULT):
         names = set(snapshot.resources)
+    resources = [snapshot.resources[name] for name in sorted(names & snapshot.resources.keys())]
+    # What has a TTL is told again at each poll: to a client that hears nothing of it, it ends.
+    if request.version_info == snapshot.version and not any(resource.ttl_ms for resource in resources):
+        return None
     return DiscoveryResponse(
         version_info=snapshot.version,
         type_url=type_url,
         nonce=snapshot.version,
-        resources=[snapshot.resources[name].body for name in sorted(names & snapshot.resources.keys())],
+        resources=[resource.body for resource in resources],
     )
