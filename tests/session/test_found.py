@@ -165,3 +165,29 @@ def test_14_a_refused_first_answer_is_mended_by_an_empty_one() -> None:
     wire.edit(NONE)
     wire.settle()
     assert wire.twin.held[LISTENER] == {}
+
+
+def test_6_a_refusal_is_forgotten_when_the_edit_is_taken_back(client: Client) -> None:
+    """Rules 6 and 7: nothing is sent then, so that no ACK tells of it; the operator is not to be told for ever."""
+    [clusters] = client.ask(CLUSTER)
+    client.ask(CLUSTER, to=clusters)
+    [bad] = client.change({CLUSTER: {"a": "bad"}})
+    client.ask(CLUSTER, to=bad, error="no")
+    subscription = client.session.subscriptions[CLUSTER]
+    assert subscription.nack is not None
+    for response in client.change({CLUSTER: {"a": "1"}}):
+        client.ask(CLUSTER, to=response)
+    assert subscription.nack is None
+
+
+def test_6_a_refusal_of_what_is_no_longer_wanted_is_forgotten(client: Client) -> None:
+    """Rules 6 and 12: who unsubscribes from what it refused has nothing left to refuse."""
+    [bad] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a")
+    client.ask(CLUSTER_LOAD_ASSIGNMENT, *names(client, "a"), to=bad, error="no")
+    subscription = client.session.subscriptions[CLUSTER_LOAD_ASSIGNMENT]
+    assert subscription.nack is not None
+    if isinstance(client, SotwClient):
+        client.ask(CLUSTER_LOAD_ASSIGNMENT, "b", nonce=bad.nonce)
+    else:
+        client.ask(CLUSTER_LOAD_ASSIGNMENT, drop=("a",))
+    assert subscription.nack is None

@@ -22,7 +22,7 @@ from envoy_data_plane.google.protobuf import Any
 
 from xds.errors import PeerError
 from xds.server.ads import AdsServicer
-from xds.server.status import Subscribed, gather_clients, standing_nack
+from xds.server.status import Subscribed, gather_clients
 from xds.server.stream import Context
 from xds.wire import SECRET
 from xds.wire.discovery_pb2 import Node as WireNode
@@ -104,7 +104,7 @@ def parse_request(data: bytes) -> tuple[frozenset[str] | None, bool]:
 def describe_configs(subscribed: Subscribed) -> list[Config]:
     """Say of each resource that a client wants of one type how it stands with it."""
     type_url, stream, subscription = subscribed.type_url, subscribed.stream, subscribed.subscription
-    resources, nack = subscribed.snapshot.resources, standing_nack(subscription)
+    resources, nack = subscribed.snapshot.resources, subscription.nack
     configs = []
     for name in sorted(subscribed.wanted_names()):
         resource, known = resources.get(name), subscription.known.get(name)

@@ -82,7 +82,7 @@ class Subscribed:
     @property
     def state(self) -> State:
         """How the client stands with the type; takes the same time however much there is of it."""
-        if standing_nack(self.subscription):
+        if self.subscription.nack is not None:
             return State.NACKED
         behind = self.subscription.in_flight is not None or self.subscription.is_pending
         return State.STALE if behind else State.SYNCED
@@ -118,7 +118,7 @@ class Subscribed:
         )
 
     def _describe_refusal(self) -> Refusal | None:
-        nack = standing_nack(self.subscription)
+        nack = self.subscription.nack
         if nack is None:
             return None
         resources, known = self.snapshot.resources, self.subscription.known
@@ -171,15 +171,6 @@ def gather_clients(streams: Iterable[Stream]) -> list[Client]:
         clients.setdefault(key, []).append(stream)
     gathered = [Client(tuple(sorted(group, key=_age))) for group in clients.values()]
     return sorted(gathered, key=lambda client: (client.node.cluster, client.node.id, client.connected_at))
-
-
-def standing_nack(subscription: Subscription[Any]) -> Nack | None:
-    """Give the last refusal, unless what was refused is gone or no longer wanted."""
-    nack = subscription.nack
-    if nack is None or not nack.resource_names:
-        return nack
-    stands = subscription.rejected or subscription.in_flight is not None or subscription.is_pending
-    return nack if stands else None
 
 
 def concerned(nack: Nack) -> list[str]:

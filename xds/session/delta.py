@@ -58,6 +58,7 @@ class DeltaSubscription(Subscription[DeltaDiscoveryRequest]):
             self.names -= names
             for name in names:
                 self._forget(name)
+            self._clear_nack()
 
     def _forget(self, name: str) -> None:
         """Drop all state of a name: asking for it again gets it again (rule 11)."""

@@ -101,8 +101,7 @@ class Subscription(ABC, Generic[Request]):
         if error is not None:
             return self._on_nack(batch, error[:MAX_ERROR])
         self.accept(batch)
-        if not self.rejected:
-            self.nack = None
+        self._clear_nack()
         return None
 
     def _on_nack(self, batch: Batch, error: str) -> Nack:
@@ -161,6 +160,8 @@ class Subscription(ABC, Generic[Request]):
         self.everything = self.owed = False
         self.due.clear()
         self.dirty.clear()
+        if batch is None:
+            self._clear_nack()  # what was refused was taken back, and the client has the rest
         if batch is None and self.heartbeat_due:
             self.heartbeat_due = False
             batch = self.compose_heartbeat(snapshot)
@@ -180,6 +181,11 @@ class Subscription(ABC, Generic[Request]):
         else:
             self.rejected.clear()
 
+    def _clear_nack(self) -> None:
+        """Forget a refusal of which nothing stands: the operator has mended it."""
+        if not self.rejected:
+            self.nack = None
+
     def forget_unwanted(self) -> None:
         """Drop all state of names that are no longer wanted, so that asking again gets them again (rule 11)."""
         if not self.wildcard:
@@ -189,6 +195,7 @@ class Subscription(ABC, Generic[Request]):
             self.dirty &= self.names
             self.following &= self.names
             self.withheld &= self.names
+            self._clear_nack()
 
     def candidates(self, snapshot: TypeSnapshot) -> set[str]:
         """Name what has to be looked at for a response that carries only what changed."""
