@@ -5,13 +5,10 @@ from functools import partial
 
 from xds.session.batch import Batch, share
 from xds.session.heartbeat import encode_ttl
-from xds.session.subscription import WILDCARD, Subscription
+from xds.session.subscription import WILDCARD, WILDCARD_BY_DEFAULT, Subscription
 from xds.snapshot.snapshot import TypeSnapshot
-from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER
+from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT
 from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource
-
-WILDCARD_BY_DEFAULT = frozenset({CLUSTER, LISTENER})
-"""The types of which a first request without names wants all (rules 20, 22)."""
 
 NAMED_BY_ROUTES = frozenset({CLUSTER, CLUSTER_LOAD_ASSIGNMENT})
 """The types of which a client that comes back keeps what is gone, until its routes name it no more (rule 32)."""

@@ -1,12 +1,9 @@
 """One request, one answer: the Fetch methods and REST polling, which have no stream and so no session."""
 
 from xds.errors import PeerError
-from xds.session.subscription import WILDCARD
+from xds.session.subscription import WILDCARD, WILDCARD_BY_DEFAULT
 from xds.snapshot.snapshot import TypeSnapshot
-from xds.wire import CLUSTER, LISTENER
 from xds.wire.discovery_pb2 import DiscoveryRequest, DiscoveryResponse
-
-WILDCARD_BY_DEFAULT = frozenset({CLUSTER, LISTENER})
 
 
 def answer_fetch(request: DiscoveryRequest, snapshot: TypeSnapshot, type_url: str) -> DiscoveryResponse | None:

@@ -6,7 +6,7 @@ from functools import partial
 from xds.resources.resource import Resource
 from xds.session.batch import Batch, share
 from xds.session.heartbeat import encode_ttl
-from xds.session.subscription import WILDCARD, Subscription
+from xds.session.subscription import WILDCARD, WILDCARD_BY_DEFAULT, Subscription
 from xds.snapshot.snapshot import TypeSnapshot
 from xds.wire import CLUSTER, LISTENER, discovery_pb2, encode_any
 from xds.wire.discovery_pb2 import DiscoveryRequest, DiscoveryResponse
@@ -32,7 +32,7 @@ class SotwSubscription(Subscription[DiscoveryRequest]):
         """Take the names that a request states: they are the whole subscription (rule 16)."""
         asked = set(request.resource_names)
         self.named = self.named or bool(asked)
-        wildcard = WILDCARD in asked or (not self.named and self.type_url in FULL_STATE)
+        wildcard = WILDCARD in asked or (not self.named and self.type_url in WILDCARD_BY_DEFAULT)
         asked.discard(WILDCARD)
         if not first and asked == self.names and wildcard == self.wildcard:
             return

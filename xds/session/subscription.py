@@ -14,8 +14,12 @@ from xds.session.batch import Batch
 from xds.session.heartbeat import times_to_live
 from xds.session.request import Request
 from xds.snapshot.snapshot import TypeSnapshot
+from xds.wire import CLUSTER, LISTENER
 
 WILDCARD = "*"
+
+WILDCARD_BY_DEFAULT = frozenset({CLUSTER, LISTENER})
+"""The types of which a first request without names wants all (rules 20, 22)."""
 
 MAX_NAME = 4096
 """The longest name that a client may ask for: far above any that exists, and a bound on what a stream may hold."""

@@ -32,6 +32,7 @@ INSTANCES = ("api-1", "api-2", "api-3")
 
 FIRST_INSTANCE_PORT = 5001  # 5000 is AirPlay's on a Mac
 CONTROL_PLANE_PORT = 18000
+STATUS_PORT = 18002
 ADMIN_PORT = 9901
 
 EFFECT_SECONDS = 20.0
@@ -67,9 +68,12 @@ class Mesh:
         self.gateway = self._take(self._wanted_port)
         self.addresses = {name: self._take(FIRST_INSTANCE_PORT) for name in INSTANCES}
         self.server, self.admin = self._take(CONTROL_PLANE_PORT), self._take(ADMIN_PORT)
+        self.status = self._take(STATUS_PORT)
         edits.save(self.catalog, edits.first_catalog(self.addresses[INSTANCES[0]], self.gateway))
 
-        self._starters[CONTROL_PLANE] = lambda: start_control_plane(self.catalog, _port(self.server), self.logs)
+        self._starters[CONTROL_PLANE] = lambda: start_control_plane(
+            self.catalog, _port(self.server), self.logs, "--admin", self.status
+        )
         for name, address in self.addresses.items():
             self._starters[name] = partial(start_instance, name, _port(address), self.logs)
         for name in self._starters:

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -30,6 +31,10 @@ The mesh stays up for you. In a second terminal:
   # other weights are in effect as soon as you save; a mistake is told by the control plane's log
   nano {catalog}
   tail {logs}/control-plane.log
+
+  # who is connected and up to date; what saving another catalog would change
+  {xds} status --admin {status}
+  {xds} diff --admin {status} other-catalog.yaml
 
   # crash api-2; or the control plane: Envoy goes on with what it knows
   kill -9 {instance}
@@ -147,6 +152,8 @@ class Play:
                 control_plane=pids[CONTROL_PLANE],
                 seconds=REPAIR_SECONDS,
                 admin=mesh.admin,
+                status=mesh.status,
+                xds=Path(sys.executable).with_name("xds"),
                 logs=mesh.logs,
                 folder=mesh.folder,
             )
