@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import grpc
 import pytest
 
 from tests.server.serving import DELTA_ADS, NODE, Call, Serving, delta, make_catalog, read_delta, serving
-from xds.cli.demo.processes import await_until
+from xds.cli.demo.processes import await_until, free_port, start_control_plane
 from xds.server import stream as stream_module
 from xds.server.control_plane import OPTIONS
 from xds.session.limits import Limits
@@ -62,7 +63,25 @@ async def test_a_client_that_does_not_read_costs_no_other_and_is_closed(monkeypa
         assert not good.done()
 
 
-async def test_a_flood_from_one_client_does_not_delay_another() -> None:
+async def test_a_request_that_is_too_large_ends_its_stream(tmp_path: Path) -> None:
+    """With RESOURCE_EXHAUSTED, by `--max-message-bytes`; another stream of the same connection goes on."""
+    catalog = tmp_path / "catalog.yaml"
+    catalog.write_text(CATALOG)
+    options = ("--max-message-bytes", "65536")
+    with start_control_plane(catalog, free_port(), tmp_path, *options) as control_plane:
+        await control_plane.ready()
+        async with grpc.aio.insecure_channel(control_plane.address) as channel:
+            good: Call = channel.stream_stream(DELTA_ADS)()
+            await good.write(delta())
+            await read_delta(good)
+            large: Call = channel.stream_stream(DELTA_ADS)()
+            await large.write(delta(CLUSTER, "x" * 70_000))
+            assert await large.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+            await good.write(delta(CLUSTER_LOAD_ASSIGNMENT, "a"))
+            assert (await read_delta(good)).resources
+
+
+async def test_39_a_flood_from_one_client_does_not_delay_another() -> None:
     """Rule 39: while one client sends ACKs and NACKs without end, every edit reaches the other."""
     async with serving(CATALOG) as server, grpc.aio.insecure_channel(server.address) as other:
         flood: Call = other.stream_stream(DELTA_ADS)()

@@ -185,8 +185,8 @@ def test_a_port_in_use_is_one_line(catalog: Path) -> None:
     assert "Traceback" not in answer.stderr
 
 
-def test_a_bad_catalog_is_not_served(catalog: Path) -> None:
-    """At the start there is no last good one: each mistake is a line, and the exit code is 1."""
+def test_35_a_bad_catalog_is_not_served(catalog: Path) -> None:
+    """Rule 35: no empty world at the start, where there is no last good one. Each mistake is a line; exit code 1."""
     catalog.write_text(CATALOG.replace("endpoints", "endpints") + "gateway: {}\n")
     answer = serve("--catalog", str(catalog), "--listen", f"127.0.0.1:{free_port()}")
     assert answer.returncode == 1

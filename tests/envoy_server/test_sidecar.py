@@ -1,0 +1,125 @@
+"""Sidecars and gateways as applications meet them: by Host at one local port, by a port for TCP, by routes."""
+
+import http.client
+import json
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from tests.envoy_server.mesh import Mesh, until
+from tests.grpc_client.caller import METHOD
+from tests.grpc_client.mesh import start_instance
+from xds.cli.demo.processes import Instance, free_port
+
+
+def ask(port: int, path: str = "/api/data", *, method: str = "GET", **headers: str) -> tuple[int, str]:
+    """Send one request; the status, and the instance that answered."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request(method, path, headers=headers)
+        response = connection.getresponse()
+        body = response.read().decode()
+    finally:
+        connection.close()
+    return response.status, json.loads(body)["instance"] if response.status == 200 else body
+
+
+def catalog_of(services: dict[str, Any], **gateways: Any) -> str:
+    """Write a catalog; YAML takes JSON."""
+    return json.dumps({"services": services, "gateways": gateways} if gateways else {"services": services})
+
+
+@pytest.mark.parametrize("variant", ["delta", "sotw"])
+async def test_a_sidecar_routes_by_host_to_its_upstreams(
+    tmp_path: Path, instances: list[Instance], variant: str
+) -> None:
+    """Each upstream by its name, with or without a port, at one local port; what is no upstream is not found."""
+    one, two, three = (instance.address for instance in instances)
+    port = free_port()
+    services: dict[str, dict[str, Any]] = {
+        "web": {"upstreams": ["users", "orders"], "sidecar": port},
+        "users": {"endpoints": [one]},
+        "orders": {"endpoints": [two]},
+        "secret": {"endpoints": [three]},
+    }
+    with Mesh(tmp_path, catalog_of(services)) as mesh:
+        envoy = await mesh.start_envoy("web-1", "web", variant)
+        await envoy.listening(f"127.0.0.1:{port}")
+        assert ask(port, Host="users") == (200, "api-1")
+        assert ask(port, Host="orders") == (200, "api-2")
+        assert ask(port, Host="orders:8080") == (200, "api-2")
+        assert ask(port, Host="secret")[0] == 404
+        services["web"]["upstreams"] = ["users", "secret"]
+        mesh.write(catalog_of(services))
+        await until(lambda: ask(port, Host="secret") == (200, "api-3"))
+        assert ask(port, Host="orders")[0] == 404
+
+
+async def test_a_sidecar_offers_a_tcp_service_at_a_port_of_its_own(tmp_path: Path, instances: list[Instance]) -> None:
+    """Byte for byte: here the bytes are HTTP, whatever the Host says."""
+    local, port = free_port(), free_port()
+    services = {
+        "web": {"upstreams": ["db"], "sidecar": port},
+        "db": {"protocol": "tcp", "local_port": local, "endpoints": [instances[0].address]},
+    }
+    with Mesh(tmp_path, catalog_of(services)) as mesh:
+        envoy = await mesh.start_envoy("web-1", "web")
+        await envoy.listening(f"127.0.0.1:{local}")
+        assert ask(local, Host="whoever") == (200, "api-1")
+
+
+async def test_host_names_are_resolved_by_envoy(tmp_path: Path, instances: list[Instance]) -> None:
+    """An endpoint with a name, beside one with an address; then the service goes over to addresses alone."""
+    port = free_port()
+    named = [f"localhost:{instances[0].address.rpartition(':')[2]}", instances[1].address]
+    web = {"upstreams": ["api"], "sidecar": port}
+    with Mesh(tmp_path, catalog_of({"web": web, "api": {"endpoints": named}})) as mesh:
+        envoy = await mesh.start_envoy("web-1", "web")
+        await envoy.listening(f"127.0.0.1:{port}")
+        await until(lambda: len(envoy.admin.hosts("api")) == 2)
+        assert {ask(port, Host="api")[1] for _ in range(4)} == {"api-1", "api-2"}
+        addresses = [instances[1].address, instances[2].address]
+        mesh.write(catalog_of({"web": web, "api": {"endpoints": addresses}}))
+        await until(lambda: set(envoy.admin.hosts("api")) == set(addresses))
+        assert {ask(port, Host="api")[1] for _ in range(4)} == {"api-2", "api-3"}
+
+
+async def test_a_gateway_takes_the_first_route_that_matches(tmp_path: Path, instances: list[Instance]) -> None:
+    """By host, exact path, prefix and headers, in the catalog's order, and whichever host a route names."""
+    services = {name: {"endpoints": [one.address]} for name, one in zip("abc", instances, strict=True)}
+    routes = [
+        {"path": "/api/data", "headers": {"x-team": "b"}, "to": "b"},
+        {"host": "*.example.com", "prefix": "/api", "to": "c"},
+        {"host": "shop.example.com", "to": "b"},
+        {"prefix": "/api/", "to": "a"},
+    ]
+    gateway = {"address": "127.0.0.1", "port": "GATEWAY", "routes": routes}
+    with Mesh(tmp_path, catalog_of(services, edge=gateway).replace('"GATEWAY"', "GATEWAY")) as mesh:
+        await mesh.start_gateway()
+        port = mesh.gateway_port
+        assert ask(port) == (200, "api-1")
+        assert ask(port, **{"X-Team": "b"}) == (200, "api-2")
+        assert ask(port, **{"X-Team": "c"}) == (200, "api-1")
+        assert ask(port, Host="shop.example.com") == (200, "api-3")
+        assert ask(port, Host="shop.example.com", **{"x-team": "b"}) == (200, "api-2")
+        assert ask(port, "/elsewhere", Host="other.com")[0] == 404
+
+
+async def test_grpc_calls_go_over_http2(tmp_path: Path) -> None:
+    """Each call to the next endpoint in turn, over one connection of the client's."""
+    port = free_port()
+    with start_instance("grpc-1") as one, start_instance("grpc-2") as two:
+        services = {
+            "web": {"upstreams": ["api"], "sidecar": port},
+            "api": {"protocol": "grpc", "endpoints": [one, two]},
+        }
+        with Mesh(tmp_path, catalog_of(services)) as mesh:
+            envoy = await mesh.start_envoy("web-1", "web")
+            await envoy.listening(f"127.0.0.1:{port}")
+            options = [("grpc.default_authority", "api")]
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
+                call: Any = channel.unary_unary(METHOD)
+                answers = [(await call(b"")).decode() for _ in range(10)]
+            assert sorted(answers) == ["grpc-1"] * 5 + ["grpc-2"] * 5
