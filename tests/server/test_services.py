@@ -4,8 +4,10 @@ import grpc
 import pytest
 
 from tests.server.serving import NODE, delta, make_catalog, read_delta, read_sotw, serving, sotw
+from xds.resources.view import kind_of
+from xds.server.ads import MAX_POLLED
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, SECRET, SERVICES
-from xds.wire.discovery_pb2 import DiscoveryRequest
+from xds.wire.discovery_pb2 import DiscoveryRequest, Node
 
 CATALOG = make_catalog("a", "b")
 NAMES = {
@@ -74,6 +76,24 @@ async def test_fetch_answers_once(service: str, word: str, type_url: str) -> Non
         everything = await server.fetch(f"/{service}/Fetch{word}", DiscoveryRequest(node=NODE))
         assert len(everything.resources) == (len(NAMES[type_url]) if type_url in (CLUSTER, LISTENER) else 0)
         assert list(server.servicer.streams()) == []
+
+
+async def test_polls_share_a_view_and_hold_few() -> None:
+    """A view is made for the first poll, follows edits, and goes when many others were asked for since."""
+    async with serving(CATALOG) as server:
+        first = server.servicer.fetch(DiscoveryRequest(node=NODE), CLUSTER)
+        made = server.servicer.store.acquire(kind_of(NODE))
+        assert server.servicer.store.acquire(kind_of(NODE)) is made
+        for _ in range(2):
+            server.servicer.store.release(kind_of(NODE))
+        server.edit(make_catalog("a"))
+        second = server.servicer.fetch(DiscoveryRequest(node=NODE), CLUSTER)
+        assert first is not None
+        assert second is not None
+        assert (len(first.resources), len(second.resources)) == (2, 1)
+        for number in range(3 * MAX_POLLED):
+            server.servicer.fetch(DiscoveryRequest(node=Node(id="x", cluster=f"c-{number}")), CLUSTER)
+        assert len(server.servicer.store._nodes) == MAX_POLLED
 
 
 async def test_fetch_with_the_current_version_has_nothing_to_send() -> None:

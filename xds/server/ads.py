@@ -1,6 +1,6 @@
 """The discovery services, aggregated and of one type each, over the snapshots of one store."""
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping
 from functools import partial
 from itertools import count
@@ -24,6 +24,9 @@ from xds.wire.discovery_pb2 import DiscoveryRequest, DiscoveryResponse, Node
 
 DEFAULT_LIMITS = Limits()
 
+MAX_POLLED = 64
+"""How many views of nodes that poll are kept, the last ones asked for."""
+
 
 class AdsServicer:
     """Serves every stream its node's view of the store, and pushes what changes to those whom it concerns."""
@@ -34,6 +37,7 @@ class AdsServicer:
         self._limits = limits
         self._open = 0
         self._streams: dict[NodeKind, set[Stream]] = {}
+        self._polled: OrderedDict[NodeKind, None] = OrderedDict()
         self._names = count(1)
         self._run = token_hex(3)  # nonces of a server before a restart are not ours
 
@@ -67,18 +71,24 @@ class AdsServicer:
 
     def fetch(self, request: DiscoveryRequest, type_url: str) -> DiscoveryResponse | None:
         """Answer a poll; None when its version is current. Raises PeerError when it cannot be answered."""
-        kind = kind_of(request.node)
+        return answer_fetch(request, self._acquire_polled(kind_of(request.node)).of(type_url), type_url)
+
+    def _acquire_polled(self, kind: NodeKind) -> Snapshot:
+        """Give a snapshot, and hold the view: who polls comes again, and it is made once."""
+        if kind not in self._polled and len(self._polled) >= MAX_POLLED:
+            self.store.release(self._polled.popitem(last=False)[0])
         snapshot = self.store.acquire(kind)
-        try:
-            return answer_fetch(request, snapshot.of(type_url), type_url)
-        finally:
+        if kind in self._polled:
             self.store.release(kind)
+        self._polled[kind] = None
+        self._polled.move_to_end(kind)
+        return snapshot
 
     def publish(self, inventory: Inventory) -> int:
         """Take a new inventory, push what changed, and give the number of streams that it concerned."""
         concerned = 0
         for kind, change in self.store.update(inventory).items():
-            for stream in self._streams[kind]:
+            for stream in self._streams.get(kind, ()):  # none, where only polls ask
                 stream.push(stream.session.on_change(change))
                 concerned += 1
         return concerned
@@ -92,8 +102,9 @@ class AdsServicer:
 
         def acquire(node: Node) -> Snapshot:
             kind = kind_of(node)
+            snapshot = self.store.acquire(kind)
             self._streams.setdefault(kind, set()).add(stream)
-            return self.store.acquire(kind)
+            return snapshot
 
         session: Session[Any] = Session(variant, acquire, f"{self._run}-{next(self._names)}", type_url, self._limits)
         stream = Stream(context, session, self.tally)

@@ -44,6 +44,7 @@ class Stream:
         "_heartbeat_ms",
         "_outbox",
         "_push_task",
+        "_stage",
         "_task",
         "_timed_wait",
         "_unanswered",
@@ -62,6 +63,7 @@ class Stream:
         self._outbox: deque[Response] = deque()
         self._writing = False
         self._timed_wait = 0
+        self._stage: asyncio.TimerHandle | None = None
         self._answers: asyncio.TimerHandle | None = None
         self._unanswered: set[str] = set()
         self._heartbeat: asyncio.TimerHandle | None = None
@@ -89,10 +91,9 @@ class Stream:
                     await self._context.abort(grpc.StatusCode.UNAVAILABLE, self._ending)
             raise
         finally:
-            if self._answers is not None:
-                self._answers.cancel()
-            if self._heartbeat is not None:
-                self._heartbeat.cancel()
+            for timer in (self._stage, self._answers, self._heartbeat):
+                if timer is not None:
+                    timer.cancel()
             if self.session.node is not None:
                 seconds = round(time.time() - self.connected_at, 1)
                 log.info("sidecar gone", **self._who(), seconds=seconds)
@@ -131,7 +132,9 @@ class Stream:
         """Have a wait of the session's end in time; it is told apart from a later one by its number."""
         if self.session.waits and self.session.waits != self._timed_wait:
             self._timed_wait = self.session.waits
-            asyncio.get_running_loop().call_later(STAGE_SECONDS, self._on_timeout, self._timed_wait)
+            if self._stage is not None:
+                self._stage.cancel()
+            self._stage = asyncio.get_running_loop().call_later(STAGE_SECONDS, self._on_timeout, self._timed_wait)
         if self.session.heartbeat_ms != self._heartbeat_ms:
             self._await_heartbeat()
         if self._answers is None:
