@@ -122,7 +122,10 @@ class ControlPlane:
     async def follow(self) -> None:
         """Take up each change of the source, until cancelled."""
         async for documents in self._source.watch():
-            await self._take(documents)
+            try:
+                await self._take(documents)
+            except Exception as error:  # a fault of ours must not end what is served; the next edit is taken
+                log.error("edit NOT TAKEN, by a fault of xds: what was served is still served", error=repr(error))
 
     async def stop(self) -> None:
         """Tell health checks, end every stream so that its client looks elsewhere, and close."""
@@ -177,9 +180,9 @@ def _describe_change(before: Inventory, after: Inventory) -> dict[str, list[str]
     """Name what was added, changed and removed; leave out what is empty."""
     old, new = before.catalog, after.catalog
     names = after.changed | after.changed_gateways
-    then = old.services.keys() | old.gateways.keys()
-    now = new.services.keys() | new.gateways.keys()
-    changes = {"added": names & now - then, "changed": names & now & then, "removed": names & then - now}
+    then = {name for name in names if name in old.services or name in old.gateways}
+    now = {name for name in names if name in new.services or name in new.gateways}
+    changes = {"added": now - then, "changed": now & then, "removed": then - now}
     return {verb: sorted(some)[:20] for verb, some in changes.items() if some}
 
 
