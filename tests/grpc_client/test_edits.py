@@ -65,16 +65,30 @@ async def test_another_balance_is_followed(tmp_path: Path, addresses: list[str])
         print(f"{len(mesh.caller.answers)} calls, none failed")
 
 
-async def test_an_instance_that_ends_fails_no_call(tmp_path: Path, addresses: list[str]) -> None:
-    """It answers what it has begun; what it has not, gRPC sends to another, though the catalog still names it."""
+async def test_an_instance_that_is_removed_and_ends_fails_no_call(tmp_path: Path, addresses: list[str]) -> None:
+    """The order in which an operator takes an instance out of service."""
     with ExitStack() as ending:
         endpoints = [addresses[0], ending.enter_context(start_instance("api-4"))]
         write_catalog(tmp_path / "catalog.yaml", "round_robin", endpoints)
         async with start_mesh(tmp_path) as mesh:
             await mesh.caller.reach("api-1", "api-4")
+            mesh.write("round_robin", addresses[:1])
+            await mesh.caller.reach("api-1")
             ending.close()
             await mesh.caller.reach("api-1")
             print(f"{len(mesh.caller.answers)} calls, none failed")
+
+
+async def test_an_instance_that_ends_is_left(tmp_path: Path, addresses: list[str]) -> None:
+    """Though the catalog names it still. A gRPC server that stops may cancel a call that has just reached it."""
+    with ExitStack() as ending:
+        endpoints = [addresses[0], ending.enter_context(start_instance("api-4"))]
+        write_catalog(tmp_path / "catalog.yaml", "round_robin", endpoints)
+        async with start_mesh(tmp_path, may_fail=1) as mesh:
+            await mesh.caller.reach("api-1", "api-4")
+            ending.close()
+            await mesh.caller.reach("api-1")
+            print(f"{len(mesh.caller.answers)} calls, {len(mesh.caller.failures)} cancelled by the instance")
 
 
 async def test_a_service_of_one_host_name_is_resolved(tmp_path: Path, addresses: list[str]) -> None:
