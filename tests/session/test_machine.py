@@ -1,5 +1,7 @@
 """Random catalogs, edits, refusals, lost and late messages and reconnects: once quiet, the client has what there is."""
 
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -7,6 +9,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from tests.session.client import Contents
 from tests.session.wire import Wire
+from xds.session import batch
+from xds.session.batch import LARGE
+from xds.session.subscription import Nack, Subscription
+from xds.snapshot.snapshot import TypeSnapshot
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION
 
 CLUSTERS = ["a", "b", "c"]
@@ -107,9 +113,26 @@ class Machine(RuleBasedStateMachine):
             self.wire.settle()
 
 
+def check_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hold what streams share as known against what follows from each message."""
+    unchecked = Subscription.on_reply
+
+    def on_reply(self: Subscription[Any], nonce: str, error: str | None, snapshot: TypeSnapshot) -> Nack | None:
+        sent = self.in_flight
+        expected = self.known_after(sent.batch) if sent and sent.nonce == nonce and error is None else self.known
+        nack = unchecked(self, nonce, error, snapshot)
+        assert self.known == expected
+        return nack
+
+    monkeypatch.setattr(Subscription, "on_reply", on_reply)
+
+
+@pytest.mark.parametrize("large", [0, LARGE], ids=["all shared", "little shared"])
 @pytest.mark.parametrize("variant", ["sotw", "delta"])
-def test_once_quiet_the_client_has_what_there_is(variant: str) -> None:
+def test_once_quiet_the_client_has_what_there_is(variant: str, large: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever happened before: no rule was broken on the way, and nothing is left to say."""
+    check_known(monkeypatch)
+    monkeypatch.setattr(batch, "LARGE", large)
     machine = type(f"{variant}Machine", (Machine,), {"variant": variant})
     run_state_machine_as_test(
         machine,

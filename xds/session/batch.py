@@ -2,11 +2,17 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 from xds.snapshot.snapshot import TypeSnapshot
 
-MAX_ENCODED = 64
-"""How many different responses one TypeSnapshot keeps encoded; a client that asks for oddities cannot add more."""
+T = TypeVar("T")
+
+MAX_SHARED = 64
+"""How much one TypeSnapshot keeps for others to share; a client that asks for oddities cannot add more."""
+
+LARGE = 32
+"""From how many names on it is worth while to look whether another stream worked the same out before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +30,19 @@ class Batch:
     is_heartbeat: bool = False
 
 
-def share(snapshot: TypeSnapshot, key: object, make: Callable[[], Batch]) -> Batch:
-    """Give the batch that was made for this key before, or make it.
+def is_large(names: int) -> bool:
+    """Tell whether what follows from so many names is to be shared."""
+    return names >= LARGE
+
+
+def share(snapshot: TypeSnapshot, key: object, make: Callable[[], T]) -> T:
+    """Give what was made of the snapshot for this key before, or make it: one value for all, never to be changed.
 
     The key names the type too: types that have no resources share one empty TypeSnapshot.
     """
-    batch: Batch | None = snapshot.encoded.get(key)
-    if batch is None:
-        if len(snapshot.encoded) >= MAX_ENCODED:
-            snapshot.encoded.clear()
-        batch = snapshot.encoded[key] = make()
-    return batch
+    value: T | None = snapshot.shared.get(key)
+    if value is None:
+        if len(snapshot.shared) >= MAX_SHARED:
+            snapshot.shared.clear()
+        value = snapshot.shared[key] = make()
+    return value

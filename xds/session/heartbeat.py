@@ -6,8 +6,6 @@ World stream crashes at it. It heeds `endpoint_stale_after` in the assignment it
 prolongs; so that is what Envoy, and whoever does not understand a TTL, is sent as often.
 """
 
-from collections.abc import Mapping
-
 from google.protobuf.duration_pb2 import Duration
 
 from xds.snapshot.snapshot import TypeSnapshot
@@ -19,26 +17,15 @@ TTL_FEATURE = "xds.config.supports-resource-ttl"
 BEATS = 3
 """How many heartbeats a time to live has: one or two may be late."""
 
-TIMES = "times to live"
-
 
 def takes_ttl(node: Node) -> bool:
     """Tell whether a node is sent a time to live."""
     return TTL_FEATURE in node.client_features and node.user_agent_name != "envoy"
 
 
-def times_to_live(snapshot: TypeSnapshot) -> Mapping[str, int]:
-    """Give the milliseconds of each resource that has a time to live: looked for once in a snapshot."""
-    times: Mapping[str, int] | None = snapshot.encoded.get(TIMES)
-    if times is None:
-        times = {name: resource.ttl_ms for name, resource in snapshot.resources.items() if resource.ttl_ms}
-        snapshot.encoded[TIMES] = times
-    return times
-
-
 def period_ms(snapshot: TypeSnapshot) -> int:
     """Give the milliseconds from one heartbeat to the next; 0 when there is nothing to prolong."""
-    return min(times_to_live(snapshot).values(), default=0) // BEATS
+    return min(snapshot.ttls.values(), default=0) // BEATS
 
 
 def encode_ttl(ttl_ms: int) -> Duration | None:

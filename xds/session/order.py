@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from xds.resources.resource import Resource
-from xds.session.subscription import Nack, Subscription
+from xds.session.batch import Batch, is_large, share
+from xds.session.subscription import NONE, Nack, Subscription, unite
 from xds.snapshot.snapshot import Snapshot, SnapshotChange
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, TYPE_URLS
 
@@ -43,8 +44,8 @@ class Order:
         self.snapshot = Snapshot({})  # what is served now; while something is retained, that is in it
         self._latest = self.snapshot  # what is served once nothing is retained
         self._retained: dict[str, dict[str, Resource]] = {}
-        self._awaited: set[str] = set()  # new clusters whose endpoints the client does not have yet
-        self._unfollowed: set[str] = set()  # clusters that were sent before anybody asked for endpoints
+        self._awaited = NONE  # new clusters whose endpoints the client does not have yet
+        self._unfollowed = NONE  # clusters that were sent before anybody asked for endpoints
         self._returning = False  # the client came back with clusters; it will soon say what names them
         self._overdue: set[str] = set()  # types that kept the others waiting too long
 
@@ -62,13 +63,15 @@ class Order:
             self._retained = {type_url: dict(of_type) for type_url, of_type in change.retained.items()}
         for type_url, names in change.names.items():
             if subscription := self._subscriptions.get(type_url):
-                subscription.on_change(names.difference(self._retained.get(type_url, ())))
+                retained = self._retained.get(type_url)
+                subscription.on_change(names.difference(retained) if retained else names)
 
     def on_first(self, type_url: str) -> None:
         """Take it that a type was asked for, for the first time on the stream."""
-        if type_url == CLUSTER_LOAD_ASSIGNMENT:  # a client that comes back may have what it still needs again
-            self._subscriptions[type_url].follow(self._unfollowed)
-            self._unfollowed.clear()
+        if type_url == CLUSTER_LOAD_ASSIGNMENT:
+            if self._subscriptions[type_url].known:  # a client that comes back needs again what it has
+                self._subscriptions[type_url].follow(self._unfollowed)
+            self._unfollowed = NONE
         elif type_url == CLUSTER:
             self._returning = self._aggregated and self._subscriptions[type_url].returned
 
@@ -77,25 +80,38 @@ class Order:
         if self._subscriptions[type_url].in_flight is None:
             self._overdue.discard(type_url)
         if nack is not None and type_url == CLUSTER:
-            self._awaited.difference_update(nack.resource_names)
+            self._awaited = self._awaited.difference(nack.resource_names)
 
-    def on_send(self, type_url: str, versions: Mapping[str, str]) -> None:
+    def on_send(self, type_url: str, batch: Batch) -> None:
         """Have every cluster that is new or changed followed by its endpoints, although unasked (rule 33)."""
         self._overdue.discard(type_url)
         if type_url != CLUSTER:
             return
-        known = self._subscriptions[CLUSTER].known
-        changed = {name for name, version in versions.items() if known.get(name) != version}
-        self._awaited |= changed - known.keys()
+        changed, new = self._compare(batch.versions)
+        self._awaited = unite(self._awaited, new)
         if assignments := self._subscriptions.get(CLUSTER_LOAD_ASSIGNMENT):
             assignments.follow(changed)
         else:
-            self._unfollowed |= changed
+            self._unfollowed = unite(self._unfollowed, changed)
+
+    def _compare(self, versions: Mapping[str, str]) -> tuple[frozenset[str], frozenset[str]]:
+        """Name the clusters that are another than what the client knows, and those of them that it does not know."""
+        known = self._subscriptions[CLUSTER].known
+
+        def compare() -> tuple[frozenset[str], frozenset[str]]:
+            changed = frozenset(name for name, version in versions.items() if known.get(name) != version)
+            return changed, changed.difference(known)
+
+        if not is_large(len(versions)):
+            return compare()
+        # Both are kept beside what follows from them, so that their ids are of nothing else meanwhile.
+        key = ("changed", id(known), id(versions))
+        return share(self.snapshot.of(CLUSTER), key, lambda: (compare(), known, versions))[0]
 
     def on_timeout(self) -> None:
         """Wait no longer for what is unanswered, or was never asked for."""
         self._overdue = {type_url for type_url in TYPE_URLS if self._is_open(type_url)}
-        self._awaited.clear()
+        self._awaited = NONE
         self._returning = False
 
     @property
@@ -155,13 +171,10 @@ class Order:
     def _lacks_assignments(self) -> bool:
         """Tell whether the client has no endpoints yet for a cluster that is new to it."""
         if self._awaited:
+            if assignments := self._subscriptions.get(CLUSTER_LOAD_ASSIGNMENT):
+                self._awaited = self._awaited.difference(assignments.known, assignments.rejected)
             wanted = self._latest.of(CLUSTER_LOAD_ASSIGNMENT).resources
-            assignments = self._subscriptions.get(CLUSTER_LOAD_ASSIGNMENT)
-            self._awaited = {
-                name
-                for name in self._awaited
-                if name in wanted and not (assignments and (name in assignments.known or name in assignments.rejected))
-            }
+            self._awaited = frozenset(name for name in self._awaited if name in wanted)
         return bool(self._awaited)
 
     def _is_behind(self, type_url: str) -> bool:

@@ -125,20 +125,21 @@ class Session(Generic[Request]):
         self._check_node(request.node)
         if self.type_url is not None:
             self._infer_type(request)
-        if not request.type_url:
+        type_url = request.type_url
+        if not type_url:
             raise PeerError("INVALID_ARGUMENT", "an ADS request needs a type_url")
-        if request.type_url not in TYPE_URLS:
-            return Step(unknown_type=request.type_url)
-        first = request.type_url not in self.subscriptions
+        if type_url not in TYPE_URLS:
+            return Step(unknown_type=type_url)
+        first = type_url not in self.subscriptions
         if first:
-            self.subscriptions[request.type_url] = self.variant.subscription(request.type_url, with_ttl=self._with_ttl)
-        subscription = self.subscriptions[request.type_url]
+            self.subscriptions[type_url] = self.variant.subscription(type_url, with_ttl=self._with_ttl)
+        subscription, served = self.subscriptions[type_url], self.snapshot.of(type_url)
         error = request.error_detail.message if request.HasField("error_detail") else None
-        nack = subscription.on_reply(request.response_nonce, error)
-        self._order.on_reply(request.type_url, nack)
-        subscription.on_names(request, self.snapshot.of(request.type_url), first=first)
+        nack = subscription.on_reply(request.response_nonce, error, served)
+        self._order.on_reply(type_url, nack)
+        subscription.on_names(request, served, first=first)
         if first:
-            self._order.on_first(request.type_url)
+            self._order.on_first(type_url)
         if len(subscription.names) > self._limits.names:
             raise PeerError("RESOURCE_EXHAUSTED", f"more than {self._limits.names} names of one type on a stream")
         return Step(self._flush(), nack)
@@ -176,9 +177,9 @@ class Session(Generic[Request]):
             raise PeerError("INVALID_ARGUMENT", "the first request of a stream needs a node with an id")
         self._order.begin(self._acquire(node))
         self._with_ttl = takes_ttl(node)
-        self.node = Node()  # a copy without an Envoy's list of some 500 extensions, which would stay as long as we
-        self.node.CopyFrom(node)
-        self.node.DiscardUnknownFields()
+        # A copy without an Envoy's list of some 500 extensions, made from bytes: one of the message keeps its memory.
+        node.DiscardUnknownFields()
+        self.node = Node.FromString(node.SerializeToString())
 
     def _flush(self) -> list[Response]:
         """Answer what is due, type by type, in the order that makes before it breaks."""
@@ -205,7 +206,7 @@ class Session(Generic[Request]):
             elif batch := subscription.respond(self.snapshot.of(type_url)):
                 self._nonce_count += 1
                 nonce = f"{self._nonce_prefix}-{self._nonce_count}"
-                self._order.on_send(type_url, batch.versions)
+                self._order.on_send(type_url, batch)
                 subscription.on_sent(nonce, batch)
                 # Encoded messages merge by concatenation: all but the nonce is shared with other streams.
                 body = batch.body + self.variant.response(nonce=nonce).SerializeToString()

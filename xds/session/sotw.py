@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 from xds.resources.resource import Resource
-from xds.session.batch import Batch, share
+from xds.session.batch import Batch, is_large, share
 from xds.session.heartbeat import encode_ttl
-from xds.session.subscription import WILDCARD, WILDCARD_BY_DEFAULT, Subscription
+from xds.session.subscription import WILDCARD, WILDCARD_BY_DEFAULT, Subscription, check_names, without
 from xds.snapshot.snapshot import TypeSnapshot
 from xds.wire import CLUSTER, LISTENER, discovery_pb2, encode_any
 from xds.wire.discovery_pb2 import DiscoveryRequest, DiscoveryResponse
@@ -17,48 +17,62 @@ FULL_STATE = frozenset({CLUSTER, LISTENER})
 RESOURCE = "type.googleapis.com/envoy.service.discovery.v3.Resource"
 """The wrapper of a resource that has a time to live."""
 
+NAME = 16
+"""About how many bytes a name has in a request."""
+
+Stated = tuple[bytes, frozenset[str]]
+"""The names that a request states, encoded and decoded."""
+
 
 class SotwSubscription(Subscription[DiscoveryRequest]):
     """One type of a State of the World stream."""
 
-    __slots__ = ("named", "version_info")
+    __slots__ = ("named", "stated", "version_info")
 
     def __init__(self, type_url: str, *, with_ttl: bool = False) -> None:
         super().__init__(type_url, with_ttl=with_ttl)
         self.named = False  # once a name was asked for, asking for none is no wildcard (rule 21)
+        self.stated = b""  # the names of the last request, encoded
         self.version_info = ""  # of the last response that the client accepted
 
     def on_names(self, request: DiscoveryRequest, snapshot: TypeSnapshot, *, first: bool) -> None:
         """Take the names that a request states: they are the whole subscription (rule 16)."""
-        asked = set(request.resource_names)
+        version_info = request.version_info
+        stated = _encode_names(request)
+        if not first and stated == self.stated:
+            return
+        self.stated, asked = _decode_names(stated, snapshot)
         self.named = self.named or bool(asked)
         wildcard = WILDCARD in asked or (not self.named and self.type_url in WILDCARD_BY_DEFAULT)
-        asked.discard(WILDCARD)
+        if WILDCARD in asked:
+            asked -= {WILDCARD}
         if not first and asked == self.names and wildcard == self.wildcard:
             return
         if wildcard and not self.wildcard:
             self.everything = self.owed = True
-        self.want(asked - self.names)  # also what the wildcard sent already (rule 17)
+        self.want(asked - self.names if self.names else asked)  # also what the wildcard sent already (rule 17)
         self.names, self.wildcard = asked, wildcard
         self.forget_unwanted()
         if first:
-            self.returned = bool(request.version_info)
-        if first and wildcard and not asked and request.version_info == snapshot.version:
+            self.returned = bool(version_info)
+        if first and wildcard and not asked and version_info == snapshot.version:
             # The client comes back with all that there is (rule 19).
-            self.known = {name: resource.version for name, resource in snapshot.resources.items()}
+            self.known = snapshot.versions
             self.everything = self.owed = False
-            self.version_info = request.version_info
+            self.version_info = version_info
 
     def accept(self, batch: Batch) -> None:
-        """Take a batch as known; one of a full-state type is all that the client now has."""
+        """Take the version that a client has to say from now on."""
         self.version_info = batch.version_info
         if self.type_url in FULL_STATE:
-            self.known.clear()
-            self.rejected.clear()
+            self.rejected = {}
         elif self.rejected:
-            for name in batch.versions:
-                self.rejected.pop(name, None)
-        self.known.update((name, version) for name, version in batch.versions.items() if self.wants(name))
+            self.rejected = without(self.rejected, batch.versions.keys())
+
+    def known_after(self, batch: Batch) -> Mapping[str, str]:
+        """Add a batch to what is known; one of a full-state type is all that the client now has."""
+        accepted = {name: version for name, version in batch.versions.items() if self.wants(name)}
+        return accepted if self.type_url in FULL_STATE else {**self.known, **accepted}
 
     def refused(self, batch: Batch) -> dict[str, str | None]:
         """Give the versions that a NACK refuses; what a full state leaves out is a removal that it refuses."""
@@ -68,19 +82,19 @@ class SotwSubscription(Subscription[DiscoveryRequest]):
 
     def compose(self, snapshot: TypeSnapshot) -> Batch | None:
         """Make a full-state response if anything in it changed, or one of what changed alone (rules 14, 15)."""
-        versions, gone = self.select(snapshot)
+        selection = self.select(snapshot)
         if self.type_url in FULL_STATE:
             # What a client that came back has is not known before it accepted something on this stream.
             is_unsure = self.returned and not self.version_info
-            if not (versions or gone or self.owed or (is_unsure and self.dirty)):
+            if not (selection.names or selection.gone or self.owed or (is_unsure and self.dirty)):
                 return None
-            names = frozenset(snapshot.resources if self.wildcard else self.names & snapshot.resources.keys())
+            names = None if self.wildcard else frozenset(name for name in self.names if name in snapshot.resources)
         else:
-            for name in gone:  # nothing tells the client; should the name come back, it is sent
-                self.known.pop(name, None)
-            if not versions:
+            # Nothing tells the client what is gone; should the name come back, it is sent.
+            self.known = without(self.known, selection.gone)
+            if not selection.names:
                 return None
-            names = frozenset(versions)
+            names = selection.names
         make = partial(_encode, self.type_url, snapshot, names, with_ttl=self.with_ttl)
         return share(snapshot, (self.type_url, self.with_ttl, names), make)
 
@@ -92,8 +106,24 @@ class SotwSubscription(Subscription[DiscoveryRequest]):
         return share(snapshot, (self.type_url, "heartbeat", self.version_info, frozenset(versions)), make)
 
 
-def _encode(type_url: str, snapshot: TypeSnapshot, names: Iterable[str], *, with_ttl: bool) -> Batch:
-    resources = [snapshot.resources[name] for name in sorted(names)]
+def _encode_names(request: DiscoveryRequest) -> bytes:
+    """Encode the names of a request alone: equal bytes are equal names, found out without a string for each."""
+    for field in ("version_info", "node", "type_url", "response_nonce", "error_detail"):
+        request.ClearField(field)
+    return request.SerializeToString()
+
+
+def _decode_names(stated: bytes, snapshot: TypeSnapshot) -> Stated:
+    def decode() -> Stated:
+        names = frozenset(DiscoveryRequest.FromString(stated).resource_names)
+        check_names(names)
+        return stated, names
+
+    return share(snapshot, ("stated", stated), decode) if is_large(len(stated) // NAME) else decode()
+
+
+def _encode(type_url: str, snapshot: TypeSnapshot, names: Iterable[str] | None, *, with_ttl: bool) -> Batch:
+    resources = [snapshot.resources[name] for name in sorted(snapshot.resources if names is None else names)]
     version_info = snapshot.version
     bodies = [_wrap(one, version_info, one.body) if one.ttl_ms and with_ttl else one.body for one in resources]
     response = DiscoveryResponse(version_info=version_info, type_url=type_url, resources=bodies)

@@ -2,21 +2,29 @@
 
 It knows no other type. What State of the World and delta share is here; `sotw.py` and `delta.py` add how names are
 asked for and how a response is made.
+
+What it holds of names and versions is never changed, only replaced, and so many streams hold one and the same: a
+thousand clients that want all of a thousand resources, and have them, cost one set and one dict.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Generic
+from typing import Generic, TypeVar
 
 from xds.errors import PeerError
-from xds.session.batch import Batch
-from xds.session.heartbeat import times_to_live
+from xds.session.batch import Batch, is_large, share
 from xds.session.request import Request
 from xds.snapshot.snapshot import TypeSnapshot
 from xds.wire import CLUSTER, LISTENER
 
+V = TypeVar("V")
+
 WILDCARD = "*"
+
+NONE: frozenset[str] = frozenset()
+
+NOTHING_KNOWN: Mapping[str, str] = {}
 
 WILDCARD_BY_DEFAULT = frozenset({CLUSTER, LISTENER})
 """The types of which a first request without names wants all (rules 20, 22)."""
@@ -35,6 +43,15 @@ class Nack:
     type_url: str
     message: str
     resource_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What to send: the version of each resource by name, the names alone, and those that are gone."""
+
+    versions: Mapping[str, str]
+    names: frozenset[str]
+    gone: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +89,14 @@ class Subscription(ABC, Generic[Request]):
         self.type_url = type_url
         self.with_ttl = with_ttl  # the client understands a time to live (rule 36)
         self.wildcard = False
-        self.names: set[str] = set()
-        self.known: dict[str, str] = {}  # what the client accepted (rule 31): name -> version
+        self.names = NONE
+        self.known = NOTHING_KNOWN  # what the client accepted (rule 31): name -> version
         self.in_flight: InFlight | None = None
-        self.rejected: dict[str, str | None] = {}  # the version refused, None for a removal (rule 7)
-        self.due: set[str] = set()  # owed an answer, although unchanged
-        self.following: set[str] = set()  # owed too, since what refers to it was sent (rule 33)
-        self.dirty: set[str] = set()  # changed since the last response
-        self.withheld: set[str] = set()  # gone when the client came back, but it is not told yet (rule 32)
+        self.rejected: Mapping[str, str | None] = {}  # the version refused, None for a removal (rule 7)
+        self.due = NONE  # owed an answer, although unchanged
+        self.following = NONE  # owed too, since what refers to it was sent (rule 33)
+        self.dirty = NONE  # changed since the last response
+        self.withheld = NONE  # gone when the client came back, but it is not told yet (rule 32)
         self.everything = False  # all that is wanted is to be looked at, not only `due` and `dirty`
         self.owed = False  # an answer is owed, although empty (rule 24)
         self.heartbeat_due = False  # what lives for a while only is to be prolonged
@@ -90,14 +107,13 @@ class Subscription(ABC, Generic[Request]):
     @property
     def is_pending(self) -> bool:
         """Whether there may be something to say."""
-        named = self.due or self.dirty or self.following
-        return bool(named or self.everything or self.owed or self.heartbeat_due)
+        return bool(self.due or self.dirty or self.following or self.everything or self.owed or self.heartbeat_due)
 
     def wants(self, name: str) -> bool:
         """Tell whether the client subscribed to the name, by itself or by the wildcard."""
         return self.wildcard or name in self.names
 
-    def on_reply(self, response_nonce: str, error: str | None) -> Nack | None:
+    def on_reply(self, response_nonce: str, error: str | None, snapshot: TypeSnapshot) -> Nack | None:
         """Take an ACK or a NACK (rule 6); a nonce that is not the last one's is neither (rules 3, 18, 28)."""
         if self.in_flight is None or response_nonce != self.in_flight.nonce:
             return None
@@ -105,21 +121,26 @@ class Subscription(ABC, Generic[Request]):
         if error is not None:
             return self._on_nack(batch, error[:MAX_ERROR])
         self.accept(batch)
+        if self.rejected or self.is_pending or self.withheld:
+            self.known = self.known_after(batch)
+        else:
+            self.known = self._all_wanted(snapshot)
         self._clear_nack()
         return None
 
     def _on_nack(self, batch: Batch, error: str) -> Nack:
         nack = Nack(self.type_url, error, tuple(batch.versions) + batch.removed)
         if batch.is_heartbeat:  # the client has let go of what it was to keep: it needs it whole
-            self.due.update(filter(self.wants, batch.versions))
+            self.due = self.due.union(filter(self.wants, batch.versions))
             return nack
-        self.rejected.update((name, version) for name, version in self.refused(batch).items() if self.wants(name))
+        refused = {name: version for name, version in self.refused(batch).items() if self.wants(name)}
+        self.rejected = {**self.rejected, **refused}
         self.nack = nack
         return nack
 
     def on_change(self, names: frozenset[str]) -> None:
         """Note which resources of the type changed; those that nobody here wants cost nothing more (rule 12)."""
-        self.dirty |= names if self.wildcard else names & self.names
+        self.dirty = unite(self.dirty, self._wanted(names))
 
     def on_sent(self, nonce: str, batch: Batch) -> None:
         """Note that a response left; until it is answered, nothing more does."""
@@ -132,24 +153,24 @@ class Subscription(ABC, Generic[Request]):
         What may have died since the last time, or is not prolonged by less, is due whole.
         """
         self.heartbeat_due = self.with_ttl
-        for name, ttl_ms in times_to_live(snapshot).items():
-            if name in self.known and name not in self.rejected and (ttl_ms <= elapsed_ms or not self.with_ttl):
-                self.due.add(name)
+        self.due = self.due.union(
+            name
+            for name, ttl_ms in snapshot.ttls.items()
+            if name in self.known and name not in self.rejected and (ttl_ms <= elapsed_ms or not self.with_ttl)
+        )
 
-    def follow(self, names: Iterable[str]) -> None:
+    def follow(self, names: frozenset[str]) -> None:
         """Owe the wanted ones of `names` again, unchanged: what refers to them was sent (rule 33)."""
-        self.following.update(filter(self.wants, names))
+        self.following = unite(self.following, self._wanted(names))
 
-    def want(self, names: set[str]) -> None:
-        """Owe an answer for names that a request adds (rules 17, 25); raise PeerError for one that cannot be."""
-        if any(len(name) > MAX_NAME for name in names):
-            raise PeerError("INVALID_ARGUMENT", f"a resource name is longer than {MAX_NAME} characters")
-        self.due |= names
+    def want(self, names: frozenset[str]) -> None:
+        """Owe an answer for names that a request adds (rules 17, 25)."""
+        self.due = unite(self.due, names)
 
     def release(self) -> None:
         """Tell of what was withheld with the next response."""
-        self.dirty |= self.withheld
-        self.withheld.clear()
+        self.dirty = unite(self.dirty, self.withheld)
+        self.withheld = NONE
 
     def respond(self, snapshot: TypeSnapshot) -> Batch | None:
         """Make the next response, or None while one is in flight or nothing is to be said (rule 8)."""
@@ -157,13 +178,12 @@ class Subscription(ABC, Generic[Request]):
             return None
         if self.rejected:
             self._mend(snapshot)
-        # What was refused does not follow (rule 7), and what does not exist cannot.
-        self.due.update(n for n in self.following if n in snapshot.resources and n not in self.rejected)
+        if self.following:
+            # What was refused does not follow (rule 7), and what does not exist cannot.
+            self.due = self.due.union(n for n in self.following if n in snapshot.resources and n not in self.rejected)
         batch = self.compose(snapshot)
-        self.following.clear()
+        self.following = self.due = self.dirty = NONE
         self.everything = self.owed = False
-        self.due.clear()
-        self.dirty.clear()
         if batch is None:
             self._clear_nack()  # what was refused was taken back, and the client has the rest
         if batch is None and self.heartbeat_due:
@@ -174,16 +194,14 @@ class Subscription(ABC, Generic[Request]):
     def _mend(self, snapshot: TypeSnapshot) -> None:
         """Have what was refused sent again, if any of it is another than it was then (rule 7)."""
         touched = {name for name in self.dirty if name in self.rejected}
-        if all(self.rejected[name] == _version(snapshot, name) for name in touched):
+        if all(self.rejected[name] == snapshot.versions.get(name) for name in touched):
             self.dirty -= touched
-        elif len(self.rejected) > 1:
+            return
+        if len(self.rejected) > 1:
             # A client may have taken some of what it refused together, so that what it has is not known.
-            self.due.update(self.rejected)
-            for name in self.rejected:
-                self.known.pop(name, None)
-            self.rejected.clear()
-        else:
-            self.rejected.clear()
+            self.due = self.due.union(self.rejected)
+            self.known = without(self.known, self.rejected.keys())
+        self.rejected = {}
 
     def _clear_nack(self) -> None:
         """Forget a refusal of which nothing stands: the operator has mended it."""
@@ -193,36 +211,59 @@ class Subscription(ABC, Generic[Request]):
     def forget_unwanted(self) -> None:
         """Drop all state of names that are no longer wanted, so that asking again gets them again (rule 11)."""
         if not self.wildcard:
-            self.known = {name: version for name, version in self.known.items() if name in self.names}
-            self.rejected = {name: version for name, version in self.rejected.items() if name in self.names}
+            self.known = without(self.known, self.known.keys() - self.names)
+            self.rejected = without(self.rejected, self.rejected.keys() - self.names)
             self.due &= self.names
             self.dirty &= self.names
             self.following &= self.names
             self.withheld &= self.names
             self._clear_nack()
 
-    def candidates(self, snapshot: TypeSnapshot) -> set[str]:
-        """Name what has to be looked at for a response that carries only what changed."""
-        if self.everything:
-            return self.due | self.known.keys() | (snapshot.resources.keys() if self.wildcard else self.names)
-        return self.due | self.dirty
+    def select(self, snapshot: TypeSnapshot) -> Selection:
+        """Choose what to send: what is due or not yet known, and what is gone.
 
-    def select(self, snapshot: TypeSnapshot) -> tuple[dict[str, str], tuple[str, ...]]:
-        """Choose what to send of the candidates: what is due or not yet known, and what is gone."""
+        It follows from what streams have in common, so that a large one is worked out once for all.
+        """
+        if not self.everything and not is_large(len(self.due) + len(self.dirty)):
+            return self._select(snapshot)
+        names = NONE if self.wildcard else self.names
+        wanted = (self.everything, self.wildcard, names, self.due, self.dirty, self.withheld)
+        # What is known is kept beside what follows from it, so that its id is of nothing else meanwhile.
+        key = ("selection", self.type_url, wanted, id(self.known))
+        return share(snapshot, key, lambda: (self._select(snapshot), self.known))[0]
+
+    def _select(self, snapshot: TypeSnapshot) -> Selection:
         versions: dict[str, str] = {}
         gone: list[str] = []
-        for name in sorted(self.candidates(snapshot)):
-            resource = snapshot.resources.get(name)
-            if resource is None:
+        for name in sorted(self._candidates(snapshot)):
+            version = snapshot.versions.get(name)
+            if version is None:
                 if name in self.due or (name in self.known and name not in self.withheld):
                     gone.append(name)
-            elif name in self.due or self.known.get(name) != resource.version:
-                versions[name] = resource.version
-        return versions, tuple(gone)
+            elif name in self.due or self.known.get(name) != version:
+                versions[name] = version
+        return Selection(versions, frozenset(versions), tuple(gone))
+
+    def _candidates(self, snapshot: TypeSnapshot) -> frozenset[str]:
+        """Name what has to be looked at for a response that carries only what changed."""
+        if self.everything:
+            return self.due.union(self.known, snapshot.resources if self.wildcard else self.names)
+        return self.due | self.dirty
+
+    def _wanted(self, names: frozenset[str]) -> frozenset[str]:
+        return names if self.wildcard else names & self.names
+
+    def _all_wanted(self, snapshot: TypeSnapshot) -> Mapping[str, str]:
+        """Give the versions of all that the client wants: what it has when nothing is left to say."""
+        if self.wildcard:
+            return snapshot.versions
+        if not is_large(len(self.names)):
+            return _choose(snapshot.versions, self.names)
+        return share(snapshot, ("versions", self.names), lambda: _choose(snapshot.versions, self.names))
 
     def to_prolong(self, snapshot: TypeSnapshot) -> dict[str, str]:
         """Choose what to prolong: what the client has as it is now, and only for a while."""
-        versions = {name: snapshot.resources[name].version for name in times_to_live(snapshot)}
+        versions = {name: snapshot.versions[name] for name in snapshot.ttls}
         return {name: version for name, version in versions.items() if self.known.get(name) == version}
 
     def refused(self, batch: Batch) -> dict[str, str | None]:
@@ -231,11 +272,18 @@ class Subscription(ABC, Generic[Request]):
 
     @abstractmethod
     def on_names(self, request: Request, snapshot: TypeSnapshot, *, first: bool) -> None:
-        """Take what a request says of the names that are wanted; `first` is the type's first on the stream."""
+        """Take what a request says of the names that are wanted, and use the request up.
+
+        `first` is the type's first on the stream.
+        """
 
     @abstractmethod
     def accept(self, batch: Batch) -> None:
-        """Take what the client has accepted as known."""
+        """Take it that the client has accepted a batch: what of it was refused before is no more."""
+
+    @abstractmethod
+    def known_after(self, batch: Batch) -> Mapping[str, str]:
+        """Give what the client has once it has accepted a batch, while it does not have all that it wants."""
 
     @abstractmethod
     def compose(self, snapshot: TypeSnapshot) -> Batch | None:
@@ -246,6 +294,25 @@ class Subscription(ABC, Generic[Request]):
         """Make a response that prolongs what the client has, or None when all of that lives for ever."""
 
 
-def _version(snapshot: TypeSnapshot, name: str) -> str | None:
-    resource = snapshot.resources.get(name)
-    return resource.version if resource else None
+def unite(some: frozenset[str], more: frozenset[str]) -> frozenset[str]:
+    """Give both; the one itself where the other is empty, so that it can be shared."""
+    return some | more if some and more else some or more
+
+
+def without(versions: Mapping[str, V], names: Collection[str]) -> Mapping[str, V]:
+    """Give the versions but for those of `names`; the same object if it has none of them."""
+    if not any(name in versions for name in names):
+        return versions
+    return {name: version for name, version in versions.items() if name not in names}
+
+
+def check_names(names: frozenset[str]) -> None:
+    """Raise PeerError for a name that is too long."""
+    if any(len(name) > MAX_NAME for name in names):
+        raise PeerError("INVALID_ARGUMENT", f"a resource name is longer than {MAX_NAME} characters")
+
+
+def _choose(versions: Mapping[str, str], names: frozenset[str]) -> Mapping[str, str]:
+    if names.issuperset(versions):
+        return versions
+    return {name: versions[name] for name in names if name in versions}

@@ -12,13 +12,16 @@ from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT
 class TypeSnapshot:
     """The resources of one type, by name, and the checksum of their versions.
 
-    `encoded` is the place of responses that were made from it once and are shared by every stream that asks for
-    the same; it goes when the snapshot goes, and has no part in equality.
+    `versions` are the same resources' versions, and `ttls` the milliseconds of those that have a time to live.
+    `shared` is the place of what was worked out from it once for every stream that wants the same, as encoded
+    responses; it goes when the snapshot goes. It, and what follows from the resources, has no part in equality.
     """
 
     resources: Mapping[str, Resource] = field(default_factory=dict)
     checksum: int = 0
-    encoded: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    versions: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    ttls: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
+    shared: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def version(self) -> str:
@@ -30,15 +33,22 @@ class TypeSnapshot:
 
     def replace(self, updates: Mapping[str, Resource | None]) -> "TypeSnapshot":
         """Give the snapshot after `updates`, in which None stands for a resource that is gone."""
-        resources = dict(self.resources)
+        resources, versions, ttls = dict(self.resources), dict(self.versions), dict(self.ttls)
         checksum = self.checksum
         for name, resource in updates.items():
-            if before := resources.pop(name, None):
+            if before := resources.get(name):
                 checksum -= int(before.version, 16)
-            if resource is not None:
-                resources[name] = resource
-                checksum += int(resource.version, 16)
-        return TypeSnapshot(resources, checksum % 2**64)
+            ttls.pop(name, None)
+            if resource is None:
+                resources.pop(name, None)
+                versions.pop(name, None)
+                continue
+            resources[name] = resource
+            versions[name] = resource.version
+            checksum += int(resource.version, 16)
+            if resource.ttl_ms:
+                ttls[name] = resource.ttl_ms
+        return TypeSnapshot(resources, checksum % 2**64, versions, ttls)
 
 
 NOTHING = TypeSnapshot()
