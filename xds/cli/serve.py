@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import click
+import uvloop
 from click.core import ParameterSource
 
 from xds.errors import CatalogError
@@ -145,7 +146,8 @@ def command(
     )
     configure_log(LogFormat(log_format), log_level)
     try:
-        asyncio.run(_serve(FileSource(catalog), settings))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(FileSource(catalog), settings))
     except (CatalogError, ListenError) as error:
         click.echo(error, err=True)
         sys.exit(1)

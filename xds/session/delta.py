@@ -6,7 +6,15 @@ from functools import partial
 
 from xds.session.batch import Batch, is_large, share
 from xds.session.heartbeat import encode_ttl
-from xds.session.subscription import WILDCARD, WILDCARD_BY_DEFAULT, Subscription, check_names, unite, without
+from xds.session.subscription import (
+    NOTHING_KNOWN,
+    WILDCARD,
+    WILDCARD_BY_DEFAULT,
+    Subscription,
+    check_names,
+    unite,
+    without,
+)
 from xds.snapshot.snapshot import TypeSnapshot
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT
 from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource
@@ -128,7 +136,7 @@ def _read_beginning(request: DeltaDiscoveryRequest, snapshot: TypeSnapshot, type
     check_names(asked)
     wildcard = WILDCARD in asked or (not asked and type_url in WILDCARD_BY_DEFAULT)
     names = asked - {WILDCARD}
-    known: Mapping[str, str] = dict(request.initial_resource_versions)
+    known: Mapping[str, str] = dict(request.initial_resource_versions) or NOTHING_KNOWN
     if not wildcard:
         known = without(known, known.keys() - names)
     if known == snapshot.versions:

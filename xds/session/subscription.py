@@ -213,10 +213,10 @@ class Subscription(ABC, Generic[Request]):
         if not self.wildcard:
             self.known = without(self.known, self.known.keys() - self.names)
             self.rejected = without(self.rejected, self.rejected.keys() - self.names)
-            self.due &= self.names
-            self.dirty &= self.names
-            self.following &= self.names
-            self.withheld &= self.names
+            self.due = _keep(self.due, self.names)
+            self.dirty = _keep(self.dirty, self.names)
+            self.following = _keep(self.following, self.names)
+            self.withheld = _keep(self.withheld, self.names)
             self._clear_nack()
 
     def select(self, snapshot: TypeSnapshot) -> Selection:
@@ -251,7 +251,7 @@ class Subscription(ABC, Generic[Request]):
         return self.due | self.dirty
 
     def _wanted(self, names: frozenset[str]) -> frozenset[str]:
-        return names if self.wildcard else names & self.names
+        return names if self.wildcard else _keep(names, self.names)
 
     def _all_wanted(self, snapshot: TypeSnapshot) -> Mapping[str, str]:
         """Give the versions of all that the client wants: what it has when nothing is left to say."""
@@ -297,6 +297,11 @@ class Subscription(ABC, Generic[Request]):
 def unite(some: frozenset[str], more: frozenset[str]) -> frozenset[str]:
     """Give both; the one itself where the other is empty, so that it can be shared."""
     return some | more if some and more else some or more
+
+
+def _keep(some: frozenset[str], names: frozenset[str]) -> frozenset[str]:
+    """Give those that are among `names`; the same object if all of them are."""
+    return some if some is names or some <= names else some & names
 
 
 def without(versions: Mapping[str, V], names: Collection[str]) -> Mapping[str, V]:
