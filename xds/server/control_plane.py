@@ -36,7 +36,7 @@ OPTIONS = (
     ("grpc.http2.ping_timeout_ms", 10_000),  # what it waits for the answer; keepalive_timeout_ms alone is not enough
     ("grpc.http2.max_pings_without_data", 0),  # as long as the stream is quiet
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),  # lets clients find them too
-    ("grpc.http2.bdp_probe", 0),  # requests are small: pings that measure the way for large ones cost more than they give
+    ("grpc.http2.bdp_probe", 0),  # pings that measure the way for large requests: there are none
 )
 
 ANYONE = NodeKind("")
