@@ -25,16 +25,16 @@ NAMED_BY_ROUTES = frozenset({CLUSTER, CLUSTER_LOAD_ASSIGNMENT})
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """What a client asks for in a type's first request, what it has of it, and what of that is not there any more.
+    """What a client asks for in a type's first request, and what it comes back with.
 
-    `request` is the request with nothing else in it: another client's that equals it begins in the same way.
+    Of the names, it has `old` and lacks `new`; `gone` are those that it has and that are not there any more.
     """
 
-    request: DeltaDiscoveryRequest
     wildcard: bool
     names: frozenset[str]
+    returned: bool
     known: Mapping[str, str]
-    returned: frozenset[str]
+    old: frozenset[str]
     new: frozenset[str]
     gone: frozenset[str]
 
@@ -58,9 +58,9 @@ class DeltaSubscription(Subscription[DeltaDiscoveryRequest]):
         """Take a first request; what the client comes back with, in the same versions, is not sent again (rule 30)."""
         self.wildcard, self.names, self.known = beginning.wildcard, beginning.names, beginning.known
         self.everything = self.wildcard
-        self.owed = self.wildcard and not beginning.request.initial_resource_versions
-        self.returned = bool(beginning.request.initial_resource_versions)
-        self.dirty, self.due = beginning.returned, beginning.new
+        self.returned = beginning.returned
+        self.owed = self.wildcard and not self.returned
+        self.dirty, self.due = beginning.old, beginning.new
         if self.type_url in NAMED_BY_ROUTES:
             self.withheld = beginning.gone
 
@@ -128,27 +128,31 @@ def _read_beginning(request: DeltaDiscoveryRequest, snapshot: TypeSnapshot, type
     """
     for field in ("node", "type_url", "resource_names_unsubscribe", "response_nonce", "error_detail"):
         request.ClearField(field)
+    if not is_large(len(request.resource_names_subscribe) + len(request.initial_resource_versions)):
+        return _make_beginning(request, snapshot, type_url)
     key = ("beginning", type_url)
-    before: Beginning | None = snapshot.shared.get(key)
-    if before is not None and before.request == request:
-        return before
+    before: tuple[DeltaDiscoveryRequest, Beginning] | None = snapshot.shared.get(key)
+    if before is not None and before[0] == request:
+        return before[1]
+    alone = DeltaDiscoveryRequest()  # the request itself would keep the memory of its node
+    alone.CopyFrom(request)
+    snapshot.shared.pop(key, None)
+    return share(snapshot, key, lambda: (alone, _make_beginning(request, snapshot, type_url)))[1]
+
+
+def _make_beginning(request: DeltaDiscoveryRequest, snapshot: TypeSnapshot, type_url: str) -> Beginning:
     asked = frozenset(request.resource_names_subscribe)
     check_names(asked)
     wildcard = WILDCARD in asked or (not asked and type_url in WILDCARD_BY_DEFAULT)
     names = asked - {WILDCARD}
-    known: Mapping[str, str] = dict(request.initial_resource_versions) or NOTHING_KNOWN
+    returned = bool(request.initial_resource_versions)
+    known: Mapping[str, str] = dict(request.initial_resource_versions) if returned else NOTHING_KNOWN
     if not wildcard:
         known = without(known, known.keys() - names)
     if known == snapshot.versions:
         known = snapshot.versions
-    alone = DeltaDiscoveryRequest()  # the request itself would keep the memory of its node
-    alone.CopyFrom(request)
     gone = frozenset(known.keys() - snapshot.resources.keys())
-    beginning = Beginning(alone, wildcard, names, known, names.intersection(known), names.difference(known), gone)
-    if is_large(len(names) + len(known)):
-        snapshot.shared.pop(key, None)
-        share(snapshot, key, lambda: beginning)
-    return beginning
+    return Beginning(wildcard, names, returned, known, names.intersection(known), names.difference(known), gone)
 
 
 def _share_names(snapshot: TypeSnapshot, sign: str, names: frozenset[str], some: frozenset[str]) -> frozenset[str]:
