@@ -1,25 +1,47 @@
-"""`python -m tests.bench NAME [--services N] [--json FILE]`: measure, and print a table."""
+"""`python -m tests.bench NAME [--json FILE]`: measure, and print a table."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.burst import measure_burst
+from tests.bench.effect import measure_effect
 from tests.bench.load import measure_load
 from tests.bench.push import measure_push
+from tests.bench.report import report
+from tests.bench.scale import measure_scale
+from tests.bench.soak import measure_soak
+from tests.bench.storm import measure_storm
+
+VARIANTS = ("delta", "sotw")
+
+json_option = click.option(
+    "--json", "path", type=click.Path(path_type=Path), help="Write the raw figures to a file, under the command's name."
+)
+clients_option = click.option("--clients", default=1000, show_default=True, help="Each with a connection of its own.")
+services_option = click.option("--services", default=1000, show_default=True, help="Services of 10 endpoints each.")
+variants_option = click.option(
+    "--variant", "variants", type=click.Choice(VARIANTS), multiple=True, default=VARIANTS, show_default=True
+)
 
 
 @click.group()
 def main() -> None:
-    """Measure xds: CPU time, which a busy machine changes little, and bytes."""
+    """Measure xds: CPU time, which a busy machine changes little, and bytes.
+
+    The server runs on the first core, its clients on the last.
+    """
 
 
 @main.command()
-@click.option("--services", default=1000, show_default=True, help="Services of 10 endpoints each.")
-@click.option("--json", "path", type=click.Path(path_type=Path), help="Write the raw figures to a file.")
+@services_option
+@json_option
 def load(services: int, path: Path | None) -> None:
     """A catalog's first load, and one changed endpoint, as one file and as a folder of files."""
     figures = {}
@@ -36,35 +58,140 @@ def load(services: int, path: Path | None) -> None:
         ):
             table.add_row(f"[bold]all of {title}", f"[bold]{sum(cpu for _, cpu, _ in part):,.2f}")
         Console().print(table)
-    if path:
-        path.write_text(json.dumps(figures, indent=2))
+    keep("load", figures, path)
 
 
 @main.command()
-@click.option("--clients", default=1000, show_default=True, help="Clients, each with a connection of its own.")
-@click.option("--services", default=1000, show_default=True, help="Services of 10 endpoints each.")
+@clients_option
+@services_option
 @click.option("--changes", default=20, show_default=True, help="How often one endpoint's weight is changed.")
-@click.option("--variant", type=click.Choice(["delta", "sotw"]), multiple=True, default=["delta", "sotw"])
+@variants_option
 @click.option("--clusters", type=int, multiple=True, help="Clusters a client asks for; 0 is all. [default: 0, 20]")
-@click.option("--json", "path", type=click.Path(path_type=Path), help="Write the raw figures to a file.")
+@click.option("--at-once", type=int, help="How many clients connect at once. [default: all]")
+@click.option("--key", default="push", show_default=True, help="The name under which the raw figures are written.")
+@json_option
 def push(
-    clients: int, services: int, changes: int, variant: tuple[str, ...], clusters: tuple[int, ...], path: Path | None
+    clients: int,
+    services: int,
+    changes: int,
+    variants: tuple[str, ...],
+    clusters: tuple[int, ...],
+    at_once: int | None,
+    key: str,
+    path: Path | None,
 ) -> None:
-    """What clients cost the server: their first sync, and one changed endpoint, from the save of its file."""
+    """What clients cost the server: their first sync, one changed endpoint from the save of its file, and at rest."""
     cells = [
-        measure_push(kind, clients, some or None, services, changes) for some in clusters or (0, 20) for kind in variant
+        measure_push(variant, clients, some or None, services, changes, at_once)
+        for some in clusters or (0, 20)
+        for variant in variants
     ]
-    table = Table(title=f"{clients} clients, {services} services × 10 endpoints; CPU is the server's own")
-    table.add_column("clients ask for", no_wrap=True)
-    for head in ("sync, CPU s", "change, CPU ms", "p50 ms", "p99 ms", "KB", "memory, MB"):
-        table.add_column(head, justify="right")
+    show(f"{clients} clients, {services} services × 10 endpoints", cells)
+    keep(key, cells, path)
+
+
+@main.command()
+@click.option("--clients", default=2000, show_default=True, help="Each with a connection of its own.")
+@services_option
+@variants_option
+@json_option
+def storm(clients: int, services: int, variants: tuple[str, ...], path: Path | None) -> None:
+    """All clients come back at once with what they have: after a restart, and beside a client that goes on."""
+    cells = [measure_storm(variant, clients, services) for variant in variants]
+    show("A reconnect storm", cells)
+    keep("storm", cells, path)
+
+
+@main.command()
+@click.option("--services", type=int, multiple=True, default=(1000, 5000), show_default=True)
+@click.option("--endpoints", default=20, show_default=True, help="Endpoints a service.")
+@json_option
+def scale(services: tuple[int, ...], endpoints: int, path: Path | None) -> None:
+    """A cold start, memory, and a change, among few and many services."""
+    cells = [measure_scale(number, endpoints) for number in services]
+    show("The size of a catalog", cells)
+    keep("scale", cells, path)
+
+
+@main.command()
+@clients_option
+@services_option
+@click.option("--changes", default=1000, show_default=True, help="Saves within a second.")
+@variants_option
+@json_option
+def burst(clients: int, services: int, changes: int, variants: tuple[str, ...], path: Path | None) -> None:
+    """Many changes within a second, and when the last client has the last of them."""
+    cells = [measure_burst(variant, clients, services, changes) for variant in variants]
+    show(f"{changes} changes in a second", cells)
+    keep("burst", cells, path)
+
+
+@main.command()
+@click.option("--services", type=int, multiple=True, default=(1, 1000), show_default=True)
+@click.option("--edits", default=100, show_default=True)
+@json_option
+def effect(services: tuple[int, ...], edits: int, path: Path | None) -> None:
+    """From the save of the YAML to the first request that a real Envoy balances by it."""
+    cells = [measure_effect(number, edits) for number in services]
+    show("From edit to effect", cells)
+    keep("effect", cells, path)
+
+
+@main.command()
+@click.option("--clients", default=300, show_default=True, help="Each with a connection of its own.")
+@click.option("--services", default=300, show_default=True, help="Services of 10 endpoints each.")
+@click.option("--minutes", default=10.0, show_default=True)
+@variants_option
+@json_option
+def soak(clients: int, services: int, minutes: float, variants: tuple[str, ...], path: Path | None) -> None:
+    """Random edits, lost connections and refusals for minutes, in equal parts for the variants; what stays of them."""
+    cells = [measure_soak(variant, clients, services, minutes * 60 / len(variants)) for variant in variants]
     for cell in cells:
-        delays = (cell.change_p50_ms, cell.change_p99_ms)
-        figures = (cell.first_sync_cpu_s, cell.change_cpu_ms, *delays, cell.change_kb, cell.memory_mb)
-        table.add_row(f"{cell.variant}, {cell.clusters or 'all'}", *(f"{figure:,.1f}" for figure in figures))
+        show(f"{cell.variant}, {cell.seconds / 60:.1f} minutes", cell.samples)
+    show("A soak", cells)
+    keep("soak", cells, path)
+
+
+main.add_command(report)
+
+
+def show(title: str, cells: Sequence[Any]) -> None:
+    """Print figures, one column for each measurement."""
+    table = Table(title=f"{title}; CPU is the server's own")
+    rows = [
+        asdict(cell) | {"growth_mb": cell.growth_mb} if hasattr(cell, "growth_mb") else asdict(cell) for cell in cells
+    ]
+    table.add_column("", no_wrap=True)
+    for _ in rows:
+        table.add_column(justify="right")
+    for name in rows[0]:
+        if not isinstance(rows[0][name], list):
+            table.add_row(name.replace("_", " "), *(write(row[name]) for row in rows))
     Console().print(table)
+
+
+def write(value: object) -> str:
+    """Write a figure for people."""
+    match value:
+        case None:
+            return "all"
+        case float():
+            return f"{value:,.2f}" if abs(value) < 10 else f"{value:,.0f}"
+        case int():
+            return f"{value:,}"
+    return str(value)
+
+
+def keep(name: str, cells: Any, path: Path | None) -> None:
+    """Put raw figures into a JSON file, beside what other commands put there."""
     if path:
-        path.write_text(json.dumps([asdict(cell) for cell in cells], indent=2))
+
+        def plain(cell: Any) -> Any:
+            return asdict(cell) if hasattr(cell, "__dataclass_fields__") else cell
+
+        figures = json.loads(path.read_text()) if path.exists() else {}
+        figures[name] = list(map(plain, cells)) if isinstance(cells, list) else plain(cells)
+        path.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,33 +1,55 @@
 """A fleet of clients of any xDS server, in a process of its own: it subscribes, accepts, and notes what arrives when.
 
-`python -m tests.bench.fleet ADDRESS --clients N --variant delta|sotw [--clusters 20] --services 1000` prints one JSON
-object a line: `{"synced": N}` when every client has what it asked for; `{"weight": W, "seen": [...]}` when all clients
-whom it concerns saw an endpoint whose weight is the mark W, with the moments (time.monotonic(), one clock for all
-processes of a machine) at which they did; and `{"bytes": B}`, all that was received, before each.
+`python -m tests.bench.fleet ADDRESS --clients N --variant delta|sotw [--clusters 20] --services 1000` reads what it is
+to do and prints what it sees, one JSON object a line. Moments are time.monotonic(), one clock for all of a machine.
+
+It prints
+- `{"synced": N, "bytes": B, "messages": M, "resources": R, "cpu": S}` each time that all clients are connected and have
+  all that they asked for: at first, and after some came back. The figures are of all the time since the start: R counts
+  resources with a body, S is the CPU time of this process in seconds. A delta client that came back with all that it
+  asked for waits only until the server reads its requests, since there may be nothing to answer;
+- `{"lost": N, "reasons": {reason: n}}` when N clients lost their connections, which they then look for again;
+- `{"converged": [moment, ...], "most_messages": m, ...}` in answer to an await, with the figures as above: a
+  moment for each client that it concerns, and the most messages that one client got since the last answer;
+  `{"await": {}}` is answered at once.
+
+It reads
+- `{"await": {"service-0": 1001}}`: wait until these services have, at each client that asked for them, exactly these
+  weights at their first endpoints. Weights from FIRST_MARK on are noted when they arrive, before the await or after it;
+- `{"drop": k}`: k clients, chosen at random, lose their connections and come back at once, with what they have;
+- `{"nack": k}`: the next k responses are rejected.
+
+It ends with its input, or by SIGTERM.
 """
 
 import argparse
 import asyncio
 import json
+import random
+import resource
+import signal
+import sys
 import time
-from dataclasses import dataclass, field
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-import grpc
+import uvloop
 from envoy_data_plane.envoy.config.core.v3 import Extension
 from envoy_data_plane.envoy.config.core.v3 import Node as EnvoyNode
 from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message import DecodeError
 
+from tests.bench.http2 import Connection, build_opening
 from tests.bench.load import make_name
 from xds.session.session import DELTA, SOTW, Variant
 from xds.wire import ADS, CLUSTER, CLUSTER_LOAD_ASSIGNMENT
-from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DiscoveryRequest, Node
+from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DiscoveryRequest, Node, Status
 from xds.wire.endpoint_pb2 import ClusterLoadAssignment
+from xds.wire.skeleton_pb2 import Cluster
 
-CHANNEL = (
-    ("grpc.use_local_subchannel_pool", 1),  # one connection a client, as sidecars have
-    ("grpc.max_receive_message_length", -1),
-)
 EXTENSIONS = 516
 """How many extensions an Envoy 1.40 lists in its first request, of 61 KB."""
 
@@ -35,6 +57,22 @@ FIRST_MARK = 1000
 """Weights from here on are changes that are looked for."""
 
 METHODS = {"delta": "DeltaAggregatedResources", "sotw": "StreamAggregatedResources"}
+TYPES = (CLUSTER, CLUSTER_LOAD_ASSIGNMENT)
+
+BACK_SECONDS, RETRY_SECONDS, LOST_SECONDS = 0.05, 0.1, 0.02
+"""How long until a client that lost its connection looks for another, tries again, and until the losses are told."""
+
+MAX_LINE = 2**24
+"""The longest command, in bytes."""
+
+ERROR = Status(code=3, message="tried by the bench")
+"""What a NACK says."""
+
+NONCE_TAG = b"\x2a"
+"""How field 5 begins, which is the nonce in either variant's response; its length is the next byte."""
+
+MAX_CONTENTS, MAX_RESOURCES, MAX_STATES = 8, 50_000, 16
+"""How much is kept because more clients may be sent it, come to have it, or come back with it."""
 
 
 def make_node(number: int) -> Node:
@@ -52,19 +90,337 @@ def make_node(number: int) -> Node:
     )
 
 
-@dataclass
-class Fleet:
-    """What all clients have in common: what they ask for, and what they saw."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Content:
+    """What a response says but for its nonce: one object for all clients that are sent the same.
 
-    address: str
-    variant: Variant[Any]
-    size: int
-    services: int
-    clusters: int | None
-    received: int = 0
-    synced: int = 0
-    seen: dict[int, list[float]] = field(default_factory=dict)
-    node: Node = field(default_factory=lambda: make_node(0))
+    `versions` has each resource's name, and its version if it has one of its own; `marks` the weights that are marks.
+    What is whole leaves out what the client is to delete, as clusters do in State of the World.
+    """
+
+    type_url: str
+    version_info: str
+    versions: Mapping[str, str]
+    removed: tuple[str, ...]
+    marks: Mapping[str, int]
+    bodies: int
+    is_whole: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Have:
+    """What a client has of one type."""
+
+    version_info: str
+    versions: Mapping[str, str]
+
+    def after(self, content: Content) -> "Have":
+        """Give what a client has that accepts a response."""
+        versions = content.versions
+        if not (content.is_whole or self.versions.keys() <= versions.keys()):
+            versions = {**self.versions, **versions}
+            for name in content.removed:
+                versions.pop(name, None)
+        return Have(content.version_info, versions)
+
+
+NOTHING = Have("", {})
+
+
+class Reader:
+    """Reads responses. What all clients are sent is parsed once: the others' bytes differ in the nonce alone."""
+
+    def __init__(self, variant: Variant[Any]) -> None:
+        self._variant = variant
+        self._recent: list[tuple[bytes, bytes, Content]] = []  # what stands before the nonce and after it
+        self._resources: dict[bytes, tuple[str, int]] = {}
+
+    def read(self, data: bytes) -> tuple[Content, str]:
+        """Give a response's content and its nonce."""
+        for head, tail, content in self._recent:
+            if data.startswith(head) and data.endswith(tail):
+                between = data[len(head) : len(data) - len(tail)]
+                if between[:1] == NONCE_TAG and len(between) == 2 + between[1] < 130:
+                    return content, between[2:].decode()
+        response = self._variant.response.FromString(data)
+        content = self._parse(response)
+        self._remember(data, response.nonce, content)
+        return content, response.nonce
+
+    def _remember(self, data: bytes, nonce: str, content: Content) -> None:
+        """Keep a content by its bytes without the nonce."""
+        encoded = nonce.encode()
+        encoded = NONCE_TAG + bytes([len(encoded) % 128]) + encoded
+        at = data.rfind(encoded)
+        try:
+            self._variant.response.FromString(data[: max(at, 0)])
+        except DecodeError:
+            return  # it was found inside another field
+        if at >= 0:
+            self._recent.insert(0, (data[:at], data[at + len(encoded) :], content))
+            del self._recent[MAX_CONTENTS:]
+
+    def _parse(self, response: Any) -> Content:
+        if self._variant is DELTA:
+            found = [(one.version, one.resource) for one in response.resources if one.resource]
+            version_info, removed = response.system_version_info, tuple(response.removed_resources)
+        else:
+            found = [("", body) for body in response.resources]
+            version_info, removed = response.version_info, ()
+        versions: dict[str, str] = {}
+        marks: dict[str, int] = {}
+        for version, body in found:
+            name, weight = self._describe(body)
+            versions[name] = sys.intern(version)
+            if weight >= FIRST_MARK:
+                marks[name] = weight
+        is_whole = response.type_url == CLUSTER and self._variant is SOTW
+        return Content(response.type_url, sys.intern(version_info), versions, removed, marks, len(found), is_whole)
+
+    def _describe(self, body: bytes) -> tuple[str, int]:
+        """Give a resource's name and, of a ClusterLoadAssignment, the weight of the first endpoint."""
+        if (found := self._resources.get(body)) is None:
+            if len(self._resources) >= MAX_RESOURCES:
+                self._resources.clear()
+            found = self._resources[body] = _describe(AnyMessage.FromString(body))
+        return found
+
+
+def _describe(body: AnyMessage) -> tuple[str, int]:
+    if body.type_url == CLUSTER:
+        return Cluster.FromString(body.value).name, 0
+    assignment = ClusterLoadAssignment.FromString(body.value)
+    weights = [one.load_balancing_weight.value for some in assignment.endpoints for one in some.lb_endpoints]
+    return assignment.cluster_name, weights[0] if weights else 0
+
+
+class Asked:
+    """What some clients ask for: the names, or all clusters and the ClusterLoadAssignments of the names.
+
+    What the clients say and have in common is here, once for all of them. Encoded messages merge by concatenation.
+    """
+
+    def __init__(self, variant: Variant[Any], names: list[str], *, wildcard: bool) -> None:
+        self.names = frozenset(names)
+        self.wildcard = wildcard
+        self._delta = variant is DELTA
+        self._listed = {CLUSTER: [] if wildcard else names, CLUSTER_LOAD_ASSIGNMENT: names}
+        acks = {
+            type_url: DeltaDiscoveryRequest(type_url=type_url)
+            if self._delta
+            else DiscoveryRequest(type_url=type_url, resource_names=listed)
+            for type_url, listed in self._listed.items()
+        }
+        self._acks = {type_url: ack.SerializeToString() for type_url, ack in acks.items()}
+        self._latest: dict[str, Have] = {}
+        self.accept = lru_cache(maxsize=MAX_STATES)(self._accept)
+        self.first = lru_cache(maxsize=MAX_STATES)(self._encode_first)
+
+    def _accept(self, have: Have, content: Content) -> Have:
+        """Give what a client has that accepts a response: one object for all who have the same."""
+        new = have.after(content)
+        latest = self._latest.get(content.type_url, NOTHING)
+        if (latest.version_info, latest.versions) != (new.version_info, new.versions):
+            latest = self._latest[content.type_url] = new
+        return latest
+
+    def _encode_first(self, type_url: str, have: Have) -> bytes:
+        """Encode the first request of a type but for the node, by a client that has something of it, or NOTHING."""
+        request: DeltaDiscoveryRequest | DiscoveryRequest
+        names = self._listed[type_url]
+        if self._delta:
+            request = DeltaDiscoveryRequest(
+                type_url=type_url, resource_names_subscribe=names, initial_resource_versions=have.versions
+            )
+        else:
+            request = DiscoveryRequest(type_url=type_url, resource_names=names, version_info=have.version_info)
+        return request.SerializeToString()
+
+    def answer(self, type_url: str, nonce: str, version_info: str, error: Status | None = None) -> tuple[bytes, bytes]:
+        """Encode an ACK, or a NACK, in two parts; `version_info` is what State of the World states as accepted."""
+        request: DeltaDiscoveryRequest | DiscoveryRequest
+        if self._delta:
+            request = DeltaDiscoveryRequest(response_nonce=nonce, error_detail=error)
+        else:
+            request = DiscoveryRequest(response_nonce=nonce, version_info=version_info, error_detail=error)
+        return self._acks[type_url], request.SerializeToString()
+
+    def missing(self, type_url: str, have: Have) -> frozenset[str]:
+        """Name what a client that connects with what it has is still to be sent.
+
+        A server of State of the World sends named resources again on each stream, since their versions are not told.
+        """
+        if type_url == CLUSTER and self.wildcard:
+            return self.names if have is NOTHING else frozenset()
+        return self.names.difference(have.versions) if self._delta and have.versions else self.names
+
+
+@dataclass(slots=True)
+class Await:
+    """Weights that are awaited, the clients that do not have them, and when the others got them."""
+
+    weights: Mapping[str, int]
+    pending: set["Client"]
+    moments: list[float]
+
+
+class Client:
+    """One sidecar: it asks for clusters and for their endpoints, accepts all that it is sent, and comes back."""
+
+    __slots__ = (
+        "_connection",
+        "_fleet",
+        "_have",
+        "_is_read",
+        "_marks",
+        "_missing",
+        "_number",
+        "asked",
+        "is_synced",
+        "messages",
+    )
+
+    def __init__(self, number: int, fleet: "Fleet", asked: Asked) -> None:
+        self.asked = asked
+        self.messages = 0  # since the last answer to an await
+        self.is_synced = False
+        self._number = number
+        self._fleet = fleet
+        self._connection: Connection | None = None
+        self._is_read = False
+        self._have = dict.fromkeys(TYPES, NOTHING)
+        self._missing: dict[str, frozenset[str]] = {}
+        self._marks: dict[str, tuple[int, float]] = {}
+
+    @property
+    def is_connected(self) -> bool:
+        """Tell whether there is a connection to lose."""
+        return self._connection is not None
+
+    async def connect(self) -> None:
+        """Connect, now or as soon as there is a server."""
+        fleet = self._fleet
+        while True:
+            try:
+                await fleet.loop.create_connection(lambda: Connection(fleet.opening, self), fleet.host, fleet.port)
+            except OSError:
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return
+
+    def on_open(self, connection: Connection) -> None:
+        """Ask, with what it has from before."""
+        self._connection = connection
+        self._is_read = False
+        node = self._fleet.variant.request(node=Node(id=f"node-{self._number}")).SerializeToString()
+        parts: tuple[bytes, ...] = (self._fleet.node, node)
+        for type_url, have in self._have.items():
+            self._missing[type_url] = self.asked.missing(type_url, have)
+            connection.send(*parts, self.asked.first(type_url, have))
+            parts = ()
+        connection.ask_read()
+
+    def on_read(self) -> None:
+        """Know that the server reads the requests: it may have nothing to answer."""
+        self._is_read = True
+        self._check_synced()
+
+    def on_message(self, message: bytes) -> None:
+        """Take a response, or reject it."""
+        now = time.monotonic()
+        self.messages += 1
+        content, nonce = self._fleet.read(message)
+        is_accepted = not self._fleet.rejects()
+        if is_accepted:
+            self._take(content, now)
+        if self._connection is not None:
+            version_info = self._have[content.type_url].version_info
+            error = None if is_accepted else ERROR
+            self._connection.send(*self.asked.answer(content.type_url, nonce, version_info, error))
+        if not self.is_synced:
+            self._check_synced()
+
+    def on_end(self, reason: str) -> None:
+        """Come back, a little later."""
+        self._fleet.on_lost(reason)
+        self._leave()
+        self._fleet.loop.call_later(BACK_SECONDS, self._fleet.enter, self)
+
+    def drop(self) -> None:
+        """Lose the connection, and come back at once."""
+        if self._connection is not None:
+            self._connection.close()
+            self._leave()
+            self._fleet.enter(self)
+
+    def _leave(self) -> None:
+        self._connection = None
+        self._fleet.on_leave(self)
+        self.is_synced = False
+
+    def _take(self, content: Content, now: float) -> None:
+        type_url = content.type_url
+        self._have[type_url] = self.asked.accept(self._have[type_url], content)
+        if missing := self._missing[type_url]:
+            named = not (type_url == CLUSTER and self.asked.wildcard)
+            self._missing[type_url] = missing.difference(content.versions) if named else frozenset()
+        for name in self._marks.keys() - content.marks.keys():
+            if name in content.versions or name in content.removed:
+                del self._marks[name]
+        if content.marks:
+            for name, weight in content.marks.items():
+                if name not in self._marks or self._marks[name][0] != weight:
+                    self._marks[name] = weight, now
+            self._fleet.on_marks(self)
+
+    def reached(self, weights: Mapping[str, int]) -> float | None:
+        """Tell when the last of these weights came that it asked for; None while one of them is another."""
+        last = 0.0
+        for name, weight in weights.items():
+            if name in self.asked.names:
+                mark, moment = self._marks.get(name, (0, 0.0))
+                if mark != weight:
+                    return None
+                last = max(last, moment)
+        return last
+
+    def _check_synced(self) -> None:
+        if self._is_read and not self.is_synced and not any(self._missing.values()):
+            self.is_synced = True
+            self._fleet.on_synced(self)
+
+
+class Fleet:
+    """All clients, what they have in common, and what is told of them. It belongs to the loop that runs it."""
+
+    def __init__(
+        self, address: str, variant: Variant[Any], size: int, services: int, clusters: int | None, at_once: int | None
+    ) -> None:
+        host, _, port = address.rpartition(":")
+        self.loop = asyncio.get_running_loop()
+        self.host, self.port = host.strip("[]"), int(port)
+        self.opening = build_opening(f"/{ADS}/{METHODS[variant.name]}", address)
+        self.variant = variant
+        self.services, self.clusters = services, clusters
+        node = make_node(0)
+        node.ClearField("id")
+        self.node = variant.request(node=node).SerializeToString()
+        self._reader = Reader(variant)
+        asked: dict[int, Asked] = {}
+        self._clients = []
+        for number in range(size):
+            key = 0 if clusters is None else number * 7 % services  # of this `names_of` are made
+            if key not in asked:
+                asked[key] = Asked(variant, self.names_of(number), wildcard=clusters is None)
+            self._clients.append(Client(number, self, asked[key]))
+        self._at_once = at_once or size
+        self._waiting: deque[Client] = deque()
+        self._entering: dict[Client, asyncio.Task[None]] = {}  # connecting, or not yet synced
+        self._synced = 0
+        self._lost: Counter[str] = Counter()
+        self._rejecting = 0
+        self._awaits: list[Await] = []
+        self._bytes = self._messages = self._resources = 0
 
     def names_of(self, number: int) -> list[str]:
         """Choose a client's clusters: all, or a few that differ from client to client."""
@@ -72,93 +428,135 @@ class Fleet:
             return [make_name(service) for service in range(self.services)]
         return [make_name((number * 7 + step * 53) % self.services) for step in range(self.clusters)]
 
-    def concerned(self, service: int) -> int:
-        """Count the clients that ask for a service."""
-        return sum(make_name(service) in self.names_of(number) for number in range(self.size))
+    def start(self) -> None:
+        """Have all clients connect."""
+        for client in self._clients:
+            self.enter(client)
 
+    def obey(self, command: Mapping[str, Any]) -> None:
+        """Do what a line of the input says."""
+        if "await" in command:
+            self._await(command["await"])
+        elif "drop" in command:
+            connected = [client for client in self._clients if client.is_connected]
+            for client in random.sample(connected, min(command["drop"], len(connected))):
+                client.drop()
+        elif "nack" in command:
+            self._rejecting += command["nack"]
+        else:
+            raise ValueError(f"not a command: {command}")
 
-class Client:
-    """One sidecar: it asks for clusters, then for their endpoints, and accepts all that it is sent."""
+    def enter(self, client: Client) -> None:
+        """Have a client connect as soon as not too many others are at it."""
+        if len(self._entering) < self._at_once:
+            self._entering[client] = self.loop.create_task(client.connect())
+        else:
+            self._waiting.append(client)
 
-    def __init__(self, number: int, fleet: Fleet) -> None:
-        self.fleet = fleet
-        self.names = fleet.names_of(number)
-        self.missing = set(self.names)
-        self.delta = fleet.variant is DELTA
-        self.node = Node()
-        self.node.CopyFrom(fleet.node)
-        self.node.id = f"node-{number}"
+    def _entered(self, client: Client) -> None:
+        del self._entering[client]
+        if self._waiting:
+            self.enter(self._waiting.popleft())
 
-    async def run(self) -> None:
-        """Connect, and go on until cancelled."""
-        method = f"/{ADS}/{METHODS[self.fleet.variant.name]}"
-        async with grpc.aio.insecure_channel(self.fleet.address, options=CHANNEL) as channel:
-            stream: Any = channel.stream_stream(method)()
-            await stream.write(self.request(CLUSTER, [] if self.fleet.clusters is None else self.names, node=self.node))
-            await stream.write(self.request(CLUSTER_LOAD_ASSIGNMENT, self.names))
-            while isinstance(data := await stream.read(), bytes):
-                self.fleet.received += len(data)
-                await stream.write(self.take(data))
+    def read(self, message: bytes) -> tuple[Content, str]:
+        """Read a response, and count it."""
+        content, nonce = self._reader.read(message)
+        self._bytes += len(message)
+        self._messages += 1
+        self._resources += content.bodies
+        return content, nonce
 
-    def request(self, type_url: str, names: list[str], *, node: Node | None = None, **fields: Any) -> bytes:
-        """Encode a request; State of the World states the names each time."""
-        if self.delta:
-            return DeltaDiscoveryRequest(
-                node=node, type_url=type_url, resource_names_subscribe=names, **fields
-            ).SerializeToString()
-        return DiscoveryRequest(node=node, type_url=type_url, resource_names=names, **fields).SerializeToString()
+    def rejects(self) -> bool:
+        """Tell whether the response that came now is to be rejected."""
+        if not self._rejecting:
+            return False
+        self._rejecting -= 1
+        return True
 
-    def take(self, data: bytes) -> bytes:
-        """Note what a response holds; give its ACK."""
-        now = time.monotonic()
-        response: Any = self.fleet.variant.response.FromString(data)
-        if response.type_url == CLUSTER_LOAD_ASSIGNMENT:
-            for resource in response.resources:
-                body = resource.resource if self.delta else resource
-                self.note(ClusterLoadAssignment.FromString(AnyMessage.FromString(body).value), now)
-        if self.delta:
-            return self.request(response.type_url, [], response_nonce=response.nonce)
-        wildcard = response.type_url == CLUSTER and self.fleet.clusters is None
-        return self.request(
-            response.type_url,
-            [] if wildcard else self.names,
-            response_nonce=response.nonce,
-            version_info=response.version_info,
+    def on_synced(self, client: Client) -> None:
+        """Count a client that has all that it asked for."""
+        self._entered(client)
+        self._synced += 1
+        if self._synced == len(self._clients):
+            self._tell_lost()
+            self._tell(synced=self._synced)
+
+    def on_leave(self, client: Client) -> None:
+        """Count a client no more that has lost its connection."""
+        if client.is_synced:
+            self._synced -= 1
+        else:
+            self._entered(client)
+
+    def on_lost(self, reason: str) -> None:
+        """Tell that a client lost its connection, and that others did at the same time."""
+        if not self._lost:
+            self.loop.call_later(LOST_SECONDS, self._tell_lost)
+        self._lost[reason] += 1
+
+    def _tell_lost(self) -> None:
+        if self._lost:
+            print(json.dumps({"lost": self._lost.total(), "reasons": self._lost}), flush=True)
+            self._lost.clear()
+
+    def _await(self, weights: Mapping[str, int]) -> None:
+        if low := [name for name, weight in weights.items() if weight < FIRST_MARK]:
+            raise ValueError(f"weights below {FIRST_MARK} are not noted: {low}")
+        concerned = [client for client in self._clients if not client.asked.names.isdisjoint(weights)]
+        moments = {client: client.reached(weights) for client in concerned}
+        one = Await(
+            weights,
+            {client for client, moment in moments.items() if moment is None},
+            [moment for moment in moments.values() if moment is not None],
         )
+        if one.pending:
+            self._awaits.append(one)
+        else:
+            self._answer(one)
 
-    def note(self, assignment: ClusterLoadAssignment, now: float) -> None:
-        """Take in the endpoints of one cluster."""
-        weight = assignment.endpoints[0].lb_endpoints[0].load_balancing_weight.value
-        if weight >= FIRST_MARK:
-            self.fleet.seen.setdefault(weight, []).append(now)
-        if self.missing:
-            self.missing.discard(assignment.cluster_name)
-            self.fleet.synced += not self.missing
+    def on_marks(self, client: Client) -> None:
+        """Look whether a client has got what is awaited; tell who waits when all have."""
+        for one in self._awaits:
+            if client in one.pending and (moment := client.reached(one.weights)) is not None:
+                one.pending.discard(client)
+                one.moments.append(moment)
+                if not one.pending:
+                    self._answer(one)
+
+    def _answer(self, one: Await) -> None:
+        self._awaits = [other for other in self._awaits if other is not one]
+        self._tell(converged=one.moments, most_messages=max(client.messages for client in self._clients))
+        for client in self._clients:
+            client.messages = 0
+
+    def _tell(self, **facts: Any) -> None:
+        """Print a line, with what was received so far."""
+        facts |= {"bytes": self._bytes, "messages": self._messages, "resources": self._resources}
+        print(json.dumps({**facts, "cpu": time.process_time()}), flush=True)
 
 
 async def main() -> None:
-    """Run a fleet until it is terminated."""
+    """Run a fleet until its input ends or it is terminated."""
     parser = argparse.ArgumentParser()
     parser.add_argument("address")
     parser.add_argument("--clients", type=int, required=True)
     parser.add_argument("--variant", choices=METHODS, required=True)
-    parser.add_argument("--clusters", type=int)
+    parser.add_argument("--clusters", type=int, help="how many clusters a client asks for; all by default")
     parser.add_argument("--services", type=int, required=True)
+    parser.add_argument("--at-once", type=int, help="how many may be connecting, or not yet synced, at once")
     options = parser.parse_args()
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    loop = asyncio.get_running_loop()
+    commands = asyncio.StreamReader(limit=MAX_LINE)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
+    loop.add_signal_handler(signal.SIGTERM, commands.feed_eof)
     variant = DELTA if options.variant == "delta" else SOTW
-    fleet = Fleet(options.address, variant, options.clients, options.services, options.clusters)
-    concerned = fleet.concerned(0)
-    tasks = [asyncio.create_task(Client(number, fleet).run()) for number in range(fleet.size)]
-    told = 0
-    while not any(task.done() for task in tasks):
-        await asyncio.sleep(0.02)
-        if fleet.synced == fleet.size and not told:
-            told = 1
-            print(json.dumps({"synced": fleet.size, "bytes": fleet.received, "concerned": concerned}), flush=True)
-        for weight in [weight for weight, seen in fleet.seen.items() if len(seen) >= concerned]:
-            print(json.dumps({"weight": weight, "seen": fleet.seen.pop(weight), "bytes": fleet.received}), flush=True)
-    await asyncio.gather(*tasks)
+    fleet = Fleet(options.address, variant, options.clients, options.services, options.clusters, options.at_once)
+    fleet.start()
+    async for line in commands:
+        fleet.obey(json.loads(line))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    uvloop.run(main())

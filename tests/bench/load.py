@@ -98,12 +98,21 @@ def measure_load(services: int, *, folder: bool) -> Rows:
     return rows
 
 
-def make_documents(services: int, *, folder: bool, weight: int = 1) -> dict[str, Document]:
-    """Write a catalog in one file, or one file a service; `weight` is that of the first endpoint of the first."""
-    entries = {make_name(number): _entry(number, 1 if number else weight) for number in range(services)}
+def make_documents(services: int, *, folder: bool, weight: int = 1, endpoints: int = ENDPOINTS) -> dict[str, Document]:
+    """Write a catalog in one file, or one file a service; `weight` is that of the first endpoint of the first.
+
+    Each service has so many `endpoints`, 250 at most.
+    """
+    entries = {make_name(number): _entry(number, 1 if number else weight, endpoints) for number in range(services)}
     if folder:
         return {f"{name}.yaml": _document(f"{name}.yaml", [(name, entry)]) for name, entry in entries.items()}
     return {"catalog.yaml": _document("catalog.yaml", list(entries.items()))}
+
+
+def make_document(number: int, *, weight: int, endpoints: int = ENDPOINTS) -> Document:
+    """Write one service's file in a folder; `weight` is that of its first endpoint."""
+    name = make_name(number)
+    return _document(f"{name}.yaml", [(name, _entry(number, weight, endpoints))])
 
 
 def make_name(number: int) -> str:
@@ -111,12 +120,12 @@ def make_name(number: int) -> str:
     return f"service-{number}"
 
 
-def _entry(number: int, weight: int) -> str:
+def _entry(number: int, weight: int, endpoints: int) -> str:
     address = f"10.{number // 250}.{number % 250}"
-    endpoints = "\n".join(
-        f'      - {{address: "{address}.{index}:8080", weight: {index or weight}}}' for index in range(ENDPOINTS)
+    items = "\n".join(
+        f'      - {{address: "{address}.{index}:8080", weight: {index or weight}}}' for index in range(endpoints)
     )
-    return f"    balance: weighted\n    health_check: {{http: /healthz}}\n    endpoints:\n{endpoints}\n"
+    return f"    balance: weighted\n    health_check: {{http: /healthz}}\n    endpoints:\n{items}\n"
 
 
 def _document(name: str, entries: list[tuple[str, str]]) -> Document:

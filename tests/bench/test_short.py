@@ -7,6 +7,9 @@ import pytest
 
 from tests.bench.load import measure_load
 from tests.bench.push import measure_push
+from tests.bench.running import start_fleet
+from xds.cli.demo.ports import LOOPBACK, free_port
+from xds.cli.demo.processes import ChildError
 
 
 @pytest.mark.parametrize("folder", [False, True], ids=["one file", "a folder of files"])
@@ -32,3 +35,14 @@ def test_every_client_sees_every_change(variant: str, clusters: int | None) -> N
     figures = measure_push(variant, clients=5, clusters=clusters, services=20, changes=2)
     assert 0 < figures.change_kb < 5 * 1.0
     assert figures.memory_mb > 0
+    assert figures.client_cpu_ms > 0
+
+
+def test_a_fleet_that_says_nothing_is_not_waited_for() -> None:
+    """One without a server says so in time; one that ended has its exit code told."""
+    with start_fleet(f"{LOOPBACK}:{free_port()}", "delta", 1, None, 1) as fleet:
+        with pytest.raises(TimeoutError, match="did not tell 'synced' within 1 s"):
+            fleet.next("synced", 1.0)
+        fleet.close()
+        with pytest.raises(ChildError, match="ended with 0 before it told 'synced'"):
+            fleet.next("synced")

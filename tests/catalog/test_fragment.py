@@ -5,6 +5,7 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.catalog.catalogs import parse
 from xds.catalog.catalog import build_catalog
 from xds.catalog.fragment import Fragment, parse_fragment
 from xds.errors import CatalogError
@@ -92,3 +93,13 @@ def test_fragment_of_any_slip(slips: list[tuple[int, int, bytes]]) -> None:
     for start, cut, token in slips:
         content = content[:start] + token + content[start + cut :]
     check(parse_fragment(Document("c.yaml", content)))
+
+
+def test_what_endpoints_have_in_common_is_there_once() -> None:
+    """A hundred thousand endpoints have a port or two, a few zones, and mostly no labels."""
+    written = ('{address: "10.0.0.1:8080", zone: "eu-1a"}', "{address: 10.0.0.2, port: 8080, zone: eu-1a}")
+    fragments = [parse(f"services: {{a: {{endpoints: [{endpoint}]}}}}") for endpoint in written]
+    [[one], [other]] = [fragment.services["a"].endpoints for fragment in fragments]
+    assert one.port is other.port
+    assert one.zone is other.zone
+    assert one.metadata is other.metadata == {}

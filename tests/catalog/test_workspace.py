@@ -89,6 +89,16 @@ def test_errors_come_before_warnings() -> None:
     assert [str(problem.severity) for problem in caught.value.problems] == ["error", "warning"]
 
 
+def test_problems_that_stay_are_not_gathered_again() -> None:
+    """An edit of one file costs nothing for the warnings of all others, nor for its own that stay where they are."""
+    workspace = Workspace()
+    texts = [f"services: {{a: {{balance: weighted, endpoints: [a:1], retries: {number}}}}}" for number in (1, 2)]
+    first = workspace.update(changes(a=texts[0], b="services: {b: {balance: weighted, endpoints: [b:1]}}"))
+    second = workspace.update(changes(a=texts[1]))
+    assert len(first.problems) == 2
+    assert second.problems is first.problems
+
+
 def test_no_documents() -> None:
     """Nothing is a catalog of nothing: whether a source may be empty is the source's to say."""
     assert Workspace().update({}) == Catalog({}, {}, ())

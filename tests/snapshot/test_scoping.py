@@ -226,6 +226,17 @@ def test_a_node_that_comes_to_another_view_shares_its_snapshot() -> None:
     assert "users" in changes[WEB].names[CLUSTER_LOAD_ASSIGNMENT]
 
 
+def test_nodes_that_change_places_share_what_those_who_come_are_served() -> None:
+    """What one leaves and another enters in the same edit is not forgotten between."""
+    shop = Shop(WEB, JOBS)
+    shop.text = shop.text.replace("upstreams: [users]", "upstreams: [database, users]")
+    changes = shop.edit("upstreams: [users, database]", "upstreams: [users]")
+    assert changes.keys() == {WEB, JOBS}
+    for kind, change in changes.items():
+        assert change.snapshot is shop.of(kind)
+    assert names_in(changes[JOBS])["Cluster"] == names_in(changes[WEB])["Cluster"] == ["database"]
+
+
 def test_a_service_comes_and_goes() -> None:
     """For those who may call it, with all that belongs to it."""
     shop = Shop(WEB, ANYONE, NodeKind("anyone", grpc=True))

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from xds.catalog.fragment import POSITION, Fragment, Subject, limit_problems, locate
 from xds.catalog.index import Index
+from xds.catalog.journal import Mark
 from xds.catalog.model import Gateway, Service
 from xds.catalog.nearest import Nearest
 from xds.catalog.places import Loc, format_path, show
@@ -14,7 +15,10 @@ Found = tuple[Ground, Problem]
 
 
 class Assembly:
-    """Holds fragments by name, those with mistakes too: whatever is changed next may mend them."""
+    """Holds fragments by name, those with mistakes too: whatever is changed next may mend them.
+
+    `mark` is how far the journal of what was put is written.
+    """
 
     def __init__(self) -> None:
         self._fragments: dict[str, Fragment] = {}
@@ -23,6 +27,7 @@ class Assembly:
         self._faulty: set[str] = set()
         self._partial: set[str] = set()
         self._problems: tuple[Problem, ...] | None = ()
+        self.mark = Mark()
 
     @property
     def services(self) -> dict[str, Service]:
@@ -54,6 +59,7 @@ class Assembly:
             for subject in before.keys() | after.keys():
                 touched.add(subject)
                 concerned |= self._index.put_owner(subject, name, owns=subject in after)
+        self.mark = self.mark.add(touched)
         for subject in touched:
             kind, name = subject
             fragment = self._first(subject)
@@ -74,7 +80,7 @@ class Assembly:
                 self._faulty.add(name)
             if not fragment.whole:
                 self._partial.add(name)
-        if (old and old.problems) or (fragment and fragment.problems):
+        if _judge(old) != _judge(fragment):
             self._problems = None
         return old.starts if old else {}
 
@@ -90,10 +96,9 @@ class Assembly:
     def _check(self, subjects: set[Subject]) -> None:
         """Check subjects again; their findings replace those of before."""
         nearest = Nearest(self._index.services)
+        before = {subject: self._found.pop(subject, None) for subject in subjects}
         found: dict[str, list[tuple[Subject, Finding]]] = {}
         for subject in subjects:
-            if self._found.pop(subject, None):
-                self._problems = None
             if subject not in self._index.owners:
                 continue
             for source, finding in self._check_names(subject):
@@ -102,8 +107,9 @@ class Assembly:
                 for finding in check_subject(self._index, subject, nearest):
                     found.setdefault(first.document.name, []).append((subject, finding))
         for source, findings in found.items():
-            self._problems = None
             self._place(source, findings)
+        if any(self._found.get(subject) != was for subject, was in before.items()):
+            self._problems = None
 
     def _check_names(self, subject: Subject) -> Iterator[tuple[str, Finding]]:
         """Check that a name means one thing."""
@@ -148,3 +154,8 @@ class Assembly:
             *(problem for problem in problems if problem.severity is Severity.ERROR),
             *(problem for problem in problems if problem.severity is Severity.WARNING),
         )
+
+
+def _judge(fragment: Fragment | None) -> tuple[tuple[Problem, ...], bool]:
+    """Give what the problems of all depend on in one fragment."""
+    return (fragment.problems, fragment.whole) if fragment else ((), True)

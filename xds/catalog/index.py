@@ -50,7 +50,6 @@ class Index:
         callers = self._describe_callers()
         concerned: set[Subject] = set()
         if old is not None:
-            del self.services[name]
             self.open_callers.discard(name)
             concerned |= self._put_ports(name, old, _discard)
         self._put_broken(("services", name), broken)
@@ -59,6 +58,8 @@ class Index:
             if service.upstreams is None:
                 self.open_callers.add(name)
             concerned |= self._put_ports(name, service, _add)
+        else:
+            self.services.pop(name, None)
         if before != self._describe(name):
             concerned |= self.referrers.get(name, set())
         named, names = (one.upstreams or () if one else () for one in (old, service))

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated
+from types import MappingProxyType
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, Strict, StringConstraints
 from pydantic.dataclasses import dataclass
@@ -18,7 +19,15 @@ from pydantic.dataclasses import dataclass
 from xds.catalog.addresses import check_address, check_ip, parse_endpoint, parse_listen
 from xds.catalog.rules import MAX_WEIGHT, check_endpoints, check_route, check_service, check_upstreams
 from xds.catalog.shapes import DURATION_SHAPE, ENDPOINT_SHAPE, LISTEN_SHAPE, ROUTE_SHAPE
-from xds.catalog.values import check_headers, check_metadata, check_route_host, check_ttl, check_wait, parse_duration
+from xds.catalog.values import (
+    check_headers,
+    check_metadata,
+    check_route_host,
+    check_ttl,
+    check_wait,
+    parse_duration,
+    share,
+)
 
 MAX_ITEMS = 65536
 """The longest list of endpoints or upstreams: far above what one Envoy serves well, and a bound on the work."""
@@ -32,15 +41,18 @@ NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?")
 """A service's or gateway's name: it is also a host, a `node.cluster`, and part of Envoy's names for things."""
 
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME.pattern}$")]
-Port = Annotated[int, Strict(), Field(ge=1, le=65535)]
+Port = Annotated[int, Strict(), Field(ge=1, le=65535), AfterValidator(share)]
 Weight = Annotated[int, Strict(), Field(ge=1, le=MAX_WEIGHT)]
 Threshold = Annotated[int, Strict(), Field(ge=1, le=1000)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), DURATION_SHAPE]
 Wait = Annotated[Duration, AfterValidator(check_wait)]
-Label = Annotated[str, StringConstraints(max_length=253, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Label = Annotated[str, StringConstraints(max_length=253, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(share)]
 Path = Annotated[str, StringConstraints(max_length=4096, pattern=r'^/[!"$->@-~]*$')]
 """A request's path is ASCII, whatever else percent-encoded; Envoy matches it without query and fragment."""
 PathAndQuery = Annotated[str, StringConstraints(max_length=4096, pattern=r'^/[!"$-~]*$')]
+
+NO_METADATA: Final[Mapping[str, JsonValue]] = MappingProxyType({})
+"""One for all endpoints without labels: there may be a hundred thousand."""
 
 
 class Protocol(StrEnum):
@@ -74,7 +86,7 @@ class Endpoint:
         Mapping[str, JsonValue],
         AfterValidator(check_metadata),
         Field(description="labels, as Envoy's `envoy.lb` metadata"),
-    ] = field(default_factory=dict)
+    ] = field(default_factory=lambda: NO_METADATA)
 
 
 ShortEndpoint = Annotated[Endpoint, BeforeValidator(parse_endpoint), ENDPOINT_SHAPE]

@@ -8,6 +8,8 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import lru_cache
+from typing import TypeVar
 
 from xds.catalog.addresses import HOST_NAME
 from xds.catalog.places import Loc, show
@@ -34,6 +36,9 @@ UNIT_WORDS = {
 }
 HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,256}|:method", re.ASCII)
 HEADER_VALUE = re.compile(r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?")
+
+
+T = TypeVar("T", int, str)
 
 
 class Mistake(ValueError):  # noqa: N818 - one class, whatever is mistaken
@@ -143,6 +148,12 @@ def check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
     if wrong:
         raise Mistake(*wrong)
     return lowered
+
+
+@lru_cache(maxsize=4096, typed=True)
+def share(value: T) -> T:
+    """Give one object for all that are equal: many endpoints have the same port and zone."""
+    return value
 
 
 def check_metadata(metadata: Mapping[str, object]) -> Mapping[str, object]:

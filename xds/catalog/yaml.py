@@ -69,27 +69,30 @@ class _Stop(Exception):  # noqa: N818
     """Nothing more can be read; the mistake is told already."""
 
 
-@dataclass(slots=True)
-class _Node:
-    """A value that was read: how many values it holds with itself, and how deep they are nested."""
+@dataclass(frozen=True, slots=True)
+class _Anchored:
+    """A value that aliases may repeat: how many values it holds with itself, and how deep they are nested."""
 
     value: Any
     place: Place
-    scalar: bool
-    size: int = 1
-    height: int = 0
+    size: int
+    height: int
 
 
 @dataclass(slots=True)
 class _Frame:
-    """A collection that is being read; a mapping's `key` is what awaits its value, None when that is dropped."""
+    """A collection that is being read; `before` it there were so many values.
+
+    A mapping's `key` is what awaits its value, None when that is dropped.
+    """
 
     value: Any
     children: Any
     line: int
     column: int
     anchor: str | None
-    size: int = 1
+    before: int
+    is_list: bool
     height: int = 1
     awaits_value: bool = False
     key: str | None = None
@@ -100,13 +103,16 @@ class _Frame:
 
 
 class _Builder:
-    """Builds values out of events; `root` is the document's value and place."""
+    """Builds values out of events; `root` is the document's value and place.
+
+    A scalar is what a large catalog has most of: nothing is made for it but its value and place.
+    """
 
     def __init__(self) -> None:
         self.root: tuple[Any, Place] = (None, (1, 1, None))
         self.slips: list[Slip] = []
         self._frames: list[_Frame] = []
-        self._anchors: dict[str, _Node | None] = {}  # None while the anchored value is being read
+        self._anchors: dict[str, _Anchored | None] = {}  # None while the anchored value is being read
         self._nodes = 0
         self._documents = 0
 
@@ -141,55 +147,64 @@ class _Builder:
     def _loc(self) -> Loc:
         steps: list[str | int] = []
         for frame in self._frames:
-            if isinstance(frame.value, list):
+            if frame.is_list:
                 steps.append(len(frame.value))
             elif frame.awaits_value and frame.key is not None:
                 steps.append(frame.key)
         return tuple(steps)
 
-    def _count(self, event: Event, nodes: int, height: int) -> None:
+    def _count(self, event: Event, nodes: int) -> None:
         self._nodes += nodes
         if self._nodes > MAX_NODES:
             self._stop(event, f"the file holds more than {MAX_NODES} values, aliases expanded: split it")
+
+    def _nest(self, event: Event, height: int) -> None:
         if len(self._frames) + height > MAX_DEPTH:
             self._stop(event, f"lists and mappings may be {MAX_DEPTH} levels deep at most")
 
     def _add_scalar(self, event: Any) -> None:
         text, tag, mark = event.value, event.tag, event.start_mark
-        if tag is None:
-            value = resolve(text) if event.implicit[0] else text
-        elif tag == "!" or tag == f"{STANDARD}str":
+        is_plain = tag is None and event.implicit[0]
+        if is_plain:
+            value = resolve(text)
+        elif tag is None or tag == "!" or tag == f"{STANDARD}str":
             value = text
         elif tag in TAGS and TAGS[tag](value := resolve(text)):
             pass
         else:
             value = BROKEN
             self._slip(event, _explain_tag(tag, text))
-        self._count(event, 1, 0)
-        node = _Node(value, (mark.line + 1, mark.column + 1, None), scalar=True)
+        self._count(event, 1)
+        place = (mark.line + 1, mark.column + 1, None)
         if event.anchor is not None:
-            self._anchors[event.anchor] = node
-        is_merge = text == MERGE and tag is None and event.implicit[0]
-        self._add(node, event, is_merge=is_merge, is_blank=value is None and not text)
+            self._anchors[event.anchor] = _Anchored(value, place, 1, 0)
+        if text and text != MERGE:
+            self._add(value, place)
+        else:
+            self._add(value, place, is_merge=is_plain and bool(text), is_blank=value is None)
 
     def _add_alias(self, event: Any) -> None:
-        mark = event.start_mark
+        place = (event.start_mark.line + 1, event.start_mark.column + 1, None)
         if event.anchor not in self._anchors:
             self._slip(event, f"no anchor &{event.anchor} stands before this alias")
+            self._add(BROKEN, place)
         elif (node := self._anchors[event.anchor]) is None:
             self._slip(event, f"the alias *{event.anchor} stands inside its own anchor: it would never end")
+            self._add(BROKEN, place)
         else:
-            self._count(event, node.size, node.height)
-            self._add(node, event)
-            return
-        self._add(_Node(BROKEN, (mark.line + 1, mark.column + 1, None), scalar=True), event)
+            self._count(event, node.size)
+            self._nest(event, node.height)
+            is_key = self._frames and not self._frames[-1].is_list and not self._frames[-1].awaits_value
+            self._add(node.value, (*place[:2], node.place[2]) if is_key else node.place, node.height)
 
     def _open(self, event: Any, kind: type[Event]) -> None:
         if event.tag not in (None, "!", COLLECTIONS[kind]):
             self._slip(event, _explain_tag(event.tag))
-        self._count(event, 1, 1)
-        mark, new = event.start_mark, dict if kind is MappingStartEvent else list
-        self._frames.append(_Frame(new(), new(), mark.line + 1, mark.column + 1, event.anchor))
+        before, mark, is_list = self._nodes, event.start_mark, kind is SequenceStartEvent
+        self._count(event, 1)
+        self._nest(event, 1)
+        new = list if is_list else dict
+        self._frames.append(_Frame(new(), new(), mark.line + 1, mark.column + 1, event.anchor, before, is_list))
         if event.anchor is not None:
             self._anchors[event.anchor] = None
 
@@ -200,61 +215,60 @@ class _Builder:
                 if key not in frame.value:
                     frame.value[key], frame.children[key] = value, children[key]
         place = (frame.line, frame.column, frame.children)
-        node = _Node(frame.value, place, scalar=False, size=frame.size, height=frame.height)
         if frame.anchor is not None:
-            self._anchors[frame.anchor] = node
-        self._add(node)
+            self._anchors[frame.anchor] = _Anchored(frame.value, place, self._nodes - frame.before, frame.height)
+        self._add(frame.value, place, frame.height)
 
-    def _add(self, node: _Node, event: Event | None = None, *, is_merge: bool = False, is_blank: bool = False) -> None:
+    def _add(
+        self, value: Any, place: Place, height: int = 0, *, is_merge: bool = False, is_blank: bool = False
+    ) -> None:
         """Put a value where it belongs: into the collection that is being read, or at the root."""
         if not self._frames:
-            self.root = (node.value, node.place)
+            self.root = (value, place)
             return
         frame = self._frames[-1]
-        frame.size += node.size
-        if node.height >= frame.height:
-            frame.height = node.height + 1
-        if type(frame.value) is list:
-            frame.value.append(node.value)
-            frame.children.append(node.place)
+        if height >= frame.height:
+            frame.height = height + 1
+        if frame.is_list:
+            frame.value.append(value)
+            frame.children.append(place)
         elif not frame.awaits_value:
-            self._add_key(frame, node, event, is_merge=is_merge)
+            frame.awaits_value = True
+            self._add_key(frame, value, place, is_merge=is_merge)
         else:
+            frame.awaits_value = False
             if frame.merging:
-                self._merge(frame, node)
+                frame.merging = False
+                self._merge(frame, value, place)
             elif frame.key is not None:
                 # A value that is left out has no place but its key's.
-                place = (frame.key_line, frame.key_column, None) if is_blank else node.place
-                frame.value[frame.key] = node.value
-                frame.children[frame.key] = (frame.key_line, frame.key_column, place)
-            frame.awaits_value = frame.merging = False
+                line, column = frame.key_line, frame.key_column
+                frame.value[frame.key] = value
+                frame.children[frame.key] = (line, column, (line, column, None) if is_blank else place)
 
-    def _add_key(self, frame: _Frame, node: _Node, event: Event | None, *, is_merge: bool) -> None:
-        mark = event and event.start_mark
+    def _add_key(self, frame: _Frame, key: Any, place: Place, *, is_merge: bool) -> None:
         frame.key = None
-        frame.key_line, frame.key_column = (mark.line + 1, mark.column + 1) if mark else node.place[:2]
+        frame.key_line, frame.key_column, children = place
         if is_merge:
             if frame.merged:
                 self._slip_at(frame.key_line, frame.key_column, "`<<` is given twice: write `<<: [*one, *other]`")
             frame.merging = True
-        elif type(node.value) is not str:
-            if node.value is not BROKEN:
-                what = f'write "{show(node.value)}" in quotes' if node.scalar and node.value is not None else "a word"
-                self._slip_at(frame.key_line, frame.key_column, f"a key must be text, found {show(node.value)}: {what}")
-        elif node.value in frame.value:
-            line, column, _ = frame.children[node.value]
-            message = f"{show(node.value)} is given twice: first at line {line}, column {column}"
+        elif type(key) is not str:
+            if key is not BROKEN:
+                what = f'write "{show(key)}" in quotes' if children is None and key is not None else "a word"
+                self._slip_at(frame.key_line, frame.key_column, f"a key must be text, found {show(key)}: {what}")
+        elif key in frame.value:
+            line, column, _ = frame.children[key]
+            message = f"{show(key)} is given twice: first at line {line}, column {column}"
             self._slip_at(frame.key_line, frame.key_column, message)
         else:
-            frame.key = node.value
-        frame.awaits_value = True
+            frame.key = key
 
-    def _merge(self, frame: _Frame, node: _Node) -> None:
+    def _merge(self, frame: _Frame, value: Any, place: Place) -> None:
         """Keep what `<<` brings until the mapping's own keys are all known, which come first."""
-        children = node.place[2]
-        brought = [(node.value, node.place)]
-        if isinstance(node.value, list) and isinstance(children, list):
-            brought = list(zip(node.value, children, strict=True))
+        brought = [(value, place)]
+        if isinstance(value, list) and isinstance(place[2], list):
+            brought = list(zip(value, place[2], strict=True))
         for value, (line, column, below) in brought:
             if isinstance(value, dict) and isinstance(below, dict):
                 frame.merged.append((value, below))

@@ -6,9 +6,8 @@ sent is made when the first such client wants it: most meshes have none.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
 
-from xds.catalog.catalog import Catalog
+from xds.catalog.catalog import Catalog, diff_catalogs
 from xds.catalog.model import Listen, Protocol, Service
 from xds.resources.clusters import build_cluster, is_eds
 from xds.resources.endpoints import build_load_assignment
@@ -17,8 +16,6 @@ from xds.resources.listeners import build_tcp_listener
 from xds.resources.resource import Resource
 from xds.resources.routes import build_virtual_host
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +56,16 @@ class Inventory:
 
 def build_inventory(catalog: Catalog, before: Inventory | None = None) -> Inventory:
     """Build the parts of each service that changed since `before`, and take the others' from it."""
-    old_services = before.catalog.services if before else {}
-    old_gateways = before.catalog.gateways if before else {}
-    changed = _diff_names(old_services, catalog.services)
-    parts = dict(before.parts) if before else {}
-    grpc_parts = dict(before.grpc_parts) if before else {}
+    before = before or Inventory(Catalog({}, {}), {}, frozenset(), frozenset())
+    changed, changed_gateways = diff_catalogs(before.catalog, catalog)
+    parts, grpc_parts = dict(before.parts), dict(before.grpc_parts)
     for name in changed:
         grpc_parts.pop(name, None)
         if service := catalog.services.get(name):
             parts[name] = build_parts(name, service)
         else:
             del parts[name]
-    return Inventory(catalog, parts, changed, _diff_names(old_gateways, catalog.gateways), grpc_parts)
+    return Inventory(catalog, parts, changed, changed_gateways, grpc_parts)
 
 
 def build_parts(name: str, service: Service) -> Parts:
@@ -84,9 +79,3 @@ def build_parts(name: str, service: Service) -> Parts:
         listen = Listen("127.0.0.1", service.local_port)
         resources[LISTENER] = build_tcp_listener(f"tcp/{name}", listen, name, service.timeouts.idle)
     return Parts(resources, None)
-
-
-def _diff_names(old: Mapping[str, T], new: Mapping[str, T]) -> frozenset[str]:
-    """Name what was added, removed or changed; what did not change is mostly the identical object."""
-    changed = {name for name, value in new.items() if (was := old.get(name)) is not value and was != value}
-    return frozenset(changed | (old.keys() - new.keys()))

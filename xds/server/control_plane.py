@@ -69,7 +69,7 @@ class ControlPlane:
         self._settings = settings
         self._last_good = LastGood()
         self._health = health.aio.HealthServicer()
-        self._reported: frozenset[Problem] = frozenset()
+        self._reported: tuple[Problem, ...] = ()
         self._refused_files: tuple[str, ...] = ()
         self._admin: AdminServer | None = None
         self._rest: RestServer | None = None
@@ -93,7 +93,14 @@ class ControlPlane:
         seconds = time.perf_counter() - started
         log.info("catalog loaded", **_count(catalog), ms=round(seconds * 1000, 1))
         self._ads = AdsServicer(store, self._settings.limits)
-        options = (*OPTIONS, ("grpc.max_receive_message_length", self._settings.limits.message_bytes))
+        limits = self._settings.limits
+        options = (
+            *OPTIONS,
+            ("grpc.max_receive_message_length", limits.message_bytes),
+            # Streams that wait to be taken, as after a restart: gRPC refuses 1,000 and more unless told otherwise.
+            ("grpc.server.max_pending_requests", limits.streams),
+            ("grpc.server.max_pending_requests_hard_limit", limits.streams),
+        )
         self._server = grpc.aio.server(options=options)
         self._server.add_generic_rpc_handlers(self._ads.build_handlers())
         if self._settings.listen.is_loopback:
@@ -175,10 +182,13 @@ class ControlPlane:
 
     def _report(self, problems: tuple[Problem, ...]) -> bool:
         """Log each problem when it appears, not again while it stays; tell whether an error was among the new."""
-        new = [problem for problem in problems if problem not in self._reported]
+        if problems is self._reported:
+            return False
+        old = frozenset(self._reported)
+        new = [problem for problem in problems if problem not in old]
         for problem in new:
             (log.error if problem.severity is Severity.ERROR else log.warning)(str(problem))
-        self._reported = frozenset(problems)
+        self._reported = problems
         return any(problem.severity is Severity.ERROR for problem in new)
 
 

@@ -53,8 +53,11 @@ class Order:
         """Take the first snapshot."""
         self.snapshot = self._latest = snapshot
 
-    def on_change(self, change: SnapshotChange) -> None:
-        """Take the next snapshot, and tell the subscriptions what of it to look at now."""
+    def on_change(self, change: SnapshotChange) -> bool:
+        """Take the next snapshot, and tell the subscriptions what of it to look at now; False if there is none."""
+        if not (self._retained or self._concerns(change)):
+            self._latest = self.snapshot = change.snapshot
+            return False
         self._latest, self.snapshot = change.snapshot, change.made
         self._overdue.clear()  # each change is waited for anew
         if self._retained:  # of an earlier change that the client has not got through yet
@@ -65,6 +68,14 @@ class Order:
             if subscription := self._subscriptions.get(type_url):
                 retained = self._retained.get(type_url)
                 subscription.on_change(names.difference(retained) if retained else names)
+        return True
+
+    def _concerns(self, change: SnapshotChange) -> bool:
+        for type_url, names in change.names.items():
+            one = self._subscriptions.get(type_url)
+            if one is not None and (one.wildcard or not names.isdisjoint(one.names)):
+                return True
+        return False
 
     def on_first(self, type_url: str) -> None:
         """Take it that a type was asked for, for the first time on the stream."""

@@ -146,7 +146,8 @@ class Session(Generic[Request]):
 
     def on_change(self, change: SnapshotChange) -> list[Response]:
         """Take the view's next snapshot; what is sent now is what nothing holds up."""
-        self._order.on_change(change)
+        if not self._order.on_change(change):
+            return []  # it concerns nothing that the client asked for (rule 12)
         return self._flush()
 
     def on_timeout(self) -> list[Response]:

@@ -1,8 +1,9 @@
 """SnapshotStore: the one place that knows which views are in use and what each is served now."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 from xds.resources.inventory import Inventory
 from xds.resources.node import build_node_resources, own_name, services_of
@@ -10,6 +11,9 @@ from xds.resources.resource import Resource
 from xds.resources.view import GatewayView, GrpcView, NodeKind, NodeView, build_view
 from xds.snapshot.snapshot import Snapshot, SnapshotChange, make_change
 from xds.wire import LISTENER, ROUTE_CONFIGURATION, TYPE_URLS
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 Updates = dict[str, dict[str, Resource | None]]
 
@@ -20,55 +24,124 @@ class SnapshotStore:
     def __init__(self, inventory: Inventory) -> None:
         self.inventory = inventory
         self._nodes: Counter[NodeKind] = Counter()
-        self._views: dict[NodeKind, NodeView] = {}
+        self._views = _Views()
         self._snapshots: dict[NodeView, Snapshot] = {}
 
     def acquire(self, kind: NodeKind) -> Snapshot:
         """Count one more stream of nodes of that kind, and give what they are served."""
-        view = self._views.get(kind)
-        if view is None:
-            view = self._views[kind] = build_view(self.inventory.catalog, kind)
+        view = self._views.by_kind.get(kind) or build_view(self.inventory.catalog, kind)
         if view not in self._snapshots:
             self._snapshots[view] = build_snapshot(view, self.inventory)
+        self._put({kind: view})
         self._nodes[kind] += 1
         return self._snapshots[view]
 
     def release(self, kind: NodeKind) -> None:
         """Count one stream less; a view that no stream uses is forgotten."""
         self._nodes[kind] -= 1
-        if self._nodes[kind] > 0:
-            return
-        del self._nodes[kind]
-        view = self._views.pop(kind)
-        if view not in self._views.values():
-            del self._snapshots[view]
+        if self._nodes[kind] <= 0:
+            del self._nodes[kind]
+            self._put({kind: None})
 
     def update(self, inventory: Inventory) -> Mapping[NodeKind, SnapshotChange]:
-        """Take a new inventory; give what changed for each kind of node in use that it concerns."""
-        before, self.inventory = self.inventory, inventory
-        views = {kind: self._view_after(kind, old) for kind, old in self._views.items()}
-        changes: dict[tuple[NodeView, NodeView], SnapshotChange | None] = {}
-        snapshots: dict[NodeView, Snapshot] = {}
-        for view in dict.fromkeys(views.values()):
-            if was := self._snapshots.get(view):
-                change = changes[view, view] = make_change(was, diff_view(view, before, inventory, was))
-                snapshots[view] = change.snapshot if change else was
-            else:
-                snapshots[view] = build_snapshot(view, inventory)
-        for kind, view in views.items():
-            old = self._views[kind]
-            if (old, view) not in changes:
-                changes[old, view] = move(self._snapshots[old], snapshots[view])
-        concerned = {
-            kind: change for kind, view in views.items() if (change := changes[self._views[kind], view]) is not None
-        }
-        self._views, self._snapshots = views, snapshots
-        return concerned
+        """Take a new inventory; give what changed for each kind of node in use that it concerns.
 
-    def _view_after(self, kind: NodeKind, old: NodeView) -> NodeView:
-        if kind.cluster in self.inventory.changed or kind.cluster in self.inventory.changed_gateways:
-            return build_view(self.inventory.catalog, kind)
-        return old
+        The time that it takes grows with these, not with the nodes in use. Nothing is taken before all is worked out:
+        after a fault, the next update brings this one's changes too.
+        """
+        own = self._views.find_kinds(inventory.changed | inventory.changed_gateways)
+        moves = {
+            kind: view for kind in own if (view := build_view(inventory.catalog, kind)) != self._views.by_kind[kind]
+        }
+        targets = set(moves.values())
+        snapshots: dict[NodeView, Snapshot] = {}
+        changes: dict[NodeKind, SnapshotChange] = {}
+        for view in self._views.find_holders(inventory.changed) | {self._views.by_kind[kind] for kind in own}:
+            staying = self._views.kinds[view] - moves.keys()
+            if staying or view in targets:
+                was = self._snapshots[view]
+                change = make_change(was, diff_view(view, self.inventory, inventory, was))
+                snapshots[view] = change.snapshot if change else was
+                changes.update(dict.fromkeys(staying, change) if change else {})
+        for view in targets - snapshots.keys():
+            snapshots[view] = self._snapshots.get(view) or build_snapshot(view, inventory)
+        changes.update(self._diff_moves(moves, snapshots))
+        self.inventory = inventory
+        self._snapshots.update(snapshots)
+        self._put(moves)
+        return changes
+
+    def _diff_moves(
+        self, moves: Mapping[NodeKind, NodeView], snapshots: Mapping[NodeView, Snapshot]
+    ) -> Mapping[NodeKind, SnapshotChange]:
+        """Say what nodes go through whose view becomes another; it is one thing for all that make the same move."""
+        kinds: dict[tuple[NodeView, NodeView], list[NodeKind]] = {}
+        for kind, view in moves.items():
+            kinds.setdefault((self._views.by_kind[kind], view), []).append(kind)
+        changes: dict[NodeKind, SnapshotChange] = {}
+        for (old, new), movers in kinds.items():
+            if change := move(self._snapshots[old], snapshots[new]):
+                changes.update(dict.fromkeys(movers, change))
+        return changes
+
+    def _put(self, views: Mapping[NodeKind, NodeView | None]) -> None:
+        """Set, replace or remove (None) the views of kinds; the snapshots of those that nobody is left with go."""
+        left = [self._views.by_kind[kind] for kind in views if kind in self._views.by_kind]
+        for kind, view in views.items():
+            self._views.put(kind, view)
+        for view in left:
+            if view not in self._views.kinds:
+                self._snapshots.pop(view, None)
+
+
+class _Views:
+    """The view of each kind of node in use, and the ways back: from a view to its kinds, from a service to views."""
+
+    def __init__(self) -> None:
+        self.by_kind: dict[NodeKind, NodeView] = {}
+        self.kinds: dict[NodeView, set[NodeKind]] = {}
+        self._holders: dict[str | None, set[NodeView]] = {}  # None: of all services
+
+    def __bool__(self) -> bool:
+        return bool(self.by_kind or self.kinds or self._holders)
+
+    def find_kinds(self, clusters: Iterable[str]) -> list[NodeKind]:
+        """Name the kinds of node in use that have these as their `node.cluster`."""
+        kinds = [NodeKind(cluster, grpc) for cluster in clusters for grpc in (False, True)]
+        return [kind for kind in kinds if kind in self.by_kind]
+
+    def find_holders(self, services: frozenset[str]) -> set[NodeView]:
+        """Find the views that hold any of these services."""
+        keys = (*services, None) if services else ()
+        return {view for key in keys for view in self._holders.get(key, ())}
+
+    def put(self, kind: NodeKind, view: NodeView | None) -> None:
+        """Set, replace or remove (None) a kind's view."""
+        old = self.by_kind.get(kind)
+        if view == old:
+            return
+        if old is not None:
+            del self.by_kind[kind]
+            _discard(self.kinds, old, kind)
+            if old not in self.kinds:
+                for key in _keys(old):
+                    _discard(self._holders, key, old)
+        if view is not None:
+            if view not in self.kinds:
+                for key in _keys(view):
+                    self._holders.setdefault(key, set()).add(view)
+            self.kinds.setdefault(view, set()).add(kind)
+            self.by_kind[kind] = view
+
+
+def _keys(view: NodeView) -> Iterable[str | None]:
+    return (None,) if view.upstreams is None else view.upstreams
+
+
+def _discard(sets: dict[K, set[V]], key: K, value: V) -> None:
+    sets[key].remove(value)
+    if not sets[key]:
+        del sets[key]
 
 
 def build_snapshot(view: NodeView, inventory: Inventory) -> Snapshot:

@@ -58,9 +58,11 @@ def read_document(name: str, path: Path) -> tuple[Document, Signature | None] | 
         return Document(name, fault=f"cannot be read: {getattr(error, 'strerror', None) or error}"), None
 
 
-def read_stream(name: str, stream: BinaryIO) -> Document:
-    """Read all that an open file or pipe has to give, unless that is too much."""
-    content = stream.read(MAX_BYTES + 1)
+def read_stream(name: str, stream: BinaryIO, expected: int = 0) -> Document:
+    """Read all that an open file or pipe has to give, unless that is too much; about `expected` bytes."""
+    content = stream.read(expected + 1)  # and not room for the largest file, which each small one would keep
+    if len(content) > expected:
+        content += stream.read(MAX_BYTES - expected)
     if len(content) > MAX_BYTES:
         return Document(name, fault=f"is more than {MAX_BYTES // MIB} MiB: split it")
     return Document(name, content)
@@ -71,7 +73,7 @@ def _read(name: str, file: BinaryIO, found: os.stat_result) -> Document:
         return Document(name, fault=_explain_kind(found.st_mode))
     if found.st_size > MAX_BYTES:
         return Document(name, fault=f"is {found.st_size / MIB:.1f} MiB, more than {MAX_BYTES // MIB} MiB: split it")
-    return read_stream(name, file)
+    return read_stream(name, file, found.st_size)
 
 
 def _sign(found: os.stat_result) -> Signature:

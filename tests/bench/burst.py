@@ -1,0 +1,68 @@
+"""A burst: a thousand changes within a second, and when the last client has the last of each."""
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from tests.bench.fleet import FIRST_MARK
+from tests.bench.load import make_name
+from tests.bench.running import start_fleet, start_server, write_catalog
+
+FILES = 100
+"""Among how many services the changes are spread, in turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One burst: how long its saves took in seconds, and from the last of them to the last client, in milliseconds.
+
+    `most_messages` is what the client got that got most; CPU is the server's.
+    """
+
+    variant: str
+    clients: int
+    services: int
+    changes: int
+    saved_s: float
+    first_ms: float
+    worst_ms: float
+    most_messages: int
+    cpu_s: float
+    kb_per_client: float
+
+
+def measure_burst(variant: str, clients: int, services: int, changes: int, seconds: float = 1.0) -> Figures:
+    """Save so many changes of weights, evenly over the seconds, and wait until every client has the last of each."""
+    with ExitStack() as stack:
+        catalog = stack.enter_context(write_catalog(services))
+        server = stack.enter_context(start_server(catalog))
+        fleet = stack.enter_context(start_fleet(server.address, variant, clients, None, services))
+        fleet.next("synced")
+        files = min(FILES, services)
+        for service in range(files):  # a watch's first change of a file may cost more than those that follow
+            catalog.save(service, FIRST_MARK)
+        fleet.tell(**{"await": {make_name(service): FIRST_MARK for service in range(files)}})
+        before = fleet.next("converged")
+        spent = server.rest()
+        began = time.monotonic()
+        last: dict[int, int] = {}
+        for number in range(changes):
+            time.sleep(max(0.0, began + number * seconds / changes - time.monotonic()))
+            service, weight = number % files, FIRST_MARK + 1 + number
+            last[service] = weight
+            saved = catalog.save(service, weight)
+        fleet.tell(**{"await": {make_name(service): weight for service, weight in last.items()}})
+        after = fleet.next("converged")
+        moments = after["converged"]
+        return Figures(
+            variant,
+            clients,
+            services,
+            changes,
+            saved_s=saved - began,
+            first_ms=(min(moments) - saved) * 1000,
+            worst_ms=(max(moments) - saved) * 1000,
+            most_messages=after["most_messages"],
+            cpu_s=server.rest() - spent,
+            kb_per_client=(after["bytes"] - before["bytes"]) / clients / 1000,
+        )

@@ -1,0 +1,187 @@
+"""What the benchmarks run: a catalog in a folder, a server on one core, a fleet of clients on another."""
+
+import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.bench.load import make_document, make_documents
+from xds.cli.demo.ports import free_port
+from xds.cli.demo.processes import ChildError, ControlPlane, start_control_plane
+
+TICK = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+CORES = sorted(os.sched_getaffinity(0))
+"""The server gets the first, its clients the last."""
+
+REST_SECONDS = 0.5
+"""A server whose CPU time hardly grows for this long is at rest."""
+
+LINE_SECONDS = 120.0
+"""How long the clients may take until they tell what is waited for."""
+
+START_SECONDS = 120.0
+"""How long a server may take to start."""
+
+
+class Catalog:
+    """A folder of one file a service, and room beside it."""
+
+    def __init__(self, room: Path, services: int, endpoints: int) -> None:
+        self.room, self.folder, self._endpoints = room, room / "catalog", endpoints
+        self.folder.mkdir()
+        for name, document in make_documents(services, folder=True, endpoints=endpoints).items():
+            (self.folder / name).write_bytes(document.content or b"")
+
+    def save(self, service: int, weight: int) -> float:
+        """Give a service's first endpoint a weight, as editors save: a new file in the old one's place.
+
+        Returns the moment, as time.monotonic().
+        """
+        document = make_document(service, weight=weight, endpoints=self._endpoints)
+        fresh = self.folder / f".{document.name}"
+        fresh.write_bytes(document.content or b"")
+        moment = time.monotonic()
+        fresh.replace(self.folder / document.name)
+        return moment
+
+
+@contextmanager
+def write_catalog(services: int, endpoints: int = 10) -> Iterator[Catalog]:
+    """Write a catalog; it goes with the block."""
+    with tempfile.TemporaryDirectory() as room:
+        yield Catalog(Path(room), services, endpoints)
+
+
+class Server:
+    """A running `xds serve` on one core, and what the kernel says of it."""
+
+    def __init__(self, control_plane: ControlPlane, log_begins: int = 0) -> None:
+        self.child = control_plane
+        self._log_begins = log_begins  # after the log of a server that ran here before
+        self.address = control_plane.address
+        os.sched_setaffinity(control_plane.pid, {CORES[0]})
+
+    def cpu(self) -> float:
+        """User and system time so far, in seconds."""
+        fields = Path(f"/proc/{self.child.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICK
+
+    def memory(self) -> float:
+        """Resident memory, in MB."""
+        return int(Path(f"/proc/{self.child.pid}/statm").read_text().split()[1]) * PAGE / 1e6
+
+    def files(self) -> int:
+        """How many files are open, sockets among them."""
+        return len(list(Path(f"/proc/{self.child.pid}/fd").iterdir()))
+
+    def threads(self) -> int:
+        """How many threads run."""
+        return len(list(Path(f"/proc/{self.child.pid}/task").iterdir()))
+
+    def load(self, seconds: float) -> float:
+        """Watch for so long what share of a core it uses."""
+        before, began = self.cpu(), time.monotonic()
+        time.sleep(seconds)
+        return (self.cpu() - before) / (time.monotonic() - began)
+
+    def rest(self) -> float:
+        """Wait until the CPU time hardly grows; what it is then."""
+        before = self.cpu()
+        while True:
+            time.sleep(REST_SECONDS)
+            after = self.cpu()
+            if after - before <= 0.02 * REST_SECONDS + 1 / TICK:
+                return after
+            before = after
+
+    def await_log(self, event: str) -> None:
+        """Wait until the log tells of an event."""
+        deadline = time.monotonic() + START_SECONDS
+        while f'"{event}"' not in self.child.log.read_text()[self._log_begins :]:
+            if time.monotonic() > deadline or not self.child.is_running:
+                raise TimeoutError(self.child.last_words())
+            time.sleep(0.05)
+
+
+@contextmanager
+def start_server(catalog: Catalog, *options: str, port: int | None = None) -> Iterator[Server]:
+    """Start `xds serve` on the first core, and wait until it serves."""
+    with ExitStack() as stack:
+        options = ("--log", "json", *(options or ("--admin", "off")))
+        log = catalog.room / "control-plane.log"
+        log_begins = len(log.read_text()) if log.exists() else 0
+        child = stack.enter_context(start_control_plane(catalog.folder, port or free_port(), catalog.room, *options))
+        server = Server(child, log_begins)
+        server.await_log("serving")
+        yield server
+
+
+class RunningFleet:
+    """A running fleet of clients: `tests.bench.fleet` says what is told to it, and what it tells."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdin
+        assert process.stdout
+        self.pid = process.pid
+        self._process = process
+        self._input, self._output = process.stdin, process.stdout
+        self._unread = b""
+
+    def tell(self, **command: Any) -> None:
+        """Have it do something."""
+        self._input.write(json.dumps(command).encode() + b"\n")
+        self._input.flush()
+
+    def next(self, what: str, seconds: float = LINE_SECONDS) -> dict[str, Any]:
+        """Give the next line that tells `what`; the lines before it are passed over."""
+        deadline = time.monotonic() + seconds
+        while True:
+            line, end, rest = self._unread.partition(b"\n")
+            if not end:
+                self._read(what, deadline, seconds)
+                continue
+            self._unread = rest
+            facts: dict[str, Any] = json.loads(line)
+            if what in facts:
+                return facts
+
+    def close(self) -> None:
+        """End what it reads, and thereby it."""
+        self._input.close()
+
+    def wait(self, seconds: float = LINE_SECONDS) -> int:
+        """Wait until it has ended; its exit code."""
+        return self._process.wait(seconds)
+
+    def _read(self, what: str, deadline: float, seconds: float) -> None:
+        """Read what there is to read; TimeoutError when there is nothing, ChildError when the fleet has ended."""
+        if not select.select([self._output], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            raise TimeoutError(f"the fleet of clients did not tell {what!r} within {seconds:g} s")
+        if not (data := os.read(self._output.fileno(), 2**20)):
+            raise ChildError(f"the fleet of clients ended with {self._process.wait()} before it told {what!r}")
+        self._unread += data
+
+
+@contextmanager
+def start_fleet(
+    address: str, variant: str, clients: int, clusters: int | None, services: int, at_once: int | None = None
+) -> Iterator[RunningFleet]:
+    """Start the clients on the other core; they end with the block."""
+    command = [sys.executable, "-m", "tests.bench.fleet", address, "--clients", str(clients), "--variant", variant]
+    command += ["--services", str(services)]
+    command += ["--clusters", str(clusters)] if clusters else []
+    command += ["--at-once", str(at_once)] if at_once else []
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
+        os.sched_setaffinity(process.pid, {CORES[-1]})
+        try:
+            yield RunningFleet(process)
+        finally:
+            process.terminate()

@@ -1,0 +1,160 @@
+"""What a catalog's size costs a server: its start, its memory, and one change, in a catalog of any size.
+
+The server is a real process on one core, on a folder of one file a service; one delta client asks it for all.
+"""
+
+import queue
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from tests.bench.fleet import FIRST_MARK
+from tests.bench.load import NODE, make_documents, make_name
+from tests.bench.running import Server
+from xds.cli.demo.ports import free_port
+from xds.cli.demo.processes import start_control_plane
+from xds.wire import ADS, CLUSTER, CLUSTER_LOAD_ASSIGNMENT
+from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
+
+CHANGES = 100
+"""How often one endpoint's weight is changed: the kernel counts CPU time in steps of 10 ms, a change costs a few."""
+
+SECONDS = 120.0
+"""How long a start may take, and then all changes."""
+
+CHANNEL = (
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.initial_reconnect_backoff_ms", 50),  # the server is not there yet when it is first asked
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 50),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One size of catalog: from the start to the first full answer; memory with one client; one changed endpoint.
+
+    `endpoint_bytes` is resident memory beyond that of a server with one service, an endpoint.
+    """
+
+    services: int
+    endpoints: int
+    start_cpu_s: float
+    start_wall_s: float
+    memory_mb: float
+    endpoint_bytes: float
+    change_cpu_ms: float
+    change_bytes: float
+
+
+class Client:
+    """A delta client that subscribes to every cluster and its endpoints, and accepts all that it is sent."""
+
+    def __init__(self, channel: grpc.Channel, services: int) -> None:
+        self.received = 0
+        self._requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._names = [make_name(number) for number in range(services)]
+        stream: Any = channel.stream_stream(f"/{ADS}/DeltaAggregatedResources")
+        self._responses = stream(iter(self._requests.get, None), timeout=SECONDS, wait_for_ready=True)
+
+    def ask_for_all(self) -> None:
+        """Subscribe, and wait for the endpoints of every service."""
+        self._send(DeltaDiscoveryRequest(node=NODE, type_url=CLUSTER))
+        self._send(DeltaDiscoveryRequest(type_url=CLUSTER_LOAD_ASSIGNMENT, resource_names_subscribe=self._names))
+        missing = set(self._names)
+        while missing:
+            response = self._take()
+            if response.type_url == CLUSTER_LOAD_ASSIGNMENT:
+                missing -= {resource.name for resource in response.resources}
+
+    def await_change(self) -> None:
+        """Wait for the next endpoints, of one service."""
+        [resource] = self._take().resources
+        assert resource.name == make_name(0)
+
+    def close(self) -> None:
+        """End the stream."""
+        self._requests.put(None)
+        self._responses.cancel()
+
+    def _take(self) -> DeltaDiscoveryResponse:
+        data = next(self._responses)
+        self.received += len(data)
+        response = DeltaDiscoveryResponse.FromString(data)
+        self._send(DeltaDiscoveryRequest(type_url=response.type_url, response_nonce=response.nonce))
+        return response
+
+    def _send(self, request: DeltaDiscoveryRequest) -> None:
+        self._requests.put(request.SerializeToString())
+
+
+def measure_scale(services: int, endpoints_per_service: int, changes: int = CHANGES) -> Figures:
+    """Measure a catalog of that size, in a server of its own."""
+    least = measure_least(endpoints_per_service)
+    with _write_catalog(services, endpoints_per_service) as catalog:
+        started = time.monotonic()
+        with _serve(catalog, services) as (server, client):
+            wall, cpu = time.monotonic() - started, server.cpu()
+            before = server.rest()
+            memory, received = server.memory(), client.received
+            for mark in range(FIRST_MARK, FIRST_MARK + changes):
+                _change(catalog, mark, endpoints_per_service)
+                client.await_change()
+            spent = server.rest() - before
+    return Figures(
+        services,
+        endpoints=services * endpoints_per_service,
+        start_cpu_s=cpu,
+        start_wall_s=wall,
+        memory_mb=memory,
+        endpoint_bytes=(memory - least) * 1e6 / max(1, (services - 1) * endpoints_per_service),
+        change_cpu_ms=spent * 1000 / changes,
+        change_bytes=(client.received - received) / changes,
+    )
+
+
+@cache
+def measure_least(endpoints: int) -> float:
+    """Measure the memory, in MB, of a server that has one service: once, for all sizes to be compared with."""
+    with _write_catalog(1, endpoints) as catalog, _serve(catalog, 1) as (server, _):
+        server.rest()
+        return server.memory()
+
+
+@contextmanager
+def _write_catalog(services: int, endpoints: int) -> Iterator[Path]:
+    """Write a folder of one file a service, with room beside it."""
+    with tempfile.TemporaryDirectory() as folder:
+        catalog = Path(folder) / "catalog"
+        catalog.mkdir()
+        for name, document in make_documents(services, folder=True, endpoints=endpoints).items():
+            (catalog / name).write_bytes(document.content or b"")
+        yield catalog
+
+
+def _change(catalog: Path, weight: int, endpoints: int) -> None:
+    """Save the first service's file with another weight, as editors do: a new file in the old one's place."""
+    [(name, document)] = make_documents(1, folder=True, weight=weight, endpoints=endpoints).items()
+    fresh = catalog / f".{name}"
+    fresh.write_bytes(document.content or b"")
+    fresh.replace(catalog / name)
+
+
+@contextmanager
+def _serve(catalog: Path, services: int) -> Iterator[tuple[Server, Client]]:
+    """Start a server, and a client that connects as soon as it can; go on when that has all."""
+    with ExitStack() as stack:
+        control_plane = stack.enter_context(start_control_plane(catalog, free_port(), catalog.parent, "--admin", "off"))
+        server = Server(control_plane)
+        channel = stack.enter_context(grpc.insecure_channel(f"ipv4:{control_plane.address}", options=CHANNEL))
+        client = Client(channel, services)
+        stack.callback(client.close)
+        client.ask_for_all()
+        yield server, client

@@ -1,0 +1,95 @@
+"""A reconnect storm: all clients at once, with what they have; after a restart, and beside a client that is quiet."""
+
+import itertools
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from tests.bench.fleet import FIRST_MARK
+from tests.bench.load import make_name
+from tests.bench.running import Catalog, RunningFleet, start_fleet, start_server, write_catalog
+
+PUSHES = 200
+"""How many changes the bystander is pushed while nothing else happens; a p99 of fewer would be its worst."""
+
+STORMS = 5
+"""How often all clients drop their connections beside the bystander."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One storm: the server's CPU seconds until it is at rest again, what was sent anew, what another client noticed.
+
+    The seconds are from a restart, without those of a start alone. Delays are from the save of a file to the other
+    client, in milliseconds: with the many quiet, and while they storm.
+    """
+
+    variant: str
+    clients: int
+    services: int
+    restart_cpu_s: float
+    resources_again: int
+    bytes_per_client: float
+    memory_mb: float
+    quiet_p50_ms: float
+    quiet_p99_ms: float
+    storm_p50_ms: float
+    storm_p99_ms: float
+    storm_pushes: int
+
+
+def measure_storm(variant: str, clients: int, services: int, pushes: int = PUSHES, storms: int = STORMS) -> Figures:
+    """Measure both. The last service is the bystander's alone, so that its changes concern nobody else."""
+    with ExitStack() as stack:
+        catalog = stack.enter_context(write_catalog(services + 1))
+        with start_server(catalog) as server:
+            starting = server.rest()
+            fleet = stack.enter_context(start_fleet(server.address, variant, clients, None, services))
+            before = fleet.next("synced")
+            server.rest()
+            server.child.kill()
+        server = stack.enter_context(start_server(catalog, port=int(server.address.rpartition(":")[2])))
+        fleet.next("synced")
+        restart = server.rest() - starting
+        fleet.tell(**{"await": {}})
+        after = fleet.next("converged")
+
+        bystander = stack.enter_context(start_fleet(server.address, variant, 1, None, services + 1))
+        bystander.next("synced")
+        server.rest()
+        delays = _push(catalog, bystander, services)
+        quiet = [next(delays) for _ in range(pushes)]
+        stormy: list[float] = []
+        for _ in range(storms):
+            fleet.tell(drop=clients)
+            over = time.monotonic() + restart  # about what it keeps the server busy
+            while time.monotonic() < over:
+                stormy.append(next(delays))
+            fleet.next("synced")
+            server.rest()
+        quiet_cuts, storm_cuts = (statistics.quantiles(some, n=100) for some in (quiet, stormy))
+        return Figures(
+            variant,
+            clients,
+            services,
+            restart_cpu_s=restart,
+            resources_again=after["resources"] - before["resources"],
+            bytes_per_client=(after["bytes"] - before["bytes"]) / clients,
+            memory_mb=server.memory(),
+            quiet_p50_ms=quiet_cuts[49],
+            quiet_p99_ms=quiet_cuts[98],
+            storm_p50_ms=storm_cuts[49],
+            storm_p99_ms=storm_cuts[98],
+            storm_pushes=len(stormy),
+        )
+
+
+def _push(catalog: Catalog, bystander: RunningFleet, service: int) -> Iterator[float]:
+    """Change the bystander's service, time after time; give how long it took to be there, in milliseconds."""
+    for mark in itertools.count(FIRST_MARK):
+        saved = catalog.save(service, mark)
+        bystander.tell(**{"await": {make_name(service): mark}})
+        [moment] = bystander.next("converged")["converged"]
+        yield (moment - saved) * 1000

@@ -1,0 +1,15 @@
+"""The benchmark of an edit's effect in its short form: edits take effect; how soon is not judged here."""
+
+import pytest
+
+from tests.bench.effect import measure_effect
+
+
+@pytest.mark.parametrize("services", [1, 30])
+def test_every_edit_takes_effect_and_no_request_fails(services: int) -> None:
+    """Envoy balances by each, while requests go on; what happens to an edit happens in its order."""
+    figures = measure_effect(services, edits=3)
+    assert figures.edits == 3
+    assert figures.failed == 0
+    assert figures.requests > 3 * 50
+    assert 0 < figures.read_p50_ms < figures.pushed_p50_ms < figures.p50_ms <= figures.worst_ms

@@ -1,0 +1,55 @@
+"""The inventory: after any edits it is what building it from nothing gives, and it names exactly what differs."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.catalog.test_workspace import FILES, TEXTS
+from xds.catalog.catalog import Catalog
+from xds.catalog.last_good import LastGood
+from xds.errors import CatalogError
+from xds.resources.inventory import Inventory, build_inventory
+from xds.sources.document import Document
+
+EDITS = st.tuples(st.dictionaries(st.sampled_from(FILES), TEXTS, min_size=1, max_size=2), st.integers(0, 3))
+"""Files that are saved or deleted at once; and how many outcomes pass before one is looked at."""
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(EDITS, min_size=2, max_size=8))
+def test_edits_lead_where_a_start_from_nothing_leads(edits: list[tuple[dict[str, str | None], int]]) -> None:
+    """Good ones and bad ones: what is refused now is taken later, and nobody looks at every catalog on the way."""
+    last_good, before = LastGood(), build_inventory(Catalog({}, {}))
+    passing = 0
+    for edit, skipped in edits:
+        changes = {name: None if text is None else Document(name, text.encode()) for name, text in edit.items()}
+        try:
+            catalog = last_good.update(changes).catalog
+        except CatalogError:
+            continue
+        if passing:
+            passing -= 1
+            continue
+        passing = skipped
+        after = build_inventory(catalog, before)
+        assert after == expect(catalog, before)
+        before = after
+
+
+def expect(catalog: Catalog, before: Inventory) -> Inventory:
+    """Build an inventory from nothing, and compare every name with the inventory before."""
+    old, parts = before.catalog, build_inventory(Catalog(catalog.services, catalog.gateways)).parts
+    services = {name for name in {*old.services, *parts} if old.services.get(name) != catalog.services.get(name)}
+    names = {*old.gateways, *catalog.gateways}
+    gateways = {name for name in names if old.gateways.get(name) != catalog.gateways.get(name)}
+    return Inventory(catalog, parts, frozenset(services), frozenset(gateways))
+
+
+def test_what_did_not_change_is_not_made_again() -> None:
+    """The identical objects are in both inventories, whatever became of the file that they stand in."""
+    last_good = LastGood()
+    texts = ("services: {a: {}, b: {}}", "services: {a: {retries: 1}, b: {}}")
+    catalogs = [last_good.update({"c.yaml": Document("c.yaml", text.encode())}).catalog for text in texts]
+    before = build_inventory(catalogs[0])
+    after = build_inventory(catalogs[1], before)
+    assert after.changed == {"a"}
+    assert after.parts["b"] is before.parts["b"]

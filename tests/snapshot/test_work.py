@@ -1,0 +1,79 @@
+"""What one change costs: counted in calls of functions, which no busy machine disturbs, not in time."""
+
+import gc
+import sys
+from collections.abc import Callable
+from functools import partial
+
+from xds.catalog.last_good import LastGood
+from xds.resources.inventory import build_inventory
+from xds.resources.view import NodeKind
+from xds.snapshot.store import SnapshotStore
+from xds.sources.document import Document
+
+CALLERS = 5
+"""How many services call the one that changes; each other service is called by its neighbour."""
+
+
+class Mesh:
+    """A catalog of one file a service, with a sidecar of each service connected, and one that may call all."""
+
+    def __init__(self, services: int) -> None:
+        self.last_good = LastGood()
+        outcome = self.last_good.update({f"{number}.yaml": write(number) for number in range(services)})
+        self.store = SnapshotStore(build_inventory(outcome.catalog))
+        self.kinds = [*(NodeKind(f"service-{number}") for number in range(services)), NodeKind("anyone")]
+        for kind in self.kinds:
+            self.store.acquire(kind)
+
+    def edit(self, number: int, weight: int) -> set[NodeKind]:
+        """Change a service's weight; name whom that concerns."""
+        outcome = self.last_good.update({f"{number}.yaml": write(number, weight)})
+        return {*self.store.update(build_inventory(outcome.catalog, self.store.inventory))}
+
+
+def write(number: int, weight: int = 1) -> Document:
+    """Write one service's file."""
+    upstreams = "" if number == 0 else "service-0" if number <= CALLERS else f"service-{number - 1}"
+    text = (
+        f"services:\n  service-{number}:\n    balance: weighted\n"
+        f"    endpoints: [{{address: 10.0.{number // 250}.{number % 250}, port: 80, weight: {weight}}}]\n"
+        f"    upstreams: [{upstreams}]\n"
+    )
+    return Document(f"{number}.yaml", text.encode())
+
+
+def count_calls(work: Callable[[], object]) -> int:
+    """Count the calls of functions, Python's and C's, while something is done."""
+    calls = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    gc.disable()
+    sys.setprofile(count)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+        gc.enable()
+    return calls
+
+
+def test_one_change_costs_the_same_among_any_number_of_services_and_nodes() -> None:
+    """From the file's bytes to the changes of those whom it concerns; nobody else is looked at."""
+    few, many = Mesh(20), Mesh(200)
+    costs = []
+    for mesh in (few, many):
+        for weight in (2, 3):  # what is made once is made
+            concerned = mesh.edit(0, weight)
+            assert concerned == {*mesh.kinds[1 : CALLERS + 1], NodeKind("anyone")}
+        costs.append(count_calls(partial(mesh.edit, 0, 4)))
+    assert costs[0] == costs[1]
+
+
+def test_a_node_that_goes_costs_the_same_among_any_number_of_others() -> None:
+    """A network that breaks takes thousands at once."""
+    few, many = (count_calls(partial(mesh.store.release, mesh.kinds[7])) for mesh in (Mesh(20), Mesh(200)))
+    assert few == many
