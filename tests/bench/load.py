@@ -51,7 +51,7 @@ class Client:
 
     def take(self, change: SnapshotChange) -> int:
         """Be pushed a change; give the bytes."""
-        return self.accept(self.session.on_change(change))
+        return self.accept(self.session.on_change(change) or [])
 
     def accept(self, responses: list[Response]) -> int:
         """Acknowledge responses; give their bytes and those of all that followed."""

@@ -68,7 +68,7 @@ class SotwClient:
         """Change the world, and read what is pushed."""
         change = change_contents(self.world, contents)
         self.world = change.snapshot
-        return self.read(Step(self.session.on_change(change)))
+        return self.read(Step(self.session.on_change(change) or []))
 
     def read(self, step: Step) -> list[DiscoveryResponse]:
         """Decode responses."""
@@ -111,7 +111,7 @@ class DeltaClient:
         """Change the world, and read what is pushed."""
         change = change_contents(self.world, contents)
         self.world = change.snapshot
-        return self.read(Step(self.session.on_change(change)))
+        return self.read(Step(self.session.on_change(change) or []))
 
     def read(self, step: Step) -> list[DeltaDiscoveryResponse]:
         """Decode responses."""

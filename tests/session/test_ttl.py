@@ -165,10 +165,10 @@ def test_36_sending_without_a_ttl_clears_it(variant: Variant[Anything]) -> None:
     """Rule 36: the same content with another ttl, or with none, is sent again; and then there is no heartbeat."""
     client = Client(variant, TTL)
     client.ask(client.first.nonce)
-    [longer] = client.read(client.session.on_change(client.change(make_assignment("a", "1", 2 * SECONDS))))
+    [longer] = client.read(client.session.on_change(client.change(make_assignment("a", "1", 2 * SECONDS))) or [])
     assert longer.ttl == {"a": 6.0}
     client.ask(longer.nonce)
-    [cleared] = client.read(client.session.on_change(client.change(make_assignment("a", "1"))))
+    [cleared] = client.read(client.session.on_change(client.change(make_assignment("a", "1"))) or [])
     assert cleared.body == {"a": "1"}
     assert cleared.ttl == {}
     client.ask(cleared.nonce)

@@ -63,7 +63,7 @@ class Wire:
         self.contents = {type_url: dict(contents.get(type_url, {})) for type_url in TYPES}
         self.world = change.snapshot
         if self.session is not None and self.session.node is not None and any(change.names.values()):
-            self._emit(self.session.on_change(change))
+            self._emit(self.session.on_change(change) or [])
 
     def deliver_request(self) -> bool:
         """Let the server read one message; False when there is none."""

@@ -85,12 +85,13 @@ class AdsServicer:
         return snapshot
 
     def publish(self, inventory: Inventory) -> int:
-        """Take a new inventory, push what changed, and give the number of streams that it concerned."""
+        """Take a new inventory, push what changed, and give the number of streams that asked for any of it."""
         concerned = 0
         for kind, change in self.store.update(inventory).items():
             for stream in self._streams.get(kind, ()):  # none, where only polls ask
-                stream.push(stream.session.on_change(change))
-                concerned += 1
+                if (responses := stream.session.on_change(change)) is not None:
+                    stream.push(responses)
+                    concerned += 1
         return concerned
 
     def streams(self) -> Iterable[Stream]:

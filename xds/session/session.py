@@ -144,11 +144,12 @@ class Session(Generic[Request]):
             raise PeerError("RESOURCE_EXHAUSTED", f"more than {self._limits.names} names of one type on a stream")
         return Step(self._flush(), nack)
 
-    def on_change(self, change: SnapshotChange) -> list[Response]:
-        """Take the view's next snapshot; what is sent now is what nothing holds up."""
-        if not self._order.on_change(change):
-            return []  # it concerns nothing that the client asked for (rule 12)
-        return self._flush()
+    def on_change(self, change: SnapshotChange) -> list[Response] | None:
+        """Take the view's next snapshot; what is sent now is what nothing holds up.
+
+        None if the client asked for nothing that changed (rule 12).
+        """
+        return self._flush() if self._order.on_change(change) else None
 
     def on_timeout(self) -> list[Response]:
         """Wait no longer for what is unanswered: nothing that a client leaves undone holds it up for ever."""
