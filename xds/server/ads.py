@@ -13,6 +13,7 @@ from xds.errors import PeerError
 from xds.resources.inventory import Inventory
 from xds.resources.view import NodeKind, kind_of
 from xds.server.stream import Context, Stream
+from xds.server.turns import Turns
 from xds.session.fetch import answer_fetch
 from xds.session.limits import Limits
 from xds.session.request import parse_request
@@ -35,6 +36,7 @@ class AdsServicer:
         self.store = store
         self.tally: Counter[tuple[str, str]] = Counter()
         self._limits = limits
+        self._turns = Turns()
         self._open = 0
         self._streams: dict[NodeKind, set[Stream]] = {}
         self._polled: OrderedDict[NodeKind, None] = OrderedDict()
@@ -108,7 +110,7 @@ class AdsServicer:
             return snapshot
 
         session: Session[Any] = Session(variant, acquire, f"{self._run}-{next(self._names)}", type_url, self._limits)
-        stream = Stream(context, session, self.tally)
+        stream = Stream(context, session, self.tally, self._turns)
         self._open += 1
         try:
             if self._open > self._limits.streams:

@@ -12,7 +12,7 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from xds.catalog.catalog import Catalog
-from xds.catalog.last_good import LastGood
+from xds.catalog.last_good import LastGood, Outcome
 from xds.errors import Problem, Severity
 from xds.resources.inventory import Inventory, build_inventory
 from xds.resources.view import NodeKind
@@ -163,8 +163,7 @@ class ControlPlane:
         started = time.perf_counter()
         before = self._ads.store.inventory
         # Off the loop: a large file takes a while, and streams go on meanwhile.
-        outcome = await asyncio.to_thread(self._last_good.update, documents)
-        inventory = await asyncio.to_thread(build_inventory, outcome.catalog, before)
+        outcome, inventory = await asyncio.to_thread(self._translate, documents, before)
         self._refused_files = outcome.refused
         new_errors = self._report(outcome.problems)
         if new_errors:
@@ -179,6 +178,10 @@ class ControlPlane:
             streams=streams,
             ms=round((time.perf_counter() - started) * 1000, 1),
         )
+
+    def _translate(self, documents: Mapping[str, Document | None], before: Inventory) -> tuple[Outcome, Inventory]:
+        outcome = self._last_good.update(documents)
+        return outcome, build_inventory(outcome.catalog, before)
 
     def _report(self, problems: tuple[Problem, ...]) -> bool:
         """Log each problem when it appears, not again while it stays; tell whether an error was among the new."""

@@ -10,6 +10,7 @@ import grpc
 import structlog
 
 from xds.errors import PeerError
+from xds.server.turns import Turns
 from xds.session.session import Response, Session
 from xds.session.subscription import Nack
 from xds.wire import short_type
@@ -22,6 +23,9 @@ STAGE_SECONDS = 5.0
 
 ANSWER_SECONDS = 30.0
 """How long a client may leave a response unanswered, read or not, at least; after twice that its stream has ended."""
+
+LARGE_REQUEST = 2**12
+"""From how many bytes on a request waits for its turn: ACKs and changes of a subscription are smaller."""
 
 ABORT_SECONDS = 4.0
 """How long the last word to a client may take; one that does not read would keep it for ever."""
@@ -47,6 +51,7 @@ class Stream:
         "_stage",
         "_task",
         "_timed_wait",
+        "_turns",
         "_unanswered",
         "_writing",
         "connected_at",
@@ -56,10 +61,11 @@ class Stream:
         "tally",
     )
 
-    def __init__(self, context: Context, session: Session[Any], tally: Counter[tuple[str, str]]) -> None:
+    def __init__(self, context: Context, session: Session[Any], tally: Counter[tuple[str, str]], turns: Turns) -> None:
         self.session = session
         self.tally = tally  # of all streams: how many "pushes" and "nacks" there were, by type_url
         self._context = context
+        self._turns = turns
         self._outbox: deque[Response] = deque()
         self._writing = False
         self._timed_wait = 0
@@ -78,6 +84,8 @@ class Stream:
         """Answer requests until the client goes, breaks the protocol, or `end` is called."""
         try:
             while isinstance(data := await self._context.read(), bytes):  # else it is EOF
+                if len(data) > LARGE_REQUEST:
+                    await self._turns.wait()
                 self._take(data)
                 await self._drain()
         except PeerError as error:
