@@ -286,7 +286,7 @@ async def test_the_default_admin_port_in_use_stops_nobody(tmp_path: Path, catalo
         with contextlib.suppress(OSError):  # somebody else has it: as good
             stack.enter_context(socket.create_server(("127.0.0.1", 18002)))
         with start_control_plane(catalog, free_port(), tmp_path) as control_plane:
-            await control_plane.ready()
+            await control_plane.until(lambda: '"serving"' in control_plane.log.read_text(), "serve")
             lines = [json.loads(line) for line in control_plane.log.read_text().splitlines()]
             [warning] = [line for line in lines if line["level"] == "warning"]
             assert "18002" in warning["reason"]
