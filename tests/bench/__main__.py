@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, astuple, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from tests.bench.load import measure_load
 from tests.bench.push import measure_push
 from tests.bench.report import report
 from tests.bench.scale import measure_scale
-from tests.bench.soak import measure_soak
+from tests.bench.soak import Sample, measure_soak
 from tests.bench.storm import measure_storm
 
 VARIANTS = ("delta", "sotw")
@@ -147,7 +147,10 @@ def soak(clients: int, services: int, minutes: float, variants: tuple[str, ...],
     """Random edits, lost connections and refusals for minutes, in equal parts for the variants; what stays of them."""
     cells = [measure_soak(variant, clients, services, minutes * 60 / len(variants)) for variant in variants]
     for cell in cells:
-        show(f"{cell.variant}, {cell.seconds / 60:.1f} minutes", cell.samples)
+        table = Table(*(field.name.replace("_", " ") for field in fields(Sample)), title=f"{cell.variant}, at rest")
+        for sample in cell.samples:
+            table.add_row(*map(write, astuple(sample)))
+        Console().print(table)
     show("A soak", cells)
     keep("soak", cells, path)
 

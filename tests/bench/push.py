@@ -65,7 +65,7 @@ def measure_push(
             delays += [(moment - saved) * 1000 for moment in last["converged"]]
             time.sleep(PAUSE_SECONDS)
         spent = server.rest() - before - idle * (time.monotonic() - began)
-        cuts = statistics.quantiles(delays, n=100)
+        cuts = statistics.quantiles(delays, n=100, method="inclusive")
         return Figures(
             variant,
             clusters,

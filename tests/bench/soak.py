@@ -55,7 +55,7 @@ class Figures:
         return statistics.mean(memory[-third:]) - statistics.mean(memory[-2 * third : -third] or memory[:1])
 
 
-def measure_soak(variant: str, clients: int, services: int, seconds: float, samples: int = 30) -> Figures:
+def measure_soak(variant: str, clients: int, services: int, seconds: float, samples: int = 9) -> Figures:
     """Play for so long, and take samples at equal intervals."""
     chance = random.Random(4)
     done = {"edits": 0, "drops": 0, "nacks": 0}

@@ -5,9 +5,12 @@ import sys
 
 import pytest
 
+from tests.bench.burst import measure_burst
 from tests.bench.load import measure_load
 from tests.bench.push import measure_push
 from tests.bench.running import start_fleet
+from tests.bench.soak import measure_soak
+from tests.bench.storm import measure_storm
 from xds.cli.demo.ports import LOOPBACK, free_port
 from xds.cli.demo.processes import ChildError
 
@@ -32,10 +35,35 @@ def test_the_command_prints_a_table() -> None:
 @pytest.mark.parametrize(("variant", "clusters"), [("delta", None), ("sotw", 3)])
 def test_every_client_sees_every_change(variant: str, clusters: int | None) -> None:
     """In its short form: few clients, who all get there, at the cost of some bytes for each."""
-    figures = measure_push(variant, clients=5, clusters=clusters, services=20, changes=2)
+    figures = measure_push(variant, clients=5, clusters=clusters, services=20, changes=2, idle_seconds=0.2)
     assert 0 < figures.change_kb < 5 * 1.0
     assert figures.memory_mb > 0
     assert figures.client_cpu_ms > 0
+
+
+def test_who_comes_back_gets_nothing_again() -> None:
+    """After a restart, and after connections were lost; another client gets its changes meanwhile."""
+    figures = measure_storm("delta", clients=5, services=10, pushes=3, storms=1)
+    assert figures.resources_again == 0
+    assert figures.bytes_per_client == 0
+    assert figures.storm_pushes > 0
+
+
+@pytest.mark.parametrize("variant", ["delta", "sotw"])
+def test_every_client_comes_to_have_the_last_of_a_burst(variant: str) -> None:
+    """In fewer messages than there were changes."""
+    figures = measure_burst(variant, clients=5, services=10, changes=100, seconds=0.3)
+    assert figures.saved_s >= 0.29
+    assert 0 < figures.most_messages < 50
+
+
+@pytest.mark.parametrize("variant", ["delta", "sotw"])
+def test_a_soak_ends_with_every_client_connected(variant: str) -> None:
+    """Whatever was lost and refused; the figures are of what was played."""
+    figures = measure_soak(variant, clients=5, services=5, seconds=3, samples=1)
+    assert [sample.connected for sample in figures.samples] == [5]
+    assert figures.edits > 0
+    assert 0 < figures.stall_p99_ms <= figures.stall_ms
 
 
 def test_a_fleet_that_says_nothing_is_not_waited_for() -> None:

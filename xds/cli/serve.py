@@ -11,8 +11,9 @@ from click.core import ParameterSource
 
 from xds.errors import CatalogError
 from xds.server.address import ListenAddress, ListenError, parse_listen_address
-from xds.server.control_plane import Settings, run
+from xds.server.control_plane import run
 from xds.server.log import LogFormat, configure_log
+from xds.server.settings import Settings
 from xds.session.limits import Limits
 from xds.sources.files import FileSource
 
@@ -69,11 +70,19 @@ class AdminType(click.ParamType[ListenAddress | None]):
     "--rest", type=ListenType(), help="Where Envoys that cannot stream may poll over HTTP. [default: nowhere]"
 )
 @click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="How many processes serve streams, for a mesh that one core is too slow for. "
+    "With 2 or more, connections spread over them by chance, and one process more holds the catalog.",
+)
+@click.option(
     "--max-streams",
     default=DEFAULT.streams,
     show_default=True,
     type=click.IntRange(1),
-    help="How many streams may be open at once.",
+    help="How many streams may be open at once; each of several workers counts its own.",
 )
 @click.option(
     "--max-names",
@@ -110,6 +119,7 @@ def command(
     listen: ListenAddress,
     rest: ListenAddress | None,
     admin: ListenAddress | None,
+    workers: int,
     max_streams: int,
     max_names: int,
     max_message_bytes: int,
@@ -127,7 +137,7 @@ def command(
     Examples:
       xds serve --catalog catalog.yaml
       xds serve --catalog catalog/ --listen 127.0.0.1:18001 --log json
-      xds serve --catalog catalog/ --listen 0.0.0.0:18000 --allow-plaintext
+      xds serve --catalog catalog/ --listen 0.0.0.0:18000 --allow-plaintext --workers 4
 
     Exit codes: 0 after SIGTERM or Ctrl-C, 1 when the catalog or the address cannot be served, 2 on wrong usage.
     """
@@ -143,8 +153,11 @@ def command(
         rest=rest,
         admin=admin,
         admin_required=ctx.get_parameter_source("admin") is not ParameterSource.DEFAULT,
+        workers=workers,
+        log_format=LogFormat(log_format),
+        log_level=log_level,
     )
-    configure_log(LogFormat(log_format), log_level)
+    configure_log(settings.log_format, settings.log_level)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(FileSource(catalog), settings))

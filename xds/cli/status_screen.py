@@ -125,6 +125,8 @@ def _remarks(status: Json) -> Iterator[tuple[str, str]]:
     if not catalog["ok"]:
         files = _names(catalog["refused_files"], len(catalog["refused_files"]))
         yield f"not served as it is, see `xds check`: {files}", "bold red"
+    for number in status.get("silent_workers", ()):
+        yield f"worker {number} does not answer: what clients it has is not known", "bold red"
     yield _sum(status), "dim"
 
 

@@ -43,8 +43,7 @@ def parse_listen_address(text: str) -> ListenAddress:
 
 def check_free(address: ListenAddress) -> None:
     """Raise ListenError when nobody could listen at the address now."""
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
+    with socket.socket(_family(address), socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address.host, address.port))
@@ -56,3 +55,22 @@ def check_free(address: ListenAddress) -> None:
             }
             reason = reasons.get(error.errno or 0, error.strerror)
             raise ListenError(f"cannot listen at {address}: {reason}") from None
+
+
+def reserve(address: ListenAddress) -> socket.socket:
+    """Hold an address without listening there, so that processes may share it that say so too (SO_REUSEPORT).
+
+    Raises ListenError.
+    """
+    held = socket.socket(_family(address), socket.SOCK_STREAM)
+    try:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind((address.host, address.port))
+    except OSError as error:
+        held.close()
+        raise ListenError(f"cannot listen at {address}: {error.strerror or error}") from None
+    return held
+
+
+def _family(address: ListenAddress) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address.host else socket.AF_INET

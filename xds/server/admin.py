@@ -8,6 +8,9 @@ import asyncio
 import ipaddress
 import time
 from collections.abc import Callable
+from functools import partial
+from itertools import chain
+from operator import itemgetter
 
 import structlog
 from aiohttp import web
@@ -19,18 +22,17 @@ from xds.resources.inventory import Inventory
 from xds.resources.view import NodeKind
 from xds.server.address import ListenAddress
 from xds.server.ads import AdsServicer
+from xds.server.census import Ask, ask_alone, count_clients, describe_clients, find_served
 from xds.server.documents import (
     Json,
-    describe_client,
     describe_dump,
     describe_resource,
     describe_server,
     describe_snapshot,
     snapshot_for,
 )
-from xds.server.metrics import build_registry
+from xds.server.metrics import Metrics
 from xds.server.site import Site
-from xds.server.status import Client, gather_clients
 from xds.snapshot.snapshot import Snapshot
 from xds.wire import TYPE_URLS, short_type
 
@@ -47,16 +49,20 @@ xds admin: it answers GET, and changes nothing.
 """
 
 MAX_CLUSTERS = 100
-CLIENTS_AT_ONCE = 50
-"""After how many clients a status lets streams go on."""
 
 log = structlog.get_logger()
 
 
 class AdminServer(Site):
-    """Answers questions at an address of its own."""
+    """Answers questions at an address of its own: by `ask`, of every process that has clients."""
 
-    def __init__(self, address: ListenAddress, ads: AdsServicer, refused_files: Callable[[], tuple[str, ...]]) -> None:
+    def __init__(
+        self,
+        address: ListenAddress,
+        ads: AdsServicer,
+        refused_files: Callable[[], tuple[str, ...]],
+        ask: Ask | None = None,
+    ) -> None:
         app = web.Application(middlewares=[self._guard], client_max_size=2**16)
         for path, answer in {
             "/": self._index,
@@ -64,13 +70,14 @@ class AdminServer(Site):
             "/dump": self._dump,
             "/snapshot": self._snapshot,
             "/resource": self._resource,
-            "/metrics": self._metrics,
+            "/metrics": self._scrape,
         }.items():
             app.router.add_get(path, answer)
         super().__init__(address, app)
         self._ads = ads
         self._refused_files = refused_files
-        self._registry = build_registry(ads, refused_files)
+        self._ask = ask or ask_alone(ads)
+        self._metrics = Metrics()
         self._slow = asyncio.Semaphore(1)  # what takes a while is done one at a time, beside the loop
         self._kept: tuple[Inventory, NodeKind, Snapshot] | None = None  # who asks for one resource asks for more
 
@@ -99,25 +106,25 @@ class AdminServer(Site):
         return web.Response(text=INDEX)
 
     async def _status(self, _request: web.Request) -> web.Response:
-        clients: list[Json] = []
-        for number, client in enumerate(self._clients()):
-            if number and number % CLIENTS_AT_ONCE == 0:
-                await asyncio.sleep(0)
-            clients.append(describe_client(client))
-        server = describe_server(self._ads.store.inventory.catalog, self._refused_files(), time.time())
+        answers = await self._ask(describe_clients)
+        clients = sorted(chain.from_iterable(answers.all), key=itemgetter("cluster", "node_id", "connected_at"))
+        catalog = self._ads.store.inventory.catalog
+        server = describe_server(catalog, self._refused_files(), answers.silent, time.time())
         return web.json_response({**server, "clients": clients})
 
     async def _dump(self, request: web.Request) -> web.Response:
         node_id = _required(request, "node")
-        clients = {client.node.id: client for client in self._clients()}
-        if node_id not in clients:
-            connected = "" if clients else ", nor is any other"
-            words = f"no node {node_id!r} is connected{connected}{suggest(node_id, clients)}"
-            raise web.HTTPNotFound(text=words)
-        client = clients[node_id]
-        configs = [(one.type_url, one.snapshot.version, one.served()) for one in client.types()]
+        answers = await self._ask(partial(find_served, node_id))
+        served = next((found for _, found in answers.all if found), None)
+        if served is None:
+            connected = [one for ids, _ in answers.all for one in ids]
+            words = f"no node {node_id!r} is connected{'' if connected else ', nor is any other'}"
+            if answers.silent:
+                silent = ", ".join(map(str, answers.silent))
+                raise web.HTTPServiceUnavailable(text=f"{words}, unless to worker {silent}, which does not answer")
+            raise web.HTTPNotFound(text=f"{words}{suggest(node_id, connected)}")
         async with self._slow:
-            return web.json_response(await asyncio.to_thread(describe_dump, client.node, configs))
+            return web.json_response(await asyncio.to_thread(describe_dump, served.node, served.configs))
 
     async def _snapshot(self, request: web.Request) -> web.Response:
         _required(request, "cluster")
@@ -150,17 +157,16 @@ class AdminServer(Site):
             raise web.HTTPNotFound(text=f"nodes of {cluster!r} are served no {short_type(type_url)} {name!r}")
         return web.json_response(found)
 
-    async def _metrics(self, request: web.Request) -> web.Response:
+    async def _scrape(self, request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
+        counts = await self._ask(count_clients)
+        registry = self._metrics.build_registry(counts, self._ads.store.inventory, self._refused_files())
+        return web.Response(body=encode(registry), headers={"Content-Type": content_type})
 
     def _snapshot_for(self, inventory: Inventory, kind: NodeKind) -> Snapshot:
         if self._kept is None or self._kept[0] is not inventory or self._kept[1] != kind:
             self._kept = inventory, kind, snapshot_for(inventory, kind)
         return self._kept[2]
-
-    def _clients(self) -> list[Client]:
-        return gather_clients(self._ads.streams())
 
 
 def names_this_machine(host: str) -> bool:

@@ -2,59 +2,28 @@
 
 import asyncio
 import contextlib
-import gc
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
-import grpc
 import structlog
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from xds.catalog.catalog import Catalog
 from xds.catalog.last_good import LastGood, Outcome
 from xds.errors import Problem, Severity
 from xds.resources.inventory import Inventory, build_inventory
-from xds.resources.view import NodeKind
 from xds.server.address import ListenAddress, ListenError, check_free
 from xds.server.admin import AdminServer
-from xds.server.ads import AdsServicer
-from xds.server.csds import CsdsServicer
+from xds.server.discovery import OPTIONS, DiscoveryServer, build_servicer
 from xds.server.rest import RestServer
-from xds.session.limits import Limits
-from xds.snapshot.store import SnapshotStore
+from xds.server.settings import Settings
+from xds.server.workers import Workers
 from xds.sources.document import Document
 from xds.sources.files import FileSource
 from xds.wire import ADS
 
-OPTIONS = (
-    ("grpc.so_reuseport", 0),  # a second server on one port is a mistake, not a share of the load
-    ("grpc.max_concurrent_streams", 1000),  # of one connection
-    ("grpc.max_metadata_size", 16 * 2**10),
-    ("grpc.keepalive_time_ms", 30_000),  # finds half-open connections
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.ping_timeout_ms", 10_000),  # what it waits for the answer; keepalive_timeout_ms alone is not enough
-    ("grpc.http2.max_pings_without_data", 0),  # as long as the stream is quiet
-    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),  # lets clients find them too
-    ("grpc.http2.bdp_probe", 0),  # pings that measure the way for large requests: there are none
-)
-
-ANYONE = NodeKind("")
-"""A caller that the catalog does not name."""
+__all__ = ["OPTIONS", "ControlPlane", "Settings", "run"]
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What `xds serve` was told: where to listen, what clients may ask for, and the seconds streams have to end."""
-
-    listen: ListenAddress
-    limits: Limits = field(default_factory=Limits)
-    grace: float = 5.0
-    rest: ListenAddress | None = None
-    admin: ListenAddress | None = None
-    admin_required: bool = True  # else, where its port is in use, the server goes on without it
 
 
 class ControlPlane:
@@ -68,7 +37,6 @@ class ControlPlane:
         self._source = source
         self._settings = settings
         self._last_good = LastGood()
-        self._health = health.aio.HealthServicer()
         self._reported: tuple[Problem, ...] = ()
         self._refused_files: tuple[str, ...] = ()
         self._admin: AdminServer | None = None
@@ -84,37 +52,13 @@ class ControlPlane:
         outcome = self._last_good.update(self._source.read())
         catalog = outcome.catalog
         self._report(outcome.problems)
-        inventory = build_inventory(catalog)
-        store = SnapshotStore(inventory)
-        store.acquire(ANYONE)  # makes the types of messages ready: half a second that the first client would wait
-        store.release(ANYONE)
-        gc.collect()
-        gc.freeze()  # the catalog stays: no collection looks through it again
+        self._ads = build_servicer(build_inventory(catalog), self._settings.limits)
         seconds = time.perf_counter() - started
         log.info("catalog loaded", **_count(catalog), ms=round(seconds * 1000, 1))
-        self._ads = AdsServicer(store, self._settings.limits)
-        limits = self._settings.limits
-        options = (
-            *OPTIONS,
-            ("grpc.max_receive_message_length", limits.message_bytes),
-            # Streams that wait to be taken, as after a restart: gRPC refuses 1,000 and more unless told otherwise.
-            ("grpc.server.max_pending_requests", limits.streams),
-            ("grpc.server.max_pending_requests_hard_limit", limits.streams),
-        )
-        self._server = grpc.aio.server(options=options)
-        self._server.add_generic_rpc_handlers(self._ads.build_handlers())
-        if self._settings.listen.is_loopback:
-            self._server.add_generic_rpc_handlers((CsdsServicer(self._ads).build_handler(),))
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        for service in ("", ADS):
-            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
-        try:
-            self.port = self._server.add_insecure_port(str(self._settings.listen))
-        except RuntimeError as error:
-            raise ListenError(f"cannot listen at {self._settings.listen}: {error}") from None
+        self._streams = (Workers if self._settings.workers > 1 else DiscoveryServer)(self._ads, self._settings)
         await self._start_rest()
         await self._start_admin()
-        await self._server.start()
+        self.port = await self._streams.start()
         log.info("serving", address=str(ListenAddress(self._settings.listen.host, self.port)), services=[ADS])
 
     async def _start_rest(self) -> None:
@@ -126,7 +70,7 @@ class ControlPlane:
     async def _start_admin(self) -> None:
         if self._settings.admin is None:
             return
-        admin = AdminServer(self._settings.admin, self._ads, lambda: self._refused_files)
+        admin = AdminServer(self._settings.admin, self._ads, lambda: self._refused_files, self._streams.ask)
         try:
             await admin.start()
         except ListenError as error:
@@ -147,11 +91,7 @@ class ControlPlane:
 
     async def stop(self) -> None:
         """Tell health checks, end every stream so that its client looks elsewhere, and close."""
-        log.info("stopping", streams=len(list(self._ads.streams())))
-        await self._health.enter_graceful_shutdown()
-        for stream in self._ads.streams():
-            stream.end("the control plane is stopping")
-        await self._server.stop(self._settings.grace)
+        await self._streams.stop()
         if self._rest:
             await self._rest.stop()
         if self._admin:
@@ -170,7 +110,7 @@ class ControlPlane:
             log.error("edit REFUSED: the last good state of these files is still served", files=list(outcome.refused))
         if not inventory.changed and not inventory.changed_gateways:
             return
-        streams = self._ads.publish(inventory)
+        streams = await self._streams.publish(inventory)
         log.info(
             "catalog changed",
             changed_files=sorted(documents),

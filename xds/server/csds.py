@@ -7,6 +7,8 @@ envoy-data-plane's: they are made when somebody asks, and beside the event loop.
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
+from itertools import chain
 
 import grpc
 from envoy_data_plane.envoy.admin.v3 import ClientResourceStatus, UpdateFailureState
@@ -22,6 +24,7 @@ from envoy_data_plane.google.protobuf import Any
 
 from xds.errors import PeerError
 from xds.server.ads import AdsServicer
+from xds.server.census import Ask, ask_alone
 from xds.server.status import Subscribed, gather_clients
 from xds.server.stream import Context
 from xds.wire import SECRET
@@ -52,10 +55,10 @@ class Config:
 
 
 class CsdsServicer:
-    """Answers from the streams of the discovery services."""
+    """Answers from the streams of the discovery services: by `ask`, of every process that has some."""
 
-    def __init__(self, ads: AdsServicer) -> None:
-        self._ads = ads
+    def __init__(self, ads: AdsServicer, ask: Ask | None = None) -> None:
+        self._ask = ask or ask_alone(ads)
         self._slow = asyncio.Semaphore(1)
 
     def build_handler(self) -> grpc.GenericRpcHandler:
@@ -78,11 +81,8 @@ class CsdsServicer:
                 node_ids, contents = await asyncio.to_thread(parse_request, data)
             except PeerError as error:
                 await context.abort(grpc.StatusCode[error.status], str(error))
-            configs = [
-                (client.node, [config for subscribed in client.types() for config in describe_configs(subscribed)])
-                for client in gather_clients(self._ads.streams())
-                if node_ids is None or client.node.id in node_ids
-            ]
+            answers = await self._ask(partial(list_configs, node_ids))
+            configs = sorted(chain.from_iterable(answers.all), key=lambda one: (one[0].cluster, one[0].id))
             return await asyncio.to_thread(encode_response, configs, contents=contents)
 
 
@@ -99,6 +99,15 @@ def parse_request(data: bytes) -> tuple[frozenset[str] | None, bool]:
             raise PeerError("INVALID_ARGUMENT", "a node_matcher can only be a node_id that is exact")
         node_ids.append(node_id.exact)
     return frozenset(node_ids) if node_ids else None, not request.exclude_resource_contents
+
+
+async def list_configs(node_ids: frozenset[str] | None, ads: AdsServicer) -> list[tuple[WireNode, list[Config]]]:
+    """Say of each client of this process, or of those with these ids, how it stands with each resource."""
+    return [
+        (client.node, [config for subscribed in client.types() for config in describe_configs(subscribed)])
+        for client in gather_clients(ads.streams())
+        if node_ids is None or client.node.id in node_ids
+    ]
 
 
 def describe_configs(subscribed: Subscribed) -> list[Config]:

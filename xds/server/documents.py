@@ -23,8 +23,10 @@ from xds.wire.discovery_pb2 import Node
 Json = dict[str, Any]
 
 
-def describe_server(catalog: Catalog, refused_files: tuple[str, ...], now: float) -> Json:
-    """Say what is served, and which files are not served as they are."""
+def describe_server(
+    catalog: Catalog, refused_files: tuple[str, ...], silent_workers: tuple[int, ...], now: float
+) -> Json:
+    """Say what is served, which files are not served as they are, and which workers do not answer for their clients."""
     return {
         "version": __version__,
         "now": write_time(now),
@@ -35,6 +37,7 @@ def describe_server(catalog: Catalog, refused_files: tuple[str, ...], now: float
             "endpoints": sum(len(service.endpoints) for service in catalog.services.values()),
             "gateways": len(catalog.gateways),
         },
+        "silent_workers": list(silent_workers),
     }
 
 

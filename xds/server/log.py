@@ -3,9 +3,12 @@
 import asyncio
 import io
 import logging
+import select
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from enum import StrEnum
+from functools import partial
+from itertools import accumulate, takewhile
 from typing import Any, TextIO, cast
 
 import structlog
@@ -23,7 +26,7 @@ class Lines(io.TextIOBase):
     """Writes what one pass of a loop logs in one go, and what is logged outside of a loop at once.
 
     Each write lets other threads in. In a storm of clients that come and go, a loop that wrote line by line spent most
-    of its time waiting to go on.
+    of its time waiting to go on. What several processes write to one pipe is not mixed up to PIPE_BUF bytes a write.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -44,30 +47,36 @@ class Lines(io.TextIOBase):
         """Leave it to the end of the pass: every logger flushes after each line."""
 
     def _write_out(self) -> None:
-        text = "".join(self._pending)
-        self._pending.clear()
-        self._stream.write(text)
-        self._stream.flush()
+        lines, self._pending = self._pending, []
+        while lines:
+            sizes = accumulate(len(line.encode(errors="replace")) for line in lines)
+            count = max(1, sum(1 for _ in takewhile(lambda size: size <= select.PIPE_BUF, sizes)))
+            self._stream.write("".join(lines[:count]))
+            self._stream.flush()
+            del lines[:count]
 
 
-def configure_log(log_format: LogFormat, level: str) -> None:
-    """Set how and from which level on (`debug`, `info`, `warning`, `error`) the process logs."""
+def configure_log(log_format: LogFormat, level: str, worker: int | None = None) -> None:
+    """Set how and from which level on (`debug`, `info`, `warning`, `error`) the process logs.
+
+    Workers log to the same place: each of a worker's lines has its number.
+    """
     terminal = sys.stderr.isatty()
     human = log_format is LogFormat.HUMAN or (log_format is LogFormat.AUTO and terminal)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%H:%M:%S" if human else "iso", utc=not human),
-            _lead,
+            partial(_lead, {} if worker is None else {"worker": worker}),
             structlog.dev.ConsoleRenderer(colors=terminal, sort_keys=False, pad_event_to=0)
             if human
             else structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, Lines(sys.stderr))),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", Lines(sys.stderr))),
     )
 
 
-def _lead(_logger: object, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
-    """Put first what every line has."""
-    return {key: event.pop(key) for key in ("timestamp", "level", "event")} | dict(event)
+def _lead(process: Mapping[str, int], _logger: object, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
+    """Put first what every line has, and then the process that it is of."""
+    return {key: event.pop(key) for key in ("timestamp", "level", "event")} | {**process, **event}

@@ -127,12 +127,21 @@ class Stream:
         """Send without waiting: a client that does not read delays nobody but itself."""
         self._outbox.extend(responses)
         self._keep_time()
-        if self._outbox and not self._writing:
+        if self._outbox and not self._writing and self._ending is None:
             self._push_task = asyncio.get_running_loop().create_task(self._drain())
 
     def end(self, reason: str) -> None:
-        """End the stream with UNAVAILABLE, so that the client looks for another server."""
+        """End the stream with UNAVAILABLE, so that the client looks for another server.
+
+        A write that is broken off would leave no way to say so: it may end first, if it does so soon.
+        """
         self._ending = reason
+        if self._writing:
+            asyncio.get_running_loop().call_later(ABORT_SECONDS, self._cancel)
+        else:
+            self._cancel()
+
+    def _cancel(self) -> None:
         if self._task is not None:
             self._task.cancel()
 
@@ -184,7 +193,7 @@ class Stream:
             return
         self._writing = True
         try:
-            while self._outbox:
+            while self._outbox and self._ending is None:
                 response = self._outbox.popleft()
                 await self._context.write(response.body)
                 self.pushed_at[response.type_url] = time.time()
@@ -193,6 +202,8 @@ class Stream:
             self._outbox.clear()  # the client is gone; `serve` is told so by its own read
         finally:
             self._writing = False
+        if self._ending is not None:
+            self._cancel()
 
     def _who(self) -> dict[str, str]:
         return describe_node(self.session.node) if self.session.node else {}

@@ -1,0 +1,75 @@
+"""What workers are fed with: applied there, it gives the inventory that the leader has."""
+
+from itertools import pairwise
+
+from xds.catalog.catalog import Catalog
+from xds.catalog.workspace import Workspace
+from xds.resources.inventory import Inventory, build_inventory
+from xds.resources.view import NodeKind, build_view
+from xds.server.feed import apply_change, describe_all, describe_change, pack, unpack
+from xds.snapshot.store import build_snapshot
+from xds.sources.document import Document
+
+EDITS = (
+    "services: {a: {endpoints: ['127.0.0.1:1']}, b: {endpoints: ['h:2'], upstreams: [a]}}",
+    "services: {a: {endpoints: ['127.0.0.1:1', '127.0.0.1:2']}, b: {endpoints: ['h:2'], upstreams: [a]}}\n"
+    "gateways: {edge: {port: 80, routes: [{to: a, headers: {x-user: '*'}}]}}",
+    "services: {a: {endpoints: [{address: '127.0.0.1:1', metadata: {stage: {is: canary}}}]}}\n"
+    "gateways: {edge: {port: 81, routes: [{to: a}]}}",
+    "services: {c: {protocol: tcp, local_port: 5432, endpoints: ['127.0.0.1:3']}}",
+)
+
+
+def build_all() -> list[Inventory]:
+    """Build the leader's inventory after each edit."""
+    workspace, made = Workspace(), [build_inventory(Catalog({}, {}))]
+    for text in EDITS:
+        made.append(build_inventory(workspace.update({"c.yaml": Document("c.yaml", text.encode())}), made[-1]))
+    return made
+
+
+def same(one: Inventory, other: Inventory) -> bool:
+    """Compare what is served to anyone."""
+    for cluster in ("", "a", "b", "c", "edge"):
+        for grpc in (False, True):
+            kind = NodeKind(cluster, grpc)
+            views = build_view(one.catalog, kind), build_view(other.catalog, kind)
+            if views[0] != views[1] or build_snapshot(views[0], one) != build_snapshot(views[1], other):
+                return False
+    return one.catalog.services == other.catalog.services and one.catalog.gateways == other.catalog.gateways
+
+
+def test_a_worker_that_begins_gets_all() -> None:
+    """Whatever is in the catalog."""
+    empty, *all_made = build_all()
+    for made in all_made:
+        assert same(apply_change(unpack(pack(describe_all(made))), empty), made)
+
+
+def test_a_worker_that_is_told_of_each_change_has_the_same() -> None:
+    """Services and gateways that come, change and go; it knows which did."""
+    made = build_all()
+    fed = made[0]
+    for now in made[1:]:
+        fed.grpc_resources("a")  # what was made for gRPC's own clients must not outlive the service
+        fed = apply_change(unpack(pack(describe_change(now))), fed)
+        assert same(fed, now)
+        assert (fed.changed, fed.changed_gateways) == (now.changed, now.changed_gateways)
+
+
+def test_a_change_twice_is_a_change_once() -> None:
+    """A worker that begins while the catalog changes may be told of what it has."""
+    for before, now in pairwise(build_all()):
+        change = describe_change(now)
+        assert same(apply_change(change, apply_change(change, before)), now)
+
+
+def test_only_what_changed_is_sent() -> None:
+    """However many services there are."""
+    workspace = Workspace()
+    text = "services:\n" + "".join(f"  s{n}: {{endpoints: ['127.0.0.1:{n + 1}']}}\n" for n in range(500))
+    before = build_inventory(workspace.update({"c.yaml": Document("c.yaml", text.encode())}))
+    edited = text.replace("127.0.0.1:7'", "127.0.0.2:7'").encode()
+    now = build_inventory(workspace.update({"c.yaml": Document("c.yaml", edited)}), before)
+    assert set(describe_change(now).services) == {"s6"}
+    assert len(pack(describe_change(now))) < 2500
