@@ -91,6 +91,23 @@ def push(
 
 
 @main.command()
+@clients_option
+@services_option
+@click.option("--changes", default=20, show_default=True, help="How often one endpoint's weight is changed.")
+@variants_option
+@json_option
+def workers(clients: int, services: int, changes: int, variants: tuple[str, ...], path: Path | None) -> None:
+    """One process against two, on all cores, which the clients share."""
+    cells = [
+        measure_push(variant, clients, None, services, changes, workers=number)
+        for variant in variants
+        for number in (1, 2)
+    ]
+    show(f"{clients} clients, {services} services × 10 endpoints", cells)
+    keep("workers", cells, path)
+
+
+@main.command()
 @click.option("--clients", default=2000, show_default=True, help="Each with a connection of its own.")
 @services_option
 @variants_option
@@ -177,7 +194,7 @@ def write(value: object) -> str:
     """Write a figure for people."""
     match value:
         case None:
-            return "all"
+            return "–"
         case float():
             return f"{value:,.2f}" if abs(value) < 10 else f"{value:,.0f}"
         case int():

@@ -27,7 +27,9 @@ class Figures:
     variant: str
     clusters: int | None
     clients: int
+    workers: int | None
     first_sync_cpu_s: float
+    first_sync_s: float
     change_cpu_ms: float
     change_p50_ms: float
     change_p99_ms: float
@@ -45,14 +47,23 @@ def measure_push(
     changes: int,
     at_once: int | None = None,
     idle_seconds: float = IDLE_SECONDS,
+    workers: int | None = None,
 ) -> Figures:
-    """Measure one cell: a sync of all clients, then changes of one endpoint's weight, each in one file of a folder."""
+    """Measure one cell: a sync of all clients, then changes of one endpoint's weight, each in one file of a folder.
+
+    Unless a number of `workers` is given, the server has one core and the clients the other; else all share both.
+    """
+    pinned = workers is None
     with ExitStack() as stack:
         catalog = stack.enter_context(write_catalog(services))
-        server = stack.enter_context(start_server(catalog))
+        server = stack.enter_context(start_server(catalog, "--workers", str(workers or 1), pinned=pinned))
         started = server.rest()
-        fleet = stack.enter_context(start_fleet(server.address, variant, clients, clusters, services, at_once))
+        began = time.monotonic()
+        fleet = stack.enter_context(
+            start_fleet(server.address, variant, clients, clusters, services, at_once, pinned=pinned)
+        )
         synced = last = fleet.next("synced")
+        sync = time.monotonic() - began
         first = server.rest() - started
         memory = server.memory()
         idle = server.load(idle_seconds)
@@ -70,7 +81,9 @@ def measure_push(
             variant,
             clusters,
             clients,
+            workers,
             first_sync_cpu_s=first,
+            first_sync_s=sync,
             change_cpu_ms=spent * 1000 / changes,
             change_p50_ms=cuts[49],
             change_p99_ms=cuts[98],

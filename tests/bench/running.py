@@ -61,22 +61,28 @@ def write_catalog(services: int, endpoints: int = 10) -> Iterator[Catalog]:
 
 
 class Server:
-    """A running `xds serve` on one core, and what the kernel says of it."""
+    """A running `xds serve` with its workers, if it has any, and what the kernel says of them."""
 
-    def __init__(self, control_plane: ControlPlane, log_begins: int = 0) -> None:
+    def __init__(self, control_plane: ControlPlane, log_begins: int = 0, *, pinned: bool = True) -> None:
         self.child = control_plane
         self._log_begins = log_begins  # after the log of a server that ran here before
         self.address = control_plane.address
-        os.sched_setaffinity(control_plane.pid, {CORES[0]})
+        if pinned:
+            os.sched_setaffinity(control_plane.pid, {CORES[0]})
+
+    def pids(self) -> list[int]:
+        """The process and its workers."""
+        children = Path(f"/proc/{self.child.pid}/task/{self.child.pid}/children").read_text()
+        return [self.child.pid, *map(int, children.split())]
 
     def cpu(self) -> float:
         """User and system time so far, in seconds."""
-        fields = Path(f"/proc/{self.child.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICK
+        fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in self.pids()]
+        return sum(int(one[11]) + int(one[12]) for one in fields) / TICK
 
     def memory(self) -> float:
         """Resident memory, in MB."""
-        return int(Path(f"/proc/{self.child.pid}/statm").read_text().split()[1]) * PAGE / 1e6
+        return sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self.pids()) * PAGE / 1e6
 
     def files(self) -> int:
         """How many files are open, sockets among them."""
@@ -112,14 +118,16 @@ class Server:
 
 
 @contextmanager
-def start_server(catalog: Catalog, *options: str, port: int | None = None) -> Iterator[Server]:
-    """Start `xds serve` on the first core, and wait until it serves."""
+def start_server(
+    catalog: Catalog, *options: str, port: int | None = None, admin: str = "off", pinned: bool = True
+) -> Iterator[Server]:
+    """Start `xds serve`, on the first core if it is `pinned`, and wait until it serves."""
     with ExitStack() as stack:
-        options = ("--log", "json", *(options or ("--admin", "off")))
+        options = ("--log", "json", "--admin", admin, *options)
         log = catalog.room / "control-plane.log"
         log_begins = len(log.read_text()) if log.exists() else 0
         child = stack.enter_context(start_control_plane(catalog.folder, port or free_port(), catalog.room, *options))
-        server = Server(child, log_begins)
+        server = Server(child, log_begins, pinned=pinned)
         server.await_log("serving")
         yield server
 
@@ -172,15 +180,23 @@ class RunningFleet:
 
 @contextmanager
 def start_fleet(
-    address: str, variant: str, clients: int, clusters: int | None, services: int, at_once: int | None = None
+    address: str,
+    variant: str,
+    clients: int,
+    clusters: int | None,
+    services: int,
+    at_once: int | None = None,
+    *,
+    pinned: bool = True,
 ) -> Iterator[RunningFleet]:
-    """Start the clients on the other core; they end with the block."""
+    """Start the clients, on the other core if they are `pinned`; they end with the block."""
     command = [sys.executable, "-m", "tests.bench.fleet", address, "--clients", str(clients), "--variant", variant]
     command += ["--services", str(services)]
     command += ["--clusters", str(clusters)] if clusters else []
     command += ["--at-once", str(at_once)] if at_once else []
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
-        os.sched_setaffinity(process.pid, {CORES[-1]})
+        if pinned:
+            os.sched_setaffinity(process.pid, {CORES[-1]})
         try:
             yield RunningFleet(process)
         finally:

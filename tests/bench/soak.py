@@ -63,7 +63,7 @@ def measure_soak(variant: str, clients: int, services: int, seconds: float, samp
     with ExitStack() as stack:
         admin = f"127.0.0.1:{free_port()}"
         catalog = stack.enter_context(write_catalog(services))
-        server = stack.enter_context(start_server(catalog, "--admin", admin))
+        server = stack.enter_context(start_server(catalog, admin=admin))
         fleet = stack.enter_context(start_fleet(server.address, variant, clients, None, services))
         fleet.next("synced")
         probe = stack.enter_context(Probe(server.address))
