@@ -178,9 +178,7 @@ main.add_command(report)
 def show(title: str, cells: Sequence[Any]) -> None:
     """Print figures, one column for each measurement."""
     table = Table(title=f"{title}; CPU is the server's own")
-    rows = [
-        asdict(cell) | {"growth_mb": cell.growth_mb} if hasattr(cell, "growth_mb") else asdict(cell) for cell in cells
-    ]
+    rows = [asdict(cell) for cell in cells]
     table.add_column("", no_wrap=True)
     for _ in rows:
         table.add_column(justify="right")

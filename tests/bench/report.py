@@ -1,6 +1,7 @@
-"""The README's comparison with go-control-plane: a table and a picture, both made from raw figures."""
+"""The README's figures: a comparison with go-control-plane as a table and a picture, and a table of all else."""
 
 import json
+import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
@@ -15,7 +16,6 @@ FIGURES = HERE / "figures.json"
 
 PICTURE = HERE / "figures.svg"
 README = HERE.parent.parent / "README.md"
-BEGIN, END = "<!-- python -m tests.bench report -->", "<!-- end of the report -->"
 
 FIRST, CHANGE = "first sync of 1,000 clients, CPU s", "one change, CPU ms"
 
@@ -85,6 +85,94 @@ def make_table(cells: Iterable[Cell]) -> str:
     return "\n".join(lines)
 
 
+def make_list(figures: dict[str, Any]) -> str:
+    """Write what was measured beside the comparison as Markdown."""
+    [crowd] = figures["crowd"]
+    storms = {cell["variant"]: cell for cell in figures["storm"]}
+    few, many = figures["scale"]
+    one, thousand = figures["effect"]
+    bursts = {cell["variant"]: cell for cell in figures["burst"]}
+    workers = {(cell["variant"], cell["workers"]): cell for cell in figures["workers"]}
+    soaks = figures["soak"]
+    file, folder = (_sum_load(figures["load"][layout]) for layout in ("one file", "a folder of files"))
+    delta, sotw = storms["delta"], storms["sotw"]
+
+    def both(cells: dict[str, Any], name: str) -> str:
+        return " / ".join(_number(cells[variant][name]) for variant in ("delta", "sotw"))
+
+    def gain(name: str) -> str:
+        return f"{workers['delta', 2][name] / workers['delta', 1][name]:.2f}"
+
+    rows = [
+        (
+            "10,000 clients, all clusters, delta (`push --clients 10000`)",
+            f"{_number(crowd['memory_mb'])} MB; one change reaches all for {crowd['change_cpu_ms'] / 1000:.1f} s "
+            f"of CPU, half of them after {_number(crowd['change_p50_ms'])} ms "
+            f"and 99% after {_number(crowd['change_p99_ms'])} ms; at rest {crowd['idle_core_percent']:.1f}% of a core",
+        ),
+        (
+            "2,000 clients back at once after a restart (`storm`), delta / State of the World",
+            f"{both(storms, 'restart_cpu_s')} s of CPU until at rest; resources sent again "
+            f"{delta['resources_again']:,} / {sotw['resources_again']:,}",
+        ),
+        (
+            "… another client's push while 2,000 drop and come back, 99%",
+            f"{both(storms, 'storm_p99_ms')} ms, while they are quiet {both(storms, 'quiet_p99_ms')} ms: "
+            f"{delta['storm_p99_ms'] / delta['quiet_p99_ms']:.0f} / {sotw['storm_p99_ms'] / sotw['quiet_p99_ms']:.0f} "
+            f"times; half of them {both(storms, 'storm_p50_ms')} ms",
+        ),
+        (
+            f"{many['endpoints']:,} endpoints in {many['services']:,} services (`scale`)",
+            f"{many['start_cpu_s']:.1f} s of CPU from the start to the first full answer; "
+            f"{_number(many['endpoint_bytes'])} bytes of memory an endpoint; one change {many['change_cpu_ms']:.1f} ms "
+            f"of CPU and {_number(many['change_bytes'])} bytes, "
+            f"{many['change_cpu_ms'] / few['change_cpu_ms']:.2f} times that among {few['services']:,} services",
+        ),
+        (
+            "1,000 changes in a second, 1,000 clients (`burst`), delta / State of the World",
+            f"the last client has the last change {both(bursts, 'worst_ms')} ms after its save, "
+            f"in {both(bursts, 'most_messages')} messages; {both(bursts, 'cpu_s')} s of CPU",
+        ),
+        (
+            f"from the save to the first request that a real Envoy balances by it (`effect`), {one['edits']} edits",
+            f"half within {one['p50_ms']:.0f} ms, 99% within {one['p99_ms']:.0f} ms; among 1,000 services "
+            f"{thousand['p50_ms']:.0f} and {thousand['p99_ms']:.0f} ms; {one['failed'] + thousand['failed']} of "
+            f"{one['requests'] + thousand['requests']:,} requests failed",
+        ),
+        (
+            f"{sum(cell['seconds'] for cell in soaks) / 60:.0f} minutes of random edits, lost connections and "
+            f"refusals (`soak`), {soaks[0]['clients']} clients",
+            f"{sum(cell['edits'] for cell in soaks):,} edits, {sum(cell['drops'] for cell in soaks):,} connections "
+            f"lost; memory {' / '.join(format(growth(cell), '+.1f') for cell in soaks)} MB from the middle third of "
+            f"the time to the last; no answer took longer than {_number(max(cell['stall_ms'] for cell in soaks))} ms",
+        ),
+        (
+            "`--workers 2` against one process, both cores shared with the clients (`workers`), delta",
+            f"first sync in {gain('first_sync_s')} of the time for {gain('first_sync_cpu_s')} of the CPU; "
+            f"a change at 99% of the clients in {gain('change_p99_ms')} of the time; {gain('memory_mb')} of the memory",
+        ),
+        (
+            "a catalog of 1,000 services in one file / in a folder (`load`)",
+            f"{_number(file[0])} / {_number(folder[0])} ms of CPU from the text to both variants' first responses; "
+            f"one changed endpoint {_number(file[1])} / {_number(folder[1])} ms",
+        ),
+    ]
+    return "\n".join(["| | |", "|---|---|", *(f"| {what} | {figure} |" for what, figure in rows)])
+
+
+def growth(soak: dict[str, Any]) -> float:
+    """Give the mean of a soak's memory in the last third of its samples beyond that in the middle one, in MB."""
+    memory: list[float] = [sample["memory_mb"] for sample in soak["samples"]]
+    third = max(1, len(memory) // 3)
+    return statistics.mean(memory[-third:]) - statistics.mean(memory[-2 * third : -third] or memory[:1])
+
+
+def _sum_load(rows: list[dict[str, Any]]) -> tuple[float, float]:
+    """Sum the steps of a first load, and of one change, in milliseconds."""
+    change = sum(row["cpu_ms"] for row in rows if "one endpoint" in row["step"])
+    return sum(row["cpu_ms"] for row in rows) - change, change
+
+
 WIDTH, ROW, LEFT, SCALE, TOP = 900, 26, 330, 300, 58
 """Of the picture, in pixels: its width, a row's height, where bars begin, how long 1 is, and where the rows begin."""
 
@@ -130,16 +218,19 @@ text {{ font: 13px system-ui, sans-serif; fill: #24292f }}
 @click.option("--figures", default=FIGURES, show_default=True, type=click.Path(exists=True, path_type=Path))
 def report(figures: Path) -> None:
     """Write the README's table and picture anew, from raw figures."""
-    cells = read_cells(json.loads(figures.read_text()))
-    PICTURE.write_text(draw(cells))
-    README.write_text(renew(README.read_text(), cells))
+    raw = json.loads(figures.read_text())
+    PICTURE.write_text(draw(read_cells(raw)))
+    README.write_text(renew(README.read_text(), raw))
 
 
-def renew(readme: str, cells: list[Cell]) -> str:
-    """Put the table between its marks in the README."""
-    before, _, rest = readme.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{make_table(cells)}\n{END}{after}"
+def renew(readme: str, figures: dict[str, Any]) -> str:
+    """Put the tables between their marks in the README."""
+    for mark, table in (("comparison", make_table(read_cells(figures))), ("figures", make_list(figures))):
+        begin, end = f"<!-- {mark}: python -m tests.bench report -->", f"<!-- end of {mark} -->"
+        before, _, rest = readme.partition(begin)
+        _, _, after = rest.partition(end)
+        readme = f"{before}{begin}\n{table}\n{end}{after}"
+    return readme
 
 
 def _range(some: tuple[float, float]) -> str:

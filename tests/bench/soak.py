@@ -47,13 +47,6 @@ class Figures:
     stall_ms: float
     stall_p99_ms: float
 
-    @property
-    def growth_mb(self) -> float:
-        """Memory in the last third of the samples beyond that in the middle one: the first third is warming up."""
-        third = max(1, len(self.samples) // 3)
-        memory = [sample.memory_mb for sample in self.samples]
-        return statistics.mean(memory[-third:]) - statistics.mean(memory[-2 * third : -third] or memory[:1])
-
 
 def measure_soak(variant: str, clients: int, services: int, seconds: float, samples: int = 9) -> Figures:
     """Play for so long, and take samples at equal intervals."""

@@ -1,0 +1,31 @@
+"""The README's figures are those of the raw file, to the last digit."""
+
+import json
+
+import pytest
+
+from tests.bench.report import FIGURES, PICTURE, README, draw, growth, make_table, read_cells, renew
+
+
+def test_the_readme_and_its_picture_show_the_raw_figures() -> None:
+    """`python -m tests.bench report` would change neither."""
+    figures = json.loads(FIGURES.read_text())
+    assert renew(README.read_text(), figures) == README.read_text()
+    assert draw(read_cells(figures)) == PICTURE.read_text()
+
+
+def test_a_worse_figure_looks_worse() -> None:
+    """In the table and in the picture: nothing is left out because it is bad."""
+    figures = json.loads(FIGURES.read_text())
+    for cell in figures["push"]:
+        cell["change_cpu_ms"] = 99_999
+    cells = read_cells(figures)
+    assert make_table(cells).count("| 99,999 |") == 4
+    assert draw(cells).count('class="bad"') >= 4
+    assert max(cell.ratio for cell in cells) == pytest.approx(99_999 / 1.9)
+
+
+def test_growth_is_of_the_last_third() -> None:
+    """The first third is warming up."""
+    soak = {"samples": [{"memory_mb": memory} for memory in (50, 90, 99, 100, 100, 100, 101, 103, 105)]}
+    assert growth(soak) == pytest.approx(3)
