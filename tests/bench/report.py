@@ -38,7 +38,7 @@ class Cell:
 
 GO: dict[tuple[str, int | None], dict[str, tuple[tuple[float, float], tuple[float, float], str]]] = {
     ("delta", None): {
-        FIRST: ((11, 14), (3.3, 3.5), "first_sync_cpu_s"),
+        FIRST: ((11.0, 14.0), (3.3, 3.5), "first_sync_cpu_s"),
         CHANGE: ((625, 733), (1265, 1265), "change_cpu_ms"),
         "one change, half of the clients have it, ms": ((340, 420), (555, 577), "change_p50_ms"),
         "one change, 99% have it, ms": ((580, 740), (845, 885), "change_p99_ms"),
@@ -176,6 +176,9 @@ def _sum_load(rows: list[dict[str, Any]]) -> tuple[float, float]:
 WIDTH, ROW, LEFT, SCALE, TOP = 900, 26, 330, 300, 58
 """Of the picture, in pixels: its width, a row's height, where bars begin, how long 1 is, and where the rows begin."""
 
+LONGEST = 1.25
+"""How much of a bar is shown; a longer one is cut."""
+
 
 def draw(cells: list[Cell]) -> str:
     """Draw the comparison as SVG: for each row, how much of the better Go server's figure xds needs."""
@@ -187,14 +190,16 @@ def draw(cells: list[Cell]) -> str:
             group = cell.clients
             y += ROW
             rows.append(f'<text x="20" y="{y - 8}" class="group">{escape(group)}</text>')
-        length = min(cell.ratio, 1.6) * SCALE
+        length = min(cell.ratio, LONGEST) * SCALE
+        end = LEFT + LONGEST * SCALE
+        cut = "" if cell.ratio <= LONGEST else f'<path d="M{end - 22} {y} l8 0 l-8 {ROW - 6} l-8 0 z" fill="#ffffff"/>'
         better = min(cell.snapshot_cache[0], cell.linear_cache[0])
         words = f"{_number(cell.xds)} against {_number(better)}: {cell.ratio:.2f}"
         rows.append(
             f'<text x="{LEFT - 12}" y="{y + 14}" text-anchor="end">{escape(cell.what)}</text>'
             f'<rect x="{LEFT}" y="{y + 2}" width="{length:.0f}" height="{ROW - 10}" '
             f'class="{"good" if cell.ratio <= 1 else "bad"}"/>'
-            f'<text x="{LEFT + max(length, SCALE) + 10:.0f}" y="{y + 14}">{words}</text>'
+            f'{cut}<text x="{LEFT + max(length, SCALE) + 10:.0f}" y="{y + 14}">{words}</text>'
         )
         y += ROW
     line = LEFT + SCALE
@@ -239,4 +244,6 @@ def _range(some: tuple[float, float]) -> str:
 
 
 def _number(value: float) -> str:
+    if isinstance(value, int):
+        return f"{value:,}"
     return f"{value:,.1f}" if value < 10 else f"{value:,.0f}"
