@@ -42,6 +42,50 @@ from tests.catalog.catalogs import build, find_problems
             ["1:30 warning services.a.health_check: is 2s, longer than the interval of 1s"],
         ),
         (
+            "services: {a: {balance: ring_hash, endpoints: [{address: b:1, weight: 2}]}}",
+            [
+                "1:25 warning services.a.balance: without `affinity` requests go anywhere by chance: "
+                "write such as `affinity: {header: x-user}`"
+            ],
+        ),
+        (
+            "services: {a: {balance: least_request, affinity: {header: x}, endpoints: [{address: b:1, weight: 2}]}}",
+            [
+                "1:50 warning services.a.affinity: has no effect with `balance: least_request`: "
+                "write `balance: maglev` or `ring_hash`"
+            ],
+        ),
+        (
+            "services: {a: {balance: maglev, affinity: {cookie: {name: s, ttl: 5s}, source: true}}}",
+            [
+                "1:80 warning services.a.affinity.source: never counts: where the cookie is missing, Envoy sets it, "
+                "since it has a `ttl`"
+            ],
+        ),
+        (
+            "services: {a: {balance: random, slow_start: 5s}}",
+            [
+                "1:45 warning services.a.slow_start: has no effect with `balance: random`: "
+                "it is for round_robin, weighted, least_request"
+            ],
+        ),
+        (
+            "services: {a: {endpoints: [{address: b:1, drain: true}, {address: b:2, health: unhealthy}]}}",
+            [
+                "1:27 warning services.a.endpoints: every endpoint is drained or unhealthy: "
+                "Envoy then sends requests to all of them, as if none were"
+            ],
+        ),
+        (
+            "services: {a: {protocol: tcp, outlier_detection: {consecutive_5xx: 5, max_ejection_percent: 80}}}",
+            [
+                "1:68 warning services.a.outlier_detection.consecutive_5xx: has no effect with `protocol: tcp`, "
+                "which has no statuses",
+                "1:93 warning services.a.outlier_detection.max_ejection_percent: when more than 50% are out, "
+                "Envoy sends requests to all of them again: write 50 or less",
+            ],
+        ),
+        (
             "gateways: {g: {port: 1, routes: [{to: a, prefix: /b*}]}}",
             ["1:50 warning gateways.g.routes[0].prefix: ends in a `*`, which has no meaning in a prefix: leave it out"],
         ),

@@ -40,12 +40,13 @@ CASES = [
     ("services: {a: {blance: random}}", '1:16 error services.a.blance: unknown key "blance": did you mean `balance`?'),
     (
         "services: {a: {zzz: 1}}",
-        '1:16 error services.a.zzz: unknown key "zzz": known are endpoints, protocol, balance, health_check, timeouts, '
-        "retries, upstreams, sidecar, ttl, local_port",
+        '1:16 error services.a.zzz: unknown key "zzz": known are endpoints, protocol, balance, affinity, slow_start, '
+        "health_check, outlier_detection, timeouts, retries, upstreams, sidecar, ttl, local_port",
     ),
     (
         "services: {a: {balance: weigted}}",
-        "1:25 error services.a.balance: expected one of round_robin, random, weighted; "
+        "1:25 error services.a.balance: expected one of round_robin, random, weighted, least_request, "
+        "ring_hash, maglev; "
         'found "weigted": did you mean `weighted`?',
     ),
     ("services: {a: {protocol: 2}}", "1:26 error services.a.protocol: expected one of http, http2, grpc, tcp; found 2"),
@@ -100,7 +101,7 @@ CASES = [
     ),
     (
         "services: {a: {health_check: {}}}",
-        "1:30 error services.a.health_check: `http` is missing: a path that begins with /",
+        "1:30 error services.a.health_check: says not how: write one of http, grpc and tcp, such as {http: /health}",
     ),
     (
         "services: {a: {health_check: {http: health}}}",
@@ -111,7 +112,77 @@ CASES = [
         "1:51 error services.a.health_check.interval: "
         "0.1ms is not a whole number of milliseconds, in which Envoy counts",
     ),
+    (
+        "services: {a: {health_check: {htpp: /x}}}",
+        '1:31 error services.a.health_check.htpp: unknown key "htpp": did you mean `http`?',
+    ),
+    (
+        "services: {a: {health_check: {tcp: true, http: /a, expect: [2xx]}}}",
+        "1:36 error services.a.health_check.tcp: a check is made by `http` or by `tcp`, not both",
+        "1:61 error services.a.health_check.expect[0]: expected a status from 100 to 599, or a range such as 200-299, "
+        'found "2xx"',
+    ),
+    (
+        "services: {a: {health_check: {tcp: true, expect: [200-299, 404], host: a}}}",
+        "1:50 error services.a.health_check.expect: is for `http`: a check by `tcp` has no statuses",
+        "1:72 error services.a.health_check.host: is for `http` and `grpc`: a check by `tcp` asks for nothing",
+    ),
+    (
+        "services: {a: {health_check: {http: /, host: 'http://b'}}}",
+        '1:46 error services.a.health_check.host: expected a host, as in "example.com" or "example.com:8080", '
+        'found "http://b"',
+    ),
+    (
+        'services: {a: {health_check: {grpc: ""}}}',
+        "1:37 error services.a.health_check.grpc: is for `protocol: grpc` or `http2`, over which it would be asked",
+    ),
+    (
+        'services: {a: {protocol: gprc, health_check: {grpc: ""}}}',
+        '1:26 error services.a.protocol: expected one of http, http2, grpc, tcp; found "gprc": did you mean `grpc`?',
+    ),
+    (
+        "services: {a: {outlier_detection: of}}",
+        "1:35 error services.a.outlier_detection: expected `off`, or a mapping such as {consecutive_failures: 5}, "
+        'found "of"',
+    ),
+    (
+        "services: {a: {outlier_detection: {max_ejection_percent: 0}}}",
+        "1:58 error services.a.outlier_detection.max_ejection_percent: expected a whole number from 1 to 100, found 0",
+    ),
+    # Affinity.
+    (
+        "services: {a: {balance: maglev, affinity: {}}}",
+        "1:43 error services.a.affinity: says not by what: write one of header, query, cookie and source, "
+        "such as {header: x-user}",
+    ),
+    (
+        "services: {a: {balance: maglev, affinity: {heder: x}}}",
+        '1:44 error services.a.affinity.heder: unknown key "heder": did you mean `header`?',
+    ),
+    (
+        "services: {a: {balance: maglev, affinity: {header: x user}}}",
+        '1:52 error services.a.affinity.header: "x user" is not a header\'s name: letters, digits and - only',
+    ),
+    (
+        "services: {a: {balance: maglev, affinity: {cookie: a b}}}",
+        '1:52 error services.a.affinity.cookie: expected a cookie\'s name: letters, digits, - and _, found "a b"',
+    ),
+    (
+        "services: {a: {balance: maglev, affinity: {cookie: 5}}}",
+        "1:52 error services.a.affinity.cookie: expected a cookie's name, or a mapping such as {name: sid, ttl: 1h}, "
+        "found 5",
+    ),
+    (
+        "services: {a: {protocol: tcp, balance: maglev, affinity: {header: a, cookie: b}}}",
+        "1:58 error services.a.affinity: TCP has no header and no cookie: write `affinity: {source: true}`",
+    ),
+    ("services: {a: {slow_start: 0s}}", "1:28 error services.a.slow_start: must be 1ms or more, found 0s"),
     # Endpoints.
+    (
+        "services: {a: {endpoints: [{address: b:1, drain: yes, health: ill}]}}",
+        '1:50 error services.a.endpoints[0].drain: expected true or false, found "yes"',
+        '1:63 error services.a.endpoints[0].health: expected one of healthy, degraded, unhealthy; found "ill"',
+    ),
     (
         "services: {a: {endpoints: 10.0.0.4:5000}}",
         '1:27 error services.a.endpoints: expected a list, such as ["10.0.0.4:5000"], found "10.0.0.4:5000": '
@@ -283,7 +354,11 @@ def test_values_that_are_fine_leave_no_problem() -> None:
           a:
             protocol: grpc
             balance: weighted
-            health_check: {http: "/ok?deep=1", interval: 1s, timeout: 250ms, healthy_threshold: 1}
+            slow_start: 30s
+            health_check:
+              {http: "/ok?a=1", expect: [200-299, 404], host: "b:80", interval: 1s, timeout: 250ms}
+            outlier_detection:
+              {consecutive_failures: 3, consecutive_5xx: 5, interval: 1s, base_ejection_time: 5s}
             timeouts: {connect: 1ms, request: 0s, idle: 0s}
             retries: 0
             upstreams: [b]
@@ -292,6 +367,11 @@ def test_values_that_are_fine_leave_no_problem() -> None:
               - {address: "10.0.0.4:5000", weight: 3, region: eu, zone: eu-1a, sub_zone: r1, metadata: {v: [1, {a: ~}]}}
               - {address: "::1", port: 5000, weight: 1}
               - {address: web.example.com, port: 5000, weight: }
+          c:
+            balance: maglev
+            affinity: {header: Host, query: user, cookie: {name: sid, ttl: 0s, path: /shop}}
+            outlier_detection: off
+            endpoints: [{address: "10.0.0.7:80", drain: true}, {address: "10.0.0.8:80", health: degraded}]
           b: {protocol: tcp, local_port: 5432, endpoints: ["10.0.0.9:5432"]}
         gateways:
           g:

@@ -24,7 +24,8 @@ CATALOGS = [
 ]
 NO_MATTER_OF_SHAPE = (
     "given twice", "is for `protocol: tcp`", "weights sum up", "whole number of milliseconds",
-    "1ms or more", "Host header", "finite number", "listen on, found", "must be text",
+    "1ms or more", "not both", "is for `", "is not a header's name", "TCP has no", "says not", "expected a host, as in",
+    "Host header", "finite number", "listen on, found", "must be text",
 )  # fmt: skip
 """Mistakes that a schema cannot tell: what stands in relation to something else, or is no JSON."""
 

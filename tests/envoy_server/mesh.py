@@ -25,6 +25,24 @@ from xds.resources.bootstrap import ApiType, build_bootstrap
 VARIANTS = ("delta", "sotw")
 
 
+@asynccontextmanager
+async def scripted_instance(status: int = 200, seconds: float = 0.0) -> AsyncIterator[str]:
+    """Serve an instance `scripted` that answers every request with that status, after that time; its address."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while (await reader.readline()).strip():
+            pass
+        await asyncio.sleep(seconds)
+        body = '{"instance": "scripted"}' if status == 200 else ""
+        writer.write(f"HTTP/1.1 {status} So\r\nconnection: close\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode())
+        await writer.drain()
+        writer.close()
+
+    port = free_port()
+    async with await asyncio.start_server(answer, "127.0.0.1", port):
+        yield f"127.0.0.1:{port}"
+
+
 class Mesh:
     """A control plane on `catalog` and the Envoys that were asked for; as a context manager it stops them.
 

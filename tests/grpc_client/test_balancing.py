@@ -4,6 +4,8 @@ from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 from tests.grpc_client.mesh import CHI_SQUARE_LIMIT, NAMES, chi_square, start_mesh, weigh, write_catalog
 
 
@@ -40,3 +42,36 @@ async def test_weighted_gives_each_instance_its_share(tmp_path: Path, addresses:
         distance = chi_square(answers, dict(zip(NAMES, (3, 2, 1), strict=True)))
         print("weighted 3:2:1:", Counter(answers), f"chi-square {distance:.2f}")
         assert distance < CHI_SQUARE_LIMIT
+
+
+@pytest.mark.parametrize("balance", ["ring_hash", "maglev"])
+async def test_a_channel_keeps_to_one_instance(tmp_path: Path, addresses: list[str], balance: str) -> None:
+    """By `source` all calls of a channel are alike; the affinity to a header, which these have not, is taken too."""
+    endpoints, affinity = weigh(addresses, 3, 2, 1), {"header": "x-user", "source": True}
+    write_catalog(tmp_path / "catalog.yaml", balance, endpoints, affinity=affinity)
+    async with start_mesh(tmp_path) as mesh:
+        assert len({*await mesh.caller.next(200, 0)}) == 1
+
+
+async def test_hashing_follows_turns_and_is_followed_by_them(tmp_path: Path, addresses: list[str]) -> None:
+    """Both ways without a failed call; by a header that calls do not have, they go anywhere."""
+    write_catalog(tmp_path / "catalog.yaml", "round_robin", addresses)
+    async with start_mesh(tmp_path) as mesh:
+        await mesh.caller.reach(*NAMES)
+        mesh.write("ring_hash", addresses, affinity={"source": True})
+        await mesh.caller.shown(lambda answers: len({*answers}) == 1, 100, "keep to one instance")
+        mesh.write("maglev", addresses, affinity={"header": "x-user"})
+        await mesh.caller.reach(*NAMES)
+        mesh.write("least_request", addresses)
+        await mesh.caller.shown(lambda answers: sorted(Counter(answers).values()) == [100] * 3, 300, "take turns")
+
+
+async def test_a_drained_endpoint_gets_no_calls(tmp_path: Path, addresses: list[str]) -> None:
+    """It is left out of what gRPC's client is told."""
+    write_catalog(tmp_path / "catalog.yaml", "least_request", addresses)
+    async with start_mesh(tmp_path) as mesh:
+        await mesh.caller.reach(*NAMES)
+        drained, unhealthy = {"address": addresses[0], "drain": True}, {"address": addresses[1], "health": "unhealthy"}
+        mesh.write("least_request", [drained, unhealthy, addresses[2]])
+        since = await mesh.caller.reach("api-3")
+        assert {*await mesh.caller.next(100, since)} == {"api-3"}

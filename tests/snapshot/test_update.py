@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xds.catalog.catalog import Catalog
-from xds.catalog.model import Balance, Endpoint, Gateway, Listen, Protocol, Route, Service, Timeouts
+from xds.catalog.model import Affinity, Balance, Endpoint, Gateway, Listen, Protocol, Route, Service, Timeouts
 from xds.resources.inventory import build_inventory
 from xds.resources.resource import Resource
 from xds.resources.view import NodeKind, build_view
@@ -18,6 +18,7 @@ KINDS = [NodeKind(name, grpc) for name in (*NAMES, "edge", "anyone") for grpc in
 ENDPOINTS = [
     Endpoint("10.0.0.1", 80),
     Endpoint("10.0.0.2", 80, weight=3, zone="z"),
+    Endpoint("10.0.0.3", 80, drain=True),
     Endpoint("a.internal", 80),
     Endpoint("b.internal", 80),
 ]
@@ -31,6 +32,8 @@ def services(draw: st.DrawFn, names: list[str]) -> Service:
         endpoints=tuple(draw(st.lists(st.sampled_from(ENDPOINTS), max_size=2, unique_by=lambda one: one.address))),
         protocol=protocol,
         balance=draw(st.sampled_from(Balance)),
+        affinity=draw(st.sampled_from([None, Affinity(source=True)])),
+        slow_start=draw(st.sampled_from([None, Timeouts().connect])),
         timeouts=draw(st.sampled_from([Timeouts(), Timeouts(request=Timeouts().connect)])),
         retries=draw(st.sampled_from([0, 2])),
         upstreams=draw(st.none() | st.lists(st.sampled_from(names), unique=True).map(tuple)),

@@ -6,26 +6,73 @@ What concerns several services is in `references.py`.
 from collections.abc import Iterator, Mapping
 
 from xds.catalog.addresses import normalize_ip
-from xds.catalog.model import Balance, Gateway, HealthCheck, Route, Service
+from xds.catalog.model import (
+    HASHING,
+    RAMPING,
+    WEIGHING,
+    Affinity,
+    Balance,
+    Gateway,
+    Health,
+    HealthCheck,
+    Route,
+    Service,
+)
 from xds.catalog.places import Loc
 from xds.catalog.values import format_duration
 
 Advice = tuple[Loc, str]
 """Where, below the service or gateway, and a sentence."""
 
+PANIC = 50
+"""Envoy's `healthy_panic_threshold`, in percent."""
+
+ALL_OUT = "every endpoint is drained or unhealthy: Envoy then sends requests to all of them, as if none were"
+
 
 def advise_service(service: Service) -> Iterator[Advice]:
-    """Warn of weights that have no effect, or a balance that has no weights; of checks that overlap."""
+    """Warn of what has no effect with the balance, or what the balance lacks; of checks that overlap."""
+    balance = service.balance.value
     weighed = next((index for index, endpoint in enumerate(service.endpoints) if endpoint.weight is not None), None)
-    if weighed is not None and service.balance is not Balance.WEIGHTED:
+    if weighed is not None and service.balance not in WEIGHING:
         loc = ("endpoints", weighed, "weight")
-        yield loc, f"has no effect with `balance: {service.balance.value}`: write `balance: weighted`"
+        yield loc, f"has no effect with `balance: {balance}`: write `balance: weighted`"
     if weighed is None and service.balance is Balance.WEIGHTED and service.endpoints:
         yield ("balance",), "no endpoint has a `weight`, so all get the same share, as with `round_robin`"
+    if service.affinity is None and service.balance in HASHING:
+        remedy = "{source: true}" if service.protocol == "tcp" else "{header: x-user}"
+        yield ("balance",), f"without `affinity` requests go anywhere by chance: write such as `affinity: {remedy}`"
+    if service.affinity is not None:
+        yield from _advise_affinity(service, service.affinity)
+    if service.slow_start is not None and service.balance not in RAMPING:
+        yield (
+            ("slow_start",),
+            f"has no effect with `balance: {balance}`: it is for round_robin, weighted, least_request",
+        )
+    if service.endpoints and all(one.drain or one.health is Health.UNHEALTHY for one in service.endpoints):
+        yield ("endpoints",), ALL_OUT
     if service.ttl is not None and any(normalize_ip(endpoint.address) is None for endpoint in service.endpoints):
         yield ("ttl",), "has no effect on endpoints with host names, which Envoy resolves by itself"
+    yield from _advise_outlier_detection(service)
     if service.health_check is not None:
         yield from _advise_health_check(service.health_check)
+
+
+def _advise_affinity(service: Service, affinity: Affinity) -> Iterator[Advice]:
+    if service.balance not in HASHING:
+        message = f"has no effect with `balance: {service.balance.value}`: write `balance: maglev` or `ring_hash`"
+        yield ("affinity",), message
+    if affinity.cookie is not None and affinity.cookie.ttl is not None and affinity.source:
+        yield ("affinity", "source"), "never counts: where the cookie is missing, Envoy sets it, since it has a `ttl`"
+
+
+def _advise_outlier_detection(service: Service) -> Iterator[Advice]:
+    detection = service.outlier_detection
+    if detection.max_ejection_percent > PANIC:
+        message = f"when more than {PANIC}% are out, Envoy sends requests to all of them again: write {PANIC} or less"
+        yield ("outlier_detection", "max_ejection_percent"), message
+    if detection.consecutive_5xx is not None and service.protocol == "tcp":
+        yield ("outlier_detection", "consecutive_5xx"), "has no effect with `protocol: tcp`, which has no statuses"
 
 
 def _advise_health_check(check: HealthCheck) -> Iterator[Advice]:

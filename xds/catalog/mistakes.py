@@ -11,7 +11,20 @@ from enum import StrEnum
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from xds.catalog.model import Balance, Endpoint, Gateway, HealthCheck, Protocol, Route, Service, Timeouts
+from xds.catalog.model import (
+    Affinity,
+    Balance,
+    Cookie,
+    Endpoint,
+    Gateway,
+    Health,
+    HealthCheck,
+    OutlierDetection,
+    Protocol,
+    Route,
+    Service,
+    Timeouts,
+)
 from xds.catalog.nearest import suggest
 from xds.catalog.places import Loc, Place, Slip, find_place, format_path, show
 from xds.catalog.values import Mistake
@@ -23,11 +36,14 @@ CLASSES: dict[str, type] = {
     "endpoints": Endpoint,
     "health_check": HealthCheck,
     "timeouts": Timeouts,
+    "outlier_detection": OutlierDetection,
+    "affinity": Affinity,
+    "cookie": Cookie,
     "routes": Route,
 }
 """What a mapping below each key is."""
 
-CHOICES: dict[str, type[StrEnum]] = {"protocol": Protocol, "balance": Balance}
+CHOICES: dict[str, type[StrEnum]] = {"protocol": Protocol, "balance": Balance, "health": Health}
 
 PORT = "a port from 1 to 65535"
 WEIGHT = "a whole number from 1 to 4294967295"
@@ -49,8 +65,27 @@ EXPECTED = {
     "metadata[]": "a label's value",
     "balance": "one of {}",
     "protocol": "one of {}",
+    "health": "one of {}",
+    "drain": "true or false",
+    "affinity": "a mapping, such as {header: x-user}",
+    "header": "a header's name, such as x-user",
+    "query": "a parameter's name, such as user",
+    "cookie": "a cookie's name, or a mapping such as {name: sid, ttl: 1h}",
+    "name": "a cookie's name: letters, digits, - and _",
+    "source": "true or false",
+    "slow_start": DURATION,
     "health_check": "a mapping, such as {http: /health}",
     "http": "a path that begins with /",
+    "grpc": 'what to ask gRPC\'s health service for, or ""',
+    "tcp": "true or false",
+    "expect": "a list of statuses, such as [200-299, 404]",
+    "expect[]": "a status from 100 to 599, or a range such as 200-299",
+    "outlier_detection": "`off`, or a mapping such as {consecutive_failures: 5}",
+    "enabled": "true or false",
+    "consecutive_failures": THRESHOLD,
+    "consecutive_5xx": THRESHOLD,
+    "base_ejection_time": DURATION,
+    "max_ejection_percent": "a whole number from 1 to 100",
     "interval": DURATION,
     "timeout": DURATION,
     "healthy_threshold": THRESHOLD,
@@ -76,11 +111,25 @@ EXPECTED = {
 }
 """What each field wants; with [] what its items want."""
 
-NUMBERS = frozenset({"port", "weight", "local_port", "retries", "healthy_threshold", "unhealthy_threshold"})
-LISTS = frozenset({"endpoints", "upstreams", "routes"})
+NUMBERS = frozenset(
+    {
+        "port",
+        "weight",
+        "local_port",
+        "retries",
+        "healthy_threshold",
+        "unhealthy_threshold",
+        "consecutive_failures",
+        "consecutive_5xx",
+        "max_ejection_percent",
+    }
+)
+LISTS = frozenset({"endpoints", "upstreams", "routes", "expect"})
 LIMITED = {"too_long": "items", "string_too_long": "characters"}
 PATHS = frozenset({"http", "prefix", "path"})
-TEXTS = frozenset({"address", "region", "zone", "sub_zone", "to", "host", "headers[]", "upstreams[]"})
+TEXTS = frozenset(
+    {"address", "region", "zone", "sub_zone", "to", "host", "headers[]", "upstreams[]", "header", "query", "name"}
+)
 
 
 def explain_errors(errors: ValidationError, base: Loc, place: Place) -> Iterator[Slip]:

@@ -17,15 +17,36 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonVal
 from pydantic.dataclasses import dataclass
 
 from xds.catalog.addresses import check_address, check_ip, parse_endpoint, parse_listen
-from xds.catalog.rules import MAX_WEIGHT, check_endpoints, check_route, check_service, check_upstreams
-from xds.catalog.shapes import DURATION_SHAPE, ENDPOINT_SHAPE, LISTEN_SHAPE, ROUTE_SHAPE
+from xds.catalog.rules import (
+    MAX_WEIGHT,
+    check_affinity,
+    check_endpoints,
+    check_health_check,
+    check_route,
+    check_service,
+    check_upstreams,
+)
+from xds.catalog.shapes import (
+    COOKIE_SHAPE,
+    DURATION_SHAPE,
+    ENDPOINT_SHAPE,
+    LISTEN_SHAPE,
+    OUTLIER_SHAPE,
+    ROUTE_SHAPE,
+    STATUSES_SHAPE,
+)
 from xds.catalog.values import (
+    check_hash_header,
     check_headers,
+    check_host_header,
     check_metadata,
     check_route_host,
     check_ttl,
     check_wait,
+    parse_cookie,
     parse_duration,
+    parse_outlier_detection,
+    parse_statuses,
     share,
 )
 
@@ -49,6 +70,7 @@ Wait = Annotated[Duration, AfterValidator(check_wait)]
 Label = Annotated[str, StringConstraints(max_length=253, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(share)]
 Path = Annotated[str, StringConstraints(max_length=4096, pattern=r'^/[!"$->@-~]*$')]
 """A request's path is ASCII, whatever else percent-encoded; Envoy matches it without query and fragment."""
+CookieName = Annotated[str, StringConstraints(max_length=256, pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
 PathAndQuery = Annotated[str, StringConstraints(max_length=4096, pattern=r'^/[!"$-~]*$')]
 
 NO_METADATA: Final[Mapping[str, JsonValue]] = MappingProxyType({})
@@ -70,6 +92,27 @@ class Balance(StrEnum):
     ROUND_ROBIN = "round_robin"
     RANDOM = "random"
     WEIGHTED = "weighted"
+    LEAST_REQUEST = "least_request"
+    RING_HASH = "ring_hash"
+    MAGLEV = "maglev"
+
+
+WEIGHING: Final = frozenset({Balance.WEIGHTED, Balance.LEAST_REQUEST, Balance.RING_HASH, Balance.MAGLEV})
+"""The balances that heed endpoints' weights."""
+
+HASHING: Final = frozenset({Balance.RING_HASH, Balance.MAGLEV})
+"""The balances by which requests that are alike go to one endpoint."""
+
+RAMPING: Final = frozenset({Balance.ROUND_ROBIN, Balance.WEIGHTED, Balance.LEAST_REQUEST})
+"""The balances that can give a new endpoint little at first."""
+
+
+class Health(StrEnum):
+    """What the operator knows of an endpoint, whatever health checks find."""
+
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    UNHEALTHY = "unhealthy"
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
@@ -82,6 +125,10 @@ class Endpoint:
     region: Annotated[Label, Field(description="where it runs, as a cloud names it")] = ""
     zone: Annotated[Label, Field(description="part of the region that fails as one")] = ""
     sub_zone: Annotated[Label, Field(description="part of the zone, such as a rack")] = ""
+    drain: Annotated[bool, Strict(), Field(description="no new requests, while those that it has are answered")] = False
+    health: Annotated[
+        Health, Field(description="degraded: only when the others are too few; unhealthy: no requests")
+    ] = Health.HEALTHY
     metadata: Annotated[
         Mapping[str, JsonValue],
         AfterValidator(check_metadata),
@@ -92,15 +139,58 @@ class Endpoint:
 ShortEndpoint = Annotated[Endpoint, BeforeValidator(parse_endpoint), ENDPOINT_SHAPE]
 
 
+@dataclass(frozen=True, slots=True)
+class Statuses:
+    """HTTP statuses from `first` to `last`, both among them."""
+
+    first: int
+    last: int
+
+
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class HealthCheck:
-    """An active check, made by every Envoy that calls the service."""
+    """An active check, made by every Envoy that calls the service: by `http`, `grpc` or `tcp`."""
 
-    http: Annotated[PathAndQuery, Field(description="path that answers 200 when the endpoint is well")]
+    http: Annotated[PathAndQuery | None, Field(description="path that answers 200 when the endpoint is well")] = None
+    grpc: Annotated[
+        Annotated[str, StringConstraints(max_length=256, pattern=r"^[!-~]*$")] | None,
+        Field(description='what gRPC\'s health service is asked for; "" is all of the server'),
+    ] = None
+    tcp: Annotated[bool, Strict(), Field(description="it is enough that a connection can be made")] = False
+    expect: Annotated[
+        tuple[Annotated[Statuses, BeforeValidator(parse_statuses), STATUSES_SHAPE], ...],
+        Field(max_length=100, description="for http: the statuses that are well; 200 when left out"),
+    ] = ()
+    host: Annotated[
+        Annotated[str, AfterValidator(check_host_header)] | None,
+        Field(description="for http and grpc: the Host that is asked for; the service's name when left out"),
+    ] = None
     interval: Annotated[Wait, Field(description="from one check to the next")] = timedelta(seconds=10)
     timeout: Annotated[Wait, Field(description="how long to wait for the answer")] = timedelta(seconds=2)
     healthy_threshold: Annotated[Threshold, Field(description="good answers in a row to be well again")] = 2
     unhealthy_threshold: Annotated[Threshold, Field(description="bad answers in a row to be unwell")] = 2
+
+
+@dataclass(frozen=True, slots=True, config=CONFIG)
+class OutlierDetection:
+    """When an endpoint is taken out for a while, by what real requests to it came to; `off` is never."""
+
+    enabled: Annotated[bool, Strict(), Field(description="false is the same as `outlier_detection: off`")] = True
+    consecutive_failures: Annotated[
+        Threshold, Field(description="so many in a row: it cannot be reached, or answers 502, 503 or 504")
+    ] = 5
+    consecutive_5xx: Annotated[
+        Threshold | None, Field(description="so many in a row of any 5xx; when left out, 500 and 501 do not count")
+    ] = None
+    interval: Annotated[Wait | None, Field(description="how often it is looked who may come back; 10s if left out")] = (
+        None
+    )
+    base_ejection_time: Annotated[
+        Wait | None, Field(description="for how long, times how often it was out; 30s if left out, 5m at most")
+    ] = None
+    max_ejection_percent: Annotated[
+        int, Strict(), Field(ge=1, le=100, description="how many of the endpoints may be out at once")
+    ] = 50
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
@@ -112,6 +202,36 @@ class Timeouts:
         None
     )
     idle: Annotated[Duration | None, Field(description="without a byte either way; default 5m, for tcp 1h")] = None
+
+
+@dataclass(frozen=True, slots=True, config=CONFIG)
+class Cookie:
+    """The cookie that tells who is who: the application's own, or with a `ttl` one that Envoy sets if it is missing."""
+
+    name: Annotated[CookieName, Field(description="the cookie's name")]
+    ttl: Annotated[
+        Duration | None, Field(description="Envoy sets it for this long, 0s until the browser ends; never if left out")
+    ] = None
+    path: Annotated[Path, Field(description="for which paths Envoy sets it")] = "/"
+
+
+@dataclass(frozen=True, slots=True, config=CONFIG)
+class Affinity:
+    """Whose requests go to one endpoint: told by the first of these, in this order, that a request has."""
+
+    header: Annotated[
+        Annotated[str, AfterValidator(check_hash_header)] | None,
+        Field(description="a header, such as x-user; `host` and `:path` too"),
+    ] = None
+    query: Annotated[
+        Annotated[str, StringConstraints(min_length=1, max_length=256)] | None,
+        Field(description="a parameter of the query"),
+    ] = None
+    cookie: Annotated[
+        Annotated[Cookie, BeforeValidator(parse_cookie), COOKIE_SHAPE] | None,
+        Field(description="a cookie: its name, or in full `{name, ttl, path}`"),
+    ] = None
+    source: Annotated[bool, Strict(), Field(description="the client's IP address")] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +256,20 @@ class Service:
     ] = ()
     protocol: Annotated[Protocol, Field(description="what it speaks to those who call it")] = Protocol.HTTP
     balance: Annotated[Balance, Field(description="how requests are shared among its endpoints")] = Balance.ROUND_ROBIN
-    health_check: Annotated[HealthCheck | None, Field(description="none when left out")] = None
+    affinity: Annotated[
+        Annotated[Affinity, AfterValidator(check_affinity)] | None,
+        Field(description="for ring_hash and maglev: whose requests go to one endpoint"),
+    ] = None
+    slow_start: Annotated[
+        Wait | None, Field(description="how long a new endpoint's share grows to its own; at once if left out")
+    ] = None
+    health_check: Annotated[
+        Annotated[HealthCheck, AfterValidator(check_health_check)] | None, Field(description="none when left out")
+    ] = None
+    outlier_detection: Annotated[
+        Annotated[OutlierDetection, BeforeValidator(parse_outlier_detection), OUTLIER_SHAPE],
+        Field(description="when an endpoint is taken out for a while; `off` is never"),
+    ] = field(default_factory=OutlierDetection)
     timeouts: Annotated[Timeouts, Field(description="how long its callers wait")] = field(default_factory=Timeouts)
     retries: Annotated[int, Strict(), Field(ge=0, le=10, description="how often a failed request is tried again")] = 2
     upstreams: Annotated[

@@ -22,16 +22,23 @@ STAND_INS: dict[str, Any] = {
     "gateways[]": {"port": 1, "routes": [{"to": NOBODY}]},
     "upstreams": [],
     "http": "/",
+    "grpc": "",
+    "expect[]": 200,
     "routes": [{"to": NOBODY}],
     "routes[]": {"to": NOBODY},
     "to": NOBODY,
     "port": 1,
     "prefix": "/",
     "path": "/",
+    "name": NOBODY,
     "headers[]": "*",
     "metadata[]": None,
 }
 """What stands in for a wrong value where leaving it out would be a mistake, or say something else."""
+
+
+CHECKS = frozenset({"http", "grpc", "tcp"})
+"""The ways to check health, of which a health check has one."""
 
 
 class Remainder:
@@ -55,6 +62,12 @@ class Remainder:
                     self._remove_value(loc, is_rule=is_rule)
         if ("protocol",) in self.broken and "local_port" in self.value:
             self.value["protocol"] = "tcp"  # the only one that no rule minds beside a local port
+        elif ("protocol",) in self.broken:
+            self.value["protocol"] = "grpc"  # the only one that no rule minds beside a health check by gRPC
+        if isinstance(check := self.value.get("health_check"), dict) and not CHECKS & check.keys():
+            del self.value["health_check"]  # what it would be by was told already
+        if self.value.get("affinity") == {}:
+            del self.value["affinity"]  # what it would be by was told already
 
     def _remove_key(self, loc: Loc) -> None:
         """Remove an unknown key; what it was perhaps meant for is not known either."""
@@ -73,6 +86,8 @@ class Remainder:
         if loc[:1] == ("endpoints",) and (len(loc) == 2 or loc[2:] in (("address",), ("port",))):
             self._replace_endpoint(loc[:2])
             return
+        while loc and not isinstance(self._find(loc[:-1]), dict | list):
+            loc = loc[:-1]  # a word that is short for a mapping
         self.broken.add(loc)
         field = name_field(self._full(loc))
         if not loc:
@@ -96,7 +111,7 @@ class Remainder:
     def _find(self, loc: Loc) -> Any:
         found = self.value
         for step in loc:
-            found = found[step]
+            found = None if isinstance(found, str) else found[step]
         return found
 
     def _full(self, loc: Loc) -> Loc:

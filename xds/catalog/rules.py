@@ -9,7 +9,7 @@ from xds.catalog.places import Loc, show
 from xds.catalog.values import Mistake
 
 if TYPE_CHECKING:
-    from xds.catalog.model import Endpoint, Route, Service
+    from xds.catalog.model import Affinity, Endpoint, HealthCheck, Route, Service
 
 MAX_WEIGHT = 2**32 - 1
 """Envoy's limit on an endpoint's weight, and on the sum over a locality (endpoint_components.proto)."""
@@ -53,10 +53,44 @@ def check_route(route: "Route") -> "Route":
     return route
 
 
+def check_affinity(affinity: "Affinity") -> "Affinity":
+    """Refuse an affinity to nothing."""
+    if not (affinity.header or affinity.query or affinity.cookie or affinity.source):
+        raise ValueError("says not by what: write one of header, query, cookie and source, such as {header: x-user}")
+    return affinity
+
+
+def check_health_check(check: "HealthCheck") -> "HealthCheck":
+    """Refuse a check that is made in no way or in several, and what belongs to another way."""
+    ways = [("http", check.http is not None), ("grpc", check.grpc is not None), ("tcp", check.tcp)]
+    given = [way for way, is_given in ways if is_given]
+    if not given:
+        raise ValueError("says not how: write one of http, grpc and tcp, such as {http: /health}")
+    wrong: list[tuple[Loc, str]] = [
+        ((way,), f"a check is made by `{given[0]}` or by `{way}`, not both") for way in given[1:]
+    ]
+    if check.expect and given[0] != "http":
+        wrong.append((("expect",), f"is for `http`: a check by `{given[0]}` has no statuses"))
+    if check.host is not None and given[0] == "tcp":
+        wrong.append((("host",), "is for `http` and `grpc`: a check by `tcp` asks for nothing"))
+    if wrong:
+        raise Mistake(*wrong)
+    return check
+
+
 def check_service(service: "Service") -> "Service":
-    """Refuse a local port for a service whose requests the sidecar tells apart by their host."""
+    """Refuse a local port where the sidecar tells requests apart by host, and affinity to what TCP does not have."""
+    wrong: list[tuple[Loc, str]] = []
+    if service.protocol == "tcp" and service.affinity is not None:
+        lacking = [field for field in ("header", "query", "cookie") if getattr(service.affinity, field) is not None]
+        if lacking:
+            message = f"TCP has no {' and no '.join(lacking)}: write `affinity: {{source: true}}`"
+            wrong.append((("affinity",), message))
+    if service.health_check and service.health_check.grpc is not None and service.protocol not in ("grpc", "http2"):
+        wrong.append((("health_check", "grpc"), "is for `protocol: grpc` or `http2`, over which it would be asked"))
     if service.local_port is not None and service.protocol != "tcp":
-        raise Mistake(
-            (("local_port",), f"is for `protocol: tcp`: {service.protocol.value} callers use the sidecar's own port")
-        )
+        callers = service.protocol.value
+        wrong.append((("local_port",), f"is for `protocol: tcp`: {callers} callers use the sidecar's own port"))
+    if wrong:
+        raise Mistake(*wrong)
     return service

@@ -34,6 +34,16 @@ class EndpointShape:
 
 
 @dataclass(frozen=True, slots=True)
+class CookieShape:
+    """A cookie is a mapping, or its name alone."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        mapping = handler(schema)
+        name = handler.resolve_ref_schema(mapping)["properties"]["name"]
+        return {"anyOf": [name, mapping]}
+
+
+@dataclass(frozen=True, slots=True)
 class RouteShape:
     """A route has a prefix or a path, not both."""
 
@@ -44,5 +54,25 @@ class RouteShape:
         return mapping
 
 
+COOKIE_SHAPE = CookieShape()
+STATUSES_SHAPE = WithJsonSchema(
+    {
+        "anyOf": [
+            {"type": "integer", "minimum": 100, "maximum": 599},
+            {"type": "string", "pattern": "^[1-5][0-9]{2}( ?- ?[1-5][0-9]{2})?$", "examples": ["200-299"]},
+        ]
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OutlierShape:
+    """Outlier detection is a mapping, or `off`."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"enum": ["off"]}, handler(schema)]}
+
+
+OUTLIER_SHAPE = OutlierShape()
 ENDPOINT_SHAPE = EndpointShape()
 ROUTE_SHAPE = RouteShape()

@@ -38,6 +38,8 @@ HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,256}|:method", re.ASCII)
 HEADER_VALUE = re.compile(r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?")
 
 
+STATUSES = re.compile(r"(\d{3})(?: ?- ?(\d{3}))?", re.ASCII)
+
 T = TypeVar("T", int, str)
 
 
@@ -154,6 +156,43 @@ def check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
 def share(value: T) -> T:
     """Give one object for all that are equal: many endpoints have the same port and zone."""
     return value
+
+
+def check_hash_header(name: str) -> str:
+    """Check and lower-case the header by whose value requests are told apart; Envoy's word for Host is `:authority`."""
+    lower = name.lower()
+    if lower == "host":
+        return ":authority"
+    if lower in (":authority", ":path") or HEADER_NAME.fullmatch(lower):
+        return lower
+    raise ValueError(f"{show(name)} is not a header's name: letters, digits and - only")
+
+
+def parse_cookie(value: object) -> object:
+    """Turn a cookie's name alone into the mapping that it is short for."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+def parse_statuses(value: object) -> object:
+    """Turn 404, or "200-299", into the first and the last status."""
+    if isinstance(value, int | str) and (matched := STATUSES.fullmatch(str(value))):
+        first, last = int(matched[1]), int(matched[2] or matched[1])
+        if 100 <= first <= last <= 599:
+            return {"first": first, "last": last}
+    raise ValueError(f"expected a status from 100 to 599, or a range such as 200-299, found {show(value)}")
+
+
+def parse_outlier_detection(value: object) -> object:
+    """Turn `off` into the mapping that it is short for."""
+    return {"enabled": False} if value == "off" else value
+
+
+def check_host_header(value: str) -> str:
+    """Check what a health check says in its Host header: a host, with or without a port."""
+    host, colon, port = value.partition(":")
+    if HOST_NAME.fullmatch(host) and (not colon or port.isdecimal()):
+        return value
+    raise ValueError(f'expected a host, as in "example.com" or "example.com:8080", found {show(value)}')
 
 
 def check_metadata(metadata: Mapping[str, object]) -> Mapping[str, object]:

@@ -4,14 +4,28 @@ its RouteConfiguration, its Cluster and its ClusterLoadAssignment.
 They say the same as Envoy's, in the part of Envoy's words that gRPC heeds. It balances by `round_robin` within a
 locality, where it ignores endpoints' weights and knows no RANDOM, and picks the locality by chance, in proportion to
 the locality's weight. It checks nobody's health: an endpoint is out of the rounds while it cannot be connected to.
+Of consistent hashing all of its clients know RING_HASH, which heeds weights, but not MAGLEV; of LEAST_REQUEST most know
+nothing, and refuse a cluster with it.
 """
 
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import lru_cache
 
-from envoy_data_plane.envoy.config.cluster.v3 import Cluster, ClusterDiscoveryType, ClusterEdsClusterConfig
-from envoy_data_plane.envoy.config.route.v3 import RouteAction, RouteActionMaxStreamDuration, RouteMatch
+from envoy_data_plane.envoy.config.cluster.v3 import (
+    Cluster,
+    ClusterDiscoveryType,
+    ClusterEdsClusterConfig,
+    ClusterLbPolicy,
+)
+from envoy_data_plane.envoy.config.route.v3 import (
+    RouteAction,
+    RouteActionHashPolicy,
+    RouteActionHashPolicyFilterState,
+    RouteActionHashPolicyHeader,
+    RouteActionMaxStreamDuration,
+    RouteMatch,
+)
 from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
     HttpConnectionManager,
@@ -19,10 +33,10 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
 )
 from envoy_data_plane.google.protobuf import Any
 
-from xds.catalog.model import Balance, Protocol, Service
+from xds.catalog.model import HASHING, Affinity, Balance, Endpoint, Protocol, Service
 from xds.resources.ads import ADS_CONFIG_SOURCE
 from xds.resources.clusters import is_eds
-from xds.resources.endpoints import add_endpoint
+from xds.resources.endpoints import add_endpoint, is_out
 from xds.resources.listeners import ROUTER
 from xds.resources.resource import Resource, encode_resource
 from xds.wire import (
@@ -74,7 +88,9 @@ def _build_listener(name: str) -> Resource:
 def _build_routes(name: str, service: Service) -> Resource:
     """Build one route for all that is called; its domain is any, since a channel may be told another authority."""
     target = skeleton_pb2.RouteAction(cluster=name).SerializeToString()
-    route = skeleton_pb2.Route(match=_encode_match(), route=target + _encode_action(service.timeouts.request))
+    route = skeleton_pb2.Route(
+        match=_encode_match(), route=target + _encode_action(service.timeouts.request, service.affinity)
+    )
     host = skeleton_pb2.VirtualHost(name=name, domains=["*"], routes=[route.SerializeToString()])
     message = skeleton_pb2.RouteConfiguration(name=name, virtual_hosts=[host.SerializeToString()])
     return encode_resource(ROUTE_CONFIGURATION, name, message.SerializeToString())
@@ -84,7 +100,8 @@ def _build_cluster(name: str, service: Service, *, eds: bool) -> Resource:
     frame = skeleton_pb2.Cluster(name=name)
     if not eds:
         frame.load_assignment.CopyFrom(_build_assignment(name, service))
-    return encode_resource(CLUSTER, name, frame.SerializeToString() + _encode_cluster_policy(eds=eds))
+    policy = _encode_cluster_policy(eds=eds, hashing=service.balance in HASHING)
+    return encode_resource(CLUSTER, name, frame.SerializeToString() + policy)
 
 
 def _build_assignment(name: str, service: Service) -> endpoint_pb2.ClusterLoadAssignment:
@@ -92,20 +109,32 @@ def _build_assignment(name: str, service: Service) -> endpoint_pb2.ClusterLoadAs
 
     `weighted` and `random`: a locality for each endpoint, named after its address, so that an edited weight moves no
     endpoint. `round_robin`: one for all. By their real localities, turns would be taken in each
-    alone, and chance would choose between them.
+    alone, and chance would choose between them. Hashing: one for all too, in which it heeds weights. `least_request`
+    is the next best: by weight if there are any, else in turn.
+
+    Endpoints that the operator has taken out are left out, unless they are all that there is: gRPC drains nothing.
     """
+    endpoints = [one for one in service.endpoints if not is_out(one)] or list(service.endpoints)
     message = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
-    if service.balance is not Balance.ROUND_ROBIN:
-        for endpoint in service.endpoints:
-            weight = endpoint.weight if service.balance is Balance.WEIGHTED else None
+    if _is_by_chance(service.balance, endpoints):
+        for endpoint in endpoints:
+            weight = None if service.balance is Balance.RANDOM else endpoint.weight
             group = _add_locality(message, weight or 1, endpoint.region, endpoint.zone)
             group.locality.sub_zone = f"{endpoint.address}:{endpoint.port}"
             add_endpoint(group, endpoint)
-    elif service.endpoints:
+    elif endpoints:
         group = _add_locality(message, 1)
-        for endpoint in service.endpoints:
-            add_endpoint(group, endpoint)
+        for endpoint in endpoints:
+            added = add_endpoint(group, endpoint)
+            if service.balance in HASHING:
+                added.load_balancing_weight.value = endpoint.weight or 1
     return message
+
+
+def _is_by_chance(balance: Balance, endpoints: list[Endpoint]) -> bool:
+    if balance is Balance.LEAST_REQUEST:
+        return any(endpoint.weight is not None for endpoint in endpoints)
+    return balance in (Balance.RANDOM, Balance.WEIGHTED)
 
 
 def _add_locality(
@@ -124,13 +153,17 @@ def _encode_listener_policy() -> tuple[bytes, bytes]:
     return bytes(ADS_CONFIG_SOURCE), bytes(HttpConnectionManager(http_filters=[router]))
 
 
-@lru_cache(maxsize=2)
-def _encode_cluster_policy(*, eds: bool) -> bytes:
+@lru_cache(maxsize=4)
+def _encode_cluster_policy(*, eds: bool, hashing: bool) -> bytes:
     """Encode all of a Cluster but its name and endpoints."""
     if not eds:
         return bytes(Cluster(type=ClusterDiscoveryType.LOGICAL_DNS))
     return bytes(
-        Cluster(type=ClusterDiscoveryType.EDS, eds_cluster_config=ClusterEdsClusterConfig(eds_config=ADS_CONFIG_SOURCE))
+        Cluster(
+            type=ClusterDiscoveryType.EDS,
+            eds_cluster_config=ClusterEdsClusterConfig(eds_config=ADS_CONFIG_SOURCE),
+            lb_policy=ClusterLbPolicy.RING_HASH if hashing else ClusterLbPolicy.ROUND_ROBIN,
+        )
     )
 
 
@@ -140,13 +173,20 @@ def _encode_match() -> bytes:
 
 
 @lru_cache(maxsize=4096)
-def _encode_action(request: timedelta | None) -> bytes:
+def _encode_action(request: timedelta | None, affinity: Affinity | None) -> bytes:
     """Encode all of a RouteAction but its cluster. A call's own deadline counts if it is earlier.
 
     No retries: gRPC's are by status alone, and UNAVAILABLE is also that of a call that broke when an endpoint had
-    begun on it. What no endpoint has seen, gRPC sends again by itself.
+    begun on it. What no endpoint has seen, gRPC sends again by itself. Of affinities it knows a header's, and for the
+    client's address its own channel is meant; a call has no query, and cookies are not heeded.
     """
     action = RouteAction()
     if request:
         action.max_stream_duration = RouteActionMaxStreamDuration(max_stream_duration=request)
+    if affinity is not None and affinity.header is not None:
+        header = RouteActionHashPolicyHeader(header_name=affinity.header)
+        action.hash_policy.append(RouteActionHashPolicy(header=header, terminal=True))
+    if affinity is not None and affinity.source:
+        channel = RouteActionHashPolicyFilterState(key="io.grpc.channel_id")
+        action.hash_policy.append(RouteActionHashPolicy(filter_state=channel, terminal=True))
     return bytes(action)

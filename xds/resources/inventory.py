@@ -77,5 +77,8 @@ def build_parts(name: str, service: Service) -> Parts:
         return Parts(resources, build_virtual_host(name, service))
     if service.local_port is not None:
         listen = Listen("127.0.0.1", service.local_port)
-        resources[LISTENER] = build_tcp_listener(f"tcp/{name}", listen, name, service.timeouts.idle)
+        by_source = service.affinity is not None
+        resources[LISTENER] = build_tcp_listener(
+            f"tcp/{name}", listen, name, service.timeouts.idle, by_source=by_source
+        )
     return Parts(resources, None)

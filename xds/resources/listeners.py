@@ -12,6 +12,7 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
     Rds,
 )
 from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import TcpProxy
+from envoy_data_plane.envoy.type.v3 import HashPolicy, HashPolicySourceIp
 from envoy_data_plane.google.protobuf import Any
 
 from xds.catalog.model import Listen
@@ -50,9 +51,16 @@ def build_http_listener(name: str, listen: Listen, *, edge: bool) -> Resource:
 
 
 @lru_cache(maxsize=4096)
-def build_tcp_listener(name: str, listen: Listen, cluster: str, idle_timeout: timedelta | None) -> Resource:
-    """Build a listener whose connections all go to `cluster`, byte for byte; idle ones end after 1 h by default."""
+def build_tcp_listener(
+    name: str, listen: Listen, cluster: str, idle_timeout: timedelta | None, *, by_source: bool = False
+) -> Resource:
+    """Build a listener whose connections all go to `cluster`, byte for byte; idle ones end after 1 h by default.
+
+    With `by_source` a client's IP address decides the endpoint, if the cluster's policy hashes.
+    """
     tcp_proxy = TcpProxy(stat_prefix=name, cluster=cluster, idle_timeout=idle_timeout)
+    if by_source:
+        tcp_proxy.hash_policy = [HashPolicy(source_ip=HashPolicySourceIp())]
     return _build_listener(name, listen, Filter(name=TCP_PROXY, typed_config=Any.pack(tcp_proxy)))
 
 

@@ -45,8 +45,10 @@ def _build_gateway(view: GatewayView, inventory: Inventory) -> dict[str, Resourc
     listen = Listen(gateway.address, gateway.port)
     services = inventory.catalog.services
     target = gateway.routes[0].to
-    if services[target].protocol is Protocol.TCP:
-        return {LISTENER: build_tcp_listener(view.gateway, listen, target, services[target].timeouts.idle)}
+    service = services[target]
+    if service.protocol is Protocol.TCP:
+        idle, by_source = service.timeouts.idle, service.affinity is not None
+        return {LISTENER: build_tcp_listener(view.gateway, listen, target, idle, by_source=by_source)}
     return {
         LISTENER: build_http_listener(view.gateway, listen, edge=True),
         ROUTE_CONFIGURATION: build_gateway_routes(view.gateway, gateway, services),

@@ -14,6 +14,11 @@ from envoy_data_plane.envoy.config.route.v3 import (
     RetryPolicy,
     RetryPolicyRetryHostPredicate,
     RouteAction,
+    RouteActionHashPolicy,
+    RouteActionHashPolicyConnectionProperties,
+    RouteActionHashPolicyCookie,
+    RouteActionHashPolicyHeader,
+    RouteActionHashPolicyQueryParameter,
     RouteActionMaxStreamDuration,
     RouteMatch,
 )
@@ -21,7 +26,7 @@ from envoy_data_plane.envoy.extensions.retry.host.previous_hosts.v3 import Previ
 from envoy_data_plane.envoy.type.matcher.v3 import RegexMatcher, StringMatcher
 from envoy_data_plane.google.protobuf import Any
 
-from xds.catalog.model import Gateway, Protocol, Route, Service, Timeouts
+from xds.catalog.model import Affinity, Gateway, Protocol, Route, Service, Timeouts
 from xds.resources.resource import Resource, encode_resource
 from xds.wire import ROUTE_CONFIGURATION, skeleton_pb2
 
@@ -88,7 +93,9 @@ def _build_routes(route: Route, cluster: str, service: Service) -> list[bytes]:
         skeleton_pb2.Route(
             match=_encode_match(route.prefix, route.path, tuple(route.headers.items()), safe=safe),
             route=target
-            + _encode_action(service.timeouts, service.retries, grpc=service.protocol is Protocol.GRPC, safe=safe),
+            + _encode_action(
+                service.timeouts, service.retries, service.affinity, grpc=service.protocol is Protocol.GRPC, safe=safe
+            ),
         ).SerializeToString()
         for safe in ((True, False) if repeatable else (False,))
     ]
@@ -110,7 +117,7 @@ def _encode_match(prefix: str | None, path: str | None, headers: tuple[tuple[str
 
 
 @lru_cache(maxsize=4096)
-def _encode_action(timeouts: Timeouts, retries: int, *, grpc: bool, safe: bool) -> bytes:
+def _encode_action(timeouts: Timeouts, retries: int, affinity: Affinity | None, *, grpc: bool, safe: bool) -> bytes:
     """Encode all of a RouteAction but its cluster."""
     action = RouteAction(timeout=timeouts.request)
     if timeouts.request is None:
@@ -119,6 +126,8 @@ def _encode_action(timeouts: Timeouts, retries: int, *, grpc: bool, safe: bool) 
             action.max_stream_duration = RouteActionMaxStreamDuration(grpc_timeout_header_max=timedelta(0))
     if timeouts.idle is not None:
         action.idle_timeout = timeouts.idle
+    if affinity is not None:
+        action.hash_policy = _build_hash_policy(affinity)
     if retries:
         action.retry_policy = RetryPolicy(
             retry_on=RETRY_ON_SAFE_METHOD if safe else RETRY_ON_ANY_METHOD,
@@ -131,3 +140,24 @@ def _encode_action(timeouts: Timeouts, retries: int, *, grpc: bool, safe: bool) 
             host_selection_retry_max_attempts=5,
         )
     return bytes(action)
+
+
+def _build_hash_policy(affinity: Affinity) -> list[RouteActionHashPolicy]:
+    """Build what requests are told apart by; each is `terminal`, so that the first that a request has decides alone."""
+    policies = []
+    if affinity.header is not None:
+        policies.append(RouteActionHashPolicy(header=RouteActionHashPolicyHeader(header_name=affinity.header)))
+    if affinity.query is not None:
+        policies.append(RouteActionHashPolicy(query_parameter=RouteActionHashPolicyQueryParameter(name=affinity.query)))
+    if (cookie := affinity.cookie) is not None:
+        # With a path or without, Envoy makes none unless there is a time to live.
+        hashed = RouteActionHashPolicyCookie(
+            name=cookie.name, ttl=cookie.ttl, path="" if cookie.ttl is None else cookie.path
+        )
+        policies.append(RouteActionHashPolicy(cookie=hashed))
+    if affinity.source:
+        properties = RouteActionHashPolicyConnectionProperties(source_ip=True)
+        policies.append(RouteActionHashPolicy(connection_properties=properties))
+    for policy in policies:
+        policy.terminal = True
+    return policies

@@ -5,12 +5,28 @@ from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import wrappers_pb2 as _wrappers_pb2
 from xds.wire import discovery_pb2 as _discovery_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class HealthStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    UNKNOWN: _ClassVar[HealthStatus]
+    HEALTHY: _ClassVar[HealthStatus]
+    UNHEALTHY: _ClassVar[HealthStatus]
+    DRAINING: _ClassVar[HealthStatus]
+    TIMEOUT: _ClassVar[HealthStatus]
+    DEGRADED: _ClassVar[HealthStatus]
+UNKNOWN: HealthStatus
+HEALTHY: HealthStatus
+UNHEALTHY: HealthStatus
+DRAINING: HealthStatus
+TIMEOUT: HealthStatus
+DEGRADED: HealthStatus
 
 class SocketAddress(_message.Message):
     __slots__ = ("address", "port_value")
@@ -46,24 +62,28 @@ class Metadata(_message.Message):
     def __init__(self, filter_metadata: _Optional[_Mapping[str, _struct_pb2.Struct]] = ...) -> None: ...
 
 class LbEndpoint(_message.Message):
-    __slots__ = ("endpoint", "metadata", "load_balancing_weight")
+    __slots__ = ("endpoint", "health_status", "metadata", "load_balancing_weight")
     ENDPOINT_FIELD_NUMBER: _ClassVar[int]
+    HEALTH_STATUS_FIELD_NUMBER: _ClassVar[int]
     METADATA_FIELD_NUMBER: _ClassVar[int]
     LOAD_BALANCING_WEIGHT_FIELD_NUMBER: _ClassVar[int]
     endpoint: Endpoint
+    health_status: HealthStatus
     metadata: Metadata
     load_balancing_weight: _wrappers_pb2.UInt32Value
-    def __init__(self, endpoint: _Optional[_Union[Endpoint, _Mapping]] = ..., metadata: _Optional[_Union[Metadata, _Mapping]] = ..., load_balancing_weight: _Optional[_Union[_wrappers_pb2.UInt32Value, _Mapping]] = ...) -> None: ...
+    def __init__(self, endpoint: _Optional[_Union[Endpoint, _Mapping]] = ..., health_status: _Optional[_Union[HealthStatus, str]] = ..., metadata: _Optional[_Union[Metadata, _Mapping]] = ..., load_balancing_weight: _Optional[_Union[_wrappers_pb2.UInt32Value, _Mapping]] = ...) -> None: ...
 
 class LocalityLbEndpoints(_message.Message):
-    __slots__ = ("locality", "lb_endpoints", "load_balancing_weight")
+    __slots__ = ("locality", "lb_endpoints", "load_balancing_weight", "priority")
     LOCALITY_FIELD_NUMBER: _ClassVar[int]
     LB_ENDPOINTS_FIELD_NUMBER: _ClassVar[int]
     LOAD_BALANCING_WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
     locality: _discovery_pb2.Locality
     lb_endpoints: _containers.RepeatedCompositeFieldContainer[LbEndpoint]
     load_balancing_weight: _wrappers_pb2.UInt32Value
-    def __init__(self, locality: _Optional[_Union[_discovery_pb2.Locality, _Mapping]] = ..., lb_endpoints: _Optional[_Iterable[_Union[LbEndpoint, _Mapping]]] = ..., load_balancing_weight: _Optional[_Union[_wrappers_pb2.UInt32Value, _Mapping]] = ...) -> None: ...
+    priority: int
+    def __init__(self, locality: _Optional[_Union[_discovery_pb2.Locality, _Mapping]] = ..., lb_endpoints: _Optional[_Iterable[_Union[LbEndpoint, _Mapping]]] = ..., load_balancing_weight: _Optional[_Union[_wrappers_pb2.UInt32Value, _Mapping]] = ..., priority: _Optional[int] = ...) -> None: ...
 
 class ClusterLoadAssignmentPolicy(_message.Message):
     __slots__ = ("endpoint_stale_after",)

@@ -1,0 +1,300 @@
+"""Balance beyond turns, chance and weights: fewest requests, hashing, slow start, and endpoints taken out by hand."""
+
+import asyncio
+import http.client
+import json
+import time
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.envoy_server.mesh import Mesh, answered, counts_since, make_catalog, scripted_instance, send, under, until
+from tests.envoy_server.test_balancing import CHI_SQUARE_LIMIT, NAMES, weigh
+from tests.envoy_server.test_sidecar import ask, catalog_of
+from xds.catalog.model import Balance
+from xds.cli.demo.envoy_admin import balancing_policy
+from xds.cli.demo.load import Load
+from xds.cli.demo.processes import Envoy, Instance, free_port
+
+USERS = [f"user-{n}" for n in range(60)]
+LB_POLICIES = {"weighted": "ROUND_ROBIN"}
+
+
+async def get(load: Load) -> str:
+    """Send one request; who answered."""
+    await load.send(1)
+    assert load.failures == []
+    return load.answers[-1].instance
+
+
+def who(port: int, users: list[str]) -> dict[str, str]:
+    """Say who answers each user."""
+    return {user: ask(port, **{"x-user": user})[1] for user in users}
+
+
+async def test_the_slow_get_fewer_requests(tmp_path: Path, instances: list[Instance]) -> None:
+    """Of two drawn by chance, the one with fewer running requests: the slow gets a ninth instead of a third."""
+    async with scripted_instance(seconds=0.2) as slow:
+        endpoints = [slow, *(instance.address for instance in instances[:2])]
+        with Mesh(tmp_path, make_catalog(endpoints, "least_request")) as mesh:
+            await mesh.start_gateway()
+            counts = await send(mesh.load(200), 300)
+            print("least_request:", counts)
+            assert 0 < counts["scripted"] < 60
+            assert counts["api-1"] > 90 < counts["api-2"]
+
+
+@pytest.mark.parametrize("balance", ["ring_hash", "maglev"])
+async def test_each_user_has_one_instance(tmp_path: Path, instances: list[Instance], balance: str) -> None:
+    """Always the same, though all instances have users; without one of them, most others stay where they were.
+
+    Not all: the ring and the table keep their size, so that the others get more places in it. Of 1,024 places a
+    sixth changes hands when three endpoints become two.
+    """
+    users = [f"user-{n}" for n in range(120)]
+    addresses = [instance.address for instance in instances]
+    with Mesh(tmp_path, make_catalog(addresses, balance, affinity={"header": "X-User"})) as mesh:
+        envoy = await mesh.start_gateway()
+        first = who(mesh.gateway_port, users)
+        print(balance, Counter(first.values()))
+        assert {*first.values()} == {*NAMES}
+        assert who(mesh.gateway_port, users) == first
+        mesh.write(make_catalog(addresses[:2], balance, affinity={"header": "X-User"}))
+        await until(lambda: len(envoy.admin.hosts("api-service")) == 2)
+        await until(lambda: "api-3" not in who(mesh.gateway_port, users).values())
+        after = who(mesh.gateway_port, users)
+        moved = sum(after[user] != name for user, name in first.items() if name != "api-3")
+        print(f"{moved} of {sum(name != 'api-3' for name in first.values())} moved")
+        assert moved <= 27  # by the rest of a division it would be half of 80
+
+
+@pytest.mark.parametrize("balance", ["ring_hash", "maglev", "least_request"])
+async def test_weights_count(tmp_path: Path, instances: list[Instance], balance: str) -> None:
+    """By 8:1:1, the first has most of the users, or requests."""
+    catalog = make_catalog(weigh(instances, 8, 1, 1), balance, affinity={"header": "x-user"})
+    with Mesh(tmp_path, catalog) as mesh:
+        await mesh.start_gateway()
+        counts = Counter(who(mesh.gateway_port, [f"user-{n}" for n in range(200)]).values())
+        print(balance, counts)
+        assert counts["api-1"] == pytest.approx(160, abs=20)
+
+
+async def test_affinity_by_the_first_that_a_request_has(tmp_path: Path, instances: list[Instance]) -> None:
+    """The header before the query before the client's address, which all requests have."""
+    affinity = {"header": "x-user", "query": "user", "source": True}
+    with Mesh(tmp_path, make_catalog([i.address for i in instances], "maglev", affinity=affinity)) as mesh:
+        await mesh.start_gateway()
+        port = mesh.gateway_port
+        by_header = who(port, USERS)
+        by_query = {user: ask(port, f"/api/data?user={user}")[1] for user in USERS}
+        assert by_query == by_header  # the same value is the same hash
+        assert {*by_query.values()} == {*NAMES}
+        assert all(
+            ask(port, f"/api/data?user={user}", **{"x-user": USERS[0]})[1] == by_header[USERS[0]] for user in USERS[:20]
+        )
+        assert len({ask(port)[1] for _ in range(20)}) == 1
+        # At the edge nobody chooses an instance by a header that the catalog does not name.
+        assert len({ask(port, **{"x-forwarded-for": f"192.0.2.{n}"})[1] for n in range(20)}) == 1
+
+
+async def test_affinity_by_a_cookie_that_envoy_sets(tmp_path: Path, instances: list[Instance]) -> None:
+    """Who has none gets one, and stays; a cookie without `ttl` is left to the application."""
+    addresses = [instance.address for instance in instances]
+    catalog = make_catalog(addresses, "ring_hash", affinity={"cookie": {"name": "sid", "ttl": "1h"}})
+    with Mesh(tmp_path, catalog) as mesh:
+        envoy = await mesh.start_gateway()
+        for _ in range(6):
+            instance, cookie = ask_cookie(mesh.gateway_port)
+            assert "Max-Age=3600; Path=/; HttpOnly" in cookie
+            pair = cookie.partition(";")[0]
+            assert {ask_cookie(mesh.gateway_port, pair) for _ in range(6)} == {(instance, "")}
+        mesh.write(make_catalog(addresses, "ring_hash", affinity={"cookie": "sid"}))
+        await until(lambda: ask_cookie(mesh.gateway_port)[1] == "")
+        assert len({ask_cookie(mesh.gateway_port, "sid=mine") for _ in range(6)}) == 1
+        assert len({ask_cookie(mesh.gateway_port) for _ in range(30)}) > 1
+        assert envoy.admin.is_ready()
+
+
+def ask_cookie(port: int, cookie: str = "") -> tuple[str, str]:
+    """Send one request with a cookie; who answered, and the cookie that was set."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", "/api/data", headers={"Cookie": cookie} if cookie else {})
+        response = connection.getresponse()
+        return json.loads(response.read())["instance"], response.getheader("set-cookie") or ""
+    finally:
+        connection.close()
+
+
+async def test_affinity_at_a_sidecar_and_of_tcp(tmp_path: Path, instances: list[Instance]) -> None:
+    """A sidecar hashes as a gateway does, by the client that its application names; of TCP it has the connection's."""
+    port, local = free_port(), free_port()
+    addresses = [instance.address for instance in instances]
+    services = {
+        "web": {"upstreams": ["api", "db"], "sidecar": port},
+        "api": {"balance": "maglev", "affinity": {"header": "x-user", "source": True}, "endpoints": addresses},
+        "db": {
+            "protocol": "tcp",
+            "local_port": local,
+            "balance": "ring_hash",
+            "affinity": {"source": True},
+            "endpoints": addresses,
+        },
+    }
+    with Mesh(tmp_path, catalog_of(services)) as mesh:
+        envoy = await mesh.start_envoy("web-1", "web")
+        await envoy.listening(f"127.0.0.1:{port}")
+        await envoy.listening(f"127.0.0.1:{local}")
+        found = {user: {ask(port, Host="api", **{"x-user": user})[1] for _ in range(4)} for user in USERS[:20]}
+        assert all(len(names) == 1 for names in found.values())
+        assert set.union(*found.values()) == {*NAMES}
+        clients = [f"192.0.2.{n}" for n in range(20)]
+        found = {one: {ask(port, Host="api", **{"x-forwarded-for": one})[1] for _ in range(4)} for one in clients}
+        assert all(len(names) == 1 for names in found.values())
+        assert set.union(*found.values()) == {*NAMES}
+        assert len({ask(local)[1] for _ in range(20)}) == 1
+
+
+@pytest.mark.parametrize("balance", ["round_robin", "weighted", "least_request"])
+async def test_a_new_endpoint_starts_slowly(tmp_path: Path, instances: list[Instance], balance: str) -> None:
+    """At first it has a tenth of its share, and all of it when the window has passed."""
+    endpoints = weigh(instances, 2, 2, 2) if balance == "weighted" else [one.address for one in instances]
+    with Mesh(tmp_path, make_catalog(endpoints[:2], balance, slow_start="3s")) as mesh:
+        envoy = await mesh.start_gateway()
+        await asyncio.sleep(3.2)  # else the others would be new as well
+        async with under(mesh.load(200)) as load:
+            mesh.write(make_catalog(endpoints, balance, slow_start="3s"))
+            await until(lambda: instances[2].address in envoy.admin.hosts("api-service"))
+            added = time.monotonic()
+            await answered(load, 100)
+            early = counts_since(load, added)
+            await until(lambda: time.monotonic() > added + 3.2)
+            later = time.monotonic()
+            await answered(load, 200)
+            late = counts_since(load, later)
+        print(balance, "early", early, "late", late)
+        assert early["api-3"] < early.total() / 5
+        assert late["api-3"] == pytest.approx(late.total() / 3, abs=35 if balance == "least_request" else 6)
+
+
+async def test_drained_endpoints_finish_what_they_have(tmp_path: Path, instances: list[Instance]) -> None:
+    """No new requests, not even when most are drained; what they have begun on is answered."""
+    active = "cluster.api-service.upstream_rq_active"
+    async with scripted_instance(seconds=2) as slow:
+        drained: list[dict[str, Any]] = [{"address": slow}, {"address": instances[0].address}]
+        rest = {"address": instances[1].address}
+        with Mesh(tmp_path, make_catalog([drained[0]])) as mesh:
+            envoy = await mesh.start_gateway()
+            running = asyncio.create_task(get(mesh.load()))
+            await until(lambda: envoy.admin.stats(active).get(active) == 1)
+            mesh.write(make_catalog([*({**one, "drain": True} for one in drained), rest]))
+            await until(lambda: len(envoy.admin.hosts("api-service")) == 3)
+            assert await send(mesh.load(), 60) == {"api-2": 60}
+            assert await running == "scripted"
+
+
+async def test_draining_and_its_end_under_load(tmp_path: Path, instances: list[Instance]) -> None:
+    """Nothing fails when two of three are drained, and none when they are back in the rounds."""
+    endpoints: list[dict[str, Any]] = [{"address": instance.address} for instance in instances]
+    drained = [{**one, "drain": True} for one in endpoints[:2]] + endpoints[2:]
+    with Mesh(tmp_path, make_catalog(endpoints)) as mesh:
+        envoy = await mesh.start_gateway()
+        async with under(mesh.load(200)) as load:
+            mesh.write(make_catalog(drained))
+            await until(lambda: sum(host.healthy for host in envoy.admin.hosts("api-service").values()) == 1)
+            await answered(load, 10)
+            since = time.monotonic()
+            await answered(load, 60)
+            assert {*counts_since(load, since)} == {"api-3"}
+            mesh.write(make_catalog(endpoints))
+            await until(lambda: sum(host.healthy for host in envoy.admin.hosts("api-service").values()) == 3)
+            await answered(load, 10)
+            since = time.monotonic()
+            await answered(load, 90)
+            assert is_so("round_robin", load, since)
+
+
+@pytest.mark.parametrize(
+    ("mark", "host"),
+    [
+        ({"health": "degraded"}, "127.0.0.1"),
+        ({"health": "unhealthy"}, "127.0.0.1"),
+        ({"drain": True}, "127.0.0.1"),
+        ({"drain": True}, "localhost"),  # which Envoy resolves
+    ],
+)
+async def test_health_by_hand(tmp_path: Path, instances: list[Instance], mark: dict[str, Any], host: str) -> None:
+    """A degraded one gets what the others are too few for; one that is out nothing, while there is another."""
+    one, two, three = (instance.address.replace("127.0.0.1", host) for instance in instances)
+    out: list[Any] = [{"address": address, **mark} for address in (one, two)]
+    with Mesh(tmp_path, make_catalog([*out, three])) as mesh:
+        envoy = await mesh.start_gateway()
+        counts = await send(mesh.load(), 60)
+        print(mark, counts)
+        if mark == {"health": "degraded"}:
+            assert counts["api-3"] == pytest.approx(28, abs=14)  # a third is well, times 1.4
+        else:
+            assert counts == {"api-3": 60}
+        mesh.write(make_catalog(out))
+        await until(lambda: len(envoy.admin.hosts("api-service")) == 2)
+        counts = await send(mesh.load(), 60)
+        assert {*counts} == {"api-1", "api-2"}
+
+
+def make_tour(stops: list[str]) -> list[str]:
+    """Go from every stop to every other one exactly once (Hierholzer)."""
+    left = {stop: [other for other in stops if other != stop] for stop in stops}
+    way, tour = [stops[0]], []
+    while way:
+        if left[way[-1]]:
+            way.append(left[way[-1]].pop())
+        else:
+            tour.append(way.pop())
+    return tour[::-1]
+
+
+def is_so(balance: str, load: Load, since: float) -> bool:
+    """Tell whether the requests of one user that were sent since are shared as the balance says."""
+    names = [answer.instance for answer in load.answers if answer.at - answer.seconds >= since]
+    counts, total = Counter(names), len(names)
+    if balance in ("ring_hash", "maglev"):
+        return len(counts) == 1
+    weights = (3, 2, 1) if balance in ("weighted", "least_request") else (1, 1, 1)
+    due = dict(zip(NAMES, (total * weight / sum(weights) for weight in weights), strict=True))
+    if balance in ("round_robin", "weighted"):
+        return all(abs(counts[name] - due[name]) <= 4 for name in NAMES)
+    return sum((counts[name] - due[name]) ** 2 / due[name] for name in NAMES) < 2 * CHI_SQUARE_LIMIT
+
+
+async def test_every_balance_follows_every_other(tmp_path: Path, instances: list[Instance]) -> None:
+    """All thirty edits, one after the other under 400 requests/s: none fails, and each new balance holds at once."""
+    endpoints = weigh(instances, 3, 2, 1)
+    tour = make_tour([balance.value for balance in Balance])
+    assert len(tour) == 31
+    with Mesh(tmp_path, make_catalog(endpoints, tour[0], affinity={"query": "user"})) as mesh:
+        envoy = await mesh.start_gateway()
+        start = time.monotonic()
+        async with under(mesh.load(400, "/api/data?user=one")) as load:
+            for before, after in pairwise(tour):
+                mesh.write(make_catalog(endpoints, after, affinity={"query": "user"}))
+                await until(lambda: in_effect(envoy, after))  # noqa: B023 - it is waited for
+                for tries_left in (2, 1, 0):  # a busy machine answers some of the requests much later than others
+                    since = time.monotonic()
+                    await answered(load, 90)
+                    if so := is_so(after, load, since):
+                        break
+                    print(before, after, counts_since(load, since), f"{tries_left} tries left")
+                assert so, (before, after, counts_since(load, since))
+        print(f"30 edits in {time.monotonic() - start:.1f} s, {len(load.answers)} requests, none failed")
+
+
+def in_effect(envoy: Envoy, balance: str) -> bool:
+    """Tell whether the active cluster is that balance's, and its endpoints have the weights."""
+    hosts = envoy.admin.hosts("api-service").values()
+    weights = [1, 1, 1] if balance in ("round_robin", "random") else [1, 2, 3]
+    policy = LB_POLICIES.get(balance, balance.upper())
+    active = balancing_policy(envoy.admin.cluster("api-service") or {})
+    return active == policy and sorted(host.weight for host in hosts) == weights
