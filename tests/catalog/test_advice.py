@@ -89,6 +89,25 @@ from tests.catalog.catalogs import build, find_problems
             "gateways: {g: {port: 1, routes: [{to: a, prefix: /b*}]}}",
             ["1:50 warning gateways.g.routes[0].prefix: ends in a `*`, which has no meaning in a prefix: leave it out"],
         ),
+        (
+            "gateways: {g: {port: 1, routes: [{to: a, regex: '/a.*$'}, {to: a, regex: /b}]}}",
+            [
+                "1:49 warning gateways.g.routes[0].regex: ends in a `$`, which says nothing: "
+                "the whole path is to match in any case",
+                "1:74 warning gateways.g.routes[1].regex: has nothing but plain text: write `path`",
+            ],
+        ),
+        (
+            "gateways: {g: {port: 1, routes: [{prefix: /a, redirect: {prefix: /a/b}}]}}",
+            ["1:57 warning gateways.g.routes[0].redirect: leads to a request that this route takes again, without end"],
+        ),
+        (
+            "gateways: {g: {port: 1, routes: [{host: x.com, redirect: {host: x.com, path: /b}}]}}",
+            ["1:58 warning gateways.g.routes[0].redirect: leads to a request that this route takes again, without end"],
+        ),
+        ("gateways: {g: {port: 1, routes: [{prefix: /a, redirect: {path: /b}}]}}", []),
+        ("gateways: {g: {port: 1, routes: [{redirect: {https: true, path: /b}}]}}", []),
+        ("gateways: {g: {port: 1, routes: [{method: POST, redirect: {path: /b, code: 303}}]}}", []),
     ],
 )
 def test_advice(text: str, expected: list[str]) -> None:
@@ -115,6 +134,10 @@ def test_warnings_keep_nothing_from_being_served() -> None:
         ("{to: a, host: X.com}", "{to: b, host: x.com, prefix: /c}"),
         ("{to: a, headers: {d: '*'}}", "{to: b, headers: {d: e}}"),
         ("{to: a, headers: {d: e}}", "{to: b, headers: {d: e, f: g}}"),
+        ("{to: a}", "{respond: {}, regex: /c.*}"),
+        ("{to: a, regex: /c.*}", "{to: b, regex: /c.*}"),
+        ("{to: a, method: [GET, PUT]}", "{to: b, method: PUT}"),
+        ("{to: a, query: {d: '*'}}", "{to: b, query: {d: e}}"),
     ],
 )
 def test_route_that_can_never_match(earlier: str, later: str) -> None:
@@ -136,6 +159,11 @@ def test_route_that_can_never_match(earlier: str, later: str) -> None:
         ("{to: a, headers: {d: e}}", "{to: b, headers: {d: '*'}}"),
         ("{to: a, headers: {d: e}}", "{to: b, headers: {d: f}}"),
         ("{to: a, headers: {d: e}}", "{to: b}"),
+        ("{to: a, prefix: /c}", "{to: b, regex: /c.*}"),
+        ("{to: a, regex: /c.*}", "{to: b, prefix: /c}"),
+        ("{to: a, method: [GET, PUT]}", "{to: b, method: [PUT, POST]}"),
+        ("{to: a, method: GET}", "{to: b}"),
+        ("{to: a, query: {d: e}}", "{to: b, query: {d: f}}"),
     ],
 )
 def test_route_that_can_match(earlier: str, later: str) -> None:

@@ -6,6 +6,7 @@ import pytest
 from pydantic_core.core_schema import ErrorType
 
 from tests.catalog.catalogs import find_problems, parse
+from tests.catalog.route_cases import ROUTE_CASES
 from xds.catalog.fragment import MAX_PROBLEMS
 from xds.catalog.mistakes import EXPECTED, _explain_value
 
@@ -152,7 +153,7 @@ CASES = [
     # Affinity.
     (
         "services: {a: {balance: maglev, affinity: {}}}",
-        "1:43 error services.a.affinity: says not by what: write one of header, query, cookie and source, "
+        "1:43 error services.a.affinity: says not by what: write one of header, query_parameter, cookie and source, "
         "such as {header: x-user}",
     ),
     (
@@ -277,13 +278,15 @@ CASES = [
     ),
     (
         "gateways: {g: {port: 1, routes: [{http:/a: b, to: a}]}}",
-        '1:35 error gateways.g.routes[0].http:/a: unknown key "http:/a": known are to, host, prefix, path, headers',
+        '1:35 error gateways.g.routes[0].http:/a: unknown key "http:/a": known are to, host, prefix, path, regex, '
+        "method, headers, query, rewrite, redirect, respond, request_headers, response_headers, timeout, "
+        "retries, mirror",
     ),
     (
         "gateways: {g: {port: 1, routes: [{to:a}]}}",
-        "1:34 error gateways.g.routes[0]: `to` is missing: a service's name",
         '1:35 error gateways.g.routes[0].to:a: unknown key "to:a": write `to: a`, with a space after the colon',
     ),
+    *ROUTE_CASES,
 ]
 
 
@@ -369,7 +372,7 @@ def test_values_that_are_fine_leave_no_problem() -> None:
               - {address: web.example.com, port: 5000, weight: }
           c:
             balance: maglev
-            affinity: {header: Host, query: user, cookie: {name: sid, ttl: 0s, path: /shop}}
+            affinity: {header: Host, query_parameter: user, cookie: {name: sid, ttl: 0s, path: /shop}}
             outlier_detection: off
             endpoints: [{address: "10.0.0.7:80", drain: true}, {address: "10.0.0.8:80", health: degraded}]
           b: {protocol: tcp, local_port: 5432, endpoints: ["10.0.0.9:5432"]}

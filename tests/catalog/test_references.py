@@ -176,3 +176,55 @@ def test_all_cross_references_in_one_run() -> None:
     assert len(problems) == 102
     assert problems[100].endswith("error: and 900 more after this")
     assert "warning" in problems[101]
+
+
+CANARY = "services: {v1: {endpoints: [a:1]}, v2: {endpoints: [b:1]%s}}\ngateways: {g: {port: 1, routes: [%s]}}"
+
+
+def test_every_service_of_a_route_is_looked_up() -> None:
+    """Those that share it and the one that it is copied to, each at its own place; one of weight 0 is called too."""
+    assert check_files(a=CANARY % ("", "{to: {v1: 1, v2: 0}}")) == []
+    assert check_files(a=CANARY % ("", "{to: {v1: 1, v3: 0}, mirror: {to: v4}}")) == [
+        'a.yaml:2:51: error: gateways.g.routes[0].to.v3: there is no service "v3"',
+        'a.yaml:2:68: error: gateways.g.routes[0].mirror.to: there is no service "v4"',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "route", "expected"),
+    [
+        ("retries: 5", "to: {v1: 1, v2: 1}", "`retries`"),
+        ("retries: 5", "to: {v1: 1, v2: 1}, retries: 1", ""),
+        ("timeouts: {request: 1s}", "to: {v1: 1, v2: 1}", "`timeouts`"),
+        ("timeouts: {request: 1s}", "to: {v1: 1, v2: 1}, timeout: 2s", ""),
+        ("timeouts: {idle: 1s}", "to: {v1: 1, v2: 1}, timeout: 2s", "`timeouts`"),
+        ("protocol: grpc", "to: {v1: 1, v2: 1}", "`protocol`"),
+        ("retries: 5", "to: v1, mirror: {to: v2}", ""),
+    ],
+)
+def test_services_of_one_route_that_differ(words: str, route: str, expected: str) -> None:
+    """Envoy has one timeout and one retry policy a route: that the first service's holds is told."""
+    says = f'has other {expected} than "v1": the first service\'s hold for all of the route'
+    told = [f"a.yaml:2:51: warning: gateways.g.routes[0].to.v2: {says}"] if expected else []
+    assert check_files(a=CANARY % (f", {words}", f"{{{route}}}")) == told
+
+
+def test_tcp_service_that_is_shared_or_copied() -> None:
+    """Its connections go to it alone."""
+    says = '"db" is `protocol: tcp`: its connections cannot be shared or copied'
+    gateway = "gateways: {g: {port: 1, routes: [{to: {web: 1, db: 1}, mirror: {to: db}}]}}"
+    text = f"services:\n{DB}  web: {{endpoints: [w:1]}}\n{gateway}"
+    assert [problem.split(" error: ")[1] for problem in check_files(a=text)] == [
+        f"gateways.g.routes[0].to.db: {says}",
+        f"gateways.g.routes[0].mirror.to: {says}",
+    ]
+
+
+def test_tcp_route_that_changes_requests() -> None:
+    """There are none."""
+    gateway = "gateways: {g: {port: 1, routes: [{to: db, method: GET, rewrite: {path: /}}]}}"
+    assert [problem.split(": ", 2)[2] for problem in check_files(a=f"services:\n{DB}{gateway}")] == [
+        'gateways.g.routes[0].method: "db" is `protocol: tcp`: its connections have no method to match, leave this out',
+        'gateways.g.routes[0].rewrite: "db" is `protocol: tcp`: its connections are passed on as they are, '
+        "leave this out",
+    ]

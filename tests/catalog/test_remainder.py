@@ -75,6 +75,11 @@ def test_rules_of_a_service_that_has_other_mistakes(service: str, expected: list
     assert all(path.endswith(words) for path, words in zip(found, expected, strict=True)), found
 
 
+REWRITE = ("rewrite.prefx", "rewrite.host", "timeout")
+CHANGED = "routes[0].request_headers.set.a"
+STATUS = "routes[0].respond.status"
+
+
 @pytest.mark.parametrize(
     ("routes", "expected"),
     [
@@ -85,6 +90,11 @@ def test_rules_of_a_service_that_has_other_mistakes(service: str, expected: list
         ("{to: a, headers: {a: 5, A: b}}", ["routes[0].headers.a", "routes[0].headers.A"]),
         ("{to: a, headers: {Host: b}, prefix: /a, path: /b}", ["routes[0].headers.Host", "routes[0].path"]),
         ("5, {to: a, prefix: /a, path: /b}", ["routes[0]", "routes[1].path"]),
+        ("{to: {A: 1, b: x}, prefix: /a, path: /b}", ["routes[0].to.A", "routes[0].to.b", "routes[0].path"]),
+        ("{to: a, rewrite: {prefx: /a, host: 5}, timeout: 5}", [f"routes[0].{one}" for one in REWRITE]),
+        ("{redirect: {code: 5, host: a:b}, prefix: /a, path: /b}", ["routes[0].redirect.host", "routes[0].path"]),
+        ("{path: /a, redirect: {prefix: /b, path: /c}}", ["routes[0].redirect.prefix", "routes[0].redirect.path"]),
+        ("{to: a, request_headers: {set: {a: 5}}, respond: {status: 5}}", [CHANGED, "routes[0].respond", STATUS]),
     ],
 )
 def test_rules_of_a_route_that_has_other_mistakes(routes: str, expected: list[str]) -> None:

@@ -26,6 +26,9 @@ NO_MATTER_OF_SHAPE = (
     "given twice", "is for `protocol: tcp`", "weights sum up", "whole number of milliseconds",
     "1ms or more", "not both", "is for `", "is not a header's name", "TCP has no", "says not", "expected a host, as in",
     "Host header", "finite number", "listen on, found", "must be text",
+    "weight above 0", "of one connection alone", "not beside", "write `path` here", "where it began",
+    "no scheme or path", "percent-encoded", "any value", "(RE2)", "regular expression", "too large", "matches no path",
+    "says nothing", "`regex`", "expected a path that", "expected a host", "methods: more",
 )  # fmt: skip
 """Mistakes that a schema cannot tell: what stands in relation to something else, or is no JSON."""
 

@@ -84,7 +84,7 @@ async def test_weights_count(tmp_path: Path, instances: list[Instance], balance:
 
 async def test_affinity_by_the_first_that_a_request_has(tmp_path: Path, instances: list[Instance]) -> None:
     """The header before the query before the client's address, which all requests have."""
-    affinity = {"header": "x-user", "query": "user", "source": True}
+    affinity = {"header": "x-user", "query_parameter": "user", "source": True}
     with Mesh(tmp_path, make_catalog([i.address for i in instances], "maglev", affinity=affinity)) as mesh:
         await mesh.start_gateway()
         port = mesh.gateway_port
@@ -274,12 +274,12 @@ async def test_every_balance_follows_every_other(tmp_path: Path, instances: list
     endpoints = weigh(instances, 3, 2, 1)
     tour = make_tour([balance.value for balance in Balance])
     assert len(tour) == 31
-    with Mesh(tmp_path, make_catalog(endpoints, tour[0], affinity={"query": "user"})) as mesh:
+    with Mesh(tmp_path, make_catalog(endpoints, tour[0], affinity={"query_parameter": "user"})) as mesh:
         envoy = await mesh.start_gateway()
         start = time.monotonic()
         async with under(mesh.load(400, "/api/data?user=one")) as load:
             for before, after in pairwise(tour):
-                mesh.write(make_catalog(endpoints, after, affinity={"query": "user"}))
+                mesh.write(make_catalog(endpoints, after, affinity={"query_parameter": "user"}))
                 await until(lambda: in_effect(envoy, after))  # noqa: B023 - it is waited for
                 for tries_left in (2, 1, 0):  # a busy machine answers some of the requests much later than others
                     since = time.monotonic()

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from xds.catalog.catalog import Catalog
-from xds.catalog.model import Affinity, Balance, Endpoint, Gateway, Listen, Protocol, Route, Service, Timeouts
+from xds.catalog.model import Affinity, Balance, Endpoint, Gateway, Listen, Protocol, Service, Timeouts
+from xds.catalog.route import Route
 from xds.resources.inventory import build_inventory
 from xds.resources.resource import Resource
 from xds.resources.view import NodeKind, build_view
@@ -64,14 +65,16 @@ def draw_catalog(draw: st.DrawFn, before: Catalog) -> Catalog:
         if name in made or not draw(st.integers(0, 3)):
             continue
         was = before.gateways.get(name)
-        if was and all(route.to in made for route in was.routes) and draw(st.booleans()):
-            targets, port = [route.to for route in was.routes], was.port
+        if was and all(name in made for route in was.routes for name in route.services) and draw(st.booleans()):
+            targets, port = [name for route in was.routes for name in route.services], was.port
         else:
             targets = draw(st.lists(st.sampled_from(names), min_size=1, max_size=2))
             port = draw(st.sampled_from([80, 81]))
         if any(made[target].protocol is Protocol.TCP for target in targets):
             targets = targets[:1]
-        gateways[name] = Gateway(port=port, routes=tuple(Route(to=to) for to in targets))
+        shared = draw(st.booleans())
+        routes = [Route(to=dict.fromkeys(targets, 1))] if shared else [Route(to={to: 1}) for to in targets]
+        gateways[name] = Gateway(port=port, routes=tuple(routes))
     return Catalog(made, gateways)
 
 

@@ -15,10 +15,10 @@ from xds.catalog.model import (
     Gateway,
     Health,
     HealthCheck,
-    Route,
     Service,
 )
 from xds.catalog.places import Loc
+from xds.catalog.route import Route
 from xds.catalog.values import format_duration
 
 Advice = tuple[Loc, str]
@@ -89,39 +89,83 @@ def advise_gateway(gateway: Gateway) -> Iterator[Advice]:
         if covering is not None:
             yield ("routes", index), f"can never match: routes[{covering}] takes every request that it would"
         earlier.add(index, route)
-        if route.prefix is not None and route.prefix.endswith("*"):
-            yield ("routes", index, "prefix"), "ends in a `*`, which has no meaning in a prefix: leave it out"
+        for word, message in _advise_route(route):
+            yield ("routes", index, word), message
+
+
+def _advise_route(route: Route) -> Iterator[tuple[str, str]]:
+    """Warn of a `*` that is taken literally, of a share that is none, and of a redirect that comes back."""
+    if route.prefix is not None and route.prefix.endswith("*"):
+        yield "prefix", "ends in a `*`, which has no meaning in a prefix: leave it out"
+    if route.regex is not None and route.regex.endswith("$") and not route.regex.endswith("\\$"):
+        yield "regex", "ends in a `$`, which says nothing: the whole path is to match in any case"
+    elif route.regex is not None and not set(route.regex) & set(".[(*+?{|\\^"):
+        yield "regex", "has nothing but plain text: write `path`"
+    if route.redirect is not None and _comes_back(route):
+        yield "redirect", "leads to a request that this route takes again, without end"
+
+
+def _comes_back(route: Route) -> bool:
+    """Tell whether the client's next request is for the same host and a path that the route takes too."""
+    to = route.redirect
+    if to is None or to.https or to.port is not None or to.host not in (None, route.host):
+        return False
+    if route.method and "GET" not in route.method and to.code in (301, 302, 303):
+        return False  # the next request is a GET
+    start = route.prefix or "/"
+    if to.path is not None:
+        path = to.path.partition("?")[0]
+        return path == route.path or (route.path is None and route.regex is None and path.startswith(start))
+    return to.prefix is None or to.prefix.startswith(start)
 
 
 class _Routes:
     """The routes that come first, found by what they match: a thousand need not each be held against each."""
 
     def __init__(self) -> None:
-        self._routes: dict[tuple[str | None, str, bool], list[tuple[int, Mapping[str, str]]]] = {}
+        self._routes: dict[tuple[str | None, str, str], list[tuple[int, Route]]] = {}
         self._lengths: set[int] = set()
 
     def add(self, index: int, route: Route) -> None:
-        text = route.path if route.path is not None else route.prefix or "/"
-        key = (route.host, text, route.path is not None)
-        self._routes.setdefault(key, []).append((index, route.headers))
-        self._lengths.add(len(text))
+        kind, text = _describe_path(route)
+        self._routes.setdefault((route.host, kind, text), []).append((index, route))
+        if kind == "prefix":
+            self._lengths.add(len(text))
 
     def find_covering(self, route: Route) -> int | None:
         """Find the first route that takes every request that `route` would."""
-        text = route.path if route.path is not None else route.prefix or "/"
-        candidates = [(text[:length], False) for length in self._lengths if length <= len(text)]
-        if route.path is not None:
-            candidates.append((text, True))
+        kind, text = _describe_path(route)
+        known = "/" if kind == "regex" else text  # what every path that it matches begins with, as far as is known
+        candidates = [("prefix", known[:length]) for length in self._lengths if length <= len(known)]
+        if kind != "prefix":
+            candidates.append((kind, text))
         return min(
             (
                 index
                 for host in _covering_hosts(route.host)
-                for start, exact in candidates
-                for index, headers in self._routes.get((host, start, exact), ())
-                if all(name in route.headers and value in ("*", route.headers[name]) for name, value in headers.items())
+                for candidate in candidates
+                for index, earlier in self._routes.get((host, *candidate), ())
+                if _covers(earlier, route)
             ),
             default=None,
         )
+
+
+def _describe_path(route: Route) -> tuple[str, str]:
+    if route.path is not None:
+        return "path", route.path
+    return ("regex", route.regex) if route.regex is not None else ("prefix", route.prefix or "/")
+
+
+def _covers(earlier: Route, route: Route) -> bool:
+    """Tell whether a route wants nothing of a request's method, headers and query that another does not."""
+    if earlier.method and not (route.method and set(route.method) <= set(earlier.method)):
+        return False
+    return _wants_less(earlier.headers, route.headers) and _wants_less(earlier.query, route.query)
+
+
+def _wants_less(earlier: Mapping[str, str], later: Mapping[str, str]) -> bool:
+    return all(name in later and value in ("*", later[name]) for name, value in earlier.items())
 
 
 def _covering_hosts(host: str | None) -> Iterator[str | None]:

@@ -10,11 +10,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from xds.catalog.advice import Advice, advise_gateway, advise_service
 from xds.catalog.mistakes import explain_errors, explain_unknown_key, make_slip
-from xds.catalog.model import NAME, CheckedService, Gateway, Service
+from xds.catalog.model import CheckedService, Gateway, Service
 from xds.catalog.nearest import suggest
 from xds.catalog.places import Loc, Slip, find_place, show
 from xds.catalog.remainder import Remainder
 from xds.catalog.text import decode
+from xds.catalog.words import NAME
 from xds.catalog.yaml import BROKEN, Tree, parse_yaml
 from xds.errors import Problem, Severity
 from xds.sources.document import Document

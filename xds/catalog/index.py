@@ -4,6 +4,7 @@ An `Index` changes by one service or gateway at a time, and tells which others t
 """
 
 from collections.abc import Callable, Hashable, Iterable
+from datetime import timedelta
 from typing import TypeVar
 
 from xds.catalog.fragment import Subject
@@ -12,6 +13,9 @@ from xds.catalog.places import Loc
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V", bound=Hashable)
+
+Policy = tuple[bool, timedelta | None, timedelta | None, int]
+"""Whether a service speaks gRPC, its `timeouts.request` and `timeouts.idle`, and its `retries`."""
 
 
 class Index:
@@ -72,7 +76,9 @@ class Index:
         old = self.gateways.pop(name, None)
         if gateway is not None:
             self.gateways[name] = gateway
-        before, after = ([route.to for route in one.routes] if one else () for one in (old, gateway))
+        before, after = (
+            [name for route in one.routes for name in route.services] if one else () for one in (old, gateway)
+        )
         return self._put_targets(("gateways", name), before, after) | self._diff_callers(callers)
 
     def is_known(self, subject: Subject, loc: Loc) -> bool:
@@ -105,9 +111,16 @@ class Index:
         else:
             self.broken.pop(subject, None)
 
-    def _describe(self, name: str) -> tuple[bool, bool, bool]:
+    def policy(self, name: str) -> Policy | None:
+        """Give what decides how requests to a service are timed and tried; None while it may not be meant so."""
+        service = self.services.get(name)
+        if service is None or ("services", name) in self.broken:
+            return None
+        return service.protocol is Protocol.GRPC, service.timeouts.request, service.timeouts.idle, service.retries
+
+    def _describe(self, name: str) -> tuple[object, ...]:
         """Say what those who name a service are told of."""
-        return self.lacks(name, "endpoints"), self.is_tcp(name), self.lacks(name, "local_port")
+        return self.lacks(name, "endpoints"), self.is_tcp(name), self.lacks(name, "local_port"), self.policy(name)
 
     def _put_ports(
         self, name: str, service: Service, put: Callable[[dict[int, set[str]], int, str], None]

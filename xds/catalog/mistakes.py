@@ -21,12 +21,12 @@ from xds.catalog.model import (
     HealthCheck,
     OutlierDetection,
     Protocol,
-    Route,
     Service,
     Timeouts,
 )
 from xds.catalog.nearest import suggest
 from xds.catalog.places import Loc, Place, Slip, find_place, format_path, show
+from xds.catalog.route import HeaderChanges, Mirror, Redirect, Respond, Rewrite, Route
 from xds.catalog.values import Mistake
 from xds.catalog.yaml import BROKEN
 
@@ -40,6 +40,12 @@ CLASSES: dict[str, type] = {
     "affinity": Affinity,
     "cookie": Cookie,
     "routes": Route,
+    "rewrite": Rewrite,
+    "redirect": Redirect,
+    "respond": Respond,
+    "request_headers": HeaderChanges,
+    "response_headers": HeaderChanges,
+    "mirror": Mirror,
 }
 """What a mapping below each key is."""
 
@@ -69,7 +75,7 @@ EXPECTED = {
     "drain": "true or false",
     "affinity": "a mapping, such as {header: x-user}",
     "header": "a header's name, such as x-user",
-    "query": "a parameter's name, such as user",
+    "query_parameter": "a parameter's name, such as user",
     "cookie": "a cookie's name, or a mapping such as {name: sid, ttl: 1h}",
     "name": "a cookie's name: letters, digits, - and _",
     "source": "true or false",
@@ -108,6 +114,28 @@ EXPECTED = {
     "path": "a path that begins with /, without query",
     "headers": "a mapping of header names and values",
     "headers[]": 'text, or "*" for any value',
+    "regex": "a pattern for the whole path, such as /users/[0-9]+",
+    "method": "a method, such as GET, or a list of them",
+    "method[]": "a method, such as GET",
+    "query": "a mapping of the query's parameters and values",
+    "query[]": 'text, or "*" for any value',
+    "rewrite": "a mapping, such as {prefix: /v2}",
+    "redirect": "a mapping, such as {https: true}",
+    "https": "true or false",
+    "code": "one of 301, 302, 303, 307, 308",
+    "respond": "a mapping, such as {status: 404}",
+    "status": "a status from 200 to 599",
+    "body": "text",
+    "request_headers": "a mapping, such as {set: {x-team: a}}",
+    "response_headers": "a mapping, such as {remove: [x-internal]}",
+    "set": "a mapping of header names and values",
+    "set[]": "text",
+    "add": "a mapping of header names and values",
+    "add[]": "text",
+    "remove": "a list of header names, such as [x-internal]",
+    "remove[]": "a header's name",
+    "mirror": "a mapping, such as {to: shadow, percent: 10}",
+    "percent": "a number from 0.0001 to 100",
 }
 """What each field wants; with [] what its items want."""
 
@@ -122,14 +150,40 @@ NUMBERS = frozenset(
         "consecutive_failures",
         "consecutive_5xx",
         "max_ejection_percent",
+        "code",
+        "status",
+        "percent",
     }
 )
-LISTS = frozenset({"endpoints", "upstreams", "routes", "expect"})
+LISTS = frozenset({"endpoints", "upstreams", "routes", "expect", "remove"})
 LIMITED = {"too_long": "items", "string_too_long": "characters"}
 PATHS = frozenset({"http", "prefix", "path"})
 TEXTS = frozenset(
-    {"address", "region", "zone", "sub_zone", "to", "host", "headers[]", "upstreams[]", "header", "query", "name"}
+    {
+        "address",
+        "region",
+        "zone",
+        "sub_zone",
+        "to",
+        "host",
+        "headers[]",
+        "upstreams[]",
+        "header",
+        "query_parameter",
+        "name",
+        "query[]",
+        "set[]",
+        "add[]",
+        "body",
+    }
 )
+MAPPINGS = frozenset({"headers", "metadata", "query", "set", "add"})
+"""The keys whose mappings have the operator's own keys."""
+
+OPAQUE = frozenset(
+    {"to", "rewrite", "redirect", "respond", "request_headers", "response_headers", "mirror", "method", "query"}
+)
+"""The words of a route of which nothing is known when a part of them is wrong."""
 
 
 def explain_errors(errors: ValidationError, base: Loc, place: Place) -> Iterator[Slip]:
@@ -154,15 +208,23 @@ def explain_errors(errors: ValidationError, base: Loc, place: Place) -> Iterator
             )
 
 
-def locate_faults(error: ErrorDetails) -> tuple[list[Loc], bool]:
-    """Name the places that an error is about, and tell whether what is wrong there is the value, or that it is there.
+def locate_faults(error: ErrorDetails) -> list[tuple[Loc, bool]]:
+    """Name the places that an error is about, and tell of each whether it is wrong that something is there at all.
 
-    Of labels that could not be read it is the whole label: pydantic's own way into one is not that of the file.
+    Of labels that could not be read it is the whole label: pydantic's own way into one is not that of the file. Of
+    a route's words that are `OPAQUE` it is the whole word.
     """
     loc, fault = error["loc"], error.get("ctx", {}).get("error")
     if isinstance(fault, Mistake):
-        return [loc + below for below, _ in fault.found], True
-    return [loc[:4] if loc[2:3] == ("metadata",) else loc], False
+        found = [(loc + below, len(loc) <= 2 or loc[2] not in OPAQUE) for below, _ in fault.found]
+    else:
+        found = [(loc[:4] if loc[2:3] == ("metadata",) else loc, False)]
+    return [(cut_opaque(one), is_rule and one == cut_opaque(one)) for one, is_rule in found]
+
+
+def cut_opaque(loc: Loc) -> Loc:
+    """Name the whole word that a place in a route's word is known by, if it is such a one."""
+    return loc[:3] if loc[:1] == ("routes",) and len(loc) > 3 and loc[2] in OPAQUE else loc
 
 
 def _follows_from_another(error: ErrorDetails) -> bool:
@@ -205,7 +267,7 @@ def name_field(loc: Loc) -> str:
     if len(loc) == 2:
         return f"{loc[0]}[]"
     for depth, step in enumerate(loc[2:], 2):
-        if step in ("headers", "metadata") and depth < len(loc) - 1:
+        if step in MAPPINGS and depth < len(loc) - 1:
             return f"{step}[]"
     return str(loc[-1]) if isinstance(loc[-1], str) else f"{loc[-2]}[]"
 

@@ -2,10 +2,10 @@
 
 Every class here is both the validator and the immutable model; the JSON Schema is made from it too. How YAML
 becomes these is `yaml.py`; how a mistake becomes a sentence is `mistakes.py`; what one service says of another
-is checked in `references.py`. No Envoy type appears here, but nothing that Envoy would refuse passes.
+is checked in `references.py`; a route's words are in `route.py`. No Envoy type appears here, but nothing that Envoy
+would refuse passes.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import timedelta
@@ -13,22 +13,22 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, JsonValue, Strict, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, Strict, StringConstraints
 from pydantic.dataclasses import dataclass
 
 from xds.catalog.addresses import check_address, check_ip, parse_endpoint, parse_listen
+from xds.catalog.route import Route
+from xds.catalog.route_rules import check_route
 from xds.catalog.rules import (
     MAX_WEIGHT,
     check_affinity,
     check_endpoints,
     check_health_check,
-    check_route,
     check_service,
     check_upstreams,
 )
 from xds.catalog.shapes import (
     COOKIE_SHAPE,
-    DURATION_SHAPE,
     ENDPOINT_SHAPE,
     LISTEN_SHAPE,
     OUTLIER_SHAPE,
@@ -37,18 +37,15 @@ from xds.catalog.shapes import (
 )
 from xds.catalog.values import (
     check_hash_header,
-    check_headers,
     check_host_header,
     check_metadata,
-    check_route_host,
     check_ttl,
-    check_wait,
     parse_cookie,
-    parse_duration,
     parse_outlier_detection,
     parse_statuses,
     share,
 )
+from xds.catalog.words import CONFIG, Duration, Name, Path, PathAndQuery, Port, Retries, Wait
 
 MAX_ITEMS = 65536
 """The longest list of endpoints or upstreams: far above what one Envoy serves well, and a bound on the work."""
@@ -56,23 +53,10 @@ MAX_ITEMS = 65536
 MAX_ROUTES = 1000
 """Envoy tries a virtual host's routes one after the other."""
 
-CONFIG = ConfigDict(extra="forbid")
-
-NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?")
-"""A service's or gateway's name: it is also a host, a `node.cluster`, and part of Envoy's names for things."""
-
-Name = Annotated[str, StringConstraints(pattern=f"^{NAME.pattern}$")]
-Port = Annotated[int, Strict(), Field(ge=1, le=65535), AfterValidator(share)]
 Weight = Annotated[int, Strict(), Field(ge=1, le=MAX_WEIGHT)]
 Threshold = Annotated[int, Strict(), Field(ge=1, le=1000)]
-Duration = Annotated[timedelta, BeforeValidator(parse_duration), DURATION_SHAPE]
-Wait = Annotated[Duration, AfterValidator(check_wait)]
 Label = Annotated[str, StringConstraints(max_length=253, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(share)]
-Path = Annotated[str, StringConstraints(max_length=4096, pattern=r'^/[!"$->@-~]*$')]
-"""A request's path is ASCII, whatever else percent-encoded; Envoy matches it without query and fragment."""
 CookieName = Annotated[str, StringConstraints(max_length=256, pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
-PathAndQuery = Annotated[str, StringConstraints(max_length=4096, pattern=r'^/[!"$-~]*$')]
-
 NO_METADATA: Final[Mapping[str, JsonValue]] = MappingProxyType({})
 """One for all endpoints without labels: there may be a hundred thousand."""
 
@@ -223,7 +207,7 @@ class Affinity:
         Annotated[str, AfterValidator(check_hash_header)] | None,
         Field(description="a header, such as x-user; `host` and `:path` too"),
     ] = None
-    query: Annotated[
+    query_parameter: Annotated[
         Annotated[str, StringConstraints(min_length=1, max_length=256)] | None,
         Field(description="a parameter of the query"),
     ] = None
@@ -271,7 +255,7 @@ class Service:
         Field(description="when an endpoint is taken out for a while; `off` is never"),
     ] = field(default_factory=OutlierDetection)
     timeouts: Annotated[Timeouts, Field(description="how long its callers wait")] = field(default_factory=Timeouts)
-    retries: Annotated[int, Strict(), Field(ge=0, le=10, description="how often a failed request is tried again")] = 2
+    retries: Annotated[Retries, Field(description="how often a failed request is tried again")] = 2
     upstreams: Annotated[
         Annotated[tuple[Name, ...], Field(max_length=MAX_ITEMS), AfterValidator(check_upstreams)] | None,
         Field(description="the services that this one calls; when left out, all"),
@@ -287,25 +271,6 @@ class Service:
 
 
 CheckedService = Annotated[Service, AfterValidator(check_service)]
-
-
-@dataclass(frozen=True, slots=True, config=CONFIG)
-class Route:
-    """Requests that match all that is given go to the service `to`; the first route that matches wins.
-
-    Of `prefix` and `path` one at most is given; neither is the same as prefix `/`.
-    """
-
-    to: Annotated[Name, Field(description="the service")]
-    host: Annotated[
-        Annotated[str, AfterValidator(check_route_host)] | None,
-        Field(description="exact, or `*.example.com`; any host when left out"),
-    ] = None
-    prefix: Annotated[Path | None, Field(description="what the path begins with")] = None
-    path: Annotated[Path | None, Field(description="exact path, without the query")] = None
-    headers: Annotated[
-        Mapping[str, str], AfterValidator(check_headers), Field(description="header and its value; `*` is any value")
-    ] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)

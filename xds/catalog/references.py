@@ -5,11 +5,15 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from xds.catalog.fragment import Subject
-from xds.catalog.index import Index
-from xds.catalog.model import SIDECAR, Gateway, Route, Service
+from xds.catalog.index import Index, Policy
+from xds.catalog.model import SIDECAR, Gateway, Service
 from xds.catalog.nearest import Nearest
 from xds.catalog.places import Loc, show
+from xds.catalog.route import Route, given
 from xds.errors import Severity
+
+MATCHES = frozenset({"host", "prefix", "path", "regex", "method", "headers", "query"})
+"""The words of a route that choose requests."""
 
 
 class Ground(Enum):
@@ -69,20 +73,56 @@ def _check_local_port(index: Index, name: str, port: int) -> Iterator[Finding]:
 def _check_gateway(index: Index, name: str, gateway: Gateway, nearest: Nearest) -> Iterator[Finding]:
     for position, route in enumerate(gateway.routes):
         loc = ("routes", position)
-        if not index.is_known(("gateways", name), (*loc, "to")):
-            continue
-        yield from _check_target(index, (*loc, "to"), route.to, nearest)
-        if index.is_tcp(route.to):
-            yield from _check_tcp_route(loc, route, alone=len(gateway.routes) == 1)
+        for below, target in route.references.items():
+            if not index.is_known(("gateways", name), (*loc, *below)):
+                continue
+            yield from _check_target(index, (*loc, *below), target, nearest)
+            if not index.is_tcp(target):
+                continue
+            if below == ("to",):
+                yield from _check_tcp_route(loc, route, target, alone=len(gateway.routes) == 1)
+            else:
+                message = f"{show(target)} is `protocol: tcp`: its connections cannot be shared or copied"
+                yield Finding((*loc, *below), message)
+        if index.is_known(("gateways", name), (*loc, "to")):
+            yield from _check_policies(index, loc, route)
 
 
-def _check_tcp_route(loc: Loc, route: Route, *, alone: bool) -> Iterator[Finding]:
-    what = f"{show(route.to)} is `protocol: tcp`"
+def _check_policies(index: Index, loc: Loc, route: Route) -> Iterator[Finding]:
+    """Compare what a route's services say of timeouts and retries: Envoy has one of each a route."""
+    first, *others = route.to or {"": 1}
+    policies = {name: policy for name in (first, *others) if (policy := index.policy(name))}
+    if first not in policies:
+        return
+    for other in others:
+        if other in policies and (words := _compare(route, policies[first], policies[other])):
+            message = (
+                f"has other {' and '.join(words)} than {show(first)}: the first service's hold for all of the route"
+            )
+            yield Finding((*loc, "to", other), message, Severity.WARNING)
+
+
+def _compare(route: Route, first: Policy, other: Policy) -> list[str]:
+    """Name what differs in two services' policies, but for what the route itself says."""
+    words = []
+    if first[0] != other[0]:
+        words.append("`protocol`")
+    if (first[1] != other[1] and route.timeout is None) or first[2] != other[2]:
+        words.append("`timeouts`")
+    if first[3] != other[3] and route.retries is None:
+        words.append("`retries`")
+    return words
+
+
+def _check_tcp_route(loc: Loc, route: Route, target: str, *, alone: bool) -> Iterator[Finding]:
+    what = f"{show(target)} is `protocol: tcp`"
     if not alone:
         yield Finding((*loc, "to"), f"{what}: a route to it must be the gateway's only one")
-    for field in ("host", "prefix", "path", "headers"):
-        if getattr(route, field):
+    for field in given(route):
+        if field in MATCHES:
             yield Finding((*loc, field), f"{what}: its connections have no {field} to match, leave this out")
+        elif field != "to":
+            yield Finding((*loc, field), f"{what}: its connections are passed on as they are, leave this out")
 
 
 def _check_target(index: Index, loc: Loc, name: str, nearest: Nearest) -> Iterator[Finding]:

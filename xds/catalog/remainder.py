@@ -10,12 +10,14 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from xds.catalog.mistakes import find_fields, locate_faults, name_field
+from xds.catalog.mistakes import cut_opaque, find_fields, locate_faults, name_field
 from xds.catalog.nearest import suggest
 from xds.catalog.places import Loc
 
 NOBODY: Final = "invalid"
 """A name, and part of names, that is nobody's (RFC 2606)."""
+
+ENDS = ("to", "redirect", "respond")
 
 STAND_INS: dict[str, Any] = {
     "services[]": {"upstreams": []},
@@ -32,6 +34,8 @@ STAND_INS: dict[str, Any] = {
     "path": "/",
     "name": NOBODY,
     "headers[]": "*",
+    "redirect": {"https": True},
+    "respond": {},
     "metadata[]": None,
 }
 """What stands in for a wrong value where leaving it out would be a mistake, or say something else."""
@@ -57,8 +61,7 @@ class Remainder:
             elif error["type"] == "too_long":
                 self._cut(error)
             elif error["type"] != "too_short" or not error["input"]:
-                faults, is_rule = locate_faults(error)
-                for loc in faults:
+                for loc, is_rule in locate_faults(error):
                     self._remove_value(loc, is_rule=is_rule)
         if ("protocol",) in self.broken and "local_port" in self.value:
             self.value["protocol"] = "tcp"  # the only one that no rule minds beside a local port
@@ -71,6 +74,9 @@ class Remainder:
 
     def _remove_key(self, loc: Loc) -> None:
         """Remove an unknown key; what it was perhaps meant for is not known either."""
+        if (whole := cut_opaque(loc)) != loc:
+            self._remove_value(whole, is_rule=False)
+            return
         owner = self._find(loc[:-1])
         owner.pop(loc[-1], None)
         word = str(loc[-1]).partition(":")[0]
@@ -96,7 +102,7 @@ class Remainder:
         owner, step = self._find(loc[:-1]), loc[-1]
         if isinstance(owner, list):
             owner[int(step)] = f"{step}.{NOBODY}" if field == "upstreams[]" else _copy(STAND_INS.get(field))
-        elif field in STAND_INS and not is_rule:
+        elif field in STAND_INS and not (is_rule and _is_spare(field, owner)):
             owner[step] = _copy(STAND_INS[field])
         else:
             owner.pop(step, None)
@@ -116,6 +122,11 @@ class Remainder:
 
     def _full(self, loc: Loc) -> Loc:
         return (self._kind, "", *loc)
+
+
+def _is_spare(field: str, owner: Any) -> bool:
+    """Tell whether a value may be left out: of a route's ends one is wanted."""
+    return field not in ENDS or any(end in owner for end in ENDS if end != field)
 
 
 def _copy(value: Any) -> Any:

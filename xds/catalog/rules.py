@@ -1,6 +1,7 @@
-"""What must hold among the parts of one endpoint list, route or service: validators used by `model.py`.
+"""What must hold among the parts of one endpoint list or service: validators used by `model.py`.
 
-What must hold among services is in `references.py`; what is legal but surely not meant is in `advice.py`.
+What must hold among services is in `references.py`, among a route's words in `route_rules.py`; what is legal but
+surely not meant is in `advice.py`.
 """
 
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from xds.catalog.places import Loc, show
 from xds.catalog.values import Mistake
 
 if TYPE_CHECKING:
-    from xds.catalog.model import Affinity, Endpoint, HealthCheck, Route, Service
+    from xds.catalog.model import Affinity, Endpoint, HealthCheck, Service
 
 MAX_WEIGHT = 2**32 - 1
 """Envoy's limit on an endpoint's weight, and on the sum over a locality (endpoint_components.proto)."""
@@ -46,17 +47,12 @@ def check_upstreams(upstreams: tuple[str, ...]) -> tuple[str, ...]:
     return upstreams
 
 
-def check_route(route: "Route") -> "Route":
-    """Refuse a route with both a prefix and an exact path."""
-    if route.prefix is not None and route.path is not None:
-        raise Mistake((("path",), "a route has `prefix` or `path`, not both"))
-    return route
-
-
 def check_affinity(affinity: "Affinity") -> "Affinity":
     """Refuse an affinity to nothing."""
-    if not (affinity.header or affinity.query or affinity.cookie or affinity.source):
-        raise ValueError("says not by what: write one of header, query, cookie and source, such as {header: x-user}")
+    if not (affinity.header or affinity.query_parameter or affinity.cookie or affinity.source):
+        raise ValueError(
+            "says not by what: write one of header, query_parameter, cookie and source, such as {header: x-user}"
+        )
     return affinity
 
 
@@ -82,7 +78,9 @@ def check_service(service: "Service") -> "Service":
     """Refuse a local port where the sidecar tells requests apart by host, and affinity to what TCP does not have."""
     wrong: list[tuple[Loc, str]] = []
     if service.protocol == "tcp" and service.affinity is not None:
-        lacking = [field for field in ("header", "query", "cookie") if getattr(service.affinity, field) is not None]
+        lacking = [
+            field for field in ("header", "query_parameter", "cookie") if getattr(service.affinity, field) is not None
+        ]
         if lacking:
             message = f"TCP has no {' and no '.join(lacking)}: write `affinity: {{source: true}}`"
             wrong.append((("affinity",), message))

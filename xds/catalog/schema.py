@@ -10,8 +10,9 @@ from pydantic.dataclasses import dataclass
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from xds.catalog.model import CheckedService, Gateway, Listen, Name
+from xds.catalog.model import CheckedService, Gateway, Listen
 from xds.catalog.values import format_duration
+from xds.catalog.words import Name
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 CONFIG = ConfigDict(extra="forbid", title="A service catalog of xds")

@@ -1,6 +1,7 @@
 """How the JSON Schema tells of what people may write in more than one way: annotations used by `model.py`."""
 
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 from pydantic import GetJsonSchemaHandler
@@ -45,12 +46,18 @@ class CookieShape:
 
 @dataclass(frozen=True, slots=True)
 class RouteShape:
-    """A route has a prefix or a path, not both."""
+    """A route has one end, and one of prefix, path and regex at most."""
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         mapping = handler(schema)
-        exclusive: dict[str, Any] = {"not": {"required": ["prefix", "path"]}}
-        handler.resolve_ref_schema(mapping).update(exclusive)
+        ends = ("to", "redirect", "respond")
+        pairs = [*combinations(ends, 2), *combinations(("prefix", "path", "regex"), 2)]
+        handler.resolve_ref_schema(mapping).update(
+            {
+                "anyOf": [{"required": [end]} for end in ends],
+                "not": {"anyOf": [{"required": [*pair]} for pair in pairs]},
+            }
+        )
         return mapping
 
 
@@ -74,5 +81,21 @@ class OutlierShape:
 
 
 OUTLIER_SHAPE = OutlierShape()
+NAME_PATTERN = "^[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?$"
+TARGETS_SHAPE = WithJsonSchema(
+    {
+        "anyOf": [
+            {"type": "string", "pattern": NAME_PATTERN},
+            {
+                "type": "object",
+                "patternProperties": {NAME_PATTERN: {"type": "integer", "minimum": 0, "maximum": 2**32 - 1}},
+                "additionalProperties": False,
+            },
+        ]
+    }
+)
+PERCENT_SHAPE = WithJsonSchema({"type": "number", "minimum": 0.0001, "maximum": 100})
+METHOD_SHAPE: dict[str, Any] = {"type": "string", "pattern": "^[A-Z][A-Z_-]*$", "not": {"enum": ["CONNECT"]}}
+METHODS_SHAPE = WithJsonSchema({"anyOf": [METHOD_SHAPE, {"type": "array", "items": METHOD_SHAPE}]})
 ENDPOINT_SHAPE = EndpointShape()
 ROUTE_SHAPE = RouteShape()

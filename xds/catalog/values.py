@@ -113,9 +113,18 @@ def check_route_host(value: str) -> str | None:
 
     Envoy compares hosts in lower case, and refuses a route configuration that names one twice.
     """
-    if value == "*":
-        return None
+    return None if value == "*" else _check_host(value, wild=True)
+
+
+def check_host(value: str) -> str:
+    """Check and lower-case the host of a URL."""
+    return _check_host(value, wild=False)
+
+
+def _check_host(value: str, *, wild: bool) -> str:
     host = value.lower()
+    if "*" in host and not wild:
+        raise ValueError(f'expected a host, as in "example.com", found {show(value)}')
     if HOST_NAME.fullmatch(host.removeprefix("*.")):
         return host
     if "://" in host:

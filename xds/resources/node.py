@@ -44,10 +44,9 @@ def _build_gateway(view: GatewayView, inventory: Inventory) -> dict[str, Resourc
     gateway = inventory.catalog.gateways[view.gateway]
     listen = Listen(gateway.address, gateway.port)
     services = inventory.catalog.services
-    target = gateway.routes[0].to
-    service = services[target]
-    if service.protocol is Protocol.TCP:
-        idle, by_source = service.timeouts.idle, service.affinity is not None
+    target = next(iter(gateway.routes[0].services), None)
+    if target is not None and services[target].protocol is Protocol.TCP:
+        idle, by_source = services[target].timeouts.idle, services[target].affinity is not None
         return {LISTENER: build_tcp_listener(view.gateway, listen, target, idle, by_source=by_source)}
     return {
         LISTENER: build_http_listener(view.gateway, listen, edge=True),

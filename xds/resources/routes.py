@@ -2,15 +2,16 @@
 
 A request that may be repeated by its method (GET, HEAD, OPTIONS) is tried again when its connection breaks or the
 answer is 502, 503 or 504; any other only when its endpoint cannot have begun to work on it. So each route
-of the catalog becomes two of Envoy's: the first for those methods, the second for the rest.
+of the catalog becomes two of Envoy's: the first for those methods, the second for the rest. How a route's own words
+are encoded is in `route_words.py`.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 
 from envoy_data_plane.envoy.config.route.v3 import (
-    HeaderMatcher,
     RetryPolicy,
     RetryPolicyRetryHostPredicate,
     RouteAction,
@@ -20,29 +21,26 @@ from envoy_data_plane.envoy.config.route.v3 import (
     RouteActionHashPolicyHeader,
     RouteActionHashPolicyQueryParameter,
     RouteActionMaxStreamDuration,
-    RouteMatch,
 )
 from envoy_data_plane.envoy.extensions.retry.host.previous_hosts.v3 import PreviousHostsPredicate
-from envoy_data_plane.envoy.type.matcher.v3 import RegexMatcher, StringMatcher
 from envoy_data_plane.google.protobuf import Any
 
-from xds.catalog.model import Affinity, Gateway, Protocol, Route, Service, Timeouts
+from xds.catalog.model import Affinity, Gateway, Protocol, Service, Timeouts
+from xds.catalog.route import Route
 from xds.resources.resource import Resource, encode_resource
+from xds.resources.route_words import encode_changes, encode_end, encode_match, encode_target
 from xds.wire import ROUTE_CONFIGURATION, skeleton_pb2
 
 RETRY_ON_ANY_METHOD = "connect-failure,refused-stream,reset-before-request"
 RETRY_ON_SAFE_METHOD = "connect-failure,refused-stream,reset,gateway-error"
-SAFE_METHODS = HeaderMatcher(
-    name=":method", string_match=StringMatcher(safe_regex=RegexMatcher(regex="GET|HEAD|OPTIONS"))
-)
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 DEFAULT_REQUEST_TIMEOUT = timedelta(seconds=15)
-ANY_PATH = Route(to="any")
 
 
 def build_virtual_host(name: str, service: Service) -> bytes:
     """Encode the VirtualHost by which a sidecar sends every request for the host `name` to that service."""
     return skeleton_pb2.VirtualHost(
-        name=name, domains=[name], routes=_build_routes(ANY_PATH, name, service)
+        name=name, domains=[name], routes=_build_routes(Route(to={name: 1}), {name: service})
     ).SerializeToString(deterministic=True)
 
 
@@ -66,7 +64,7 @@ def build_gateway_routes(name: str, gateway: Gateway, services: Mapping[str, Ser
                 encoded
                 for route in gateway.routes
                 if _covers(route.host or "*", host)
-                for encoded in _build_routes(route, route.to, services[route.to])
+                for encoded in _build_routes(route, services)
             ],
         ).SerializeToString(deterministic=True)
         for host in hosts
@@ -84,36 +82,38 @@ def _build_configuration(name: str, virtual_hosts: list[bytes]) -> Resource:
     return encode_resource(ROUTE_CONFIGURATION, name, message.SerializeToString(deterministic=True))
 
 
-def _build_routes(route: Route, cluster: str, service: Service) -> list[bytes]:
+def _build_routes(route: Route, services: Mapping[str, Service]) -> list[bytes]:
     """Encode Envoy's one or two routes for a route of the catalog."""
-    target = skeleton_pb2.RouteAction(cluster=cluster).SerializeToString()
+    changes = encode_changes(route)
+    if not route.to:
+        end = encode_end(route)
+        return [skeleton_pb2.Route(match=encode_match(route, route.method)).SerializeToString() + end + changes]
+    # The first service's policy is that of all: Envoy has one a route, and the checker tells where they differ.
+    service = services[next(iter(route.to))]
+    timeouts = service.timeouts if route.timeout is None else replace(service.timeouts, request=route.timeout)
+    retries = service.retries if route.retries is None else route.retries
+    grpc = service.protocol is Protocol.GRPC
     # A gRPC call is a POST, whatever it does.
-    repeatable = service.retries > 0 and service.protocol is not Protocol.GRPC
+    repeatable = retries > 0 and not grpc
     return [
         skeleton_pb2.Route(
-            match=_encode_match(route.prefix, route.path, tuple(route.headers.items()), safe=safe),
-            route=target
-            + _encode_action(
-                service.timeouts, service.retries, service.affinity, grpc=service.protocol is Protocol.GRPC, safe=safe
-            ),
+            match=encode_match(route, methods),
+            route=encode_target(route) + _encode_action(timeouts, retries, service.affinity, grpc=grpc, safe=safe),
         ).SerializeToString()
-        for safe in ((True, False) if repeatable else (False,))
+        + changes
+        for methods, safe in _split_methods(route.method, repeatable=repeatable)
     ]
 
 
-@lru_cache(maxsize=4096)
-def _encode_match(prefix: str | None, path: str | None, headers: tuple[tuple[str, str], ...], *, safe: bool) -> bytes:
-    matchers = [
-        HeaderMatcher(name=name, present_match=True)
-        if value == "*"
-        else HeaderMatcher(name=name, string_match=StringMatcher(exact=value))
-        for name, value in headers
-    ]
-    if safe:
-        matchers.append(SAFE_METHODS)
-    if path is not None:
-        return bytes(RouteMatch(path=path, headers=matchers))
-    return bytes(RouteMatch(prefix=prefix or "/", headers=matchers))
+def _split_methods(methods: tuple[str, ...], *, repeatable: bool) -> list[tuple[tuple[str, ...], bool]]:
+    """Tell apart the methods that may be repeated and the rest; no methods are all of them."""
+    if not repeatable:
+        return [(methods, False)]
+    if not methods:
+        return [(SAFE_METHODS, True), ((), False)]
+    safe = tuple(method for method in methods if method in SAFE_METHODS)
+    rest = tuple(method for method in methods if method not in SAFE_METHODS)
+    return [(some, some is safe) for some in (safe, rest) if some]
 
 
 @lru_cache(maxsize=4096)
@@ -147,8 +147,10 @@ def _build_hash_policy(affinity: Affinity) -> list[RouteActionHashPolicy]:
     policies = []
     if affinity.header is not None:
         policies.append(RouteActionHashPolicy(header=RouteActionHashPolicyHeader(header_name=affinity.header)))
-    if affinity.query is not None:
-        policies.append(RouteActionHashPolicy(query_parameter=RouteActionHashPolicyQueryParameter(name=affinity.query)))
+    if affinity.query_parameter is not None:
+        policies.append(
+            RouteActionHashPolicy(query_parameter=RouteActionHashPolicyQueryParameter(name=affinity.query_parameter))
+        )
     if (cookie := affinity.cookie) is not None:
         # With a path or without, Envoy makes none unless there is a time to live.
         hashed = RouteActionHashPolicyCookie(

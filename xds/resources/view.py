@@ -63,7 +63,7 @@ def build_view(catalog: Catalog, kind: NodeKind) -> NodeView:
     A `node.cluster` that the catalog does not name is a caller without a service of its own: it may call all.
     """
     if gateway := catalog.gateways.get(kind.cluster):
-        routed = frozenset(route.to for route in gateway.routes)
+        routed = frozenset(name for route in gateway.routes for name in route.services)
         return GrpcView(routed) if kind.grpc else GatewayView(kind.cluster, routed)
     service = catalog.services.get(kind.cluster)
     upstreams = None if service is None or service.upstreams is None else frozenset(service.upstreams)

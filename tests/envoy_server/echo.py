@@ -1,0 +1,66 @@
+"""A service that answers with what it was asked: the method, the path and the headers."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Thread
+from typing import Any
+
+
+class Echo(ThreadingHTTPServer):
+    """One instance, at a free port of loopback: it keeps its `requests`, and answers after `delay` with `status`."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Request)
+        self.name = name
+        self.requests: list[dict[str, Any]] = []
+        self.status = 200
+        self.delay = 0.0
+        self.ended = Event()
+
+    @property
+    def endpoint(self) -> str:
+        """Its address as a catalog has it."""
+        return f"127.0.0.1:{self.server_port}"
+
+
+class _Request(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Echo
+
+    def answer(self) -> None:
+        """Say what was asked."""
+        asked = {
+            "instance": self.server.name,
+            "method": self.command,
+            "path": self.path,
+            "headers": [[name.lower(), value] for name, value in self.headers.items()],
+        }
+        self.server.requests.append(asked)
+        self.server.ended.wait(self.server.delay)
+        body = json.dumps(asked).encode()
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("X-Internal", "yes")
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 - http.server's names
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+        """Say nothing."""
+
+
+@contextmanager
+def start_echo(name: str) -> Iterator[Echo]:
+    """Serve while the block runs."""
+    with Echo(name) as echo:
+        thread = Thread(target=echo.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        try:
+            yield echo
+        finally:
+            echo.ended.set()
+            echo.shutdown()
+            thread.join()

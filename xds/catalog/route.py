@@ -1,0 +1,158 @@
+"""A route's words: which requests it takes, where they go, and what is changed on the way.
+
+What must hold among a route's words is in `route_rules.py`. A route knows nothing of the gateway that it is of.
+"""
+
+from collections.abc import Mapping
+from dataclasses import field, fields
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Strict
+from pydantic.dataclasses import dataclass
+
+from xds.catalog.places import Loc
+from xds.catalog.regex import check_regex
+from xds.catalog.route_values import (
+    check_added_headers,
+    check_body,
+    check_method,
+    check_percent,
+    check_query,
+    check_removed_headers,
+    check_substitution,
+    parse_list,
+    parse_targets,
+)
+from xds.catalog.shapes import METHODS_SHAPE, PERCENT_SHAPE, TARGETS_SHAPE
+from xds.catalog.values import check_headers, check_host, check_route_host
+from xds.catalog.words import CONFIG, Duration, Name, Path, PathAndQuery, Port, Retries
+
+REDIRECT_CODES = (301, 302, 303, 307, 308)
+
+Host = Annotated[str, AfterValidator(check_host)]
+
+
+@dataclass(frozen=True, slots=True, config=CONFIG)
+class Rewrite:
+    """What the service sees in place of the request's path or host; the query stays."""
+
+    prefix: Annotated[Path | None, Field(description="in place of the route's prefix; the rest stays")] = None
+    path: Annotated[
+        Annotated[str, AfterValidator(check_substitution)] | None,
+        Field(description=r"in place of the whole path; of a route with `regex`, \1 is what its first group matched"),
+    ] = None
+    host: Annotated[Host | None, Field(description="in place of the Host header")] = None
+
+
+@dataclass(frozen=True, slots=True, config=CONFIG)
+class Redirect:
+    """The answer that sends the client elsewhere; what is not given stays as the client had it."""
+
+    https: Annotated[bool, Strict(), Field(description="to the scheme https")] = False
+    host: Annotated[Host | None, Field(description="to another host")] = None
+    port: Annotated[Port | None, Field(description="to another port")] = None
+    prefix: Annotated[Path | None, Field(description="in place of the route's prefix; the rest stays")] = None
+    path: Annotated[PathAndQuery | None, Field(description="in place of the whole path")] = None
+    code: Annotated[int, Strict(), Field(description="the status", json_schema_extra={"enum": [*REDIRECT_CODES]})] = 302
+
+
+@dataclass(frozen=True, slots=True, config=CONFIG)
+class Respond:
+    """The answer that the gateway gives by itself."""
+
+    status: Annotated[int, Strict(), Field(ge=200, le=599, description="the status")] = 200
+    body: Annotated[str, AfterValidator(check_body), Field(description="the text, of 4096 bytes at most")] = ""
+
+
+HeaderText = Annotated[Mapping[str, str], AfterValidator(check_added_headers)]
+
+
+@dataclass(frozen=True, slots=True, config=CONFIG)
+class HeaderChanges:
+    """Headers of a request or response that are set, added and removed."""
+
+    set: Annotated[HeaderText, Field(description="header and value, in place of any that is there")] = field(
+        default_factory=dict
+    )
+    add: Annotated[HeaderText, Field(description="header and value, beside any that is there")] = field(
+        default_factory=dict
+    )
+    remove: Annotated[
+        tuple[str, ...], AfterValidator(check_removed_headers), Field(description="headers to leave out")
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True, config=CONFIG)
+class Mirror:
+    """A copy of the route's requests for another service, whose answers nobody waits for."""
+
+    to: Annotated[Name, Field(description="the service")]
+    percent: Annotated[
+        float, BeforeValidator(check_percent), PERCENT_SHAPE, Field(description="how many of the requests")
+    ] = 100.0
+
+
+@dataclass(frozen=True, slots=True, config=CONFIG)
+class Route:
+    """Requests that match all that is given go `to` a service, or are answered; the first route that matches wins.
+
+    Of `prefix`, `path` and `regex` one at most is given; none is the same as prefix `/`.
+    """
+
+    to: Annotated[
+        Mapping[str, int] | None,
+        PlainValidator(parse_targets),
+        TARGETS_SHAPE,
+        Field(description="the service; or several, each with its share of the requests"),
+    ] = None
+    host: Annotated[
+        Annotated[str, AfterValidator(check_route_host)] | None,
+        Field(description="exact, or `*.example.com`; any host when left out"),
+    ] = None
+    prefix: Annotated[Path | None, Field(description="what the path begins with")] = None
+    path: Annotated[Path | None, Field(description="exact path, without the query")] = None
+    regex: Annotated[
+        Annotated[str, AfterValidator(check_regex)] | None,
+        Field(description="what the whole path, without the query, is to match (RE2)"),
+    ] = None
+    method: Annotated[
+        tuple[Annotated[str, AfterValidator(check_method)], ...],
+        BeforeValidator(parse_list),
+        METHODS_SHAPE,
+        Field(description="the method, or a list of them; any when left out"),
+    ] = ()
+    headers: Annotated[
+        Mapping[str, str], AfterValidator(check_headers), Field(description="header and its value; `*` is any value")
+    ] = field(default_factory=dict)
+    query: Annotated[
+        Mapping[str, str],
+        AfterValidator(check_query),
+        Field(description="parameter of the query and its value; `*` is any value"),
+    ] = field(default_factory=dict)
+    rewrite: Annotated[Rewrite | None, Field(description="the path or host that the service sees")] = None
+    redirect: Annotated[Redirect | None, Field(description="in place of `to`: send the client elsewhere")] = None
+    respond: Annotated[Respond | None, Field(description="in place of `to`: answer at once")] = None
+    request_headers: Annotated[HeaderChanges | None, Field(description="changed before the service sees them")] = None
+    response_headers: Annotated[HeaderChanges | None, Field(description="changed before the client sees them")] = None
+    timeout: Annotated[Duration | None, Field(description="in place of the service's `timeouts.request`")] = None
+    retries: Annotated[Retries | None, Field(description="in place of the service's `retries`")] = None
+    mirror: Annotated[Mirror | None, Field(description="a copy of the requests for another service")] = None
+
+    @property
+    def references(self) -> Mapping[Loc, str]:
+        """The services that it names, by where it names them: those that it sends requests to come first."""
+        to = self.to or {}
+        found: dict[Loc, str] = {("to", name) if len(to) > 1 else ("to",): name for name in to}
+        if self.mirror is not None:
+            found["mirror", "to"] = self.mirror.to
+        return found
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The services that it names, whatever for."""
+        return tuple(dict.fromkeys(self.references.values()))
+
+
+def given(route: Route) -> list[str]:
+    """Name the words that a route has."""
+    return [one.name for one in fields(route) if getattr(route, one.name) not in (None, {}, ())]

@@ -1,0 +1,120 @@
+"""What must hold among the words of one route: its validator, used by `model.py`."""
+
+import re
+
+from xds.catalog.places import Loc
+from xds.catalog.regex import MAX_PROGRAM, measure
+from xds.catalog.route import REDIRECT_CODES, Route, given
+from xds.catalog.values import Mistake
+
+ENDS = ("to", "redirect", "respond")
+PATHS = ("prefix", "path", "regex")
+MAX_METHODS = 90
+"""The characters of a route's methods, which Envoy's patterns (RE2, see `regex.py`) have room for."""
+
+MAX_PREFIX = 90
+"""The characters of a prefix that is replaced by way of a pattern."""
+
+LAST = ("date", "server")
+"""The headers of a response that Envoy sets after a route's changes."""
+
+OF_SERVICES = ("rewrite", "request_headers", "timeout", "retries", "mirror")
+
+
+def check_route(route: Route) -> Route:
+    """Refuse a route that leads nowhere or to two ends, and words that its end or its path make no sense of."""
+    words = given(route)
+    wrong: list[tuple[Loc, str]] = []
+    ends = [word for word in ENDS if word in words]
+    if not ends:
+        wrong.append(((), "`to` is missing: a service's name; or `redirect` or `respond` in its place"))
+    elif len(ends) > 1:
+        wrong += [((word,), f"a route has `{ends[0]}` or `{word}`, not both") for word in ends[1:]]
+    elif ends != ["to"]:
+        of_services = (word for word in words if word in OF_SERVICES)
+        wrong += [((word,), f"is for requests that go to a service, not beside `{ends[0]}`") for word in of_services]
+    paths = [word for word in PATHS if word in words]
+    wrong += [((word,), f"a route has `{paths[0]}` or `{word}`, not both") for word in paths[1:]]
+    if len(paths) < 2:
+        wrong += _check_rewrite(route)
+        wrong += _check_redirect(route)
+    if len("|".join(route.method)) > MAX_METHODS:
+        wrong.append((("method",), f"has {len(route.method)} methods: more than Envoy takes in one route"))
+    for word in ("request_headers", "response_headers"):
+        wrong += _check_changes(route, word)
+    if wrong:
+        raise Mistake(*wrong)
+    return route
+
+
+def _check_rewrite(route: Route) -> list[tuple[Loc, str]]:
+    rewrite, wrong = route.rewrite, []
+    if rewrite is None:
+        return []
+    loc: Loc = ("rewrite",)
+    if (rewrite.prefix, rewrite.path, rewrite.host) == (None, None, None):
+        wrong.append((loc, "says nothing: write `prefix`, `path` or `host` in it"))
+    if rewrite.prefix is not None and rewrite.path is not None:
+        wrong.append(((*loc, "path"), "a rewrite has `prefix` or `path`, not both"))
+    if rewrite.prefix is not None and (route.path is not None or route.regex is not None):
+        other = "path" if route.path is not None else "regex"
+        wrong.append(((*loc, "prefix"), f"the route has no prefix but `{other}`: write `path` here"))
+    wrong += _check_prefix(route, loc, rewrite.prefix)
+    if rewrite.path is not None:
+        groups = re.compile(route.regex).groups if route.regex is not None else 0
+        highest = max((int(one) for one in re.findall(r"\\(\d)", rewrite.path)), default=0)
+        if route.regex is not None and measure(f"^(?:{route.regex})$") > MAX_PROGRAM:
+            wrong.append(
+                ((*loc, "path"), "the route's `regex` is too large to be rewritten: shorten it by two characters")
+            )
+        if "\\" in rewrite.path and route.regex is None:
+            wrong.append(((*loc, "path"), r"a \ stands for a group of the route's `regex`, which it has not"))
+        elif highest > groups:
+            wrong.append(((*loc, "path"), rf"\{highest} is no group of the route's `regex`: it has {groups}"))
+    return wrong
+
+
+def _check_redirect(route: Route) -> list[tuple[Loc, str]]:
+    redirect, wrong = route.redirect, []
+    if redirect is None:
+        return []
+    loc: Loc = ("redirect",)
+    if redirect.code not in REDIRECT_CODES:
+        codes = ", ".join(map(str, REDIRECT_CODES))
+        wrong.append(((*loc, "code"), f"expected one of {codes}; found {redirect.code}"))
+    if not redirect.https and (redirect.host, redirect.port, redirect.prefix, redirect.path) == (None,) * 4:
+        wrong.append((loc, "leads to where it began: write `https: true`, `host`, `port`, `prefix` or `path` in it"))
+    if redirect.prefix is not None and redirect.path is not None:
+        wrong.append(((*loc, "path"), "a redirect has `prefix` or `path`, not both"))
+    if redirect.prefix is not None and (route.path is not None or route.regex is not None):
+        other = "path" if route.path is not None else "regex"
+        wrong.append(((*loc, "prefix"), f"the route has no prefix but `{other}`: write `path` here"))
+    return wrong + _check_prefix(route, loc, redirect.prefix)
+
+
+def _check_prefix(route: Route, loc: Loc, new: str | None) -> list[tuple[Loc, str]]:
+    """Refuse a long prefix whose slash goes over to the new one, which takes a pattern."""
+    old = route.prefix or "/"
+    if new is None or not new.endswith("/") or old.endswith("/") or len(old) <= MAX_PREFIX:
+        return []
+    message = (
+        f"ends in a / and the route's prefix does not: of so long a one, {MAX_PREFIX} characters at most are taken"
+    )
+    return [((*loc, "prefix"), message)]
+
+
+def _check_changes(route: Route, word: str) -> list[tuple[Loc, str]]:
+    changes = getattr(route, word)
+    if changes is None:
+        return []
+    if not (changes.set or changes.add or changes.remove):
+        return [((word,), "says nothing: write `set`, `add` or `remove` in it")]
+    wrong: list[tuple[Loc, str]] = []
+    for index, name in enumerate(changes.remove):
+        if name in changes.set or name in changes.add:
+            wrong.append(((word, "remove", index), f"`{name}` is set or added too: one of both"))
+    if word == "response_headers":
+        names = [((word, how, name), name) for how in ("set", "add") for name in getattr(changes, how)]
+        names += [((word, "remove", index), name) for index, name in enumerate(changes.remove)]
+        wrong += [(loc, f"Envoy writes `{name}` last: no route can change it") for loc, name in names if name in LAST]
+    return wrong

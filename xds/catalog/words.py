@@ -1,0 +1,24 @@
+"""The smallest words of the catalog, of which `model.py` and `route.py` make theirs: names, ports, waits and paths."""
+
+import re
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict, StringConstraints
+
+from xds.catalog.shapes import DURATION_SHAPE
+from xds.catalog.values import check_wait, parse_duration, share
+
+CONFIG = ConfigDict(extra="forbid")
+
+NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?")
+"""A service's or gateway's name: it is also a host, a `node.cluster`, and part of Envoy's names for things."""
+
+Name = Annotated[str, StringConstraints(pattern=f"^{NAME.pattern}$")]
+Port = Annotated[int, Strict(), Field(ge=1, le=65535), AfterValidator(share)]
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), DURATION_SHAPE]
+Wait = Annotated[Duration, AfterValidator(check_wait)]
+Retries = Annotated[int, Strict(), Field(ge=0, le=10)]
+Path = Annotated[str, StringConstraints(max_length=4096, pattern=r'^/[!"$->@-~]*$')]
+"""A request's path is ASCII, whatever else percent-encoded; Envoy matches it without query and fragment."""
+PathAndQuery = Annotated[str, StringConstraints(max_length=4096, pattern=r'^/[!"$-~]*$')]

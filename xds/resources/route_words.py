@@ -1,0 +1,201 @@
+"""A route's own words as Envoy's: what it matches, where it leads, and what it changes; nothing of its service's."""
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from envoy_data_plane.envoy.config.core.v3 import (
+    DataSource,
+    HeaderValue,
+    HeaderValueOption,
+    HeaderValueOptionHeaderAppendAction,
+    RuntimeFractionalPercent,
+)
+from envoy_data_plane.envoy.config.route.v3 import (
+    DirectResponseAction,
+    HeaderMatcher,
+    QueryParameterMatcher,
+    RedirectAction,
+    RedirectActionRedirectResponseCode,
+    RouteAction,
+    RouteActionRequestMirrorPolicy,
+    RouteMatch,
+    WeightedCluster,
+    WeightedClusterClusterWeight,
+)
+from envoy_data_plane.envoy.config.route.v3 import Route as EnvoyRoute
+from envoy_data_plane.envoy.type.matcher.v3 import RegexMatchAndSubstitute, RegexMatcher, StringMatcher
+from envoy_data_plane.envoy.type.v3 import FractionalPercent, FractionalPercentDenominatorType
+
+from xds.catalog.route import HeaderChanges, Redirect, Route
+from xds.wire import skeleton_pb2
+
+MILLION = 1_000_000
+
+REDIRECT_CODES = {
+    301: RedirectActionRedirectResponseCode.MOVED_PERMANENTLY,
+    302: RedirectActionRedirectResponseCode.FOUND,
+    303: RedirectActionRedirectResponseCode.SEE_OTHER,
+    307: RedirectActionRedirectResponseCode.TEMPORARY_REDIRECT,
+    308: RedirectActionRedirectResponseCode.PERMANENT_REDIRECT,
+}
+
+
+def encode_match(route: Route, methods: tuple[str, ...]) -> bytes:
+    """Encode a RouteMatch for requests with one of these methods; none is any."""
+    wanted = tuple(route.headers.items()), tuple(route.query.items())
+    return _encode_match(route.prefix, route.path, route.regex, methods, *wanted)
+
+
+@lru_cache(maxsize=4096)
+def _encode_match(
+    prefix: str | None,
+    path: str | None,
+    regex: str | None,
+    methods: tuple[str, ...],
+    headers: tuple[tuple[str, str], ...],
+    query: tuple[tuple[str, str], ...],
+) -> bytes:
+    match = RouteMatch(
+        headers=[
+            HeaderMatcher(name=name, present_match=True)
+            if value == "*"
+            else HeaderMatcher(name=name, string_match=StringMatcher(exact=value))
+            for name, value in headers
+        ],
+        query_parameters=[
+            QueryParameterMatcher(name=name, present_match=True)
+            if value == "*"
+            else QueryParameterMatcher(name=name, string_match=StringMatcher(exact=value))
+            for name, value in query
+        ],
+    )
+    if len(methods) == 1:
+        match.headers.append(HeaderMatcher(name=":method", string_match=StringMatcher(exact=methods[0])))
+    elif methods:
+        one_of = StringMatcher(safe_regex=RegexMatcher(regex="|".join(methods)))
+        match.headers.append(HeaderMatcher(name=":method", string_match=one_of))
+    if path is not None:
+        match.path = path
+    elif regex is not None:
+        match.safe_regex = RegexMatcher(regex=regex)
+    else:
+        match.prefix = prefix or "/"
+    return bytes(match)
+
+
+def encode_target(route: Route) -> bytes:
+    """Encode where a route's requests go, and what they are rewritten to: fields of a RouteAction."""
+    shares = dict(route.to or {})
+    cluster = skeleton_pb2.RouteAction(cluster=next(iter(shares))).SerializeToString() if len(shares) == 1 else b""
+    if cluster and route.rewrite is None and route.mirror is None:
+        return cluster  # as are all routes of sidecars, of which there are many
+    action = RouteAction()
+    if not cluster:
+        action.weighted_clusters = WeightedCluster(
+            clusters=[WeightedClusterClusterWeight(name=name, weight=weight) for name, weight in shares.items()]
+        )
+    if route.rewrite is not None:
+        if route.rewrite.host is not None:
+            action.host_rewrite_literal = route.rewrite.host
+        if route.rewrite.prefix is not None:
+            replacement = _replace_prefix(route.prefix or "/", route.rewrite.prefix)
+            if isinstance(replacement, str):
+                action.prefix_rewrite = replacement
+            else:
+                action.regex_rewrite = replacement
+        elif route.rewrite.path is not None:
+            action.regex_rewrite = _rewrite(f"^(?:{route.regex or '.*'})$", route.rewrite.path)
+    if route.mirror is not None:
+        action.request_mirror_policies = [
+            RouteActionRequestMirrorPolicy(
+                cluster=route.mirror.to,
+                runtime_fraction=RuntimeFractionalPercent(
+                    default_value=FractionalPercent(
+                        numerator=round(route.mirror.percent * MILLION / 100),
+                        denominator=FractionalPercentDenominatorType.MILLION,
+                    )
+                ),
+                disable_shadow_host_suffix_append=True,
+            )
+        ]
+    return cluster + bytes(action)
+
+
+def _replace_prefix(prefix: str, new: str) -> str | RegexMatchAndSubstitute:
+    """Say how one prefix replaces another such that one slash stands before what follows.
+
+    Envoy's own prefix_rewrite puts the rest right behind: of `/api` to `/` it makes `//x`, of `/` to `/v2`, `/v2x`.
+    """
+    if prefix.endswith("/") and not new.endswith("/"):
+        return f"{new}/"
+    if new.endswith("/") and not prefix.endswith("/"):
+        return _rewrite(f"^{_quote(prefix)}/*", new.replace("\\", r"\\"))
+    return new
+
+
+def _quote(text: str) -> str:
+    """Quote text for RE2, which knows no escapes of signs but those that have a meaning in a pattern."""
+    return re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", text)
+
+
+def _rewrite(pattern: str, path: str) -> RegexMatchAndSubstitute:
+    return RegexMatchAndSubstitute(pattern=RegexMatcher(regex=pattern), substitution=path)
+
+
+def encode_end(route: Route) -> bytes:
+    """Encode the answer of a route that sends nothing to a service: a field of a Route."""
+    if route.redirect is not None:
+        return bytes(EnvoyRoute(redirect=_build_redirect(route.redirect, route.prefix or "/")))
+    response = DirectResponseAction(status=route.respond.status if route.respond else 200)
+    if route.respond is not None and route.respond.body:
+        response.body = DataSource(inline_string=route.respond.body)
+    return bytes(EnvoyRoute(direct_response=response))
+
+
+def _build_redirect(redirect: Redirect, prefix: str) -> RedirectAction:
+    action = RedirectAction(response_code=REDIRECT_CODES[redirect.code])
+    if redirect.https:
+        action.https_redirect = True
+    if redirect.host is not None:
+        action.host_redirect = redirect.host
+    if redirect.port is not None:
+        action.port_redirect = redirect.port
+    if redirect.path is not None:
+        action.path_redirect = redirect.path
+    elif redirect.prefix is not None:
+        replacement = _replace_prefix(prefix, redirect.prefix)
+        if isinstance(replacement, str):
+            action.prefix_rewrite = replacement
+        else:
+            action.regex_rewrite = replacement
+    return action
+
+
+def encode_changes(route: Route) -> bytes:
+    """Encode what a route changes of headers: fields of a Route."""
+    if route.request_headers is None and route.response_headers is None:
+        return b""
+    changed = EnvoyRoute()
+    if route.request_headers is not None:
+        changed.request_headers_to_add = _build_headers(route.request_headers)
+        changed.request_headers_to_remove = list(route.request_headers.remove)
+    if route.response_headers is not None:
+        changed.response_headers_to_add = _build_headers(route.response_headers)
+        changed.response_headers_to_remove = list(route.response_headers.remove)
+    return bytes(changed)
+
+
+def _build_headers(changes: HeaderChanges) -> list[HeaderValueOption]:
+    append = HeaderValueOptionHeaderAppendAction.APPEND_IF_EXISTS_OR_ADD
+    overwrite = HeaderValueOptionHeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD
+    both: Sequence[tuple[HeaderValueOptionHeaderAppendAction, dict[str, str]]] = (
+        (overwrite, dict(changes.set)),
+        (append, dict(changes.add)),
+    )
+    return [
+        # A % begins a word of Envoy's own in a header's value, unless there are two.
+        HeaderValueOption(header=HeaderValue(key=name, value=value.replace("%", "%%")), append_action=action)
+        for action, headers in both
+        for name, value in headers.items()
+    ]
