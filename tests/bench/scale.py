@@ -4,20 +4,18 @@ The server is a real process on one core, on a folder of one file a service; one
 """
 
 import queue
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import grpc
 
 from tests.bench.fleet import FIRST_MARK
-from tests.bench.load import NODE, make_documents, make_name
-from tests.bench.running import Server
+from tests.bench.load import NODE, make_name
+from tests.bench.running import Catalog, Server, write_catalog
 from xds.cli.demo.ports import free_port
 from xds.cli.demo.processes import start_control_plane
 from xds.wire import ADS, CLUSTER, CLUSTER_LOAD_ASSIGNMENT
@@ -98,14 +96,14 @@ class Client:
 def measure_scale(services: int, endpoints_per_service: int, changes: int = CHANGES) -> Figures:
     """Measure a catalog of that size, in a server of its own."""
     least = measure_least(endpoints_per_service)
-    with _write_catalog(services, endpoints_per_service) as catalog:
+    with write_catalog(services, endpoints_per_service) as catalog:
         started = time.monotonic()
         with _serve(catalog, services) as (server, client):
             wall, cpu = time.monotonic() - started, server.cpu()
             before = server.rest()
             memory, received = server.memory(), client.received
             for mark in range(FIRST_MARK, FIRST_MARK + changes):
-                _change(catalog, mark, endpoints_per_service)
+                catalog.save(0, mark)
                 client.await_change()
             spent = server.rest() - before
     return Figures(
@@ -123,35 +121,18 @@ def measure_scale(services: int, endpoints_per_service: int, changes: int = CHAN
 @cache
 def measure_least(endpoints: int) -> float:
     """Measure the memory, in MB, of a server that has one service: once, for all sizes to be compared with."""
-    with _write_catalog(1, endpoints) as catalog, _serve(catalog, 1) as (server, _):
+    with write_catalog(1, endpoints) as catalog, _serve(catalog, 1) as (server, _):
         server.rest()
         return server.memory()
 
 
 @contextmanager
-def _write_catalog(services: int, endpoints: int) -> Iterator[Path]:
-    """Write a folder of one file a service, with room beside it."""
-    with tempfile.TemporaryDirectory() as folder:
-        catalog = Path(folder) / "catalog"
-        catalog.mkdir()
-        for name, document in make_documents(services, folder=True, endpoints=endpoints).items():
-            (catalog / name).write_bytes(document.content or b"")
-        yield catalog
-
-
-def _change(catalog: Path, weight: int, endpoints: int) -> None:
-    """Save the first service's file with another weight, as editors do: a new file in the old one's place."""
-    [(name, document)] = make_documents(1, folder=True, weight=weight, endpoints=endpoints).items()
-    fresh = catalog / f".{name}"
-    fresh.write_bytes(document.content or b"")
-    fresh.replace(catalog / name)
-
-
-@contextmanager
-def _serve(catalog: Path, services: int) -> Iterator[tuple[Server, Client]]:
+def _serve(catalog: Catalog, services: int) -> Iterator[tuple[Server, Client]]:
     """Start a server, and a client that connects as soon as it can; go on when that has all."""
     with ExitStack() as stack:
-        control_plane = stack.enter_context(start_control_plane(catalog, free_port(), catalog.parent, "--admin", "off"))
+        control_plane = stack.enter_context(
+            start_control_plane(catalog.folder, free_port(), catalog.room, "--admin", "off")
+        )
         server = Server(control_plane)
         channel = stack.enter_context(grpc.insecure_channel(f"ipv4:{control_plane.address}", options=CHANNEL))
         client = Client(channel, services)
