@@ -12,6 +12,7 @@ COMMANDS = {
     "demo": "xds.cli.demo",
     "diff": "xds.cli.diff",
     "dump": "xds.cli.dump",
+    "explain": "xds.cli.explain",
     "schema": "xds.cli.schema",
     "serve": "xds.cli.serve",
     "status": "xds.cli.status",
@@ -46,5 +47,6 @@ def main() -> None:
       xds serve --catalog catalog/               serve a folder; edits are taken up live
       xds diff catalog.yaml                      what saving it would change, resource by resource
       xds status                                 who is connected, and who refuses what
+      xds explain api-service --node web-1       route, policy, and each endpoint's expected share
       xds bootstrap --node-id web-1 --cluster web > envoy.yaml
     """

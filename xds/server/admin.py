@@ -26,6 +26,7 @@ from xds.server.census import Ask, ask_alone, count_clients, describe_clients, f
 from xds.server.documents import (
     Json,
     describe_dump,
+    describe_kind,
     describe_resource,
     describe_server,
     describe_snapshot,
@@ -41,6 +42,7 @@ xds admin: it answers GET, and changes nothing.
 
 /status                    every connected client, and how it stands with each type
 /dump?node=ID              exactly what that node is served
+/dump?cluster=NAME         what nodes of that node.cluster would be served; empty for one that is no service's
 /snapshot?cluster=NAME     names and versions of what nodes of that node.cluster are served; may be repeated
 /resource?cluster=NAME&type=TYPE&name=NAME
                            one resource of these, written out; TYPE as in Cluster or ClusterLoadAssignment
@@ -113,6 +115,10 @@ class AdminServer(Site):
         return web.json_response({**server, "clients": clients})
 
     async def _dump(self, request: web.Request) -> web.Response:
+        if "node" not in request.query and "cluster" in request.query:
+            kind = NodeKind(request.query["cluster"], "grpc" in request.query)
+            async with self._slow:
+                return web.json_response(await asyncio.to_thread(describe_kind, self._ads.store.inventory, kind))
         node_id = _required(request, "node")
         answers = await self._ask(partial(find_served, node_id))
         served = next((found for _, found in answers.all if found), None)

@@ -80,6 +80,14 @@ def describe_dump(node: Node, configs: Iterable[tuple[str, str, list[Resource]]]
     }
 
 
+def describe_kind(inventory: Inventory, kind: NodeKind) -> Json:
+    """Write out what nodes of a kind would be served, as of a node without an id, whether or not one is connected."""
+    snapshot = snapshot_for(inventory, kind)
+    types = {type_url: snapshot.of(type_url) for type_url in TYPE_URLS if snapshot.of(type_url).resources}
+    configs = [(type_url, of_type.version, list(of_type.resources.values())) for type_url, of_type in types.items()]
+    return describe_dump(Node(cluster=kind.cluster), configs)
+
+
 def describe_resource(type_url: str, resource: Resource) -> Json:
     """Write out one resource, as a config_dump of Envoy's does."""
     return {

@@ -1,0 +1,156 @@
+"""`xds explain`: what it says of a request, from a catalog and from a running server, and its exit status."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tests.cli.asking import run
+from tests.server.administered import administered
+from xds.cli import main
+from xds.cli.demo.processes import free_port
+from xds.wire import CLUSTER, LISTENER
+
+CATALOG = """
+services:
+  web: {upstreams: [api, db]}
+  api:
+    balance: weighted
+    endpoints:
+      - {address: "10.0.0.4:5000", weight: 3, zone: eu-1a}
+      - {address: "10.0.0.5:5000", weight: 1, zone: eu-1b}
+      - {address: "10.0.0.6:5000", drain: true}
+  next: {balance: random, endpoints: ["[::1]:5000"]}
+  db: {protocol: tcp, local_port: 5432, endpoints: ["10.0.1.1:5432"]}
+  gone: {endpoints: []}
+gateways:
+  edge:
+    port: 8080
+    routes:
+      - {path: /old, redirect: {host: shop.example.com}}
+      - {path: /gone, to: gone}
+      - {method: POST, prefix: /v2, headers: {x-team: a}, to: {api: 95, next: 5}, timeout: 3s, retries: 0}
+"""
+
+
+@pytest.fixture
+def catalog(tmp_path: Path) -> str:
+    """Write the catalog."""
+    path = tmp_path / "catalog.yaml"
+    path.write_text(CATALOG)
+    return str(path)
+
+
+def explain(*arguments: str) -> tuple[int, list[str]]:
+    """Run the command; its exit code, and its lines without the spaces between."""
+    result = CliRunner().invoke(main, ["explain", *arguments])
+    return result.exit_code, [" ".join(line.split()) for line in result.output.splitlines()]
+
+
+def test_a_sidecars_request_in_words_and_numbers(catalog: str) -> None:
+    """Where it comes in, which route it takes, how often it is tried, and who gets it."""
+    code, lines = explain("api", "--catalog", catalog, "--node", "web")
+    assert code == 0
+    assert lines == [
+        "A request for api from a node of web",
+        "",
+        "It comes in at 127.0.0.1:15001 (listener sidecar), for api. The first that matches:",
+        "1. GET, HEAD, OPTIONS any path → api",
+        "within 15s, tries included",
+        "up to 2 more tries on connect-failure, refused-stream, reset, gateway-error",
+        "2. any path → api",
+        "within 15s, tries included",
+        "up to 2 more tries on connect-failure, refused-stream, reset-before-request",
+        "",
+        "Cluster api: round robin: each endpoint in turn, as often as its weight says",
+        "an endpoint that fails 5 times in a row is out for a while; 50% of them at most",
+        "a connection has to be made within 1s",
+        "ENDPOINT WEIGHT HEALTH PRIORITY LOCALITY SHARE",
+        "10.0.0.4:5000 3 healthy 0 eu-1a 75.0%",
+        "10.0.0.5:5000 1 healthy 0 eu-1b 25.0%",
+        "10.0.0.6:5000 1 draining 1 - 0.0%",
+    ]
+
+
+def test_a_gateways_route_with_two_services(catalog: str) -> None:
+    """What the route wants, its shares, and each service's own policy; routes to others are left out."""
+    code, lines = explain("next", "--catalog", catalog, "--node", "edge")
+    assert code == 0
+    assert "4. POST /v2… with x-team: a → 95% api, 5% next" in lines
+    assert "one try" in lines
+    assert "within 3s, tries included" in lines
+    assert not any("/old" in line for line in lines)
+    assert "Cluster next: random: each request a throw, whatever the weights" in lines
+    assert "[::1]:5000 1 healthy 0 - 100.0%" in lines
+
+
+def test_connections_of_tcp(catalog: str) -> None:
+    """They come in at the port of their own."""
+    code, lines = explain("db", "--catalog", catalog, "--node", "web")
+    assert code == 0
+    assert "It comes in at 127.0.0.1:5432 (listener tcp/db). The first that matches:" in lines
+    assert "1. each connection → db" in lines
+
+
+def test_a_service_without_endpoints_is_1(catalog: str) -> None:
+    """It says what the caller sees."""
+    code, lines = explain("gone", "--catalog", catalog, "--node", "edge")
+    assert code == 1
+    assert "no endpoint: requests to it are answered 503" in lines
+
+
+@pytest.mark.parametrize(
+    ("service", "node", "said"),
+    [
+        ("ap", "web", "web is not told of a service ap: did you mean `api`?"),
+        (
+            "next",
+            "web",
+            "web is not told of a service next: is it in the catalog, and among the `upstreams` of the node's service?",
+        ),
+        ("db", "db", "db knows db, but no listener or route of its leads there"),
+    ],
+)
+def test_what_does_not_get_there_is_1(catalog: str, service: str, node: str, said: str) -> None:
+    """With the reason, or the nearest name."""
+    assert explain(service, "--catalog", catalog, "--node", node) == (1, [said])
+
+
+def test_a_catalog_with_mistakes_is_1(tmp_path: Path) -> None:
+    """They are told as by `xds check`."""
+    path = tmp_path / "catalog.yaml"
+    path.write_text("services: {api: {blance: random}}")
+    code, lines = explain("api", "--catalog", str(path))
+    assert code == 1
+    assert "did you mean `balance`?" in lines[0]
+
+
+def test_json_has_the_same(catalog: str) -> None:
+    """For scripts: shares in percent."""
+    result = CliRunner().invoke(main, ["explain", "api", "--catalog", catalog, "--output", "json"])
+    document = json.loads(result.stdout)
+    assert [one["percent"] for one in document["choices"][0]["endpoints"]] == [75.0, 25.0, 0.0]
+    assert document["ways"][0]["targets"] == [{"cluster": "api", "subset": {}, "percent": 100.0}]
+
+
+async def test_a_running_server_is_asked() -> None:
+    """For a connected node, and for a sidecar of no service when none is named."""
+    async with administered() as admin:
+        await admin.connect().take(CLUSTER, LISTENER)
+        await admin.until("SYNCED", LISTENER)
+        code, printed, said = await run("explain", "api", "--admin", admin.address)
+        assert (code, said) == (0, "")
+        assert "Cluster api: " in printed
+        code, printed, said = await run("explain", "api", "--admin", admin.address, "--node", "web-l")
+        assert (code, printed) == (1, "")
+        assert said == "no node 'web-l' is connected: did you mean `web-1`?\n"
+        code, printed, said = await run("explain", "apj", "--admin", admin.address, "--node", "web-1")
+        assert (code, said) == (1, "web-1 is not told of a service apj: did you mean `api`?\n")
+
+
+async def test_without_a_server_is_3() -> None:
+    """One line says what to look at."""
+    code, _, said = await run("explain", "api", "--admin", f"127.0.0.1:{free_port()}")
+    assert code == 3
+    assert "is `xds serve` running" in said

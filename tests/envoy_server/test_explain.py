@@ -1,0 +1,33 @@
+"""What `xds explain` expects of an Envoy, against what the Envoy does."""
+
+import json
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+from tests.cli.asking import run
+from tests.envoy_server.mesh import Mesh, make_catalog, send
+from xds.cli.demo.processes import Instance
+
+REQUESTS = 800
+
+
+async def test_every_endpoint_gets_the_share_that_was_explained(tmp_path: Path, instances: list[Instance]) -> None:
+    """By weight among those that are well, and what these cannot bear by 1.4 goes to the degraded one."""
+    marks: tuple[dict[str, Any], ...] = ({"weight": 3}, {"weight": 1}, {"health": "degraded"})
+    endpoints = [{"address": one.address, **mark} for one, mark in zip(instances, marks, strict=True)]
+    with Mesh(tmp_path, make_catalog(endpoints, "weighted")) as mesh:
+        await mesh.start_gateway()
+        code, printed, said = await run(
+            "explain", "api-service", "--catalog", str(mesh.catalog), "--node", "edge", "--output", "json"
+        )
+        assert (code, said) == (0, "")
+        explained = json.loads(printed)["choices"][0]["endpoints"]
+        shares = {one["address"]: one["percent"] / 100 for one in explained}
+        counts = await send(mesh.load(), REQUESTS)
+        print({name: round(share, 4) for name, share in shares.items()}, counts)
+        assert [round(shares[one.address], 4) for one in instances] == [0.6975, 0.2325, 0.07]
+        for index, instance in enumerate(instances, 1):
+            share = shares[instance.address]
+            deviation = sqrt(REQUESTS * share * (1 - share))
+            assert abs(counts[f"api-{index}"] - REQUESTS * share) < 5 * deviation

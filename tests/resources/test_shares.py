@@ -1,0 +1,91 @@
+"""Shares, against the tables of Envoy's documentation and what must hold of any."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xds.resources.shares import Condition, Host, Rules, compute_shares
+
+WELL, DEGRADED, OUT = Condition.WELL, Condition.DEGRADED, Condition.OUT
+
+
+def level(priority: int, well: int, degraded: int = 0, size: int = 100) -> list[Host]:
+    """Make a priority of that many endpoints, of which some are well, some degraded, and the others out."""
+    conditions = [WELL] * well + [DEGRADED] * degraded + [OUT] * (size - well - degraded)
+    return [Host(priority, "", 1, condition) for condition in conditions]
+
+
+def by_level(hosts: Sequence[Host], rules: Rules | None = None) -> list[float]:
+    """Give the percentage of each priority."""
+    shares = compute_shares(hosts, rules or Rules()).of_hosts
+    loads = dict.fromkeys(sorted({host.priority for host in hosts}), 0.0)
+    for host, share in zip(hosts, shares, strict=True):
+        loads[host.priority] += 100 * share
+    return [round(load, 1) for load in loads.values()]
+
+
+@pytest.mark.parametrize(
+    ("well", "loads"),
+    [
+        ([100], [100]),
+        ([72, 100], [100, 0]),
+        ([71, 100], [99, 1]),
+        ([50, 100], [70, 30]),
+        ([25, 100], [35, 65]),
+        ([0, 100], [0, 100]),
+        ([25, 25, 100], [35, 35, 30]),
+        ([72, 72, 0], [100, 0, 0]),
+    ],
+)
+def test_priorities_share_by_how_many_are_well(well: list[int], loads: list[float]) -> None:
+    """A priority bears 1.4 times its healthy part, the next ones the rest (Envoy's table of priority levels)."""
+    assert by_level([host for priority, count in enumerate(well) for host in level(priority, count)]) == loads
+
+
+def test_when_all_together_bear_too_little_each_bears_in_proportion() -> None:
+    """Of 28 and 28 percent, each gets a half; below the threshold health does not count, in both."""
+    hosts = [*level(0, 20), *level(1, 20)]
+    assert by_level(hosts, Rules(panic_threshold=0)) == [50, 50]
+    assert compute_shares(hosts, Rules(panic_threshold=0)).panicking == frozenset()
+    assert compute_shares(hosts, Rules()).panicking == {0, 1}
+    assert {*compute_shares(hosts, Rules()).of_hosts} == {1 / 200}
+
+
+def test_degraded_endpoints_take_what_the_well_cannot() -> None:
+    """One of two is well and bears seven tenths."""
+    assert compute_shares(level(0, 1, 1, 2), Rules()).of_hosts == pytest.approx((0.7, 0.3))
+
+
+def test_nobody_is_asked_when_all_are_out_and_panic_is_off() -> None:
+    """Then Envoy answers 503."""
+    assert by_level(level(0, 0, 0, 4), Rules(panic_threshold=0)) == [0]
+
+
+def test_weights_count_within_a_locality_and_localities_by_their_own() -> None:
+    """Three to one in a, and a as much as b, of which one half is out: b bears seven tenths of its own part."""
+    hosts = [Host(0, "a", 3, WELL), Host(0, "a", 1, WELL), Host(0, "b", 1, WELL), Host(0, "b", 1, OUT)]
+    rules = Rules(localities={(0, "a"): 1, (0, "b"): 1})
+    assert compute_shares(hosts, rules).of_hosts == pytest.approx((0.75 / 1.7, 0.25 / 1.7, 0.7 / 1.7, 0))
+    assert compute_shares(hosts, Rules()).of_hosts == pytest.approx((0.6, 0.2, 0.2, 0))
+    assert compute_shares(hosts, Rules(weighed=False)).of_hosts == pytest.approx((1 / 3, 1 / 3, 1 / 3, 0))
+
+
+hosts = st.lists(
+    st.builds(Host, st.integers(0, 3), st.sampled_from("abc"), st.integers(1, 9), st.sampled_from(Condition)),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(hosts, st.sampled_from([0, 50, 100]), st.booleans())
+def test_all_is_given_to_those_who_may_get_it(found: list[Host], threshold: float, zones: bool) -> None:
+    """Whatever the endpoints: shares add up to all, or to none; who is out gets some in panic alone."""
+    localities = {(host.priority, host.locality): 1 for host in found} if zones else None
+    shares = compute_shares(found, Rules(panic_threshold=threshold, localities=localities))
+    assert sum(shares.of_hosts) == pytest.approx(1) or sum(shares.of_hosts) == 0
+    for host, share in zip(found, shares.of_hosts, strict=True):
+        assert share >= 0
+        assert not share or host.condition is not OUT or host.priority in shares.panicking
+    assert (sum(shares.of_hosts) == 0) <= all(host.condition is OUT for host in found)

@@ -1,0 +1,109 @@
+"""`xds explain`: what will happen to a request for a service, in words and numbers."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from xds.catalog.nearest import suggest
+from xds.cli.admin_client import AdminClient, AdminError, Json, NotFoundError, admin_option, printable
+from xds.errors import CatalogError, Severity
+
+
+@click.command()
+@click.argument("service")
+@click.option(
+    "--node",
+    metavar="ID",
+    help="The node that sends it: its id, as `xds status` lists it; with --catalog its node.cluster. "
+    "By default a sidecar that may call every service.",
+)
+@click.option(
+    "--catalog",
+    type=click.Path(exists=True, path_type=Path),
+    help="Read this file or folder, and ask no server.",
+)
+@admin_option
+@click.option(
+    "--output",
+    type=click.Choice(["table", "json"]),
+    default="table",
+    show_default=True,
+    help="For people, or one JSON object.",
+)
+def command(service: str, node: str | None, catalog: Path | None, admin: tuple[str, int], output: str) -> None:
+    """Explain what will happen to a request for a service: route, cluster, policy, and each endpoint's expected share.
+
+    Shares are computed by Envoy's rules from what the node is served. Of health it shows what the catalog says: what an
+    Envoy's own checks find stands in that Envoy's admin.
+
+    \b
+    Examples:
+      xds explain api-service --node web-1
+      xds explain api-service --node edge-1 --output json | jq '.choices[].endpoints[] | [.address, .percent]'
+      xds explain api-service --catalog new-catalog.yaml --node edge        before it is served
+
+    Exit codes: 0, 1 when no request for the service gets through, no such node is connected or the catalog has
+    mistakes, 2 on wrong usage, 3 when the server cannot be asked.
+    """
+    try:
+        dump = _ask(admin, node) if catalog is None else _build(catalog, node or "")
+    except CatalogError as error:
+        _fail(*(problem for problem in error.problems if problem.severity is Severity.ERROR), code=1)
+    except NotFoundError as error:
+        _fail(error, code=1)
+    except AdminError as error:
+        _fail(error, code=3)
+    # Reading needs none of Envoy's classes, but the shares are where these are.
+    from xds.cli.explain.reading import explain
+    from xds.cli.explain.screen import draw, write_lines
+
+    explanation = explain(service, dump)
+    console = Console(highlight=False)
+    if not explanation.ways:
+        _fail(_explain_nothing(service, dump), code=1)
+    if output == "json":
+        click.echo(json.dumps(asdict(explanation), indent=2))
+    elif console.is_terminal:
+        console.print(draw(explanation))
+    else:
+        click.echo("\n".join(write_lines(explanation)))
+    reached = any(one.percent for choice in explanation.choices for one in choice.endpoints)
+    sys.exit(0 if reached or any(way.answer for way in explanation.ways) else 1)
+
+
+def _ask(admin: tuple[str, int], node: str | None) -> Json:
+    with AdminClient(admin) as client:
+        return client.get("/dump", [("cluster", "") if node is None else ("node", node)])
+
+
+def _build(path: Path, node_cluster: str) -> Json:
+    """Build what nodes of a cluster would be served. Raises CatalogError."""
+    # Envoy's classes take half a second to import: not for a server that is not there.
+    from xds.catalog.workspace import Workspace
+    from xds.resources.inventory import build_inventory
+    from xds.resources.view import NodeKind
+    from xds.server.documents import describe_kind
+    from xds.sources.files import FileSource
+
+    catalog = Workspace().update(FileSource(path).read())
+    return describe_kind(build_inventory(catalog), NodeKind(node_cluster))
+
+
+def _explain_nothing(service: str, dump: Json) -> str:
+    of_clusters = (config["resources"] for config in dump["configs"] if config["type_url"].endswith(".Cluster"))
+    clusters = [one["name"] for resources in of_clusters for one in resources]
+    who = dump["node"]["node_id"] or dump["node"]["cluster"] or "a sidecar"
+    if service in clusters:
+        return f"{printable(who)} knows {printable(service)}, but no listener or route of its leads there"
+    hint = suggest(service, clusters) or ": is it in the catalog, and among the `upstreams` of the node's service?"
+    return f"{printable(who)} is not told of a service {printable(service)}{hint}"
+
+
+def _fail(*messages: object, code: int) -> None:
+    for message in messages:
+        click.echo(message, err=True)
+    sys.exit(code)

@@ -1,0 +1,239 @@
+"""What becomes of a request for a service, read out of all that a node is served."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from xds.cli.admin_client import Json
+from xds.cli.explain.words import describe_cluster, describe_end, describe_handling, describe_match, describe_policy
+from xds.resources.shares import Condition, Host, Rules, compute_shares
+
+CONDITIONS = {
+    "DEGRADED": Condition.DEGRADED,
+    "UNHEALTHY": Condition.OUT,
+    "DRAINING": Condition.OUT,
+    "TIMEOUT": Condition.OUT,
+}
+Subset = tuple[tuple[str, Any], ...]
+"""The labels that an endpoint has to have, by key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A cluster, or a subset of its endpoints, and the percentage of a route's requests that it gets."""
+
+    cluster: str
+    subset: Mapping[str, Any]
+    percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One route: where its requests come in and which they are, how they are handled, and where they go.
+
+    `position` is its place among its virtual host's routes, from 1 on: the first that matches wins.
+    """
+
+    listener: str
+    address: str
+    domains: tuple[str, ...]
+    position: int
+    match: str
+    handling: tuple[str, ...]
+    targets: tuple[Target, ...]
+    answer: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One endpoint, and the percentage of its cluster's requests that it is expected to get."""
+
+    address: str
+    weight: int
+    health: str
+    priority: int
+    locality: str
+    percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """How a cluster, or a subset of it, chooses among its endpoints."""
+
+    cluster: str
+    subset: Mapping[str, Any]
+    policy: str
+    notes: tuple[str, ...]
+    endpoints: tuple[Endpoint, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """All ways of a request for a service, and the choices at their ends."""
+
+    service: str
+    node: Mapping[str, Any]
+    ways: tuple[Way, ...]
+    choices: tuple[Choice, ...]
+
+
+def explain(service: str, dump: Json) -> Explanation:
+    """Explain a service to which a node's dump, in the shape of the admin's `/dump`, may lead; without ways if none."""
+    served = _Served(dump)
+    ways = tuple(way for way in _find_ways(served) if _concerns(way, service))
+    targets = dict.fromkeys(
+        (target.cluster, tuple(sorted(target.subset.items()))) for way in ways for target in way.targets
+    )
+    choices = tuple(
+        _explain_choice(served.clusters[cluster], served.assignment(cluster), subset)
+        for cluster, subset in targets
+        if cluster in served.clusters
+    )
+    return Explanation(service, dump["node"], ways, choices)
+
+
+class _Served:
+    """A dump's resources by type and name."""
+
+    def __init__(self, dump: Json) -> None:
+        found: dict[str, dict[str, Json]] = {}
+        for config in dump["configs"]:
+            of_type = found.setdefault(config["type_url"].rpartition(".")[2], {})
+            of_type.update({one["name"]: one["resource"] for one in config["resources"]})
+        self.clusters = found.get("Cluster", {})
+        self.listeners = found.get("Listener", {})
+        self.routes = found.get("RouteConfiguration", {})
+        self._assignments = found.get("ClusterLoadAssignment", {})
+
+    def assignment(self, cluster: str) -> Json:
+        """Give a cluster's endpoints, wherever they stand; those that were not asked for are none."""
+        inside = self.clusters[cluster].get("load_assignment")
+        return inside or self._assignments.get(cluster, {"cluster_name": cluster})
+
+
+def _find_ways(served: _Served) -> Iterator[Way]:
+    for listener in served.listeners.values():
+        for names, filters in _find_filters(listener):
+            if "cluster" in filters or "weighted_clusters" in filters:  # a TcpProxy
+                yield _explain_way(listener, names, 1, "each connection", {"route": filters})
+            elif name := filters.get("rds", {}).get("route_config_name"):
+                for host in served.routes.get(name, {}).get("virtual_hosts", ()):
+                    for position, route in enumerate(host.get("routes", ()), 1):
+                        domains = tuple(host.get("domains", ()))
+                        yield _explain_way(listener, domains, position, describe_match(route["match"]), route)
+
+
+def _find_filters(listener: Json) -> Iterator[tuple[tuple[str, ...], Json]]:
+    """Give what decides where connections or requests go, with the server names (SNI) that it is for."""
+    if api := listener.get("api_listener", {}).get("api_listener"):
+        yield (), api
+    chains = [*listener.get("filter_chains", ()), *filter(None, [listener.get("default_filter_chain")])]
+    for chain in chains:
+        names = tuple(chain.get("filter_chain_match", {}).get("server_names", ()))
+        for one in chain.get("filters", ()):
+            yield names, one.get("typed_config", {})
+
+
+def _explain_way(listener: Json, domains: tuple[str, ...], position: int, match: str, route: Json) -> Way:
+    address = listener.get("address", {}).get("socket_address", {})
+    where = f"{address['address']}:{address['port_value']}" if address else "the client itself"
+    targets = tuple(_find_targets(route.get("route", {})))
+    handling = tuple(describe_handling(route)) if match != "each connection" else ()
+    return Way(listener["name"], where, domains, position, match, handling, targets, describe_end(route))
+
+
+def _find_targets(action: Json) -> Iterator[Target]:
+    if "cluster" in action:
+        yield Target(action["cluster"], _labels(action), 100.0)
+    weighted = action.get("weighted_clusters", {}).get("clusters", [])
+    total = sum(_number(one.get("weight", 0)) for one in weighted)
+    for one in weighted:
+        yield Target(one["name"], _labels(one), 100 * _number(one.get("weight", 0)) / total if total else 0.0)
+
+
+def _labels(action: Json) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = action.get("metadata_match", {}).get("filter_metadata", {}).get("envoy.lb", {})
+    return found
+
+
+def _concerns(way: Way, service: str) -> bool:
+    """Tell whether a way is the service's own virtual host, or leads to it."""
+    return service in way.domains or any(target.cluster == service for target in way.targets)
+
+
+def _explain_choice(cluster: Json, assignment: Json, subset: Subset) -> Choice:
+    found = [
+        (group, one)
+        for group in assignment.get("endpoints", ())
+        for one in group.get("lb_endpoints", ())
+        if _has_labels(one, subset)
+    ]
+    hosts = [
+        Host(
+            group.get("priority", 0),
+            _locality(group),
+            _number(one.get("load_balancing_weight", 1)),
+            CONDITIONS.get(one.get("health_status", ""), Condition.WELL),
+        )
+        for group, one in found
+    ]
+    shares = compute_shares(hosts, _rules(cluster, assignment))
+    endpoints = tuple(
+        Endpoint(
+            _address(one),
+            host.weight,
+            one.get("health_status", "HEALTHY").lower(),
+            host.priority,
+            host.locality,
+            100 * share,
+        )
+        for (_, one), host, share in zip(found, hosts, shares.of_hosts, strict=True)
+    )
+    notes = [*_note_panic(shares.panicking, found), *_note_zones(cluster), *describe_cluster(cluster)]
+    return Choice(cluster["name"], dict(subset), describe_policy(cluster), tuple(notes), endpoints)
+
+
+def _rules(cluster: Json, assignment: Json) -> Rules:
+    common = cluster.get("common_lb_config", {})
+    weighted = "locality_weighted_lb_config" in common
+    localities = {
+        (group.get("priority", 0), _locality(group)): _number(group.get("load_balancing_weight", 0))
+        for group in assignment.get("endpoints", ())
+    }
+    return Rules(
+        overprovisioning=_number(assignment.get("policy", {}).get("overprovisioning_factor", 140)),
+        panic_threshold=common.get("healthy_panic_threshold", {"value": 50.0}).get("value", 0.0),
+        localities=localities if weighted else None,
+        weighed=cluster.get("lb_policy") != "RANDOM",
+    )
+
+
+def _note_panic(panicking: frozenset[int], found: Sequence[Any]) -> Iterator[str]:
+    if panicking and found:
+        yield "panic: too few are well, so that Envoy takes health for wrong and asks all of them"
+
+
+def _note_zones(cluster: Json) -> Iterator[str]:
+    if "zone_aware_lb_config" in cluster.get("common_lb_config", {}):
+        yield "zone aware: of these shares, Envoy moves to its own zone what the others can spare"
+
+
+def _has_labels(endpoint: Json, subset: Subset) -> bool:
+    labels = endpoint.get("metadata", {}).get("filter_metadata", {}).get("envoy.lb", {})
+    return all(labels.get(key) == value for key, value in subset)
+
+
+def _locality(group: Json) -> str:
+    place = group.get("locality", {})
+    return "/".join(filter(None, (place.get(key) for key in ("region", "zone", "sub_zone"))))
+
+
+def _address(endpoint: Json) -> str:
+    address = endpoint["endpoint"]["address"]["socket_address"]
+    host = f"[{address['address']}]" if ":" in address["address"] else address["address"]
+    return f"{host}:{address['port_value']}"
+
+
+def _number(value: Any) -> int:
+    """Read a number that protobuf's JSON may write as a mapping of its value, or as text."""
+    return int(value.get("value", 0) if isinstance(value, dict) else value)

@@ -1,0 +1,95 @@
+"""An explanation as lines: for a terminal, with colour and bars, and for a pipe."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from xds.cli.admin_client import printable
+from xds.cli.explain.reading import Choice, Explanation, Target, Way
+
+HEADINGS = ("ENDPOINT", "WEIGHT", "HEALTH", "PRIORITY", "LOCALITY", "SHARE")
+BAR = 20
+"""How many columns a share of all requests is long."""
+
+
+def draw(explanation: Explanation) -> RenderableType:
+    """Draw an explanation for a terminal."""
+    parts: list[RenderableType] = [Text(line, style) for line, style in _write_ways(explanation)]
+    for choice in explanation.choices:
+        parts += [Text(line, style) for line, style in _write_choice(choice)]
+        table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+        for heading in (*HEADINGS, ""):
+            table.add_column(heading, justify="right" if heading in ("WEIGHT", "PRIORITY", "SHARE") else "left")
+        for row, endpoint in zip(_rows(choice), choice.endpoints, strict=True):
+            style = "dim" if endpoint.percent == 0 else ""
+            table.add_row(*row, Text("━" * round(BAR * endpoint.percent / 100), "green"), style=style)
+        parts += [table] if choice.endpoints else []
+    return Group(*parts)
+
+
+def write_lines(explanation: Explanation) -> Iterator[str]:
+    """Write an explanation as lines, the same whatever the width."""
+    yield from (line for line, _ in _write_ways(explanation))
+    for choice in explanation.choices:
+        yield from (line for line, _ in _write_choice(choice))
+        rows = [HEADINGS, *_rows(choice)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows if choice.endpoints else ():
+            yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _write_ways(explanation: Explanation) -> Iterator[tuple[str, str]]:
+    yield f"A request for {printable(explanation.service)} from {_describe_node(explanation.node)}", "bold"
+    for (listener, address, domains), ways in groupby(explanation.ways, _entrance):
+        hosts = f", for {', '.join(map(printable, domains))}" if domains else ""
+        yield "", ""
+        yield f"It comes in at {address} (listener {printable(listener)}){hosts}. The first that matches:", ""
+        for way in ways:
+            end = printable(way.answer) if way.answer else _describe_targets(way.targets)
+            yield f"{way.position:>3}. {printable(way.match)} → {end}", "cyan"
+            for line in way.handling:
+                yield f"     {printable(line)}", "dim"
+
+
+def _entrance(way: Way) -> tuple[str, str, tuple[str, ...]]:
+    return way.listener, way.address, way.domains
+
+
+def _write_choice(choice: Choice) -> Iterator[tuple[str, str]]:
+    yield "", ""
+    yield f"Cluster {_describe_cluster(choice.cluster, choice.subset)}: {choice.policy}", "bold"
+    for note in choice.notes:
+        yield f"  {printable(note)}", "dim"
+    if not choice.endpoints:
+        yield "  no endpoint: requests to it are answered 503", "red"
+
+
+def _rows(choice: Choice) -> list[Sequence[str]]:
+    return [
+        (one.address, str(one.weight), one.health, str(one.priority), one.locality or "-", f"{one.percent:.1f}%")
+        for one in choice.endpoints
+    ]
+
+
+def _describe_node(node: Mapping[str, Any]) -> str:
+    kind = "a gRPC client" if node.get("grpc") else "a node"
+    cluster = f"{kind} of {node['cluster']}" if node["cluster"] else f"{kind} that is no service's own"
+    where = f" in {node['locality']}" if node.get("locality") else ""
+    return printable(f"{node['node_id']}, {cluster}{where}" if node["node_id"] else f"{cluster}{where}")
+
+
+def _describe_targets(targets: Sequence[Target]) -> str:
+    if not targets:
+        return "nobody"
+    if len(targets) == 1:
+        return _describe_cluster(targets[0].cluster, targets[0].subset)
+    return ", ".join(f"{one.percent:.4g}% {_describe_cluster(one.cluster, one.subset)}" for one in targets)
+
+
+def _describe_cluster(cluster: str, subset: Mapping[str, Any]) -> str:
+    labels = ", ".join(f"{key}: {value}" for key, value in subset.items())
+    return printable(f"{cluster} ({labels})" if labels else cluster)

@@ -1,0 +1,132 @@
+"""Shares: which part of a cluster's requests each of its endpoints is to get, by Envoy's documented rules.
+
+Envoy first gives each priority its part, in whole percents, by how many of its endpoints are well, then each locality
+of it, if these are weighted, and then each endpoint.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from itertools import groupby
+
+NOBODY = 0.0
+
+
+class Condition(Enum):
+    """What an endpoint is good for: Envoy's coarse health."""
+
+    WELL = auto()
+    DEGRADED = auto()
+    OUT = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """An endpoint as Envoy's load balancer sees it; `locality` is any name of where it runs."""
+
+    priority: int
+    locality: str
+    weight: int
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a cluster sets of the balance between its endpoints.
+
+    `overprovisioning` is how much of its own part each endpoint can bear, in percent (Envoy: 140), `panic_threshold`
+    the percentage of endpoints that have to be well for health to count. `localities` has the weight of each locality
+    by priority and name; None where localities are not weighed. Without `weighed` endpoints' weights do not count.
+    """
+
+    overprovisioning: int = 140
+    panic_threshold: float = 50
+    localities: dict[tuple[int, str], int] | None = None
+    weighed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """A share for each host, in their order, and the priorities that are in panic: there health does not count."""
+
+    of_hosts: tuple[float, ...]
+    panicking: frozenset[int]
+
+
+def compute_shares(hosts: Sequence[Host], rules: Rules) -> Shares:
+    """Compute the share of each host; they add up to one, or to zero when nobody is to get any."""
+    levels = sorted({host.priority for host in hosts})
+    groups = {level: [host for host in hosts if host.priority == level] for level in levels}
+    loads, panicking = _share_levels(groups, rules)
+    shares = [NOBODY] * len(hosts)
+    for (level, condition), load in loads.items():
+        chosen = [
+            index
+            for index, host in enumerate(hosts)
+            if host.priority == level and (level in panicking or host.condition is condition)
+        ]
+        for index, share in _share_hosts(hosts, chosen, groups[level], rules).items():
+            shares[index] += load * share
+    return Shares(tuple(shares), frozenset(panicking))
+
+
+def _share_levels(
+    groups: dict[int, list[Host]], rules: Rules
+) -> tuple[dict[tuple[int, Condition], float], frozenset[int]]:
+    """Share among priorities: the well of all first, then the degraded; who panics takes all of its endpoints."""
+    kinds = (Condition.WELL, Condition.DEGRADED)
+    able = {
+        (level, kind): min(100, rules.overprovisioning * _count(group, kind) // len(group))
+        for kind in kinds
+        for level, group in groups.items()
+    }
+    total = min(100, sum(able.values()))
+    panicking = frozenset(
+        level
+        for level, group in groups.items()
+        if total < 100 and sum(100 * _count(group, kind) for kind in kinds) < rules.panic_threshold * len(group)
+    )
+    if panicking and len(panicking) == len(groups):  # all of them: health says nothing, so each gets by its size
+        count = sum(map(len, groups.values()))
+        return {(level, Condition.WELL): len(group) / count for level, group in groups.items()}, panicking
+    if not total:
+        return {}, panicking
+    loads: dict[tuple[int, Condition], int] = {}
+    for key, ability in able.items():
+        loads[key] = min(100 - sum(loads.values()), 100 * ability // total)
+    first = next(key for key, ability in able.items() if ability)
+    loads[first] += 100 - sum(loads.values())  # what is lost by whole percents
+    return {key: load / 100 for key, load in loads.items()}, panicking
+
+
+def _count(group: Sequence[Host], condition: Condition) -> int:
+    return sum(host.condition is condition for host in group)
+
+
+def _share_hosts(hosts: Sequence[Host], chosen: Sequence[int], level: Sequence[Host], rules: Rules) -> dict[int, float]:
+    """Share among the chosen ones of a priority: by locality if these are weighed, and then by weight."""
+    if rules.localities is None:
+        return _share_by_weight(hosts, chosen, rules)
+    found: dict[int, float] = {}
+    by_place = {
+        place: list(indices)
+        for place, indices in groupby(
+            sorted(chosen, key=lambda index: hosts[index].locality), key=lambda index: hosts[index].locality
+        )
+    }
+    parts: dict[str, float] = {}
+    for place, indices in by_place.items():
+        count = sum(host.locality == place for host in level)
+        weight = rules.localities.get((hosts[indices[0]].priority, place), 0)
+        parts[place] = weight * min(1.0, rules.overprovisioning / 100 * len(indices) / count)
+    total = sum(parts.values())
+    for place, indices in by_place.items():
+        for index, share in _share_by_weight(hosts, indices, rules).items():
+            found[index] = share * parts[place] / total if total else NOBODY
+    return found
+
+
+def _share_by_weight(hosts: Sequence[Host], chosen: Sequence[int], rules: Rules) -> dict[int, float]:
+    weights = {index: hosts[index].weight if rules.weighed else 1 for index in chosen}
+    total = sum(weights.values())
+    return {index: weight / total for index, weight in weights.items()}
