@@ -1,6 +1,6 @@
 """The discovery services, aggregated and of one type each, over the snapshots of one store."""
 
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from functools import partial
 from itertools import count
@@ -12,8 +12,7 @@ import grpc
 from xds.errors import PeerError
 from xds.resources.inventory import Inventory
 from xds.resources.view import NodeKind, kind_of
-from xds.server.stream import Context, Stream
-from xds.server.turns import Turns
+from xds.server.stream import Common, Context, Stream
 from xds.session.fetch import answer_fetch
 from xds.session.limits import Limits
 from xds.session.request import parse_request
@@ -34,9 +33,8 @@ class AdsServicer:
 
     def __init__(self, store: SnapshotStore, limits: Limits = DEFAULT_LIMITS) -> None:
         self.store = store
-        self.tally: Counter[tuple[str, str]] = Counter()
+        self.common = Common()
         self._limits = limits
-        self._turns = Turns()
         self._open = 0
         self._streams: dict[NodeKind, set[Stream]] = {}
         self._polled: OrderedDict[NodeKind, None] = OrderedDict()
@@ -110,7 +108,7 @@ class AdsServicer:
             return snapshot
 
         session: Session[Any] = Session(variant, acquire, f"{self._run}-{next(self._names)}", type_url, self._limits)
-        stream = Stream(context, session, self.tally, self._turns)
+        stream = Stream(context, session, self.common)
         self._open += 1
         try:
             if self._open > self._limits.streams:

@@ -108,6 +108,6 @@ async def count_clients(ads: AdsServicer) -> Counts:
         variants=Counter(client.variant for client in clients),
         states=Counter((type_url, state) for _, type_url, state in stands),
         nacked=nacked[:MAX_NACKED],
-        tally=ads.tally,
+        tally=ads.common.tally,
         pid=os.getpid(),
     )

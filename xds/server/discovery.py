@@ -91,3 +91,5 @@ class DiscoveryServer:
         for stream in self._ads.streams():
             stream.end("the control plane is stopping")
         await self._server.stop(self._settings.grace)
+        for crowd in (self._ads.common.connected, self._ads.common.gone):
+            crowd.flush()

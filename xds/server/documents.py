@@ -13,8 +13,8 @@ from xds.resources.decode import decode
 from xds.resources.inventory import Inventory
 from xds.resources.resource import Resource
 from xds.resources.view import NodeKind, build_view, kind_of
+from xds.server.crowd import describe_node
 from xds.server.status import Client, Refusal, TypeStatus, locality_of, worst
-from xds.server.stream import describe_node
 from xds.snapshot.snapshot import Snapshot
 from xds.snapshot.store import build_snapshot
 from xds.wire import TYPE_URLS, short_type

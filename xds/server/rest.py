@@ -20,8 +20,8 @@ from xds.resources.decode import decode
 from xds.resources.resource import Resource
 from xds.server.address import ListenAddress
 from xds.server.ads import AdsServicer
+from xds.server.crowd import describe_node
 from xds.server.site import Site
-from xds.server.stream import describe_node
 from xds.session.limits import Limits
 from xds.wire import SERVICES, short_type
 from xds.wire.discovery_pb2 import DiscoveryRequest, DiscoveryResponse

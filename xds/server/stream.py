@@ -4,17 +4,18 @@ import asyncio
 import contextlib
 import time
 from collections import Counter, deque
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
 import structlog
 
 from xds.errors import PeerError
+from xds.server.crowd import Crowd, describe_node
 from xds.server.turns import Turns
 from xds.session.session import Response, Session
 from xds.session.subscription import Nack
 from xds.wire import short_type
-from xds.wire.discovery_pb2 import Node
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 
@@ -33,6 +34,19 @@ ABORT_SECONDS = 4.0
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What a process's streams have in common.
+
+    `tally` is how many "pushes" and "nacks" there were, by type_url.
+    """
+
+    tally: Counter[tuple[str, str]] = field(default_factory=Counter)
+    turns: Turns = field(default_factory=Turns)
+    connected: Crowd = field(default_factory=lambda: Crowd("sidecar connected", "more sidecars connected"))
+    gone: Crowd = field(default_factory=lambda: Crowd("sidecar gone", "more sidecars gone"))
+
+
 class Stream:
     """Reads requests, writes responses, and tells the log what an operator should know.
 
@@ -42,6 +56,7 @@ class Stream:
 
     __slots__ = (
         "_answers",
+        "_common",
         "_context",
         "_ending",
         "_heartbeat",
@@ -51,21 +66,18 @@ class Stream:
         "_stage",
         "_task",
         "_timed_wait",
-        "_turns",
         "_unanswered",
         "_writing",
         "connected_at",
         "nacked_at",
         "pushed_at",
         "session",
-        "tally",
     )
 
-    def __init__(self, context: Context, session: Session[Any], tally: Counter[tuple[str, str]], turns: Turns) -> None:
+    def __init__(self, context: Context, session: Session[Any], common: Common) -> None:
         self.session = session
-        self.tally = tally  # of all streams: how many "pushes" and "nacks" there were, by type_url
         self._context = context
-        self._turns = turns
+        self._common = common
         self._outbox: deque[Response] = deque()
         self._writing = False
         self._timed_wait = 0
@@ -85,7 +97,7 @@ class Stream:
         try:
             while isinstance(data := await self._context.read(), bytes):  # else it is EOF
                 if len(data) > LARGE_REQUEST:
-                    await self._turns.wait()
+                    await self._common.turns.wait()
                 self._take(data)
                 await self._drain()
         except PeerError as error:
@@ -104,13 +116,13 @@ class Stream:
                     timer.cancel()
             if self.session.node is not None:
                 seconds = round(time.time() - self.connected_at, 1)
-                log.info("sidecar gone", **self._who(), seconds=seconds)
+                self._common.gone.tell(self.session.node, seconds=seconds)
 
     def _take(self, data: bytes) -> None:
         introduced = self.session.node is not None
         step = self.session.on_request(data)
         if (node := self.session.node) is not None and not introduced:
-            log.info("sidecar connected", **describe_node(node), variant=self.session.variant.name)
+            self._common.connected.tell(node, variant=self.session.variant.name)
         if step.nack:
             self._log_nack(step.nack)
         if step.unknown_type is not None:
@@ -197,7 +209,7 @@ class Stream:
                 response = self._outbox.popleft()
                 await self._context.write(response.body)
                 self.pushed_at[response.type_url] = time.time()
-                self.tally["pushes", response.type_url] += 1
+                self._common.tally["pushes", response.type_url] += 1
         except (grpc.aio.BaseError, asyncio.InvalidStateError):
             self._outbox.clear()  # the client is gone; `serve` is told so by its own read
         finally:
@@ -210,7 +222,7 @@ class Stream:
 
     def _log_nack(self, nack: Nack) -> None:
         self.nacked_at[nack.type_url] = time.time()
-        self.tally["nacks", nack.type_url] += 1
+        self._common.tally["nacks", nack.type_url] += 1
         log.error(
             "NACK",
             **self._who(),
@@ -219,10 +231,3 @@ class Stream:
             resource_count=len(nack.resource_names),
             message=nack.message,
         )
-
-
-def describe_node(node: Node) -> dict[str, str]:
-    """Give a node's words for a log line."""
-    version = node.user_agent_build_version.version
-    agent = f"{version.major_number}.{version.minor_number}.{version.patch}" if version.ByteSize() else ""
-    return {"node": node.id, "cluster": node.cluster, "user_agent": f"{node.user_agent_name} {agent}".strip()}
