@@ -66,7 +66,7 @@ ROUTES = [
     ("to: a, query: {a: ''}", '1:53 error ROUTE.query.a: an empty value matches nothing: write "*" for any value'),
     (
         "to: a, query: {a: 5}",
-        '1:53 error ROUTE.query.a: expected text, or "*" for any value, found 5: write "5" in quotes',
+        '1:53 error ROUTE.query.a: expected text, such as {prefix: a}, or "*" for any value, found 5: write "5" in quotes',
     ),
     ("to: a, prefix: /a, regex: /b", "1:61 error ROUTE.regex: a route has `prefix` or `regex`, not both"),
     (
@@ -90,7 +90,10 @@ ROUTES = [
         "to: a, regex: '/a{1001}'",
         "1:49 error ROUTE.regex: repeats more than 1000 times, which Envoy's patterns (RE2) cannot",
     ),
-    ("to: a, rewrite: {}", "1:51 error ROUTE.rewrite: says nothing: write `prefix`, `path` or `host` in it"),
+    (
+        "to: a, rewrite: {}",
+        "1:51 error ROUTE.rewrite: says nothing: write `prefix`, `path`, `template` or `host` in it",
+    ),
     ("to: a, rewrite: /v2", '1:51 error ROUTE.rewrite: expected a mapping, such as {prefix: /v2}, found "/v2"'),
     (
         "to: a, rewrite: {prefix: /a, path: /b}",

@@ -106,6 +106,25 @@ from tests.catalog.catalogs import build, find_problems
             ["1:58 warning gateways.g.routes[0].redirect: leads to a request that this route takes again, without end"],
         ),
         ("gateways: {g: {port: 1, routes: [{prefix: /a, redirect: {path: /b}}]}}", []),
+        ("gateways: {g: {port: 1, routes: [{template: '/a/{b}', redirect: {path: /b}}]}}", []),
+        (
+            "gateways: {g: {port: 1, routes: [{to: a, fault: {by_header: true}}]}}",
+            [
+                "1:61 warning gateways.g.routes[0].fault.by_header: whoever can send requests here can ask for "
+                "faults: only where no stranger can"
+            ],
+        ),
+        (
+            "gateways: {g: {port: 1, routes: [{to: a, fault: {abort: {status: 200, percent: 5}}}]}}",
+            [
+                "1:66 warning gateways.g.routes[0].fault.abort.status: 200 tells no client of a failure: "
+                "write such as 503"
+            ],
+        ),
+        (
+            "gateways: {g: {port: 1, routes: [{to: a, method: GET, cors: {origins: ['*'], methods: [GET, PUT]}}]}}",
+            ["1:93 warning gateways.g.routes[0].cors.methods[1]: the route takes no PUT: its `method` leaves it out"],
+        ),
         ("gateways: {g: {port: 1, routes: [{redirect: {https: true, path: /b}}]}}", []),
         ("gateways: {g: {port: 1, routes: [{method: POST, redirect: {path: /b, code: 303}}]}}", []),
     ],
@@ -138,6 +157,16 @@ def test_warnings_keep_nothing_from_being_served() -> None:
         ("{to: a, regex: /c.*}", "{to: b, regex: /c.*}"),
         ("{to: a, method: [GET, PUT]}", "{to: b, method: PUT}"),
         ("{to: a, query: {d: '*'}}", "{to: b, query: {d: e}}"),
+        ("{to: a, prefix: /c}", "{to: b, template: '/c/{d}'}"),
+        ("{to: a, template: '/c/{d}'}", "{to: b, template: '/c/{d}', method: GET}"),
+        ("{to: a, headers: {d: '*'}}", "{to: b, headers: {d: {prefix: e}}}"),
+        ("{to: a, headers: {d: {prefix: e}}}", "{to: b, headers: {d: ef}}"),
+        ("{to: a, headers: {d: {prefix: e}}}", "{to: b, headers: {d: {prefix: ef}}}"),
+        ("{to: a, headers: {d: {suffix: f}}}", "{to: b, headers: {d: {suffix: ef}}}"),
+        ("{to: a, headers: {d: {contains: e}}}", "{to: b, headers: {d: {suffix: def}}}"),
+        ("{to: a, headers: {d: {regex: 'e+'}}}", "{to: b, headers: {d: {regex: 'e+'}}}"),
+        ("{to: a, headers: {d: {absent: true}}}", "{to: b, headers: {d: {absent: true}, e: f}}"),
+        ("{to: a, query: {d: {exact: e}}}", "{to: b, query: {d: e}}"),
     ],
 )
 def test_route_that_can_never_match(earlier: str, later: str) -> None:
@@ -164,6 +193,17 @@ def test_route_that_can_never_match(earlier: str, later: str) -> None:
         ("{to: a, method: [GET, PUT]}", "{to: b, method: [PUT, POST]}"),
         ("{to: a, method: GET}", "{to: b}"),
         ("{to: a, query: {d: e}}", "{to: b, query: {d: f}}"),
+        ("{to: a, template: '/c/{d}'}", "{to: b, prefix: /c}"),
+        ("{to: a, prefix: /c/d}", "{to: b, template: '/c/{d}'}"),
+        ("{to: a, prefix: /c/}", "{to: b, template: '/*/c'}"),
+        ("{to: a, headers: {d: '*'}}", "{to: b, headers: {d: {absent: true}}}"),
+        ("{to: a, headers: {d: {exact: '*'}}}", "{to: b, headers: {d: e}}"),
+        ("{to: a, headers: {d: {absent: true}}}", "{to: b, headers: {d: e}}"),
+        ("{to: a, headers: {d: {prefix: ef}}}", "{to: b, headers: {d: {prefix: e}}}"),
+        ("{to: a, headers: {d: {prefix: e}}}", "{to: b, headers: {d: {contains: ef}}}"),
+        ("{to: a, headers: {d: {suffix: f}}}", "{to: b, headers: {d: {prefix: ef}}}"),
+        ("{to: a, headers: {d: {regex: 'e+'}}}", "{to: b, headers: {d: {prefix: e}}}"),
+        ("{to: a, headers: {d: {prefix: e}}}", "{to: b, headers: {d: {regex: 'e.*'}}}"),
     ],
 )
 def test_route_that_can_match(earlier: str, later: str) -> None:

@@ -6,6 +6,7 @@ import pytest
 from pydantic_core.core_schema import ErrorType
 
 from tests.catalog.catalogs import find_problems, parse
+from tests.catalog.filter_cases import FILTER_CASES
 from tests.catalog.route_cases import ROUTE_CASES
 from xds.catalog.fragment import MAX_PROBLEMS
 from xds.catalog.mistakes import EXPECTED, _explain_value
@@ -270,7 +271,8 @@ CASES = [
     ),
     (
         "gateways: {g: {port: 1, routes: [{to: a, headers: {v: 2}}]}}",
-        '1:55 error gateways.g.routes[0].headers.v: expected text, or "*" for any value, found 2: write "2" in quotes',
+        '1:55 error gateways.g.routes[0].headers.v: expected text, such as {prefix: a}, or "*" for any value, '
+        'found 2: write "2" in quotes',
     ),
     (
         "gateways: {g: {port: 1, routes: [{to: a, headers: {Host: b}}]}}",
@@ -279,14 +281,15 @@ CASES = [
     (
         "gateways: {g: {port: 1, routes: [{http:/a: b, to: a}]}}",
         '1:35 error gateways.g.routes[0].http:/a: unknown key "http:/a": known are to, host, prefix, path, regex, '
-        "method, headers, query, rewrite, redirect, respond, request_headers, response_headers, timeout, "
-        "retries, mirror",
+        "template, method, headers, query, rewrite, redirect, respond, request_headers, response_headers, timeout, "
+        "retries, mirror, fault, rate_limit, cors, websocket, grpc_web, max_body",
     ),
     (
         "gateways: {g: {port: 1, routes: [{to:a}]}}",
         '1:35 error gateways.g.routes[0].to:a: unknown key "to:a": write `to: a`, with a space after the colon',
     ),
     *ROUTE_CASES,
+    *FILTER_CASES,
 ]
 
 

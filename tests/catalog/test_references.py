@@ -2,7 +2,9 @@
 
 import pytest
 
-from tests.catalog.catalogs import check_files
+from tests.catalog.catalogs import check_files, make_document
+from xds.catalog.workspace import Workspace
+from xds.errors import CatalogError
 
 WEB = "services: {web: {endpoints: [w:1]}}"
 
@@ -227,4 +229,40 @@ def test_tcp_route_that_changes_requests() -> None:
         'gateways.g.routes[0].method: "db" is `protocol: tcp`: its connections have no method to match, leave this out',
         'gateways.g.routes[0].rewrite: "db" is `protocol: tcp`: its connections are passed on as they are, '
         "leave this out",
+    ]
+
+
+def test_words_that_need_a_protocol() -> None:
+    """They are held against what the service speaks, in whichever file and order that is said."""
+    calls = "services: {calls: {protocol: grpc, endpoints: [c:1]}, web: {endpoints: [w:1]}}"
+    routes = "{to: calls, path: /a, websocket: true, grpc_web: true}, {to: calls, path: /b, max_body: 1MiB}"
+    assert check_files(a=calls, b=f"gateways: {{g: {{port: 1, routes: [{routes}, {{to: web, grpc_web: true}}]}}}}") == [
+        'b.yaml:1:67: error: gateways.g.routes[0].websocket: "calls" is `protocol: grpc`: '
+        "WebSockets go over `protocol: http`",
+        'b.yaml:1:149: error: gateways.g.routes[2].grpc_web: "web" is `protocol: http`: '
+        "gRPC goes over `protocol: grpc`",
+        'b.yaml:1:122: warning: gateways.g.routes[1].max_body: "calls" is `protocol: grpc`: '
+        "a call that streams its requests waits for its own end, and is cut off at the limit",
+    ]
+
+
+def test_protocol_that_changes() -> None:
+    """A route in another file is told when its service speaks something else."""
+    workspace = Workspace()
+    gateway = make_document("gateways: {g: {port: 1, routes: [{to: web, websocket: true}]}}", "g.yaml")
+    for protocol, wrong in (("http", False), ("http2", True), ("http", False)):
+        web = make_document(f"services: {{web: {{protocol: {protocol}, endpoints: [w:1]}}}}", "web.yaml")
+        try:
+            problems = workspace.update({"web.yaml": web, "g.yaml": gateway}).problems
+        except CatalogError as error:
+            problems = error.problems
+        assert any("WebSockets" in problem.message for problem in problems) is wrong
+
+
+def test_tcp_route_with_words_for_filters() -> None:
+    """Each is refused, and what is switched off is not there."""
+    words = "rate_limit: {requests: 5}, websocket: true, grpc_web: false, max_body: 1KB, template: /a"
+    problems = check_files(a=f"services:\n{DB}gateways: {{g: {{port: 1, routes: [{{to: db, {words}}}]}}}}")
+    assert [problem.split(": ")[2] for problem in problems] == [
+        f"gateways.g.routes[0].{word}" for word in ("rate_limit", "websocket", "max_body", "template")
     ]

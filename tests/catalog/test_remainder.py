@@ -79,6 +79,17 @@ REWRITE = ("rewrite.prefx", "rewrite.host", "timeout")
 CHANGED = "routes[0].request_headers.set.a"
 STATUS = "routes[0].respond.status"
 
+WANTED = [f"routes[0].{one}" for one in ("headers.a.prefix", "headers.b.z", 'query["a', "query.d.regex")]
+TEMPLATED = [f"routes[0].{one}" for one in ("template", "template", "rewrite.prefix")]
+FILTERED = [
+    f"routes[0].{one}"
+    for one in ("fault.abort.status", "fault.abort.percent", "cors.origins[0]", "cors.max_age", "max_body")
+]
+LIMITED = [
+    f"routes[0].{one}"
+    for one in ("fault.delay", "fault.delay.time", "rate_limit", "rate_limit.reqests", "websocket", "redirect")
+]
+
 
 @pytest.mark.parametrize(
     ("routes", "expected"),
@@ -95,6 +106,13 @@ STATUS = "routes[0].respond.status"
         ("{redirect: {code: 5, host: a:b}, prefix: /a, path: /b}", ["routes[0].redirect.host", "routes[0].path"]),
         ("{path: /a, redirect: {prefix: /b, path: /c}}", ["routes[0].redirect.prefix", "routes[0].redirect.path"]),
         ("{to: a, request_headers: {set: {a: 5}}, respond: {status: 5}}", [CHANGED, "routes[0].respond", STATUS]),
+        ("{to: a, headers: {a: {prefix: 5}, b: {z: 1}}, query: {'a b': c, d: {regex: (}}}", WANTED),
+        ("{to: a, template: b, rewrite: {template: '/{c}', prefix: 5}, path: /a}", TEMPLATED),
+        ("{to: a, fault: {abort: {status: 5, percent: 0}}, cors: {origins: [a], max_age: 5}, max_body: 5}", FILTERED),
+        (
+            "{to: a, fault: {delay: {time: 5}}, rate_limit: {reqests: 5}, websocket: 1, redirect: {https: true}}",
+            LIMITED,
+        ),
     ],
 )
 def test_rules_of_a_route_that_has_other_mistakes(routes: str, expected: list[str]) -> None:
@@ -268,6 +286,12 @@ INJECTIONS: list[tuple[Callable[[Value, Value], object], tuple[str, ...]]] = [
     (lambda _, g: g["edge"]["routes"][0].update(path="/x"), ("a route has `prefix` or `path`, not both",)),
     (lambda _, g: g["edge"]["routes"][0]["headers"].update(Host="x"), ("the Host header is matched",)),
     (lambda _, g: g["edge"]["routes"][0]["headers"].update(count=5), ('"*" for any value, found 5',)),
+    (lambda _, g: g["edge"]["routes"][0]["headers"].update(part={"prefx": "a"}), ('unknown key "prefx"',)),
+    (lambda _, g: g["edge"]["routes"][0].update(fault={}), ("write `delay`, `abort` or `by_header: true`",)),
+    (lambda _, g: g["edge"]["routes"][1].update(cors={"origins": ["a"]}), ('write "https://a"',)),
+    (lambda _, g: g["edge"]["routes"][1].update(max_body=5), ("a size needs a unit",)),
+    (lambda _, g: g["edge"]["routes"].append({"to": "api", "template": "/{a"}), ("a { begins a variable",)),
+    (lambda _, g: g["edge"]["routes"].insert(0, {"to": "api", "grpc_web": True}), ("gRPC goes over `protocol: grpc`",)),
     (lambda _, g: g["db-edge"]["routes"][0].update(host="x.com"), ("its connections have no host to match",)),
 ]
 """Mistakes in services and gateways, at different places, and what each is told as."""

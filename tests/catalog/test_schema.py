@@ -29,6 +29,8 @@ NO_MATTER_OF_SHAPE = (
     "weight above 0", "of one connection alone", "not beside", "write `path` here", "where it began",
     "no scheme or path", "percent-encoded", "any value", "(RE2)", "regular expression", "too large", "matches no path",
     "says nothing", "`regex`", "expected a path that", "expected a host", "methods: more",
+    "has the variable", "variables, where", "may stand after", "is no variable", "by its headers", "any page could act",
+    "take this literally", "begins with GET", "is a POST", "whole number of bytes", "no end to wait for",
 )  # fmt: skip
 """Mistakes that a schema cannot tell: what stands in relation to something else, or is no JSON."""
 

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xds.catalog.origins import parse_origin
+from xds.catalog.route_values import check_headers
+from xds.catalog.sizes import parse_size
 from xds.catalog.values import (
     Mistake,
-    check_headers,
     check_metadata,
     check_route_host,
     format_duration,
@@ -151,3 +153,39 @@ def test_metadata_that_envoy_could_not_hold(value: object, loc: tuple[object, ..
     with pytest.raises(Mistake) as caught:
         check_metadata({"a": value})
     assert caught.value.found == ((loc, message),)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("1B", 1),
+        ("1KB", 1000),
+        ("1kB", 1000),
+        ("512KiB", 524288),
+        ("1.5MB", 1_500_000),
+        ("0.5KiB", 512),
+        ("1GiB", 2**30),
+    ],
+)
+def test_size(written: str, meant: int) -> None:
+    """Decimal and binary units, of whole bytes."""
+    assert parse_size(written) == meant
+
+
+@pytest.mark.parametrize(
+    ("written", "pattern"),
+    [
+        ("*", None),
+        ("HTTPS://Shop.example.com:8443", None),
+        ("http://[::1]:3000", None),
+        ("*.example.com", r"https?://[a-z0-9.-]+\.example\.com"),
+        ("https://*.example.com:8443", r"https://[a-z0-9.-]+\.example\.com:8443"),
+        ({"regex": "https://a[0-9]"}, "https://a[0-9]"),
+    ],
+)
+def test_origin(written: object, pattern: str | None) -> None:
+    """An origin as browsers send it, in small letters; a star in front of a domain stands for what is below it."""
+    origin = parse_origin(written)
+    assert origin.pattern == pattern
+    assert origin.text == origin.text.lower()
+    assert parse_origin(origin) == origin

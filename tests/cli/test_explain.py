@@ -154,3 +154,23 @@ async def test_without_a_server_is_3() -> None:
     code, _, said = await run("explain", "api", "--admin", f"127.0.0.1:{free_port()}")
     assert code == 3
     assert "is `xds serve` running" in said
+
+
+def test_filters_of_a_route(tmp_path: Path) -> None:
+    """What a route turns on is named; what it turns off, since another has it, is not."""
+    path = tmp_path / "catalog.yaml"
+    path.write_text("""
+services: {api: {endpoints: ["10.0.0.4:5000"], retries: 0}}
+gateways:
+  edge:
+    port: 8080
+    routes:
+      - {path: /a, to: api, rate_limit: {requests: 5}, cors: {origins: ["*"]}}
+      - {template: "/b/{c}", headers: {x-d: {prefix: e}}, to: api, websocket: true}
+""")
+    code, lines = explain("api", "--catalog", str(path), "--node", "edge")
+    assert code == 0
+    first, second = lines.index("1. /a → api"), lines.index("2. paths like /b/{c} with x-d: e… → api")
+    assert {"filters: cors", "limited in rate by each Envoy; beyond that, 429"} <= set(lines[first:second])
+    assert "may become a websocket" in lines[second:]
+    assert not any(line.startswith(("filters", "limited", "also set")) for line in lines[second:])

@@ -6,6 +6,7 @@ What concerns several services is in `references.py`.
 from collections.abc import Iterator, Mapping
 
 from xds.catalog.addresses import normalize_ip
+from xds.catalog.filter_rules import advise_filters
 from xds.catalog.model import (
     HASHING,
     RAMPING,
@@ -17,8 +18,10 @@ from xds.catalog.model import (
     HealthCheck,
     Service,
 )
+from xds.catalog.path_template import find_start
 from xds.catalog.places import Loc
 from xds.catalog.route import Route
+from xds.catalog.text_match import Wanted, covers
 from xds.catalog.values import format_duration
 
 Advice = tuple[Loc, str]
@@ -91,6 +94,8 @@ def advise_gateway(gateway: Gateway) -> Iterator[Advice]:
         earlier.add(index, route)
         for word, message in _advise_route(route):
             yield ("routes", index, word), message
+        for below, message in advise_filters(route):
+            yield ("routes", index, *below), message
 
 
 def _advise_route(route: Route) -> Iterator[tuple[str, str]]:
@@ -115,7 +120,8 @@ def _comes_back(route: Route) -> bool:
     start = route.prefix or "/"
     if to.path is not None:
         path = to.path.partition("?")[0]
-        return path == route.path or (route.path is None and route.regex is None and path.startswith(start))
+        other = (route.path, route.regex, route.template) != (None,) * 3
+        return path == route.path or (not other and path.startswith(start))
     return to.prefix is None or to.prefix.startswith(start)
 
 
@@ -135,7 +141,8 @@ class _Routes:
     def find_covering(self, route: Route) -> int | None:
         """Find the first route that takes every request that `route` would."""
         kind, text = _describe_path(route)
-        known = "/" if kind == "regex" else text  # what every path that it matches begins with, as far as is known
+        # What every path that it matches begins with, as far as is known.
+        known = "/" if kind == "regex" else find_start(text) if kind == "template" else text
         candidates = [("prefix", known[:length]) for length in self._lengths if length <= len(known)]
         if kind != "prefix":
             candidates.append((kind, text))
@@ -154,6 +161,8 @@ class _Routes:
 def _describe_path(route: Route) -> tuple[str, str]:
     if route.path is not None:
         return "path", route.path
+    if route.template is not None:
+        return "template", route.template
     return ("regex", route.regex) if route.regex is not None else ("prefix", route.prefix or "/")
 
 
@@ -164,8 +173,8 @@ def _covers(earlier: Route, route: Route) -> bool:
     return _wants_less(earlier.headers, route.headers) and _wants_less(earlier.query, route.query)
 
 
-def _wants_less(earlier: Mapping[str, str], later: Mapping[str, str]) -> bool:
-    return all(name in later and value in ("*", later[name]) for name, value in earlier.items())
+def _wants_less(earlier: Mapping[str, Wanted], later: Mapping[str, Wanted]) -> bool:
+    return all(name in later and covers(value, later[name]) for name, value in earlier.items())
 
 
 def _covering_hosts(host: str | None) -> Iterator[str | None]:

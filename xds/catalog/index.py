@@ -91,6 +91,11 @@ class Index:
         service = self.services.get(name)
         return bool(service and service.protocol is Protocol.TCP and self.is_known(("services", name), ("protocol",)))
 
+    def protocol(self, name: str) -> Protocol | None:
+        """Give what a service speaks; None while that is not known."""
+        service = self.services.get(name)
+        return service.protocol if service and self.is_known(("services", name), ("protocol",)) else None
+
     def lacks(self, name: str, field: str) -> bool:
         """Tell whether a service has no `local_port`, or no `endpoints`: while it has mistakes it may mean to."""
         service = self.services.get(name)
@@ -120,7 +125,8 @@ class Index:
 
     def _describe(self, name: str) -> tuple[object, ...]:
         """Say what those who name a service are told of."""
-        return self.lacks(name, "endpoints"), self.is_tcp(name), self.lacks(name, "local_port"), self.policy(name)
+        known = self.lacks(name, "endpoints"), self.is_tcp(name), self.lacks(name, "local_port")
+        return *known, self.policy(name), self.protocol(name)
 
     def _put_ports(
         self, name: str, service: Service, put: Callable[[dict[int, set[str]], int, str], None]

@@ -27,6 +27,7 @@ from xds.catalog.model import (
 from xds.catalog.nearest import suggest
 from xds.catalog.places import Loc, Place, Slip, find_place, format_path, show
 from xds.catalog.route import HeaderChanges, Mirror, Redirect, Respond, Rewrite, Route
+from xds.catalog.route_filters import Abort, Cors, Delay, Fault, RateLimit
 from xds.catalog.values import Mistake
 from xds.catalog.yaml import BROKEN
 
@@ -46,6 +47,11 @@ CLASSES: dict[str, type] = {
     "request_headers": HeaderChanges,
     "response_headers": HeaderChanges,
     "mirror": Mirror,
+    "fault": Fault,
+    "delay": Delay,
+    "abort": Abort,
+    "rate_limit": RateLimit,
+    "cors": Cors,
 }
 """What a mapping below each key is."""
 
@@ -53,6 +59,7 @@ CHOICES: dict[str, type[StrEnum]] = {"protocol": Protocol, "balance": Balance, "
 
 PORT = "a port from 1 to 65535"
 WEIGHT = "a whole number from 1 to 4294967295"
+COUNT = "a whole number from 1 to 1000000000"
 THRESHOLD = "a whole number from 1 to 1000"
 DURATION = "a duration in h, m, s and ms, such as 10s, 250ms or 1m30s"
 LABEL = "text"
@@ -113,12 +120,12 @@ EXPECTED = {
     "prefix": "a path that begins with /, without query",
     "path": "a path that begins with /, without query",
     "headers": "a mapping of header names and values",
-    "headers[]": 'text, or "*" for any value',
+    "headers[]": 'text, such as {prefix: a}, or "*" for any value',
     "regex": "a pattern for the whole path, such as /users/[0-9]+",
     "method": "a method, such as GET, or a list of them",
     "method[]": "a method, such as GET",
     "query": "a mapping of the query's parameters and values",
-    "query[]": 'text, or "*" for any value',
+    "query[]": 'text, such as {prefix: a}, or "*" for any value',
     "rewrite": "a mapping, such as {prefix: /v2}",
     "redirect": "a mapping, such as {https: true}",
     "https": "true or false",
@@ -136,6 +143,30 @@ EXPECTED = {
     "remove[]": "a header's name",
     "mirror": "a mapping, such as {to: shadow, percent: 10}",
     "percent": "a number from 0.0001 to 100",
+    "template": "a path with variables, such as /users/{id}/orders/*",
+    "fault": "a mapping, such as {abort: {status: 503, percent: 5}}",
+    "delay": "a mapping, such as {time: 2s, percent: 10}",
+    "time": DURATION,
+    "abort": "a mapping, such as {status: 503, percent: 5}",
+    "by_header": "true or false",
+    "rate_limit": "a mapping, such as {requests: 100, per: 1s}",
+    "requests": COUNT,
+    "per": DURATION,
+    "burst": COUNT,
+    "cors": 'a mapping, such as {origins: ["https://shop.example.com"]}',
+    "origins": 'a list of origins, such as ["https://shop.example.com"]',
+    "origins[]": 'an origin, such as "https://shop.example.com"',
+    "methods": "a method, such as GET, or a list of them",
+    "methods[]": "a method, such as GET",
+    "cors.headers": "a list of header names, such as [authorization]",
+    "cors.headers[]": "a header's name",
+    "expose": "a list of header names, such as [x-total]",
+    "expose[]": "a header's name",
+    "max_age": DURATION,
+    "credentials": "true or false",
+    "websocket": "true or false",
+    "grpc_web": "true or false",
+    "max_body": "a size, such as 1MiB",
 }
 """What each field wants; with [] what its items want."""
 
@@ -153,9 +184,11 @@ NUMBERS = frozenset(
         "code",
         "status",
         "percent",
+        "requests",
+        "burst",
     }
 )
-LISTS = frozenset({"endpoints", "upstreams", "routes", "expect", "remove"})
+LISTS = frozenset({"endpoints", "upstreams", "routes", "expect", "remove", "origins", "cors.headers", "expose"})
 LIMITED = {"too_long": "items", "string_too_long": "characters"}
 PATHS = frozenset({"http", "prefix", "path"})
 TEXTS = frozenset(
@@ -181,7 +214,19 @@ MAPPINGS = frozenset({"headers", "metadata", "query", "set", "add"})
 """The keys whose mappings have the operator's own keys."""
 
 OPAQUE = frozenset(
-    {"to", "rewrite", "redirect", "respond", "request_headers", "response_headers", "mirror", "method", "query"}
+    {
+        "to",
+        "rewrite",
+        "redirect",
+        "respond",
+        "request_headers",
+        "response_headers",
+        "mirror",
+        "method",
+        "fault",
+        "rate_limit",
+        "cors",
+    }
 )
 """The words of a route of which nothing is known when a part of them is wrong."""
 
@@ -223,8 +268,10 @@ def locate_faults(error: ErrorDetails) -> list[tuple[Loc, bool]]:
 
 
 def cut_opaque(loc: Loc) -> Loc:
-    """Name the whole word that a place in a route's word is known by, if it is such a one."""
-    return loc[:3] if loc[:1] == ("routes",) and len(loc) > 3 and loc[2] in OPAQUE else loc
+    """Name the whole word, or header or parameter, that a place in a route's word is known by, if it is such a one."""
+    if loc[:1] != ("routes",) or len(loc) < 4:
+        return loc
+    return loc[:4] if loc[2] in ("headers", "query") else loc[:3] if loc[2] in OPAQUE else loc
 
 
 def _follows_from_another(error: ErrorDetails) -> bool:
@@ -266,6 +313,8 @@ def name_field(loc: Loc) -> str:
     """Name what is at `loc` as `EXPECTED` does."""
     if len(loc) == 2:
         return f"{loc[0]}[]"
+    if "cors" in loc[2:] and "headers" in loc[-2:]:
+        return "cors.headers" if loc[-1] == "headers" else "cors.headers[]"  # a list, not a route's mapping
     for depth, step in enumerate(loc[2:], 2):
         if step in MAPPINGS and depth < len(loc) - 1:
             return f"{step}[]"

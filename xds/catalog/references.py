@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from enum import Enum, auto
 from typing import NamedTuple
 
+from xds.catalog.filter_rules import find_protocol_faults
 from xds.catalog.fragment import Subject
 from xds.catalog.index import Index, Policy
 from xds.catalog.model import SIDECAR, Gateway, Service
@@ -12,7 +13,7 @@ from xds.catalog.places import Loc, show
 from xds.catalog.route import Route, given
 from xds.errors import Severity
 
-MATCHES = frozenset({"host", "prefix", "path", "regex", "method", "headers", "query"})
+MATCHES = frozenset({"host", "prefix", "path", "regex", "template", "method", "headers", "query"})
 """The words of a route that choose requests."""
 
 
@@ -78,6 +79,8 @@ def _check_gateway(index: Index, name: str, gateway: Gateway, nearest: Nearest) 
                 continue
             yield from _check_target(index, (*loc, *below), target, nearest)
             if not index.is_tcp(target):
+                if below[0] == "to":
+                    yield from _check_protocol(index, loc, route, target)
                 continue
             if below == ("to",):
                 yield from _check_tcp_route(loc, route, target, alone=len(gateway.routes) == 1)
@@ -86,6 +89,14 @@ def _check_gateway(index: Index, name: str, gateway: Gateway, nearest: Nearest) 
                 yield Finding((*loc, *below), message)
         if index.is_known(("gateways", name), (*loc, "to")):
             yield from _check_policies(index, loc, route)
+
+
+def _check_protocol(index: Index, loc: Loc, route: Route, target: str) -> Iterator[Finding]:
+    """Hold a route's words against what its service speaks."""
+    protocol = index.protocol(target)
+    if protocol is not None:
+        for below, message, severity in find_protocol_faults(route, target, protocol.value):
+            yield Finding((*loc, *below), message, severity)
 
 
 def _check_policies(index: Index, loc: Loc, route: Route) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Patterns for paths, as far as Python can tell what Envoy's RE2 makes of them."""
+"""Patterns for paths and other texts, as far as Python can tell what Envoy's RE2 makes of them."""
 
 import re
 import warnings
@@ -34,11 +34,21 @@ NOT_IN_RE2 = (
 
 
 def check_regex(value: str) -> str:
+    """Refuse a pattern for paths that Envoy would, or that no path can match."""
+    if not value.isascii() or not value.isprintable():
+        raise ValueError("a path is ASCII: write letters beyond it percent-encoded, as in /caf%C3%A9")
+    check_pattern(value)
+    if not value.startswith(("/", ".", "(", "[", "^", "\\")):
+        raise ValueError(f"matches no path, which begins with /: write {show('/' + value)}")
+    return value
+
+
+def check_pattern(value: str) -> str:
     """Refuse a pattern that Envoy would; of its size in RE2 an estimate is held against the limit."""
     if len(value) > MAX_LENGTH:
         raise ValueError(f"has {len(value)} characters, where {MAX_LENGTH} at most are taken")
     if not value.isascii() or not value.isprintable():
-        raise ValueError("a path is ASCII: write letters beyond it percent-encoded, as in /caf%C3%A9")
+        raise ValueError("a pattern is printable ASCII")
     for pattern, what in NOT_IN_RE2:
         if found := pattern.search(value):
             raise ValueError(f"{what} at {show(found[0])}, which Envoy's patterns (RE2) cannot have")
@@ -49,8 +59,6 @@ def check_regex(value: str) -> str:
             size = measure(value)
     except (re.error, RecursionError, OverflowError) as error:
         raise ValueError(f"is no regular expression: {error}") from error
-    if not value.startswith(("/", ".", "(", "[", "^", "\\")):
-        raise ValueError(f"matches no path, which begins with /: write {show('/' + value)}")
     if size > MAX_PROGRAM:
         raise ValueError(
             f"is too large: Envoy takes patterns of {MAX_PROGRAM} steps, one for each character, and times each {{n}}; "

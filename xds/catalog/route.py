@@ -10,11 +10,14 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Strict
 from pydantic.dataclasses import dataclass
 
+from xds.catalog.path_template import REWRITE_SHAPE, TEMPLATE_SHAPE, check_template, check_template_rewrite
 from xds.catalog.places import Loc
 from xds.catalog.regex import check_regex
+from xds.catalog.route_filters import Cors, Fault, RateLimit, check_cors, check_fault
 from xds.catalog.route_values import (
     check_added_headers,
     check_body,
+    check_headers,
     check_method,
     check_percent,
     check_query,
@@ -23,8 +26,10 @@ from xds.catalog.route_values import (
     parse_list,
     parse_targets,
 )
-from xds.catalog.shapes import METHODS_SHAPE, PERCENT_SHAPE, TARGETS_SHAPE
-from xds.catalog.values import check_headers, check_host, check_route_host
+from xds.catalog.shapes import METHODS_SHAPE, PERCENT_SHAPE, TARGETS_SHAPE, WANTED_SHAPE
+from xds.catalog.sizes import SIZE_SHAPE, parse_size
+from xds.catalog.text_match import Wanted, parse_wanted
+from xds.catalog.values import check_host, check_route_host
 from xds.catalog.words import CONFIG, Duration, Name, Path, PathAndQuery, Port, Retries
 
 REDIRECT_CODES = (301, 302, 303, 307, 308)
@@ -40,6 +45,10 @@ class Rewrite:
     path: Annotated[
         Annotated[str, AfterValidator(check_substitution)] | None,
         Field(description=r"in place of the whole path; of a route with `regex`, \1 is what its first group matched"),
+    ] = None
+    template: Annotated[
+        Annotated[str, AfterValidator(check_template_rewrite), REWRITE_SHAPE] | None,
+        Field(description="in place of the whole path, with the variables of the route's `template`"),
     ] = None
     host: Annotated[Host | None, Field(description="in place of the Host header")] = None
 
@@ -64,6 +73,7 @@ class Respond:
     body: Annotated[str, AfterValidator(check_body), Field(description="the text, of 4096 bytes at most")] = ""
 
 
+WantedTexts = Mapping[str, Annotated[Wanted, PlainValidator(parse_wanted), WANTED_SHAPE]]
 HeaderText = Annotated[Mapping[str, str], AfterValidator(check_added_headers)]
 
 
@@ -96,7 +106,7 @@ class Mirror:
 class Route:
     """Requests that match all that is given go `to` a service, or are answered; the first route that matches wins.
 
-    Of `prefix`, `path` and `regex` one at most is given; none is the same as prefix `/`.
+    Of `prefix`, `path`, `regex` and `template` one at most is given; none is the same as prefix `/`.
     """
 
     to: Annotated[
@@ -115,6 +125,10 @@ class Route:
         Annotated[str, AfterValidator(check_regex)] | None,
         Field(description="what the whole path, without the query, is to match (RE2)"),
     ] = None
+    template: Annotated[
+        Annotated[str, AfterValidator(check_template), TEMPLATE_SHAPE] | None,
+        Field(description="the whole path with variables, without the query, such as /users/{id}/orders/*"),
+    ] = None
     method: Annotated[
         tuple[Annotated[str, AfterValidator(check_method)], ...],
         BeforeValidator(parse_list),
@@ -122,12 +136,14 @@ class Route:
         Field(description="the method, or a list of them; any when left out"),
     ] = ()
     headers: Annotated[
-        Mapping[str, str], AfterValidator(check_headers), Field(description="header and its value; `*` is any value")
+        WantedTexts,
+        AfterValidator(check_headers),
+        Field(description="header and its value; `*` is any value, `{prefix: a}` and the like a part of it"),
     ] = field(default_factory=dict)
     query: Annotated[
-        Mapping[str, str],
+        WantedTexts,
         AfterValidator(check_query),
-        Field(description="parameter of the query and its value; `*` is any value"),
+        Field(description="parameter of the query and its value; `*` is any value, `{prefix: a}` and the like a part"),
     ] = field(default_factory=dict)
     rewrite: Annotated[Rewrite | None, Field(description="the path or host that the service sees")] = None
     redirect: Annotated[Redirect | None, Field(description="in place of `to`: send the client elsewhere")] = None
@@ -137,6 +153,25 @@ class Route:
     timeout: Annotated[Duration | None, Field(description="in place of the service's `timeouts.request`")] = None
     retries: Annotated[Retries | None, Field(description="in place of the service's `retries`")] = None
     mirror: Annotated[Mirror | None, Field(description="a copy of the requests for another service")] = None
+    fault: Annotated[
+        Annotated[Fault, AfterValidator(check_fault)] | None,
+        Field(description="failures on purpose, to see what becomes of them"),
+    ] = None
+    rate_limit: Annotated[
+        RateLimit | None, Field(description="how many requests each Envoy lets through; the rest is answered with 429")
+    ] = None
+    cors: Annotated[
+        Annotated[Cors, AfterValidator(check_cors)] | None,
+        Field(description="web pages of other origins that may call"),
+    ] = None
+    websocket: Annotated[bool, Strict(), Field(description="WebSockets are let through")] = False
+    grpc_web: Annotated[bool, Strict(), Field(description="calls of gRPC-Web, by browsers, are turned into gRPC")] = (
+        False
+    )
+    max_body: Annotated[
+        Annotated[int, BeforeValidator(parse_size), SIZE_SHAPE] | None,
+        Field(description="a request whose body is larger is answered with 413; the body is held until it is whole"),
+    ] = None
 
     @property
     def references(self) -> Mapping[Loc, str]:
@@ -155,4 +190,5 @@ class Route:
 
 def given(route: Route) -> list[str]:
     """Name the words that a route has."""
-    return [one.name for one in fields(route) if getattr(route, one.name) not in (None, {}, ())]
+    values = {one.name: getattr(route, one.name) for one in fields(route)}
+    return [name for name, value in values.items() if value not in (None, {}, ()) and value is not False]

@@ -2,13 +2,15 @@
 
 import re
 
+from xds.catalog.filter_rules import OF_SERVICES as OF_FILTERS
+from xds.catalog.filter_rules import check_filters, check_template_words
 from xds.catalog.places import Loc
 from xds.catalog.regex import MAX_PROGRAM, measure
 from xds.catalog.route import REDIRECT_CODES, Route, given
 from xds.catalog.values import Mistake
 
 ENDS = ("to", "redirect", "respond")
-PATHS = ("prefix", "path", "regex")
+PATHS = ("prefix", "path", "regex", "template")
 MAX_METHODS = 90
 """The characters of a route's methods, which Envoy's patterns (RE2, see `regex.py`) have room for."""
 
@@ -18,7 +20,7 @@ MAX_PREFIX = 90
 LAST = ("date", "server")
 """The headers of a response that Envoy sets after a route's changes."""
 
-OF_SERVICES = ("rewrite", "request_headers", "timeout", "retries", "mirror")
+OF_SERVICES = ("rewrite", "request_headers", "timeout", "retries", "mirror", *OF_FILTERS)
 
 
 def check_route(route: Route) -> Route:
@@ -37,7 +39,9 @@ def check_route(route: Route) -> Route:
     wrong += [((word,), f"a route has `{paths[0]}` or `{word}`, not both") for word in paths[1:]]
     if len(paths) < 2:
         wrong += _check_rewrite(route)
+        wrong += check_template_words(route)
         wrong += _check_redirect(route)
+    wrong += check_filters(route)
     if len("|".join(route.method)) > MAX_METHODS:
         wrong.append((("method",), f"has {len(route.method)} methods: more than Envoy takes in one route"))
     for word in ("request_headers", "response_headers"):
@@ -52,12 +56,11 @@ def _check_rewrite(route: Route) -> list[tuple[Loc, str]]:
     if rewrite is None:
         return []
     loc: Loc = ("rewrite",)
-    if (rewrite.prefix, rewrite.path, rewrite.host) == (None, None, None):
-        wrong.append((loc, "says nothing: write `prefix`, `path` or `host` in it"))
+    if (rewrite.prefix, rewrite.path, rewrite.template, rewrite.host) == (None,) * 4:
+        wrong.append((loc, "says nothing: write `prefix`, `path`, `template` or `host` in it"))
     if rewrite.prefix is not None and rewrite.path is not None:
         wrong.append(((*loc, "path"), "a rewrite has `prefix` or `path`, not both"))
-    if rewrite.prefix is not None and (route.path is not None or route.regex is not None):
-        other = "path" if route.path is not None else "regex"
+    if rewrite.prefix is not None and (other := _find_other_path(route)):
         wrong.append(((*loc, "prefix"), f"the route has no prefix but `{other}`: write `path` here"))
     wrong += _check_prefix(route, loc, rewrite.prefix)
     if rewrite.path is not None:
@@ -86,10 +89,14 @@ def _check_redirect(route: Route) -> list[tuple[Loc, str]]:
         wrong.append((loc, "leads to where it began: write `https: true`, `host`, `port`, `prefix` or `path` in it"))
     if redirect.prefix is not None and redirect.path is not None:
         wrong.append(((*loc, "path"), "a redirect has `prefix` or `path`, not both"))
-    if redirect.prefix is not None and (route.path is not None or route.regex is not None):
-        other = "path" if route.path is not None else "regex"
+    if redirect.prefix is not None and (other := _find_other_path(route)):
         wrong.append(((*loc, "prefix"), f"the route has no prefix but `{other}`: write `path` here"))
     return wrong + _check_prefix(route, loc, redirect.prefix)
+
+
+def _find_other_path(route: Route) -> str | None:
+    """Name the word by which a route matches paths, if it is not `prefix`."""
+    return next((word for word in PATHS[1:] if getattr(route, word) is not None), None)
 
 
 def _check_prefix(route: Route, loc: Loc, new: str | None) -> list[tuple[Loc, str]]:

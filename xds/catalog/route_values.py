@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from xds.catalog.places import Loc, show
+from xds.catalog.text_match import How, TextMatch, Wanted, find_part_faults
 from xds.catalog.values import HEADER_NAME, HEADER_VALUE, Mistake
 from xds.catalog.words import NAME
 
@@ -80,12 +81,40 @@ def check_method(value: str) -> str:
     raise ValueError(f"expected a method, such as GET, found {show(value)}{hint}")
 
 
-def check_query(query: Mapping[str, str]) -> Mapping[str, str]:
+def check_headers(headers: Mapping[str, Wanted]) -> Mapping[str, Wanted]:
+    """Check and lower-case the headers that a route wants."""
+    wrong: list[tuple[Loc, str]] = []
+    lowered: dict[str, Wanted] = {}
+    for name, value in headers.items():
+        lower = name.lower()
+        if lower == "host" or lower == ":authority":
+            wrong.append(((name,), "the Host header is matched by the route's `host`"))
+        elif not HEADER_NAME.fullmatch(lower):
+            wrong.append(((name,), f"{show(name)} is not a header's name: letters, digits and - only"))
+        elif lower in lowered:
+            wrong.append(((name,), f"{show(name)} is given twice: capitals make no difference"))
+        elif isinstance(value, TextMatch):
+            wrong += find_part_faults(name, value)
+        elif not value:
+            wrong.append(((name,), 'an empty value matches nothing: write "*" for any value'))
+        elif not HEADER_VALUE.fullmatch(value):
+            wrong.append(((name,), "a header's value has no control characters, and no spaces at its ends"))
+        lowered[lower] = value
+    if wrong:
+        raise Mistake(*wrong)
+    return lowered
+
+
+def check_query(query: Mapping[str, Wanted]) -> Mapping[str, Wanted]:
     """Refuse parameters that no URL can have as they stand."""
     wrong: list[tuple[Loc, str]] = []
     for name, value in query.items():
         if not QUERY_TEXT.fullmatch(name):
             wrong.append(((name,), f"{show(name)} is not a parameter's name: write it as in the URL, percent-encoded"))
+        elif isinstance(value, TextMatch):
+            if value.how not in (How.ABSENT, How.REGEX) and not QUERY_TEXT.fullmatch(value.text.replace("=", "-")):
+                message = "a parameter's value is written as in the URL, percent-encoded"
+                wrong.append(((name, value.how.value), message))
         elif not value:
             wrong.append(((name,), 'an empty value matches nothing: write "*" for any value'))
         elif not QUERY_TEXT.fullmatch(value.replace("=", "-")):

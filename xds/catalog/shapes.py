@@ -46,12 +46,12 @@ class CookieShape:
 
 @dataclass(frozen=True, slots=True)
 class RouteShape:
-    """A route has one end, and one of prefix, path and regex at most."""
+    """A route has one end, and one of prefix, path, regex and template at most."""
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         mapping = handler(schema)
         ends = ("to", "redirect", "respond")
-        pairs = [*combinations(ends, 2), *combinations(("prefix", "path", "regex"), 2)]
+        pairs = [*combinations(ends, 2), *combinations(("prefix", "path", "regex", "template"), 2)]
         handler.resolve_ref_schema(mapping).update(
             {
                 "anyOf": [{"required": [end]} for end in ends],
@@ -91,6 +91,21 @@ TARGETS_SHAPE = WithJsonSchema(
                 "patternProperties": {NAME_PATTERN: {"type": "integer", "minimum": 0, "maximum": 2**32 - 1}},
                 "additionalProperties": False,
             },
+        ]
+    }
+)
+WANTED_TEXT: dict[str, Any] = {"type": "string", "minLength": 1}
+WANTED_SHAPE = WithJsonSchema(
+    {
+        "anyOf": [
+            {"type": "string"},
+            *(
+                {"type": "object", "properties": {how: shape}, "required": [how], "additionalProperties": False}
+                for how, shape in {
+                    **dict.fromkeys(("exact", "prefix", "suffix", "contains", "regex"), WANTED_TEXT),
+                    "absent": {"enum": [True]},
+                }.items()
+            ),
         ]
     }
 )

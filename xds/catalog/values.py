@@ -139,28 +139,6 @@ def _check_host(value: str, *, wild: bool) -> str:
     raise ValueError(f'expected a host, as in "example.com", "*.example.com" or "*", found {show(value)}')
 
 
-def check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Check and lower-case the headers that a route wants."""
-    wrong: list[tuple[Loc, str]] = []
-    lowered: dict[str, str] = {}
-    for name, value in headers.items():
-        lower = name.lower()
-        if lower == "host" or lower == ":authority":
-            wrong.append(((name,), "the Host header is matched by the route's `host`"))
-        elif not HEADER_NAME.fullmatch(lower):
-            wrong.append(((name,), f"{show(name)} is not a header's name: letters, digits and - only"))
-        elif lower in lowered:
-            wrong.append(((name,), f"{show(name)} is given twice: capitals make no difference"))
-        elif not value:
-            wrong.append(((name,), 'an empty value matches nothing: write "*" for any value'))
-        elif not HEADER_VALUE.fullmatch(value):
-            wrong.append(((name,), "a header's value has no control characters, and no spaces at its ends"))
-        lowered[lower] = value
-    if wrong:
-        raise Mistake(*wrong)
-    return lowered
-
-
 @lru_cache(maxsize=4096, typed=True)
 def share(value: T) -> T:
     """Give one object for all that are equal: many endpoints have the same port and zone."""

@@ -17,6 +17,7 @@ from envoy_data_plane.google.protobuf import Any
 
 from xds.catalog.model import Listen
 from xds.resources.ads import ADS_CONFIG_SOURCE
+from xds.resources.http_filters import build_dormant_filters
 from xds.resources.resource import Resource, encode_resource
 from xds.wire import LISTENER
 
@@ -35,7 +36,7 @@ def build_http_listener(name: str, listen: Listen, *, edge: bool) -> Resource:
     connection_manager = HttpConnectionManager(
         stat_prefix=name,
         rds=Rds(config_source=ADS_CONFIG_SOURCE, route_config_name=name),
-        http_filters=[HttpFilter(name=ROUTER, typed_config=Any.pack(Router()))],
+        http_filters=[*build_dormant_filters(), HttpFilter(name=ROUTER, typed_config=Any.pack(Router()))],
     )
     if edge:
         connection_manager.use_remote_address = True

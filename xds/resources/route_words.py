@@ -1,7 +1,7 @@
 """A route's own words as Envoy's: what it matches, where it leads, and what it changes; nothing of its service's."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from envoy_data_plane.envoy.config.core.v3 import (
@@ -10,6 +10,7 @@ from envoy_data_plane.envoy.config.core.v3 import (
     HeaderValueOption,
     HeaderValueOptionHeaderAppendAction,
     RuntimeFractionalPercent,
+    TypedExtensionConfig,
 )
 from envoy_data_plane.envoy.config.route.v3 import (
     DirectResponseAction,
@@ -19,18 +20,25 @@ from envoy_data_plane.envoy.config.route.v3 import (
     RedirectActionRedirectResponseCode,
     RouteAction,
     RouteActionRequestMirrorPolicy,
+    RouteActionUpgradeConfig,
     RouteMatch,
     WeightedCluster,
     WeightedClusterClusterWeight,
 )
 from envoy_data_plane.envoy.config.route.v3 import Route as EnvoyRoute
+from envoy_data_plane.envoy.extensions.path.match.uri_template.v3 import UriTemplateMatchConfig
+from envoy_data_plane.envoy.extensions.path.rewrite.uri_template.v3 import UriTemplateRewriteConfig
 from envoy_data_plane.envoy.type.matcher.v3 import RegexMatchAndSubstitute, RegexMatcher, StringMatcher
 from envoy_data_plane.envoy.type.v3 import FractionalPercent, FractionalPercentDenominatorType
+from envoy_data_plane.google.protobuf import Any
 
-from xds.catalog.route import HeaderChanges, Redirect, Route
+from xds.catalog.route import HeaderChanges, Redirect, Rewrite, Route
+from xds.catalog.text_match import ANY, How, TextMatch, Wanted
 from xds.wire import skeleton_pb2
 
 MILLION = 1_000_000
+TEMPLATE_MATCHER = "envoy.path.match.uri_template.uri_template_matcher"
+TEMPLATE_REWRITER = "envoy.path.rewrite.uri_template.uri_template_rewriter"
 
 REDIRECT_CODES = {
     301: RedirectActionRedirectResponseCode.MOVED_PERMANENTLY,
@@ -41,10 +49,10 @@ REDIRECT_CODES = {
 }
 
 
-def encode_match(route: Route, methods: tuple[str, ...]) -> bytes:
-    """Encode a RouteMatch for requests with one of these methods; none is any."""
-    wanted = tuple(route.headers.items()), tuple(route.query.items())
-    return _encode_match(route.prefix, route.path, route.regex, methods, *wanted)
+def encode_match(route: Route, methods: tuple[str, ...], headers: Mapping[str, Wanted] | None = None) -> bytes:
+    """Encode a RouteMatch for requests with one of these methods, none is any; `headers` stand in for the route's."""
+    wanted = tuple((route.headers if headers is None else headers).items()), tuple(route.query.items())
+    return _encode_match(route.prefix, route.path, route.regex, route.template, methods, *wanted)
 
 
 @lru_cache(maxsize=4096)
@@ -52,21 +60,22 @@ def _encode_match(
     prefix: str | None,
     path: str | None,
     regex: str | None,
+    template: str | None,
     methods: tuple[str, ...],
-    headers: tuple[tuple[str, str], ...],
-    query: tuple[tuple[str, str], ...],
+    headers: tuple[tuple[str, Wanted], ...],
+    query: tuple[tuple[str, Wanted], ...],
 ) -> bytes:
     match = RouteMatch(
         headers=[
-            HeaderMatcher(name=name, present_match=True)
-            if value == "*"
-            else HeaderMatcher(name=name, string_match=StringMatcher(exact=value))
+            HeaderMatcher(name=name, present_match=value == ANY)
+            if _is_presence(value)
+            else HeaderMatcher(name=name, string_match=build_string_matcher(value))
             for name, value in headers
         ],
         query_parameters=[
-            QueryParameterMatcher(name=name, present_match=True)
-            if value == "*"
-            else QueryParameterMatcher(name=name, string_match=StringMatcher(exact=value))
+            QueryParameterMatcher(name=name, present_match=value == ANY)
+            if _is_presence(value)
+            else QueryParameterMatcher(name=name, string_match=build_string_matcher(value))
             for name, value in query
         ],
     )
@@ -79,16 +88,35 @@ def _encode_match(
         match.path = path
     elif regex is not None:
         match.safe_regex = RegexMatcher(regex=regex)
+    elif template is not None:
+        policy = Any.pack(UriTemplateMatchConfig(path_template=template))
+        match.path_match_policy = TypedExtensionConfig(name=TEMPLATE_MATCHER, typed_config=policy)
     else:
         match.prefix = prefix or "/"
     return bytes(match)
+
+
+def _is_presence(value: Wanted) -> bool:
+    """Tell whether all that is wanted is that there is a value, or none."""
+    return value == ANY or (isinstance(value, TextMatch) and value.how is How.ABSENT)
+
+
+def build_string_matcher(value: Wanted) -> StringMatcher:
+    """Build the matcher of one whole text, or of a part or pattern."""
+    if isinstance(value, str):
+        return StringMatcher(exact=value)
+    if value.how is How.REGEX:
+        return StringMatcher(safe_regex=RegexMatcher(regex=value.text))
+    matcher = StringMatcher()
+    setattr(matcher, value.how.value, value.text)
+    return matcher
 
 
 def encode_target(route: Route) -> bytes:
     """Encode where a route's requests go, and what they are rewritten to: fields of a RouteAction."""
     shares = dict(route.to or {})
     cluster = skeleton_pb2.RouteAction(cluster=next(iter(shares))).SerializeToString() if len(shares) == 1 else b""
-    if cluster and route.rewrite is None and route.mirror is None:
+    if cluster and route.rewrite is None and route.mirror is None and not route.websocket:
         return cluster  # as are all routes of sidecars, of which there are many
     action = RouteAction()
     if not cluster:
@@ -96,30 +124,41 @@ def encode_target(route: Route) -> bytes:
             clusters=[WeightedClusterClusterWeight(name=name, weight=weight) for name, weight in shares.items()]
         )
     if route.rewrite is not None:
-        if route.rewrite.host is not None:
-            action.host_rewrite_literal = route.rewrite.host
-        if route.rewrite.prefix is not None:
-            replacement = _replace_prefix(route.prefix or "/", route.rewrite.prefix)
-            if isinstance(replacement, str):
-                action.prefix_rewrite = replacement
-            else:
-                action.regex_rewrite = replacement
-        elif route.rewrite.path is not None:
-            action.regex_rewrite = _rewrite(f"^(?:{route.regex or '.*'})$", route.rewrite.path)
+        _rewrite_request(action, route.rewrite, route)
     if route.mirror is not None:
         action.request_mirror_policies = [
             RouteActionRequestMirrorPolicy(
                 cluster=route.mirror.to,
-                runtime_fraction=RuntimeFractionalPercent(
-                    default_value=FractionalPercent(
-                        numerator=round(route.mirror.percent * MILLION / 100),
-                        denominator=FractionalPercentDenominatorType.MILLION,
-                    )
-                ),
+                runtime_fraction=RuntimeFractionalPercent(default_value=build_percent(route.mirror.percent)),
                 disable_shadow_host_suffix_append=True,
             )
         ]
+    if route.websocket:
+        action.upgrade_configs = [RouteActionUpgradeConfig(upgrade_type="websocket")]
     return cluster + bytes(action)
+
+
+def _rewrite_request(action: RouteAction, rewrite: Rewrite, route: Route) -> None:
+    if rewrite.host is not None:
+        action.host_rewrite_literal = rewrite.host
+    if rewrite.prefix is not None:
+        replacement = _replace_prefix(route.prefix or "/", rewrite.prefix)
+        if isinstance(replacement, str):
+            action.prefix_rewrite = replacement
+        else:
+            action.regex_rewrite = replacement
+    elif rewrite.template is not None:
+        policy = Any.pack(UriTemplateRewriteConfig(path_template_rewrite=rewrite.template))
+        action.path_rewrite_policy = TypedExtensionConfig(name=TEMPLATE_REWRITER, typed_config=policy)
+    elif rewrite.path is not None:
+        action.regex_rewrite = _rewrite(f"^(?:{route.regex or '.*'})$", rewrite.path)
+
+
+def build_percent(percent: float) -> FractionalPercent:
+    """Build a share of requests, as fine as Envoy counts."""
+    return FractionalPercent(
+        numerator=round(percent * MILLION / 100), denominator=FractionalPercentDenominatorType.MILLION
+    )
 
 
 def _replace_prefix(prefix: str, new: str) -> str | RegexMatchAndSubstitute:

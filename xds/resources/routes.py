@@ -21,6 +21,7 @@ from envoy_data_plane.envoy.config.route.v3 import (
     RouteActionHashPolicyHeader,
     RouteActionHashPolicyQueryParameter,
     RouteActionMaxStreamDuration,
+    RouteConfiguration,
 )
 from envoy_data_plane.envoy.extensions.retry.host.previous_hosts.v3 import PreviousHostsPredicate
 from envoy_data_plane.google.protobuf import Any
@@ -28,6 +29,7 @@ from envoy_data_plane.google.protobuf import Any
 from xds.catalog.model import Affinity, Gateway, Protocol, Service, Timeouts
 from xds.catalog.route import Route
 from xds.resources.resource import Resource, encode_resource
+from xds.resources.route_filters import build_limits, encode_filters, encode_preflight
 from xds.resources.route_words import encode_changes, encode_end, encode_match, encode_target
 from xds.wire import ROUTE_CONFIGURATION, skeleton_pb2
 
@@ -56,6 +58,7 @@ def build_gateway_routes(name: str, gateway: Gateway, services: Mapping[str, Ser
     each host gets the routes of all hosts that cover it, in the catalog's order.
     """
     hosts = dict.fromkeys(route.host or "*" for route in gateway.routes)
+    limited = any(route.rate_limit is not None for route in gateway.routes)
     virtual_hosts = [
         skeleton_pb2.VirtualHost(
             name=host,
@@ -64,12 +67,13 @@ def build_gateway_routes(name: str, gateway: Gateway, services: Mapping[str, Ser
                 encoded
                 for route in gateway.routes
                 if _covers(route.host or "*", host)
-                for encoded in _build_routes(route, services)
+                for encoded in _build_routes(route, services, limited=limited)
             ],
         ).SerializeToString(deterministic=True)
         for host in hosts
     ]
-    return _build_configuration(name, virtual_hosts)
+    limits = bytes(RouteConfiguration(typed_per_filter_config=build_limits(gateway.routes))) if limited else b""
+    return _build_configuration(name, virtual_hosts, limits)
 
 
 def _covers(pattern: str, host: str) -> bool:
@@ -77,14 +81,17 @@ def _covers(pattern: str, host: str) -> bool:
     return pattern in ("*", host) or (pattern.startswith("*.") and host.endswith(pattern[1:]))
 
 
-def _build_configuration(name: str, virtual_hosts: list[bytes]) -> Resource:
+def _build_configuration(name: str, virtual_hosts: list[bytes], filters: bytes = b"") -> Resource:
     message = skeleton_pb2.RouteConfiguration(name=name, virtual_hosts=virtual_hosts, ignore_port_in_host_matching=True)
-    return encode_resource(ROUTE_CONFIGURATION, name, message.SerializeToString(deterministic=True))
+    return encode_resource(ROUTE_CONFIGURATION, name, message.SerializeToString(deterministic=True) + filters)
 
 
-def _build_routes(route: Route, services: Mapping[str, Service]) -> list[bytes]:
-    """Encode Envoy's one or two routes for a route of the catalog."""
-    changes = encode_changes(route)
+def _build_routes(route: Route, services: Mapping[str, Service], *, limited: bool = False) -> list[bytes]:
+    """Encode Envoy's one or two routes for a route of the catalog, and the one for what browsers ask beforehand.
+
+    `limited` says that some route beside it has a rate limit.
+    """
+    changes = encode_changes(route) + encode_filters(route, limited=limited)
     if not route.to:
         end = encode_end(route)
         return [skeleton_pb2.Route(match=encode_match(route, route.method)).SerializeToString() + end + changes]
@@ -96,12 +103,15 @@ def _build_routes(route: Route, services: Mapping[str, Service]) -> list[bytes]:
     # A gRPC call is a POST, whatever it does.
     repeatable = retries > 0 and not grpc
     return [
-        skeleton_pb2.Route(
-            match=encode_match(route, methods),
-            route=encode_target(route) + _encode_action(timeouts, retries, service.affinity, grpc=grpc, safe=safe),
-        ).SerializeToString()
-        + changes
-        for methods, safe in _split_methods(route.method, repeatable=repeatable)
+        *encode_preflight(route, limited=limited),
+        *(
+            skeleton_pb2.Route(
+                match=encode_match(route, methods),
+                route=encode_target(route) + _encode_action(timeouts, retries, service.affinity, grpc=grpc, safe=safe),
+            ).SerializeToString()
+            + changes
+            for methods, safe in _split_methods(route.method, repeatable=repeatable)
+        ),
     ]
 
 

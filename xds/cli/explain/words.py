@@ -34,6 +34,7 @@ ACTION_WORDS = {
     "auto_host_rewrite",
     "request_mirror_policies",
     "hash_policy",
+    "upgrade_configs",
 }
 ROUTE_WORDS = {"name", "match", "route", "redirect", "direct_response", "typed_per_filter_config", "metadata"}
 HEADER_CHANGES = {
@@ -112,15 +113,24 @@ def describe_handling(route: Json) -> Iterator[str]:
             yield f"a copy of {_describe_fraction(mirror.get('runtime_fraction', {}))} goes to {mirror['cluster']}"
         if action.get("hash_policy"):
             yield f"alike are requests with the same {', else '.join(map(_describe_hash, action['hash_policy']))}"
+        for upgrade in action.get("upgrade_configs", ()):
+            yield f"may become a {upgrade['upgrade_type']}"
         if rest := [key for key in action if key not in ACTION_WORDS]:
             yield f"also set: {', '.join(rest)}"
     for key, words in HEADER_CHANGES.items():
         if changed := route.get(key):
             yield f"{words}: {', '.join(one if isinstance(one, str) else one['header']['key'] for one in changed)}"
-    if filters := route.get("typed_per_filter_config"):
-        yield f"filters: {', '.join(name.removeprefix('envoy.filters.http.') for name in filters)}"
+    yield from _describe_filters(route)
     if rest := [key for key in route if key not in ROUTE_WORDS and key not in HEADER_CHANGES]:
         yield f"also set: {', '.join(rest)}"
+
+
+def _describe_filters(route: Json) -> Iterator[str]:
+    configs = route.get("typed_per_filter_config", {})
+    if filters := [name for name, config in configs.items() if not config.get("disabled")]:
+        yield f"filters: {', '.join(name.removeprefix('envoy.filters.http.') for name in filters)}"
+    if "rate_limit" in route.get("metadata", {}).get("filter_metadata", {}).get("xds", {}):
+        yield "limited in rate by each Envoy; beyond that, 429"
 
 
 def _describe_times(action: Json) -> Iterator[str]:

@@ -1,0 +1,400 @@
+"""What a gateway's routes do by Envoy's filters, as clients meet it: faults, limits, CORS, WebSockets, gRPC-Web."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import grpc
+import pytest
+from aiohttp import web
+
+from tests.envoy_server.echo import Echo, start_echo
+from tests.envoy_server.mesh import Mesh, answered, under, until
+from tests.envoy_server.test_routes import ask, make_catalog
+from xds.cli.demo.processes import Envoy, free_port
+
+CONCURRENT = 16
+ONE_IN_A_WHILE = {"requests": 1, "per": "10m"}
+
+
+@pytest.fixture
+def echo() -> Iterator[Echo]:
+    """Start a service that answers with what it was asked."""
+    with start_echo("echo") as echo:
+        yield echo
+
+
+async def ask_often(mesh: Mesh, path: str, requests: int, **headers: str) -> tuple[Counter[int], list[float]]:
+    """Send that many requests, some at once; count their statuses, and give the seconds that each took."""
+    statuses: Counter[int] = Counter()
+    seconds: list[float] = []
+    turn = asyncio.Semaphore(CONCURRENT)
+
+    async def one(client: aiohttp.ClientSession, method: str) -> None:
+        async with turn:
+            start = time.monotonic()
+            async with client.request(method, f"http://127.0.0.1:{mesh.gateway_port}{path}", headers=headers) as found:
+                await found.read()
+            seconds.append(time.monotonic() - start)
+            statuses[found.status] += 1
+
+    async with aiohttp.ClientSession() as client:
+        await asyncio.gather(*(one(client, ("GET", "POST")[index % 2]) for index in range(requests)))
+    return statuses, seconds
+
+
+TEMPLATES = {
+    "/t/": "/t/",
+    "/t/{a}/{b}/{c}/{d}/{abcdefghijklmno1}": "/t/1/2/3/4/5",
+    "/t/{a=x/*/y}/z": "/t/x/1/y/z",
+    "/t/v{a}/{b}.json/x-{c}-y": "/t/v2/1.json/x-3-y",
+    "/t/w{a}/{b=**}.mp4": "/t/w2/1/2.mp4",
+    "/t/{a=**}.m4s": "/t/1/2.m4s",
+    "/t/**/end/last": "/t/1/2/end/last",
+    "/t/a.b~%!$&'()+,;:@-_=": "/t/a.b~%!$&'()+,;:@-_=",
+    "/t/" + "x" * 251 + "/*": "/t/" + "x" * 251 + "/1",
+}
+"""Templates of every kind that the checker takes, and a path that each matches."""
+
+
+async def test_values_are_compared_in_every_way(tmp_path: Path, echo: Echo) -> None:
+    """Of headers and parameters: a part, a pattern, none at all, and a star that is a star."""
+    ways: dict[str, tuple[dict[str, object] | str, str, str]] = {
+        "exact": ({"exact": "*"}, "*", "a"),
+        "prefix": ({"prefix": "v1."}, "v1.2", "v12"),
+        "suffix": ({"suffix": "-eu"}, "shop-eu", "shop-eu-1"),
+        "contains": ({"contains": "beta"}, "a-beta-b", "bet"),
+        "regex": ({"regex": "[0-9]+"}, "17", "17a"),
+        "whole": ("17", "17", "170"),
+    }
+    routes: list[dict[str, Any]] = []
+    for name, (wanted, _, _) in ways.items():
+        routes.append({"path": f"/h/{name}", "headers": {"x-a": wanted}, "respond": {"body": name}})
+        routes.append({"path": f"/q/{name}", "query": {"a": wanted}, "respond": {"body": name}})
+    routes += [
+        {"path": "/absent", "headers": {"x-a": {"absent": True}}, "query": {"a": {"absent": True}}, "respond": {}},
+        {"template": "/users/{id}/orders/*", "to": "echo", "rewrite": {"template": "/v2/o/{id}"}},
+        {"template": "/files/{path=**}", "to": "echo", "rewrite": {"template": "/{path};a=b%!$&'()+,:@-_~"}},
+        {"template": "/long/{id}", "to": "echo", "rewrite": {"template": "/" + "x" * 250 + "/{id}"}},
+        {"template": "/pages/*.html", "respond": {"body": "page"}},
+        *({"template": template, "respond": {"body": "template"}} for template in TEMPLATES),
+    ]
+    with Mesh(tmp_path, make_catalog({"echo": echo.endpoint}, *routes)) as mesh:
+        await mesh.start_gateway()
+        for name, (_, good, bad) in ways.items():
+            assert ask(mesh, f"/h/{name}", x_a=good).body == name
+            assert ask(mesh, f"/h/{name}", x_a=bad).status == 404
+            assert ask(mesh, f"/h/{name}").status == 404
+            assert ask(mesh, f"/q/{name}?a={good}").body == name
+            assert ask(mesh, f"/q/{name}?a={bad}").status == 404
+            assert ask(mesh, f"/q/{name}?b={good}").status == 404
+        assert ask(mesh, "/absent?b=1").status == 200
+        assert ask(mesh, "/absent?a=1").status == 404
+        assert ask(mesh, "/absent", x_a="1").status == 404
+        assert ask(mesh, "/users/17/orders/3?q=1").asked["path"] == "/v2/o/17?q=1"
+        assert ask(mesh, "/users/17/orders/3/x").status == 404
+        assert ask(mesh, "/users/17/orders").status == 404
+        assert ask(mesh, "/users/a=b/orders/*").asked["path"] == "/v2/o/a=b"
+        assert ask(mesh, "/files/a/b.txt").asked["path"] == "/a/b.txt;a=b%!$&'()+,:@-_~"
+        assert ask(mesh, "/long/1").asked["path"] == "/" + "x" * 250 + "/1"
+        assert ask(mesh, "/pages/a.html").body == "page"
+        assert ask(mesh, "/pages/a.htm").status == 404
+        for path in TEMPLATES.values():
+            assert ask(mesh, path).body == "template"
+
+
+async def test_faults_limits_and_sizes(tmp_path: Path, echo: Echo) -> None:
+    """Each holds for its own route and for no other."""
+    routes: list[dict[str, Any]] = [
+        {"prefix": "/abort", "to": "echo", "fault": {"abort": {"status": 418, "percent": 5}}},
+        {"prefix": "/delay", "to": "echo", "fault": {"delay": {"time": "500ms", "percent": 25}}},
+        {"path": "/late", "to": "echo", "timeout": "1200ms", "fault": {"delay": {"time": "1500ms", "percent": 100}}},
+        {"prefix": "/header", "to": "echo", "fault": {"by_header": True}},
+        {"prefix": "/limit", "to": "echo", "rate_limit": {"requests": 20, "per": "10m"}},
+        {"prefix": "/burst", "to": "echo", "rate_limit": {"requests": 1, "per": "10m", "burst": 5}},
+        {"prefix": "/small", "to": "echo", "max_body": "1KiB"},
+        {"to": "echo", "host": "shop.example.com"},
+        {"to": "echo"},
+    ]
+    services: dict[str, Any] = {"echo": echo.endpoint}
+    with Mesh(tmp_path, make_catalog(services, *routes)) as mesh:
+        envoy = await mesh.start_gateway()
+
+        statuses, _ = await ask_often(mesh, "/abort", 1000)
+        assert statuses.keys() == {200, 418}
+        assert statuses[418] == pytest.approx(50, abs=35)  # five standard deviations
+
+        statuses, seconds = await ask_often(mesh, "/delay", 200)
+        assert statuses.keys() == {200}
+        [delays] = envoy.admin.stats("fault.delays_injected$").values()
+        assert delays == pytest.approx(50, abs=31)
+        assert sum(one >= 0.45 for one in seconds) >= delays
+        start = time.monotonic()
+        assert ask(mesh, "/late").status == 200  # its timeout begins after the delay
+        assert time.monotonic() - start >= 1.4
+
+        asks = {"x-envoy-fault-abort-request": "418", "x-envoy-fault-delay-request": "300"}
+        start = time.monotonic()
+        assert ask(mesh, "/header", **asks).status == 418
+        assert time.monotonic() - start >= 0.25
+        assert ask(mesh, "/header").status == 200
+        assert ask(mesh, "/", **asks).status == 200
+
+        # One bucket, whatever the method and the host.
+        statuses = Counter()
+        for host in ("shop.example.com", "other.example.com"):
+            statuses += (await ask_often(mesh, "/limit", 25, Host=host))[0]
+        assert statuses == {200: 20, 429: 30}
+        limited = ask(mesh, "/limit")
+        assert (limited.headers["x-ratelimit-limit"], limited.headers["x-ratelimit-remaining"]) == ("20", "0")
+        assert (await ask_often(mesh, "/burst", 10))[0] == {200: 5, 429: 5}
+        free = ask(mesh, "/")
+        assert free.status == 200
+        assert "x-ratelimit-limit" not in free.headers
+
+        async with aiohttp.ClientSession() as client:
+            for path, size, status in (("/small", 1024, 200), ("/small", 1025, 413), ("/", 100_000, 200)):
+                url = f"http://127.0.0.1:{mesh.gateway_port}{path}"
+                async with client.post(url, data=b"x" * size) as found:
+                    assert found.status == status
+
+        assert ask(mesh, "/limit").status == 429
+        mesh.write(make_catalog(services, {"path": "/new", "respond": {}}, *routes))
+        await until(lambda: ask(mesh, "/new").body == "")
+        assert (await ask_often(mesh, "/limit", 25))[0] == {200: 20, 429: 5}  # an edit fills it
+
+
+async def test_pages_of_other_origins(tmp_path: Path, echo: Echo) -> None:
+    """The gateway answers what browsers ask beforehand, whatever the route wants of the request that is to come."""
+    allowed = {"origins": ["https://shop.example.com", "https://*.b.com", {"regex": "https://pr-[0-9]+\\.c\\.com"}]}
+    routes: list[dict[str, Any]] = [
+        {
+            "path": "/orders",
+            "method": ["PUT", "DELETE"],
+            "headers": {"x-team": "a"},
+            "to": "echo",
+            "cors": {**allowed, "headers": ["x-team"], "expose": ["x-internal"], "max_age": "10m", "credentials": True},
+        },
+        {
+            "path": "/orders",
+            "method": "GET",
+            "to": "echo",
+            "cors": {"origins": ["*"]},
+            "rate_limit": {"requests": 1, "per": "10m"},
+        },
+    ]
+    with Mesh(tmp_path, make_catalog({"echo": echo.endpoint}, *routes)) as mesh:
+        await mesh.start_gateway()
+
+        def preflight(origin: str, method: str) -> tuple[int, dict[str, str]]:
+            asks = {"Origin": origin, "Access-Control-Request-Method": method}
+            found = ask(mesh, "/orders", "OPTIONS", **asks, **{"Access-Control-Request-Headers": "x-team"})
+            prefix = "access-control-"
+            told = {
+                name.removeprefix(prefix): value for name, value in found.headers.items() if name.startswith(prefix)
+            }
+            return found.status, told
+
+        for origin in ("https://shop.example.com", "https://a.b.com", "https://pr-7.c.com"):
+            assert preflight(origin, "DELETE") == (
+                200,
+                {
+                    "allow-origin": origin,
+                    "allow-credentials": "true",
+                    "allow-methods": "PUT,DELETE",
+                    "allow-headers": "x-team",
+                    "expose-headers": "x-internal",
+                    "max-age": "600",
+                },
+            )
+        for origin in ("https://shop.example.org", "https://b.com", "https://evilb.com", "http://a.b.com"):
+            status, told = preflight(origin, "PUT")
+            assert status == 200
+            assert "allow-origin" not in told
+        for _ in range(5):  # no such question is limited
+            status, told = preflight("https://any.example.org", "GET")
+            assert (status, told) == (200, {"allow-origin": "https://any.example.org", "allow-methods": "GET"})
+        assert preflight("https://shop.example.com", "POST")[0] == 404
+        assert echo.requests == []
+
+        found = ask(mesh, "/orders", "PUT", Origin="https://a.b.com", x_team="a")
+        assert found.headers["access-control-allow-origin"] == "https://a.b.com"
+        assert found.headers["access-control-expose-headers"] == "x-internal"
+        found = ask(mesh, "/orders", "PUT", Origin="https://evilb.com", x_team="a")
+        assert "access-control-allow-origin" not in found.headers
+        found = ask(mesh, "/orders", Origin="https://any.example.org")
+        assert (found.status, found.headers["access-control-allow-origin"]) == (200, "https://any.example.org")
+        found = ask(mesh, "/orders", Origin="https://any.example.org")  # a page can read why
+        assert (found.status, found.headers["access-control-allow-origin"]) == (429, "https://any.example.org")
+
+
+@asynccontextmanager
+async def websocket_echo() -> AsyncIterator[str]:
+    """Serve WebSockets that say what they are told; the address."""
+
+    async def talk(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for message in socket:
+            await socket.send_str(message.data)
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", talk)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    port = free_port()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_websocket_outlives_the_request_timeout(tmp_path: Path) -> None:
+    """It ends when its ends say so, or when it is idle for too long; a route without the word lets none through."""
+    routes: list[dict[str, Any]] = [
+        {"path": "/chat", "to": "chat", "websocket": True, "timeout": "1s"},
+        {"path": "/idle", "to": "idle", "websocket": True},
+        {"path": "/plain", "to": "chat"},
+    ]
+    async with websocket_echo() as address:
+        services: dict[str, Any] = {"chat": address, "idle": {"endpoints": [address], "timeouts": {"idle": "1s"}}}
+        with Mesh(tmp_path, make_catalog(services, *routes)) as mesh:
+            await mesh.start_gateway()
+            url = f"http://127.0.0.1:{mesh.gateway_port}"
+            async with aiohttp.ClientSession() as client:
+                start = time.monotonic()
+                async with client.ws_connect(f"{url}/chat") as socket:
+                    said = 0
+                    mesh.write(make_catalog(services, {"path": "/new", "respond": {"body": "new"}}, *routes))
+                    await until(lambda: ask(mesh, "/new").body == "new")
+                    while time.monotonic() - start < 2.5:
+                        await socket.send_str(f"word {said}")
+                        assert await socket.receive_str(timeout=5) == f"word {said}"
+                        said += 1
+                        await asyncio.sleep(0.2)
+                    assert said >= 4
+                async with client.ws_connect(f"{url}/idle") as socket:
+                    await socket.send_str("a")
+                    assert await socket.receive_str(timeout=5) == "a"
+                    assert (await socket.receive(timeout=10)).type in (
+                        aiohttp.WSMsgType.CLOSE,
+                        aiohttp.WSMsgType.CLOSED,
+                        aiohttp.WSMsgType.CLOSING,
+                        aiohttp.WSMsgType.ERROR,
+                    )
+                with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                    await client.ws_connect(f"{url}/plain")
+                assert refused.value.status == 403
+
+
+@asynccontextmanager
+async def grpc_echo() -> AsyncIterator[str]:
+    """Serve gRPC: `/demo.Echo/Say` answers with what it is told, twice; the address."""
+
+    async def say(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        if request == b"fail":
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such thing")
+        return request * 2
+
+    server = grpc.aio.server()
+    handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(say)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("demo.Echo", {"Say": handler}),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        await server.stop(None)
+
+
+def frame(message: bytes, kind: int = 0) -> bytes:
+    """Frame a message of gRPC-Web; kind 128 is for trailers."""
+    return bytes([kind]) + len(message).to_bytes(4, "big") + message
+
+
+async def test_calls_of_grpc_and_grpc_web(tmp_path: Path) -> None:
+    """A browser's POST is a gRPC call: its answer has the message and, as a last frame, the status.
+
+    A call of gRPC itself stays as it is; one too many is told so in gRPC's words.
+    """
+    async with grpc_echo() as address:
+        services = {"calls": {"endpoints": [address], "protocol": "grpc"}}
+        routes: list[dict[str, Any]] = [
+            {"prefix": "/demo.Echo/", "headers": {"x-limited": "yes"}, "to": "calls", "rate_limit": ONE_IN_A_WHILE},
+            {"prefix": "/demo.Echo/", "to": "calls", "grpc_web": True},
+        ]
+        with Mesh(tmp_path, make_catalog(services, *routes)) as mesh:
+            await mesh.start_gateway()
+
+            async def call(message: bytes) -> tuple[str, bytes, bytes, str]:
+                url = f"http://127.0.0.1:{mesh.gateway_port}/demo.Echo/Say"
+                headers = {"content-type": "application/grpc-web+proto", "x-grpc-web": "1"}
+                async with (
+                    aiohttp.ClientSession() as client,
+                    client.post(url, data=frame(message), headers=headers) as found,
+                ):
+                    assert found.status == 200
+                    body = await found.read()
+                    trailers = body[body.find(b"\x80") :]
+                    answer = body[: len(body) - len(trailers)]
+                    return found.content_type, answer, trailers, found.headers.get("grpc-status", "")
+
+            kind, answer, trailers, _ = await call(b"ab")
+            assert (kind, answer) == ("application/grpc-web+proto", frame(b"abab"))
+            length = int.from_bytes(trailers[1:5], "big")
+            assert length == len(trailers) - 5
+            assert b"grpc-status:0" in trailers.replace(b" ", b"")
+            _, answer, trailers, status = await call(b"fail")
+            assert answer == b""
+            assert status == "5" or b"grpc-status:5" in trailers.replace(b" ", b"")
+
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{mesh.gateway_port}") as channel:
+                say: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/demo.Echo/Say")
+                assert await say(b"ab", timeout=10) == b"abab"
+                assert await say(b"ab", timeout=10, metadata=(("x-limited", "yes"),)) == b"abab"
+                with pytest.raises(grpc.aio.AioRpcError) as limited:
+                    await say(b"ab", timeout=10, metadata=(("x-limited", "yes"),))
+                assert limited.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def listener_state(envoy: Envoy) -> tuple[str, str]:
+    """Give the version of the listener that a gateway has, and when it took it."""
+    for section in envoy.admin.config_dump()["configs"]:
+        for listener in section.get("dynamic_listeners", ()):
+            state = listener["active_state"]
+            return state["version_info"], state["last_updated"]
+    raise AssertionError("no listener")
+
+
+async def test_filters_go_on_and_off_under_load(tmp_path: Path, echo: Echo) -> None:
+    """An edit that makes a route need a filter changes routes alone: no request fails, no listener is made anew."""
+    words: dict[str, Any] = {
+        "rate_limit": {"requests": 1_000_000},
+        "cors": {"origins": ["https://a.com"]},
+        "fault": {"delay": {"time": "1ms", "percent": 100}},
+        "max_body": "1MiB",
+    }
+    plain = make_catalog({"echo": echo.endpoint}, {"to": "echo"})
+    with Mesh(tmp_path, plain) as mesh:
+        envoy = await mesh.start_gateway()
+        before = listener_state(envoy)
+
+        def headers() -> dict[str, str]:
+            return ask(mesh, "/", Origin="https://a.com").headers
+
+        async with under(mesh.load(200)) as load:
+            for _ in range(2):
+                mesh.write(make_catalog({"echo": echo.endpoint}, {"to": "echo", **words}))
+                await until(lambda: {"x-ratelimit-limit", "access-control-allow-origin"} <= headers().keys())
+                await answered(load, 100)
+                mesh.write(plain)
+                await until(lambda: not {"x-ratelimit-limit", "access-control-allow-origin"} & headers().keys())
+                await answered(load, 100)
+        assert listener_state(envoy) == before
