@@ -105,6 +105,32 @@ from tests.catalog.catalogs import build, find_problems
             "gateways: {g: {port: 1, routes: [{host: x.com, redirect: {host: x.com, path: /b}}]}}",
             ["1:58 warning gateways.g.routes[0].redirect: leads to a request that this route takes again, without end"],
         ),
+        (
+            "gateways: {g: {listeners: [{port: 1, routes: [{to: a}, {to: b}]}], routes: [{to: a}]}}",
+            [
+                "1:56 warning gateways.g.listeners[0].routes[1]: can never match: "
+                "routes[0] takes every request that it would",
+                "1:76 warning gateways.g.routes: has no effect: every listener has routes of its own",
+            ],
+        ),
+        (
+            "gateways: {g: {port: 1, tls: {certificates: [{certificate: /a, key: /b, hosts: ['*.x.com', y.com]}]}, "
+            "routes: [{host: a.x.com, to: a}, {host: y.com, to: a}, {host: x.com, to: a}, {redirect: {https: true}}]}}",
+            [
+                "1:165 warning gateways.g.routes[2].host: no certificate of port 1 is for this host: "
+                "its clients are refused there",
+                "1:191 warning gateways.g.routes[3].redirect: leads from port 1, which is https already, to itself, "
+                "without end",
+            ],
+        ),
+        (
+            "gateways: {g: {port: 1, tls: {certificates: [{certificate: /a, key: /b}]}, http3: true, "
+            "proxy_protocol: true, routes: [{to: a}]}}",
+            [
+                "1:83 warning gateways.g.http3: UDP has no PROXY protocol: "
+                "over HTTP/3 everybody's address is the load balancer's"
+            ],
+        ),
         ("gateways: {g: {port: 1, routes: [{prefix: /a, redirect: {path: /b}}]}}", []),
         ("gateways: {g: {port: 1, routes: [{template: '/a/{b}', redirect: {path: /b}}]}}", []),
         (

@@ -7,6 +7,7 @@ from pydantic_core.core_schema import ErrorType
 
 from tests.catalog.catalogs import find_problems, parse
 from tests.catalog.filter_cases import FILTER_CASES
+from tests.catalog.listener_cases import LISTENER_CASES
 from tests.catalog.route_cases import ROUTE_CASES
 from xds.catalog.fragment import MAX_PROBLEMS
 from xds.catalog.mistakes import EXPECTED, _explain_value
@@ -14,7 +15,7 @@ from xds.catalog.mistakes import EXPECTED, _explain_value
 CASES = [
     # The file.
     ("x-a: 1", "1:1 error : has neither `services` nor `gateways`"),
-    ("a: 1", '1:1 error a: unknown key "a": known are services, gateways'),
+    ("a: 1", '1:1 error a: unknown key "a": known are services, gateways, mesh'),
     ("[1]", "1:1 error : expected `services:` or `gateways:`, found a list"),
     ("services: {}\nservces: {}", '2:1 error servces: unknown key "servces": did you mean `services`?'),
     (
@@ -43,7 +44,7 @@ CASES = [
     (
         "services: {a: {zzz: 1}}",
         '1:16 error services.a.zzz: unknown key "zzz": known are endpoints, protocol, balance, affinity, slow_start, '
-        "health_check, outlier_detection, timeouts, retries, upstreams, sidecar, ttl, local_port",
+        "health_check, outlier_detection, timeouts, retries, upstreams, sidecar, ttl, local_port, access_log",
     ),
     (
         "services: {a: {balance: weigted}}",
@@ -290,6 +291,7 @@ CASES = [
     ),
     *ROUTE_CASES,
     *FILTER_CASES,
+    *LISTENER_CASES,
 ]
 
 

@@ -266,3 +266,45 @@ def test_tcp_route_with_words_for_filters() -> None:
     assert [problem.split(": ")[2] for problem in problems] == [
         f"gateways.g.routes[0].{word}" for word in ("rate_limit", "websocket", "max_body", "template")
     ]
+
+
+def test_mesh_in_two_files() -> None:
+    """What holds for all is said once; both places are told."""
+    assert check_files(a="mesh: {access_log: on}", b="services: {}\nmesh:\n  access_log: errors") == [
+        "b.yaml:3:3: error: mesh.access_log: `mesh.access_log` is also in a.yaml:1:8"
+    ]
+
+
+LISTENERS = "gateways: {g: {listeners: [{port: 1, LISTENER}, {port: 2, routes: [{to: db}]}]}}"
+
+
+@pytest.mark.parametrize(
+    ("listener", "expected"),
+    [
+        ("routes: [{to: db}]", []),
+        ("tls: passthrough, routes: [{to: db, host: a.com}, {to: db, host: b.com}]", []),
+        (
+            "tls: passthrough, routes: [{to: web, host: a.com}, {to: db}]",
+            [
+                'gateways.g.listeners[0].routes[0].to: "web" is not `protocol: tcp`, '
+                "and `tls: passthrough` leaves no requests to see"
+            ],
+        ),
+        (
+            "routes: [{to: db}, {to: web}]",
+            [
+                'gateways.g.listeners[0].routes[0].to: "db" is `protocol: tcp`: '
+                "a route to it must be the listener's only one"
+            ],
+        ),
+        (
+            "tls: {certificates: [{certificate: /a, key: /b}]}, http3: true, routes: [{to: db}]",
+            ['gateways.g.listeners[0].http3: "db" is `protocol: tcp`, which is not HTTP'],
+        ),
+    ],
+)
+def test_services_of_listeners(listener: str, expected: list[str]) -> None:
+    """Each port is for requests, or for connections."""
+    services = f"services:\n  web: {{endpoints: ['w:1']}}\n{DB}"
+    problems = check_files(a=f"{services}{LISTENERS.replace('LISTENER', listener)}")
+    assert [problem.partition("error: ")[2] for problem in problems if "error" in problem] == expected

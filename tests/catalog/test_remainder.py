@@ -244,6 +244,13 @@ services:
 gateways:
   edge: {port: 8080, routes: [{to: api, prefix: /api, headers: {x-team: a}}, {to: users}]}
   db-edge: {port: 9000, routes: [{to: db}]}
+  tls-edge:
+    listeners:
+      - {port: 8080, routes: [{redirect: {https: true}}]}
+      - {port: 8443, tls: {certificates: [{hosts: [api.x.com], certificate: /a.pem, key: /a.key}]}, http3: true}
+      - {port: 5432, tls: passthrough, routes: [{host: db.x.com, to: db}, {host: cache.x.com, to: cache}]}
+    routes: [{host: api.x.com, to: api}]
+mesh: {access_log: errors}
 """
 
 INJECTIONS: list[tuple[Callable[[Value, Value], object], tuple[str, ...]]] = [
@@ -293,6 +300,15 @@ INJECTIONS: list[tuple[Callable[[Value, Value], object], tuple[str, ...]]] = [
     (lambda _, g: g["edge"]["routes"].append({"to": "api", "template": "/{a"}), ("a { begins a variable",)),
     (lambda _, g: g["edge"]["routes"].insert(0, {"to": "api", "grpc_web": True}), ("gRPC goes over `protocol: grpc`",)),
     (lambda _, g: g["db-edge"]["routes"][0].update(host="x.com"), ("its connections have no host to match",)),
+    (lambda _, g: g["tls-edge"].update(port=80), ("a gateway has `port` or `listeners`, not both",)),
+    (lambda _, g: g["tls-edge"]["listeners"][0].update(port=8443), ("8443 is the port of listeners[0] too",)),
+    (lambda _, g: g["tls-edge"]["listeners"].append({"port": 99999}), ("from 1 to 65535, found 99999",)),
+    (lambda _, g: g["tls-edge"]["listeners"][0].update(http3=True), ("HTTP/3 is always encrypted",)),
+    (lambda _, g: g["tls-edge"]["listeners"][1].update(tls={"certs": []}), ('unknown key "certs"',)),
+    (lambda _, g: g["tls-edge"]["listeners"][2]["routes"][0].update(prefix="/"), ("leaves a connection encrypted",)),
+    (lambda _, g: g["tls-edge"]["listeners"][2]["routes"][1].update(to="api"), ('"api" is not `protocol: tcp`',)),
+    (lambda _, g: g["tls-edge"].update(limits={"buffer": "7 mb"}), ("did you mean 7MB?",)),
+    (lambda _, g: g["edge"].update(access_log="onn"), ("expected `off`, `on`, `errors`",)),
 ]
 """Mistakes in services and gateways, at different places, and what each is told as."""
 
@@ -329,11 +345,12 @@ def _some(**fields: st.SearchStrategy[Value]) -> st.SearchStrategy[Value]:
 
 ENDPOINTS = st.lists(_some(address=SCALARS, port=SCALARS, weight=SCALARS, metadata=VALUES), max_size=4)
 ROUTES = st.lists(_some(to=SCALARS, prefix=SCALARS, path=SCALARS, headers=st.dictionaries(KEYS, SCALARS)), max_size=4)
+LISTENERS = st.lists(_some(port=SCALARS, routes=ROUTES, address=SCALARS, tls=VALUES, http3=SCALARS), max_size=3)
 ANYTHING = _some(endpoints=ENDPOINTS, upstreams=st.lists(SCALARS), local_port=SCALARS, protocol=SCALARS, retires=VALUES)
 
 
 @settings(deadline=None, max_examples=500)
-@given(ANYTHING, _some(port=SCALARS, routes=ROUTES, address=SCALARS, rotues=VALUES))
+@given(ANYTHING, _some(port=SCALARS, routes=ROUTES, address=SCALARS, rotues=VALUES, listeners=LISTENERS, tls=VALUES))
 def test_something_remains_of_anything(service: Value, gateway: Value) -> None:
     """Whatever is wrong with a service or gateway, it can be taken out until no rule is broken."""
     both: list[tuple[str, TypeAdapter[Any], Value]] = [("services", SERVICE, service), ("gateways", GATEWAY, gateway)]

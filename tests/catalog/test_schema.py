@@ -20,7 +20,7 @@ CATALOGS = [
     path
     for top in ("tests", "compose", "xds")
     for path in sorted((ROOT / top).rglob("*.y*ml"))
-    if path.read_text().lstrip().startswith(("services:", "gateways:")) and "image:" not in path.read_text()
+    if path.read_text().lstrip().startswith(("services:", "gateways:", "mesh:")) and "image:" not in path.read_text()
 ]
 NO_MATTER_OF_SHAPE = (
     "given twice", "is for `protocol: tcp`", "weights sum up", "whole number of milliseconds",
@@ -31,6 +31,9 @@ NO_MATTER_OF_SHAPE = (
     "says nothing", "`regex`", "expected a path that", "expected a host", "methods: more",
     "has the variable", "variables, where", "may stand after", "is no variable", "by its headers", "any page could act",
     "take this literally", "begins with GET", "is a POST", "whole number of bytes", "no end to wait for",
+    "`routes` is missing", "port of listeners", "has no certificate", "is not for `passthrough`", "for any host",
+    "host of certificates", "another key", "is for every host", "always encrypted", "leaves a connection encrypted",
+    "expected whole KiB",
 )  # fmt: skip
 """Mistakes that a schema cannot tell: what stands in relation to something else, or is no JSON."""
 

@@ -126,10 +126,13 @@ ROUTES = st.lists(
 )
 
 
-def _write(services: Mapping[str, Mapping[str, str]], gateways: Mapping[str, list[dict[str, str]]], lines: int) -> str:
+def _write(
+    services: Mapping[str, Mapping[str, str]], gateways: Mapping[str, list[dict[str, str]]], mesh: str, lines: int
+) -> str:
     flow = {name: "{" + ", ".join(f"{k}: {v}" for k, v in one.items()) + "}" for name, one in services.items()}
     text = "\n" * lines + "services:\n" + "".join(f"  {name}: {one}\n" for name, one in flow.items())
     text += "" if services else "  {}\n"
+    text += f"mesh: {{access_log: {mesh}}}\n" if mesh else ""
     for name, routes in gateways.items():
         written = ", ".join("{" + ", ".join(f"{k}: {v}" for k, v in route.items()) + "}" for route in routes)
         text += f"gateways: {{{name}: {{port: 1, routes: [{written}]}}}}\n"
@@ -141,6 +144,7 @@ TEXTS = st.one_of(
         _write,
         st.dictionaries(st.sampled_from(["s", "t", "u"]), SERVICES, max_size=3),
         st.dictionaries(st.sampled_from(["g", "s"]), ROUTES, max_size=1),
+        st.sampled_from(["", "", "", "on", "errors", "offf"]),
         st.integers(0, 2),
     ),
     st.sampled_from([None, "services: [", ""]),
@@ -152,7 +156,7 @@ def _outcome(make: object) -> tuple[object, list[Problem]]:
         catalog: Catalog = make()  # type: ignore[operator]
     except CatalogError as error:
         return None, sorted(error.problems)
-    return (catalog.services, catalog.gateways), sorted(catalog.problems)
+    return (catalog.services, catalog.gateways, catalog.mesh), sorted(catalog.problems)
 
 
 @settings(deadline=None, max_examples=300)

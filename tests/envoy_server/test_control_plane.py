@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.certificates import make_authority
 from tests.envoy_server.mesh import VARIANTS, Mesh, answered, make_catalog, under, until
 from tests.resources.golden import CATALOGS, read_catalog
 from xds.cli.demo.processes import Envoy, Instance, free_port
@@ -98,11 +99,22 @@ def scrub(value: Any) -> Any:
     return value
 
 
+def put_certificates(folder: Path, names: list[str]) -> None:
+    """Put a certificate, or its key, where a catalog says that there is one."""
+    if names:
+        pair = make_authority(folder).issue("localhost")
+    for name in names:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes((pair.key if name.endswith(".key") else pair.certificate).read_bytes())
+
+
 @pytest.mark.parametrize("path", CATALOGS, ids=lambda path: path.parent.name)
 async def test_envoy_takes_all_that_the_checker_passes(tmp_path: Path, path: Path) -> None:
     """Every golden catalog, for every kind of node that it has, without a NACK: else the checker has a hole."""
     text, catalog = path.read_text(), read_catalog(path)
-    ports = {port: str(free_port()) for port in ("8080", "6379", "5432")}
+    put_certificates(tmp_path / "certs", re.findall(r"/certs/([\w/.]+)", text))
+    text = text.replace("/certs/", f"{tmp_path}/certs/")
+    ports = {port: str(free_port()) for port in ("8080", "8443", "6379", "5432")}
     text = re.sub("|".join(ports), lambda match: ports[match[0]], text)
     views = {build_view(catalog, NodeKind(name)): name for name in [*catalog.gateways, *catalog.services, "anyone"]}
     with Mesh(tmp_path, text) as mesh:

@@ -14,6 +14,7 @@ from envoy_data_plane.envoy.config.cluster.v3 import Cluster
 from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment
 from envoy_data_plane.envoy.config.listener.v3 import Listener
 from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
+from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import Secret
 from google.protobuf.any_pb2 import Any as AnyMessage
 
 from xds.catalog.catalog import Catalog, build_catalog
@@ -23,7 +24,7 @@ from xds.resources.resource import Resource
 from xds.resources.view import NodeKind, NodeView, build_view
 from xds.snapshot.store import build_snapshot
 from xds.sources.document import Document
-from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION
+from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, SECRET
 
 FOLDER = Path(__file__).parent / "golden"
 CATALOGS = sorted(FOLDER.glob("*/catalog.yaml"))
@@ -33,6 +34,7 @@ MESSAGES: dict[str, tuple[str, type[betterproto2.Message]]] = {
     CLUSTER_LOAD_ASSIGNMENT: ("endpoints", ClusterLoadAssignment),
     LISTENER: ("listeners", Listener),
     ROUTE_CONFIGURATION: ("routes", RouteConfiguration),
+    SECRET: ("secrets", Secret),
 }
 
 
@@ -58,10 +60,14 @@ def translate(path: Path) -> dict[str, str]:
         snapshot = build_snapshot(view, inventory)
         for type_url, (file, _) in MESSAGES.items():
             resources = snapshot.of(type_url).resources
-            if type_url in (LISTENER, ROUTE_CONFIGURATION):
+            if type_url == SECRET and not resources:
+                continue
+            if type_url in (LISTENER, ROUTE_CONFIGURATION, SECRET):
                 files[file][", ".join(node_clusters)] = [decode(resource) for _, resource in sorted(resources.items())]
             else:
                 files[file].update((name, decode(resource)) for name, resource in resources.items())
+    if not files["secrets"]:  # most catalogs have none
+        del files["secrets"]
     texts = {f"{file}.yaml": yaml.safe_dump(content, sort_keys=True, width=120) for file, content in files.items()}
     # betterproto2 splits the word before its last two letters.
     return {name: text.replace("consecutive_5_xx", "consecutive_5xx") for name, text in texts.items()}

@@ -41,7 +41,7 @@ def expect(catalog: Catalog, before: Inventory) -> Inventory:
     services = {name for name in {*old.services, *parts} if old.services.get(name) != catalog.services.get(name)}
     names = {*old.gateways, *catalog.gateways}
     gateways = {name for name in names if old.gateways.get(name) != catalog.gateways.get(name)}
-    return Inventory(catalog, parts, frozenset(services), frozenset(gateways))
+    return Inventory(catalog, parts, frozenset(services), frozenset(gateways), old.mesh != catalog.mesh)
 
 
 def test_what_did_not_change_is_not_made_again() -> None:

@@ -17,6 +17,7 @@ EDITS = (
     "services: {a: {endpoints: [{address: '127.0.0.1:1', metadata: {stage: {is: canary}}}]}}\n"
     "gateways: {edge: {port: 81, routes: [{to: a}]}}",
     "services: {c: {protocol: tcp, local_port: 5432, endpoints: ['127.0.0.1:3']}}",
+    "services: {c: {protocol: tcp, local_port: 5432, endpoints: ['127.0.0.1:3']}}\nmesh: {access_log: errors}",
 )
 
 
@@ -36,7 +37,7 @@ def same(one: Inventory, other: Inventory) -> bool:
             views = build_view(one.catalog, kind), build_view(other.catalog, kind)
             if views[0] != views[1] or build_snapshot(views[0], one) != build_snapshot(views[1], other):
                 return False
-    return one.catalog.services == other.catalog.services and one.catalog.gateways == other.catalog.gateways
+    return one.catalog == other.catalog
 
 
 def test_a_worker_that_begins_gets_all() -> None:
@@ -55,6 +56,7 @@ def test_a_worker_that_is_told_of_each_change_has_the_same() -> None:
         fed = apply_change(unpack(pack(describe_change(now))), fed)
         assert same(fed, now)
         assert (fed.changed, fed.changed_gateways) == (now.changed, now.changed_gateways)
+        assert fed.mesh_changed == now.mesh_changed
 
 
 def test_a_change_twice_is_a_change_once() -> None:

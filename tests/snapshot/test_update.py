@@ -3,7 +3,10 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xds.catalog.access_log import OFF, AccessLog
 from xds.catalog.catalog import Catalog
+from xds.catalog.listener import Certificate, Listener, Tls
+from xds.catalog.mesh import Mesh
 from xds.catalog.model import Affinity, Balance, Endpoint, Gateway, Listen, Protocol, Service, Timeouts
 from xds.catalog.route import Route
 from xds.resources.inventory import build_inventory
@@ -25,6 +28,11 @@ ENDPOINTS = [
 ]
 
 
+ACCESS_LOGS = st.sampled_from([None, None, OFF, AccessLog(), AccessLog(errors=True)])
+
+TLS = Tls(certificates=(Certificate("/a.pem", "/a.key"), Certificate("/b.pem", "/b.key", ("b.example.com",))))
+
+
 @st.composite
 def services(draw: st.DrawFn, names: list[str]) -> Service:
     """Make a service whose upstreams are among `names`."""
@@ -40,7 +48,11 @@ def services(draw: st.DrawFn, names: list[str]) -> Service:
         upstreams=draw(st.none() | st.lists(st.sampled_from(names), unique=True).map(tuple)),
         sidecar=draw(st.sampled_from([Listen("127.0.0.1", 15001), Listen("127.0.0.1", 15002)])),
         local_port=draw(st.sampled_from([None, 5432, 5433])) if protocol is Protocol.TCP else None,
+        access_log=draw(ACCESS_LOGS),
     )
+
+
+LISTENERS = (Listener(8080), Listener(8443, tls=TLS, http3=True))
 
 
 @st.composite
@@ -65,8 +77,8 @@ def draw_catalog(draw: st.DrawFn, before: Catalog) -> Catalog:
         if name in made or not draw(st.integers(0, 3)):
             continue
         was = before.gateways.get(name)
-        if was and all(name in made for route in was.routes for name in route.services) and draw(st.booleans()):
-            targets, port = [name for route in was.routes for name in route.services], was.port
+        if was and all(name in made for name in was.services) and draw(st.booleans()):
+            targets, port = [name for route in was.routes for name in route.services], was.port or 80
         else:
             targets = draw(st.lists(st.sampled_from(names), min_size=1, max_size=2))
             port = draw(st.sampled_from([80, 81]))
@@ -74,8 +86,13 @@ def draw_catalog(draw: st.DrawFn, before: Catalog) -> Catalog:
             targets = targets[:1]
         shared = draw(st.booleans())
         routes = [Route(to=dict.fromkeys(targets, 1))] if shared else [Route(to={to: 1}) for to in targets]
-        gateways[name] = Gateway(port=port, routes=tuple(routes))
-    return Catalog(made, gateways)
+        access_log = draw(ACCESS_LOGS)
+        if draw(st.booleans()):
+            gateways[name] = Gateway(port=port, routes=tuple(routes), access_log=access_log)
+        else:
+            listeners = draw(st.sampled_from([LISTENERS, LISTENERS[:1], LISTENERS[1:]]))
+            gateways[name] = Gateway(listeners=listeners, routes=tuple(routes), access_log=access_log)
+    return Catalog(made, gateways, mesh=draw(st.sampled_from([before.mesh, Mesh(), Mesh(access_log=AccessLog())])))
 
 
 def contents_of(snapshot: Snapshot) -> dict[str, dict[str, Resource]]:

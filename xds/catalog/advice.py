@@ -3,10 +3,11 @@
 What concerns several services is in `references.py`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from xds.catalog.addresses import normalize_ip
 from xds.catalog.filter_rules import advise_filters
+from xds.catalog.listener_rules import advise_listeners
 from xds.catalog.model import (
     HASHING,
     RAMPING,
@@ -85,17 +86,25 @@ def _advise_health_check(check: HealthCheck) -> Iterator[Advice]:
 
 
 def advise_gateway(gateway: Gateway) -> Iterator[Advice]:
-    """Warn of routes that can never match, and of a `*` that is taken literally."""
+    """Warn of routes that can never match, of a `*` that is taken literally, and of what listeners make useless."""
+    yield from advise_routes((), gateway.routes)
+    for index, listener in enumerate(gateway.listeners):
+        yield from advise_routes(("listeners", index), listener.routes)
+    yield from advise_listeners(gateway)
+
+
+def advise_routes(loc: Loc, routes: Sequence[Route]) -> Iterator[Advice]:
+    """Warn of what one list of routes, below `loc`, says in vain."""
     earlier = _Routes()
-    for index, route in enumerate(gateway.routes):
+    for index, route in enumerate(routes):
         covering = earlier.find_covering(route)
         if covering is not None:
-            yield ("routes", index), f"can never match: routes[{covering}] takes every request that it would"
+            yield (*loc, "routes", index), f"can never match: routes[{covering}] takes every request that it would"
         earlier.add(index, route)
         for word, message in _advise_route(route):
-            yield ("routes", index, word), message
+            yield (*loc, "routes", index, word), message
         for below, message in advise_filters(route):
-            yield ("routes", index, *below), message
+            yield (*loc, "routes", index, *below), message
 
 
 def _advise_route(route: Route) -> Iterator[tuple[str, str]]:

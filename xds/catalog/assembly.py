@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from xds.catalog.fragment import POSITION, Fragment, Subject, limit_problems, locate
 from xds.catalog.index import Index
 from xds.catalog.journal import Mark
+from xds.catalog.mesh import Mesh
 from xds.catalog.model import Gateway, Service
 from xds.catalog.nearest import Nearest
 from xds.catalog.places import Loc, format_path, show
@@ -40,6 +41,11 @@ class Assembly:
         return self._index.gateways.copy()
 
     @property
+    def mesh(self) -> Mesh:
+        """What holds for all, of all fragments."""
+        return Mesh(**self._index.mesh)
+
+    @property
     def problems(self) -> tuple[Problem, ...]:
         """All problems, errors before warnings, each sorted by file and position."""
         if self._problems is None:
@@ -66,6 +72,8 @@ class Assembly:
             broken = fragment.broken.get(subject) if fragment else None
             if kind == "services":
                 concerned |= self._index.put_service(name, fragment.services[name] if fragment else None, broken)
+            elif kind == "mesh":
+                self._index.put_mesh(name, fragment.mesh[name] if fragment else None)
             else:
                 concerned |= self._index.put_gateway(name, fragment.gateways[name] if fragment else None, broken)
         self._check(concerned)
@@ -89,7 +97,7 @@ class Assembly:
         kind, name = subject
         for source in sorted(self._index.owners.get(subject, ())):
             fragment = self._fragments[source]
-            if name in (fragment.services if kind == "services" else fragment.gateways):
+            if name in {"services": fragment.services, "gateways": fragment.gateways, "mesh": fragment.mesh}[kind]:
                 return fragment
         return None
 
@@ -116,7 +124,8 @@ class Assembly:
         first, *others = sorted(self._index.owners[subject])
         kind, name = subject
         for other in others:
-            yield other, Finding((), f"{kind[:-1]} {show(name)} is also in {self._format_start(first, subject)}")
+            what = f"`mesh.{name}`" if kind == "mesh" else f"{kind[:-1]} {show(name)}"
+            yield other, Finding((), f"{what} is also in {self._format_start(first, subject)}")
         if kind == "gateways" and (owners := self._index.owners.get(("services", name))):
             start = self._format_start(min(owners), ("services", name))
             yield first, Finding((), f"the service in {start} has this name too: a node's cluster must be one of them")

@@ -7,6 +7,7 @@ from typing import TypeVar
 from xds.catalog.assembly import Assembly
 from xds.catalog.fragment import Fragment, Subject
 from xds.catalog.journal import Mark
+from xds.catalog.mesh import Mesh
 from xds.catalog.model import Gateway, Service
 from xds.errors import CatalogError, Problem, Severity
 
@@ -15,7 +16,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """Services and gateways by name; `problems` are warnings, sorted by file and position.
+    """Services and gateways by name, and what holds for all; `problems` are warnings, sorted by file and position.
 
     `mark` tells what was put since another catalog of the same assembly was made; it has no part in equality.
     """
@@ -24,6 +25,7 @@ class Catalog:
     gateways: Mapping[str, Gateway]
     problems: tuple[Problem, ...] = ()
     mark: Mark = field(default_factory=Mark, compare=False, repr=False)
+    mesh: Mesh = field(default_factory=Mesh)
 
 
 def build_catalog(fragments: Mapping[str, Fragment]) -> Catalog:
@@ -41,7 +43,7 @@ def publish(assembly: Assembly) -> Catalog:
     problems = assembly.problems
     if problems and problems[0].severity is Severity.ERROR:
         raise CatalogError(problems)
-    return Catalog(assembly.services, assembly.gateways, problems, assembly.mark)
+    return Catalog(assembly.services, assembly.gateways, problems, assembly.mark, assembly.mesh)
 
 
 def diff_catalogs(old: Catalog, new: Catalog) -> tuple[frozenset[str], frozenset[str]]:

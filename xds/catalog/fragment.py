@@ -9,8 +9,9 @@ from typing import TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from xds.catalog.advice import Advice, advise_gateway, advise_service
+from xds.catalog.mesh import WORDS, MeshWord
 from xds.catalog.mistakes import explain_errors, explain_unknown_key, make_slip
-from xds.catalog.model import CheckedService, Gateway, Service
+from xds.catalog.model import CheckedGateway, CheckedService, Gateway, Service
 from xds.catalog.nearest import suggest
 from xds.catalog.places import Loc, Slip, find_place, show
 from xds.catalog.remainder import Remainder
@@ -26,12 +27,12 @@ MAX_PROBLEMS = 100
 MAX_ROUNDS = 8
 """How often what remains of a service is validated again: far above the rules that wait for each other."""
 
-KINDS = ("services", "gateways")
+KINDS = ("services", "gateways", "mesh")
 SERVICE: TypeAdapter[Service] = TypeAdapter(CheckedService)
-GATEWAY: TypeAdapter[Gateway] = TypeAdapter(Gateway)
+GATEWAY: TypeAdapter[Gateway] = TypeAdapter(CheckedGateway)
 
 Subject = tuple[str, str]
-"""Which service or gateway: `("services", name)` or `("gateways", name)`."""
+"""Which service, gateway or word of the mesh: `("services", name)`, `("gateways", name)` or `("mesh", word)`."""
 
 POSITION = attrgetter("source", "line", "column")
 """How problems are sorted; those of one position stay in their order."""
@@ -55,6 +56,7 @@ class Fragment:
     starts: Mapping[Subject, tuple[int, int]]
     broken: Mapping[Subject, frozenset[Loc]] = field(default_factory=dict)
     whole: bool = True
+    mesh: Mapping[str, MeshWord] = field(default_factory=dict)
 
     @property
     def has_errors(self) -> bool:
@@ -126,13 +128,16 @@ class _Reader:
             self._add((), "has neither `services` nor `gateways`")
         services = self._read_all("services", SERVICE, advise_service)
         gateways = self._read_all("gateways", GATEWAY, advise_gateway)
+        mesh = self._read_mesh()
         problems = [
             *limit_problems([Problem(document.name, *slip) for slip in self._errors], self._untold),
             *limit_problems([Problem(document.name, *slip, Severity.WARNING) for slip in self._warnings]),
         ]
         problems.sort(key=POSITION)
         whole = self._names_all(unknown)
-        return Fragment(document, services, gateways, tuple(problems), self._starts, self._broken, whole=whole)
+        return Fragment(
+            document, services, gateways, tuple(problems), self._starts, self._broken, whole=whole, mesh=mesh
+        )
 
     def _names_all(self, unknown: list[str]) -> bool:
         """Tell whether the services that the document names are all known: none in what was not understood."""
@@ -165,6 +170,26 @@ class _Reader:
             else:
                 for below, message in advise(valid[name]):
                     self._warnings.append(make_slip(self._tree.place, (*loc, *below), message))
+        return valid
+
+    def _read_mesh(self) -> dict[str, MeshWord]:
+        """Read the words of the mesh; one with mistakes is left out."""
+        found = self._tree.value.get("mesh", {})
+        if not isinstance(found, dict):
+            if found is not BROKEN:
+                self._add(("mesh",), f"expected a mapping, such as {{access_log: errors}}, found {show(found)}")
+            return {}
+        valid: dict[str, MeshWord] = {}
+        for word, value in found.items():
+            loc: Subject = ("mesh", word)
+            if word not in WORDS:
+                self._add(loc, explain_unknown_key(loc, list(WORDS)), key=True)
+                continue
+            self._starts[loc] = find_place(self._tree.place, loc, key=True)[:2]
+            try:
+                valid[word] = WORDS[word].validate_python(value)
+            except ValidationError as errors:
+                self._explain(errors, loc)
         return valid
 
     def _read_remainder(

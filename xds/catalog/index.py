@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TypeVar
 
 from xds.catalog.fragment import Subject
+from xds.catalog.mesh import MeshWord
 from xds.catalog.model import Gateway, Protocol, Service
 from xds.catalog.places import Loc
 
@@ -29,6 +30,7 @@ class Index:
     def __init__(self) -> None:
         self.services: dict[str, Service] = {}
         self.gateways: dict[str, Gateway] = {}
+        self.mesh: dict[str, MeshWord] = {}
         self.owners: dict[Subject, set[str]] = {}
         self.broken: dict[Subject, frozenset[Loc]] = {}
         self.referrers: dict[str, set[Subject]] = {}
@@ -41,7 +43,7 @@ class Index:
         kind, name = subject
         before = subject in self.owners
         (_add if owns else _discard)(self.owners, subject, source)
-        concerned = {("services", name), ("gateways", name)}
+        concerned = {subject} if kind == "mesh" else {("services", name), ("gateways", name)}
         if kind == "services" and before != (subject in self.owners):
             concerned |= self.referrers.get(name, set())
         return concerned
@@ -76,10 +78,15 @@ class Index:
         old = self.gateways.pop(name, None)
         if gateway is not None:
             self.gateways[name] = gateway
-        before, after = (
-            [name for route in one.routes for name in route.services] if one else () for one in (old, gateway)
-        )
+        before, after = (one.services if one else () for one in (old, gateway))
         return self._put_targets(("gateways", name), before, after) | self._diff_callers(callers)
+
+    def put_mesh(self, word: str, value: MeshWord | None) -> None:
+        """Set, replace or remove (None) what holds for all."""
+        if value is None:
+            self.mesh.pop(word, None)
+        else:
+            self.mesh[word] = value
 
     def is_known(self, subject: Subject, loc: Loc) -> bool:
         """Tell whether no mistake puts in question what a service or gateway says at `loc`."""

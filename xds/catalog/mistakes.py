@@ -11,6 +11,9 @@ from enum import StrEnum
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from xds.catalog.access_log import AccessLog
+from xds.catalog.listener import Certificate, Limits, Listener, Tls
+from xds.catalog.mesh import Mesh
 from xds.catalog.model import (
     Affinity,
     Balance,
@@ -52,6 +55,12 @@ CLASSES: dict[str, type] = {
     "abort": Abort,
     "rate_limit": RateLimit,
     "cors": Cors,
+    "mesh": Mesh,
+    "listeners": Listener,
+    "tls": Tls,
+    "certificates": Certificate,
+    "limits": Limits,
+    "access_log": AccessLog,
 }
 """What a mapping below each key is."""
 
@@ -61,6 +70,8 @@ PORT = "a port from 1 to 65535"
 WEIGHT = "a whole number from 1 to 4294967295"
 COUNT = "a whole number from 1 to 1000000000"
 THRESHOLD = "a whole number from 1 to 1000"
+SIZE = "a size, such as 64KiB"
+FILE = "a path on the gateway's machine that begins with /"
 DURATION = "a duration in h, m, s and ms, such as 10s, 250ms or 1m30s"
 LABEL = "text"
 EXPECTED = {
@@ -167,6 +178,29 @@ EXPECTED = {
     "websocket": "true or false",
     "grpc_web": "true or false",
     "max_body": "a size, such as 1MiB",
+    "listeners": "a list of listeners, such as [{port: 8080}, {port: 8443, tls: {certificates: [...]}}]",
+    "listeners[]": "a listener, such as {port: 8080}",
+    "tls": "`passthrough`, or a mapping such as {certificates: [{certificate: /certs/web.pem, key: /certs/web.key}]}",
+    "certificates": "a list of certificates, such as [{certificate: /certs/web.pem, key: /certs/web.key}]",
+    "certificates[]": "a mapping, such as {hosts: [example.com], certificate: /certs/web.pem, key: /certs/web.key}",
+    "certificate": FILE,
+    "key": FILE,
+    "client_ca": FILE,
+    "hosts": "a list of hosts, such as [shop.example.com]",
+    "hosts[]": 'a host, as in "example.com" or "*.example.com"',
+    "passthrough": "true or false",
+    "http3": "true, or the port by which clients reach it",
+    "proxy_protocol": "true or false",
+    "limits": "a mapping, such as {buffer: 64KiB}",
+    "header_size": SIZE,
+    "header_timeout": DURATION,
+    "streams": "a whole number from 1 to 2147483647",
+    "buffer": SIZE,
+    "trusted_hops": "a whole number from 0 to 100",
+    "access_log": "`off`, `on`, `errors`, or a mapping such as {errors: true, sample: 1%}",
+    "errors": "true or false",
+    "sample": "a share, such as 1%",
+    "file": "a path on the Envoy's machine that begins with /",
 }
 """What each field wants; with [] what its items want."""
 
@@ -186,9 +220,25 @@ NUMBERS = frozenset(
         "percent",
         "requests",
         "burst",
+        "streams",
+        "trusted_hops",
     }
 )
-LISTS = frozenset({"endpoints", "upstreams", "routes", "expect", "remove", "origins", "cors.headers", "expose"})
+LISTS = frozenset(
+    {
+        "endpoints",
+        "upstreams",
+        "routes",
+        "expect",
+        "remove",
+        "origins",
+        "cors.headers",
+        "expose",
+        "listeners",
+        "certificates",
+        "hosts",
+    }
+)
 LIMITED = {"too_long": "items", "string_too_long": "characters"}
 PATHS = frozenset({"http", "prefix", "path"})
 TEXTS = frozenset(
@@ -230,6 +280,9 @@ OPAQUE = frozenset(
 )
 """The words of a route of which nothing is known when a part of them is wrong."""
 
+OPAQUE_OF_LISTENERS = frozenset({"tls"})
+"""The words of a listener of which nothing is known when a part of them is wrong."""
+
 
 def explain_errors(errors: ValidationError, base: Loc, place: Place) -> Iterator[Slip]:
     """Say one by one what is wrong with the service or gateway at `base`."""
@@ -261,17 +314,25 @@ def locate_faults(error: ErrorDetails) -> list[tuple[Loc, bool]]:
     """
     loc, fault = error["loc"], error.get("ctx", {}).get("error")
     if isinstance(fault, Mistake):
-        found = [(loc + below, len(loc) <= 2 or loc[2] not in OPAQUE) for below, _ in fault.found]
+        found = [(loc + below, _find_opaque(loc) is None) for below, _ in fault.found]
     else:
         found = [(loc[:4] if loc[2:3] == ("metadata",) else loc, False)]
     return [(cut_opaque(one), is_rule and one == cut_opaque(one)) for one, is_rule in found]
 
 
 def cut_opaque(loc: Loc) -> Loc:
-    """Name the whole word, or header or parameter, that a place in a route's word is known by, if it is such a one."""
-    if loc[:1] != ("routes",) or len(loc) < 4:
-        return loc
-    return loc[:4] if loc[2] in ("headers", "query") else loc[:3] if loc[2] in OPAQUE else loc
+    """Name the whole word, or header or parameter, that a place in a route's or listener's word is known by."""
+    return loc[: _find_opaque(loc)]
+
+
+def _find_opaque(loc: Loc) -> int | None:
+    """Give the length of the way to the opaque word that a place is in or at; None if it is in none."""
+    start, words = (2 if loc[:1] == ("listeners",) else 0), OPAQUE_OF_LISTENERS
+    if loc[start : start + 1] == ("routes",):
+        start, words = start + 2, OPAQUE
+        if loc[start : start + 1] in (("headers",), ("query",)) and len(loc) > start + 1:
+            return start + 2
+    return start + 1 if len(loc) > start and loc[start] in words else None
 
 
 def _follows_from_another(error: ErrorDetails) -> bool:
@@ -304,14 +365,14 @@ def explain_unknown_key(loc: Loc, known: list[str]) -> str:
 
 def find_fields(loc: Loc) -> list[str]:
     """Name the keys that the mapping at `loc` may have: the last key on the way that has a class says it."""
-    steps = reversed(loc[2:]) if len(loc) > 2 else loc[:1]
+    steps = reversed(loc[2:] if loc[0] != "mesh" else loc) if len(loc) > 2 or loc[0] == "mesh" else loc[:1]
     found = next(CLASSES[step] for step in steps if isinstance(step, str) and step in CLASSES)
     return [field.name for field in fields(found)]
 
 
 def name_field(loc: Loc) -> str:
     """Name what is at `loc` as `EXPECTED` does."""
-    if len(loc) == 2:
+    if len(loc) == 2 and loc[0] != "mesh":
         return f"{loc[0]}[]"
     if "cors" in loc[2:] and "headers" in loc[-2:]:
         return "cors.headers" if loc[-1] == "headers" else "cors.headers[]"  # a list, not a route's mapping

@@ -16,9 +16,12 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, Strict, StringConstraints
 from pydantic.dataclasses import dataclass
 
-from xds.catalog.addresses import check_address, check_ip, parse_endpoint, parse_listen
+from xds.catalog.access_log import ShortAccessLog
+from xds.catalog.addresses import check_address, parse_endpoint, parse_listen
+from xds.catalog.listener import MAX_LISTENERS, MAX_ROUTES, Address, Http3, Limits, Listener, Routes, ShortTls
+from xds.catalog.listener_rules import check_gateway
+from xds.catalog.places import Loc
 from xds.catalog.route import Route
-from xds.catalog.route_rules import check_route
 from xds.catalog.rules import (
     MAX_WEIGHT,
     check_affinity,
@@ -30,9 +33,9 @@ from xds.catalog.rules import (
 from xds.catalog.shapes import (
     COOKIE_SHAPE,
     ENDPOINT_SHAPE,
+    GATEWAY_SHAPE,
     LISTEN_SHAPE,
     OUTLIER_SHAPE,
-    ROUTE_SHAPE,
     STATUSES_SHAPE,
 )
 from xds.catalog.values import (
@@ -49,9 +52,6 @@ from xds.catalog.words import CONFIG, Duration, Name, Path, PathAndQuery, Port, 
 
 MAX_ITEMS = 65536
 """The longest list of endpoints or upstreams: far above what one Envoy serves well, and a bound on the work."""
-
-MAX_ROUTES = 1000
-"""Envoy tries a virtual host's routes one after the other."""
 
 Weight = Annotated[int, Strict(), Field(ge=1, le=MAX_WEIGHT)]
 Threshold = Annotated[int, Strict(), Field(ge=1, le=1000)]
@@ -268,6 +268,9 @@ class Service:
     local_port: Annotated[
         Port | None, Field(description="for protocol tcp: the port that each caller's sidecar offers for it")
     ] = None
+    access_log: Annotated[
+        ShortAccessLog | None, Field(description="its sidecar's access log, in place of the mesh's")
+    ] = None
 
 
 CheckedService = Annotated[Service, AfterValidator(check_service)]
@@ -275,11 +278,51 @@ CheckedService = Annotated[Service, AfterValidator(check_service)]
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Gateway:
-    """An Envoy at the mesh's edge: where it listens, and which requests go to which service."""
+    """An Envoy at the mesh's edge: where it listens, and which requests go to which service.
 
-    port: Annotated[Port, Field(description="where it listens")]
+    `port` and the words that a listener has too are short for one listener.
+    """
+
+    port: Annotated[Port | None, Field(description="where it listens")] = None
     routes: Annotated[
-        tuple[Annotated[Route, AfterValidator(check_route), ROUTE_SHAPE], ...],
-        Field(min_length=1, max_length=MAX_ROUTES, description="the first that matches wins"),
-    ]
-    address: Annotated[str, AfterValidator(check_ip), Field(description="IP address to listen on")] = "0.0.0.0"  # noqa: S104
+        Routes, Field(min_length=1, max_length=MAX_ROUTES, description="the first that matches wins")
+    ] = ()
+    address: Annotated[Address, Field(description="IP address to listen on")] = "0.0.0.0"  # noqa: S104
+    tls: Annotated[ShortTls | None, Field(description="certificates, or `passthrough`; none: plain text")] = None
+    http3: Annotated[Http3, Field(description="HTTP/3 over UDP too; `true`, or the port by which clients reach it")] = (
+        False
+    )
+    proxy_protocol: Annotated[
+        bool, Strict(), Field(description="a load balancer says in front of each connection whose it is")
+    ] = False
+    listeners: Annotated[
+        tuple[Listener, ...],
+        Field(min_length=1, max_length=MAX_LISTENERS, description="in place of `port`: several, each with its own"),
+    ] = ()
+    limits: Annotated[Limits, Field(description="what clients may ask of it")] = field(default_factory=Limits)
+    trusted_hops: Annotated[
+        int, Strict(), Field(ge=0, le=100, description="proxies in front whose X-Forwarded-For is believed")
+    ] = 0
+    access_log: Annotated[ShortAccessLog | None, Field(description="in place of the mesh's")] = None
+
+    def find_listeners(self) -> tuple[tuple[Loc, Listener], ...]:
+        """Give each listener and where it stands; the short form is one with the gateway's own words."""
+        if self.listeners:
+            return tuple((("listeners", index), listener) for index, listener in enumerate(self.listeners))
+        return (((), Listener(self.port or 1, self.address, self.tls, self.http3, self.proxy_protocol)),)
+
+    def find_routes(self) -> tuple[tuple[Loc, tuple[Route, ...], Listener], ...]:
+        """Give each listener with its routes, and below what these stand: its own, or the gateway's."""
+        return tuple(
+            (loc, listener.routes, listener) if listener.routes else ((), self.routes, listener)
+            for loc, listener in self.find_listeners()
+        )
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The services that its routes name."""
+        routes = (*self.routes, *(route for listener in self.listeners for route in listener.routes))
+        return tuple(dict.fromkeys(name for route in routes for name in route.services))
+
+
+CheckedGateway = Annotated[Gateway, AfterValidator(check_gateway), GATEWAY_SHAPE]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from xds.catalog.filter_rules import find_protocol_faults
 from xds.catalog.fragment import Subject
 from xds.catalog.index import Index, Policy
-from xds.catalog.model import SIDECAR, Gateway, Service
+from xds.catalog.model import SIDECAR, Gateway, Protocol, Service
 from xds.catalog.nearest import Nearest
 from xds.catalog.places import Loc, show
 from xds.catalog.route import Route, given
@@ -72,8 +72,8 @@ def _check_local_port(index: Index, name: str, port: int) -> Iterator[Finding]:
 
 
 def _check_gateway(index: Index, name: str, gateway: Gateway, nearest: Nearest) -> Iterator[Finding]:
-    for position, route in enumerate(gateway.routes):
-        loc = ("routes", position)
+    yield from _check_listeners(index, name, gateway)
+    for loc, route in _all_routes(gateway):
         for below, target in route.references.items():
             if not index.is_known(("gateways", name), (*loc, *below)):
                 continue
@@ -82,9 +82,7 @@ def _check_gateway(index: Index, name: str, gateway: Gateway, nearest: Nearest) 
                 if below[0] == "to":
                     yield from _check_protocol(index, loc, route, target)
                 continue
-            if below == ("to",):
-                yield from _check_tcp_route(loc, route, target, alone=len(gateway.routes) == 1)
-            else:
+            if below != ("to",):
                 message = f"{show(target)} is `protocol: tcp`: its connections cannot be shared or copied"
                 yield Finding((*loc, *below), message)
         if index.is_known(("gateways", name), (*loc, "to")):
@@ -97,6 +95,39 @@ def _check_protocol(index: Index, loc: Loc, route: Route, target: str) -> Iterat
     if protocol is not None:
         for below, message, severity in find_protocol_faults(route, target, protocol.value):
             yield Finding((*loc, *below), message, severity)
+
+
+def _all_routes(gateway: Gateway) -> Iterator[tuple[Loc, Route]]:
+    """Give every route once, with where it stands."""
+    for loc, routes in [
+        ((), gateway.routes),
+        *((("listeners", i), one.routes) for i, one in enumerate(gateway.listeners)),
+    ]:
+        for position, route in enumerate(routes):
+            yield (*loc, "routes", position), route
+
+
+def _check_listeners(index: Index, name: str, gateway: Gateway) -> Iterator[Finding]:
+    """Check that what is not HTTP goes where connections go, and nothing else does."""
+    found: dict[Finding, None] = {}
+    of = "listener" if gateway.listeners else "gateway"
+    for (place, _), (loc, routes, listener) in zip(gateway.find_listeners(), gateway.find_routes(), strict=True):
+        if not index.is_known(("gateways", name), (*place, "tls")):
+            continue
+        passthrough = listener.tls is not None and listener.tls.passthrough
+        for position, route in enumerate(routes):
+            below: Loc = (*loc, "routes", position)
+            if len(route.to or ()) != 1 or not index.is_known(("gateways", name), (*below, "to")):
+                continue
+            [target] = route.to or {}
+            if passthrough and index.protocol(target) not in (None, Protocol.TCP):
+                what = f"{show(target)} is not `protocol: tcp`, and `tls: passthrough` leaves no requests to see"
+                found[Finding((*below, "to"), what)] = None
+            elif not passthrough and index.is_tcp(target):
+                found |= dict.fromkeys(_check_tcp_route(below, route, target, of, alone=len(routes) == 1))
+                if listener.http3:
+                    found[Finding((*place, "http3"), f"{show(target)} is `protocol: tcp`, which is not HTTP")] = None
+    yield from found
 
 
 def _check_policies(index: Index, loc: Loc, route: Route) -> Iterator[Finding]:
@@ -125,10 +156,10 @@ def _compare(route: Route, first: Policy, other: Policy) -> list[str]:
     return words
 
 
-def _check_tcp_route(loc: Loc, route: Route, target: str, *, alone: bool) -> Iterator[Finding]:
+def _check_tcp_route(loc: Loc, route: Route, target: str, of: str, *, alone: bool) -> Iterator[Finding]:
     what = f"{show(target)} is `protocol: tcp`"
     if not alone:
-        yield Finding((*loc, "to"), f"{what}: a route to it must be the gateway's only one")
+        yield Finding((*loc, "to"), f"{what}: a route to it must be the {of}'s only one")
     for field in given(route):
         if field in MATCHES:
             yield Finding((*loc, field), f"{what}: its connections have no {field} to match, leave this out")

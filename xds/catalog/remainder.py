@@ -39,6 +39,8 @@ STAND_INS: dict[str, Any] = {
     "redirect": {"https": True},
     "respond": {},
     "metadata[]": None,
+    "listeners": [{"port": 1, "routes": [{"to": NOBODY}]}],
+    "tls": {"certificates": [{"certificate": "/invalid", "key": "/invalid"}]},
 }
 """What stands in for a wrong value where leaving it out would be a mistake, or say something else."""
 
@@ -94,6 +96,9 @@ class Remainder:
         if loc[:1] == ("endpoints",) and (len(loc) == 2 or loc[2:] in (("address",), ("port",))):
             self._replace_endpoint(loc[:2])
             return
+        if loc[:1] == ("listeners",) and (len(loc) == 2 or loc[2:] in (("port",), ("address",))):
+            self._replace_listener(loc)
+            return
         while loc and not isinstance(self._find(loc[:-1]), dict | list):
             loc = loc[:-1]  # a word that is short for a mapping
         self.broken.add(loc)
@@ -116,6 +121,13 @@ class Remainder:
         rest = endpoints[index] if isinstance(endpoints[index], dict) else {}
         endpoints[index] = {**rest, "address": f"{index}.{NOBODY}", "port": 1}
 
+    def _replace_listener(self, loc: Loc) -> None:
+        """Give a listener a place of its own, so that it equals no other."""
+        self.broken.add(loc)
+        listeners, index = self._find(loc[:1]), int(loc[1])
+        rest = listeners[index] if isinstance(listeners[index], dict) else {"routes": [{"to": NOBODY}]}
+        listeners[index] = {**rest, "address": f"192.0.2.{index}", "port": 65535 - index}
+
     def _find(self, loc: Loc) -> Any:
         found = self.value
         for step in loc:
@@ -127,7 +139,11 @@ class Remainder:
 
 
 def _is_spare(field: str, owner: Any) -> bool:
-    """Tell whether a value may be left out: of a route's ends one is wanted."""
+    """Tell whether a value may be left out: of a route's ends one is wanted, and of a gateway a port and routes."""
+    if field in ("port", "routes"):
+        return field in owner
+    if field == "listeners":
+        return "port" in owner
     return field not in ENDS or any(end in owner for end in ENDS if end != field)
 
 

@@ -10,7 +10,8 @@ from pydantic.dataclasses import dataclass
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from xds.catalog.model import CheckedService, Gateway, Listen
+from xds.catalog.mesh import Mesh
+from xds.catalog.model import CheckedGateway, CheckedService, Listen
 from xds.catalog.values import format_duration
 from xds.catalog.words import Name
 
@@ -25,9 +26,10 @@ class CatalogFile:
     services: Annotated[Mapping[Name, CheckedService], Field(description="each service by its name")] = field(
         default_factory=dict
     )
-    gateways: Annotated[Mapping[Name, Gateway], Field(description="each gateway by its name")] = field(
+    gateways: Annotated[Mapping[Name, CheckedGateway], Field(description="each gateway by its name")] = field(
         default_factory=dict
     )
+    mesh: Annotated[Mesh, Field(description="what holds for all of them")] = field(default_factory=Mesh)
 
 
 class _Generator(GenerateJsonSchema):
@@ -61,8 +63,8 @@ def build_schema() -> dict[str, Any]:
     Keys at the top that begin with `x-` are the operator's own, for anchors.
     """
     schema = TypeAdapter(CatalogFile).json_schema(schema_generator=_Generator)
-    for kind in schema["properties"].values():
-        kind["additionalProperties"] = False  # names that are no names
+    for kind in ("services", "gateways"):
+        schema["properties"][kind]["additionalProperties"] = False  # names that are no names
     schema["patternProperties"] = {"^x-": {"description": "your own, as a place for anchors"}}
-    schema["anyOf"] = [{"required": ["services"]}, {"required": ["gateways"]}]
+    schema["anyOf"] = [{"required": ["services"]}, {"required": ["gateways"]}, {"required": ["mesh"]}]
     return {"$schema": DIALECT, **schema}

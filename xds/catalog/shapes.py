@@ -114,3 +114,35 @@ METHOD_SHAPE: dict[str, Any] = {"type": "string", "pattern": "^[A-Z][A-Z_-]*$", 
 METHODS_SHAPE = WithJsonSchema({"anyOf": [METHOD_SHAPE, {"type": "array", "items": METHOD_SHAPE}]})
 ENDPOINT_SHAPE = EndpointShape()
 ROUTE_SHAPE = RouteShape()
+
+
+@dataclass(frozen=True, slots=True)
+class ShortShape:
+    """A mapping, or one of the words that are short for one."""
+
+    words: tuple[str, ...]
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"enum": [*self.words]}, handler(schema)]}
+
+
+ACCESS_LOG_SHAPE = ShortShape(("off", "on", "errors"))
+TLS_SHAPE = ShortShape(("passthrough",))
+SHARE_SHAPE = WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]{1,4})?%$", "examples": ["1%"]})
+HTTP3_SHAPE = WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 1, "maximum": 65535}]})
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayShape:
+    """A gateway listens at a `port`, or has `listeners`."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        mapping = handler(schema)
+        short = {"required": ["port", "routes"], "not": {"required": ["listeners"]}}
+        alone = ("port", "address", "tls", "http3", "proxy_protocol")
+        full = {"required": ["listeners"], "not": {"anyOf": [{"required": [word]} for word in alone]}}
+        handler.resolve_ref_schema(mapping)["anyOf"] = [short, full]
+        return mapping
+
+
+GATEWAY_SHAPE = GatewayShape()

@@ -22,3 +22,5 @@ Retries = Annotated[int, Strict(), Field(ge=0, le=10)]
 Path = Annotated[str, StringConstraints(max_length=4096, pattern=r'^/[!"$->@-~]*$')]
 """A request's path is ASCII, whatever else percent-encoded; Envoy matches it without query and fragment."""
 PathAndQuery = Annotated[str, StringConstraints(max_length=4096, pattern=r'^/[!"$-~]*$')]
+FilePath = Annotated[str, StringConstraints(max_length=4096, pattern=r"^/[^\x00-\x1f\x7f]*[^/\x00-\x1f\x7f]$")]
+"""A file on the machine of the Envoy that opens it."""

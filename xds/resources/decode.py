@@ -79,6 +79,15 @@ def _decode(type_url: str, value: bytes) -> dict[str, Any]:
 
 def _redact(fields: dict[str, Any]) -> dict[str, Any]:
     return {
-        name: REDACTED if name in SENSITIVE else _redact(value) if isinstance(value, dict) else value
+        name: REDACTED
+        if name in SENSITIVE and not _is_file(value)
+        else _redact(value)
+        if isinstance(value, dict)
+        else value
         for name, value in fields.items()
     }
+
+
+def _is_file(value: Any) -> bool:
+    """Tell whether this is only where an Envoy finds something on its own machine."""
+    return isinstance(value, dict) and value.keys() == {"filename"}

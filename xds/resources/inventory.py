@@ -7,6 +7,7 @@ sent is made when the first such client wants it: most meshes have none.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from xds.catalog.access_log import AccessLog
 from xds.catalog.catalog import Catalog, diff_catalogs
 from xds.catalog.model import Listen, Protocol, Service
 from xds.resources.clusters import build_cluster, is_eds
@@ -34,7 +35,8 @@ class Parts:
 class Inventory:
     """The catalog and what each of its services contributes.
 
-    `changed` names the services, and `changed_gateways` the gateways, that differ from the inventory before.
+    `changed` names the services, and `changed_gateways` the gateways, that differ from the inventory before;
+    `mesh_changed` is whether what holds for all does.
     `grpc_parts` is the place of what was made for gRPC clients so far; it has no part in equality.
     """
 
@@ -42,6 +44,7 @@ class Inventory:
     parts: Mapping[str, Parts]
     changed: frozenset[str]
     changed_gateways: frozenset[str]
+    mesh_changed: bool = False
     grpc_parts: dict[str, Mapping[str, Resource]] = field(default_factory=dict, compare=False, repr=False)
 
     def grpc_resources(self, name: str) -> Mapping[str, Resource]:
@@ -65,7 +68,8 @@ def build_inventory(catalog: Catalog, before: Inventory | None = None) -> Invent
             parts[name] = build_parts(name, service)
         else:
             del parts[name]
-    return Inventory(catalog, parts, changed, changed_gateways, grpc_parts)
+    mesh_changed = before.catalog.mesh != catalog.mesh
+    return Inventory(catalog, parts, changed, changed_gateways, mesh_changed, grpc_parts)
 
 
 def build_parts(name: str, service: Service) -> Parts:
@@ -76,9 +80,12 @@ def build_parts(name: str, service: Service) -> Parts:
     if service.protocol is not Protocol.TCP:
         return Parts(resources, build_virtual_host(name, service))
     if service.local_port is not None:
-        listen = Listen("127.0.0.1", service.local_port)
-        by_source = service.affinity is not None
-        resources[LISTENER] = build_tcp_listener(
-            f"tcp/{name}", listen, name, service.timeouts.idle, by_source=by_source
-        )
+        resources[LISTENER] = build_local_listener(name, service)
     return Parts(resources, None)
+
+
+def build_local_listener(name: str, service: Service, access_log: AccessLog | None = None) -> Resource:
+    """Build the listener by which a caller's sidecar offers a service for TCP at its `local_port`."""
+    listen = Listen("127.0.0.1", service.local_port or 0)
+    idle, by_source = service.timeouts.idle, service.affinity is not None
+    return build_tcp_listener(f"tcp/{name}", listen, name, idle, by_source=by_source, access_log=access_log)

@@ -3,11 +3,12 @@
 from datetime import timedelta
 from functools import lru_cache
 
-from envoy_data_plane.envoy.config.core.v3 import Address, Http2ProtocolOptions, SocketAddress
+from envoy_data_plane.envoy.config.core.v3 import Address, Http2ProtocolOptions, HttpProtocolOptions, SocketAddress
 from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, Listener
 from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
     HttpConnectionManager,
+    HttpConnectionManagerCodecType,
     HttpFilter,
     Rds,
 )
@@ -15,7 +16,10 @@ from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import TcpPr
 from envoy_data_plane.envoy.type.v3 import HashPolicy, HashPolicySourceIp
 from envoy_data_plane.google.protobuf import Any
 
+from xds.catalog.access_log import AccessLog
+from xds.catalog.listener import Limits
 from xds.catalog.model import Listen
+from xds.resources.access_log import build_access_log
 from xds.resources.ads import ADS_CONFIG_SOURCE
 from xds.resources.http_filters import build_dormant_filters
 from xds.resources.resource import Resource, encode_resource
@@ -27,42 +31,89 @@ ROUTER = "envoy.filters.http.router"
 
 
 @lru_cache(maxsize=4096)
-def build_http_listener(name: str, listen: Listen, *, edge: bool) -> Resource:
-    """Build a listener whose requests go by the RouteConfiguration of the same name.
+def build_http_listener(name: str, listen: Listen, *, access_log: AccessLog | None = None) -> Resource:
+    """Build a sidecar's listener, whose requests go by the RouteConfiguration of the same name."""
+    return _build_listener(name, listen, build_connection_manager(name, access_log=access_log))
 
-    At the `edge` clients are strangers: their paths are normalized, their address is taken from the connection
-    instead of a header, and slow or greedy ones are bounded (Envoy's edge best practices).
+
+@lru_cache(maxsize=4096)
+def build_tcp_listener(
+    name: str,
+    listen: Listen,
+    cluster: str,
+    idle_timeout: timedelta | None,
+    *,
+    by_source: bool = False,
+    access_log: AccessLog | None = None,
+) -> Resource:
+    """Build a listener whose connections all go to `cluster`."""
+    tcp_proxy = build_tcp_proxy(name, cluster, idle_timeout, by_source=by_source, access_log=access_log)
+    return _build_listener(name, listen, tcp_proxy)
+
+
+def build_connection_manager(
+    name: str,
+    *,
+    limits: Limits | None = None,
+    trusted_hops: int = 0,
+    http3: bool = False,
+    access_log: AccessLog | None = None,
+) -> Filter:
+    """Build what takes requests, and sends them by the RouteConfiguration `name`.
+
+    With `limits` clients are strangers: their paths are normalized, their address is taken from the connection
+    instead of a header (or of what that many trusted hops say), and slow or greedy ones are bounded (Envoy's edge
+    best practices).
     """
     connection_manager = HttpConnectionManager(
         stat_prefix=name,
         rds=Rds(config_source=ADS_CONFIG_SOURCE, route_config_name=name),
         http_filters=[*build_dormant_filters(), HttpFilter(name=ROUTER, typed_config=Any.pack(Router()))],
+        access_log=[*build_access_log(access_log)],
     )
-    if edge:
+    if http3:
+        connection_manager.codec_type = HttpConnectionManagerCodecType.HTTP3
+    if limits is not None:
         connection_manager.use_remote_address = True
+        connection_manager.xff_num_trusted_hops = trusted_hops
         connection_manager.normalize_path = True
         connection_manager.merge_slashes = True
-        connection_manager.request_headers_timeout = timedelta(seconds=10)
-        connection_manager.http2_protocol_options = Http2ProtocolOptions(
-            max_concurrent_streams=100, initial_stream_window_size=65536, initial_connection_window_size=1048576
-        )
-    return _build_listener(
-        name, listen, Filter(name=HTTP_CONNECTION_MANAGER, typed_config=Any.pack(connection_manager))
+        _limit(connection_manager, limits)
+    return Filter(name=HTTP_CONNECTION_MANAGER, typed_config=Any.pack(connection_manager))
+
+
+def _limit(connection_manager: HttpConnectionManager, limits: Limits) -> None:
+    connection_manager.request_headers_timeout = limits.header_timeout
+    if limits.header_size is not None:
+        connection_manager.max_request_headers_kb = limits.header_size // 1024
+    if limits.idle is not None:
+        connection_manager.common_http_protocol_options = HttpProtocolOptions(idle_timeout=limits.idle)
+    connection_manager.http2_protocol_options = Http2ProtocolOptions(
+        max_concurrent_streams=limits.streams, initial_stream_window_size=65536, initial_connection_window_size=1048576
     )
 
 
-@lru_cache(maxsize=4096)
-def build_tcp_listener(
-    name: str, listen: Listen, cluster: str, idle_timeout: timedelta | None, *, by_source: bool = False
-) -> Resource:
-    """Build a listener whose connections all go to `cluster`, byte for byte; idle ones end after 1 h by default.
+def build_tcp_proxy(
+    name: str,
+    cluster: str,
+    idle_timeout: timedelta | None,
+    *,
+    by_source: bool = False,
+    access_log: AccessLog | None = None,
+) -> Filter:
+    """Build what passes connections on to `cluster`, byte for byte; idle ones end after 1 h by default.
 
     With `by_source` a client's IP address decides the endpoint, if the cluster's policy hashes.
     """
-    tcp_proxy = TcpProxy(stat_prefix=name, cluster=cluster, idle_timeout=idle_timeout)
+    tcp_proxy = TcpProxy(
+        stat_prefix=name,
+        cluster=cluster,
+        idle_timeout=idle_timeout,
+        access_log=[*build_access_log(access_log, tcp=True)],
+    )
     if by_source:
         tcp_proxy.hash_policy = [HashPolicy(source_ip=HashPolicySourceIp())]
-    return _build_listener(name, listen, Filter(name=TCP_PROXY, typed_config=Any.pack(tcp_proxy)))
+    return Filter(name=TCP_PROXY, typed_config=Any.pack(tcp_proxy))
 
 
 def _build_listener(name: str, listen: Listen, network_filter: Filter) -> Resource:

@@ -1,54 +1,63 @@
 """What a node is served beyond the parts of its services: its own listener and its routes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from xds.catalog.model import Listen, Protocol
-from xds.resources.inventory import Inventory
-from xds.resources.listeners import build_http_listener, build_tcp_listener
+from xds.resources.gateway_listeners import Resources, build_gateway
+from xds.resources.inventory import Inventory, build_local_listener
+from xds.resources.listeners import build_http_listener
 from xds.resources.resource import Resource
-from xds.resources.routes import build_gateway_routes, build_sidecar_routes
+from xds.resources.routes import build_sidecar_routes
 from xds.resources.view import GatewayView, GrpcView, NodeView
-from xds.wire import LISTENER, ROUTE_CONFIGURATION
+from xds.wire import LISTENER, ROUTE_CONFIGURATION, SECRET
+
+OWN_TYPES = (SECRET, LISTENER, ROUTE_CONFIGURATION)
+"""The types of which a node may have resources of its own."""
 
 SIDECAR_LISTENER = "sidecar"
-"""The name of a sidecar's listener for HTTP, and of its RouteConfiguration; a gateway's have the gateway's name."""
+"""The name of a sidecar's listener for HTTP, and of its RouteConfiguration; a gateway's begin with its name."""
 
 
-def build_node_resources(view: NodeView, inventory: Inventory) -> dict[str, Resource]:
-    """Build a node's own resources, by type: a Listener, and a RouteConfiguration unless it is a TCP gateway.
+def build_node_resources(view: NodeView, inventory: Inventory) -> Resources:
+    """Build a node's own resources, by type and name: Listeners, and what these name.
 
     A gRPC client has none: it listens nowhere, and each service that it calls brings a listener and routes.
     """
     if isinstance(view, GrpcView):
         return {}
     if isinstance(view, GatewayView):
-        return _build_gateway(view, inventory)
+        gateway, mesh = inventory.catalog.gateways[view.gateway], inventory.catalog.mesh
+        access_log = mesh.access_log if gateway.access_log is None else gateway.access_log
+        return build_gateway(view.gateway, gateway, inventory.catalog.services, access_log)
     hosts = [part for name in services_of(view, inventory) if (part := inventory.parts[name].virtual_host) is not None]
     return {
-        LISTENER: build_http_listener(SIDECAR_LISTENER, view.listen, edge=False),
-        ROUTE_CONFIGURATION: build_sidecar_routes(SIDECAR_LISTENER, hosts),
+        LISTENER: {SIDECAR_LISTENER: build_http_listener(SIDECAR_LISTENER, view.listen, access_log=view.access_log)},
+        ROUTE_CONFIGURATION: {SIDECAR_LISTENER: build_sidecar_routes(SIDECAR_LISTENER, hosts)},
     }
 
 
-def own_name(view: NodeView) -> str:
-    """Give the name of the node's own Listener and RouteConfiguration."""
-    return view.gateway if isinstance(view, GatewayView) else SIDECAR_LISTENER
+def find_own(view: NodeView, resources: Mapping[str, Resource]) -> Iterable[str]:
+    """Name those resources of one of `OWN_TYPES` that are the node's own, among all that a view holds of the type."""
+    if not isinstance(view, GatewayView):
+        return [SIDECAR_LISTENER] if SIDECAR_LISTENER in resources else []
+    return [name for name in resources if name == view.gateway or name.startswith(f"{view.gateway}/")]
+
+
+def parts_of(view: NodeView, inventory: Inventory, name: str) -> Mapping[str, Resource]:
+    """Give what a view holds of one service, by type: its local port is for the sidecars of others alone."""
+    if isinstance(view, GrpcView):
+        return inventory.grpc_resources(name)
+    if name not in inventory.parts:
+        return {}
+    resources = inventory.parts[name].resources
+    if LISTENER not in resources:
+        return resources
+    if isinstance(view, GatewayView) or view.own_tcp == name:
+        return {type_url: resource for type_url, resource in resources.items() if type_url != LISTENER}
+    if view.access_log is not None:
+        return {**resources, LISTENER: build_local_listener(name, inventory.catalog.services[name], view.access_log)}
+    return resources
 
 
 def services_of(view: NodeView, inventory: Inventory) -> Iterable[str]:
     """Name the services that a view holds, in alphabetical order."""
     return sorted(inventory.parts if view.upstreams is None else view.upstreams)
-
-
-def _build_gateway(view: GatewayView, inventory: Inventory) -> dict[str, Resource]:
-    gateway = inventory.catalog.gateways[view.gateway]
-    listen = Listen(gateway.address, gateway.port)
-    services = inventory.catalog.services
-    target = next(iter(gateway.routes[0].services), None)
-    if target is not None and services[target].protocol is Protocol.TCP:
-        idle, by_source = services[target].timeouts.idle, services[target].affinity is not None
-        return {LISTENER: build_tcp_listener(view.gateway, listen, target, idle, by_source=by_source)}
-    return {
-        LISTENER: build_http_listener(view.gateway, listen, edge=True),
-        ROUTE_CONFIGURATION: build_gateway_routes(view.gateway, gateway, services),
-    }

@@ -6,11 +6,16 @@ of the catalog becomes two of Envoy's: the first for those methods, the second f
 are encoded is in `route_words.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 
+from envoy_data_plane.envoy.config.core.v3 import (
+    HeaderValue,
+    HeaderValueOption,
+    HeaderValueOptionHeaderAppendAction,
+)
 from envoy_data_plane.envoy.config.route.v3 import (
     RetryPolicy,
     RetryPolicyRetryHostPredicate,
@@ -26,7 +31,7 @@ from envoy_data_plane.envoy.config.route.v3 import (
 from envoy_data_plane.envoy.extensions.retry.host.previous_hosts.v3 import PreviousHostsPredicate
 from envoy_data_plane.google.protobuf import Any
 
-from xds.catalog.model import Affinity, Gateway, Protocol, Service, Timeouts
+from xds.catalog.model import Affinity, Protocol, Service, Timeouts
 from xds.catalog.route import Route
 from xds.resources.resource import Resource, encode_resource
 from xds.resources.route_filters import build_limits, encode_filters, encode_preflight
@@ -51,29 +56,32 @@ def build_sidecar_routes(name: str, virtual_hosts: list[bytes]) -> Resource:
     return _build_configuration(name, virtual_hosts)
 
 
-def build_gateway_routes(name: str, gateway: Gateway, services: Mapping[str, Service]) -> Resource:
-    """Build a gateway's RouteConfiguration: one VirtualHost a host, in it every route that the host's requests match.
+def build_gateway_routes(
+    name: str, gateway_routes: Sequence[Route], services: Mapping[str, Service], http3_port: int = 0
+) -> Resource:
+    """Build a listener's RouteConfiguration: one VirtualHost a host, in it every route that the host's requests match.
 
     The catalog says that the first route that matches wins. Envoy looks for the most specific host first, so
-    each host gets the routes of all hosts that cover it, in the catalog's order.
+    each host gets the routes of all hosts that cover it, in the catalog's order. With an `http3_port` every answer
+    tells of it.
     """
-    hosts = dict.fromkeys(route.host or "*" for route in gateway.routes)
-    limited = any(route.rate_limit is not None for route in gateway.routes)
+    hosts = dict.fromkeys(route.host or "*" for route in gateway_routes)
+    limited = any(route.rate_limit is not None for route in gateway_routes)
     virtual_hosts = [
         skeleton_pb2.VirtualHost(
             name=host,
             domains=[host],
             routes=[
                 encoded
-                for route in gateway.routes
+                for route in gateway_routes
                 if _covers(route.host or "*", host)
                 for encoded in _build_routes(route, services, limited=limited)
             ],
         ).SerializeToString(deterministic=True)
         for host in hosts
     ]
-    limits = bytes(RouteConfiguration(typed_per_filter_config=build_limits(gateway.routes))) if limited else b""
-    return _build_configuration(name, virtual_hosts, limits)
+    more = bytes(RouteConfiguration(typed_per_filter_config=build_limits(gateway_routes))) if limited else b""
+    return _build_configuration(name, virtual_hosts, more + (_encode_alt_svc(http3_port) if http3_port else b""))
 
 
 def _covers(pattern: str, host: str) -> bool:
@@ -81,9 +89,19 @@ def _covers(pattern: str, host: str) -> bool:
     return pattern in ("*", host) or (pattern.startswith("*.") and host.endswith(pattern[1:]))
 
 
-def _build_configuration(name: str, virtual_hosts: list[bytes], filters: bytes = b"") -> Resource:
+def _build_configuration(name: str, virtual_hosts: list[bytes], more: bytes = b"") -> Resource:
     message = skeleton_pb2.RouteConfiguration(name=name, virtual_hosts=virtual_hosts, ignore_port_in_host_matching=True)
-    return encode_resource(ROUTE_CONFIGURATION, name, message.SerializeToString(deterministic=True) + filters)
+    return encode_resource(ROUTE_CONFIGURATION, name, message.SerializeToString(deterministic=True) + more)
+
+
+@lru_cache(maxsize=1024)
+def _encode_alt_svc(port: int) -> bytes:
+    """Encode the header by which clients learn of HTTP/3, which they then use for a day."""
+    header = HeaderValueOption(
+        header=HeaderValue(key="alt-svc", value=f'h3=":{port}"; ma=86400'),
+        append_action=HeaderValueOptionHeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD,
+    )
+    return bytes(RouteConfiguration(response_headers_to_add=[header]))
 
 
 def _build_routes(route: Route, services: Mapping[str, Service], *, limited: bool = False) -> list[bytes]:

@@ -6,6 +6,7 @@ it is, or of the service whose sidecar it is; and an Envoy and gRPC's own client
 
 from dataclasses import dataclass
 
+from xds.catalog.access_log import AccessLog
 from xds.catalog.catalog import Catalog
 from xds.catalog.model import SIDECAR, Listen
 from xds.wire.discovery_pb2 import Node
@@ -37,6 +38,7 @@ class SidecarView:
     listen: Listen
     upstreams: frozenset[str] | None
     own_tcp: str | None = None
+    access_log: AccessLog | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +65,18 @@ def build_view(catalog: Catalog, kind: NodeKind) -> NodeView:
     A `node.cluster` that the catalog does not name is a caller without a service of its own: it may call all.
     """
     if gateway := catalog.gateways.get(kind.cluster):
-        routed = frozenset(name for route in gateway.routes for name in route.services)
+        routed = frozenset(gateway.services)
         return GrpcView(routed) if kind.grpc else GatewayView(kind.cluster, routed)
     service = catalog.services.get(kind.cluster)
     upstreams = None if service is None or service.upstreams is None else frozenset(service.upstreams)
     if kind.grpc:
         return GrpcView(upstreams)
+    access_log = catalog.mesh.access_log
+    if service is not None and service.access_log is not None:
+        access_log = service.access_log
+    if access_log is not None and not access_log.enabled:
+        access_log = None
     if service is None:
-        return SidecarView(SIDECAR, None)
-    return SidecarView(service.sidecar, upstreams, None if service.local_port is None else kind.cluster)
+        return SidecarView(SIDECAR, None, access_log=access_log)
+    own_tcp = None if service.local_port is None else kind.cluster
+    return SidecarView(service.sidecar, upstreams, own_tcp, access_log)

@@ -108,7 +108,7 @@ class ControlPlane:
         new_errors = self._report(outcome.problems)
         if new_errors:
             log.error("edit REFUSED: the last good state of these files is still served", files=list(outcome.refused))
-        if not inventory.changed and not inventory.changed_gateways:
+        if not (inventory.changed or inventory.changed_gateways or inventory.mesh_changed):
             return
         streams = await self._streams.publish(inventory)
         log.info(
@@ -146,7 +146,8 @@ def _describe_change(before: Inventory, after: Inventory) -> dict[str, list[str]
     names = after.changed | after.changed_gateways
     then = {name for name in names if name in old.services or name in old.gateways}
     now = {name for name in names if name in new.services or name in new.gateways}
-    changes = {"added": now - then, "changed": now & then, "removed": then - now}
+    mesh = {"mesh"} if after.mesh_changed else set()
+    changes = {"added": now - then, "changed": now & then | mesh, "removed": then - now}
     return {verb: sorted(some)[:20] for verb, some in changes.items() if some}
 
 

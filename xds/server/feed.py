@@ -4,21 +4,23 @@ import copyreg
 import io
 import pickle
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
 from xds.catalog.catalog import Catalog
+from xds.catalog.mesh import Mesh
 from xds.catalog.model import Gateway, Service
 from xds.resources.inventory import Inventory, Parts
 
 
 @dataclass(frozen=True, slots=True)
 class InventoryChange:
-    """Each service, with what it contributes, and each gateway that changed; None for one that is gone."""
+    """Each service, with what it contributes, and each gateway that changed (None: it is gone); what holds for all."""
 
     services: Mapping[str, tuple[Service, Parts] | None]
     gateways: Mapping[str, Gateway | None]
+    mesh: Mesh = field(default_factory=Mesh)
 
 
 def describe_change(inventory: Inventory) -> InventoryChange:
@@ -36,6 +38,7 @@ def _describe(inventory: Inventory, services: Iterable[str], gateways: Iterable[
     return InventoryChange(
         {name: (catalog.services[name], parts[name]) if name in parts else None for name in services},
         {name: catalog.gateways.get(name) for name in gateways},
+        catalog.mesh,
     )
 
 
@@ -55,10 +58,11 @@ def apply_change(change: InventoryChange, before: Inventory) -> Inventory:
             gateways[name] = gateway
     return replace(
         before,
-        catalog=Catalog(services, gateways),
+        catalog=Catalog(services, gateways, mesh=change.mesh),
         parts=parts,
         changed=frozenset(change.services),
         changed_gateways=frozenset(change.gateways),
+        mesh_changed=before.catalog.mesh != change.mesh,
         grpc_parts={name: made for name, made in before.grpc_parts.items() if name not in change.services},
     )
 

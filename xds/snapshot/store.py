@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import TypeVar
 
 from xds.resources.inventory import Inventory
-from xds.resources.node import build_node_resources, own_name, services_of
+from xds.resources.node import OWN_TYPES, build_node_resources, find_own, parts_of, services_of
 from xds.resources.resource import Resource
 from xds.resources.view import GatewayView, GrpcView, NodeKind, NodeView, build_view
 from xds.snapshot.snapshot import Snapshot, SnapshotChange, make_change
-from xds.wire import LISTENER, ROUTE_CONFIGURATION, TYPE_URLS
+from xds.wire import TYPE_URLS
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -50,6 +50,8 @@ class SnapshotStore:
         after a fault, the next update brings this one's changes too.
         """
         own = self._views.find_kinds(inventory.changed | inventory.changed_gateways)
+        if inventory.mesh_changed:
+            own = [*self._views.by_kind]
         moves = {
             kind: view for kind in own if (view := build_view(inventory.catalog, kind)) != self._views.by_kind[kind]
         }
@@ -148,10 +150,10 @@ def build_snapshot(view: NodeView, inventory: Inventory) -> Snapshot:
     """Gather all that a view holds."""
     updates: Updates = {type_url: {} for type_url in TYPE_URLS}
     for name in services_of(view, inventory):
-        for type_url, resource in _parts(view, inventory, name).items():
+        for type_url, resource in parts_of(view, inventory, name).items():
             updates[type_url][resource.name] = resource
-    for type_url, resource in build_node_resources(view, inventory).items():
-        updates[type_url][resource.name] = resource
+    for type_url, of_type in build_node_resources(view, inventory).items():
+        updates[type_url].update(of_type)
     return Snapshot({}).replace(updates)
 
 
@@ -160,13 +162,15 @@ def diff_view(view: NodeView, before: Inventory, after: Inventory, snapshot: Sna
     changed = after.changed if view.upstreams is None else after.changed & view.upstreams
     updates: Updates = {type_url: {} for type_url in TYPE_URLS}
     for name in changed:
-        old, new = _parts(view, before, name), _parts(view, after, name)
+        old, new = parts_of(view, before, name), parts_of(view, after, name)
         for type_url in old.keys() | new.keys():
             _note(updates[type_url], old.get(type_url), new.get(type_url))
     if _concerns_node(view, before, after, changed):
         own = build_node_resources(view, after)
-        for type_url in (LISTENER, ROUTE_CONFIGURATION):
-            _note(updates[type_url], snapshot.of(type_url).resources.get(own_name(view)), own.get(type_url))
+        for type_url in OWN_TYPES:
+            was, now = snapshot.of(type_url).resources, own.get(type_url, {})
+            for name in {*find_own(view, was), *now}:
+                _note(updates[type_url], was.get(name), now.get(name))
     return updates
 
 
@@ -188,24 +192,12 @@ def diff_snapshots(old: Snapshot, new: Snapshot) -> Updates:
     return updates
 
 
-def _parts(view: NodeView, inventory: Inventory, name: str) -> Mapping[str, Resource]:
-    """Give what a view holds of one service: its local port is for the sidecars of others alone."""
-    if isinstance(view, GrpcView):
-        return inventory.grpc_resources(name)
-    if name not in inventory.parts:
-        return {}
-    resources = inventory.parts[name].resources
-    if LISTENER in resources and (isinstance(view, GatewayView) or view.own_tcp == name):
-        return {type_url: resource for type_url, resource in resources.items() if type_url != LISTENER}
-    return resources
-
-
 def _concerns_node(view: NodeView, before: Inventory, after: Inventory, changed: frozenset[str]) -> bool:
     """Tell whether the node's own listener or routes may differ: not when only endpoints or policy of clusters do."""
     if isinstance(view, GrpcView):
         return False
     if isinstance(view, GatewayView):
-        return bool(changed) or view.gateway in after.changed_gateways
+        return bool(changed) or view.gateway in after.changed_gateways or after.mesh_changed
     return any(_virtual_host(before, name) != _virtual_host(after, name) for name in changed)
 
 

@@ -113,10 +113,12 @@ class _Served:
 
 def _find_ways(served: _Served) -> Iterator[Way]:
     for listener in served.listeners.values():
+        told: set[str] = set()  # each of a listener's certificates has a filter chain, all with the same routes
         for names, filters in _find_filters(listener):
             if "cluster" in filters or "weighted_clusters" in filters:  # a TcpProxy
                 yield _explain_way(listener, names, 1, "each connection", {"route": filters})
-            elif name := filters.get("rds", {}).get("route_config_name"):
+            elif (name := filters.get("rds", {}).get("route_config_name")) and name not in told:
+                told.add(name)
                 for host in served.routes.get(name, {}).get("virtual_hosts", ()):
                     for position, route in enumerate(host.get("routes", ()), 1):
                         domains = tuple(host.get("domains", ()))

@@ -1,0 +1,41 @@
+"""Certificates for tests: an authority of their own, and what it issues."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import trustme
+
+
+class KeyPair(NamedTuple):
+    """The files of a certificate and its key."""
+
+    certificate: Path
+    key: Path
+
+
+class Authority:
+    """An authority whose own certificate is the file `ca`; what it issues stands beside it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.ca = folder / "ca.pem"
+        self._authority = trustme.CA()
+        self._authority.cert_pem.write_to_path(str(self.ca))
+
+    def issue(self, *names: str, file: str = "") -> KeyPair:
+        """Issue a certificate for these names, in files called as the first, or as `file`, in place of any there."""
+        issued = self._authority.issue_cert(*names)
+        stem = (file or names[0]).replace("*", "any")
+        pair = KeyPair(self.folder / f"{stem}.pem", self.folder / f"{stem}.key")
+        # The certificate last, and each by renaming: whoever watches the folder finds a pair that fits.
+        for path, content in ((pair.key, issued.private_key_pem), (pair.certificate, issued.cert_chain_pems[0])):
+            fresh = path.with_name(f".{path.name}.new")
+            fresh.write_bytes(content.bytes())
+            fresh.replace(path)
+        return pair
+
+
+def make_authority(folder: Path) -> Authority:
+    """Make an authority, with its files in `folder`, which is made if it is not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return Authority(folder)
