@@ -77,6 +77,77 @@ from tests.catalog.catalogs import build, find_problems
             ],
         ),
         (
+            "services: {a: {panic_threshold: 0, endpoints: [{address: b:1, drain: true}]}}",
+            [
+                "1:47 warning services.a.endpoints: every endpoint is drained or unhealthy: "
+                "with `panic_threshold: 0` every request fails"
+            ],
+        ),
+        (
+            "services: {a: {panic_threshold: 30, outlier_detection: {max_ejection_percent: 80}}}",
+            [
+                "1:79 warning services.a.outlier_detection.max_ejection_percent: when more than 70% are out, "
+                "Envoy sends requests to all of them again: write 70 or less"
+            ],
+        ),
+        ("services: {a: {panic_threshold: 0, outlier_detection: {max_ejection_percent: 100}}}", []),
+        ("services: {a: {panic_threshold: 70, outlier_detection: off}}", []),
+        (
+            "services: {a: {panic_threshold: 70%}}",
+            [
+                "1:33 warning services.a.panic_threshold: when more than 30% are out, Envoy sends requests to all of "
+                "them again, and outlier detection may take out 50%: write 50"
+            ],
+        ),
+        (
+            "services: {a: {overprovisioning: 120, endpoints: [b:1]}}",
+            [
+                "1:34 warning services.a.overprovisioning: has no effect: there are no priorities, no degraded "
+                "endpoints and no `locality.weights`"
+            ],
+        ),
+        ("services: {a: {overprovisioning: 120, endpoints: [b:1, {address: b:2, priority: 1}]}}", []),
+        (
+            "services: {a: {locality: failover, endpoints: [b:1, {address: b:2, sub_zone: s}]}}",
+            [
+                "1:26 warning services.a.locality: no endpoint has a `zone` and no `region`: "
+                "every caller goes to all of them"
+            ],
+        ),
+        (
+            "services: {a: {locality: failover, endpoints: [b:1, {address: b:2, zone: z}]}}",
+            [
+                "1:48 warning services.a.endpoints[0]: has no `zone` and no `region`: "
+                "`failover` makes it the last choice of every caller"
+            ],
+        ),
+        (
+            "services: {a: {locality: {weights: {eu-1a: 7, eu/eu-1x: 3}}, endpoints: [{address: b:1, zone: eu-1a}, "
+            "{address: b:2, region: eu, zone: eu-1b}, b:3, {address: b:4, drain: true}]}}",
+            [
+                '1:57 warning services.a.locality.weights.eu/eu-1x: no endpoint is in "eu/eu-1x": '
+                "did you mean `eu/eu-1b`?",
+                '1:103 warning services.a.endpoints[1]: is in "eu/eu-1b", which `locality.weights` does not name: '
+                "it gets no requests",
+                "1:144 warning services.a.endpoints[2]: is in no zone or region: it gets no requests",
+            ],
+        ),
+        (
+            "services: {a: {locality: zone_aware, endpoints: [b:1, b:2]}}",
+            ["1:26 warning services.a.locality: has no effect: all endpoints are in one locality"],
+        ),
+        (
+            "services: {a: {locality: zone_aware, endpoints: [b:1, {address: b:2, zone: z}]}}",
+            [
+                "1:26 warning services.a.locality: has no effect with 2 endpoints: "
+                "write `zone_aware: {min_cluster_size: 2}` or less"
+            ],
+        ),
+        (
+            "services: {a: {locality: zone_aware, balance: maglev, affinity: {source: true}, endpoints: [b:1]}}",
+            ["1:26 warning services.a.locality: has no effect with `balance: maglev`"],
+        ),
+        (
             "services: {a: {protocol: tcp, outlier_detection: {consecutive_5xx: 5, max_ejection_percent: 80}}}",
             [
                 "1:68 warning services.a.outlier_detection.consecutive_5xx: has no effect with `protocol: tcp`, "

@@ -43,8 +43,9 @@ CASES = [
     ("services: {a: {blance: random}}", '1:16 error services.a.blance: unknown key "blance": did you mean `balance`?'),
     (
         "services: {a: {zzz: 1}}",
-        '1:16 error services.a.zzz: unknown key "zzz": known are endpoints, protocol, balance, affinity, slow_start, '
-        "health_check, outlier_detection, timeouts, retries, upstreams, sidecar, ttl, local_port, access_log",
+        '1:16 error services.a.zzz: unknown key "zzz": known are endpoints, protocol, balance, affinity, locality, '
+        "overprovisioning, panic_threshold, slow_start, health_check, outlier_detection, timeouts, retries, "
+        "upstreams, sidecar, ttl, local_port, access_log",
     ),
     (
         "services: {a: {balance: weigted}}",
@@ -96,6 +97,58 @@ CASES = [
     (
         "services: {a: {sidecar: localhost:1}}",
         '1:25 error services.a.sidecar: expected an IP address to listen on, found "localhost": write 127.0.0.1',
+    ),
+    # Localities.
+    (
+        "services: {a: {locality: failovr}}",
+        "1:26 error services.a.locality: expected any, failover, zone_aware, or a mapping such as "
+        '{weights: {eu-1a: 70, eu-1b: 30}}, found "failovr": did you mean `failover`?',
+    ),
+    (
+        "services: {a: {locality: {failover: [zone, regoin]}}}",
+        "1:44 error services.a.locality.failover[1]: expected one of sub_zone, zone, region; "
+        'found "regoin": did you mean `region`?',
+    ),
+    (
+        "services: {a: {locality: {failover: [region, zone, zone]}}}",
+        "1:37 error services.a.locality.failover: the nearest level comes first, each once: write [zone, region]",
+    ),
+    (
+        "services: {a: {locality: {failover: []}}}",
+        "1:37 error services.a.locality.failover: names no level: write such as [zone, region]",
+    ),
+    (
+        "services: {a: {locality: {weights: {a: 0}}}}",
+        "1:36 error services.a.locality.weights: no locality has a weight above 0: "
+        "write such as {eu-1a: 70, eu-1b: 30}",
+    ),
+    (
+        "services: {a: {locality: {weights: {a: '7', b: -1, c: 600000, d: 600000}}}}",
+        "1:36 error services.a.locality.weights: the weights sum up to 1200002: 1000000 at most are taken",
+        "1:40 error services.a.locality.weights.a: "
+        'expected a whole number from 0 to 1000000, found "7": write 7 without quotes',
+        "1:48 error services.a.locality.weights.b: expected a whole number from 0 to 1000000, found -1",
+    ),
+    (
+        "services: {a: {locality: {weights: {a: 1}, zone_aware: {routing_enabled: 101%}}}}",
+        "1:56 error services.a.locality.zone_aware: requests are shared by `weights` or by `zone_aware`, not both",
+        "1:74 error services.a.locality.zone_aware.routing_enabled: expected a percentage from 0 to 100, found 101",
+    ),
+    (
+        "services: {a: {locality: {zone_aware: {min_clustr_size: 3}}}}",
+        '1:40 error services.a.locality.zone_aware.min_clustr_size: unknown key "min_clustr_size": '
+        "did you mean `min_cluster_size`?",
+    ),
+    (
+        "services: {a: {locality: failover, endpoints: [b:1, {address: b:2, priority: 1}]}}",
+        "1:26 error services.a.locality: `failover` makes the priorities, but endpoints[1] states its own: "
+        "leave out one of them",
+    ),
+    (
+        "services: {a: {endpoints: [{address: b:2, priority: 128}], overprovisioning: 99%, panic_threshold: 0.5}}",
+        "1:53 error services.a.endpoints[0].priority: expected a whole number from 0 to 127, found 128",
+        "1:78 error services.a.overprovisioning: expected a percentage from 100 to 1000, found 99",
+        "1:100 error services.a.panic_threshold: expected a percentage from 0 to 100, found 0.5",
     ),
     # Health checks.
     (

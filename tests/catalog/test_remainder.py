@@ -271,6 +271,18 @@ INJECTIONS: list[tuple[Callable[[Value, Value], object], tuple[str, ...]]] = [
     (lambda s, _: s["api"].update(retries=99), ("expected a whole number from 0 to 10, found 99",)),
     (lambda s, _: s["api"]["health_check"].update(interval=10), ("a duration needs a unit",)),
     (lambda s, _: s["api"].update(local_port=7000), ("is for `protocol: tcp`: http callers",)),
+    (
+        lambda s, _: s["users"].update(locality={"failover": ["zone", "regon"], "weights": {"z": "1"}}),
+        ("did you mean `region`?", 'from 0 to 1000000, found "1"'),
+    ),
+    (lambda s, _: s["users"].update(panic_threshold="101%"), ("a percentage from 0 to 100, found 101",)),
+    (
+        lambda s, _: s["cache"].update(
+            locality={"failover": "zone", "weights": {"z": 1}, "zone_aware": {}},
+            endpoints=[{"address": "a:1", "priority": 1}],
+        ),
+        ("by `weights` or by `zone_aware`, not both", "but endpoints[0] states its own"),
+    ),
     (lambda s, _: s["users"].update(balance="weigted"), ("did you mean `weighted`?",)),
     (lambda s, _: s["users"]["upstreams"].append("dbb"), ('no service "dbb": did you mean `db`?',)),
     (

@@ -28,6 +28,7 @@ NO_MATTER_OF_SHAPE = (
     "Host header", "finite number", "listen on, found", "must be text",
     "weight above 0", "of one connection alone", "not beside", "write `path` here", "where it began",
     "no scheme or path", "percent-encoded", "any value", "(RE2)", "regular expression", "too large", "matches no path",
+    "the nearest level comes first", "above 0: write", "the weights sum up", "`failover` makes",
     "says nothing", "`regex`", "expected a path that", "expected a host", "methods: more",
     "has the variable", "variables, where", "may stand after", "is no variable", "by its headers", "any page could act",
     "take this literally", "begins with GET", "is a POST", "whole number of bytes", "no end to wait for",

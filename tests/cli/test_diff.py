@@ -9,6 +9,7 @@ from tests.cli.asking import run
 from tests.server.administered import CATALOG, Administered, administered
 from xds.cli import main
 from xds.cli.demo.processes import free_port
+from xds.wire.discovery_pb2 import Locality
 
 EDITED = CATALOG.replace("weight: 3", "weight: 4")
 
@@ -94,6 +95,30 @@ async def test_a_grpc_client_is_compared_by_what_it_is_served(tmp_path: Path) ->
         code, printed, _ = await diff(admin, tmp_path, EDITED)
         assert printed.splitlines()[0] == "~ ClusterLoadAssignment api  for app (gRPC)"
         assert code == 1
+
+
+async def test_where_a_node_is_counts_when_either_side_relies_on_it(tmp_path: Path) -> None:
+    """A difference for nodes of every locality names none; one for some of them names theirs."""
+    near = CATALOG.replace("api: {", "api: {locality: failover, ").replace(
+        '{address: "127.0.0.1:5000", ', '{address: "127.0.0.1:5000", region: eu, zone: eu-1a, '
+    )
+    async with administered(near) as admin:
+        for zone in ("eu-1a", "eu-1b", "us-1a"):
+            region = zone.partition("-")[0]
+            await admin.connect(f"web-{zone}", "web", locality=Locality(region=region, zone=zone)).take()
+            await admin.until("SYNCED", node_id=f"web-{zone}")
+        assert await diff(admin, tmp_path, near) == (0, "nothing would change\n", "")
+        _, printed, _ = await diff(admin, tmp_path, near.replace("127.0.0.1:5001", "127.0.0.1:5002"))
+        lines = [line for line in printed.splitlines() if line.startswith("~")]
+        assert lines == [
+            "~ ClusterLoadAssignment api  for web in eu/eu-1a, web in eu/eu-1b",
+            "~ ClusterLoadAssignment api  for web in us/us-1a",
+        ]
+        _, printed, _ = await diff(admin, tmp_path, near.replace("locality: failover, ", ""))
+        assert printed.splitlines()[0] == "~ ClusterLoadAssignment api  for web in eu/eu-1a, web in eu/eu-1b"
+        assert "us-1a" not in printed
+        _, printed, _ = await diff(admin, tmp_path, near.replace("api: {", "api: {panic_threshold: 0, "))
+        assert printed.splitlines()[0] == "~ Cluster api  for web"
 
 
 async def test_json_is_a_list_of_differences(tmp_path: Path) -> None:

@@ -174,3 +174,24 @@ gateways:
     assert {"filters: cors", "limited in rate by each Envoy; beyond that, 429"} <= set(lines[first:second])
     assert "may become a websocket" in lines[second:]
     assert not any(line.startswith(("filters", "limited", "also set")) for line in lines[second:])
+
+
+def test_where_a_node_is_decides_who_comes_first(tmp_path: Path) -> None:
+    """Its own zone; a connected node says by itself where it is, so that nobody else may."""
+    path = tmp_path / "near.yaml"
+    path.write_text(CATALOG.replace("  api:\n", "  api:\n    locality: failover\n"))
+    _, lines = explain("api", "--catalog", str(path), "--node", "web", "--zone", "eu-1b")
+    assert lines[0] == "A request for api from a node of web in eu-1b"
+    assert [line.split()[-1] for line in lines if line.startswith("10.0.0.")] == ["0.0%", "100.0%", "0.0%"]
+    code, lines = explain("api", "--node", "web-1", "--zone", "eu-1b")
+    assert code == 2
+    assert "it says itself" in " ".join(lines)
+
+
+def test_what_is_not_zone_aware_is_not_said_to_be(tmp_path: Path) -> None:
+    """Every service with localities says in Envoy's words whether it is."""
+    path = tmp_path / "aware.yaml"
+    for words, expected in (("any", False), ("zone_aware", True)):
+        path.write_text(CATALOG.replace("  api:\n", f"  api:\n    locality: {words}\n"))
+        _, lines = explain("api", "--catalog", str(path), "--node", "web")
+        assert any("zone aware" in line for line in lines) is expected

@@ -21,6 +21,7 @@ from xds.cli.demo.processes import (
     start_envoy,
 )
 from xds.resources.bootstrap import ApiType, build_bootstrap
+from xds.resources.locality import NOWHERE, Locality
 
 VARIANTS = ("delta", "sotw")
 
@@ -68,12 +69,26 @@ class Mesh:
         control_plane = start_control_plane(self.catalog, port, self.folder, "--log", "json")
         return self.children.enter_context(control_plane)
 
-    async def start_envoy(self, node_id: str, node_cluster: str, variant: str = "delta") -> Envoy:
+    async def start_envoy(
+        self,
+        node_id: str,
+        node_cluster: str,
+        variant: str = "delta",
+        locality: Locality = NOWHERE,
+        *,
+        zone_aware: bool = False,
+    ) -> Envoy:
         """Start an Envoy with one worker thread, and wait until it has its first configuration."""
         await self.control_plane.ready()
         host, _, port = self.control_plane.address.rpartition(":")
         bootstrap = build_bootstrap(
-            node_id, node_cluster, Listen(host, int(port)), Listen("127.0.0.1", 0), ApiType(variant)
+            node_id,
+            node_cluster,
+            Listen(host, int(port)),
+            Listen("127.0.0.1", 0),
+            ApiType(variant),
+            locality,
+            zone_aware=zone_aware,
         )
         envoy = self.children.enter_context(start_envoy(bootstrap.to_json(), self.folder, name=node_id))
         await envoy.ready()

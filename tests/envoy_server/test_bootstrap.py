@@ -30,6 +30,9 @@ def test_the_files_in_the_envoy_folder_are_what_the_command_prints(variant: str)
         ["--variant", "sotw"],
         ["--output", "json"],
         ["--server", "xds.example.com:443", "--admin", "[::1]:9902"],
+        ["--region", "eu", "--zone", "eu-1a", "--sub-zone", "rack-1"],
+        ["--zone", "eu-1a", "--zone-aware"],
+        ["--zone", "eu-1a", "--zone-aware", "--variant", "rest"],
     ],
     ids=" ".join,
 )
@@ -42,6 +45,14 @@ def test_envoy_accepts_the_bootstrap(tmp_path: Path, options: list[str]) -> None
     )
     assert answer.returncode == 0, answer.stderr
     assert "OK" in answer.stdout + answer.stderr
+
+
+def test_zone_aware_without_a_place_is_refused() -> None:
+    """An Envoy that does not say where it is cannot prefer what is near."""
+    command = [sys.executable, "-m", "xds", "bootstrap", "--node-id", "a", "--cluster", "b", "--zone-aware"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert answer.returncode == 2
+    assert "add --zone" in answer.stderr
 
 
 @pytest.mark.parametrize("server", ["127.0.0.1", "127.0.0.1:0", "127.0.0.1:99999", ":18000", "127.0.0.1:http"])

@@ -9,8 +9,10 @@ import pytest
 
 from tests.certificates import make_authority
 from tests.envoy_server.mesh import VARIANTS, Mesh, answered, make_catalog, under, until
-from tests.resources.golden import CATALOGS, read_catalog
+from tests.resources.golden import CATALOGS, HERE, read_catalog
 from xds.cli.demo.processes import Envoy, Instance, free_port
+from xds.resources.inventory import build_inventory
+from xds.resources.locality import NOWHERE
 from xds.resources.view import NodeKind, build_view
 
 
@@ -116,10 +118,17 @@ async def test_envoy_takes_all_that_the_checker_passes(tmp_path: Path, path: Pat
     text = text.replace("/certs/", f"{tmp_path}/certs/")
     ports = {port: str(free_port()) for port in ("8080", "8443", "6379", "5432")}
     text = re.sub("|".join(ports), lambda match: ports[match[0]], text)
-    views = {build_view(catalog, NodeKind(name)): name for name in [*catalog.gateways, *catalog.services, "anyone"]}
+    inventory = build_inventory(catalog)
+    views = {
+        build_view(inventory, NodeKind(name, locality=locality)): (name, locality)
+        for name in [*catalog.gateways, *catalog.services, "anyone"]
+        for locality in (HERE, NOWHERE)  # which most catalogs do not care for: the last of equal views is tried
+    }
     with Mesh(tmp_path, text) as mesh:
-        for node_cluster in views.values():
-            with await mesh.start_envoy(f"node-of-{node_cluster}", node_cluster) as envoy:
+        for node_cluster, locality in views.values():
+            zone_aware = locality == HERE
+            node_id = f"{'here' if zone_aware else 'node'}-of-{node_cluster}"
+            with await mesh.start_envoy(node_id, node_cluster, "delta", locality, zone_aware=zone_aware) as envoy:
                 rejected = {name: value for name, value in envoy.admin.stats("update_rejected").items() if value}
                 assert rejected == {}
                 assert envoy.admin.listeners()

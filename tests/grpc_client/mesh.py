@@ -13,6 +13,7 @@ import grpc
 
 from tests.grpc_client.caller import METHOD
 from xds.cli.demo.processes import Child, ControlPlane, free_port, start_control_plane
+from xds.resources.locality import NOWHERE, Locality
 
 NAMES = ("api-1", "api-2", "api-3")
 CHI_SQUARE_LIMIT = 13.816
@@ -75,7 +76,11 @@ class Caller(Child):
 
 
 def start_caller(
-    control_plane: ControlPlane, folder: Path, target: str = "xds:///api-service", cluster: str = "web"
+    control_plane: ControlPlane,
+    folder: Path,
+    target: str = "xds:///api-service",
+    cluster: str = "web",
+    locality: Locality = NOWHERE,
 ) -> Caller:
     """Start a client of the node `cluster`, whose bootstrap names the control plane and nothing else."""
     bootstrap = {
@@ -86,7 +91,7 @@ def start_caller(
                 "server_features": ["xds_v3"],
             }
         ],
-        "node": {"id": f"{cluster}-1", "cluster": cluster},
+        "node": {"id": f"{cluster}-1", "cluster": cluster, "locality": locality._asdict()},
     }
     output = folder / "caller.txt"
     command = [sys.executable, "-m", "tests.grpc_client.caller", target, str(RATE)]
@@ -115,11 +120,13 @@ class Mesh:
 
 
 @asynccontextmanager
-async def start_mesh(folder: Path, target: str = "xds:///api-service", may_fail: int = 0) -> AsyncIterator[Mesh]:
+async def start_mesh(
+    folder: Path, target: str = "xds:///api-service", may_fail: int = 0, locality: Locality = NOWHERE
+) -> AsyncIterator[Mesh]:
     """Run `xds serve` on the folder's catalog and a client; nothing may be refused, and no more calls than so fail."""
     with start_control_plane(folder / "catalog.yaml", free_port(), folder, "--log", "json") as control_plane:
         await control_plane.ready()
-        with start_caller(control_plane, folder, target) as caller:
+        with start_caller(control_plane, folder, target, locality=locality) as caller:
             mesh = Mesh(folder, control_plane, caller)
             yield mesh
             caller.stop()

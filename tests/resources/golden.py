@@ -19,7 +19,8 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 
 from xds.catalog.catalog import Catalog, build_catalog
 from xds.catalog.fragment import parse_fragment
-from xds.resources.inventory import build_inventory
+from xds.resources.inventory import Inventory, build_inventory
+from xds.resources.locality import Locality
 from xds.resources.resource import Resource
 from xds.resources.view import NodeKind, NodeView, build_view
 from xds.snapshot.store import build_snapshot
@@ -27,6 +28,7 @@ from xds.sources.document import Document
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, SECRET
 
 FOLDER = Path(__file__).parent / "golden"
+HERE = Locality("eu", "eu-1a", "rack-1")
 CATALOGS = sorted(FOLDER.glob("*/catalog.yaml"))
 
 MESSAGES: dict[str, tuple[str, type[betterproto2.Message]]] = {
@@ -46,8 +48,9 @@ def read_catalog(path: Path) -> Catalog:
 def translate(path: Path) -> dict[str, str]:
     """Give the expected files' text by name, for the catalog at `path`.
 
-    Clusters and endpoints are the same for every node that gets them; listeners and routes stand by each
-    `node.cluster` that gets them, those with the same view together.
+    Clusters and endpoints are the same for every node that gets them, but for those that rely on where the node is:
+    what nodes in `HERE` get of these stands apart. Listeners and routes stand by each `node.cluster` that gets them,
+    those with the same view together.
     """
     catalog = read_catalog(path)
     inventory = build_inventory(catalog)
@@ -55,7 +58,7 @@ def translate(path: Path) -> dict[str, str]:
     files: dict[str, dict[str, Any]] = {name: {} for name, _ in MESSAGES.values()}
     nodes: dict[NodeView, list[str]] = {}
     for node_cluster in [*sorted(catalog.gateways), *sorted(catalog.services), "anyone"]:
-        nodes.setdefault(build_view(catalog, NodeKind(node_cluster, grpc)), []).append(node_cluster)
+        nodes.setdefault(build_view(inventory, NodeKind(node_cluster, grpc)), []).append(node_cluster)
     for view, node_clusters in nodes.items():
         snapshot = build_snapshot(view, inventory)
         for type_url, (file, _) in MESSAGES.items():
@@ -68,9 +71,24 @@ def translate(path: Path) -> dict[str, str]:
                 files[file].update((name, decode(resource)) for name, resource in resources.items())
     if not files["secrets"]:  # most catalogs have none
         del files["secrets"]
+    _add_localities(files, inventory, grpc=grpc)
     texts = {f"{file}.yaml": yaml.safe_dump(content, sort_keys=True, width=120) for file, content in files.items()}
     # betterproto2 splits the word before its last two letters.
     return {name: text.replace("consecutive_5_xx", "consecutive_5xx") for name, text in texts.items()}
+
+
+def _add_localities(files: dict[str, dict[str, Any]], inventory: Inventory, *, grpc: bool) -> None:
+    """Add what relies on where a node is."""
+    for name in inventory.reliant:
+        here = inventory.grpc_resources(name, HERE) if grpc else inventory.resources(name, HERE)
+        for type_url in (CLUSTER, CLUSTER_LOAD_ASSIGNMENT):
+            of_type = files[MESSAGES[type_url][0]]
+            if type_url in here and of_type[name] != (decoded := decode(here[type_url])):
+                of_type[f"{name}, in eu/eu-1a/rack-1"] = decoded
+    if any(reliance.zone_aware for reliance in inventory.reliant.values()) and not grpc:
+        for name in inventory.catalog.services:
+            [resource] = inventory.local_resources(name).values()
+            files["endpoints"][resource.name] = decode(resource)
 
 
 def decode(resource: Resource) -> dict[str, Any]:

@@ -25,7 +25,7 @@ def test_decode_says_what_the_classes_say(path: Path) -> None:
     inventory = build_inventory(catalog)
     for name in [*catalog.gateways, *catalog.services]:
         for grpc in (False, True):
-            snapshot = build_snapshot(build_view(catalog, NodeKind(name, grpc)), inventory)
+            snapshot = build_snapshot(build_view(inventory, NodeKind(name, grpc)), inventory)
             for of_type in snapshot.types.values():
                 for resource in of_type.resources.values():
                     said = json.dumps(AnyMessage.parse(resource.body).to_dict(casing=Casing.SNAKE))

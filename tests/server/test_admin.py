@@ -37,7 +37,7 @@ async def test_status_tells_of_each_client_and_type() -> None:
         assert served["clusters"]["web"][CLUSTER]["api"] == clusters["version_info"]
         assert clusters["resources"] == {"wanted": 1, "accepted": 1, "missing": [], "missing_count": 0}
         assert status["catalog"] == {
-            "ok": True, "refused_files": [], "services": 3, "endpoints": 4, "gateways": 1,
+            "ok": True, "refused_files": [], "services": 3, "endpoints": 4, "gateways": 1, "by_locality": 0,
         }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from itertools import pairwise
 from xds.catalog.catalog import Catalog
 from xds.catalog.workspace import Workspace
 from xds.resources.inventory import Inventory, build_inventory
+from xds.resources.locality import NOWHERE, Locality
 from xds.resources.view import NodeKind, build_view
 from xds.server.feed import apply_change, describe_all, describe_change, pack, unpack
 from xds.snapshot.store import build_snapshot
@@ -16,6 +17,9 @@ EDITS = (
     "gateways: {edge: {port: 80, routes: [{to: a, headers: {x-user: '*'}}]}}",
     "services: {a: {endpoints: [{address: '127.0.0.1:1', metadata: {stage: {is: canary}}}]}}\n"
     "gateways: {edge: {port: 81, routes: [{to: a}]}}",
+    "services: {a: {locality: failover, endpoints: [{address: '127.0.0.1:1', zone: z}, "
+    "{address: '127.0.0.1:2', zone: y}]}, b: {}}",
+    "services: {a: {endpoints: [{address: '127.0.0.1:1', zone: z}, '127.0.0.1:2']}, b: {locality: zone_aware}}",
     "services: {c: {protocol: tcp, local_port: 5432, endpoints: ['127.0.0.1:3']}}",
     "services: {c: {protocol: tcp, local_port: 5432, endpoints: ['127.0.0.1:3']}}\nmesh: {access_log: errors}",
 )
@@ -33,10 +37,11 @@ def same(one: Inventory, other: Inventory) -> bool:
     """Compare what is served to anyone."""
     for cluster in ("", "a", "b", "c", "edge"):
         for grpc in (False, True):
-            kind = NodeKind(cluster, grpc)
-            views = build_view(one.catalog, kind), build_view(other.catalog, kind)
-            if views[0] != views[1] or build_snapshot(views[0], one) != build_snapshot(views[1], other):
-                return False
+            for locality in (NOWHERE, Locality("eu", "z")):
+                kind = NodeKind(cluster, grpc, locality)
+                views = build_view(one, kind), build_view(other, kind)
+                if views[0] != views[1] or build_snapshot(views[0], one) != build_snapshot(views[1], other):
+                    return False
     return one.catalog == other.catalog
 
 
@@ -52,10 +57,11 @@ def test_a_worker_that_is_told_of_each_change_has_the_same() -> None:
     made = build_all()
     fed = made[0]
     for now in made[1:]:
-        fed.grpc_resources("a")  # what was made for gRPC's own clients must not outlive the service
+        fed.grpc_resources("a")  # what was made on demand must not outlive the service
+        fed.resources("a", Locality("eu", "z"))
         fed = apply_change(unpack(pack(describe_change(now))), fed)
         assert same(fed, now)
-        assert (fed.changed, fed.changed_gateways) == (now.changed, now.changed_gateways)
+        assert (fed.changed, fed.changed_gateways, fed.reliant) == (now.changed, now.changed_gateways, now.reliant)
         assert fed.mesh_changed == now.mesh_changed
 
 

@@ -189,9 +189,9 @@ def test_a_service_is_the_same_object_in_every_view_of_envoys() -> None:
 def test_what_only_grpc_clients_are_sent_is_made_when_there_is_one() -> None:
     """A mesh of Envoys pays nothing for it; and once made, what did not change is not made again."""
     shop = Shop(WEB)
-    assert shop.store.inventory.grpc_parts == {}
+    assert shop.store.inventory.made == {}
     users = shop.of(NodeKind("jobs", grpc=True)).of(CLUSTER).resources["users"]
-    assert shop.store.inventory.grpc_parts.keys() == {"users"}
+    assert shop.store.inventory.made.keys() == {"users"}
     shop.edit("10.0.0.1:80", "10.0.0.9:80")
     assert shop.of(NodeKind("jobs", grpc=True)).of(CLUSTER).resources["users"] is users
 

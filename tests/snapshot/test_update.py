@@ -6,10 +6,12 @@ from hypothesis import strategies as st
 from xds.catalog.access_log import OFF, AccessLog
 from xds.catalog.catalog import Catalog
 from xds.catalog.listener import Certificate, Listener, Tls
+from xds.catalog.locality import ANY, Level, LocalityPolicy, ZoneAware
 from xds.catalog.mesh import Mesh
 from xds.catalog.model import Affinity, Balance, Endpoint, Gateway, Listen, Protocol, Service, Timeouts
 from xds.catalog.route import Route
 from xds.resources.inventory import build_inventory
+from xds.resources.locality import NOWHERE, Locality
 from xds.resources.resource import Resource
 from xds.resources.view import NodeKind, build_view
 from xds.snapshot.snapshot import Snapshot
@@ -17,13 +19,28 @@ from xds.snapshot.store import SnapshotStore, build_snapshot
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, TYPE_URLS
 
 NAMES = ("a", "b", "c", "d")
-KINDS = [NodeKind(name, grpc) for name in (*NAMES, "edge", "anyone") for grpc in (False, True)]
+WHERE = (NOWHERE, Locality("eu", "z"), Locality("us", "z", "rack"))
+KINDS = [
+    NodeKind(name, grpc, locality)
+    for name in (*NAMES, "edge", "anyone")
+    for grpc in (False, True)
+    for locality in WHERE
+]
 
+LOCALITIES = [
+    ANY,
+    ANY,
+    LocalityPolicy(failover=(Level.ZONE, Level.REGION)),
+    LocalityPolicy(failover=(Level.REGION,), weights={"z": 2, "y": 1}),
+    LocalityPolicy(failover=(Level.SUB_ZONE,), zone_aware=ZoneAware()),
+    LocalityPolicy(zone_aware=ZoneAware()),
+]
 ENDPOINTS = [
     Endpoint("10.0.0.1", 80),
     Endpoint("10.0.0.2", 80, weight=3, zone="z"),
     Endpoint("10.0.0.3", 80, drain=True),
-    Endpoint("a.internal", 80),
+    Endpoint("10.0.0.4", 80, region="us", zone="y"),
+    Endpoint("a.internal", 80, region="eu"),
     Endpoint("b.internal", 80),
 ]
 
@@ -38,10 +55,11 @@ def services(draw: st.DrawFn, names: list[str]) -> Service:
     """Make a service whose upstreams are among `names`."""
     protocol = draw(st.sampled_from(Protocol))
     return Service(
-        endpoints=tuple(draw(st.lists(st.sampled_from(ENDPOINTS), max_size=2, unique_by=lambda one: one.address))),
+        endpoints=tuple(draw(st.lists(st.sampled_from(ENDPOINTS), max_size=3, unique_by=lambda one: one.address))),
         protocol=protocol,
         balance=draw(st.sampled_from(Balance)),
         affinity=draw(st.sampled_from([None, Affinity(source=True)])),
+        locality=draw(st.sampled_from(LOCALITIES)),
         slow_start=draw(st.sampled_from([None, Timeouts().connect])),
         timeouts=draw(st.sampled_from([Timeouts(), Timeouts(request=Timeouts().connect)])),
         retries=draw(st.sampled_from([0, 2])),
@@ -110,7 +128,7 @@ def test_an_update_leads_to_what_building_from_nothing_gives(chain: list[Catalog
         changes = store.update(build_inventory(catalog, store.inventory))
         fresh = build_inventory(catalog)
         for kind, before in served.items():
-            expected = contents_of(build_snapshot(build_view(catalog, kind), fresh))
+            expected = contents_of(build_snapshot(build_view(fresh, kind), fresh))
             was = contents_of(before)
             differs = {
                 type_url: {name for name in was[type_url] | now if was[type_url].get(name) != now.get(name)}
@@ -142,7 +160,7 @@ def assert_shared(store: SnapshotStore, catalog: Catalog, kinds: set[NodeKind]) 
     by_view: dict[object, set[int]] = {}
     fresh = build_inventory(catalog)
     for kind in kinds:
-        view, snapshot = build_view(catalog, kind), served_now(store, kind)
+        view, snapshot = build_view(fresh, kind), served_now(store, kind)
         by_view.setdefault(view, set()).add(id(snapshot))
         for type_url in TYPE_URLS:
             assert snapshot.of(type_url).version == build_snapshot(view, fresh).of(type_url).version

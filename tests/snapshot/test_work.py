@@ -3,10 +3,12 @@
 import gc
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from xds.catalog.last_good import LastGood
 from xds.resources.inventory import build_inventory
+from xds.resources.locality import Locality
 from xds.resources.view import NodeKind
 from xds.snapshot.store import SnapshotStore
 from xds.sources.document import Document
@@ -32,12 +34,13 @@ class Mesh:
         return {*self.store.update(build_inventory(outcome.catalog, self.store.inventory))}
 
 
-def write(number: int, weight: int = 1) -> Document:
+def write(number: int, weight: int = 1, words: str = "locality: any") -> Document:
     """Write one service's file."""
     upstreams = "" if number == 0 else "service-0" if number <= CALLERS else f"service-{number - 1}"
+    where = f"address: 10.0.{number // 250}.{number % 250}, port: 80, zone: a"
     text = (
-        f"services:\n  service-{number}:\n    balance: weighted\n"
-        f"    endpoints: [{{address: 10.0.{number // 250}.{number % 250}, port: 80, weight: {weight}}}]\n"
+        f"services:\n  service-{number}:\n    balance: weighted\n    {words}\n"
+        f"    endpoints: [{{{where}, weight: {weight}}}, '[::1]:80']\n"
         f"    upstreams: [{upstreams}]\n"
     )
     return Document(f"{number}.yaml", text.encode())
@@ -70,6 +73,23 @@ def test_one_change_costs_the_same_among_any_number_of_services_and_nodes() -> N
             concerned = mesh.edit(0, weight)
             assert concerned == {*mesh.kinds[1 : CALLERS + 1], NodeKind("anyone")}
         costs.append(count_calls(partial(mesh.edit, 0, 4)))
+    assert costs[0] == costs[1]
+
+
+def test_turning_failover_on_costs_what_its_callers_cost() -> None:
+    """Only nodes that say where they are and see the service get another view, among any number of others."""
+    costs = []
+    for mesh in (Mesh(20), Mesh(200)):
+        located = [replace(kind, locality=Locality("eu", "a")) for kind in mesh.kinds[1 : CALLERS + 1]]
+        for kind in located:
+            mesh.store.acquire(kind)
+        for words in ("locality: failover", "locality: any", "locality: failover"):
+            outcome = mesh.last_good.update({"0.yaml": write(0, 1, words)})
+            changes = mesh.store.update(build_inventory(outcome.catalog, mesh.store.inventory))
+            assert located[0] in changes
+        edited = mesh.last_good.update({"0.yaml": write(0, 2, "locality: failover")})
+        inventory = build_inventory(edited.catalog, mesh.store.inventory)
+        costs.append(count_calls(partial(mesh.store.update, inventory)))
     assert costs[0] == costs[1]
 
 

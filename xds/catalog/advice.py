@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from xds.catalog.addresses import normalize_ip
 from xds.catalog.filter_rules import advise_filters
 from xds.catalog.listener_rules import advise_listeners
+from xds.catalog.locality_rules import DEFAULT_PANIC_THRESHOLD, advise_locality
 from xds.catalog.model import (
     HASHING,
     RAMPING,
@@ -17,6 +18,7 @@ from xds.catalog.model import (
     Gateway,
     Health,
     HealthCheck,
+    OutlierDetection,
     Service,
 )
 from xds.catalog.path_template import find_start
@@ -28,10 +30,11 @@ from xds.catalog.values import format_duration
 Advice = tuple[Loc, str]
 """Where, below the service or gateway, and a sentence."""
 
-PANIC = 50
-"""Envoy's `healthy_panic_threshold`, in percent."""
+MAX_EJECTION_PERCENT = OutlierDetection().max_ejection_percent
+"""What holds when it is not stated."""
 
 ALL_OUT = "every endpoint is drained or unhealthy: Envoy then sends requests to all of them, as if none were"
+NONE_LEFT = "every endpoint is drained or unhealthy: with `panic_threshold: 0` every request fails"
 
 
 def advise_service(service: Service) -> Iterator[Advice]:
@@ -54,9 +57,10 @@ def advise_service(service: Service) -> Iterator[Advice]:
             f"has no effect with `balance: {balance}`: it is for round_robin, weighted, least_request",
         )
     if service.endpoints and all(one.drain or one.health is Health.UNHEALTHY for one in service.endpoints):
-        yield ("endpoints",), ALL_OUT
+        yield ("endpoints",), NONE_LEFT if service.panic_threshold == 0 else ALL_OUT
     if service.ttl is not None and any(normalize_ip(endpoint.address) is None for endpoint in service.endpoints):
         yield ("ttl",), "has no effect on endpoints with host names, which Envoy resolves by itself"
+    yield from advise_locality(service)
     yield from _advise_outlier_detection(service)
     if service.health_check is not None:
         yield from _advise_health_check(service.health_check)
@@ -72,9 +76,18 @@ def _advise_affinity(service: Service, affinity: Affinity) -> Iterator[Advice]:
 
 def _advise_outlier_detection(service: Service) -> Iterator[Advice]:
     detection = service.outlier_detection
-    if detection.max_ejection_percent > PANIC:
-        message = f"when more than {PANIC}% are out, Envoy sends requests to all of them again: write {PANIC} or less"
-        yield ("outlier_detection", "max_ejection_percent"), message
+    threshold = DEFAULT_PANIC_THRESHOLD if service.panic_threshold is None else service.panic_threshold
+    most, ejected = 100 - threshold, detection.max_ejection_percent
+    if detection.enabled and ejected > most:
+        message = f"when more than {most}% are out, Envoy sends requests to all of them again"
+        if ejected == MAX_EJECTION_PERCENT:
+            yield (
+                ("panic_threshold",),
+                f"{message}, and outlier detection may take out {ejected}%: write {100 - ejected}",
+            )
+        else:
+            remedy = f"write {most} or less" if most else "lower `panic_threshold`"
+            yield ("outlier_detection", "max_ejection_percent"), f"{message}: {remedy}"
     if detection.consecutive_5xx is not None and service.protocol == "tcp":
         yield ("outlier_detection", "consecutive_5xx"), "has no effect with `protocol: tcp`, which has no statuses"
 

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from xds.catalog.access_log import AccessLog
 from xds.catalog.listener import Certificate, Limits, Listener, Tls
+from xds.catalog.locality import Level, LocalityPolicy, ZoneAware
 from xds.catalog.mesh import Mesh
 from xds.catalog.model import (
     Affinity,
@@ -43,6 +44,8 @@ CLASSES: dict[str, type] = {
     "outlier_detection": OutlierDetection,
     "affinity": Affinity,
     "cookie": Cookie,
+    "locality": LocalityPolicy,
+    "zone_aware": ZoneAware,
     "routes": Route,
     "rewrite": Rewrite,
     "redirect": Redirect,
@@ -64,7 +67,12 @@ CLASSES: dict[str, type] = {
 }
 """What a mapping below each key is."""
 
-CHOICES: dict[str, type[StrEnum]] = {"protocol": Protocol, "balance": Balance, "health": Health}
+CHOICES: dict[str, type[StrEnum]] = {
+    "protocol": Protocol,
+    "balance": Balance,
+    "health": Health,
+    "failover[]": Level,
+}
 
 PORT = "a port from 1 to 65535"
 WEIGHT = "a whole number from 1 to 4294967295"
@@ -85,6 +93,7 @@ EXPECTED = {
     "region": LABEL,
     "zone": LABEL,
     "sub_zone": LABEL,
+    "priority": "a whole number from 0 to 127",
     "metadata": "a mapping of labels",
     "metadata[]": "a label's value",
     "balance": "one of {}",
@@ -97,6 +106,16 @@ EXPECTED = {
     "cookie": "a cookie's name, or a mapping such as {name: sid, ttl: 1h}",
     "name": "a cookie's name: letters, digits, - and _",
     "source": "true or false",
+    "locality": "any, failover, zone_aware, or a mapping such as {weights: {eu-1a: 70, eu-1b: 30}}",
+    "failover": "a list of levels, such as [zone, region]",
+    "failover[]": "one of {}",
+    "weights": "a mapping of localities and their weights, such as {eu-1a: 70, eu-1b: 30}",
+    "weights[]": "a whole number from 0 to 1000000",
+    "zone_aware": "a mapping, such as {min_cluster_size: 6}",
+    "min_cluster_size": "a whole number from 1 to 65536",
+    "routing_enabled": "a percentage from 0 to 100",
+    "overprovisioning": "a percentage from 100 to 1000",
+    "panic_threshold": "a percentage from 0 to 100",
     "slow_start": DURATION,
     "health_check": "a mapping, such as {http: /health}",
     "http": "a path that begins with /",
@@ -222,6 +241,12 @@ NUMBERS = frozenset(
         "burst",
         "streams",
         "trusted_hops",
+        "priority",
+        "weights[]",
+        "min_cluster_size",
+        "routing_enabled",
+        "overprovisioning",
+        "panic_threshold",
     }
 )
 LISTS = frozenset(
@@ -237,6 +262,7 @@ LISTS = frozenset(
         "listeners",
         "certificates",
         "hosts",
+        "failover",
     }
 )
 LIMITED = {"too_long": "items", "string_too_long": "characters"}
@@ -260,7 +286,7 @@ TEXTS = frozenset(
         "body",
     }
 )
-MAPPINGS = frozenset({"headers", "metadata", "query", "set", "add"})
+MAPPINGS = frozenset({"headers", "metadata", "query", "set", "add", "weights"})
 """The keys whose mappings have the operator's own keys."""
 
 OPAQUE = frozenset(

@@ -20,6 +20,7 @@ from xds.catalog.access_log import ShortAccessLog
 from xds.catalog.addresses import check_address, parse_endpoint, parse_listen
 from xds.catalog.listener import MAX_LISTENERS, MAX_ROUTES, Address, Http3, Limits, Listener, Routes, ShortTls
 from xds.catalog.listener_rules import check_gateway
+from xds.catalog.locality import ANY, Overprovisioning, PanicThreshold, Priority, ShortLocality
 from xds.catalog.places import Loc
 from xds.catalog.route import Route
 from xds.catalog.rules import (
@@ -109,6 +110,9 @@ class Endpoint:
     region: Annotated[Label, Field(description="where it runs, as a cloud names it")] = ""
     zone: Annotated[Label, Field(description="part of the region that fails as one")] = ""
     sub_zone: Annotated[Label, Field(description="part of the zone, such as a rack")] = ""
+    priority: Annotated[
+        Priority | None, Field(description="0 is asked first, the next only as far as those before are unwell")
+    ] = None
     drain: Annotated[bool, Strict(), Field(description="no new requests, while those that it has are answered")] = False
     health: Annotated[
         Health, Field(description="degraded: only when the others are too few; unhealthy: no requests")
@@ -243,6 +247,17 @@ class Service:
     affinity: Annotated[
         Annotated[Affinity, AfterValidator(check_affinity)] | None,
         Field(description="for ring_hash and maglev: whose requests go to one endpoint"),
+    ] = None
+    locality: Annotated[
+        ShortLocality, Field(description="which endpoints a caller takes first; `any`: all of them are one list")
+    ] = field(default_factory=lambda: ANY)
+    overprovisioning: Annotated[
+        Overprovisioning | None,
+        Field(description="percent: a priority or locality is full while so many times its healthy share is 100; 140"),
+    ] = None
+    panic_threshold: Annotated[
+        PanicThreshold | None,
+        Field(description="percent: with fewer healthy, requests go to all; 0 is never; 50 when left out"),
     ] = None
     slow_start: Annotated[
         Wait | None, Field(description="how long a new endpoint's share grows to its own; at once if left out")

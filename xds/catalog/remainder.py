@@ -41,6 +41,7 @@ STAND_INS: dict[str, Any] = {
     "metadata[]": None,
     "listeners": [{"port": 1, "routes": [{"to": NOBODY}]}],
     "tls": {"certificates": [{"certificate": "/invalid", "key": "/invalid"}]},
+    "weights[]": 1,
 }
 """What stands in for a wrong value where leaving it out would be a mistake, or say something else."""
 
@@ -99,6 +100,8 @@ class Remainder:
         if loc[:1] == ("listeners",) and (len(loc) == 2 or loc[2:] in (("port",), ("address",))):
             self._replace_listener(loc)
             return
+        if loc[:2] == ("locality", "failover"):
+            loc = loc[:2]  # of levels in their order nothing is known when one of them is wrong
         while loc and not isinstance(self._find(loc[:-1]), dict | list):
             loc = loc[:-1]  # a word that is short for a mapping
         self.broken.add(loc)

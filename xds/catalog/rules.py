@@ -6,6 +6,7 @@ surely not meant is in `advice.py`.
 
 from typing import TYPE_CHECKING
 
+from xds.catalog.locality_rules import find_priority_mistake
 from xds.catalog.places import Loc, show
 from xds.catalog.values import Mistake
 
@@ -89,6 +90,7 @@ def check_service(service: "Service") -> "Service":
     if service.local_port is not None and service.protocol != "tcp":
         callers = service.protocol.value
         wrong.append((("local_port",), f"is for `protocol: tcp`: {callers} callers use the sidecar's own port"))
+    wrong += find_priority_mistake(service)
     if wrong:
         raise Mistake(*wrong)
     return service

@@ -81,6 +81,27 @@ class OutlierShape:
 
 
 OUTLIER_SHAPE = OutlierShape()
+
+
+@dataclass(frozen=True, slots=True)
+class LocalityShape:
+    """A locality is a mapping, or a word that is short for one."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [{"enum": ["any", "failover", "zone_aware"]}, handler(schema)]}
+
+
+LOCALITY_SHAPE = LocalityShape()
+LEVEL_SHAPE: dict[str, Any] = {"enum": ["sub_zone", "zone", "region"]}
+FAILOVER_SHAPE = WithJsonSchema({"anyOf": [LEVEL_SHAPE, {"type": "array", "items": LEVEL_SHAPE, "minItems": 1}]})
+
+
+def percent_shape(minimum: int, maximum: int) -> WithJsonSchema:
+    """Describe a whole number of percent, with or without the sign."""
+    number = {"type": "integer", "minimum": minimum, "maximum": maximum}
+    return WithJsonSchema({"anyOf": [number, {"type": "string", "pattern": "^[0-9]{1,4} ?%$"}]})
+
+
 NAME_PATTERN = "^[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?$"
 TARGETS_SHAPE = WithJsonSchema(
     {

@@ -5,6 +5,8 @@ import json
 import click
 import yaml
 
+from xds.cli.locality_options import locality_options
+
 VARIANTS = ("delta", "sotw", "rest")
 
 
@@ -41,9 +43,24 @@ class HostPort(click.ParamType[tuple[str, int]]):
     type=click.Choice(VARIANTS),
     help="delta sends only what changed; sotw is State of the World; rest polls `xds serve --rest`.",
 )
+@locality_options
+@click.option(
+    "--zone-aware",
+    is_flag=True,
+    help="For a sidecar: ask where the service's other sidecars are, as `locality: zone_aware` needs.",
+)
 @click.option("--output", default="yaml", show_default=True, type=click.Choice(["yaml", "json"]), help="The format.")
 def command(
-    node_id: str, node_cluster: str, server: tuple[str, int], admin: tuple[str, int], variant: str, output: str
+    node_id: str,
+    node_cluster: str,
+    server: tuple[str, int],
+    admin: tuple[str, int],
+    variant: str,
+    region: str,
+    zone: str,
+    sub_zone: str,
+    zone_aware: bool,
+    output: str,
 ) -> None:
     """Print an Envoy bootstrap that asks `xds serve` for all the rest.
 
@@ -51,15 +68,29 @@ def command(
     Examples:
       xds bootstrap --node-id web-1 --cluster web > web.yaml && envoy -c web.yaml
       xds bootstrap --node-id edge-1 --cluster edge --server xds.example.com:18000 --variant sotw
+      xds bootstrap --node-id web-1 --cluster web --region eu --zone eu-1a --zone-aware
       envoy --config-yaml "$(xds bootstrap --node-id web-1 --cluster web)"
     """
+    if zone_aware and not (region or zone or sub_zone):
+        raise click.UsageError(
+            "--zone-aware needs to know where this Envoy is: add --zone, and --region if there is one"
+        )
     # Envoy's classes take half a second to import: not for `xds --help`.
     from betterproto2 import Casing
 
     from xds.catalog.model import Listen
     from xds.resources.bootstrap import ApiType, build_bootstrap
+    from xds.resources.locality import Locality
 
-    message = build_bootstrap(node_id, node_cluster, Listen(*server), Listen(*admin), ApiType(variant))
+    message = build_bootstrap(
+        node_id,
+        node_cluster,
+        Listen(*server),
+        Listen(*admin),
+        ApiType(variant),
+        Locality(region, zone, sub_zone),
+        zone_aware=zone_aware,
+    )
     document = message.to_dict(casing=Casing.SNAKE)
     if output == "json":
         click.echo(json.dumps(document, indent=2))

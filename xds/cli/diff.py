@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from difflib import unified_diff
@@ -27,7 +28,8 @@ Versions = dict[str, dict[str, str]]
 class Difference:
     """A resource that would be added (`+`), removed (`-`) or changed (`~`) for the nodes of `clusters`.
 
-    A kind of node is written as its `node.cluster`, with ` (gRPC)` behind for gRPC's own clients.
+    A kind of node is written as its `node.cluster`, with ` in eu/eu-1a` behind if it concerns those of one locality
+    alone, and ` (gRPC)` for gRPC's own clients.
     """
 
     change: str
@@ -41,13 +43,16 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Kind:
-    """A kind of node: its `node.cluster`, and whether it is gRPC's own client."""
+    """A kind of node: its `node.cluster`, whether it is gRPC's own client, and its locality where that counts."""
 
     cluster: str
     grpc: bool = False
+    locality: tuple[str, str, str] = ("", "", "")
 
     def __str__(self) -> str:
-        return f"{self.cluster or '(no cluster)'}{' (gRPC)' if self.grpc else ''}"
+        where = "/".join(filter(None, self.locality))
+        words = (self.cluster or "(no cluster)", f"in {where}" if where else "", "(gRPC)" if self.grpc else "")
+        return " ".join(filter(None, words))
 
 
 @click.command()
@@ -110,9 +115,9 @@ def compare(catalog: Catalog, client: AdminClient, clusters: Sequence[str] = ())
     # Envoy's classes take half a second to import: not for a server that is not there.
     from xds.wire import TYPE_URLS, short_type
 
-    kinds = _choose(client, catalog, clusters)
-    served = _ask(client, kinds)
     local = _Local(catalog)
+    kinds = _choose(client, local, clusters)
+    served = _ask(client, kinds)
     found: dict[tuple[int, str, str | None, str | None], list[Kind]] = {}
     for kind in kinds:
         ours = local.versions(kind)
@@ -127,7 +132,7 @@ def compare(catalog: Catalog, client: AdminClient, clusters: Sequence[str] = ())
         after = local.resource(kind, type_url, name) if now else None
         change = "~" if was and now else "+" if now else "-"
         text = _diff(before, after) if change == "~" else ""
-        yield Difference(change, short_type(type_url), name, was, now, tuple(map(str, concerned)), text)
+        yield Difference(change, short_type(type_url), name, was, now, _write_kinds(concerned, kinds), text)
 
 
 class _Local:
@@ -136,8 +141,14 @@ class _Local:
     def __init__(self, catalog: Catalog) -> None:
         from xds.resources.inventory import build_inventory
 
+        self.catalog = catalog
         self._inventory = build_inventory(catalog)
         self._kept: tuple[Kind, Json] | None = None
+
+    @property
+    def by_locality(self) -> bool:
+        """Whether it makes a difference where a node is."""
+        return bool(self._inventory.reliant)
 
     def versions(self, kind: Kind) -> Versions:
         """Give every version of what nodes of a kind would be served."""
@@ -153,36 +164,59 @@ class _Local:
         return decode(self._snapshot(kind).of(type_url).resources[name])
 
     def _snapshot(self, kind: Kind) -> Json:
+        from xds.resources.locality import Locality
         from xds.resources.view import NodeKind, build_view
         from xds.snapshot.store import build_snapshot
 
         if self._kept is None or self._kept[0] != kind:
-            view = build_view(self._inventory.catalog, NodeKind(kind.cluster, kind.grpc))
+            view = build_view(self._inventory, NodeKind(kind.cluster, kind.grpc, Locality(*kind.locality)))
             self._kept = kind, build_snapshot(view, self._inventory)
         return self._kept[1]
 
 
-def _choose(client: AdminClient, catalog: Catalog, clusters: Sequence[str]) -> list[Kind]:
-    connected = {Kind(one["cluster"], one["grpc"]) for one in client.get("/status")["clients"]}
+def _choose(client: AdminClient, local: _Local, clusters: Sequence[str]) -> list[Kind]:
+    status = client.get("/status")
+    words = ("region", "zone", "sub_zone") if local.by_locality or status["catalog"].get("by_locality") else ()
+    connected = {
+        Kind(one["cluster"], one["grpc"], (*(one[word] for word in words),) if words else ("", "", ""))
+        for one in status["clients"]
+    }
     if clusters:
         return sorted({Kind(name) for name in clusters} | {kind for kind in connected if kind.cluster in clusters})
-    return sorted(connected) or sorted(map(Kind, catalog.gateways.keys() | catalog.services.keys()))
+    return sorted(connected) or sorted(map(Kind, local.catalog.gateways.keys() | local.catalog.services.keys()))
+
+
+def _write_kinds(concerned: Sequence[Kind], kinds: Sequence[Kind]) -> tuple[str, ...]:
+    """Write whom a difference concerns; without localities where it concerns those of all."""
+    all_of, concerned_of = (Counter(Kind(one.cluster, one.grpc) for one in some) for some in (kinds, concerned))
+    found = []
+    for kind in concerned:
+        anywhere = Kind(kind.cluster, kind.grpc)
+        found.append(anywhere if concerned_of[anywhere] == all_of[anywhere] else kind)
+    return tuple(map(str, dict.fromkeys(found)))
 
 
 def _ask(client: AdminClient, kinds: Sequence[Kind]) -> dict[Kind, Versions]:
     """Ask for the versions of all that each kind of node is served, many kinds at once."""
     served: dict[Kind, Versions] = {}
-    for grpc in (False, True):
-        names = [kind.cluster for kind in kinds if kind.grpc is grpc]
+    for grpc, locality in sorted({(kind.grpc, kind.locality) for kind in kinds}):
+        names = [kind.cluster for kind in kinds if (kind.grpc, kind.locality) == (grpc, locality)]
         for start in range(0, len(names), CLUSTERS_AT_ONCE):
             query = [("cluster", name) for name in names[start : start + CLUSTERS_AT_ONCE]]
-            answer = client.get("/snapshot", [*query, *([("grpc", "1")] if grpc else [])])
-            served.update((Kind(name, grpc), versions) for name, versions in answer["clusters"].items())
+            answer = client.get("/snapshot", [*query, *_write_query(grpc=grpc, locality=locality)])
+            served.update((Kind(name, grpc, locality), versions) for name, versions in answer["clusters"].items())
     return served
 
 
+def _write_query(*, grpc: bool, locality: tuple[str, str, str]) -> list[tuple[str, str]]:
+    """Write what of a kind of node goes with its `node.cluster`."""
+    words = zip(("region", "zone", "sub_zone"), locality, strict=True)
+    return [*([("grpc", "1")] if grpc else []), *((word, value) for word, value in words if value)]
+
+
 def _fetch(client: AdminClient, kind: Kind, type_url: str, name: str) -> Json:
-    query = [("cluster", kind.cluster), ("type", type_url), ("name", name), *([("grpc", "1")] if kind.grpc else [])]
+    kind_query = _write_query(grpc=kind.grpc, locality=kind.locality)
+    query = [("cluster", kind.cluster), ("type", type_url), ("name", name), *kind_query]
     try:
         resource = client.get("/resource", query)["resource"]
     except NotFoundError:  # the catalog was saved meanwhile

@@ -1,5 +1,6 @@
 """Bootstrap: the one file that an Envoy needs of its own; all the rest reaches it over ADS."""
 
+from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 
@@ -8,8 +9,9 @@ from envoy_data_plane.envoy.config.bootstrap.v3 import (
     Bootstrap,
     BootstrapDynamicResources,
     BootstrapStaticResources,
+    ClusterManager,
 )
-from envoy_data_plane.envoy.config.cluster.v3 import Cluster, ClusterDiscoveryType
+from envoy_data_plane.envoy.config.cluster.v3 import Cluster, ClusterDiscoveryType, ClusterEdsClusterConfig
 from envoy_data_plane.envoy.config.core.v3 import (
     Address,
     ApiConfigSource,
@@ -23,6 +25,7 @@ from envoy_data_plane.envoy.config.core.v3 import (
     Node,
     SocketAddress,
 )
+from envoy_data_plane.envoy.config.core.v3 import Locality as EnvoyLocality
 from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints
 from envoy_data_plane.envoy.config.overload.v3 import OverloadManager, ResourceMonitor
 from envoy_data_plane.envoy.extensions.resource_monitors.downstream_connections.v3 import DownstreamConnectionsConfig
@@ -34,6 +37,8 @@ from envoy_data_plane.google.protobuf import Any
 
 from xds.catalog.model import Listen
 from xds.resources.ads import ADS_CONFIG_SOURCE
+from xds.resources.endpoints import local_name
+from xds.resources.locality import NOWHERE, Locality
 
 XDS_CLUSTER = "xds_cluster"
 
@@ -56,15 +61,40 @@ API_TYPES = {
 
 POLL_INTERVAL = timedelta(seconds=1)
 
+LOCAL_CLUSTER = "local_cluster"
+"""The cluster of an Envoy's own kind; not by its service's name, which a cluster of the catalog has."""
 
-def build_bootstrap(node_id: str, node_cluster: str, server: Listen, admin: Listen, api_type: ApiType) -> Bootstrap:
-    """Build the bootstrap of the node `node_id`, a sidecar or gateway of `node_cluster`, that is served by `server`."""
+LOCAL_WAIT = timedelta(seconds=1)
+"""How long an Envoy waits at its start to be told of its own kind: without, it is not zone-aware yet, and no worse."""
+
+
+def build_bootstrap(
+    node_id: str,
+    node_cluster: str,
+    server: Listen,
+    admin: Listen,
+    api_type: ApiType,
+    locality: Locality = NOWHERE,
+    *,
+    zone_aware: bool = False,
+) -> Bootstrap:
+    """Build the bootstrap of the node `node_id`, a sidecar or gateway of `node_cluster`, that is served by `server`.
+
+    `locality` is where it runs; with `zone_aware` it asks where all of its kind are, too.
+    """
+    node = Node(id=node_id, cluster=node_cluster)
+    if locality != NOWHERE:
+        node.locality = EnvoyLocality(region=locality.region, zone=locality.zone, sub_zone=locality.sub_zone)
+    clusters = [_build_xds_cluster(server, api_type)]
+    if zone_aware:
+        clusters.append(_build_local_cluster(node_cluster, api_type))
     return Bootstrap(
-        node=Node(id=node_id, cluster=node_cluster),
+        node=node,
+        cluster_manager=ClusterManager(local_cluster_name=LOCAL_CLUSTER) if zone_aware else None,
         admin=Admin(address=_build_address(admin)),
         dynamic_resources=_build_dynamic_resources(api_type),
         overload_manager=_build_overload_manager(),
-        static_resources=BootstrapStaticResources(clusters=[_build_xds_cluster(server, api_type)]),
+        static_resources=BootstrapStaticResources(clusters=clusters),
     )
 
 
@@ -72,12 +102,31 @@ def _build_dynamic_resources(api_type: ApiType) -> BootstrapDynamicResources:
     """Have everything come over one ADS stream, or by polls: REST has no aggregated form."""
     source = ApiConfigSource(api_type=API_TYPES[api_type], transport_api_version=ApiVersion.V3)
     if api_type is ApiType.REST:
-        source.cluster_names = [XDS_CLUSTER]
-        source.refresh_delay = POLL_INTERVAL
-        polled = ConfigSource(api_config_source=source, resource_api_version=ApiVersion.V3)
+        polled = _build_polled()
         return BootstrapDynamicResources(cds_config=polled, lds_config=polled)
     source.grpc_services = [GrpcService(envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=XDS_CLUSTER))]
     return BootstrapDynamicResources(ads_config=source, cds_config=ADS_CONFIG_SOURCE, lds_config=ADS_CONFIG_SOURCE)
+
+
+def _build_polled() -> ConfigSource:
+    source = ApiConfigSource(
+        api_type=ApiConfigSourceApiType.REST,
+        transport_api_version=ApiVersion.V3,
+        cluster_names=[XDS_CLUSTER],
+        refresh_delay=POLL_INTERVAL,
+    )
+    return ConfigSource(api_config_source=source, resource_api_version=ApiVersion.V3)
+
+
+def _build_local_cluster(node_cluster: str, api_type: ApiType) -> Cluster:
+    """Build the cluster of an Envoy's own kind: nothing is sent to it, only its endpoints' localities count."""
+    source = _build_polled() if api_type is ApiType.REST else replace(ADS_CONFIG_SOURCE)
+    source.initial_fetch_timeout = LOCAL_WAIT
+    return Cluster(
+        name=LOCAL_CLUSTER,
+        type=ClusterDiscoveryType.EDS,
+        eds_cluster_config=ClusterEdsClusterConfig(eds_config=source, service_name=local_name(node_cluster)),
+    )
 
 
 def _build_overload_manager() -> OverloadManager:

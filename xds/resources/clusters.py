@@ -41,7 +41,8 @@ from envoy_data_plane.google.protobuf import Any
 from xds.catalog.addresses import normalize_ip
 from xds.catalog.model import RAMPING, Balance, HealthCheck, OutlierDetection, Protocol, Service
 from xds.resources.ads import ADS_CONFIG_SOURCE
-from xds.resources.endpoints import build_assignment_message
+from xds.resources.endpoints import EVERYWHERE, Priorities, build_assignment_message
+from xds.resources.locality import Spread, complete_lb_config, find_spread
 from xds.resources.resource import Resource, encode_resource
 from xds.wire import CLUSTER, skeleton_pb2
 
@@ -57,7 +58,7 @@ LB_POLICIES = {
 can be said in both. The sizes are Envoy's own defaults."""
 
 
-def build_cluster(name: str, service: Service) -> Resource:
+def build_cluster(name: str, service: Service, priorities: Priorities = EVERYWHERE) -> Resource:
     """Build a service's cluster, of the same name.
 
     Endpoints that are IP addresses are discovered by EDS; a single host name among them makes the cluster one that
@@ -71,11 +72,13 @@ def build_cluster(name: str, service: Service) -> Resource:
         service.health_check,
         service.outlier_detection,
         service.timeouts.connect,
+        find_spread(service),
+        service.panic_threshold,
         dns=dns,
     )
     frame = skeleton_pb2.Cluster(name=name)
     if dns:
-        frame.load_assignment.CopyFrom(build_assignment_message(name, service))
+        frame.load_assignment.CopyFrom(build_assignment_message(name, service, priorities))
     return encode_resource(CLUSTER, name, frame.SerializeToString(deterministic=True) + policy)
 
 
@@ -92,6 +95,8 @@ def _encode_policy(
     health_check: HealthCheck | None,
     outlier_detection: OutlierDetection,
     connect: timedelta,
+    spread: Spread,
+    panic_threshold: int | None,
     *,
     dns: bool,
 ) -> bytes:
@@ -118,6 +123,8 @@ def _encode_policy(
         ),
         outlier_detection=_build_outlier_detection(outlier_detection) if outlier_detection.enabled else None,
     )
+    if cluster.common_lb_config is not None:
+        complete_lb_config(cluster.common_lb_config, spread, panic_threshold)
     if slow_start is not None:
         # The share grows evenly from a tenth: Envoy's defaults.
         config = ClusterSlowStartConfig(slow_start_window=slow_start)

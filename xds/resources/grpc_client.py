@@ -33,10 +33,11 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
 )
 from envoy_data_plane.google.protobuf import Any
 
-from xds.catalog.model import HASHING, Affinity, Balance, Endpoint, Protocol, Service
+from xds.catalog.model import HASHING, Affinity, Protocol, Service
 from xds.resources.ads import ADS_CONFIG_SOURCE
 from xds.resources.clusters import is_eds
-from xds.resources.endpoints import add_endpoint, is_out
+from xds.resources.endpoints import EVERYWHERE, Priorities
+from xds.resources.grpc_endpoints import build_grpc_assignment
 from xds.resources.listeners import ROUTER
 from xds.resources.resource import Resource, encode_resource
 from xds.wire import (
@@ -45,17 +46,15 @@ from xds.wire import (
     LISTENER,
     ROUTE_CONFIGURATION,
     encode_any,
-    endpoint_pb2,
     skeleton_pb2,
 )
-from xds.wire.discovery_pb2 import Locality
 
 HTTP_CONNECTION_MANAGER = (
     "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
 )
 
 
-def build_grpc_resources(name: str, service: Service) -> Mapping[str, Resource]:
+def build_grpc_resources(name: str, service: Service, priorities: Priorities = EVERYWHERE) -> Mapping[str, Resource]:
     """Build a service's resources by type; none for a service that gRPC's client cannot be told of.
 
     Such are TCP services, and those whose endpoints are host names, unless it is one alone: gRPC resolves no more.
@@ -69,7 +68,7 @@ def build_grpc_resources(name: str, service: Service) -> Mapping[str, Resource]:
         ROUTE_CONFIGURATION: _build_routes(name, service),
     }
     if eds:
-        message = _build_assignment(name, service).SerializeToString(deterministic=True)
+        message = build_grpc_assignment(name, service, priorities).SerializeToString(deterministic=True)
         resources[CLUSTER_LOAD_ASSIGNMENT] = encode_resource(CLUSTER_LOAD_ASSIGNMENT, name, message)
     return resources
 
@@ -99,51 +98,9 @@ def _build_routes(name: str, service: Service) -> Resource:
 def _build_cluster(name: str, service: Service, *, eds: bool) -> Resource:
     frame = skeleton_pb2.Cluster(name=name)
     if not eds:
-        frame.load_assignment.CopyFrom(_build_assignment(name, service))
+        frame.load_assignment.CopyFrom(build_grpc_assignment(name, service))
     policy = _encode_cluster_policy(eds=eds, hashing=service.balance in HASHING)
     return encode_resource(CLUSTER, name, frame.SerializeToString() + policy)
-
-
-def _build_assignment(name: str, service: Service) -> endpoint_pb2.ClusterLoadAssignment:
-    """Build localities such that gRPC's choice between and within them is the catalog's balance.
-
-    `weighted` and `random`: a locality for each endpoint, named after its address, so that an edited weight moves no
-    endpoint. `round_robin`: one for all. By their real localities, turns would be taken in each
-    alone, and chance would choose between them. Hashing: one for all too, in which it heeds weights. `least_request`
-    is the next best: by weight if there are any, else in turn.
-
-    Endpoints that the operator has taken out are left out, unless they are all that there is: gRPC drains nothing.
-    """
-    endpoints = [one for one in service.endpoints if not is_out(one)] or list(service.endpoints)
-    message = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
-    if _is_by_chance(service.balance, endpoints):
-        for endpoint in endpoints:
-            weight = None if service.balance is Balance.RANDOM else endpoint.weight
-            group = _add_locality(message, weight or 1, endpoint.region, endpoint.zone)
-            group.locality.sub_zone = f"{endpoint.address}:{endpoint.port}"
-            add_endpoint(group, endpoint)
-    elif endpoints:
-        group = _add_locality(message, 1)
-        for endpoint in endpoints:
-            added = add_endpoint(group, endpoint)
-            if service.balance in HASHING:
-                added.load_balancing_weight.value = endpoint.weight or 1
-    return message
-
-
-def _is_by_chance(balance: Balance, endpoints: list[Endpoint]) -> bool:
-    if balance is Balance.LEAST_REQUEST:
-        return any(endpoint.weight is not None for endpoint in endpoints)
-    return balance in (Balance.RANDOM, Balance.WEIGHTED)
-
-
-def _add_locality(
-    message: endpoint_pb2.ClusterLoadAssignment, weight: int, region: str = "", zone: str = ""
-) -> endpoint_pb2.LocalityLbEndpoints:
-    """A locality without a name is one too, but one without a weight is dropped in silence."""
-    group = message.endpoints.add(locality=Locality(region=region, zone=zone))
-    group.load_balancing_weight.value = weight
-    return group
 
 
 @lru_cache(maxsize=1)

@@ -1,19 +1,20 @@
 """Inventory: every resource that does not depend on who asks, made once for all nodes.
 
 Of the services that did not change since the inventory before, nothing is made again. What only gRPC's own client is
-sent is made when the first such client wants it: most meshes have none.
+sent, or callers of one locality, is made when the first of them wants it: most meshes have none.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from xds.catalog.access_log import AccessLog
 from xds.catalog.catalog import Catalog, diff_catalogs
 from xds.catalog.model import Listen, Protocol, Service
 from xds.resources.clusters import build_cluster, is_eds
-from xds.resources.endpoints import build_load_assignment
+from xds.resources.endpoints import EVERYWHERE, Priorities, build_load_assignment, build_local_assignment, is_out
 from xds.resources.grpc_client import build_grpc_resources
 from xds.resources.listeners import build_tcp_listener
+from xds.resources.locality import NOWHERE, Locality, Reliance, find_localities, find_reliance, prioritize
 from xds.resources.resource import Resource
 from xds.resources.routes import build_virtual_host
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER
@@ -24,11 +25,17 @@ class Parts:
     """What one service contributes: its resources by type, and its virtual host among a sidecar's routes.
 
     A service whose endpoints are host names has no ClusterLoadAssignment of its own; one that speaks TCP has no
-    virtual host, but a listener, if its callers' sidecars are to offer it a local port.
+    virtual host, but a listener, if its callers' sidecars are to offer it a local port. `localities` are those of its
+    endpoints if callers are to go to their own first.
     """
 
     resources: Mapping[str, Resource]
     virtual_host: bytes | None
+    localities: tuple[Locality, ...] = ()
+
+
+Made = dict[tuple[str, tuple[int, ...]], Mapping[str, Resource]]
+"""What was made of one service on demand, by the kind of client that is sent it and its localities' priorities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +43,8 @@ class Inventory:
     """The catalog and what each of its services contributes.
 
     `changed` names the services, and `changed_gateways` the gateways, that differ from the inventory before;
-    `mesh_changed` is whether what holds for all does.
-    `grpc_parts` is the place of what was made for gRPC clients so far; it has no part in equality.
+    `mesh_changed` is whether what holds for all does. `reliant` are the services of whose resources a caller's
+    locality is a part. `made` is the place of what was made on demand so far; it has no part in equality.
     """
 
     catalog: Catalog
@@ -45,31 +52,72 @@ class Inventory:
     changed: frozenset[str]
     changed_gateways: frozenset[str]
     mesh_changed: bool = False
-    grpc_parts: dict[str, Mapping[str, Resource]] = field(default_factory=dict, compare=False, repr=False)
+    reliant: Mapping[str, Reliance] = field(default_factory=dict)
+    made: dict[str, Made] = field(default_factory=dict, compare=False, repr=False)
 
-    def grpc_resources(self, name: str) -> Mapping[str, Resource]:
-        """Give a service's resources for gRPC clients, by type; none of a service that there is not."""
-        resources = self.grpc_parts.get(name)
-        if resources is None:
-            if (service := self.catalog.services.get(name)) is None:
-                return {}
-            resources = self.grpc_parts[name] = build_grpc_resources(name, service)
-        return resources
+    def resources(self, name: str, caller: Locality = NOWHERE) -> Mapping[str, Resource]:
+        """Give a service's resources for an Envoy that is there, by type; none of a service that there is not."""
+        if (parts := self.parts.get(name)) is None:
+            return {}
+        if not parts.localities or not any(priorities := self._prioritize(name, caller)):
+            return parts.resources
+        made = self.made.setdefault(name, {})
+        if (found := made.get(key := ("envoy", priorities))) is None:
+            service = self.catalog.services[name]
+            by_locality = dict(zip(parts.localities, priorities, strict=True))
+            found = made[key] = {**parts.resources, **_build_reliant(name, service, by_locality)}
+        return found
+
+    def grpc_resources(self, name: str, caller: Locality = NOWHERE) -> Mapping[str, Resource]:
+        """Give a service's resources for gRPC clients that are there, by type; none of a service that there is not."""
+        if (parts := self.parts.get(name)) is None:
+            return {}
+        priorities = self._prioritize(name, caller)
+        made = self.made.setdefault(name, {})
+        if (found := made.get(key := ("grpc", priorities))) is None:
+            by_locality = dict(zip(parts.localities, priorities, strict=True)) if any(priorities) else EVERYWHERE
+            found = made[key] = build_grpc_resources(name, self.catalog.services[name], by_locality)
+        return found
+
+    def local_resources(self, name: str) -> Mapping[str, Resource]:
+        """Give what tells a service's own sidecars where all of them are; none of a service that there is not."""
+        if (service := self.catalog.services.get(name)) is None:
+            return {}
+        made = self.made.setdefault(name, {})
+        if (found := made.get(key := ("local", ()))) is None:
+            found = made[key] = {CLUSTER_LOAD_ASSIGNMENT: build_local_assignment(name, service)}
+        return found
+
+    def _prioritize(self, name: str, caller: Locality) -> tuple[int, ...]:
+        localities = self.parts[name].localities
+        return prioritize(localities, self.catalog.services[name].locality.failover, caller) if localities else ()
 
 
 def build_inventory(catalog: Catalog, before: Inventory | None = None) -> Inventory:
     """Build the parts of each service that changed since `before`, and take the others' from it."""
     before = before or Inventory(Catalog({}, {}), {}, frozenset(), frozenset())
     changed, changed_gateways = diff_catalogs(before.catalog, catalog)
-    parts, grpc_parts = dict(before.parts), dict(before.grpc_parts)
+    parts, made = dict(before.parts), dict(before.made)
     for name in changed:
-        grpc_parts.pop(name, None)
+        made.pop(name, None)
         if service := catalog.services.get(name):
             parts[name] = build_parts(name, service)
         else:
             del parts[name]
     mesh_changed = before.catalog.mesh != catalog.mesh
-    return Inventory(catalog, parts, changed, changed_gateways, mesh_changed, grpc_parts)
+    reliant = find_reliant(catalog.services, changed, before.reliant)
+    return Inventory(catalog, parts, changed, changed_gateways, mesh_changed, reliant, made)
+
+
+def find_reliant(
+    services: Mapping[str, Service], changed: Iterable[str], before: Mapping[str, Reliance]
+) -> Mapping[str, Reliance]:
+    """Say of which services' resources a caller's locality is a part, when that is known before some changed."""
+    found = {name: find_reliance(services[name]) if name in services else None for name in changed}
+    if all(before.get(name) == reliance for name, reliance in found.items()):
+        return before
+    after = {name: found.get(name, reliance) for name, reliance in {**before, **found}.items()}
+    return {name: reliance for name, reliance in after.items() if reliance is not None}
 
 
 def build_parts(name: str, service: Service) -> Parts:
@@ -77,11 +125,14 @@ def build_parts(name: str, service: Service) -> Parts:
     resources = {CLUSTER: build_cluster(name, service)}
     if is_eds(service):
         resources[CLUSTER_LOAD_ASSIGNMENT] = build_load_assignment(name, service)
+    localities = (
+        find_localities(one for one in service.endpoints if not is_out(one)) if service.locality.failover else ()
+    )
     if service.protocol is not Protocol.TCP:
-        return Parts(resources, build_virtual_host(name, service))
+        return Parts(resources, build_virtual_host(name, service), localities)
     if service.local_port is not None:
         resources[LISTENER] = build_local_listener(name, service)
-    return Parts(resources, None)
+    return Parts(resources, None, localities)
 
 
 def build_local_listener(name: str, service: Service, access_log: AccessLog | None = None) -> Resource:
@@ -89,3 +140,10 @@ def build_local_listener(name: str, service: Service, access_log: AccessLog | No
     listen = Listen("127.0.0.1", service.local_port or 0)
     idle, by_source = service.timeouts.idle, service.affinity is not None
     return build_tcp_listener(f"tcp/{name}", listen, name, idle, by_source=by_source, access_log=access_log)
+
+
+def _build_reliant(name: str, service: Service, priorities: Priorities) -> Mapping[str, Resource]:
+    """Build what of a service is another for callers in another locality: what its endpoints stand in."""
+    if is_eds(service):
+        return {CLUSTER_LOAD_ASSIGNMENT: build_load_assignment(name, service, priorities)}
+    return {CLUSTER: build_cluster(name, service, priorities)}

@@ -45,10 +45,8 @@ def find_own(view: NodeView, resources: Mapping[str, Resource]) -> Iterable[str]
 def parts_of(view: NodeView, inventory: Inventory, name: str) -> Mapping[str, Resource]:
     """Give what a view holds of one service, by type: its local port is for the sidecars of others alone."""
     if isinstance(view, GrpcView):
-        return inventory.grpc_resources(name)
-    if name not in inventory.parts:
-        return {}
-    resources = inventory.parts[name].resources
+        return inventory.grpc_resources(name, view.locality)
+    resources = inventory.resources(name, view.locality)
     if LISTENER not in resources:
         return resources
     if isinstance(view, GatewayView) or view.own_tcp == name:

@@ -2,13 +2,15 @@
 
 Nodes with equal views are served the same bytes. A node is known by its `node.cluster`: the name of the gateway that
 it is, or of the service whose sidecar it is; and an Envoy and gRPC's own client are told of one service in two forms.
+Where it is counts only if something that it sees relies on that, and only as far: all others share a view.
 """
 
 from dataclasses import dataclass
 
 from xds.catalog.access_log import AccessLog
-from xds.catalog.catalog import Catalog
 from xds.catalog.model import SIDECAR, Listen
+from xds.resources.inventory import Inventory
+from xds.resources.locality import NOWHERE, Locality
 from xds.wire.discovery_pb2 import Node
 
 GRPC_USER_AGENT = "gRPC "
@@ -17,15 +19,17 @@ GRPC_USER_AGENT = "gRPC "
 
 @dataclass(frozen=True, slots=True)
 class NodeKind:
-    """All that decides a node's view: its `node.cluster`, and whether it is gRPC's own client instead of an Envoy."""
+    """All that decides a node's view: its `node.cluster`, whether it is gRPC's own client, and its locality."""
 
     cluster: str
     grpc: bool = False
+    locality: Locality = NOWHERE
 
 
 def kind_of(node: Node) -> NodeKind:
     """Tell what kind of node this is, by what its first request says of it."""
-    return NodeKind(node.cluster, node.user_agent_name.startswith(GRPC_USER_AGENT))
+    locality = Locality(node.locality.region, node.locality.zone, node.locality.sub_zone)
+    return NodeKind(node.cluster, node.user_agent_name.startswith(GRPC_USER_AGENT), locality)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +37,15 @@ class SidecarView:
     """A sidecar that offers its application `listen`, and there the services `upstreams` (None: every one).
 
     `own_tcp` is the service beside it if that has a `local_port`, which on this machine is the service's own to bind.
+    `local` is that service if its endpoints' localities are to be known, for an upstream that is called zone-aware.
     """
 
     listen: Listen
     upstreams: frozenset[str] | None
     own_tcp: str | None = None
     access_log: AccessLog | None = None
+    locality: Locality = NOWHERE
+    local: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,7 @@ class GatewayView:
 
     gateway: str
     upstreams: frozenset[str]
+    locality: Locality = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,29 +62,44 @@ class GrpcView:
     """A gRPC client that calls the services `upstreams` (None: every one) by itself, as `xds:///api-service`."""
 
     upstreams: frozenset[str] | None
+    locality: Locality = NOWHERE
 
 
 NodeView = SidecarView | GatewayView | GrpcView
 
 
-def build_view(catalog: Catalog, kind: NodeKind) -> NodeView:
+def build_view(inventory: Inventory, kind: NodeKind) -> NodeView:
     """Say what a node is to see.
 
     A `node.cluster` that the catalog does not name is a caller without a service of its own: it may call all.
     """
+    catalog = inventory.catalog
     if gateway := catalog.gateways.get(kind.cluster):
         routed = frozenset(gateway.services)
-        return GrpcView(routed) if kind.grpc else GatewayView(kind.cluster, routed)
+        locality, _ = _find_locality(inventory, kind, routed)
+        return GrpcView(routed, locality) if kind.grpc else GatewayView(kind.cluster, routed, locality)
     service = catalog.services.get(kind.cluster)
     upstreams = None if service is None or service.upstreams is None else frozenset(service.upstreams)
+    locality, zone_aware = _find_locality(inventory, kind, upstreams)
     if kind.grpc:
-        return GrpcView(upstreams)
+        return GrpcView(upstreams, locality)
     access_log = catalog.mesh.access_log
     if service is not None and service.access_log is not None:
         access_log = service.access_log
     if access_log is not None and not access_log.enabled:
         access_log = None
     if service is None:
-        return SidecarView(SIDECAR, None, access_log=access_log)
+        return SidecarView(SIDECAR, None, access_log=access_log, locality=locality)
     own_tcp = None if service.local_port is None else kind.cluster
-    return SidecarView(service.sidecar, upstreams, own_tcp, access_log)
+    local = kind.cluster if zone_aware else None
+    return SidecarView(service.sidecar, upstreams, own_tcp, access_log, locality, local)
+
+
+def _find_locality(inventory: Inventory, kind: NodeKind, upstreams: frozenset[str] | None) -> tuple[Locality, bool]:
+    """Give as much of a node's locality as what it sees relies on, and whether it calls anything zone-aware."""
+    reliant = inventory.reliant
+    if not reliant or kind.locality == NOWHERE:
+        return NOWHERE, False
+    relied = [reliant[name] for name in (reliant if upstreams is None else reliant.keys() & upstreams)]
+    depth = max((reliance.depth for reliance in relied), default=0)
+    return kind.locality.cut(depth), any(reliance.zone_aware for reliance in relied)

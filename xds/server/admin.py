@@ -19,6 +19,7 @@ from prometheus_client.exposition import choose_encoder
 
 from xds.catalog.nearest import suggest
 from xds.resources.inventory import Inventory
+from xds.resources.locality import Locality
 from xds.resources.view import NodeKind
 from xds.server.address import ListenAddress
 from xds.server.ads import AdsServicer
@@ -46,7 +47,8 @@ xds admin: it answers GET, and changes nothing.
 /snapshot?cluster=NAME     names and versions of what nodes of that node.cluster are served; may be repeated
 /resource?cluster=NAME&type=TYPE&name=NAME
                            one resource of these, written out; TYPE as in Cluster or ClusterLoadAssignment
-                           &grpc on either: what gRPC's own clients are served instead of Envoys
+                           with cluster also &grpc: what gRPC's own clients are served instead of Envoys,
+                           and &region=R&zone=Z&sub_zone=S: what nodes there are served
 /metrics                   for Prometheus
 """
 
@@ -110,13 +112,13 @@ class AdminServer(Site):
     async def _status(self, _request: web.Request) -> web.Response:
         answers = await self._ask(describe_clients)
         clients = sorted(chain.from_iterable(answers.all), key=itemgetter("cluster", "node_id", "connected_at"))
-        catalog = self._ads.store.inventory.catalog
-        server = describe_server(catalog, self._refused_files(), answers.silent, time.time())
+        inventory = self._ads.store.inventory
+        server = describe_server(inventory, self._refused_files(), answers.silent, time.time())
         return web.json_response({**server, "clients": clients})
 
     async def _dump(self, request: web.Request) -> web.Response:
         if "node" not in request.query and "cluster" in request.query:
-            kind = NodeKind(request.query["cluster"], "grpc" in request.query)
+            kind = _read_kind(request, request.query["cluster"])
             async with self._slow:
                 return web.json_response(await asyncio.to_thread(describe_kind, self._ads.store.inventory, kind))
         node_id = _required(request, "node")
@@ -137,10 +139,11 @@ class AdminServer(Site):
         names = list(dict.fromkeys(request.query.getall("cluster")))
         if len(names) > MAX_CLUSTERS:
             raise web.HTTPBadRequest(text=f"at most {MAX_CLUSTERS} clusters can be asked for at once")
-        inventory, grpc = self._ads.store.inventory, "grpc" in request.query
+        inventory = self._ads.store.inventory
+        kinds = {name: _read_kind(request, name) for name in names}
 
         def describe() -> Json:
-            return {name: describe_snapshot(self._snapshot_for(inventory, NodeKind(name, grpc))) for name in names}
+            return {name: describe_snapshot(self._snapshot_for(inventory, kind)) for name, kind in kinds.items()}
 
         async with self._slow:
             return web.json_response({"clusters": await asyncio.to_thread(describe)})
@@ -151,7 +154,7 @@ class AdminServer(Site):
         type_url = types.get(kind, kind)
         if type_url not in TYPE_URLS:
             raise web.HTTPBadRequest(text=f"no type {kind!r}{suggest(kind, types)}")
-        inventory, node_kind = self._ads.store.inventory, NodeKind(cluster, "grpc" in request.query)
+        inventory, node_kind = self._ads.store.inventory, _read_kind(request, cluster)
 
         def describe() -> Json | None:
             resource = self._snapshot_for(inventory, node_kind).of(type_url).resources.get(name)
@@ -173,6 +176,11 @@ class AdminServer(Site):
         if self._kept is None or self._kept[0] is not inventory or self._kept[1] != kind:
             self._kept = inventory, kind, snapshot_for(inventory, kind)
         return self._kept[2]
+
+
+def _read_kind(request: web.Request, cluster: str) -> NodeKind:
+    locality = Locality(*(request.query.get(word, "") for word in Locality._fields))
+    return NodeKind(cluster, "grpc" in request.query, locality)
 
 
 def names_this_machine(host: str) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from xds.resources.locality import write_locality
 from xds.wire.discovery_pb2 import Node
 
 SECONDS = 1.0
@@ -62,4 +63,6 @@ def describe_node(node: Node) -> dict[str, str]:
     """Give a node's words for a log line."""
     version = node.user_agent_build_version.version
     agent = f"{version.major_number}.{version.minor_number}.{version.patch}" if version.ByteSize() else ""
-    return {"node": node.id, "cluster": node.cluster, "user_agent": f"{node.user_agent_name} {agent}".strip()}
+    where = write_locality(node.locality.region, node.locality.zone, node.locality.sub_zone)
+    words = {"node": node.id, "cluster": node.cluster, "user_agent": f"{node.user_agent_name} {agent}".strip()}
+    return {**words, "locality": where} if where else words

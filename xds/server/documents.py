@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from xds import __version__
-from xds.catalog.catalog import Catalog
 from xds.resources.decode import decode
 from xds.resources.inventory import Inventory
 from xds.resources.resource import Resource
@@ -18,15 +17,16 @@ from xds.server.status import Client, Refusal, TypeStatus, locality_of, worst
 from xds.snapshot.snapshot import Snapshot
 from xds.snapshot.store import build_snapshot
 from xds.wire import TYPE_URLS, short_type
-from xds.wire.discovery_pb2 import Node
+from xds.wire.discovery_pb2 import Locality, Node
 
 Json = dict[str, Any]
 
 
 def describe_server(
-    catalog: Catalog, refused_files: tuple[str, ...], silent_workers: tuple[int, ...], now: float
+    inventory: Inventory, refused_files: tuple[str, ...], silent_workers: tuple[int, ...], now: float
 ) -> Json:
     """Say what is served, which files are not served as they are, and which workers do not answer for their clients."""
+    catalog = inventory.catalog
     return {
         "version": __version__,
         "now": write_time(now),
@@ -36,6 +36,7 @@ def describe_server(
             "services": len(catalog.services),
             "endpoints": sum(len(service.endpoints) for service in catalog.services.values()),
             "gateways": len(catalog.gateways),
+            "by_locality": len(inventory.reliant),
         },
         "silent_workers": list(silent_workers),
     }
@@ -60,6 +61,9 @@ def identify(node: Node) -> Json:
         "node_id": node.id,
         "cluster": node.cluster,
         "locality": locality_of(node),
+        "region": node.locality.region,
+        "zone": node.locality.zone,
+        "sub_zone": node.locality.sub_zone,
         "grpc": kind_of(node).grpc,
         "user_agent": describe_node(node)["user_agent"],
     }
@@ -85,7 +89,8 @@ def describe_kind(inventory: Inventory, kind: NodeKind) -> Json:
     snapshot = snapshot_for(inventory, kind)
     types = {type_url: snapshot.of(type_url) for type_url in TYPE_URLS if snapshot.of(type_url).resources}
     configs = [(type_url, of_type.version, list(of_type.resources.values())) for type_url, of_type in types.items()]
-    return describe_dump(Node(cluster=kind.cluster), configs)
+    locality = Locality(**kind.locality._asdict())
+    return describe_dump(Node(cluster=kind.cluster, locality=locality), configs)
 
 
 def describe_resource(type_url: str, resource: Resource) -> Json:
@@ -108,7 +113,7 @@ def describe_snapshot(snapshot: Snapshot) -> Json:
 
 def snapshot_for(inventory: Inventory, kind: NodeKind) -> Snapshot:
     """Build what nodes of that kind are served of an inventory, whether or not one is connected."""
-    return build_snapshot(build_view(inventory.catalog, kind), inventory)
+    return build_snapshot(build_view(inventory, kind), inventory)
 
 
 def write_time(seconds: float) -> str:

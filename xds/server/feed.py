@@ -11,7 +11,7 @@ from typing import Any
 from xds.catalog.catalog import Catalog
 from xds.catalog.mesh import Mesh
 from xds.catalog.model import Gateway, Service
-from xds.resources.inventory import Inventory, Parts
+from xds.resources.inventory import Inventory, Parts, find_reliant
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,8 @@ def apply_change(change: InventoryChange, before: Inventory) -> Inventory:
         changed=frozenset(change.services),
         changed_gateways=frozenset(change.gateways),
         mesh_changed=before.catalog.mesh != change.mesh,
-        grpc_parts={name: made for name, made in before.grpc_parts.items() if name not in change.services},
+        reliant=find_reliant(services, change.services, before.reliant),
+        made={name: made for name, made in before.made.items() if name not in change.services},
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from xds.resources.locality import write_locality
 from xds.resources.resource import Resource
 from xds.server.stream import Stream
 from xds.session.subscription import Nack, Subscription
@@ -184,7 +185,7 @@ def concerned(nack: Nack) -> list[str]:
 def locality_of(node: Node) -> str:
     """`region/zone/sub_zone`, without what is not given."""
     locality = node.locality
-    return "/".join(filter(None, (locality.region, locality.zone, locality.sub_zone)))
+    return write_locality(locality.region, locality.zone, locality.sub_zone)
 
 
 def worst(states: Iterable[State]) -> State:

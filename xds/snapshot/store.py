@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import TypeVar
 
 from xds.resources.inventory import Inventory
+from xds.resources.locality import NOWHERE
 from xds.resources.node import OWN_TYPES, build_node_resources, find_own, parts_of, services_of
 from xds.resources.resource import Resource
-from xds.resources.view import GatewayView, GrpcView, NodeKind, NodeView, build_view
+from xds.resources.view import GatewayView, GrpcView, NodeKind, NodeView, SidecarView, build_view
 from xds.snapshot.snapshot import Snapshot, SnapshotChange, make_change
-from xds.wire import TYPE_URLS
+from xds.wire import CLUSTER_LOAD_ASSIGNMENT, TYPE_URLS
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -29,7 +30,7 @@ class SnapshotStore:
 
     def acquire(self, kind: NodeKind) -> Snapshot:
         """Count one more stream of nodes of that kind, and give what they are served."""
-        view = self._views.by_kind.get(kind) or build_view(self.inventory.catalog, kind)
+        view = self._views.by_kind.get(kind) or build_view(self.inventory, kind)
         if view not in self._snapshots:
             self._snapshots[view] = build_snapshot(view, self.inventory)
         self._put({kind: view})
@@ -50,11 +51,10 @@ class SnapshotStore:
         after a fault, the next update brings this one's changes too.
         """
         own = self._views.find_kinds(inventory.changed | inventory.changed_gateways)
+        own |= self._views.find_located(_find_turned(self.inventory, inventory))
         if inventory.mesh_changed:
-            own = [*self._views.by_kind]
-        moves = {
-            kind: view for kind in own if (view := build_view(inventory.catalog, kind)) != self._views.by_kind[kind]
-        }
+            own = {*self._views.by_kind}
+        moves = {kind: view for kind in own if (view := build_view(inventory, kind)) != self._views.by_kind[kind]}
         targets = set(moves.values())
         snapshots: dict[NodeView, Snapshot] = {}
         changes: dict[NodeKind, SnapshotChange] = {}
@@ -103,14 +103,19 @@ class _Views:
         self.by_kind: dict[NodeKind, NodeView] = {}
         self.kinds: dict[NodeView, set[NodeKind]] = {}
         self._holders: dict[str | None, set[NodeView]] = {}  # None: of all services
+        self._by_cluster: dict[str, set[NodeKind]] = {}
 
     def __bool__(self) -> bool:
-        return bool(self.by_kind or self.kinds or self._holders)
+        return bool(self.by_kind or self.kinds or self._holders or self._by_cluster)
 
-    def find_kinds(self, clusters: Iterable[str]) -> list[NodeKind]:
+    def find_kinds(self, clusters: Iterable[str]) -> set[NodeKind]:
         """Name the kinds of node in use that have these as their `node.cluster`."""
-        kinds = [NodeKind(cluster, grpc) for cluster in clusters for grpc in (False, True)]
-        return [kind for kind in kinds if kind in self.by_kind]
+        return {kind for cluster in clusters for kind in self._by_cluster.get(cluster, ())}
+
+    def find_located(self, services: frozenset[str]) -> set[NodeKind]:
+        """Name the kinds of node in use that see any of these services and say where they are."""
+        views = self.find_holders(services)
+        return {kind for view in views for kind in self.kinds[view] if kind.locality != NOWHERE}
 
     def find_holders(self, services: frozenset[str]) -> set[NodeView]:
         """Find the views that hold any of these services."""
@@ -124,6 +129,7 @@ class _Views:
             return
         if old is not None:
             del self.by_kind[kind]
+            _discard(self._by_cluster, kind.cluster, kind)
             _discard(self.kinds, old, kind)
             if old not in self.kinds:
                 for key in _keys(old):
@@ -133,11 +139,24 @@ class _Views:
                 for key in _keys(view):
                     self._holders.setdefault(key, set()).add(view)
             self.kinds.setdefault(view, set()).add(kind)
+            self._by_cluster.setdefault(kind.cluster, set()).add(kind)
             self.by_kind[kind] = view
 
 
 def _keys(view: NodeView) -> Iterable[str | None]:
-    return (None,) if view.upstreams is None else view.upstreams
+    local = _find_local(view)
+    services: frozenset[str | None] = frozenset((None,)) if view.upstreams is None else view.upstreams
+    return services if local is None else services | {local}
+
+
+def _find_local(view: NodeView) -> str | None:
+    """Name the service beside a sidecar if where that is has to be known."""
+    return view.local if isinstance(view, SidecarView) else None
+
+
+def _find_turned(before: Inventory, after: Inventory) -> frozenset[str]:
+    """Name the services of which a caller's locality became a part, or is one no more, or another."""
+    return frozenset(name for name in after.changed if before.reliant.get(name) != after.reliant.get(name))
 
 
 def _discard(sets: dict[K, set[V]], key: K, value: V) -> None:
@@ -154,6 +173,8 @@ def build_snapshot(view: NodeView, inventory: Inventory) -> Snapshot:
             updates[type_url][resource.name] = resource
     for type_url, of_type in build_node_resources(view, inventory).items():
         updates[type_url].update(of_type)
+    for type_url, resource in _local_resources(view, inventory).items():
+        updates[type_url][resource.name] = resource
     return Snapshot({}).replace(updates)
 
 
@@ -165,6 +186,9 @@ def diff_view(view: NodeView, before: Inventory, after: Inventory, snapshot: Sna
         old, new = parts_of(view, before, name), parts_of(view, after, name)
         for type_url in old.keys() | new.keys():
             _note(updates[type_url], old.get(type_url), new.get(type_url))
+    if _find_local(view) in after.changed:
+        was, now = _local_resources(view, before), _local_resources(view, after)
+        _note(updates[CLUSTER_LOAD_ASSIGNMENT], was.get(CLUSTER_LOAD_ASSIGNMENT), now.get(CLUSTER_LOAD_ASSIGNMENT))
     if _concerns_node(view, before, after, changed):
         own = build_node_resources(view, after)
         for type_url in OWN_TYPES:
@@ -190,6 +214,11 @@ def diff_snapshots(old: Snapshot, new: Snapshot) -> Updates:
         updates[type_url] = dict.fromkeys(was.keys() - now.keys())
         updates[type_url].update({name: resource for name, resource in now.items() if was.get(name) != resource})
     return updates
+
+
+def _local_resources(view: NodeView, inventory: Inventory) -> Mapping[str, Resource]:
+    local = _find_local(view)
+    return {} if local is None else inventory.local_resources(local)
 
 
 def _concerns_node(view: NodeView, before: Inventory, after: Inventory, changed: frozenset[str]) -> bool:

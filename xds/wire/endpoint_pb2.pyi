@@ -86,10 +86,12 @@ class LocalityLbEndpoints(_message.Message):
     def __init__(self, locality: _Optional[_Union[_discovery_pb2.Locality, _Mapping]] = ..., lb_endpoints: _Optional[_Iterable[_Union[LbEndpoint, _Mapping]]] = ..., load_balancing_weight: _Optional[_Union[_wrappers_pb2.UInt32Value, _Mapping]] = ..., priority: _Optional[int] = ...) -> None: ...
 
 class ClusterLoadAssignmentPolicy(_message.Message):
-    __slots__ = ("endpoint_stale_after",)
+    __slots__ = ("overprovisioning_factor", "endpoint_stale_after")
+    OVERPROVISIONING_FACTOR_FIELD_NUMBER: _ClassVar[int]
     ENDPOINT_STALE_AFTER_FIELD_NUMBER: _ClassVar[int]
+    overprovisioning_factor: _wrappers_pb2.UInt32Value
     endpoint_stale_after: _duration_pb2.Duration
-    def __init__(self, endpoint_stale_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    def __init__(self, overprovisioning_factor: _Optional[_Union[_wrappers_pb2.UInt32Value, _Mapping]] = ..., endpoint_stale_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class ClusterLoadAssignment(_message.Message):
     __slots__ = ("cluster_name", "endpoints", "policy")

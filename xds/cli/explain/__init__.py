@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from rich.console import Console
 
 from xds.catalog.nearest import suggest
 from xds.cli.admin_client import AdminClient, AdminError, Json, NotFoundError, admin_option, printable
+from xds.cli.locality_options import locality_options
 from xds.errors import CatalogError, Severity
 
 
@@ -26,6 +28,7 @@ from xds.errors import CatalogError, Severity
     type=click.Path(exists=True, path_type=Path),
     help="Read this file or folder, and ask no server.",
 )
+@locality_options
 @admin_option
 @click.option(
     "--output",
@@ -34,8 +37,19 @@ from xds.errors import CatalogError, Severity
     show_default=True,
     help="For people, or one JSON object.",
 )
-def command(service: str, node: str | None, catalog: Path | None, admin: tuple[str, int], output: str) -> None:
+def command(
+    service: str,
+    node: str | None,
+    catalog: Path | None,
+    region: str,
+    zone: str,
+    sub_zone: str,
+    admin: tuple[str, int],
+    output: str,
+) -> None:
     """Explain what will happen to a request for a service: route, cluster, policy, and each endpoint's expected share.
+
+    Where the node is counts for services with `locality`: a connected one says so itself, of others the options do.
 
     Shares are computed by Envoy's rules from what the node is served. Of health it shows what the catalog says: what an
     Envoy's own checks find stands in that Envoy's admin.
@@ -44,13 +58,16 @@ def command(service: str, node: str | None, catalog: Path | None, admin: tuple[s
     Examples:
       xds explain api-service --node web-1
       xds explain api-service --node edge-1 --output json | jq '.choices[].endpoints[] | [.address, .percent]'
-      xds explain api-service --catalog new-catalog.yaml --node edge        before it is served
+      xds explain api-service --catalog new-catalog.yaml --node edge --region eu --zone eu-1a    before it is served
 
     Exit codes: 0, 1 when no request for the service gets through, no such node is connected or the catalog has
     mistakes, 2 on wrong usage, 3 when the server cannot be asked.
     """
+    locality = {"region": region, "zone": zone, "sub_zone": sub_zone}
+    if catalog is None and node is not None and any(locality.values()):
+        raise click.UsageError(f"where {node} is, it says itself: leave out --region, --zone and --sub-zone")
     try:
-        dump = _ask(admin, node) if catalog is None else _build(catalog, node or "")
+        dump = _ask(admin, node, locality) if catalog is None else _build(catalog, node or "", locality)
     except CatalogError as error:
         _fail(*(problem for problem in error.problems if problem.severity is Severity.ERROR), code=1)
     except NotFoundError as error:
@@ -75,22 +92,23 @@ def command(service: str, node: str | None, catalog: Path | None, admin: tuple[s
     sys.exit(0 if reached or any(way.answer for way in explanation.ways) else 1)
 
 
-def _ask(admin: tuple[str, int], node: str | None) -> Json:
+def _ask(admin: tuple[str, int], node: str | None, locality: Mapping[str, str]) -> Json:
     with AdminClient(admin) as client:
-        return client.get("/dump", [("cluster", "") if node is None else ("node", node)])
+        return client.get("/dump", [("node", node)] if node is not None else [("cluster", ""), *locality.items()])
 
 
-def _build(path: Path, node_cluster: str) -> Json:
+def _build(path: Path, node_cluster: str, locality: Mapping[str, str]) -> Json:
     """Build what nodes of a cluster would be served. Raises CatalogError."""
     # Envoy's classes take half a second to import: not for a server that is not there.
     from xds.catalog.workspace import Workspace
     from xds.resources.inventory import build_inventory
+    from xds.resources.locality import Locality
     from xds.resources.view import NodeKind
     from xds.server.documents import describe_kind
     from xds.sources.files import FileSource
 
     catalog = Workspace().update(FileSource(path).read())
-    return describe_kind(build_inventory(catalog), NodeKind(node_cluster))
+    return describe_kind(build_inventory(catalog), NodeKind(node_cluster, locality=Locality(**locality)))
 
 
 def _explain_nothing(service: str, dump: Json) -> str:

@@ -216,7 +216,8 @@ def _note_panic(panicking: frozenset[int], found: Sequence[Any]) -> Iterator[str
 
 
 def _note_zones(cluster: Json) -> Iterator[str]:
-    if "zone_aware_lb_config" in cluster.get("common_lb_config", {}):
+    config = cluster.get("common_lb_config", {}).get("zone_aware_lb_config")
+    if config is not None and config.get("routing_enabled", {"value": 100}).get("value"):
         yield "zone aware: of these shares, Envoy moves to its own zone what the others can spare"
 
 

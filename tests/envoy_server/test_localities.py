@@ -1,0 +1,228 @@
+"""Where requests go by where endpoints and Envoys are: shares counted, and held against Envoy's documented formulas."""
+
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.envoy_server.crowd import Crowd, Member, gather_crowd, priority_shares
+from tests.envoy_server.mesh import VARIANTS, Mesh, until
+from tests.envoy_server.traffic import SAMPLE, Traffic
+from xds.cli.demo.processes import Envoy, free_port
+from xds.resources.locality import Locality
+
+CHECK = {"http": "/health", "interval": "200ms", "timeout": "500ms", "healthy_threshold": 1, "unhealthy_threshold": 1}
+
+EAST, WEST = Locality("eu", "a"), Locality("us", "c")
+
+
+def write(services: dict[str, Any], **ports: int) -> str:
+    """Write a catalog in which each gateway sends /NAME to the service NAME."""
+    routes = [{"prefix": f"/{name}", "to": name} for name in services]
+    gateways = {name: {"address": "127.0.0.1", "port": port, "routes": routes} for name, port in ports.items()}
+    return json.dumps({"services": services, "gateways": gateways})
+
+
+def shares(crowd: Crowd, counts: Counter[str]) -> dict[str, float]:
+    """Give each zone's share of what was counted."""
+    total = sum(counts.values())
+    return {zone: count / total for zone, count in crowd.count_zones(counts).items()}
+
+
+def is_near(found: dict[str, float], expected: dict[str, float], what: object) -> bool:
+    """Hold counted shares against computed ones: a share of all or nothing is exact, the others are by chance."""
+    print(what, {zone: f"{share:.1%} of {expected[zone]:.1%}" for zone, share in found.items()})
+    return all(
+        abs(found[zone] - share) <= 4.5 * (share * (1 - share) / SAMPLE) ** 0.5 + 0.01 * (0 < share < 1)
+        for zone, share in expected.items()
+    )
+
+
+async def until_near(crowd: Crowd, count: Callable[[], Awaitable[Counter[str]]], what: str, **expected: float) -> None:
+    """Count until the shares are as computed, three times at most.
+
+    Envoy's workers hear of health up to a tenth of a second after its admin tells of it, and no event says when.
+    """
+    for _ in range(3):
+        if is_near(shares(crowd, await count()), expected, what):
+            return
+    pytest.fail(f"{what} is not {expected}")
+
+
+async def until_exact(port: int, **expected: dict[str, int]) -> None:
+    """Count the answers of services until they are as expected, three times at most, as `until_near` does."""
+    for _ in range(3):
+        counts = {name: dict(await Traffic(port, f"/{name}").send(80)) for name in expected}
+        if counts == expected:
+            return
+    pytest.fail(f"{counts} is not {expected}")
+
+
+async def knows(envoy: Envoy, service: str, healthy: int) -> None:
+    """Wait until an Envoy knows so many healthy endpoints of a service."""
+    await until(lambda: sum(host.healthy for host in envoy.admin.hosts(service).values()) == healthy)
+
+
+def priorities_of(envoy: Envoy, cluster: str) -> set[int]:
+    """Give the priorities of a cluster's endpoints, as Envoy balances over them."""
+    statuses = json.loads(envoy.admin.get("/clusters?format=json"))["cluster_statuses"]
+    return {
+        host.get("priority", 0) for status in statuses if status["name"] == cluster for host in status["host_statuses"]
+    }
+
+
+async def test_a_zone_dies_under_load(tmp_path: Path) -> None:
+    """Before, during and after, each zone's share is what the formula says, at Envoys in two regions; none fails.
+
+    For an Envoy in eu/a the priorities are a, the rest of eu, and the rest; for one in us/c they are c and eu.
+    """
+    east, west = free_port(), free_port()
+    async with gather_crowd(a=("eu", 5), b=("eu", 3), c=("us", 4)) as crowd:
+        endpoints = [member.endpoint() for member in crowd]
+        api = {"locality": "failover", "health_check": CHECK, "retries": 6, "endpoints": endpoints}
+        with Mesh(tmp_path, write({"api": api}, east=east, west=west)) as mesh:
+            envoys = [
+                await mesh.start_envoy("east-1", "east", "delta", EAST),
+                await mesh.start_envoy("west-1", "west", "sotw", WEST),
+            ]
+            for envoy, port in zip(envoys, (east, west), strict=True):
+                await envoy.listening(f"127.0.0.1:{port}")
+            a, b, c = crowd.of("a"), crowd.of("b"), crowd.of("c")
+            dead: list[Member] = []
+
+            async def expect(what: str, of_east: list[tuple[int, int]], of_west: list[tuple[int, int]]) -> None:
+                """Compute the shares of healthy and all endpoints by priority, and count them."""
+                for envoy in envoys:
+                    await knows(envoy, "api", len(crowd) - len(dead))
+                near, region, rest = priority_shares(of_east)
+                await until_near(crowd, traffic[0].count, f"eu/a, {what}:", a=near, b=region, c=rest)
+                near, rest = priority_shares(of_west)
+                well = {zone: sum(one not in dead for one in crowd.of(zone)) for zone in "ab"}
+                eu = {zone: rest * count / max(1, sum(well.values())) for zone, count in well.items()}
+                await until_near(crowd, traffic[1].count, f"us/c, {what}:", **eu, c=near)
+
+            async def change(dying: list[Member], back: list[Member]) -> None:
+                for member in dying:
+                    member.die()
+                for member in back:
+                    await member.live()
+                dead[:] = [member for member in (*dead, *dying) if member not in back]
+
+            traffic = [Traffic(port, "/api") for port in (east, west)]
+            async with traffic[0].run(), traffic[1].run():
+                await expect("before", [(5, 5), (3, 3), (4, 4)], [(4, 4), (8, 8)])
+                await change(a[:2], [])
+                await expect("2 of 5 in a dead", [(3, 5), (3, 3), (4, 4)], [(4, 4), (6, 8)])
+                await change(a[2:4] + c[:2], [])
+                await expect("4 of 5 in a, 2 of 4 in c", [(1, 5), (3, 3), (2, 4)], [(2, 4), (4, 8)])
+                await change(a[4:], [])
+                await expect("all of a, 2 of 4 in c", [(0, 5), (3, 3), (2, 4)], [(2, 4), (3, 8)])
+                await change(b[:2], c[:2])
+                await expect("all of a, 2 of 3 in b", [(0, 5), (1, 3), (4, 4)], [(4, 4), (1, 8)])
+                await change([], a + b[:2])
+                await expect("after", [(5, 5), (3, 3), (4, 4)], [(4, 4), (8, 8)])
+            print(f"{sum(len(one.answers) for one in traffic)} requests, none failed")
+
+
+async def test_priorities_weights_and_panic(tmp_path: Path) -> None:
+    """Stated priorities and their factor, shares of zones, and what is done when too few are well."""
+    port = free_port()
+    async with gather_crowd(a=("eu", 4), b=("eu", 4)) as crowd:
+        a = crowd.of("a")
+        all_of_them = [member.endpoint() for member in crowd]
+        checked: dict[str, Any] = {"health_check": CHECK, "retries": 0}
+        stated = [member.endpoint(priority=3 if member.zone == "a" else 7) for member in crowd]
+        named = [{**one, "address": one["address"].replace("127.0.0.1", "localhost")} for one in all_of_them]
+        services: dict[str, dict[str, Any]] = {
+            "stated": {**checked, "endpoints": stated, "overprovisioning": "120%"},
+            "weights": {**checked, "endpoints": all_of_them, "locality": {"weights": {"a": 70, "eu/b": 30}}},
+            "evacuated": {**checked, "endpoints": all_of_them, "locality": {"weights": {"a": 0, "b": 1}}},
+            "panic": {**checked, "endpoints": all_of_them[:4]},
+            "named": {"locality": "failover", "endpoints": named},
+            "late": {**checked, "endpoints": all_of_them[:4], "panic_threshold": 20},
+            "calm": {**checked, "endpoints": all_of_them[:4], "panic_threshold": 0},
+        }
+        with Mesh(tmp_path, write(services, edge=port)) as mesh:
+            envoy = await mesh.start_envoy("edge-1", "edge", locality=Locality("eu", "b"))
+            await envoy.listening(f"127.0.0.1:{port}")
+
+            async def expect(service: str, healthy: int, **expected: float) -> None:
+                await knows(envoy, service, healthy)
+                await until_near(crowd, Traffic(port, f"/{service}").send, f"{service}, {healthy} healthy:", **expected)
+
+            async def fall_ill(*ill: Member) -> None:
+                for member in crowd:
+                    member.ill = member in ill
+                for name, service in services.items():
+                    if "health_check" in service:
+                        await knows(envoy, name, len(service["endpoints"]) - len(ill))
+
+            await fall_ill()
+            await expect("stated", 8, a=1, b=0)
+            await expect("weights", 8, a=0.7, b=0.3)
+            await expect("evacuated", 8, a=0, b=1)
+            # Host names are in the cluster; what the locality means for them follows edits as well.
+            await expect("named", 8, a=0, b=1)
+            mesh.write(write({**services, "named": {"endpoints": named}}, edge=port))
+            await until(lambda: priorities_of(envoy, "named") == {0})
+            await expect("named", 8, a=0.5, b=0.5)
+            await fall_ill(*a[:2])
+            first, second = priority_shares([(2, 4), (4, 4)], 120)
+            await expect("stated", 6, a=first, b=second)
+            # Half of a's endpoints at 140% are 0.7 of its weight.
+            await expect("weights", 6, a=49 / 79, b=30 / 79)
+            everyone, nobody = {one.name: 20 for one in a}, {"503 no healthy upstream": 80}
+            await fall_ill(*a[:3])
+            await until_exact(port, panic=everyone, late={a[3].name: 80}, calm={a[3].name: 80})
+            await fall_ill(*a)
+            await expect("stated", 4, a=0, b=1)
+            await until_exact(port, panic=everyone, late=everyone, calm=nobody)
+
+
+async def test_zone_aware(tmp_path: Path) -> None:
+    """As much to the caller's own zone as leaves every endpoint the same load: by who calls from where.
+
+    Two of three callers are in a. With two thirds of the endpoints there, all requests of an Envoy in a stay; with a
+    third, half of them do, and the rest goes to b. A service that does not ask for it goes by turns, and so does
+    an Envoy that was not told to be zone-aware.
+    """
+    port = free_port()
+    async with gather_crowd(a=("", 4), b=("", 4)) as crowd:
+        a, b = ([member.endpoint() for member in crowd.of(zone)] for zone in "ab")
+        callers = [{"address": f"10.0.0.{n}:80", "zone": zone} for n, zone in enumerate("aab")]
+
+        def catalog(endpoints: list[dict[str, Any]]) -> str:
+            services = {
+                "web": {"upstreams": ["api", "any"], "sidecar": port, "endpoints": callers},
+                "api": {"locality": "zone_aware", "endpoints": endpoints},
+                "any": {"endpoints": endpoints},
+            }
+            return json.dumps({"services": services})
+
+        async def expect(service: str, what: str, **expected: float) -> None:
+            await until_near(crowd, Traffic(port, host=service).send, what, **expected)
+
+        async def has(envoy: Envoy, endpoints: list[dict[str, Any]]) -> None:
+            addresses = {one["address"] for one in endpoints}
+            await until(lambda: all({*envoy.admin.hosts(name)} == addresses for name in ("api", "any")))
+
+        with Mesh(tmp_path, catalog(a + b[:2])) as mesh:
+            for variant in VARIANTS:
+                mesh.write(catalog(a + b[:2]))
+                with await mesh.start_envoy(
+                    f"web-{variant}", "web", variant, Locality(zone="a"), zone_aware=True
+                ) as envoy:
+                    await envoy.listening(f"127.0.0.1:{port}")
+                    await knows(envoy, "local_cluster", 3)
+                    await has(envoy, a + b[:2])
+                    await expect("api", f"{variant}, 4 of 6 in a:", a=1, b=0)
+                    await expect("any", "any:", a=4 / 6, b=2 / 6)
+                    mesh.write(catalog(a[:2] + b))
+                    await has(envoy, a[:2] + b)
+                    await expect("api", "2 of 6 in a:", a=1 / 2, b=1 / 2)
+            with await mesh.start_envoy("web-plain", "web", locality=Locality(zone="a")) as envoy:
+                await envoy.listening(f"127.0.0.1:{port}")
+                await expect("api", "an Envoy that is not zone-aware:", a=2 / 6, b=4 / 6)

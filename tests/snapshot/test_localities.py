@@ -1,0 +1,165 @@
+"""Where a node is: it counts for what relies on it, and for nothing else, so that views stay shared."""
+
+from collections.abc import Mapping
+
+import pytest
+from google.protobuf.any_pb2 import Any
+
+from tests.catalog.catalogs import build
+from tests.snapshot.test_scoping import names_in, names_of
+from xds.resources.inventory import build_inventory
+from xds.resources.locality import NOWHERE, Locality
+from xds.resources.view import NodeKind, build_view
+from xds.snapshot.snapshot import Snapshot, SnapshotChange
+from xds.snapshot.store import SnapshotStore
+from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, endpoint_pb2
+
+MESH = """
+    services:
+      web: {endpoints: [{address: "10.0.0.1:80", zone: a}], upstreams: [api, users]}
+      api:
+        endpoints:
+          - {address: "10.0.1.1:80", region: eu, zone: a}
+          - {address: "10.0.1.2:80", region: eu, zone: b}
+          - {address: "10.0.1.3:80", region: us, zone: c}
+          - {address: "10.0.1.4:80", region: eu, zone: a, drain: true}
+      users: {endpoints: ["10.0.2.1:80"], upstreams: []}
+      named: {endpoints: [{address: "a.internal:80", zone: a}, {address: "b.internal:80", zone: b}]}
+    """
+EU_A, EU_B, EU_X, US = Locality("eu", "a", "rack-1"), Locality("eu", "b"), Locality("eu", "x"), Locality("us", "c")
+ON = ("      api:\n", "      api:\n        locality: failover\n")
+OFF = ON[::-1]
+
+
+class Edited:
+    """A store on a catalog that an operator edits."""
+
+    def __init__(self, *kinds: NodeKind) -> None:
+        self.text = MESH
+        self.store = SnapshotStore(build_inventory(build(MESH)))
+        for kind in kinds:
+            self.store.acquire(kind)
+
+    def edit(self, old: str, new: str) -> Mapping[NodeKind, SnapshotChange]:
+        """Replace some of the catalog's text, and give what that changed for the nodes in use."""
+        assert old in self.text
+        self.text = self.text.replace(old, new, 1)
+        return self.store.update(build_inventory(build(self.text), self.store.inventory))
+
+    def of(self, kind: NodeKind) -> Snapshot:
+        """Give what nodes of a kind are served now."""
+        snapshot = self.store.acquire(kind)
+        self.store.release(kind)
+        return snapshot
+
+
+def web(locality: Locality, *, grpc: bool = False) -> NodeKind:
+    """Give the kind of a sidecar of web, or of a gRPC client there."""
+    return NodeKind("web", grpc, locality)
+
+
+def priorities(snapshot: Snapshot, name: str = "api") -> dict[str, int]:
+    """Give each endpoint's priority by its address."""
+    packed = Any.FromString(snapshot.of(CLUSTER_LOAD_ASSIGNMENT).resources[name].body)
+    message = endpoint_pb2.ClusterLoadAssignment.FromString(packed.value)
+    return {
+        one.endpoint.address.socket_address.address.rpartition(".")[2]: group.priority
+        for group in message.endpoints
+        for one in group.lb_endpoints
+    }
+
+
+def test_without_failover_it_makes_no_difference_where_a_node_is() -> None:
+    """One snapshot for all."""
+    kinds = [web(where) for where in (NOWHERE, EU_A, EU_B, US)]
+    mesh = Edited(*kinds)
+    assert len({id(mesh.of(kind)) for kind in kinds}) == 1
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        (EU_A, {"1": 0, "2": 1, "3": 2, "4": 3}),
+        (EU_B, {"1": 1, "2": 0, "3": 2, "4": 3}),
+        (EU_X, {"1": 0, "2": 0, "3": 1, "4": 2}),
+        (US, {"1": 1, "2": 1, "3": 0, "4": 2}),
+        (Locality("", "a"), {"1": 0, "2": 1, "3": 1, "4": 2}),
+        (Locality("us", "a"), {"1": 1, "2": 1, "3": 0, "4": 2}),
+        (Locality("cn", "z"), {"1": 0, "2": 0, "3": 0, "4": 1}),
+        (NOWHERE, {"1": 0, "2": 0, "3": 0, "4": 1}),
+    ],
+)
+def test_the_own_zone_comes_first_then_the_region_then_the_rest(where: Locality, expected: dict[str, int]) -> None:
+    """Without holes, and what is drained last; a zone's name alone is enough, unless the regions differ."""
+    mesh = Edited()
+    mesh.edit(*ON)
+    assert priorities(mesh.of(web(where))) == expected
+    grpc = {address: priority for address, priority in expected.items() if address != "4"}
+    assert priorities(mesh.of(web(where, grpc=True))) == grpc
+
+
+def test_who_is_sent_the_same_shares_it() -> None:
+    """Racks do not count for zones; services that do not ask where a caller is are the very same resources."""
+    mesh = Edited()
+    mesh.edit(*ON)
+    rack_1, rack_2 = (mesh.store.acquire(web(Locality("eu", "a", rack))) for rack in ("rack-1", "rack-2"))
+    assert rack_1 is rack_2
+    other, nowhere = mesh.of(web(EU_B)), mesh.of(web(NOWHERE))
+    for type_url, name in ((CLUSTER_LOAD_ASSIGNMENT, "users"), (CLUSTER, "api")):
+        assert other.of(type_url).resources[name] is nowhere.of(type_url).resources[name]
+    strangers = [mesh.store.acquire(NodeKind(name, locality=EU_X)) for name in ("anyone", "nobody")]
+    assert strangers[0] is strangers[1]
+    users = [NodeKind("users", locality=where) for where in (NOWHERE, EU_A, US)]
+    assert len({build_view(mesh.store.inventory, kind) for kind in users}) == 1
+
+
+def test_failover_comes_and_goes_for_connected_nodes() -> None:
+    """For those who see the service and say where they are, as one changed assignment; the others are left alone."""
+    here, there, nowhere = web(EU_A), web(US), web(NOWHERE)
+    others = [NodeKind("users", locality=EU_A), NodeKind("users")]
+    mesh = Edited(here, there, nowhere, NodeKind("anyone", locality=EU_A), *others)
+    for edit in (ON, OFF, ON):
+        changes = mesh.edit(*edit)
+        assert changes.keys() == {here, there, NodeKind("anyone", locality=EU_A)}
+        assert all(names_in(change) == {"ClusterLoadAssignment": ["api"]} for change in changes.values())
+    assert priorities(changes[here].snapshot) == {"1": 0, "2": 1, "3": 2, "4": 3}
+    moved = mesh.edit("10.0.1.2", "10.0.1.9")
+    assert {*moved} == {here, there, nowhere, NodeKind("anyone", locality=EU_A)}
+    assert priorities(moved[there].snapshot) == {"1": 1, "9": 1, "3": 0, "4": 2}
+
+
+def test_what_was_made_for_one_locality_is_made_once() -> None:
+    """However many views hold it, until the service changes."""
+    mesh = Edited()
+    mesh.edit(*ON)
+    one, other = mesh.of(NodeKind("anyone", locality=EU_A)), mesh.of(web(EU_A))
+    assert one.of(CLUSTER_LOAD_ASSIGNMENT).resources["api"] is other.of(CLUSTER_LOAD_ASSIGNMENT).resources["api"]
+    assert len(mesh.store.inventory.made["api"]) == 1
+    mesh.edit("10.0.2.1", "10.0.2.9")
+    assert len(mesh.store.inventory.made["api"]) == 1
+    mesh.edit("10.0.1.2", "10.0.1.9")
+    assert "api" not in mesh.store.inventory.made
+
+
+def test_host_names_have_their_priorities_inside_the_cluster() -> None:
+    """They are not discovered by EDS; so the cluster is another for each locality."""
+    mesh = Edited()
+    mesh.edit("named: {", "named: {locality: failover, ")
+    kinds = [NodeKind("anyone", locality=where) for where in (EU_A, EU_B, NOWHERE)]
+    assert len({mesh.of(kind).of(CLUSTER).resources["named"].version for kind in kinds}) == 3
+
+
+def test_zone_aware_sidecars_are_told_of_their_own_kind() -> None:
+    """Once they say where they are and an upstream wants it; as a resource of its own, which follows their service."""
+    here, nowhere, stranger = web(EU_A), web(NOWHERE), NodeKind("anyone", locality=EU_A)
+    mesh = Edited(here, nowhere, stranger)
+    changes = mesh.edit("      api:\n", "      api:\n        locality: zone_aware\n")
+    assert names_in(changes[here]) == {"Cluster": ["api"], "ClusterLoadAssignment": ["local/web"]}
+    assert names_in(changes[nowhere]) == {"Cluster": ["api"]}
+    assert names_of(mesh.of(here))["ClusterLoadAssignment"] == ["api", "local/web", "users"]
+    assert names_in(mesh.edit("10.0.0.1:80", "10.0.0.9:80")[here]) == {"ClusterLoadAssignment": ["local/web"]}
+    assert "local/web" not in names_of(mesh.of(web(EU_A, grpc=True)))["ClusterLoadAssignment"]
+    assert "local/anyone" not in names_of(mesh.of(stranger))["ClusterLoadAssignment"]
+    changes = mesh.edit("        locality: zone_aware\n", "")
+    assert names_in(changes[here]) == {"Cluster": ["api"], "ClusterLoadAssignment": ["local/web"]}
+    assert names_of(mesh.of(here))["ClusterLoadAssignment"] == ["api", "users"]

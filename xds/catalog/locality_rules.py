@@ -1,0 +1,95 @@
+"""What must hold between a service's `locality` and its endpoints, and what of it is surely not meant."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from xds.catalog.nearest import suggest
+from xds.catalog.places import Loc, show
+
+if TYPE_CHECKING:
+    from xds.catalog.model import Endpoint, Service
+
+DEFAULT_PANIC_THRESHOLD = 50
+"""Envoy's `healthy_panic_threshold`, in percent."""
+
+
+def find_priority_mistake(service: "Service") -> Iterator[tuple[Loc, str]]:
+    """Refuse priorities that are both stated and derived."""
+    stated = next((i for i, endpoint in enumerate(service.endpoints) if endpoint.priority is not None), None)
+    if stated is not None and service.locality.failover:
+        message = f"`failover` makes the priorities, but endpoints[{stated}] states its own: leave out one of them"
+        yield ("locality",), message
+
+
+def name_keys(endpoint: "Endpoint") -> tuple[str, ...]:
+    """Give the keys by which `locality.weights` may name an endpoint's locality, the nearest first."""
+    region, zone, sub_zone = endpoint.region, endpoint.zone, endpoint.sub_zone
+    keys = (f"{region}/{zone}/{sub_zone}" if sub_zone else "", f"{region}/{zone}" if zone else "", zone, region)
+    return tuple(key for key in keys if key)
+
+
+def find_key(service: "Service", endpoint: "Endpoint") -> str | None:
+    """Give the key of `locality.weights` that names an endpoint's locality; None when none does."""
+    weights = service.locality.weights or {}
+    return next((key for key in name_keys(endpoint) if key in weights), None)
+
+
+def advise_locality(service: "Service") -> Iterator[tuple[Loc, str]]:
+    """Warn of localities that nobody is in, or that nobody names, and of words without effect."""
+    if not service.endpoints:
+        return
+    if service.locality.failover:
+        yield from _advise_failover(service)
+    if service.locality.weights is not None:
+        yield from _advise_weights(service)
+    if service.locality.zone_aware is not None:
+        yield from _advise_zone_aware(service, service.locality.zone_aware.min_cluster_size)
+    if service.overprovisioning is not None and _is_one_list(service):
+        message = "has no effect: there are no priorities, no degraded endpoints and no `locality.weights`"
+        yield ("overprovisioning",), message
+
+
+def _advise_failover(service: "Service") -> Iterator[tuple[Loc, str]]:
+    levels = [level.value for level in service.locality.failover]
+    words = " and no ".join(f"`{level}`" for level in levels)
+    lost = [i for i, one in enumerate(service.endpoints) if not any(getattr(one, level) for level in levels)]
+    if len(lost) == len(service.endpoints):
+        yield ("locality",), f"no endpoint has a {words}: every caller goes to all of them"
+    elif lost:
+        yield ("endpoints", lost[0]), f"has no {words}: `failover` makes it the last choice of every caller"
+
+
+def _advise_weights(service: "Service") -> Iterator[tuple[Loc, str]]:
+    weights = service.locality.weights or {}
+    known = dict.fromkeys(key for endpoint in service.endpoints for key in name_keys(endpoint))
+    for key in weights:
+        if key not in known:
+            yield ("locality", "weights", key), f"no endpoint is in {show(key)}{suggest(key, known)}"
+    if not any(weights.get(key) for key in known) or service.locality.failover:
+        return  # those that a priority has are shared by all in it
+    told = set()
+    for index, endpoint in enumerate(service.endpoints):
+        where = "/".join(filter(None, (endpoint.region, endpoint.zone, endpoint.sub_zone)))
+        if endpoint.drain or endpoint.health == "unhealthy":
+            continue
+        if where not in told and find_key(service, endpoint) is None:
+            told.add(where)
+            what = f"in {show(where)}, which `locality.weights` does not name" if where else "in no zone or region"
+            yield ("endpoints", index), f"is {what}: it gets no requests"
+
+
+def _advise_zone_aware(service: "Service", min_cluster_size: int) -> Iterator[tuple[Loc, str]]:
+    loc = ("locality", "zone_aware")
+    if service.balance in ("ring_hash", "maglev"):
+        yield loc, f"has no effect with `balance: {service.balance.value}`"
+    elif len({(one.region, one.zone, one.sub_zone) for one in service.endpoints}) < 2:
+        yield loc, "has no effect: all endpoints are in one locality"
+    elif (count := len(service.endpoints)) < min_cluster_size:
+        message = f"has no effect with {count} endpoints: write `zone_aware: {{min_cluster_size: {count}}}` or less"
+        yield loc, message
+
+
+def _is_one_list(service: "Service") -> bool:
+    if service.locality.failover or service.locality.weights is not None:
+        return False
+    return len({(one.priority or 0, one.health == "degraded") for one in service.endpoints}) < 2
