@@ -1,5 +1,6 @@
 """Certificates for tests: an authority of their own, and what it issues."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,9 +23,10 @@ class Authority:
         self._authority = trustme.CA()
         self._authority.cert_pem.write_to_path(str(self.ca))
 
-    def issue(self, *names: str, file: str = "") -> KeyPair:
+    def issue(self, *names: str, file: str = "", expired: bool = False) -> KeyPair:
         """Issue a certificate for these names, in files called as the first, or as `file`, in place of any there."""
-        issued = self._authority.issue_cert(*names)
+        until = datetime(2020, 1, 2, tzinfo=UTC) if expired else None
+        issued = self._authority.issue_cert(*names, not_before=until and until - timedelta(days=1), not_after=until)
         stem = (file or names[0]).replace("*", "any")
         pair = KeyPair(self.folder / f"{stem}.pem", self.folder / f"{stem}.key")
         # The certificate last, and each by renaming: whoever watches the folder finds a pair that fits.

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.catalog.catalogs import build, find_problems
+from tests.catalog.upstream_cases import UPSTREAM_ADVICE
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ from tests.catalog.catalogs import build, find_problems
             "services: {a: {balance: random, slow_start: 5s}}",
             [
                 "1:45 warning services.a.slow_start: has no effect with `balance: random`: "
-                "it is for round_robin, weighted, least_request"
+                "it is for round_robin, weighted, least_request and client_side_weighted"
             ],
         ),
         (
@@ -224,6 +225,7 @@ from tests.catalog.catalogs import build, find_problems
         ),
         ("gateways: {g: {port: 1, routes: [{redirect: {https: true, path: /b}}]}}", []),
         ("gateways: {g: {port: 1, routes: [{method: POST, redirect: {path: /b, code: 303}}]}}", []),
+        *UPSTREAM_ADVICE,
     ],
 )
 def test_advice(text: str, expected: list[str]) -> None:

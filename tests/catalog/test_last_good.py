@@ -26,7 +26,7 @@ class Operator:
     @property
     def services(self) -> dict[str, int]:
         """Each service that is served, with its `retries`, by which the tests tell versions apart."""
-        return {name: service.retries for name, service in sorted(self.outcome.catalog.services.items())}
+        return {name: service.retries.attempts or 0 for name, service in sorted(self.outcome.catalog.services.items())}
 
     @property
     def errors(self) -> int:

@@ -202,10 +202,16 @@ def test_every_service_of_a_route_is_looked_up() -> None:
         ("timeouts: {idle: 1s}", "to: {v1: 1, v2: 1}, timeout: 2s", "`timeouts`"),
         ("protocol: grpc", "to: {v1: 1, v2: 1}", "`protocol`"),
         ("retries: 5", "to: v1, mirror: {to: v2}", ""),
+        ("retries: {on: 5xx}", "to: {v1: 1, v2: 1}, retries: 3", "`retries`"),
+        ("retries: {on: 5xx}", "to: {v1: 1, v2: 1}, retries: {on: 503}", ""),
+        ("retries: {budget: {percent: 5}}", "to: {v1: 1, v2: 1}", ""),
+        ("host: a.com", "to: {v1: 1, v2: 1}", "`host`"),
+        ("host: a.com", "to: {v1: 1, v2: 1}, rewrite: {host: b.com}", ""),
+        ("tls: {sni: a.com}", "to: {v1: 1, v2: 1}", "`host`"),
     ],
 )
 def test_services_of_one_route_that_differ(words: str, route: str, expected: str) -> None:
-    """Envoy has one timeout and one retry policy a route: that the first service's holds is told."""
+    """Envoy has one timeout, one retry policy and one Host a route: that the first service's holds is told."""
     says = f'has other {expected} than "v1": the first service\'s hold for all of the route'
     told = [f"a.yaml:2:51: warning: gateways.g.routes[0].to.v2: {says}"] if expected else []
     assert check_files(a=CANARY % (f", {words}", f"{{{route}}}")) == told

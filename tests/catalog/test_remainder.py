@@ -65,6 +65,11 @@ def paths(problems: list[str]) -> list[str]:
         ("endpoints: [b:1, b:1], local_port: 5", ["endpoints[1]", "local_port"]),
         ("endpoints: [a, {address: b:1, metadata: {n: .inf}}, b:1], local_port: 5", ["[0]", "n", "[2]", "local_port"]),
         ("health_check: 5, local_port: 5", ["health_check", "local_port"]),
+        ("balance: {leest: {}}, slow_start: {windw: 1s}, retries: 99", ["leest", "slow_start", "windw", "retries"]),
+        ("balance: {maglev: {table_size: 4}, random: 5}, local_port: 5", ["table_size", "random", "local_port"]),
+        ("tls: {sni: 5, certificate: 5, key: k}, endpoints: ['10.0.0.1:1']", ["sni", "certificate", "key"]),
+        ("retries: {on: [5], back_off: {base: 0s, max: 1s}, budget: 5}", ["on[0]", "base", "budget"]),
+        ("circuit_breakers: {retries: 5}, retries: {budget: {min: -1}}", ["circuit_breakers.retries", "budget.min"]),
         ("health_check: {}, endpoints: [b:1, b:1]", ["health_check", "endpoints[1]"]),
     ],
 )
@@ -358,7 +363,23 @@ def _some(**fields: st.SearchStrategy[Value]) -> st.SearchStrategy[Value]:
 ENDPOINTS = st.lists(_some(address=SCALARS, port=SCALARS, weight=SCALARS, metadata=VALUES), max_size=4)
 ROUTES = st.lists(_some(to=SCALARS, prefix=SCALARS, path=SCALARS, headers=st.dictionaries(KEYS, SCALARS)), max_size=4)
 LISTENERS = st.lists(_some(port=SCALARS, routes=ROUTES, address=SCALARS, tls=VALUES, http3=SCALARS), max_size=3)
-ANYTHING = _some(endpoints=ENDPOINTS, upstreams=st.lists(SCALARS), local_port=SCALARS, protocol=SCALARS, retires=VALUES)
+BALANCES = _some(maglev=_some(table_size=SCALARS), least_request=VALUES, weighted=VALUES, leest_request=VALUES)
+RETRIES = _some(on=st.lists(SCALARS) | SCALARS, back_off=_some(base=SCALARS, max=SCALARS), budget=_some(min=SCALARS))
+TLS = _some(sni=SCALARS, certificate=SCALARS, key=SCALARS, subject_alt_names=st.lists(SCALARS), alpn=st.lists(SCALARS))
+SLOW_START = _some(window=SCALARS, aggression=SCALARS)
+ANYTHING = _some(
+    balance=BALANCES,
+    retries=RETRIES,
+    tls=TLS,
+    slow_start=SLOW_START,
+    circuit_breakers=_some(retries=SCALARS),
+    dns=SCALARS,
+    endpoints=ENDPOINTS,
+    upstreams=st.lists(SCALARS),
+    local_port=SCALARS,
+    protocol=SCALARS,
+    retires=VALUES,
+)
 
 
 @settings(deadline=None, max_examples=500)

@@ -1,22 +1,32 @@
-"""A service that answers with what it was asked: the method, the path and the headers."""
+"""A service that answers with what it was asked: the method, the path, the headers, and over which connection."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ssl import SSLContext
 from threading import Event, Thread
 from typing import Any
 
 
 class Echo(ThreadingHTTPServer):
-    """One instance, at a free port of loopback: it keeps its `requests`, and answers after `delay` with `status`."""
+    """One instance, at a free port of loopback: it keeps its `requests`, and answers after `delay` with `status`.
 
-    def __init__(self, name: str) -> None:
+    Each answer says `load`, if it is not empty, as the load that the instance reports. With `tls` it speaks TLS.
+    """
+
+    request_queue_size = 64
+
+    def __init__(self, name: str, tls: SSLContext | None = None) -> None:
         super().__init__(("127.0.0.1", 0), _Request)
+        if tls is not None:
+            self.socket = tls.wrap_socket(self.socket, server_side=True)
         self.name = name
         self.requests: list[dict[str, Any]] = []
         self.status = 200
         self.delay = 0.0
+        self.load = ""
         self.ended = Event()
 
     @property
@@ -27,6 +37,7 @@ class Echo(ThreadingHTTPServer):
 
 class _Request(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # one packet an answer: the body shall not wait for the headers' ACK
     server: Echo
 
     def answer(self) -> None:
@@ -35,6 +46,8 @@ class _Request(BaseHTTPRequestHandler):
             "instance": self.server.name,
             "method": self.command,
             "path": self.path,
+            "client": self.client_address[1],
+            "at": time.monotonic(),
             "headers": [[name.lower(), value] for name, value in self.headers.items()],
         }
         self.server.requests.append(asked)
@@ -43,6 +56,8 @@ class _Request(BaseHTTPRequestHandler):
         self.send_response(self.server.status)
         self.send_header("Content-Length", str(len(body)))
         self.send_header("X-Internal", "yes")
+        if self.server.load:
+            self.send_header("endpoint-load-metrics", self.server.load)
         self.end_headers()
         self.wfile.write(body)
 
@@ -53,9 +68,9 @@ class _Request(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def start_echo(name: str) -> Iterator[Echo]:
+def start_echo(name: str, tls: SSLContext | None = None) -> Iterator[Echo]:
     """Serve while the block runs."""
-    with Echo(name) as echo:
+    with Echo(name, tls) as echo:
         thread = Thread(target=echo.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         try:

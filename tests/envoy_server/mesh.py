@@ -160,7 +160,7 @@ def counts_since(load: Load, since: float) -> Counter[str]:
     return Counter(answer.instance for answer in load.answers if answer.at - answer.seconds >= since)
 
 
-def make_catalog(endpoints: Sequence[str | dict[str, Any]], balance: str = "round_robin", **service: Any) -> str:
+def make_catalog(endpoints: Sequence[str | dict[str, Any]], balance: Any = "round_robin", **service: Any) -> str:
     """Write a catalog of `api-service` behind the gateway `edge`."""
     services = {"api-service": {"balance": balance, "endpoints": list(endpoints), **service}}
     routes = [{"prefix": "/", "to": "api-service"}]

@@ -11,16 +11,18 @@ from typing import Any
 
 import pytest
 
+from tests.envoy_server.echo import start_echo
 from tests.envoy_server.mesh import Mesh, answered, counts_since, make_catalog, scripted_instance, send, under, until
 from tests.envoy_server.test_balancing import CHI_SQUARE_LIMIT, NAMES, weigh
 from tests.envoy_server.test_sidecar import ask, catalog_of
-from xds.catalog.model import Balance
+from xds.catalog.policies import Balance
 from xds.cli.demo.envoy_admin import balancing_policy
 from xds.cli.demo.load import Load
 from xds.cli.demo.processes import Envoy, Instance, free_port
 
 USERS = [f"user-{n}" for n in range(60)]
-LB_POLICIES = {"weighted": "ROUND_ROBIN"}
+LB_POLICIES = {"weighted": "ROUND_ROBIN", "client_side_weighted": "ClientSideWeightedRoundRobin"}
+EQUAL = ("round_robin", "random", "client_side_weighted")
 
 
 async def get(load: Load) -> str:
@@ -35,15 +37,19 @@ def who(port: int, users: list[str]) -> dict[str, str]:
     return {user: ask(port, **{"x-user": user})[1] for user in users}
 
 
-async def test_the_slow_get_fewer_requests(tmp_path: Path, instances: list[Instance]) -> None:
-    """Of two drawn by chance, the one with fewer running requests: the slow gets a ninth instead of a third."""
+@pytest.mark.parametrize(("balance", "most"), [("least_request", 60), ({"least_request": {"choices": 50}}, 30)])
+async def test_the_slow_get_fewer_requests(tmp_path: Path, instances: list[Instance], balance: Any, most: int) -> None:
+    """Of two drawn by chance, the one with fewer running requests: the slow gets a ninth instead of a third.
+
+    Of fifty, it gets one only when it has none.
+    """
     async with scripted_instance(seconds=0.2) as slow:
         endpoints = [slow, *(instance.address for instance in instances[:2])]
-        with Mesh(tmp_path, make_catalog(endpoints, "least_request")) as mesh:
+        with Mesh(tmp_path, make_catalog(endpoints, balance)) as mesh:
             await mesh.start_gateway()
             counts = await send(mesh.load(200), 300)
-            print("least_request:", counts)
-            assert 0 < counts["scripted"] < 60
+            print(balance, counts)
+            assert 0 < counts["scripted"] < most
             assert counts["api-1"] > 90 < counts["api-2"]
 
 
@@ -180,6 +186,42 @@ async def test_a_new_endpoint_starts_slowly(tmp_path: Path, instances: list[Inst
         assert late["api-3"] == pytest.approx(late.total() / 3, abs=35 if balance == "least_request" else 6)
 
 
+async def test_load_that_endpoints_report_sets_their_shares(tmp_path: Path) -> None:
+    """Who reports twice the utilization gets half as much; after turns, and before them, and no request is lost.
+
+    Each says its load in its own way: as text, as JSON, and by a metric of its own.
+    """
+    reporting = {"blackout_period": "10ms", "weight_update_period": "100ms"}
+    with start_echo("idle") as idle, start_echo("busy") as busy:
+        endpoints = [idle.endpoint, busy.endpoint]
+
+        async def take(mesh: Mesh, load: Load, balance: Any, share: float) -> None:
+            """Wait until the idle one's share of the last 90 answers is so; then it stays."""
+            mesh.write(make_catalog(endpoints, balance))
+
+            def so(answers: int) -> bool:
+                names = [answer.instance for answer in load.answers[-answers:]]
+                return abs(names.count("idle") / answers - share) < 0.05
+
+            await until(lambda: so(90))
+            await answered(load, 90)
+            print(balance, Counter(answer.instance for answer in load.answers[-90:]))
+            assert so(90)
+
+        with Mesh(tmp_path, make_catalog(endpoints)) as mesh:
+            await mesh.start_gateway()
+            async with under(mesh.load(150)) as load:
+                idle.load, busy.load = (f"TEXT cpu_utilization={part},rps_fractional=100" for part in (0.3, 0.6))
+                await take(mesh, load, {"client_side_weighted": reporting}, 2 / 3)
+                idle.load, busy.load = (
+                    json.dumps({"named_metrics": {"queue": part}, "rps_fractional": 100}) for part in (0.2, 0.8)
+                )
+                idle.load, busy.load = f"JSON {idle.load}", f"JSON {busy.load}"
+                named = {**reporting, "metric_names": ["named_metrics.queue"]}
+                await take(mesh, load, {"client_side_weighted": named}, 4 / 5)
+                await take(mesh, load, "round_robin", 1 / 2)
+
+
 async def test_drained_endpoints_finish_what_they_have(tmp_path: Path, instances: list[Instance]) -> None:
     """No new requests, not even when most are drained; what they have begun on is answered."""
     active = "cluster.api-service.upstream_rq_active"
@@ -257,23 +299,26 @@ def make_tour(stops: list[str]) -> list[str]:
 
 
 def is_so(balance: str, load: Load, since: float) -> bool:
-    """Tell whether the requests of one user that were sent since are shared as the balance says."""
+    """Tell whether the requests of one user that were sent since are shared as the balance says.
+
+    These endpoints report no load, without which all weigh the same.
+    """
     names = [answer.instance for answer in load.answers if answer.at - answer.seconds >= since]
     counts, total = Counter(names), len(names)
     if balance in ("ring_hash", "maglev"):
         return len(counts) == 1
     weights = (3, 2, 1) if balance in ("weighted", "least_request") else (1, 1, 1)
     due = dict(zip(NAMES, (total * weight / sum(weights) for weight in weights), strict=True))
-    if balance in ("round_robin", "weighted"):
+    if balance in ("round_robin", "weighted", "client_side_weighted"):
         return all(abs(counts[name] - due[name]) <= 4 for name in NAMES)
     return sum((counts[name] - due[name]) ** 2 / due[name] for name in NAMES) < 2 * CHI_SQUARE_LIMIT
 
 
 async def test_every_balance_follows_every_other(tmp_path: Path, instances: list[Instance]) -> None:
-    """All thirty edits, one after the other under 400 requests/s: none fails, and each new balance holds at once."""
+    """All 42 edits, one after the other under 400 requests/s: none fails, and each new balance holds at once."""
     endpoints = weigh(instances, 3, 2, 1)
     tour = make_tour([balance.value for balance in Balance])
-    assert len(tour) == 31
+    assert len(tour) == 43
     with Mesh(tmp_path, make_catalog(endpoints, tour[0], affinity={"query_parameter": "user"})) as mesh:
         envoy = await mesh.start_gateway()
         start = time.monotonic()
@@ -283,18 +328,18 @@ async def test_every_balance_follows_every_other(tmp_path: Path, instances: list
                 await until(lambda: in_effect(envoy, after))  # noqa: B023 - it is waited for
                 for tries_left in (2, 1, 0):  # a busy machine answers some of the requests much later than others
                     since = time.monotonic()
-                    await answered(load, 90)
+                    await answered(load, 60)
                     if so := is_so(after, load, since):
                         break
                     print(before, after, counts_since(load, since), f"{tries_left} tries left")
                 assert so, (before, after, counts_since(load, since))
-        print(f"30 edits in {time.monotonic() - start:.1f} s, {len(load.answers)} requests, none failed")
+        print(f"42 edits in {time.monotonic() - start:.1f} s, {len(load.answers)} requests, none failed")
 
 
 def in_effect(envoy: Envoy, balance: str) -> bool:
     """Tell whether the active cluster is that balance's, and its endpoints have the weights."""
     hosts = envoy.admin.hosts("api-service").values()
-    weights = [1, 1, 1] if balance in ("round_robin", "random") else [1, 2, 3]
+    weights = [1, 1, 1] if balance in EQUAL else [1, 2, 3]
     policy = LB_POLICIES.get(balance, balance.upper())
     active = balancing_policy(envoy.admin.cluster("api-service") or {})
     return active == policy and sorted(host.weight for host in hosts) == weights

@@ -1,6 +1,7 @@
 """A mesh of real processes without Envoy: instances of a gRPC service, `xds serve`, and clients of `xds:///`."""
 
 import json
+import struct
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -24,12 +25,21 @@ RATE = 800.0
 
 
 @contextmanager
-def start_instance(name: str) -> Iterator[str]:
-    """Run an instance that answers every call with its name; its address."""
+def start_instance(
+    name: str, utilization: float | None = None, status: grpc.StatusCode = grpc.StatusCode.OK
+) -> Iterator[str]:
+    """Run an instance that answers every call with its name and load, or fails it; its address."""
     service, _, method = METHOD[1:].partition("/")
-    answer: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(
-        lambda _request, _context: name.encode()
-    )
+
+    def say(_request: bytes, context: grpc.ServicerContext) -> bytes:
+        if status is not grpc.StatusCode.OK:
+            context.abort(status, name)
+        if utilization is not None:  # an OrcaLoadReport: cpu_utilization and rps_fractional
+            report = struct.pack("<bdbd", 0x09, utilization, 0x31, 100.0)
+            context.set_trailing_metadata((("endpoint-load-metrics-bin", report),))
+        return name.encode()
+
+    answer: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(say)
     server = grpc.server(ThreadPoolExecutor(2))
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: answer}),))
     port = server.add_insecure_port("127.0.0.1:0")
@@ -114,7 +124,7 @@ class Mesh:
         lines = [json.loads(line) for line in self.control_plane.log.read_text().splitlines()]
         return [line for line in lines if line["event"] == event]
 
-    def write(self, balance: str, endpoints: Sequence[str | dict[str, Any]], **service: Any) -> None:
+    def write(self, balance: Any, endpoints: Sequence[str | dict[str, Any]], **service: Any) -> None:
         """Save the catalog, as an editor does that replaces the file."""
         write_catalog(self.catalog, balance, endpoints, **service)
 
@@ -134,7 +144,7 @@ async def start_mesh(
             assert mesh.log("NACK") == []
 
 
-def write_catalog(path: Path, balance: str, endpoints: Sequence[str | dict[str, Any]], **service: Any) -> None:
+def write_catalog(path: Path, balance: Any, endpoints: Sequence[str | dict[str, Any]], **service: Any) -> None:
     """Write a catalog of `api-service`."""
     entry = {"protocol": "grpc", "balance": balance, "endpoints": list(endpoints), **service}
     fresh = path.with_name(".catalog.yaml.new")

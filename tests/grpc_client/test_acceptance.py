@@ -19,6 +19,8 @@ REFUSED = ":1: Failed to connect to remote host"
         ("grpc_client", "weights", REFUSED),
         ("grpc_client", "throws", REFUSED),
         ("grpc_client", "empty", "EDS resource empty"),
+        ("grpc_client_policies", "ring", REFUSED),
+        ("grpc_client_policies", "reporting", REFUSED),
         ("grpc_client_scopes", "users", REFUSED),
         ("grpc_client_scopes", "by-name", "by-name.internal"),
     ],

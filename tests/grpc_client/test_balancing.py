@@ -4,9 +4,18 @@ from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
+import grpc
 import pytest
 
-from tests.grpc_client.mesh import CHI_SQUARE_LIMIT, NAMES, chi_square, start_mesh, weigh, write_catalog
+from tests.grpc_client.mesh import (
+    CHI_SQUARE_LIMIT,
+    NAMES,
+    chi_square,
+    start_instance,
+    start_mesh,
+    weigh,
+    write_catalog,
+)
 
 
 async def test_round_robin_gives_each_instance_the_same(tmp_path: Path, addresses: list[str]) -> None:
@@ -42,6 +51,32 @@ async def test_weighted_gives_each_instance_its_share(tmp_path: Path, addresses:
         distance = chi_square(answers, dict(zip(NAMES, (3, 2, 1), strict=True)))
         print("weighted 3:2:1:", Counter(answers), f"chi-square {distance:.2f}")
         assert distance < CHI_SQUARE_LIMIT
+
+
+async def test_load_that_instances_report_sets_their_shares(tmp_path: Path) -> None:
+    """Who reports three times the utilization gets a third as much, whatever zones the catalog names."""
+    balance = {"client_side_weighted": {"blackout_period": "10ms", "weight_update_period": "100ms"}}
+    with start_instance("idle", 0.2) as idle, start_instance("busy", 0.6) as busy:
+        endpoints = [{"address": idle, "zone": "a"}, {"address": busy, "zone": "b"}]
+        write_catalog(tmp_path / "catalog.yaml", balance, endpoints)
+        async with start_mesh(tmp_path) as mesh:
+
+            def is_so(answers: list[str]) -> bool:
+                return abs(answers.count("idle") - 150) < 8
+
+            since = await mesh.caller.shown(is_so, 200, "share by load")
+            answers = await mesh.caller.next(200, since)
+            print("client_side_weighted:", Counter(answers))
+            assert is_so(answers)
+
+
+async def test_calls_are_tried_again_by_status(tmp_path: Path, addresses: list[str]) -> None:
+    """Those of the statuses that the catalog names: half of the calls meet an instance that fails, and none is lost."""
+    with start_instance("away", status=grpc.StatusCode.UNAVAILABLE) as away:
+        retries = {"on": ["unavailable"], "back_off": {"base": "10ms"}}
+        write_catalog(tmp_path / "catalog.yaml", "round_robin", [away, addresses[0]], retries=retries)
+        async with start_mesh(tmp_path) as mesh:
+            assert {*await mesh.caller.next(60, 0)} == {"api-1"}
 
 
 @pytest.mark.parametrize("balance", ["ring_hash", "maglev"])

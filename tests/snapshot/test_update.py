@@ -8,7 +8,10 @@ from xds.catalog.catalog import Catalog
 from xds.catalog.listener import Certificate, Listener, Tls
 from xds.catalog.locality import ANY, Level, LocalityPolicy, ZoneAware
 from xds.catalog.mesh import Mesh
-from xds.catalog.model import Affinity, Balance, Endpoint, Gateway, Listen, Protocol, Service, Timeouts
+from xds.catalog.model import Affinity, Endpoint, Gateway, Listen, Protocol, Service, Timeouts
+from xds.catalog.outside import Dns, UpstreamTls
+from xds.catalog.policies import SHORT, SlowStart
+from xds.catalog.resilience import Budget, CircuitBreakers, Retries
 from xds.catalog.route import Route
 from xds.resources.inventory import build_inventory
 from xds.resources.locality import NOWHERE, Locality
@@ -57,12 +60,15 @@ def services(draw: st.DrawFn, names: list[str]) -> Service:
     return Service(
         endpoints=tuple(draw(st.lists(st.sampled_from(ENDPOINTS), max_size=3, unique_by=lambda one: one.address))),
         protocol=protocol,
-        balance=draw(st.sampled_from(Balance)),
+        balance=draw(st.sampled_from([*SHORT.values()])),
         affinity=draw(st.sampled_from([None, Affinity(source=True)])),
         locality=draw(st.sampled_from(LOCALITIES)),
-        slow_start=draw(st.sampled_from([None, Timeouts().connect])),
+        slow_start=draw(st.sampled_from([None, SlowStart(Timeouts().connect)])),
         timeouts=draw(st.sampled_from([Timeouts(), Timeouts(request=Timeouts().connect)])),
-        retries=draw(st.sampled_from([0, 2])),
+        retries=draw(st.sampled_from([Retries(), Retries(attempts=0), Retries(on=("5xx",), budget=Budget())])),
+        circuit_breakers=draw(st.sampled_from([None, CircuitBreakers(requests=5)])),
+        tls=draw(st.sampled_from([None, UpstreamTls(sni="a.example.com")])),
+        dns=draw(st.sampled_from(Dns)),
         upstreams=draw(st.none() | st.lists(st.sampled_from(names), unique=True).map(tuple)),
         sidecar=draw(st.sampled_from([Listen("127.0.0.1", 15001), Listen("127.0.0.1", 15002)])),
         local_port=draw(st.sampled_from([None, 5432, 5433])) if protocol is Protocol.TCP else None,

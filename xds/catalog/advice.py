@@ -9,22 +9,13 @@ from xds.catalog.addresses import normalize_ip
 from xds.catalog.filter_rules import advise_filters
 from xds.catalog.listener_rules import advise_listeners
 from xds.catalog.locality_rules import DEFAULT_PANIC_THRESHOLD, advise_locality
-from xds.catalog.model import (
-    HASHING,
-    RAMPING,
-    WEIGHING,
-    Affinity,
-    Balance,
-    Gateway,
-    Health,
-    HealthCheck,
-    OutlierDetection,
-    Service,
-)
+from xds.catalog.model import Affinity, Gateway, Health, HealthCheck, OutlierDetection, Service
 from xds.catalog.path_template import find_start
 from xds.catalog.places import Loc
+from xds.catalog.policies import HASHING, RAMPING, WEIGHING, Balance
 from xds.catalog.route import Route
 from xds.catalog.text_match import Wanted, covers
+from xds.catalog.upstream_advice import advise_route_retries, advise_upstream
 from xds.catalog.values import format_duration
 
 Advice = tuple[Loc, str]
@@ -39,36 +30,40 @@ NONE_LEFT = "every endpoint is drained or unhealthy: with `panic_threshold: 0` e
 
 def advise_service(service: Service) -> Iterator[Advice]:
     """Warn of what has no effect with the balance, or what the balance lacks; of checks that overlap."""
-    balance = service.balance.value
+    policy = service.balance.policy
+    balance = policy.value
     weighed = next((index for index, endpoint in enumerate(service.endpoints) if endpoint.weight is not None), None)
-    if weighed is not None and service.balance not in WEIGHING:
+    if weighed is not None and policy not in WEIGHING:
         loc = ("endpoints", weighed, "weight")
         yield loc, f"has no effect with `balance: {balance}`: write `balance: weighted`"
-    if weighed is None and service.balance is Balance.WEIGHTED and service.endpoints:
+    if weighed is None and policy is Balance.WEIGHTED and service.endpoints:
         yield ("balance",), "no endpoint has a `weight`, so all get the same share, as with `round_robin`"
-    if service.affinity is None and service.balance in HASHING:
+    if service.affinity is None and policy in HASHING:
         remedy = "{source: true}" if service.protocol == "tcp" else "{header: x-user}"
         yield ("balance",), f"without `affinity` requests go anywhere by chance: write such as `affinity: {remedy}`"
     if service.affinity is not None:
         yield from _advise_affinity(service, service.affinity)
-    if service.slow_start is not None and service.balance not in RAMPING:
+    if service.slow_start is not None and policy not in RAMPING:
         yield (
             ("slow_start",),
-            f"has no effect with `balance: {balance}`: it is for round_robin, weighted, least_request",
+            f"has no effect with `balance: {balance}`: it is for round_robin, weighted, least_request and "
+            "client_side_weighted",
         )
     if service.endpoints and all(one.drain or one.health is Health.UNHEALTHY for one in service.endpoints):
         yield ("endpoints",), NONE_LEFT if service.panic_threshold == 0 else ALL_OUT
     if service.ttl is not None and any(normalize_ip(endpoint.address) is None for endpoint in service.endpoints):
         yield ("ttl",), "has no effect on endpoints with host names, which Envoy resolves by itself"
     yield from advise_locality(service)
+    yield from advise_upstream(service)
     yield from _advise_outlier_detection(service)
     if service.health_check is not None:
         yield from _advise_health_check(service.health_check)
 
 
 def _advise_affinity(service: Service, affinity: Affinity) -> Iterator[Advice]:
-    if service.balance not in HASHING:
-        message = f"has no effect with `balance: {service.balance.value}`: write `balance: maglev` or `ring_hash`"
+    policy = service.balance.policy
+    if policy not in HASHING:
+        message = f"has no effect with `balance: {policy.value}`: write `balance: maglev` or `ring_hash`"
         yield ("affinity",), message
     if affinity.cookie is not None and affinity.cookie.ttl is not None and affinity.source:
         yield ("affinity", "source"), "never counts: where the cookie is missing, Envoy sets it, since it has a `ttl`"
@@ -117,6 +112,8 @@ def advise_routes(loc: Loc, routes: Sequence[Route]) -> Iterator[Advice]:
         for word, message in _advise_route(route):
             yield (*loc, "routes", index, word), message
         for below, message in advise_filters(route):
+            yield (*loc, "routes", index, *below), message
+        for below, message in advise_route_retries(route):
             yield (*loc, "routes", index, *below), message
 
 

@@ -5,18 +5,27 @@ An `Index` changes by one service or gateway at a time, and tells which others t
 
 from collections.abc import Callable, Hashable, Iterable
 from datetime import timedelta
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from xds.catalog.fragment import Subject
 from xds.catalog.mesh import MeshWord
 from xds.catalog.model import Gateway, Protocol, Service
+from xds.catalog.outside import find_host
 from xds.catalog.places import Loc
+from xds.catalog.resilience import Retries
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V", bound=Hashable)
 
-Policy = tuple[bool, timedelta | None, timedelta | None, int]
-"""Whether a service speaks gRPC, its `timeouts.request` and `timeouts.idle`, and its `retries`."""
+
+class Policy(NamedTuple):
+    """What decides how requests to a service are timed, tried and named."""
+
+    grpc: bool
+    request: timedelta | None
+    idle: timedelta | None
+    retries: Retries
+    host: str | None
 
 
 class Index:
@@ -124,11 +133,12 @@ class Index:
             self.broken.pop(subject, None)
 
     def policy(self, name: str) -> Policy | None:
-        """Give what decides how requests to a service are timed and tried; None while it may not be meant so."""
+        """Give what decides how requests to a service are timed, tried and named; None while it may not be meant so."""
         service = self.services.get(name)
         if service is None or ("services", name) in self.broken:
             return None
-        return service.protocol is Protocol.GRPC, service.timeouts.request, service.timeouts.idle, service.retries
+        grpc, timeouts = service.protocol is Protocol.GRPC, service.timeouts
+        return Policy(grpc, timeouts.request, timeouts.idle, service.retries.of_route, find_host(service))
 
     def _describe(self, name: str) -> tuple[object, ...]:
         """Say what those who name a service are told of."""

@@ -80,8 +80,8 @@ def _advise_weights(service: "Service") -> Iterator[tuple[Loc, str]]:
 
 def _advise_zone_aware(service: "Service", min_cluster_size: int) -> Iterator[tuple[Loc, str]]:
     loc = ("locality", "zone_aware")
-    if service.balance in ("ring_hash", "maglev"):
-        yield loc, f"has no effect with `balance: {service.balance.value}`"
+    if service.balance.policy in ("ring_hash", "maglev"):
+        yield loc, f"has no effect with `balance: {service.balance.policy.value}`"
     elif len({(one.region, one.zone, one.sub_zone) for one in service.endpoints}) < 2:
         yield loc, "has no effect: all endpoints are in one locality"
     elif (count := len(service.endpoints)) < min_cluster_size:

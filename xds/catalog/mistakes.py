@@ -17,7 +17,6 @@ from xds.catalog.locality import Level, LocalityPolicy, ZoneAware
 from xds.catalog.mesh import Mesh
 from xds.catalog.model import (
     Affinity,
-    Balance,
     Cookie,
     Endpoint,
     Gateway,
@@ -29,9 +28,12 @@ from xds.catalog.model import (
     Timeouts,
 )
 from xds.catalog.nearest import suggest
+from xds.catalog.outside import Dns
 from xds.catalog.places import Loc, Place, Slip, find_place, format_path, show
+from xds.catalog.policies import Balance
 from xds.catalog.route import HeaderChanges, Mirror, Redirect, Respond, Rewrite, Route
 from xds.catalog.route_filters import Abort, Cors, Delay, Fault, RateLimit
+from xds.catalog.upstream_expected import UPSTREAM_CLASSES, UPSTREAM_EXPECTED, UPSTREAM_LISTS, UPSTREAM_NUMBERS
 from xds.catalog.values import Mistake
 from xds.catalog.yaml import BROKEN
 
@@ -64,14 +66,16 @@ CLASSES: dict[str, type] = {
     "certificates": Certificate,
     "limits": Limits,
     "access_log": AccessLog,
+    **UPSTREAM_CLASSES,
 }
-"""What a mapping below each key is."""
+"""What a mapping below each key is; with `services.` or `gateways.` before it, below that key of those alone."""
 
 CHOICES: dict[str, type[StrEnum]] = {
     "protocol": Protocol,
     "balance": Balance,
     "health": Health,
     "failover[]": Level,
+    "dns": Dns,
 }
 
 PORT = "a port from 1 to 65535"
@@ -116,7 +120,6 @@ EXPECTED = {
     "routing_enabled": "a percentage from 0 to 100",
     "overprovisioning": "a percentage from 100 to 1000",
     "panic_threshold": "a percentage from 0 to 100",
-    "slow_start": DURATION,
     "health_check": "a mapping, such as {http: /health}",
     "http": "a path that begins with /",
     "grpc": 'what to ask gRPC\'s health service for, or ""',
@@ -137,7 +140,6 @@ EXPECTED = {
     "connect": DURATION,
     "request": DURATION,
     "idle": DURATION,
-    "retries": "a whole number from 0 to 10",
     "upstreams": "a list of services, such as [users]",
     "upstreams[]": "a service's name",
     "sidecar": 'an address to listen on, such as "127.0.0.1:15001"',
@@ -220,8 +222,12 @@ EXPECTED = {
     "errors": "true or false",
     "sample": "a share, such as 1%",
     "file": "a path on the Envoy's machine that begins with /",
+    **UPSTREAM_EXPECTED,
 }
-"""What each field wants; with [] what its items want."""
+"""What each field wants; with [] what its items want. A word that means several things has what it is in before it."""
+
+MOVED = {"timeouts.per_try": "write it as `retries: {per_try: 2s}`"}
+"""Keys that people look for elsewhere, and where they are."""
 
 NUMBERS = frozenset(
     {
@@ -247,6 +253,7 @@ NUMBERS = frozenset(
         "routing_enabled",
         "overprovisioning",
         "panic_threshold",
+        *UPSTREAM_NUMBERS,
     }
 )
 LISTS = frozenset(
@@ -263,6 +270,7 @@ LISTS = frozenset(
         "certificates",
         "hosts",
         "failover",
+        *UPSTREAM_LISTS,
     }
 )
 LIMITED = {"too_long": "items", "string_too_long": "characters"}
@@ -382,17 +390,25 @@ def make_slip(place: Place, loc: Loc, message: str, *, key: bool = False) -> Sli
 def explain_unknown_key(loc: Loc, known: list[str]) -> str:
     """Say that a key has no meaning, and which is nearest."""
     key = str(loc[-1])
+    if hint := MOVED.get(".".join(map(str, loc[-2:]))):
+        return f"unknown key {show(key)}: {hint}"
     word, colon, value = key.partition(":")
     if colon and word in known:
         return f"unknown key {show(key)}: write `{word}: {value}`, with a space after the colon"
-    near = suggest(key, known) or f": known are {_join(known)}"
+    near = suggest(key, known) or (f": known are {_join(known)}" if known else ": none has a meaning here")
     return f"unknown key {show(key)}{near}"
 
 
 def find_fields(loc: Loc) -> list[str]:
     """Name the keys that the mapping at `loc` may have: the last key on the way that has a class says it."""
     steps = reversed(loc[2:] if loc[0] != "mesh" else loc) if len(loc) > 2 or loc[0] == "mesh" else loc[:1]
-    found = next(CLASSES[step] for step in steps if isinstance(step, str) and step in CLASSES)
+    found = next(
+        CLASSES[word]
+        for step in steps
+        if isinstance(step, str)
+        for word in (f"{loc[0]}.{step}", step)
+        if word in CLASSES
+    )
     return [field.name for field in fields(found)]
 
 
@@ -405,7 +421,9 @@ def name_field(loc: Loc) -> str:
     for depth, step in enumerate(loc[2:], 2):
         if step in MAPPINGS and depth < len(loc) - 1:
             return f"{step}[]"
-    return str(loc[-1]) if isinstance(loc[-1], str) else f"{loc[-2]}[]"
+    if not isinstance(loc[-1], str):
+        return f"{loc[-2]}[]"
+    return next((word for word in (f"{loc[-2]}.{loc[-1]}", f"{loc[0]}.{loc[-1]}") if word in EXPECTED), loc[-1])
 
 
 def _explain_missing(loc: Loc) -> str:

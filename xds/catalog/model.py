@@ -21,7 +21,10 @@ from xds.catalog.addresses import check_address, parse_endpoint, parse_listen
 from xds.catalog.listener import MAX_LISTENERS, MAX_ROUTES, Address, Http3, Limits, Listener, Routes, ShortTls
 from xds.catalog.listener_rules import check_gateway
 from xds.catalog.locality import ANY, Overprovisioning, PanicThreshold, Priority, ShortLocality
+from xds.catalog.outside import Dns, TlsToEndpoints, check_service_host
 from xds.catalog.places import Loc
+from xds.catalog.policies import SHORT, Balanced, SlowlyStarted
+from xds.catalog.resilience import USUAL_RETRIES, CircuitBreakers, ConnectionPool, Keepalive, Tries, complete_retries
 from xds.catalog.route import Route
 from xds.catalog.rules import (
     MAX_WEIGHT,
@@ -49,7 +52,7 @@ from xds.catalog.values import (
     parse_statuses,
     share,
 )
-from xds.catalog.words import CONFIG, Duration, Name, Path, PathAndQuery, Port, Retries, Wait
+from xds.catalog.words import CONFIG, Duration, Name, Path, PathAndQuery, Port, Wait
 
 MAX_ITEMS = 65536
 """The longest list of endpoints or upstreams: far above what one Envoy serves well, and a bound on the work."""
@@ -69,27 +72,6 @@ class Protocol(StrEnum):
     HTTP2 = "http2"
     GRPC = "grpc"
     TCP = "tcp"
-
-
-class Balance(StrEnum):
-    """How requests are shared among a service's endpoints."""
-
-    ROUND_ROBIN = "round_robin"
-    RANDOM = "random"
-    WEIGHTED = "weighted"
-    LEAST_REQUEST = "least_request"
-    RING_HASH = "ring_hash"
-    MAGLEV = "maglev"
-
-
-WEIGHING: Final = frozenset({Balance.WEIGHTED, Balance.LEAST_REQUEST, Balance.RING_HASH, Balance.MAGLEV})
-"""The balances that heed endpoints' weights."""
-
-HASHING: Final = frozenset({Balance.RING_HASH, Balance.MAGLEV})
-"""The balances by which requests that are alike go to one endpoint."""
-
-RAMPING: Final = frozenset({Balance.ROUND_ROBIN, Balance.WEIGHTED, Balance.LEAST_REQUEST})
-"""The balances that can give a new endpoint little at first."""
 
 
 class Health(StrEnum):
@@ -155,6 +137,12 @@ class HealthCheck:
     ] = None
     interval: Annotated[Wait, Field(description="from one check to the next")] = timedelta(seconds=10)
     timeout: Annotated[Wait, Field(description="how long to wait for the answer")] = timedelta(seconds=2)
+    interval_jitter: Annotated[
+        int, Strict(), Field(ge=0, le=100, description="percent by which a check may come later, by chance")
+    ] = 10
+    unhealthy_interval: Annotated[
+        Wait | None, Field(description="from one check of an unwell endpoint to the next; `interval` if left out")
+    ] = None
     healthy_threshold: Annotated[Threshold, Field(description="good answers in a row to be well again")] = 2
     unhealthy_threshold: Annotated[Threshold, Field(description="bad answers in a row to be unwell")] = 2
 
@@ -243,7 +231,9 @@ class Service:
         AfterValidator(check_endpoints),
     ] = ()
     protocol: Annotated[Protocol, Field(description="what it speaks to those who call it")] = Protocol.HTTP
-    balance: Annotated[Balance, Field(description="how requests are shared among its endpoints")] = Balance.ROUND_ROBIN
+    balance: Annotated[Balanced, Field(description="how requests are shared among its endpoints")] = SHORT[
+        "round_robin"
+    ]
     affinity: Annotated[
         Annotated[Affinity, AfterValidator(check_affinity)] | None,
         Field(description="for ring_hash and maglev: whose requests go to one endpoint"),
@@ -260,7 +250,7 @@ class Service:
         Field(description="percent: with fewer healthy, requests go to all; 0 is never; 50 when left out"),
     ] = None
     slow_start: Annotated[
-        Wait | None, Field(description="how long a new endpoint's share grows to its own; at once if left out")
+        SlowlyStarted | None, Field(description="how long a new endpoint's share grows to its own; at once if left out")
     ] = None
     health_check: Annotated[
         Annotated[HealthCheck, AfterValidator(check_health_check)] | None, Field(description="none when left out")
@@ -270,7 +260,23 @@ class Service:
         Field(description="when an endpoint is taken out for a while; `off` is never"),
     ] = field(default_factory=OutlierDetection)
     timeouts: Annotated[Timeouts, Field(description="how long its callers wait")] = field(default_factory=Timeouts)
-    retries: Annotated[Retries, Field(description="how often a failed request is tried again")] = 2
+    retries: Annotated[
+        Annotated[Tries, AfterValidator(complete_retries)],
+        Field(description="how often a failed request is tried again, and when"),
+    ] = USUAL_RETRIES
+    circuit_breakers: Annotated[
+        CircuitBreakers | None, Field(description="how much at once each Envoy lets through to it")
+    ] = None
+    connection_pool: Annotated[ConnectionPool | None, Field(description="the connections kept to its endpoints")] = None
+    keepalive: Annotated[Keepalive | None, Field(description="how dead connections are found; not if left out")] = None
+    tls: Annotated[TlsToEndpoints, Field(description="TLS to its endpoints, whose certificates are checked")] = None
+    host: Annotated[
+        Annotated[str, AfterValidator(check_service_host)] | None,
+        Field(description="the Host that it is asked for, `off` for the caller's own; with `tls` that of the SNI"),
+    ] = None
+    dns: Annotated[Dns, Field(description="for host names: strict, each address an endpoint; logical, one")] = (
+        Dns.STRICT
+    )
     upstreams: Annotated[
         Annotated[tuple[Name, ...], Field(max_length=MAX_ITEMS), AfterValidator(check_upstreams)] | None,
         Field(description="the services that this one calls; when left out, all"),

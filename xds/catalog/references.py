@@ -10,6 +10,7 @@ from xds.catalog.index import Index, Policy
 from xds.catalog.model import SIDECAR, Gateway, Protocol, Service
 from xds.catalog.nearest import Nearest
 from xds.catalog.places import Loc, show
+from xds.catalog.resilience import Retries
 from xds.catalog.route import Route, given
 from xds.errors import Severity
 
@@ -131,7 +132,7 @@ def _check_listeners(index: Index, name: str, gateway: Gateway) -> Iterator[Find
 
 
 def _check_policies(index: Index, loc: Loc, route: Route) -> Iterator[Finding]:
-    """Compare what a route's services say of timeouts and retries: Envoy has one of each a route."""
+    """Compare what a route's services say of timeouts, retries and Host: Envoy has one of each a route."""
     first, *others = route.to or {"": 1}
     policies = {name: policy for name in (first, *others) if (policy := index.policy(name))}
     if first not in policies:
@@ -147,12 +148,15 @@ def _check_policies(index: Index, loc: Loc, route: Route) -> Iterator[Finding]:
 def _compare(route: Route, first: Policy, other: Policy) -> list[str]:
     """Name what differs in two services' policies, but for what the route itself says."""
     words = []
-    if first[0] != other[0]:
+    if first.grpc != other.grpc:
         words.append("`protocol`")
-    if (first[1] != other[1] and route.timeout is None) or first[2] != other[2]:
+    if (first.request != other.request and route.timeout is None) or first.idle != other.idle:
         words.append("`timeouts`")
-    if first[3] != other[3] and route.retries is None:
+    own = route.retries or Retries()
+    if own.over(first.retries) != own.over(other.retries):
         words.append("`retries`")
+    if first.host != other.host and (route.rewrite is None or route.rewrite.host is None):
+        words.append("`host`")
     return words
 
 

@@ -42,6 +42,16 @@ STAND_INS: dict[str, Any] = {
     "listeners": [{"port": 1, "routes": [{"to": NOBODY}]}],
     "tls": {"certificates": [{"certificate": "/invalid", "key": "/invalid"}]},
     "weights[]": 1,
+    "window": "1s",
+    "base": "1ms",
+    "on[]": 503,
+    "metric_names[]": NOBODY,
+    "sni": NOBODY,
+    "subject_alt_names": [NOBODY],
+    "subject_alt_names[]": NOBODY,
+    "alpn[]": NOBODY,
+    "certificate": "/invalid",
+    "key": "/invalid",
 }
 """What stands in for a wrong value where leaving it out would be a mistake, or say something else."""
 
@@ -72,10 +82,15 @@ class Remainder:
             self.value["protocol"] = "tcp"  # the only one that no rule minds beside a local port
         elif ("protocol",) in self.broken:
             self.value["protocol"] = "grpc"  # the only one that no rule minds beside a health check by gRPC
+        self._remove_emptied()
+
+    def _remove_emptied(self) -> None:
+        """Remove what says nothing any more: what it would be by was told already."""
         if isinstance(check := self.value.get("health_check"), dict) and not CHECKS & check.keys():
-            del self.value["health_check"]  # what it would be by was told already
-        if self.value.get("affinity") == {}:
-            del self.value["affinity"]  # what it would be by was told already
+            del self.value["health_check"]
+        for word in ("affinity", "balance"):
+            if self.value.get(word) == {}:
+                del self.value[word]
 
     def _remove_key(self, loc: Loc) -> None:
         """Remove an unknown key; what it was perhaps meant for is not known either."""

@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 from xds.catalog.path_template import REWRITE_SHAPE, TEMPLATE_SHAPE, check_template, check_template_rewrite
 from xds.catalog.places import Loc
 from xds.catalog.regex import check_regex
+from xds.catalog.resilience import Tries
 from xds.catalog.route_filters import Cors, Fault, RateLimit, check_cors, check_fault
 from xds.catalog.route_values import (
     check_added_headers,
@@ -30,7 +31,7 @@ from xds.catalog.shapes import METHODS_SHAPE, PERCENT_SHAPE, TARGETS_SHAPE, WANT
 from xds.catalog.sizes import SIZE_SHAPE, parse_size
 from xds.catalog.text_match import Wanted, parse_wanted
 from xds.catalog.values import check_host, check_route_host
-from xds.catalog.words import CONFIG, Duration, Name, Path, PathAndQuery, Port, Retries
+from xds.catalog.words import CONFIG, Duration, Name, Path, PathAndQuery, Port
 
 REDIRECT_CODES = (301, 302, 303, 307, 308)
 
@@ -151,7 +152,7 @@ class Route:
     request_headers: Annotated[HeaderChanges | None, Field(description="changed before the service sees them")] = None
     response_headers: Annotated[HeaderChanges | None, Field(description="changed before the client sees them")] = None
     timeout: Annotated[Duration | None, Field(description="in place of the service's `timeouts.request`")] = None
-    retries: Annotated[Retries | None, Field(description="in place of the service's `retries`")] = None
+    retries: Annotated[Tries | None, Field(description="its words are in place of the service's `retries`")] = None
     mirror: Annotated[Mirror | None, Field(description="a copy of the requests for another service")] = None
     fault: Annotated[
         Annotated[Fault, AfterValidator(check_fault)] | None,

@@ -46,6 +46,8 @@ def check_route(route: Route) -> Route:
         wrong.append((("method",), f"has {len(route.method)} methods: more than Envoy takes in one route"))
     for word in ("request_headers", "response_headers"):
         wrong += _check_changes(route, word)
+    if route.retries is not None and route.retries.budget is not None:
+        wrong.append((("retries", "budget"), "is for a service's `retries`: it is kept over all routes to it"))
     if wrong:
         raise Mistake(*wrong)
     return route

@@ -12,6 +12,8 @@ from pydantic_core import core_schema
 
 from xds.catalog.mesh import Mesh
 from xds.catalog.model import CheckedGateway, CheckedService, Listen
+from xds.catalog.policies import Balancing
+from xds.catalog.resilience import USUAL_RETRIES
 from xds.catalog.values import format_duration
 from xds.catalog.words import Name
 
@@ -40,6 +42,10 @@ class _Generator(GenerateJsonSchema):
             return format_duration(dft)
         if isinstance(dft, Listen):
             return f"{dft.address}:{dft.port}"
+        if isinstance(dft, Balancing):
+            return dft.policy.value
+        if dft is USUAL_RETRIES:
+            return dft.attempts
         return super().encode_default(dft)
 
     def field_title_should_be_set(self, schema: Any) -> bool:

@@ -80,6 +80,16 @@ class OutlierShape:
         return {"anyOf": [{"enum": ["off"]}, handler(schema)]}
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ShortOrFull:
+    """A mapping, or what is short for it: a value of that schema."""
+
+    short: dict[str, Any]
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [self.short, handler(schema)]}
+
+
 OUTLIER_SHAPE = OutlierShape()
 
 
@@ -102,6 +112,27 @@ def percent_shape(minimum: int, maximum: int) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": [number, {"type": "string", "pattern": "^[0-9]{1,4} ?%$"}]})
 
 
+BALANCES = ("round_robin", "random", "weighted", "least_request", "ring_hash", "maglev", "client_side_weighted")
+BALANCE_SHAPE = ShortOrFull({"enum": [*BALANCES]})
+SLOW_START_SHAPE = ShortOrFull({"type": "string", "pattern": DURATION_PATTERN, "examples": ["30s"]})
+RETRIES_SHAPE = ShortOrFull({"type": "integer", "minimum": 0, "maximum": 10})
+FILE_SHAPE = WithJsonSchema({"type": "string", "pattern": "^/", "examples": ["/etc/ssl/shop.pem"]})
+TLS_TO_SHAPE = ShortOrFull({"type": "boolean"})
+HTTP_CONDITIONS = (
+    "5xx",
+    "gateway-error",
+    "reset",
+    "reset-before-request",
+    "connect-failure",
+    "refused-stream",
+    "retriable-4xx",
+    "envoy-ratelimited",
+)
+GRPC_CONDITIONS = ("cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable")
+CONDITION_SHAPE: dict[str, Any] = {
+    "anyOf": [{"enum": [*HTTP_CONDITIONS, *GRPC_CONDITIONS]}, {"type": "integer", "minimum": 100, "maximum": 599}]
+}
+CONDITIONS_SHAPE = WithJsonSchema({"anyOf": [CONDITION_SHAPE, {"type": "array", "items": CONDITION_SHAPE}]})
 NAME_PATTERN = "^[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?$"
 TARGETS_SHAPE = WithJsonSchema(
     {

@@ -18,7 +18,6 @@ Name = Annotated[str, StringConstraints(pattern=f"^{NAME.pattern}$")]
 Port = Annotated[int, Strict(), Field(ge=1, le=65535), AfterValidator(share)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), DURATION_SHAPE]
 Wait = Annotated[Duration, AfterValidator(check_wait)]
-Retries = Annotated[int, Strict(), Field(ge=0, le=10)]
 Path = Annotated[str, StringConstraints(max_length=4096, pattern=r'^/[!"$->@-~]*$')]
 """A request's path is ASCII, whatever else percent-encoded; Envoy matches it without query and fragment."""
 PathAndQuery = Annotated[str, StringConstraints(max_length=4096, pattern=r'^/[!"$-~]*$')]

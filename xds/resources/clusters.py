@@ -2,20 +2,14 @@
 
 from datetime import timedelta
 from functools import lru_cache
+from typing import NamedTuple
 
 from envoy_data_plane.envoy.config.cluster.v3 import (
-    CircuitBreakers,
-    CircuitBreakersThresholds,
-    CircuitBreakersThresholdsRetryBudget,
     Cluster,
     ClusterCommonLbConfig,
     ClusterCustomClusterType,
     ClusterDiscoveryType,
     ClusterEdsClusterConfig,
-    ClusterLbPolicy,
-    ClusterLeastRequestLbConfig,
-    ClusterRoundRobinLbConfig,
-    ClusterSlowStartConfig,
 )
 from envoy_data_plane.envoy.config.cluster.v3 import (
     OutlierDetection as EnvoyOutlierDetection,
@@ -27,35 +21,44 @@ from envoy_data_plane.envoy.config.core.v3 import (
     HealthCheckGrpcHealthCheck,
     HealthCheckHttpHealthCheck,
     HealthCheckTcpHealthCheck,
-    Http2ProtocolOptions,
 )
 from envoy_data_plane.envoy.extensions.clusters.common.dns.v3 import DnsLookupFamily
 from envoy_data_plane.envoy.extensions.clusters.dns.v3 import DnsCluster
-from envoy_data_plane.envoy.extensions.upstreams.http.v3 import (
-    HttpProtocolOptions,
-    HttpProtocolOptionsExplicitHttpConfig,
-)
-from envoy_data_plane.envoy.type.v3 import CodecClientType, Int64Range, Percent
+from envoy_data_plane.envoy.type.v3 import CodecClientType, Int64Range
 from envoy_data_plane.google.protobuf import Any
 
 from xds.catalog.addresses import normalize_ip
-from xds.catalog.model import RAMPING, Balance, HealthCheck, OutlierDetection, Protocol, Service
+from xds.catalog.model import HealthCheck, OutlierDetection, Protocol, Service
+from xds.catalog.outside import Dns, UpstreamTls, find_host
+from xds.catalog.policies import RAMPING, Balancing, SlowStart
+from xds.catalog.resilience import Budget, CircuitBreakers, ConnectionPool, Keepalive
 from xds.resources.ads import ADS_CONFIG_SOURCE
 from xds.resources.endpoints import EVERYWHERE, Priorities, build_assignment_message
 from xds.resources.locality import Spread, complete_lb_config, find_spread
+from xds.resources.policies import set_policy
 from xds.resources.resource import Resource, encode_resource
+from xds.resources.transport import build_circuit_breakers, build_tls_socket, set_connections
 from xds.wire import CLUSTER, skeleton_pb2
 
-LB_POLICIES = {
-    Balance.ROUND_ROBIN: ClusterLbPolicy.ROUND_ROBIN,
-    Balance.RANDOM: ClusterLbPolicy.RANDOM,
-    Balance.WEIGHTED: ClusterLbPolicy.ROUND_ROBIN,  # with each endpoint's load_balancing_weight
-    Balance.LEAST_REQUEST: ClusterLbPolicy.LEAST_REQUEST,  # of two endpoints drawn by chance
-    Balance.RING_HASH: ClusterLbPolicy.RING_HASH,  # of 1,024 places at least
-    Balance.MAGLEV: ClusterLbPolicy.MAGLEV,  # of 65,537 places
-}
-"""By `lb_policy`, not by the typed extensions of `load_balancing_policy`: Envoy makes these of it, and all that we set
-can be said in both. The sizes are Envoy's own defaults."""
+
+class _Policy(NamedTuple):
+    """All of a Cluster but its name and endpoints; `dns` is None for endpoints that EDS discovers."""
+
+    balance: Balancing
+    slow_start: SlowStart | None
+    protocol: Protocol
+    health_check: HealthCheck | None
+    outlier_detection: OutlierDetection
+    connect: timedelta
+    dns: Dns | None
+    circuit_breakers: CircuitBreakers | None
+    retry_budget: Budget | None
+    connection_pool: ConnectionPool | None
+    keepalive: Keepalive | None
+    tls: UpstreamTls | None
+    host: str | None
+    spread: Spread
+    panic_threshold: int | None
 
 
 def build_cluster(name: str, service: Service, priorities: Priorities = EVERYWHERE) -> Resource:
@@ -64,22 +67,28 @@ def build_cluster(name: str, service: Service, priorities: Priorities = EVERYWHE
     Endpoints that are IP addresses are discovered by EDS; a single host name among them makes the cluster one that
     Envoy resolves by DNS, with its endpoints inside, since EDS takes IP addresses alone.
     """
-    dns = not is_eds(service)
-    policy = _encode_policy(
+    dns = None if is_eds(service) else service.dns
+    policy = _Policy(
         service.balance,
-        service.slow_start if service.balance in RAMPING else None,
+        service.slow_start if service.balance.policy in RAMPING else None,
         service.protocol,
         service.health_check,
         service.outlier_detection,
         service.timeouts.connect,
+        dns,
+        service.circuit_breakers,
+        service.retries.budget,
+        service.connection_pool,
+        service.keepalive,
+        service.tls,
+        find_host(service),
         find_spread(service),
         service.panic_threshold,
-        dns=dns,
     )
     frame = skeleton_pb2.Cluster(name=name)
-    if dns:
+    if dns is not None:
         frame.load_assignment.CopyFrom(build_assignment_message(name, service, priorities))
-    return encode_resource(CLUSTER, name, frame.SerializeToString(deterministic=True) + policy)
+    return encode_resource(CLUSTER, name, frame.SerializeToString(deterministic=True) + _encode_policy(policy))
 
 
 def is_eds(service: Service) -> bool:
@@ -88,22 +97,11 @@ def is_eds(service: Service) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _encode_policy(
-    balance: Balance,
-    slow_start: timedelta | None,
-    protocol: Protocol,
-    health_check: HealthCheck | None,
-    outlier_detection: OutlierDetection,
-    connect: timedelta,
-    spread: Spread,
-    panic_threshold: int | None,
-    *,
-    dns: bool,
-) -> bytes:
+def _encode_policy(policy: _Policy) -> bytes:
     """Encode all of a Cluster but its name and endpoints."""
+    health_check, outlier_detection = policy.health_check, policy.outlier_detection
     cluster = Cluster(
-        connect_timeout=connect,
-        lb_policy=LB_POLICIES[balance],
+        connect_timeout=policy.connect,
         common_lb_config=ClusterCommonLbConfig(
             # Envoy merges what comes within this time of a change of health. By its default of 1 s, an endpoint that
             # fails, or comes back, just after another waits that long. New weights never wait, tried with Envoy 1.40.
@@ -111,46 +109,40 @@ def _encode_policy(
             # Endpoints that were just added are no reason to panic.
             ignore_new_hosts_until_first_hc=health_check is not None,
         ),
-        circuit_breakers=CircuitBreakers(
-            thresholds=[
-                # Envoy's default of 3 retries at once drops requests when one endpoint of a busy service dies.
-                CircuitBreakersThresholds(
-                    retry_budget=CircuitBreakersThresholdsRetryBudget(
-                        budget_percent=Percent(value=50), min_retry_concurrency=20
-                    )
-                )
-            ]
-        ),
+        circuit_breakers=build_circuit_breakers(policy.circuit_breakers, policy.retry_budget),
         outlier_detection=_build_outlier_detection(outlier_detection) if outlier_detection.enabled else None,
     )
     if cluster.common_lb_config is not None:
-        complete_lb_config(cluster.common_lb_config, spread, panic_threshold)
-    if slow_start is not None:
-        # The share grows evenly from a tenth: Envoy's defaults.
-        config = ClusterSlowStartConfig(slow_start_window=slow_start)
-        if balance is Balance.LEAST_REQUEST:
-            cluster.least_request_lb_config = ClusterLeastRequestLbConfig(slow_start_config=config)
-        else:
-            cluster.round_robin_lb_config = ClusterRoundRobinLbConfig(slow_start_config=config)
-    if dns:
-        dns_cluster = DnsCluster(dns_lookup_family=DnsLookupFamily.V4_PREFERRED, respect_dns_ttl=True)
-        cluster.cluster_type = ClusterCustomClusterType(name="envoy.clusters.dns", typed_config=Any.pack(dns_cluster))
+        complete_lb_config(cluster.common_lb_config, policy.spread, policy.panic_threshold)
+    set_policy(cluster, policy.balance, policy.slow_start)
+    if policy.dns is not None:
+        cluster.cluster_type = _build_dns(policy.dns)
     else:
         cluster.type = ClusterDiscoveryType.EDS
         cluster.eds_cluster_config = ClusterEdsClusterConfig(eds_config=ADS_CONFIG_SOURCE)
-    http2 = protocol in (Protocol.HTTP2, Protocol.GRPC)
-    if http2:
-        options = HttpProtocolOptions(
-            explicit_http_config=HttpProtocolOptionsExplicitHttpConfig(http2_protocol_options=Http2ProtocolOptions())
-        )
-        cluster.typed_extension_protocol_options = {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": Any.pack(options)
-        }
+    set_connections(cluster, policy.protocol, policy.connection_pool, policy.keepalive)
+    if policy.tls is not None:
+        cluster.transport_socket = build_tls_socket(policy.tls, policy.protocol)
     if health_check is not None:
-        cluster.health_checks = [_build_health_check(health_check, http2=http2)]
+        http2 = policy.protocol in (Protocol.HTTP2, Protocol.GRPC)
+        host = health_check.host or policy.host or ""
+        cluster.health_checks = [_build_health_check(health_check, host, http2=http2)]
         # What the catalog leaves out is gone, whatever its health.
         cluster.ignore_health_on_host_removal = True
     return bytes(cluster)
+
+
+def _build_dns(dns: Dns) -> ClusterCustomClusterType:
+    """Build how host names are resolved: each of its addresses an endpoint, or all of them the ways to one.
+
+    To one that has both kinds of addresses, Envoy tries them one after the other, in turns (happy eyeballs). Of
+    several endpoints, those of one kind are enough: an IPv6 address may be there without a way to it.
+    """
+    dns_cluster = DnsCluster(dns_lookup_family=DnsLookupFamily.V4_PREFERRED, respect_dns_ttl=True)
+    if dns is Dns.LOGICAL:
+        dns_cluster.dns_lookup_family = DnsLookupFamily.ALL
+        dns_cluster.all_addresses_in_single_endpoint = True
+    return ClusterCustomClusterType(name="envoy.clusters.dns", typed_config=Any.pack(dns_cluster))
 
 
 def _build_outlier_detection(detection: OutlierDetection) -> EnvoyOutlierDetection:
@@ -173,25 +165,26 @@ def _build_outlier_detection(detection: OutlierDetection) -> EnvoyOutlierDetecti
     )
 
 
-def _build_health_check(check: HealthCheck, *, http2: bool) -> EnvoyHealthCheck:
+def _build_health_check(check: HealthCheck, host: str, *, http2: bool) -> EnvoyHealthCheck:
     health_check = EnvoyHealthCheck(
         timeout=check.timeout,
         interval=check.interval,
         # Without traffic Envoy checks only each 60 s by default: too late for the first request.
         no_traffic_interval=check.interval,
-        interval_jitter_percent=10,
+        interval_jitter_percent=check.interval_jitter,
+        unhealthy_interval=check.unhealthy_interval,
         healthy_threshold=check.healthy_threshold,
         unhealthy_threshold=check.unhealthy_threshold,
     )
     if check.http is not None:
         health_check.http_health_check = HealthCheckHttpHealthCheck(
             path=check.http,
-            host=check.host or "",
+            host=host,
             expected_statuses=[Int64Range(start=one.first, end=one.last + 1) for one in check.expect],
             codec_client_type=CodecClientType.HTTP2 if http2 else CodecClientType.HTTP1,
         )
     elif check.grpc is not None:
-        health_check.grpc_health_check = HealthCheckGrpcHealthCheck(service_name=check.grpc, authority=check.host or "")
+        health_check.grpc_health_check = HealthCheckGrpcHealthCheck(service_name=check.grpc, authority=host)
     else:
         health_check.tcp_health_check = HealthCheckTcpHealthCheck()  # sends nothing: to connect is to be well
     return health_check

@@ -7,7 +7,8 @@ from google.protobuf.struct_pb2 import Struct
 
 from xds.catalog.addresses import normalize_ip
 from xds.catalog.locality import MAX_PRIORITY
-from xds.catalog.model import WEIGHING, Endpoint, Health, Service
+from xds.catalog.model import Endpoint, Health, Service
+from xds.catalog.policies import WEIGHING
 from xds.resources.locality import Locality, compact, locality_of, weigh
 from xds.resources.resource import Resource, encode_resource
 from xds.wire import CLUSTER_LOAD_ASSIGNMENT, endpoint_pb2
@@ -42,7 +43,7 @@ def build_assignment_message(
 
     Without `locality.weights` localities have none: Envoy balances over the endpoints of all as over one list.
     """
-    weighted = service.balance in WEIGHING
+    weighted = service.balance.policy in WEIGHING
     message = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
     if service.overprovisioning is not None:
         message.policy.overprovisioning_factor.value = service.overprovisioning

@@ -19,6 +19,7 @@ from envoy_data_plane.envoy.config.cluster.v3 import (
     ClusterLbPolicy,
 )
 from envoy_data_plane.envoy.config.route.v3 import (
+    RetryPolicy,
     RouteAction,
     RouteActionHashPolicy,
     RouteActionHashPolicyFilterState,
@@ -33,13 +34,18 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
 )
 from envoy_data_plane.google.protobuf import Any
 
-from xds.catalog.model import HASHING, Affinity, Protocol, Service
+from xds.catalog.model import Affinity, Protocol, Service
+from xds.catalog.policies import HASHING, Balancing
+from xds.catalog.resilience import Retries
+from xds.catalog.shapes import GRPC_CONDITIONS
 from xds.resources.ads import ADS_CONFIG_SOURCE
 from xds.resources.clusters import is_eds
 from xds.resources.endpoints import EVERYWHERE, Priorities
 from xds.resources.grpc_endpoints import build_grpc_assignment
 from xds.resources.listeners import ROUTER
+from xds.resources.policies import build_client_side_weighted, build_ring_hash
 from xds.resources.resource import Resource, encode_resource
+from xds.resources.tries import build_back_off
 from xds.wire import (
     CLUSTER,
     CLUSTER_LOAD_ASSIGNMENT,
@@ -87,9 +93,8 @@ def _build_listener(name: str) -> Resource:
 def _build_routes(name: str, service: Service) -> Resource:
     """Build one route for all that is called; its domain is any, since a channel may be told another authority."""
     target = skeleton_pb2.RouteAction(cluster=name).SerializeToString()
-    route = skeleton_pb2.Route(
-        match=_encode_match(), route=target + _encode_action(service.timeouts.request, service.affinity)
-    )
+    action = _encode_action(service.timeouts.request, service.affinity, service.retries)
+    route = skeleton_pb2.Route(match=_encode_match(), route=target + action)
     host = skeleton_pb2.VirtualHost(name=name, domains=["*"], routes=[route.SerializeToString()])
     message = skeleton_pb2.RouteConfiguration(name=name, virtual_hosts=[host.SerializeToString()])
     return encode_resource(ROUTE_CONFIGURATION, name, message.SerializeToString())
@@ -99,7 +104,7 @@ def _build_cluster(name: str, service: Service, *, eds: bool) -> Resource:
     frame = skeleton_pb2.Cluster(name=name)
     if not eds:
         frame.load_assignment.CopyFrom(build_grpc_assignment(name, service))
-    policy = _encode_cluster_policy(eds=eds, hashing=service.balance in HASHING)
+    policy = _encode_cluster_policy(service.balance if eds else None)
     return encode_resource(CLUSTER, name, frame.SerializeToString() + policy)
 
 
@@ -110,18 +115,21 @@ def _encode_listener_policy() -> tuple[bytes, bytes]:
     return bytes(ADS_CONFIG_SOURCE), bytes(HttpConnectionManager(http_filters=[router]))
 
 
-@lru_cache(maxsize=4)
-def _encode_cluster_policy(*, eds: bool, hashing: bool) -> bytes:
-    """Encode all of a Cluster but its name and endpoints."""
-    if not eds:
+@lru_cache(maxsize=256)
+def _encode_cluster_policy(balancing: Balancing | None) -> bytes:
+    """Encode all of a Cluster but its name and endpoints; None is for an endpoint that gRPC resolves by DNS."""
+    if balancing is None:
         return bytes(Cluster(type=ClusterDiscoveryType.LOGICAL_DNS))
-    return bytes(
-        Cluster(
-            type=ClusterDiscoveryType.EDS,
-            eds_cluster_config=ClusterEdsClusterConfig(eds_config=ADS_CONFIG_SOURCE),
-            lb_policy=ClusterLbPolicy.RING_HASH if hashing else ClusterLbPolicy.ROUND_ROBIN,
-        )
+    cluster = Cluster(
+        type=ClusterDiscoveryType.EDS,
+        eds_cluster_config=ClusterEdsClusterConfig(eds_config=ADS_CONFIG_SOURCE),
+        lb_policy=ClusterLbPolicy.RING_HASH if balancing.policy in HASHING else ClusterLbPolicy.ROUND_ROBIN,
     )
+    if balancing.ring_hash is not None:
+        cluster.ring_hash_lb_config = build_ring_hash(balancing.ring_hash)
+    elif balancing.client_side_weighted is not None:
+        cluster.load_balancing_policy = build_client_side_weighted(balancing.client_side_weighted)
+    return bytes(cluster)
 
 
 @lru_cache(maxsize=1)
@@ -130,14 +138,22 @@ def _encode_match() -> bytes:
 
 
 @lru_cache(maxsize=4096)
-def _encode_action(request: timedelta | None, affinity: Affinity | None) -> bytes:
+def _encode_action(request: timedelta | None, affinity: Affinity | None, retries: Retries) -> bytes:
     """Encode all of a RouteAction but its cluster. A call's own deadline counts if it is earlier.
 
-    No retries: gRPC's are by status alone, and UNAVAILABLE is also that of a call that broke when an endpoint had
-    begun on it. What no endpoint has seen, gRPC sends again by itself. Of affinities it knows a header's, and for the
-    client's address its own channel is meant; a call has no query, and cookies are not heeded.
+    No retries but those by status that the catalog asks for: gRPC knows no others, and UNAVAILABLE is also that of a
+    call that broke when an endpoint had begun on it. What no endpoint has seen, gRPC sends again by itself. Of
+    affinities it knows a header's, and for the client's address its own channel is meant; a call has no query, and
+    cookies are not heeded.
     """
     action = RouteAction()
+    statuses = [one for one in dict.fromkeys(retries.on) if one in GRPC_CONDITIONS]
+    if statuses and retries.attempts:
+        action.retry_policy = RetryPolicy(
+            retry_on=",".join(map(str, statuses)),
+            num_retries=retries.attempts,
+            retry_back_off=build_back_off(retries),
+        )
     if request:
         action.max_stream_duration = RouteActionMaxStreamDuration(max_stream_duration=request)
     if affinity is not None and affinity.header is not None:

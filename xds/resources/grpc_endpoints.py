@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-from xds.catalog.model import HASHING, Balance, Endpoint, Service
+from xds.catalog.model import Endpoint, Service
+from xds.catalog.policies import HASHING, Balance
 from xds.resources.endpoints import EVERYWHERE, Priorities, add_endpoint, group_endpoints, is_out, weigh_groups
 from xds.resources.locality import NOWHERE, WEIGHT_SCALE, Locality
 from xds.wire import endpoint_pb2
@@ -36,8 +37,8 @@ def build_grpc_assignment(
     Endpoints that the operator has taken out are left out, unless they are all that there is: gRPC drains nothing.
     """
     taken = [one for one in service.endpoints if not is_out(one)] or list(service.endpoints)
-    by_chance, hashing = _is_by_chance(service.balance, taken), service.balance in HASHING
-    weighted = service.balance is not Balance.RANDOM
+    by_chance, hashing = _is_by_chance(service.balance.policy, taken), service.balance.policy in HASHING
+    weighted = service.balance.policy is not Balance.RANDOM
     message = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
     for priority, groups in enumerate(_group(service, priorities)):
         shared = [pair for one in groups for pair in zip(one.endpoints, one.share(weighted=weighted), strict=True)]

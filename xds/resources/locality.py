@@ -16,7 +16,8 @@ from envoy_data_plane.envoy.type.v3 import Percent
 
 from xds.catalog.locality import Level, ZoneAware
 from xds.catalog.locality_rules import find_key
-from xds.catalog.model import WEIGHING, Endpoint, Service
+from xds.catalog.model import Endpoint, Service
+from xds.catalog.policies import WEIGHING
 
 WEIGHT_SCALE = 1000
 """What weights are multiplied by where one is split among the localities of its key."""
@@ -103,7 +104,7 @@ def weigh(service: Service, localities: Mapping[Locality, Sequence[Endpoint]]) -
     When no weight is left for any of them, all endpoints are as one list again, as Envoy has it by itself.
     """
     weights = service.locality.weights or {}
-    heeds = service.balance in WEIGHING
+    heeds = service.balance.policy in WEIGHING
     sizes = {one: sum((e.weight or 1) if heeds else 1 for e in endpoints) for one, endpoints in localities.items()}
     keys = {one: key for one, endpoints in localities.items() if (key := find_key(service, endpoints[0]))}
     totals: dict[str, int] = {}

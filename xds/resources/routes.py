@@ -3,7 +3,7 @@
 A request that may be repeated by its method (GET, HEAD, OPTIONS) is tried again when its connection breaks or the
 answer is 502, 503 or 504; any other only when its endpoint cannot have begun to work on it. So each route
 of the catalog becomes two of Envoy's: the first for those methods, the second for the rest. How a route's own words
-are encoded is in `route_words.py`.
+are encoded is in `route_words.py`, after what a request is tried again in `tries.py`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,8 +17,6 @@ from envoy_data_plane.envoy.config.core.v3 import (
     HeaderValueOptionHeaderAppendAction,
 )
 from envoy_data_plane.envoy.config.route.v3 import (
-    RetryPolicy,
-    RetryPolicyRetryHostPredicate,
     RouteAction,
     RouteActionHashPolicy,
     RouteActionHashPolicyConnectionProperties,
@@ -28,18 +26,17 @@ from envoy_data_plane.envoy.config.route.v3 import (
     RouteActionMaxStreamDuration,
     RouteConfiguration,
 )
-from envoy_data_plane.envoy.extensions.retry.host.previous_hosts.v3 import PreviousHostsPredicate
-from envoy_data_plane.google.protobuf import Any
 
 from xds.catalog.model import Affinity, Protocol, Service, Timeouts
+from xds.catalog.outside import find_host
+from xds.catalog.resilience import Retries
 from xds.catalog.route import Route
 from xds.resources.resource import Resource, encode_resource
 from xds.resources.route_filters import build_limits, encode_filters, encode_preflight
 from xds.resources.route_words import encode_changes, encode_end, encode_match, encode_target
+from xds.resources.tries import build_retry_policy
 from xds.wire import ROUTE_CONFIGURATION, skeleton_pb2
 
-RETRY_ON_ANY_METHOD = "connect-failure,refused-stream,reset-before-request"
-RETRY_ON_SAFE_METHOD = "connect-failure,refused-stream,reset,gateway-error"
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 DEFAULT_REQUEST_TIMEOUT = timedelta(seconds=15)
 
@@ -116,16 +113,18 @@ def _build_routes(route: Route, services: Mapping[str, Service], *, limited: boo
     # The first service's policy is that of all: Envoy has one a route, and the checker tells where they differ.
     service = services[next(iter(route.to))]
     timeouts = service.timeouts if route.timeout is None else replace(service.timeouts, request=route.timeout)
-    retries = service.retries if route.retries is None else route.retries
+    retries = (service.retries if route.retries is None else route.retries.over(service.retries)).of_route
+    host = None if route.rewrite is not None and route.rewrite.host is not None else find_host(service)
     grpc = service.protocol is Protocol.GRPC
     # A gRPC call is a POST, whatever it does.
-    repeatable = retries > 0 and not grpc
+    repeatable = bool(retries.attempts) and not grpc and not retries.any_method
     return [
         *encode_preflight(route, limited=limited),
         *(
             skeleton_pb2.Route(
                 match=encode_match(route, methods),
-                route=encode_target(route) + _encode_action(timeouts, retries, service.affinity, grpc=grpc, safe=safe),
+                route=encode_target(route)
+                + _encode_action(timeouts, retries, service.affinity, host, grpc=grpc, safe=safe),
             ).SerializeToString()
             + changes
             for methods, safe in _split_methods(route.method, repeatable=repeatable)
@@ -145,9 +144,15 @@ def _split_methods(methods: tuple[str, ...], *, repeatable: bool) -> list[tuple[
 
 
 @lru_cache(maxsize=4096)
-def _encode_action(timeouts: Timeouts, retries: int, affinity: Affinity | None, *, grpc: bool, safe: bool) -> bytes:
-    """Encode all of a RouteAction but its cluster."""
+def _encode_action(
+    timeouts: Timeouts, retries: Retries, affinity: Affinity | None, host: str | None, *, grpc: bool, safe: bool
+) -> bytes:
+    """Encode all of a RouteAction but its cluster; `host` is as `find_host` gives it."""
     action = RouteAction(timeout=timeouts.request)
+    if host:
+        action.host_rewrite_literal = host
+    elif host is not None:
+        action.auto_host_rewrite = True
     if timeouts.request is None:
         action.timeout = timedelta(0) if grpc else DEFAULT_REQUEST_TIMEOUT
         if grpc:  # the client's own deadline, whatever it is
@@ -156,17 +161,7 @@ def _encode_action(timeouts: Timeouts, retries: int, affinity: Affinity | None, 
         action.idle_timeout = timeouts.idle
     if affinity is not None:
         action.hash_policy = _build_hash_policy(affinity)
-    if retries:
-        action.retry_policy = RetryPolicy(
-            retry_on=RETRY_ON_SAFE_METHOD if safe else RETRY_ON_ANY_METHOD,
-            num_retries=retries,
-            retry_host_predicate=[
-                RetryPolicyRetryHostPredicate(
-                    name="envoy.retry_host_predicates.previous_hosts", typed_config=Any.pack(PreviousHostsPredicate())
-                )
-            ],
-            host_selection_retry_max_attempts=5,
-        )
+    action.retry_policy = build_retry_policy(retries, grpc=grpc, safe=safe)
     return bytes(action)
 
 

@@ -1,0 +1,303 @@
+"""What keeps a service's trouble from spreading, by what a real Envoy does: limits, tries, and kept connections."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from tests.envoy_server.echo import Echo, start_echo
+from tests.envoy_server.mesh import Mesh, until
+from tests.envoy_server.test_routes import Response, ask, make_catalog
+from xds.cli.demo.processes import free_port
+
+
+@pytest.fixture
+def echo() -> Iterator[Echo]:
+    """Start an instance."""
+    with start_echo("echo") as echo:
+        yield echo
+
+
+@pytest.fixture
+def other() -> Iterator[Echo]:
+    """Start another instance."""
+    with start_echo("other") as echo:
+        yield echo
+
+
+async def ask_at_once(mesh: Mesh, path: str, requests: int) -> list[Response]:
+    """Send so many requests together; their responses in the order in which they came."""
+    with ThreadPoolExecutor(requests) as threads:
+        asking = [asyncio.wrap_future(threads.submit(ask, mesh, path)) for _ in range(requests)]
+        return [await one for one in asyncio.as_completed(asking)]
+
+
+def route(*names: str, **words: Any) -> list[dict[str, Any]]:
+    """Lead the path of each service's name to it."""
+    return [{"path": f"/{name}", "to": name, **words} for name in names]
+
+
+async def test_circuit_breakers_let_through_so_much_and_no_more(tmp_path: Path, echo: Echo) -> None:
+    """What is more gets 503 at once, and the instance does not hear of it."""
+    echo.delay = 2.0
+    services = {
+        "running": {"endpoints": [echo.endpoint], "circuit_breakers": {"requests": 3}},
+        "waiting": {"endpoints": [echo.endpoint], "circuit_breakers": {"connections": 2, "pending_requests": 1}},
+    }
+    with Mesh(tmp_path, make_catalog(services, *route(*services))) as mesh:
+        envoy = await mesh.start_gateway()
+
+        async def reach(stat: str, value: int) -> None:
+            await until(lambda: envoy.admin.stats(f"cluster.{stat}$").get(f"cluster.{stat}") == value)
+
+        start = time.monotonic()
+        asking = [asyncio.create_task(ask_at_once(mesh, "/running", 10))]
+        for running in (1, 2):  # one by one, since a request waits while its connection is made
+            asking.append(asyncio.create_task(ask_at_once(mesh, "/waiting", 1)))
+            await reach("waiting.upstream_rq_active", running)
+        asking.append(asyncio.create_task(ask_at_once(mesh, "/waiting", 8)))
+        await reach("running.upstream_rq_active_overflow", 7)
+        await reach("waiting.upstream_rq_pending_overflow", 7)
+        print(f"14 dropped within {time.monotonic() - start:.2f} s")
+        assert time.monotonic() - start < 1.9
+        first, *rest = await asyncio.gather(*asking)
+        second = rest[2] + rest[0] + rest[1]
+        for answers in (first, second):
+            assert [answer.status for answer in answers] == [503] * 7 + [200] * 3
+            assert all(answer.headers["x-envoy-overloaded"] == "true" for answer in answers[:7])
+        assert Counter(one["path"] for one in echo.requests) == {"/running": 3, "/waiting": 3}
+
+
+async def test_a_try_that_takes_too_long_is_made_elsewhere(tmp_path: Path, echo: Echo, other: Echo) -> None:
+    """After its time, at the other instance; a POST that may have been begun on is not repeated, unless told so."""
+    echo.delay = 5.0
+    service: dict[str, Any] = {"endpoints": [echo.endpoint, other.endpoint], "outlier_detection": "off"}
+    once = {"per_try": "300ms", "attempts": 1}
+    services = {"safe": {**service, "retries": once}, "any": {**service, "retries": {**once, "any_method": True}}}
+    routes = [*route(*services), {"path": "/longer", "to": "safe", "retries": {"attempts": 0}, "timeout": "1s"}]
+    with Mesh(tmp_path, make_catalog(services, *routes)) as mesh:
+        await mesh.start_gateway()
+
+        def try_twice(path: str, method: str = "GET") -> list[tuple[int, bool]]:
+            """Ask twice: the status, and whether it took longer than one try."""
+            found = []
+            for _ in range(2):
+                start = time.monotonic()
+                status = ask(mesh, path, method).status
+                found.append((status, time.monotonic() - start > 0.25))
+            return sorted(found)
+
+        # A try more takes a turn too: the slow one may be the first both times, and is once at least.
+        for answers in (try_twice("/safe"), try_twice("/any", "POST")):
+            assert [status for status, _ in answers] == [200, 200]
+            assert answers[1] == (200, True)
+        assert try_twice("/safe", "POST") == [(200, False), (504, True)]
+        assert try_twice("/longer") == [(200, False), (504, True)]
+
+
+async def test_a_budget_holds_down_how_many_are_tried_again(tmp_path: Path, echo: Echo) -> None:
+    """Ten fail at once: all are tried again, or as many as the budget or the breaker lets through."""
+    echo.delay, echo.status = 0.4, 503
+    service: dict[str, Any] = {"endpoints": [echo.endpoint], "outlier_detection": "off"}
+    small = {"attempts": 1, "budget": {"percent": 1, "min": 1}}
+    services = {
+        "usual": {**service, "retries": 1},
+        "small": {**service, "retries": small},
+        "broken": {**service, "retries": 1, "circuit_breakers": {"retries": 0}},
+    }
+    with Mesh(tmp_path, make_catalog(services, *route(*services))) as mesh:
+        envoy = await mesh.start_gateway()
+        for name, tries in (("usual", 20), ("small", 11), ("broken", 10)):
+            echo.requests.clear()
+            answers = await ask_at_once(mesh, f"/{name}", 10)
+            assert [answer.status for answer in answers] == [503] * 10
+            assert len(echo.requests) == tries, name
+            stats = envoy.admin.stats(f"cluster.{name}.upstream_rq_retry_overflow$")
+            assert [*stats.values()] == [20 - tries]
+
+
+async def test_reasons_to_try_again(tmp_path: Path, echo: Echo) -> None:
+    """Statuses and Envoy's words; what may have been begun on is repeated by method, unless told otherwise."""
+    service: dict[str, Any] = {"endpoints": [echo.endpoint], "outlier_detection": "off"}
+    services = {
+        "usual": service,
+        "by-status": {**service, "retries": {"on": [409, "5xx"]}},
+        "any-method": {**service, "retries": {"attempts": 1, "on": "5xx", "any_method": True}},
+    }
+    routes = [*route(*services), {"path": "/route", "to": "by-status", "retries": {"on": 404}}]
+    with Mesh(tmp_path, make_catalog(services, *routes)) as mesh:
+        await mesh.start_gateway()
+        for path, status, method, tries in (
+            ("/usual", 500, "GET", 1),
+            ("/usual", 503, "GET", 3),
+            ("/by-status", 500, "GET", 3),
+            ("/by-status", 409, "GET", 3),
+            ("/by-status", 409, "POST", 1),
+            ("/by-status", 404, "GET", 1),
+            ("/route", 404, "GET", 3),
+            ("/route", 409, "GET", 1),
+            ("/any-method", 500, "POST", 2),
+        ):
+            echo.requests.clear()
+            echo.status = status
+            assert ask(mesh, path, method).status == status
+            assert len(echo.requests) == tries, (path, status, method)
+
+
+async def test_a_back_off_is_waited_for(tmp_path: Path, echo: Echo) -> None:
+    """By chance up to `base`: of 16 waits one is half of it at least, but for one run in 60,000."""
+    echo.status = 503
+    service: dict[str, Any] = {"endpoints": [echo.endpoint], "outlier_detection": "off"}
+    services = {
+        "usual": {**service, "retries": 1},
+        "slow": {**service, "retries": {"attempts": 1, "back_off": {"base": "1s"}}},
+    }
+    with Mesh(tmp_path, make_catalog(services, *route(*services))) as mesh:
+        await mesh.start_gateway()
+        longest = {}
+        for name in services:
+            echo.requests.clear()
+            await asyncio.gather(*(asyncio.to_thread(ask, mesh, f"/{name}", "GET", x_n=str(n)) for n in range(16)))
+            at: dict[str, list[float]] = {}
+            for one in echo.requests:
+                at.setdefault(dict(one["headers"])["x-n"], []).append(one["at"])
+            longest[name] = max(again - first for first, again in at.values())
+        print({name: f"{seconds:.3f} s" for name, seconds in longest.items()})
+        assert longest["slow"] > 0.5
+
+
+async def test_another_try_is_made_at_another_instance(tmp_path: Path, echo: Echo, other: Echo) -> None:
+    """Half of the requests fail first. At the next, chance alone fails half of these; who avoids the first, few."""
+    echo.status = 503
+    service: dict[str, Any] = {
+        "endpoints": [echo.endpoint, other.endpoint],
+        "balance": "random",
+        "outlier_detection": "off",
+    }
+    services = {
+        "avoiding": {**service, "retries": 1},
+        "careless": {**service, "retries": {"attempts": 1, "avoid_previous": False}},
+    }
+    with Mesh(tmp_path, make_catalog(services, *route(*services))) as mesh:
+        await mesh.start_gateway()
+        failed = {name: sum(ask(mesh, f"/{name}").status == 503 for _ in range(100)) for name in services}
+        print(f"of 100: {failed}")
+        assert failed["careless"] > 7  # 25 are expected by chance
+        assert failed["avoiding"] < 7  # 100 / 2 / 2**6, since Envoy looks again five times
+
+
+async def test_connections_are_kept_as_long_as_the_pool_says(tmp_path: Path, echo: Echo) -> None:
+    """Until they have served so many requests, or idle for so long; by default one serves all."""
+    endpoints = [echo.endpoint]
+    services = {
+        "usual": {"endpoints": endpoints},
+        "thrice": {"endpoints": endpoints, "connection_pool": {"max_requests_per_connection": 3}},
+        "idle": {"endpoints": endpoints, "connection_pool": {"idle_timeout": "100ms"}, "keepalive": {}},
+        "brief": {"endpoints": endpoints, "connection_pool": {"max_connection_duration": "100ms"}},
+    }
+    with Mesh(tmp_path, make_catalog(services, *route(*services))) as mesh:
+        envoy = await mesh.start_gateway()
+
+        def connections(name: str, requests: int) -> int:
+            return len({ask(mesh, f"/{name}").asked["client"] for _ in range(requests)})
+
+        assert connections("usual", 9) == 1
+        assert connections("thrice", 9) == 3
+        for name, stat in (("idle", "upstream_cx_idle_timeout"), ("brief", "upstream_cx_max_duration_reached")):
+            first = ask(mesh, f"/{name}").asked["client"]
+            counter = f"cluster.{name}.{stat}"
+            await until(lambda: envoy.admin.stats(f"{counter}$")[counter])  # noqa: B023 - it is waited for
+            assert ask(mesh, f"/{name}").asked["client"] != first
+
+
+@asynccontextmanager
+async def silent_http2() -> AsyncIterator[str]:
+    """Serve HTTP/2 that begins well, and then says nothing: what a network does that drops a connection's packets."""
+
+    async def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(bytes.fromhex("000000040000000000"))  # empty SETTINGS
+        while await reader.read(4096):
+            pass
+        writer.close()
+
+    async with await asyncio.start_server(begin, "127.0.0.1", port := free_port()):
+        yield f"127.0.0.1:{port}"
+
+
+async def test_a_ping_without_an_answer_ends_the_connection(tmp_path: Path) -> None:
+    """The request that waits on it fails long before its timeout."""
+    keepalive = {"ping_interval": "200ms", "ping_timeout": "200ms"}
+    async with silent_http2() as address:
+        services = {"silent": {"endpoints": [address], "protocol": "http2", "keepalive": keepalive, "retries": 0}}
+        with Mesh(tmp_path, make_catalog(services, {"to": "silent"})) as mesh:
+            envoy = await mesh.start_gateway()
+            start = time.monotonic()
+            assert (await asyncio.to_thread(ask, mesh)).status == 503
+            assert time.monotonic() - start < 8
+            counter = "cluster.silent.http2.keepalive_timeout"
+            assert envoy.admin.stats(f"{counter}$")[counter] == 1
+
+
+@asynccontextmanager
+async def grpc_instance(status: grpc.StatusCode) -> AsyncIterator[str]:
+    """Serve every call with that status."""
+
+    async def answer(_request: bytes, context: "grpc.aio.ServicerContext[bytes, bytes]") -> bytes:
+        if status is not grpc.StatusCode.OK:
+            await context.abort(status, "")
+        return b"well"
+
+    methods: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {"Call": grpc.unary_unary_rpc_method_handler(answer)}
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("usual", methods),))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("by-status", methods),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        await server.stop(0)
+
+
+async def test_grpc_calls_are_tried_again_by_status(tmp_path: Path) -> None:
+    """Those of the statuses that the catalog names: by default none, for the call may have been begun on."""
+    async with (
+        grpc_instance(grpc.StatusCode.UNAVAILABLE) as away,
+        grpc_instance(grpc.StatusCode.OK) as well,
+        grpc_instance(grpc.StatusCode.PERMISSION_DENIED) as denied,
+    ):
+        service: dict[str, Any] = {"protocol": "grpc", "outlier_detection": "off"}
+        by_status = {"retries": {"on": ["unavailable"]}}
+        services = {
+            "usual": {**service, "endpoints": [away, well]},
+            "by-status": {**service, "endpoints": [away, well], **by_status},
+            "denied": {**service, "endpoints": [denied, well], **by_status},
+        }
+        routes: list[dict[str, Any]] = [
+            {"path": "/usual/Call", "to": "usual"},
+            {"path": "/by-status/Call", "headers": {"x-to": "denied"}, "to": "denied"},
+            {"path": "/by-status/Call", "to": "by-status"},
+        ]
+        with Mesh(tmp_path, make_catalog(services, *routes)) as mesh:
+            await mesh.start_gateway()
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{mesh.gateway_port}") as channel:
+
+                async def call(path: str, *metadata: tuple[str, str]) -> str:
+                    method: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(path)
+                    try:
+                        await method(b"", metadata=metadata)
+                    except grpc.aio.AioRpcError as error:
+                        return error.code().name
+                    return "OK"
+
+                assert Counter([await call("/usual/Call") for _ in range(20)]) == {"OK": 10, "UNAVAILABLE": 10}
+                assert [await call("/by-status/Call") for _ in range(20)] == ["OK"] * 20
+                denials = [await call("/by-status/Call", ("x-to", "denied")) for _ in range(20)]
+                assert Counter(denials) == {"OK": 10, "PERMISSION_DENIED": 10}
