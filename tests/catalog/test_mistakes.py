@@ -141,6 +141,11 @@ CASES = [
         "did you mean `min_cluster_size`?",
     ),
     (
+        "services: {a: {balance: client_side_weighted, locality: {weights: {eu: 1}}}}",
+        "1:57 error services.a.locality: `client_side_weighted` shares by load alone, which `weights` cannot change: "
+        "leave it out",
+    ),
+    (
         "services: {a: {locality: failover, endpoints: [b:1, {address: b:2, priority: 1}]}}",
         "1:26 error services.a.locality: `failover` makes the priorities, but endpoints[1] states its own: "
         "leave out one of them",

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from tests.catalog.catalogs import find_problems
-from tests.catalog.json_schema import validate
 from tests.catalog.test_fragment import GOOD
 from tests.catalog.test_mistakes import CASES
 from xds.catalog.fragment import parse_fragment
@@ -35,33 +35,36 @@ NO_MATTER_OF_SHAPE = (
     "take this literally", "begins with GET", "is a POST", "whole number of bytes", "no end to wait for",
     "`routes` is missing", "port of listeners", "has no certificate", "is not for `passthrough`", "for any host",
     "host of certificates", "another key", "is for every host", "always encrypted", "leaves a connection encrypted",
-    "expected whole KiB",
+    "expected whole KiB", "shares by load alone",
 )  # fmt: skip
 """Mistakes that a schema cannot tell: what stands in relation to something else, or is no JSON."""
 
 
-def conforms(text: str) -> bool:
+VALIDATOR = Draft202012Validator(build_schema())
+
+
+def find_violations(text: str) -> list[str]:
     """Hold a catalog's text against the schema."""
-    return not list(validate(build_schema(), parse_yaml(text).value))
+    return [error.message for error in VALIDATOR.iter_errors(parse_yaml(text).value)]
 
 
 def test_schema_of_a_full_catalog() -> None:
     """Every form in which a value may be written conforms."""
-    assert list(validate(build_schema(), parse_yaml(GOOD.decode()).value)) == []
+    assert find_violations(GOOD.decode()) == []
 
 
 @pytest.mark.parametrize("path", CATALOGS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_schema_of_every_catalog(path: Path) -> None:
     """Whatever catalog of this project passes the check conforms."""
     if not parse_fragment(Document(path.name, path.read_bytes())).has_errors:
-        assert list(validate(build_schema(), parse_yaml(path.read_text()).value)) == []
+        assert find_violations(path.read_text()) == []
 
 
 @pytest.mark.parametrize("text", [text for text, *_ in CASES])
 def test_schema_of_mistakes(text: str) -> None:
     """What the checker refuses for its shape, an editor underlines too."""
     told_otherwise = any(words in problem for problem in find_problems(text) for words in NO_MATTER_OF_SHAPE)
-    assert told_otherwise or not conforms(text)
+    assert told_otherwise or find_violations(text)
 
 
 def test_schema_for_editors() -> None:

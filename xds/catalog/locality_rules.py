@@ -13,12 +13,17 @@ DEFAULT_PANIC_THRESHOLD = 50
 """Envoy's `healthy_panic_threshold`, in percent."""
 
 
-def find_priority_mistake(service: "Service") -> Iterator[tuple[Loc, str]]:
-    """Refuse priorities that are both stated and derived."""
+def find_locality_mistakes(service: "Service") -> Iterator[tuple[Loc, str]]:
+    """Refuse priorities that are both stated and derived, and shares of localities where Envoy has none."""
     stated = next((i for i, endpoint in enumerate(service.endpoints) if endpoint.priority is not None), None)
     if stated is not None and service.locality.failover:
         message = f"`failover` makes the priorities, but endpoints[{stated}] states its own: leave out one of them"
         yield ("locality",), message
+    if service.balance.policy == "client_side_weighted":
+        for word, is_given in (("weights", service.locality.weights), ("zone_aware", service.locality.zone_aware)):
+            if is_given is not None:
+                message = f"`client_side_weighted` shares by load alone, which `{word}` cannot change: leave it out"
+                yield ("locality",), message
 
 
 def name_keys(endpoint: "Endpoint") -> tuple[str, ...]:

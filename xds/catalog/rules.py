@@ -6,7 +6,7 @@ surely not meant is in `advice.py`.
 
 from typing import TYPE_CHECKING
 
-from xds.catalog.locality_rules import find_priority_mistake
+from xds.catalog.locality_rules import find_locality_mistakes
 from xds.catalog.outside import check_outside
 from xds.catalog.places import Loc, show
 from xds.catalog.values import Mistake
@@ -96,7 +96,7 @@ def check_service(service: "Service") -> "Service":
     if service.local_port is not None and service.protocol != "tcp":
         callers = service.protocol.value
         wrong.append((("local_port",), f"is for `protocol: tcp`: {callers} callers use the sidecar's own port"))
-    wrong += find_priority_mistake(service)
+    wrong += find_locality_mistakes(service)
     if wrong:
         raise Mistake(*wrong)
     return service

@@ -17,7 +17,7 @@ from envoy_data_plane.envoy.type.v3 import Percent
 from xds.catalog.locality import Level, ZoneAware
 from xds.catalog.locality_rules import find_key
 from xds.catalog.model import Endpoint, Service
-from xds.catalog.policies import WEIGHING
+from xds.catalog.policies import WEIGHING, Balance
 
 WEIGHT_SCALE = 1000
 """What weights are multiplied by where one is split among the localities of its key."""
@@ -122,12 +122,14 @@ Spread = ZoneAware | bool | None
 
 
 def find_spread(service: Service) -> Spread:
-    """Say how a service's callers share requests among its localities.
+    """Say how a service's callers share requests among its localities; `client_side_weighted` shares among none.
 
     An Envoy that knows where its own kind are would be zone-aware for every cluster that does not say otherwise. Who
     has no locality anywhere need not say so.
     """
     locality = service.locality
+    if service.balance.policy is Balance.CLIENT_SIDE_WEIGHTED:
+        return None  # Envoy refuses the word, even with nothing in it
     if locality.weights is not None:
         return True
     if locality.zone_aware is not None:
