@@ -9,6 +9,7 @@ from tests.catalog.catalogs import find_problems, parse
 from tests.catalog.filter_cases import FILTER_CASES
 from tests.catalog.listener_cases import LISTENER_CASES
 from tests.catalog.route_cases import ROUTE_CASES
+from tests.catalog.subset_cases import CASES as SUBSET_CASES
 from tests.catalog.upstream_cases import UPSTREAM_CASES
 from xds.catalog.fragment import MAX_PROBLEMS
 from xds.catalog.mistakes import EXPECTED, _explain_value
@@ -46,7 +47,8 @@ CASES = [
         "services: {a: {zzz: 1}}",
         '1:16 error services.a.zzz: unknown key "zzz": known are endpoints, protocol, balance, affinity, locality, '
         "overprovisioning, panic_threshold, slow_start, health_check, outlier_detection, timeouts, retries, "
-        "circuit_breakers, connection_pool, keepalive, tls, host, dns, upstreams, sidecar, ttl, local_port, access_log",
+        "circuit_breakers, connection_pool, keepalive, tls, host, dns, upstreams, sidecar, ttl, local_port, "
+        "access_log, subsets, routes, envoy",
     ),
     (
         "services: {a: {balance: weigted}}",
@@ -342,7 +344,7 @@ CASES = [
         "gateways: {g: {port: 1, routes: [{http:/a: b, to: a}]}}",
         '1:35 error gateways.g.routes[0].http:/a: unknown key "http:/a": known are to, host, prefix, path, regex, '
         "template, method, headers, query, rewrite, redirect, respond, request_headers, response_headers, timeout, "
-        "retries, mirror, fault, rate_limit, cors, websocket, grpc_web, max_body",
+        "retries, mirror, fault, rate_limit, cors, websocket, grpc_web, max_body, envoy",
     ),
     (
         "gateways: {g: {port: 1, routes: [{to:a}]}}",
@@ -351,6 +353,7 @@ CASES = [
     *ROUTE_CASES,
     *FILTER_CASES,
     *LISTENER_CASES,
+    *SUBSET_CASES,
     *UPSTREAM_CASES,
 ]
 

@@ -316,6 +316,25 @@ INJECTIONS: list[tuple[Callable[[Value, Value], object], tuple[str, ...]]] = [
     (lambda _, g: g["edge"]["routes"][1].update(max_body=5), ("a size needs a unit",)),
     (lambda _, g: g["edge"]["routes"].append({"to": "api", "template": "/{a"}), ("a { begins a variable",)),
     (lambda _, g: g["edge"]["routes"].insert(0, {"to": "api", "grpc_web": True}), ("gRPC goes over `protocol: grpc`",)),
+    (lambda s, _: s["users"].update(subsets={"v1": {"a": []}, "v2": {}}), ("found an empty list", "an empty mapping")),
+    (lambda s, _: s["api"].update(subsets={"v1": {"a": 1}}, routes=[{"to": "api/v2"}]), ('"api" has no subset "v2"',)),
+    (
+        lambda s, _: s["users"].update(routes=[{"to": "db", "method": "get"}, {"host": "a.b"}]),
+        ("takes connections, not requests", "write GET", "that service's own host"),
+    ),
+    (lambda s, _: s["db"].update(routes=[{"prefix": "/x"}]), ("connections of `protocol: tcp` are passed on",)),
+    (
+        lambda s, _: s["api"].update(envoy={"cluster": {"name": "x", "connect_timout": "1s"}}),
+        ("others refer to it by its name", 'no field "connect_timout"'),
+    ),
+    (
+        lambda _, g: g["edge"].update(envoy={"listener": {"address": {}}, "lstener": {}}),
+        ("write `address` and `port`", 'unknown key "lstener"'),
+    ),
+    (
+        lambda _, g: g["edge"]["routes"][0].update(envoy={"route": {"metadata": 5}}),
+        ("expected a mapping, fields of Metadata, found 5",),
+    ),
     (lambda _, g: g["db-edge"]["routes"][0].update(host="x.com"), ("its connections have no host to match",)),
     (lambda _, g: g["tls-edge"].update(port=80), ("a gateway has `port` or `listeners`, not both",)),
     (lambda _, g: g["tls-edge"]["listeners"][0].update(port=8443), ("8443 is the port of listeners[0] too",)),
@@ -347,7 +366,7 @@ def test_every_injected_mistake_is_told_in_one_run(chosen: set[int]) -> None:
 KEYS = st.sampled_from([
     "endpoints", "address", "adress", "port", "weight", "zone", "metadata", "balance", "protocol", "protcol", "http",
     "health_check", "interval", "timeouts", "connect", "upstreams", "upstrems", "sidecar", "local_port", "ttl",
-    "routes", "to", "host", "prefix", "prefx", "path", "headers", "Host", "list", "dict",
+    "routes", "to", "host", "prefix", "prefx", "path", "headers", "Host", "list", "dict", "subsets", "envoy", "cluster",
 ])  # fmt: skip
 SCALARS = st.sampled_from([
     None, True, 0, 5, -1, 1.5, 2**60, float("nan"), "", "a", "a:1", "b:1", "A", "/a", "a b", "5s", "tcp", "x" * 300,
@@ -363,6 +382,7 @@ def _some(**fields: st.SearchStrategy[Value]) -> st.SearchStrategy[Value]:
 ENDPOINTS = st.lists(_some(address=SCALARS, port=SCALARS, weight=SCALARS, metadata=VALUES), max_size=4)
 ROUTES = st.lists(_some(to=SCALARS, prefix=SCALARS, path=SCALARS, headers=st.dictionaries(KEYS, SCALARS)), max_size=4)
 LISTENERS = st.lists(_some(port=SCALARS, routes=ROUTES, address=SCALARS, tls=VALUES, http3=SCALARS), max_size=3)
+OWN: dict[str, Any] = {"routes": ROUTES, "subsets": st.dictionaries(KEYS, VALUES, max_size=2), "envoy": VALUES}
 BALANCES = _some(maglev=_some(table_size=SCALARS), least_request=VALUES, weighted=VALUES, leest_request=VALUES)
 RETRIES = _some(on=st.lists(SCALARS) | SCALARS, back_off=_some(base=SCALARS, max=SCALARS), budget=_some(min=SCALARS))
 TLS = _some(sni=SCALARS, certificate=SCALARS, key=SCALARS, subject_alt_names=st.lists(SCALARS), alpn=st.lists(SCALARS))
@@ -379,6 +399,7 @@ ANYTHING = _some(
     local_port=SCALARS,
     protocol=SCALARS,
     retires=VALUES,
+    **OWN,
 )
 
 

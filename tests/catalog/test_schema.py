@@ -35,7 +35,8 @@ NO_MATTER_OF_SHAPE = (
     "take this literally", "begins with GET", "is a POST", "whole number of bytes", "no end to wait for",
     "`routes` is missing", "port of listeners", "has no certificate", "is not for `passthrough`", "for any host",
     "host of certificates", "another key", "is for every host", "always encrypted", "leaves a connection encrypted",
-    "expected whole KiB", "shares by load alone",
+    "expected whole KiB", "shares by load alone", "are not for `client", "are for requests", "so large a number",
+    ".envoy.",
 )  # fmt: skip
 """Mistakes that a schema cannot tell: what stands in relation to something else, or is no JSON."""
 

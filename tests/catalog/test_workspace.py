@@ -115,11 +115,13 @@ SERVICES = st.fixed_dictionaries(
         "endpoints": st.sampled_from(["[a:1]", "[]", "[a]", "[a:1, a:1]"]),
         "retries": st.sampled_from(["1", "1", "99"]),
         "upstrems": st.just("[s]"),
+        "routes": st.sampled_from(["[{to: t, prefix: /a}]", "[{to: {s: 1, u: 1}}]", "[{to: t/v1}, {}]", "[{to: v1}]"]),
+        "subsets": st.sampled_from(["{v1: {a: 1}}", "{u: {a: b}}", "{v1: 5}"]),
     },
 )
 ROUTES = st.lists(
     st.fixed_dictionaries(
-        {"to": st.sampled_from(["s", "t", "u"])}, optional={"prefix": st.sampled_from(["/", "/a", "a"])}
+        {"to": st.sampled_from(["s", "t", "u", "s/v1", "v1"])}, optional={"prefix": st.sampled_from(["/", "/a", "a"])}
     ),
     min_size=1,
     max_size=2,

@@ -85,6 +85,37 @@ def test_a_gateways_route_with_two_services(catalog: str) -> None:
     assert "[::1]:5000 1 healthy 0 - 100.0%" in lines
 
 
+def test_a_services_own_routes_and_subsets(tmp_path: Path) -> None:
+    """At its caller's sidecar: which endpoints a version has, by text or by one of a list, and what nobody is in."""
+    path = tmp_path / "catalog.yaml"
+    path.write_text("""
+services:
+  api:
+    endpoints:
+      - {address: "10.0.0.4:5000", metadata: {version: "1.0"}}
+      - {address: "10.0.0.5:5000", metadata: {version: ["2.0", "2.1"]}}
+    retries: 0
+    subsets: {v1: {version: "1.0"}, v2: {version: "2.0"}, v3: {version: "3.0"}}
+    routes: [{prefix: /v3, to: api/v3}, {path: /next, to: next}, {to: {api/v1: 95, api/v2: 5}}]
+  next: {endpoints: ["10.0.0.6:5000"], retries: 0, upstreams: []}
+  web: {upstreams: [api]}
+""")
+    code, lines = explain("api", "--catalog", str(path), "--node", "web")
+    assert code == 0
+    assert "1. /v3… → api (version: 3.0)" in lines
+    assert "2. /next → next" in lines
+    assert "3. any path → 95% api (version: 1.0), 5% api (version: 2.0)" in lines
+    assert "4. any path → api" in lines
+    assert [line for line in lines if line.startswith("10.")] == [
+        "10.0.0.6:5000 1 healthy 0 - 100.0%",
+        "10.0.0.4:5000 1 healthy 0 - 100.0%",
+        "10.0.0.5:5000 1 healthy 0 - 100.0%",
+        "10.0.0.4:5000 1 healthy 0 - 50.0%",
+        "10.0.0.5:5000 1 healthy 0 - 50.0%",
+    ]
+    assert lines.count("no endpoint: requests to it are answered 503") == 1
+
+
 def test_connections_of_tcp(catalog: str) -> None:
     """They come in at the port of their own."""
     code, lines = explain("db", "--catalog", catalog, "--node", "web")

@@ -42,6 +42,7 @@ class _Request(BaseHTTPRequestHandler):
 
     def answer(self) -> None:
         """Say what was asked."""
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))  # what is left of it would be the next request
         asked = {
             "instance": self.server.name,
             "method": self.command,

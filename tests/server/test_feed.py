@@ -11,6 +11,10 @@ from xds.server.feed import apply_change, describe_all, describe_change, pack, u
 from xds.snapshot.store import build_snapshot
 from xds.sources.document import Document
 
+ROUTING = (
+    "services: {a: {endpoints: ['127.0.0.1:1'], routes: [{prefix: /v1, to: b/v1}, {to: c}],\n"
+    "    envoy: {cluster: {alt_stat_name: x}}},\n"
+)
 EDITS = (
     "services: {a: {endpoints: ['127.0.0.1:1']}, b: {endpoints: ['h:2'], upstreams: [a]}}",
     "services: {a: {endpoints: ['127.0.0.1:1', '127.0.0.1:2']}, b: {endpoints: ['h:2'], upstreams: [a]}}\n"
@@ -22,6 +26,10 @@ EDITS = (
     "services: {a: {endpoints: [{address: '127.0.0.1:1', zone: z}, '127.0.0.1:2']}, b: {locality: zone_aware}}",
     "services: {c: {protocol: tcp, local_port: 5432, endpoints: ['127.0.0.1:3']}}",
     "services: {c: {protocol: tcp, local_port: 5432, endpoints: ['127.0.0.1:3']}}\nmesh: {access_log: errors}",
+    f"{ROUTING}  b: {{endpoints: [{{address: '127.0.0.1:2', metadata: {{v: 1}}}}], subsets: {{v1: {{v: 1}}}}}},\n"
+    "  c: {endpoints: ['127.0.0.1:3']}}",
+    f"{ROUTING}  b: {{endpoints: [{{address: '127.0.0.1:2', metadata: {{v: 2}}}}], subsets: {{v1: {{v: 2}}}}}},\n"
+    "  c: {endpoints: ['h:3', 'h:4']}}",
 )
 
 
@@ -61,7 +69,8 @@ def test_a_worker_that_is_told_of_each_change_has_the_same() -> None:
         fed.resources("a", Locality("eu", "z"))
         fed = apply_change(unpack(pack(describe_change(now))), fed)
         assert same(fed, now)
-        assert (fed.changed, fed.changed_gateways, fed.reliant) == (now.changed, now.changed_gateways, now.reliant)
+        changed = now.changed | now.dependents
+        assert (fed.changed, fed.changed_gateways, fed.reliant) == (changed, now.changed_gateways, now.reliant)
         assert fed.mesh_changed == now.mesh_changed
 
 

@@ -1,5 +1,8 @@
 """An update costs what changed; and what it leads to is what building all from nothing gives."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,8 +14,10 @@ from xds.catalog.mesh import Mesh
 from xds.catalog.model import Affinity, Endpoint, Gateway, Listen, Protocol, Service, Timeouts
 from xds.catalog.outside import Dns, UpstreamTls
 from xds.catalog.policies import SHORT, SlowStart
+from xds.catalog.raw import NO_RAW, parse_raw
 from xds.catalog.resilience import Budget, CircuitBreakers, Retries
 from xds.catalog.route import Route
+from xds.catalog.subsets import Labels
 from xds.resources.inventory import build_inventory
 from xds.resources.locality import NOWHERE, Locality
 from xds.resources.resource import Resource
@@ -53,14 +58,20 @@ ACCESS_LOGS = st.sampled_from([None, None, OFF, AccessLog(), AccessLog(errors=Tr
 TLS = Tls(certificates=(Certificate("/a.pem", "/a.key"), Certificate("/b.pem", "/b.key", ("b.example.com",))))
 
 
+SUBSETS: list[Mapping[str, Labels]] = [{}, {"v1": {"version": 1}}, {"v1": {"version": 2, "stage": "x"}}]
+RAW_CLUSTER = parse_raw("cluster")({"cluster": {"alt_stat_name": "x"}})
+
+
 @st.composite
 def services(draw: st.DrawFn, names: list[str]) -> Service:
-    """Make a service whose upstreams are among `names`."""
+    """Make a service whose upstreams, and those to whom it routes, are among `names`."""
     protocol = draw(st.sampled_from(Protocol))
+    balance = draw(st.sampled_from([*SHORT.values()]))
+    divided = balance.client_side_weighted is None
     return Service(
         endpoints=tuple(draw(st.lists(st.sampled_from(ENDPOINTS), max_size=3, unique_by=lambda one: one.address))),
         protocol=protocol,
-        balance=draw(st.sampled_from([*SHORT.values()])),
+        balance=balance,
         affinity=draw(st.sampled_from([None, Affinity(source=True)])),
         locality=draw(st.sampled_from(LOCALITIES)),
         slow_start=draw(st.sampled_from([None, SlowStart(Timeouts().connect)])),
@@ -73,6 +84,20 @@ def services(draw: st.DrawFn, names: list[str]) -> Service:
         sidecar=draw(st.sampled_from([Listen("127.0.0.1", 15001), Listen("127.0.0.1", 15002)])),
         local_port=draw(st.sampled_from([None, 5432, 5433])) if protocol is Protocol.TCP else None,
         access_log=draw(ACCESS_LOGS),
+        subsets=draw(st.sampled_from(SUBSETS)) if divided else {},
+        routes=tuple(draw(st.lists(own_routes(names), max_size=3))) if protocol is not Protocol.TCP else (),
+        envoy=draw(st.sampled_from([NO_RAW, RAW_CLUSTER])),
+    )
+
+
+@st.composite
+def own_routes(draw: st.DrawFn, names: list[str]) -> Route:
+    """Make a route of a service: to itself, to others, or to subsets that they may have or not."""
+    targets = draw(st.lists(st.sampled_from(names), max_size=2, unique=True))
+    return Route(
+        prefix=draw(st.sampled_from([None, "/v2", "/v3"])),
+        to={f"{target}{draw(st.sampled_from(['', '/v1']))}": 1 for target in targets} or None,
+        retries=draw(st.sampled_from([None, Retries(attempts=0), Retries(on=("5xx", "unavailable"), any_method=True)])),
     )
 
 
@@ -94,8 +119,10 @@ def draw_catalog(draw: st.DrawFn, before: Catalog) -> Catalog:
     made = {}
     for name in names:
         kept = before.services.get(name)
-        keeps = kept is not None and set(kept.upstreams or ()) <= set(names) and draw(st.integers(0, 2))
+        known = kept is not None and {*(kept.upstreams or ()), *kept.routed} <= set(names)
+        keeps = known and draw(st.integers(0, 2))
         made[name] = kept if keeps and kept else draw(services(names))
+    made = {name: without_unknown_subsets(service, made) for name, service in made.items()}
     gateways = {}
     for name in ("edge", "d"):
         if name in made or not draw(st.integers(0, 3)):
@@ -108,6 +135,7 @@ def draw_catalog(draw: st.DrawFn, before: Catalog) -> Catalog:
             port = draw(st.sampled_from([80, 81]))
         if any(made[target].protocol is Protocol.TCP for target in targets):
             targets = targets[:1]
+        targets = [f"{one}/v1" if draw(st.booleans()) and made[one].subsets else one for one in targets]
         shared = draw(st.booleans())
         routes = [Route(to=dict.fromkeys(targets, 1))] if shared else [Route(to={to: 1}) for to in targets]
         access_log = draw(ACCESS_LOGS)
@@ -117,6 +145,16 @@ def draw_catalog(draw: st.DrawFn, before: Catalog) -> Catalog:
             listeners = draw(st.sampled_from([LISTENERS, LISTENERS[:1], LISTENERS[1:]]))
             gateways[name] = Gateway(listeners=listeners, routes=tuple(routes), access_log=access_log)
     return Catalog(made, gateways, mesh=draw(st.sampled_from([before.mesh, Mesh(), Mesh(access_log=AccessLog())])))
+
+
+def without_unknown_subsets(service: Service, services: Mapping[str, Service]) -> Service:
+    """Leave out the routes that name a subset which its service has not."""
+    known = tuple(
+        route
+        for route in service.routes
+        if all(subset in services[name].subsets for name, subset in route.subsets.values())
+    )
+    return service if known == service.routes else replace(service, routes=known)
 
 
 def contents_of(snapshot: Snapshot) -> dict[str, dict[str, Resource]]:

@@ -93,6 +93,53 @@ def test_turning_failover_on_costs_what_its_callers_cost() -> None:
     assert costs[0] == costs[1]
 
 
+ROUTING = CALLERS + 1
+"""A service whose own routes name others; its neighbour calls it."""
+
+
+class RoutedMesh(Mesh):
+    """A mesh with such a service, that routes to the one that changes."""
+
+    def __init__(self, services: int) -> None:
+        super().__init__(services)
+        self.write(ROUTING, "service-0")
+
+    def write(self, number: int, target: str = "", words: str = "") -> set[NodeKind]:
+        """Change where a service routes to, and its other words; name whom that concerns."""
+        document = write(number)
+        text = f"{(document.content or b'').decode()}{words}"
+        if target:
+            text += f"    routes: [{{prefix: /v2, to: {target}}}]\n"
+        outcome = self.last_good.update({document.name: Document(document.name, text.encode())})
+        return {*self.store.update(build_inventory(outcome.catalog, self.store.inventory))}
+
+
+def test_a_change_concerns_the_callers_of_a_service_that_routes_to_what_changed() -> None:
+    """Beside its own callers; in the same work among any number of others, endpoints in less."""
+    few, many = RoutedMesh(20), RoutedMesh(200)
+    costs = []
+    for mesh in (few, many):
+        callers = {*mesh.kinds[1 : CALLERS + 1], NodeKind(f"service-{ROUTING + 1}"), NodeKind("anyone")}
+        for weight in (2, 3):  # what is made once is made
+            assert mesh.edit(0, weight) == callers
+        for retries in (1, 3, 1):
+            assert mesh.write(0, words=f"    retries: {retries}\n") == callers
+        costs.append(count_calls(partial(mesh.write, 0, words="    retries: 3\n")))
+    assert costs[0] == costs[1]
+
+
+def test_a_route_to_another_service_moves_the_callers() -> None:
+    """They are sent its cluster; nobody else is looked at."""
+    few, many = RoutedMesh(20), RoutedMesh(200)
+    costs = []
+    for mesh in (few, many):
+        concerned = mesh.write(ROUTING, "service-9")
+        assert concerned == {NodeKind(f"service-{ROUTING + 1}"), NodeKind("anyone")}
+        assert mesh.write(ROUTING, "service-12") == concerned
+        costs.append(count_calls(partial(mesh.write, ROUTING, "service-9")))
+    assert costs[0] == costs[1]
+
+
 def test_a_node_that_goes_costs_the_same_among_any_number_of_others() -> None:
     """A network that breaks takes thousands at once."""
     few, many = (count_calls(partial(mesh.store.release, mesh.kinds[7])) for mesh in (Mesh(20), Mesh(200)))

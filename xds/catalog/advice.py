@@ -14,6 +14,7 @@ from xds.catalog.path_template import find_start
 from xds.catalog.places import Loc
 from xds.catalog.policies import HASHING, RAMPING, WEIGHING, Balance
 from xds.catalog.route import Route
+from xds.catalog.subsets import advise_subsets
 from xds.catalog.text_match import Wanted, covers
 from xds.catalog.upstream_advice import advise_route_retries, advise_upstream
 from xds.catalog.values import format_duration
@@ -58,6 +59,8 @@ def advise_service(service: Service) -> Iterator[Advice]:
     yield from _advise_outlier_detection(service)
     if service.health_check is not None:
         yield from _advise_health_check(service.health_check)
+    yield from advise_subsets(service)
+    yield from advise_routes((), service.routes)
 
 
 def _advise_affinity(service: Service, affinity: Affinity) -> Iterator[Advice]:

@@ -14,7 +14,7 @@ OF_SERVICES = ("fault", "rate_limit", "cors", "websocket", "grpc_web", "max_body
 def check_filters(route: Route) -> list[tuple[Loc, str]]:
     """Refuse words of a route that exclude each other."""
     wrong: list[tuple[Loc, str]] = []
-    if not route.to:
+    if route.redirect is not None or route.respond is not None:
         return []  # none of them may be there at all
     if route.websocket and route.max_body is not None:
         wrong.append((("max_body",), "a WebSocket has no end to wait for: leave this or `websocket` out"))

@@ -46,6 +46,7 @@ class Index:
         self.open_callers: set[str] = set()
         self.local_ports: dict[int, set[str]] = {}
         self.sidecar_ports: dict[int, set[str]] = {}
+        self.subset_owners: dict[str, set[str]] = {}
 
     def put_owner(self, subject: Subject, source: str, *, owns: bool) -> set[Subject]:
         """Note that a fragment defines `subject`, or ceases to; name whom that concerns."""
@@ -77,7 +78,8 @@ class Index:
             self.services.pop(name, None)
         if before != self._describe(name):
             concerned |= self.referrers.get(name, set())
-        named, names = (one.upstreams or () if one else () for one in (old, service))
+        concerned |= self._put_subsets(name, old, service)
+        named, names = ({*(one.upstreams or ()), *one.routed - {name}} if one else set() for one in (old, service))
         return concerned | self._put_targets(("services", name), named, names) | self._diff_callers(callers)
 
     def put_gateway(self, name: str, gateway: Gateway | None, broken: frozenset[Loc] | None = None) -> set[Subject]:
@@ -140,10 +142,16 @@ class Index:
         grpc, timeouts = service.protocol is Protocol.GRPC, service.timeouts
         return Policy(grpc, timeouts.request, timeouts.idle, service.retries.of_route, find_host(service))
 
+    def subsets(self, name: str) -> frozenset[str] | None:
+        """Name a service's subsets; None while they are not known."""
+        service = self.services.get(name)
+        known = service is not None and self.is_known(("services", name), ("subsets",))
+        return frozenset(service.subsets) if service is not None and known else None
+
     def _describe(self, name: str) -> tuple[object, ...]:
         """Say what those who name a service are told of."""
         known = self.lacks(name, "endpoints"), self.is_tcp(name), self.lacks(name, "local_port")
-        return *known, self.policy(name), self.protocol(name)
+        return *known, self.policy(name), self.protocol(name), self.subsets(name)
 
     def _put_ports(
         self, name: str, service: Service, put: Callable[[dict[int, set[str]], int, str], None]
@@ -154,6 +162,15 @@ class Index:
             put(self.local_ports, service.local_port, name)
             ports.add(service.local_port)
         return {("services", peer) for port in ports for peer in self.local_ports.get(port, ())}
+
+    def _put_subsets(self, name: str, old: Service | None, service: Service | None) -> set[Subject]:
+        """Note whose the subsets are; whoever takes one for a service may be told now what it is."""
+        before, after = (one.subsets.keys() if one else set() for one in (old, service))
+        for subset in before - after:
+            _discard(self.subset_owners, subset, name)
+        for subset in after - before:
+            _add(self.subset_owners, subset, name)
+        return {one for subset in before ^ after for one in self.referrers.get(subset, ())}
 
     def _put_targets(self, subject: Subject, before: Iterable[str], after: Iterable[str]) -> set[Subject]:
         old, new = set(before), set(after)

@@ -145,6 +145,7 @@ EXPECTED = {
     "sidecar": 'an address to listen on, such as "127.0.0.1:15001"',
     "ttl": DURATION,
     "local_port": PORT,
+    "subsets": 'a mapping, such as {v2: {version: "2.0"}}',
     "routes": "a list of routes, such as [{prefix: /, to: web}]",
     "routes[]": "a route, such as {prefix: /, to: web}",
     "to": "a service's name",
@@ -310,12 +311,16 @@ OPAQUE = frozenset(
         "fault",
         "rate_limit",
         "cors",
+        "envoy",
     }
 )
 """The words of a route of which nothing is known when a part of them is wrong."""
 
 OPAQUE_OF_LISTENERS = frozenset({"tls"})
 """The words of a listener of which nothing is known when a part of them is wrong."""
+
+WHOLE = frozenset({"subsets", "envoy"})
+"""The words of a service or gateway of which nothing is known when a part of them is wrong."""
 
 
 def explain_errors(errors: ValidationError, base: Loc, place: Place) -> Iterator[Slip]:
@@ -327,7 +332,7 @@ def explain_errors(errors: ValidationError, base: Loc, place: Place) -> Iterator
         fault = error.get("ctx", {}).get("error")
         if isinstance(fault, Mistake):
             for below, message in fault.found:
-                yield make_slip(place, loc + below, message)
+                yield make_slip(place, loc + below, message, key=below in fault.keys)
         elif error["type"] == "value_error":
             yield make_slip(place, loc, str(fault))
         elif error["type"] == "missing":
@@ -355,12 +360,14 @@ def locate_faults(error: ErrorDetails) -> list[tuple[Loc, bool]]:
 
 
 def cut_opaque(loc: Loc) -> Loc:
-    """Name the whole word, or header or parameter, that a place in a route's or listener's word is known by."""
+    """Name the whole word, or header or parameter, that a place is known by: in a route or listener, or `WHOLE`."""
     return loc[: _find_opaque(loc)]
 
 
 def _find_opaque(loc: Loc) -> int | None:
     """Give the length of the way to the opaque word that a place is in or at; None if it is in none."""
+    if loc[:1] and loc[0] in WHOLE:
+        return 1
     start, words = (2 if loc[:1] == ("listeners",) else 0), OPAQUE_OF_LISTENERS
     if loc[start : start + 1] == ("routes",):
         start, words = start + 2, OPAQUE
@@ -461,6 +468,8 @@ def _hint(field: str, value: object) -> str:
         return ": begin each item with `- `"
     if field in PATHS and isinstance(value, str):
         return _hint_path(value)
+    if field in ("to", "upstreams[]") and isinstance(value, str) and "/" in value:
+        return f": a subset is named by a route's `to` alone, write {value.partition('/')[0]}"
     if field in ("to", "upstreams[]") and isinstance(value, str):
         return ": names have small letters, digits, `-`, `_` and `.`"
     if isinstance(value, list) and field in EXPECTED:

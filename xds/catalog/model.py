@@ -13,7 +13,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, Strict, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, PlainValidator, Strict, StringConstraints
 from pydantic.dataclasses import dataclass
 
 from xds.catalog.access_log import ShortAccessLog
@@ -24,8 +24,10 @@ from xds.catalog.locality import ANY, Overprovisioning, PanicThreshold, Priority
 from xds.catalog.outside import Dns, TlsToEndpoints, check_service_host
 from xds.catalog.places import Loc
 from xds.catalog.policies import SHORT, Balanced, SlowlyStarted
+from xds.catalog.raw import NO_RAW, Raw, parse_raw
 from xds.catalog.resilience import USUAL_RETRIES, CircuitBreakers, ConnectionPool, Keepalive, Tries, complete_retries
 from xds.catalog.route import Route
+from xds.catalog.route_rules import check_own_route
 from xds.catalog.rules import (
     MAX_WEIGHT,
     check_affinity,
@@ -40,8 +42,12 @@ from xds.catalog.shapes import (
     GATEWAY_SHAPE,
     LISTEN_SHAPE,
     OUTLIER_SHAPE,
+    OWN_ROUTE_SHAPE,
     STATUSES_SHAPE,
+    SUBSETS_SHAPE,
+    make_raw_shape,
 )
+from xds.catalog.subsets import Labels, parse_subsets
 from xds.catalog.values import (
     check_hash_header,
     check_host_header,
@@ -292,6 +298,27 @@ class Service:
     access_log: Annotated[
         ShortAccessLog | None, Field(description="its sidecar's access log, in place of the mesh's")
     ] = None
+    subsets: Annotated[
+        Mapping[str, Labels],
+        PlainValidator(parse_subsets),
+        SUBSETS_SHAPE,
+        Field(description="its versions by name: the `metadata` that an endpoint of each has"),
+    ] = field(default_factory=dict)
+    routes: Annotated[
+        tuple[Annotated[Route, AfterValidator(check_own_route), OWN_ROUTE_SHAPE], ...],
+        Field(max_length=MAX_ROUTES, description="how callers' sidecars send requests for it; the rest goes to itself"),
+    ] = ()
+    envoy: Annotated[
+        Raw,
+        PlainValidator(parse_raw("cluster")),
+        make_raw_shape("cluster"),
+        Field(description="for what has no word: fields of Envoy's own Cluster, merged into the one that is made"),
+    ] = field(default_factory=lambda: NO_RAW)
+
+    @property
+    def routed(self) -> frozenset[str]:
+        """The services that its own routes name."""
+        return frozenset(name for route in self.routes for name in route.services)
 
 
 CheckedService = Annotated[Service, AfterValidator(check_service)]
@@ -325,6 +352,12 @@ class Gateway:
         int, Strict(), Field(ge=0, le=100, description="proxies in front whose X-Forwarded-For is believed")
     ] = 0
     access_log: Annotated[ShortAccessLog | None, Field(description="in place of the mesh's")] = None
+    envoy: Annotated[
+        Raw,
+        PlainValidator(parse_raw("listener", "http_connection_manager", "route_configuration")),
+        make_raw_shape("listener", "http_connection_manager", "route_configuration"),
+        Field(description="for what has no word: fields of Envoy's own messages, merged into those that are made"),
+    ] = field(default_factory=lambda: NO_RAW)
 
     def find_listeners(self) -> tuple[tuple[Loc, Listener], ...]:
         """Give each listener and where it stands; the short form is one with the gateway's own words."""

@@ -8,10 +8,10 @@ from xds.catalog.filter_rules import find_protocol_faults
 from xds.catalog.fragment import Subject
 from xds.catalog.index import Index, Policy
 from xds.catalog.model import SIDECAR, Gateway, Protocol, Service
-from xds.catalog.nearest import Nearest
+from xds.catalog.nearest import Nearest, suggest
 from xds.catalog.places import Loc, show
 from xds.catalog.resilience import Retries
-from xds.catalog.route import Route, given
+from xds.catalog.route import Route, given, split_target
 from xds.errors import Severity
 
 MATCHES = frozenset({"host", "prefix", "path", "regex", "template", "method", "headers", "query"})
@@ -53,11 +53,44 @@ def _check_service(index: Index, name: str, service: Service, nearest: Nearest) 
         if index.is_tcp(upstream) and index.lacks(upstream, "local_port") and upstream != name:
             message = f"{show(upstream)} is `protocol: tcp` without `local_port`: no sidecar offers it"
             yield Finding(loc, message, Severity.WARNING)
+    yield from _check_own_routes(index, name, service, nearest)
     if service.local_port is not None:
         yield from _check_local_port(index, name, service.local_port)
     if service.endpoints and not index.is_called(name):
         message = "nothing calls this service: no route and no `upstreams` names it"
         yield Finding((), message, Severity.WARNING, Ground.ALL_SERVICES)
+
+
+def _check_own_routes(index: Index, name: str, service: Service, nearest: Nearest) -> Iterator[Finding]:
+    """Check the routes that callers' sidecars apply: for requests, and never to connections."""
+    for position, route in enumerate(service.routes):
+        loc: Loc = ("routes", position)
+        for below, target in route.references.items():
+            if not index.is_known(("services", name), (*loc, *below)):
+                continue
+            if target != name:
+                yield from _check_target(index, (*loc, *below), target, nearest)
+                if index.is_tcp(target):
+                    message = f"{show(target)} is `protocol: tcp`: it takes connections, not requests"
+                    yield Finding((*loc, *below), message)
+            if below[0] == "to":
+                yield from _check_protocol(index, loc, route, target)
+        if route.to is None and index.is_known(("services", name), loc):
+            yield from _check_protocol(index, loc, route, name)
+        if index.is_known(("services", name), (*loc, "to")):
+            yield from _check_subsets(index, loc, route)
+            yield from _check_policies(index, loc, route)
+
+
+def _check_subsets(index: Index, loc: Loc, route: Route) -> Iterator[Finding]:
+    """Look for the subsets that a route names among those of their services."""
+    for below, (service, subset) in route.subsets.items():
+        known = index.subsets(service)
+        if known is None or subset in known:
+            continue
+        near = suggest(subset, known).replace("`", f"`{service}/", 1) or f": it has {', '.join(sorted(known)[:10])}"
+        has = f"has no subset {show(subset)}{near}" if known else "has no `subsets`"
+        yield Finding((*loc, *below), f"{show(service)} {has}")
 
 
 def _check_local_port(index: Index, name: str, port: int) -> Iterator[Finding]:
@@ -74,6 +107,7 @@ def _check_local_port(index: Index, name: str, port: int) -> Iterator[Finding]:
 
 def _check_gateway(index: Index, name: str, gateway: Gateway, nearest: Nearest) -> Iterator[Finding]:
     yield from _check_listeners(index, name, gateway)
+    yield from _check_raw(index, gateway)
     for loc, route in _all_routes(gateway):
         for below, target in route.references.items():
             if not index.is_known(("gateways", name), (*loc, *below)):
@@ -87,6 +121,7 @@ def _check_gateway(index: Index, name: str, gateway: Gateway, nearest: Nearest) 
                 message = f"{show(target)} is `protocol: tcp`: its connections cannot be shared or copied"
                 yield Finding((*loc, *below), message)
         if index.is_known(("gateways", name), (*loc, "to")):
+            yield from _check_subsets(index, loc, route)
             yield from _check_policies(index, loc, route)
 
 
@@ -120,7 +155,7 @@ def _check_listeners(index: Index, name: str, gateway: Gateway) -> Iterator[Find
             below: Loc = (*loc, "routes", position)
             if len(route.to or ()) != 1 or not index.is_known(("gateways", name), (*below, "to")):
                 continue
-            [target] = route.to or {}
+            [target] = (split_target(one)[0] for one in route.to or {})
             if passthrough and index.protocol(target) not in (None, Protocol.TCP):
                 what = f"{show(target)} is not `protocol: tcp`, and `tls: passthrough` leaves no requests to see"
                 found[Finding((*below, "to"), what)] = None
@@ -131,17 +166,27 @@ def _check_listeners(index: Index, name: str, gateway: Gateway) -> Iterator[Find
     yield from found
 
 
+def _check_raw(index: Index, gateway: Gateway) -> Iterator[Finding]:
+    """Warn of raw fields of what a gateway has not whose listeners are all for connections."""
+    targets = [next((one for route in routes for one in route.services), "") for _, routes, _ in gateway.find_routes()]
+    target = targets[0]
+    for word in gateway.envoy:
+        if word != "listener" and all(map(index.is_tcp, targets)):
+            message = f"has no effect: {show(target)} is `protocol: tcp`, and a gateway to it has a listener alone"
+            yield Finding(("envoy", word), message, Severity.WARNING)
+
+
 def _check_policies(index: Index, loc: Loc, route: Route) -> Iterator[Finding]:
     """Compare what a route's services say of timeouts, retries and Host: Envoy has one of each a route."""
     first, *others = route.to or {"": 1}
-    policies = {name: policy for name in (first, *others) if (policy := index.policy(name))}
+    services = {target: split_target(target)[0] for target in (first, *others)}
+    policies = {target: policy for target, name in services.items() if (policy := index.policy(name))}
     if first not in policies:
         return
     for other in others:
         if other in policies and (words := _compare(route, policies[first], policies[other])):
-            message = (
-                f"has other {' and '.join(words)} than {show(first)}: the first service's hold for all of the route"
-            )
+            what = f"{' and '.join(words)} than {show(services[first])}"
+            message = f"has other {what}: the first service's hold for all of the route"
             yield Finding((*loc, "to", other), message, Severity.WARNING)
 
 
@@ -173,7 +218,14 @@ def _check_tcp_route(loc: Loc, route: Route, target: str, of: str, *, alone: boo
 
 def _check_target(index: Index, loc: Loc, name: str, nearest: Nearest) -> Iterator[Finding]:
     if ("services", name) not in index.owners:
-        message = f"there is no service {show(name)}{nearest.suggest(name)}"
+        subset = _find_subset(index, loc, name)
+        message = f"there is no service {show(name)}{subset or nearest.suggest(name)}"
         yield Finding(loc, message, ground=Ground.ALL_NAMES)
     elif index.lacks(name, "endpoints"):
         yield Finding(loc, f"{show(name)} has no endpoints: requests to it fail", Severity.WARNING)
+
+
+def _find_subset(index: Index, loc: Loc, name: str) -> str:
+    """End a message with the subset that was perhaps meant by a route, or with nothing."""
+    owners = index.subset_owners.get(name) if "to" in loc and "mirror" not in loc else None
+    return f": did you mean `{min(owners)}/{name}`?" if owners else ""

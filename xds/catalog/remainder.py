@@ -78,10 +78,8 @@ class Remainder:
             elif error["type"] != "too_short" or not error["input"]:
                 for loc, is_rule in locate_faults(error):
                     self._remove_value(loc, is_rule=is_rule)
-        if ("protocol",) in self.broken and "local_port" in self.value:
-            self.value["protocol"] = "tcp"  # the only one that no rule minds beside a local port
-        elif ("protocol",) in self.broken:
-            self.value["protocol"] = "grpc"  # the only one that no rule minds beside a health check by gRPC
+        if ("protocol",) in self.broken:
+            self._assume_protocol()
         self._remove_emptied()
 
     def _remove_emptied(self) -> None:
@@ -91,6 +89,12 @@ class Remainder:
         for word in ("affinity", "balance"):
             if self.value.get(word) == {}:
                 del self.value[word]
+
+    def _assume_protocol(self) -> None:
+        """Put the protocol in place that no rule minds: beside a local port, or else a health check by gRPC."""
+        if "routes" in self.value:
+            self.value.pop("local_port", None)  # with both, one is wrong, and it is not known which
+        self.value["protocol"] = "tcp" if "local_port" in self.value else "grpc"
 
     def _remove_key(self, loc: Loc) -> None:
         """Remove an unknown key; what it was perhaps meant for is not known either."""

@@ -1,6 +1,7 @@
 """A route's words: which requests it takes, where they go, and what is changed on the way.
 
-What must hold among a route's words is in `route_rules.py`. A route knows nothing of the gateway that it is of.
+What must hold among a route's words is in `route_rules.py`. A route knows nothing of the gateway or service
+that it is of.
 """
 
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from xds.catalog.path_template import REWRITE_SHAPE, TEMPLATE_SHAPE, check_template, check_template_rewrite
 from xds.catalog.places import Loc
+from xds.catalog.raw import NO_RAW, Raw, parse_raw
 from xds.catalog.regex import check_regex
 from xds.catalog.resilience import Tries
 from xds.catalog.route_filters import Cors, Fault, RateLimit, check_cors, check_fault
@@ -27,7 +29,7 @@ from xds.catalog.route_values import (
     parse_list,
     parse_targets,
 )
-from xds.catalog.shapes import METHODS_SHAPE, PERCENT_SHAPE, TARGETS_SHAPE, WANTED_SHAPE
+from xds.catalog.shapes import METHODS_SHAPE, PERCENT_SHAPE, TARGETS_SHAPE, WANTED_SHAPE, make_raw_shape
 from xds.catalog.sizes import SIZE_SHAPE, parse_size
 from xds.catalog.text_match import Wanted, parse_wanted
 from xds.catalog.values import check_host, check_route_host
@@ -114,7 +116,7 @@ class Route:
         Mapping[str, int] | None,
         PlainValidator(parse_targets),
         TARGETS_SHAPE,
-        Field(description="the service; or several, each with its share of the requests"),
+        Field(description="the service, or `api/v2` for its subset; or several, each with its share of the requests"),
     ] = None
     host: Annotated[
         Annotated[str, AfterValidator(check_route_host)] | None,
@@ -173,20 +175,42 @@ class Route:
         Annotated[int, BeforeValidator(parse_size), SIZE_SHAPE] | None,
         Field(description="a request whose body is larger is answered with 413; the body is held until it is whole"),
     ] = None
+    envoy: Annotated[
+        Raw,
+        PlainValidator(parse_raw("route")),
+        make_raw_shape("route"),
+        Field(description="for what has no word: fields of Envoy's own Route, merged into those that are made of this"),
+    ] = field(default_factory=lambda: NO_RAW)
 
     @property
     def references(self) -> Mapping[Loc, str]:
         """The services that it names, by where it names them: those that it sends requests to come first."""
-        to = self.to or {}
-        found: dict[Loc, str] = {("to", name) if len(to) > 1 else ("to",): name for name in to}
+        found = {loc: split_target(target)[0] for loc, target in self._targets.items()}
         if self.mirror is not None:
             found["mirror", "to"] = self.mirror.to
         return found
 
     @property
+    def subsets(self) -> Mapping[Loc, tuple[str, str]]:
+        """The services and their subsets that it names, by where it names them."""
+        found = {loc: split_target(target) for loc, target in self._targets.items()}
+        return {loc: (service, subset) for loc, (service, subset) in found.items() if subset}
+
+    @property
+    def _targets(self) -> dict[Loc, str]:
+        to = self.to or {}
+        return {("to", target) if len(to) > 1 else ("to",): target for target in to}
+
+    @property
     def services(self) -> tuple[str, ...]:
         """The services that it names, whatever for."""
         return tuple(dict.fromkeys(self.references.values()))
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """Give the service of a target, and its subset or "": of `api/v2` these are `api` and `v2`."""
+    service, _, subset = target.partition("/")
+    return service, subset
 
 
 def given(route: Route) -> list[str]:

@@ -1,6 +1,7 @@
 """What must hold among the words of one route: its validator, used by `model.py`."""
 
 import re
+from collections.abc import Iterator
 
 from xds.catalog.filter_rules import OF_SERVICES as OF_FILTERS
 from xds.catalog.filter_rules import check_filters, check_template_words
@@ -11,6 +12,9 @@ from xds.catalog.values import Mistake
 
 ENDS = ("to", "redirect", "respond")
 PATHS = ("prefix", "path", "regex", "template")
+RAW_ENDS = {"to": "route", "redirect": "redirect", "respond": "direct_response"}
+"""Of each end, Envoy's own name."""
+
 MAX_METHODS = 90
 """The characters of a route's methods, which Envoy's patterns (RE2, see `regex.py`) have room for."""
 
@@ -25,16 +29,20 @@ OF_SERVICES = ("rewrite", "request_headers", "timeout", "retries", "mirror", *OF
 
 def check_route(route: Route) -> Route:
     """Refuse a route that leads nowhere or to two ends, and words that its end or its path make no sense of."""
+    return _check_words(route, own=False)
+
+
+def check_own_route(route: Route) -> Route:
+    """Check a service's own route: without an end it leads to the service, and all requests are for one host."""
+    return _check_words(route, own=True)
+
+
+def _check_words(route: Route, *, own: bool) -> Route:
     words = given(route)
-    wrong: list[tuple[Loc, str]] = []
-    ends = [word for word in ENDS if word in words]
-    if not ends:
-        wrong.append(((), "`to` is missing: a service's name; or `redirect` or `respond` in its place"))
-    elif len(ends) > 1:
-        wrong += [((word,), f"a route has `{ends[0]}` or `{word}`, not both") for word in ends[1:]]
-    elif ends != ["to"]:
-        of_services = (word for word in words if word in OF_SERVICES)
-        wrong += [((word,), f"is for requests that go to a service, not beside `{ends[0]}`") for word in of_services]
+    ends = [word for word in ENDS if word in words] or ["to"] * own
+    wrong = [*_check_ends(words, ends)]
+    if own and route.host is not None:
+        wrong.append((("host",), "a service's routes are for requests to that service's own host: leave this out"))
     paths = [word for word in PATHS if word in words]
     wrong += [((word,), f"a route has `{paths[0]}` or `{word}`, not both") for word in paths[1:]]
     if len(paths) < 2:
@@ -44,6 +52,7 @@ def check_route(route: Route) -> Route:
     wrong += check_filters(route)
     if len("|".join(route.method)) > MAX_METHODS:
         wrong.append((("method",), f"has {len(route.method)} methods: more than Envoy takes in one route"))
+    wrong += _check_raw(route, ends)
     for word in ("request_headers", "response_headers"):
         wrong += _check_changes(route, word)
     if route.retries is not None and route.retries.budget is not None:
@@ -51,6 +60,29 @@ def check_route(route: Route) -> Route:
     if wrong:
         raise Mistake(*wrong)
     return route
+
+
+def _check_ends(words: list[str], ends: list[str]) -> Iterator[tuple[Loc, str]]:
+    """Refuse no end and several, and what has no meaning beside the one."""
+    if not ends:
+        yield (), "`to` is missing: a service's name; or `redirect` or `respond` in its place"
+    for word in ends[1:]:
+        yield (word,), f"a route has `{ends[0]}` or `{word}`, not both"
+    if len(ends) == 1 and ends != ["to"]:
+        for word in words:
+            if word in OF_SERVICES:
+                yield (word,), f"is for requests that go to a service, not beside `{ends[0]}`"
+
+
+def _check_raw(route: Route, ends: list[str]) -> list[tuple[Loc, str]]:
+    """Refuse raw fields of an end that the route has not: Envoy's would take the place of the catalog's."""
+    if len(ends) != 1 or "route" not in route.envoy:
+        return []
+    others = (name for end, name in RAW_ENDS.items() if end != ends[0] and name in route.envoy["route"].names)
+    loc: Loc = ("envoy", "route")
+    return [
+        ((*loc, name), f"would take the place of the route's `{ends[0]}`: leave out one of both") for name in others
+    ]
 
 
 def _check_rewrite(route: Route) -> list[tuple[Loc, str]]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from xds.catalog.places import Loc, show
 from xds.catalog.text_match import How, TextMatch, Wanted, find_part_faults
 from xds.catalog.values import HEADER_NAME, HEADER_VALUE, Mistake
-from xds.catalog.words import NAME
+from xds.catalog.words import TARGET
 
 MAX_SHARES = 2**32 - 1
 """Envoy's limit on the sum of the weights of a route's clusters."""
@@ -41,7 +41,7 @@ def parse_targets(value: object) -> Mapping[str, int] | None:
     if value is None:
         return None
     if isinstance(value, str):
-        if not NAME.fullmatch(value):
+        if not TARGET.fullmatch(value):
             raise ValueError(_refuse_name(value))
         return {value: 1}
     if not isinstance(value, Mapping):
@@ -49,7 +49,7 @@ def parse_targets(value: object) -> Mapping[str, int] | None:
         raise ValueError(f"expected a service's name, or several as in {{v1: 95, v2: 5}}, found {show(value)}")  # noqa: TRY004
     wrong: list[tuple[Loc, str]] = []
     for name, weight in value.items():
-        if not NAME.fullmatch(name):
+        if not TARGET.fullmatch(name):
             wrong.append(((name,), _refuse_name(name)))
         elif not isinstance(weight, int) or isinstance(weight, bool) or not 0 <= weight <= MAX_SHARES:
             wrong.append(((name,), f"expected a whole number from 0 to {MAX_SHARES}, found {show(weight)}"))
@@ -63,6 +63,8 @@ def parse_targets(value: object) -> Mapping[str, int] | None:
 
 
 def _refuse_name(name: str) -> str:
+    if name.count("/") > 1 or name.endswith("/"):
+        return f"expected a service's name, or with a slash one of its subsets, as in api/v2; found {show(name)}"
     return f"expected a service's name, found {show(name)}: names have small letters, digits, `-`, `_` and `.`"
 
 

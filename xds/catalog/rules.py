@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from xds.catalog.locality_rules import find_locality_mistakes
 from xds.catalog.outside import check_outside
 from xds.catalog.places import Loc, show
+from xds.catalog.subsets import check_use_of_subsets
 from xds.catalog.values import Mistake
 
 if TYPE_CHECKING:
@@ -89,10 +90,13 @@ def check_service(service: "Service") -> "Service":
     if service.health_check and service.health_check.grpc is not None and service.protocol not in ("grpc", "http2"):
         wrong.append((("health_check", "grpc"), "is for `protocol: grpc` or `http2`, over which it would be asked"))
     wrong += check_outside(service)
+    wrong += check_use_of_subsets(service)
     breakers = service.circuit_breakers
     if breakers is not None and breakers.retries is not None and service.retries.budget is not None:
         message = "tries are held down by `retries: {budget: ...}` or by this, not both"
         wrong.append((("circuit_breakers", "retries"), message))
+    if service.routes and service.protocol == "tcp":
+        wrong.append((("routes",), "are for requests: connections of `protocol: tcp` are passed on as they are"))
     if service.local_port is not None and service.protocol != "tcp":
         callers = service.protocol.value
         wrong.append((("local_port",), f"is for `protocol: tcp`: {callers} callers use the sidecar's own port"))

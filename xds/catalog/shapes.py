@@ -46,19 +46,21 @@ class CookieShape:
 
 @dataclass(frozen=True, slots=True)
 class RouteShape:
-    """A route has one end, and one of prefix, path, regex and template at most."""
+    """A route has one end, and one of prefix, path, regex and template at most.
+
+    A service's `own` needs no end, and has no host.
+    """
+
+    own: bool = False
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         mapping = handler(schema)
         ends = ("to", "redirect", "respond")
         pairs = [*combinations(ends, 2), *combinations(("prefix", "path", "regex", "template"), 2)]
-        handler.resolve_ref_schema(mapping).update(
-            {
-                "anyOf": [{"required": [end]} for end in ends],
-                "not": {"anyOf": [{"required": [*pair]} for pair in pairs]},
-            }
-        )
-        return mapping
+        handler.resolve_ref_schema(mapping)["not"] = {"anyOf": [{"required": [*pair]} for pair in pairs]}
+        if self.own:
+            return {**mapping, "not": {"required": ["host"]}}
+        return {**mapping, "anyOf": [{"required": [end]} for end in ends]}
 
 
 COOKIE_SHAPE = CookieShape()
@@ -134,13 +136,14 @@ CONDITION_SHAPE: dict[str, Any] = {
 }
 CONDITIONS_SHAPE = WithJsonSchema({"anyOf": [CONDITION_SHAPE, {"type": "array", "items": CONDITION_SHAPE}]})
 NAME_PATTERN = "^[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?$"
+TARGET_PATTERN = f"{NAME_PATTERN[:-1]}(/{NAME_PATTERN[1:-1]})?$"
 TARGETS_SHAPE = WithJsonSchema(
     {
         "anyOf": [
-            {"type": "string", "pattern": NAME_PATTERN},
+            {"type": "string", "pattern": TARGET_PATTERN},
             {
                 "type": "object",
-                "patternProperties": {NAME_PATTERN: {"type": "integer", "minimum": 0, "maximum": 2**32 - 1}},
+                "patternProperties": {TARGET_PATTERN: {"type": "integer", "minimum": 0, "maximum": 2**32 - 1}},
                 "additionalProperties": False,
             },
         ]
@@ -161,11 +164,36 @@ WANTED_SHAPE = WithJsonSchema(
         ]
     }
 )
+SUBSETS_SHAPE = WithJsonSchema(
+    {
+        "type": "object",
+        "patternProperties": {
+            NAME_PATTERN: {
+                "type": "object",
+                "minProperties": 1,
+                "additionalProperties": {"anyOf": [{"type": one} for one in ("string", "number", "boolean")]},
+            }
+        },
+        "additionalProperties": False,
+        "examples": [{"v1": {"version": "1.0"}, "v2": {"version": "2.0"}}],
+    }
+)
 PERCENT_SHAPE = WithJsonSchema({"type": "number", "minimum": 0.0001, "maximum": 100})
+
+
+def make_raw_shape(*words: str) -> WithJsonSchema:
+    """Make the shape of `envoy`: its messages' own fields are too many for a schema."""
+    properties = {word: {"type": "object", "description": f"Envoy's own fields of it ({word}, v3)"} for word in words}
+    return WithJsonSchema(
+        {"type": "object", "minProperties": 1, "properties": properties, "additionalProperties": False}
+    )
+
+
 METHOD_SHAPE: dict[str, Any] = {"type": "string", "pattern": "^[A-Z][A-Z_-]*$", "not": {"enum": ["CONNECT"]}}
 METHODS_SHAPE = WithJsonSchema({"anyOf": [METHOD_SHAPE, {"type": "array", "items": METHOD_SHAPE}]})
 ENDPOINT_SHAPE = EndpointShape()
 ROUTE_SHAPE = RouteShape()
+OWN_ROUTE_SHAPE = RouteShape(own=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ operator, as a ValueError for the whole value, or as a `Mistake` for parts of it
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from functools import lru_cache
 from typing import TypeVar
@@ -44,11 +44,15 @@ T = TypeVar("T", int, str)
 
 
 class Mistake(ValueError):  # noqa: N818 - one class, whatever is mistaken
-    """Mistakes in parts of one value: for each, where it is below that value, and a sentence."""
+    """Mistakes in parts of one value: for each, where it is below that value, and a sentence.
 
-    def __init__(self, *found: tuple[Loc, str]) -> None:
+    Of those in `keys`, it is the key that is wrong.
+    """
+
+    def __init__(self, *found: tuple[Loc, str], keys: Collection[Loc] = ()) -> None:
         super().__init__("; ".join(message for _, message in found))
         self.found = found
+        self.keys = keys
 
 
 def parse_duration(value: object) -> object:

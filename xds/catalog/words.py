@@ -14,6 +14,9 @@ CONFIG = ConfigDict(extra="forbid")
 NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?")
 """A service's or gateway's name: it is also a host, a `node.cluster`, and part of Envoy's names for things."""
 
+TARGET = re.compile(rf"{NAME.pattern}(/{NAME.pattern})?")
+"""What a route sends requests to: a service, or with a slash one of its subsets."""
+
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME.pattern}$")]
 Port = Annotated[int, Strict(), Field(ge=1, le=65535), AfterValidator(share)]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), DURATION_SHAPE]

@@ -31,12 +31,14 @@ from xds.catalog.addresses import normalize_ip
 from xds.catalog.model import HealthCheck, OutlierDetection, Protocol, Service
 from xds.catalog.outside import Dns, UpstreamTls, find_host
 from xds.catalog.policies import RAMPING, Balancing, SlowStart
+from xds.catalog.raw import join
 from xds.catalog.resilience import Budget, CircuitBreakers, ConnectionPool, Keepalive
 from xds.resources.ads import ADS_CONFIG_SOURCE
 from xds.resources.endpoints import EVERYWHERE, Priorities, build_assignment_message
 from xds.resources.locality import Spread, complete_lb_config, find_spread
 from xds.resources.policies import set_policy
 from xds.resources.resource import Resource, encode_resource
+from xds.resources.subsets import encode_subset_config
 from xds.resources.transport import build_circuit_breakers, build_tls_socket, set_connections
 from xds.wire import CLUSTER, skeleton_pb2
 
@@ -88,7 +90,8 @@ def build_cluster(name: str, service: Service, priorities: Priorities = EVERYWHE
     frame = skeleton_pb2.Cluster(name=name)
     if dns is not None:
         frame.load_assignment.CopyFrom(build_assignment_message(name, service, priorities))
-    return encode_resource(CLUSTER, name, frame.SerializeToString(deterministic=True) + _encode_policy(policy))
+    encoded = frame.SerializeToString(deterministic=True) + _encode_policy(policy) + encode_subset_config(service)
+    return encode_resource(CLUSTER, name, join(encoded, service.envoy, "cluster"))
 
 
 def is_eds(service: Service) -> bool:

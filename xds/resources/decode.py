@@ -16,7 +16,9 @@ from envoy_data_plane.google.protobuf import Any as AnyMessage
 from google.protobuf.any_pb2 import Any as WireAny
 from google.protobuf.json_format import MessageToDict
 
+from xds.catalog.envoy_types import find_type
 from xds.resources import clusters, listeners, routes
+from xds.resources.oneofs import settle
 from xds.resources.resource import Resource
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, SECRET, endpoint_pb2, skeleton_pb2
 
@@ -72,7 +74,11 @@ def _decode_load_assignment(value: bytes) -> dict[str, Any]:
 
 
 def _decode(type_url: str, value: bytes) -> dict[str, Any]:
-    decoded: dict[str, Any] = AnyMessage(type_url=type_url, value=value).to_dict(casing=NAMES_AS_THEY_ARE)
+    try:
+        decoded: dict[str, Any] = AnyMessage(type_url=type_url, value=value).to_dict(casing=NAMES_AS_THEY_ARE)
+    except ValueError:  # raw fields took the place of others
+        value = settle(find_type(type_url.rpartition("/")[2]), value)
+        decoded = AnyMessage(type_url=type_url, value=value).to_dict(casing=NAMES_AS_THEY_ARE)
     del decoded["@type"]
     return decoded
 

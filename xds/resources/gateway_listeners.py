@@ -7,12 +7,13 @@ from functools import lru_cache
 
 from envoy_data_plane.envoy.config.core.v3 import Address, SocketAddress, SocketAddressProtocol
 from envoy_data_plane.envoy.config.core.v3 import QuicProtocolOptions as QuicLimits
-from envoy_data_plane.envoy.config.listener.v3 import FilterChain, QuicProtocolOptions, UdpListenerConfig
+from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, QuicProtocolOptions, UdpListenerConfig
 from envoy_data_plane.envoy.config.listener.v3 import Listener as EnvoyListener
 
 from xds.catalog.access_log import AccessLog
 from xds.catalog.listener import Limits, Listener
 from xds.catalog.model import Gateway, Protocol, Service
+from xds.catalog.raw import NOTHING, RawFields
 from xds.catalog.route import Route
 from xds.resources.filter_chains import (
     H2_AND_HTTP1,
@@ -26,6 +27,7 @@ from xds.resources.listeners import build_connection_manager, build_tcp_proxy
 from xds.resources.resource import Resource, encode_resource
 from xds.resources.routes import build_gateway_routes
 from xds.resources.secrets import build_secrets
+from xds.resources.subsets import encode_tcp_subset
 from xds.wire import LISTENER, ROUTE_CONFIGURATION, SECRET
 
 Resources = dict[str, dict[str, Resource]]
@@ -34,7 +36,10 @@ Resources = dict[str, dict[str, Resource]]
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """All that decides a listener but its routes: the key by which it is encoded once."""
+    """All that decides a listener but its routes: the key by which it is encoded once.
+
+    `raw_listener` is for those that take TCP: HTTP/3's knows too few of its fields.
+    """
 
     owner: str
     name: str
@@ -42,6 +47,8 @@ class _Frame:
     limits: Limits
     trusted_hops: int
     access_log: AccessLog | None
+    raw_listener: RawFields
+    raw_manager: RawFields
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,7 @@ class _Target:
     cluster: str
     idle: timedelta | None
     by_source: bool
+    subset: bytes
 
 
 def build_gateway(
@@ -59,10 +67,11 @@ def build_gateway(
 ) -> Resources:
     """Build all that is a gateway's own; each name is the gateway's, or begins with it and a slash."""
     built: Resources = {SECRET: {}, LISTENER: {}, ROUTE_CONFIGURATION: {}}
+    raw = [gateway.envoy.get(word, NOTHING) for word in ("listener", "http_connection_manager")]
     for _, routes, listener in gateway.find_routes():
         own = name if not gateway.listeners else f"{name}/{_describe_place(listener)}"
         bare = Listener(listener.port, listener.address, listener.tls, listener.http3, listener.proxy_protocol)
-        frame = _Frame(name, own, bare, gateway.limits, gateway.trusted_hops, access_log)
+        frame = _Frame(name, own, bare, gateway.limits, gateway.trusted_hops, access_log, *raw)
         target = next(iter(routes[0].services), None)
         made: list[tuple[str, Resource]] = []
         if listener.tls is not None:
@@ -74,7 +83,7 @@ def build_gateway(
             if listener.http3:
                 made.append((LISTENER, _build_http3(frame)))
             http3_port = listener.port if listener.http3 is True else int(listener.http3)
-            made.append((ROUTE_CONFIGURATION, build_gateway_routes(own, routes, services, http3_port)))
+            made.append((ROUTE_CONFIGURATION, build_gateway_routes(own, routes, services, http3_port, gateway.envoy)))
         for type_url, resource in made:
             built[type_url][resource.name] = resource
     return built
@@ -89,25 +98,21 @@ def _find_targets(routes: tuple[Route, ...], services: Mapping[str, Service]) ->
     targets = []
     for host, route in find_hosts(routes):
         [cluster] = route.services
-        service = services[cluster]
-        targets.append(_Target(host, cluster, service.timeouts.idle, service.affinity is not None))
+        service, subset = services[cluster], encode_tcp_subset(next(iter(route.to or {})), services)
+        targets.append(_Target(host, cluster, service.timeouts.idle, service.affinity is not None, subset))
     return tuple(targets)
 
 
 @lru_cache(maxsize=1024)
 def _build_http(frame: _Frame) -> Resource:
-    manager = build_connection_manager(
-        frame.name, limits=frame.limits, trusted_hops=frame.trusted_hops, access_log=frame.access_log
-    )
+    manager = _build_manager(frame)
     return _build_listener(frame, build_chains(frame.owner, frame.listener, manager, H2_AND_HTTP1))
 
 
 @lru_cache(maxsize=1024)
 def _build_http3(frame: _Frame) -> Resource:
     """Build the listener for QUIC, at the same port of UDP: its requests go by the routes of the one for TCP."""
-    manager = build_connection_manager(
-        frame.name, limits=frame.limits, trusted_hops=frame.trusted_hops, http3=True, access_log=frame.access_log
-    )
+    manager = _build_manager(frame, http3=True)
     name = f"{frame.name}/http3"
     streams = QuicLimits(max_concurrent_streams=frame.limits.streams)
     listener = EnvoyListener(
@@ -120,11 +125,27 @@ def _build_http3(frame: _Frame) -> Resource:
     return encode_resource(LISTENER, name, bytes(listener))
 
 
+def _build_manager(frame: _Frame, *, http3: bool = False) -> Filter:
+    return build_connection_manager(
+        frame.name,
+        limits=frame.limits,
+        trusted_hops=frame.trusted_hops,
+        http3=http3,
+        access_log=frame.access_log,
+        raw=frame.raw_manager,
+    )
+
+
 @lru_cache(maxsize=1024)
 def _build_tcp(frame: _Frame, targets: tuple[_Target, ...]) -> Resource:
     proxies = {
         target.host: build_tcp_proxy(
-            frame.name, target.cluster, target.idle, by_source=target.by_source, access_log=frame.access_log
+            frame.name,
+            target.cluster,
+            target.idle,
+            by_source=target.by_source,
+            subset=target.subset,
+            access_log=frame.access_log,
         )
         for target in targets
     }
@@ -142,7 +163,7 @@ def _build_listener(frame: _Frame, chains: list[FilterChain]) -> Resource:
         filter_chains=chains,
         per_connection_buffer_limit_bytes=frame.limits.buffer,
     )
-    return encode_resource(LISTENER, frame.name, bytes(listener))
+    return encode_resource(LISTENER, frame.name, frame.raw_listener.join(bytes(listener)))
 
 
 def _build_address(listener: Listener, protocol: SocketAddressProtocol) -> Address:

@@ -9,7 +9,6 @@ nothing, and refuse a cluster with it.
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
 from functools import lru_cache
 
 from envoy_data_plane.envoy.config.cluster.v3 import (
@@ -18,15 +17,6 @@ from envoy_data_plane.envoy.config.cluster.v3 import (
     ClusterEdsClusterConfig,
     ClusterLbPolicy,
 )
-from envoy_data_plane.envoy.config.route.v3 import (
-    RetryPolicy,
-    RouteAction,
-    RouteActionHashPolicy,
-    RouteActionHashPolicyFilterState,
-    RouteActionHashPolicyHeader,
-    RouteActionMaxStreamDuration,
-    RouteMatch,
-)
 from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
     HttpConnectionManager,
@@ -34,18 +24,18 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
 )
 from envoy_data_plane.google.protobuf import Any
 
-from xds.catalog.model import Affinity, Protocol, Service
+from xds.catalog.model import Service
 from xds.catalog.policies import HASHING, Balancing
-from xds.catalog.resilience import Retries
-from xds.catalog.shapes import GRPC_CONDITIONS
+from xds.catalog.route import Route
 from xds.resources.ads import ADS_CONFIG_SOURCE
 from xds.resources.clusters import is_eds
 from xds.resources.endpoints import EVERYWHERE, Priorities
 from xds.resources.grpc_endpoints import build_grpc_assignment
+from xds.resources.grpc_routes import encode_grpc_route, is_offered_to_grpc
 from xds.resources.listeners import ROUTER
 from xds.resources.policies import build_client_side_weighted, build_ring_hash
 from xds.resources.resource import Resource, encode_resource
-from xds.resources.tries import build_back_off
+from xds.resources.routes import complete_routes
 from xds.wire import (
     CLUSTER,
     CLUSTER_LOAD_ASSIGNMENT,
@@ -60,18 +50,17 @@ HTTP_CONNECTION_MANAGER = (
 )
 
 
-def build_grpc_resources(name: str, service: Service, priorities: Priorities = EVERYWHERE) -> Mapping[str, Resource]:
-    """Build a service's resources by type; none for a service that gRPC's client cannot be told of.
-
-    Such are TCP services, and those whose endpoints are host names, unless it is one alone: gRPC resolves no more.
-    """
-    eds = is_eds(service)
-    if service.protocol is Protocol.TCP or not (eds or len(service.endpoints) == 1):
+def build_grpc_resources(
+    name: str, service: Service, services: Mapping[str, Service], priorities: Priorities = EVERYWHERE
+) -> Mapping[str, Resource]:
+    """Build a service's resources by type; none for a service that gRPC's client cannot be told of."""
+    if not is_offered_to_grpc(service):
         return {}
+    eds = is_eds(service)
     resources = {
         CLUSTER: _build_cluster(name, service, eds=eds),
         LISTENER: _build_listener(name),
-        ROUTE_CONFIGURATION: _build_routes(name, service),
+        ROUTE_CONFIGURATION: _build_routes(name, service, services),
     }
     if eds:
         message = build_grpc_assignment(name, service, priorities).SerializeToString(deterministic=True)
@@ -90,12 +79,13 @@ def _build_listener(name: str) -> Resource:
     return encode_resource(LISTENER, name, message.SerializeToString())
 
 
-def _build_routes(name: str, service: Service) -> Resource:
-    """Build one route for all that is called; its domain is any, since a channel may be told another authority."""
-    target = skeleton_pb2.RouteAction(cluster=name).SerializeToString()
-    action = _encode_action(service.timeouts.request, service.affinity, service.retries)
-    route = skeleton_pb2.Route(match=_encode_match(), route=target + action)
-    host = skeleton_pb2.VirtualHost(name=name, domains=["*"], routes=[route.SerializeToString()])
+def _build_routes(name: str, service: Service, services: Mapping[str, Service]) -> Resource:
+    """Build the service's own routes and one for the rest; their domain is any, since a channel may be told another
+    authority.
+    """
+    routes = [encoded for route in complete_routes(name, service) for encoded in encode_grpc_route(route, services)]
+    routes += encode_grpc_route(Route(to={name: 1}), {name: service})
+    host = skeleton_pb2.VirtualHost(name=name, domains=["*"], routes=routes)
     message = skeleton_pb2.RouteConfiguration(name=name, virtual_hosts=[host.SerializeToString()])
     return encode_resource(ROUTE_CONFIGURATION, name, message.SerializeToString())
 
@@ -130,36 +120,3 @@ def _encode_cluster_policy(balancing: Balancing | None) -> bytes:
     elif balancing.client_side_weighted is not None:
         cluster.load_balancing_policy = build_client_side_weighted(balancing.client_side_weighted)
     return bytes(cluster)
-
-
-@lru_cache(maxsize=1)
-def _encode_match() -> bytes:
-    return bytes(RouteMatch(prefix="/"))
-
-
-@lru_cache(maxsize=4096)
-def _encode_action(request: timedelta | None, affinity: Affinity | None, retries: Retries) -> bytes:
-    """Encode all of a RouteAction but its cluster. A call's own deadline counts if it is earlier.
-
-    No retries but those by status that the catalog asks for: gRPC knows no others, and UNAVAILABLE is also that of a
-    call that broke when an endpoint had begun on it. What no endpoint has seen, gRPC sends again by itself. Of
-    affinities it knows a header's, and for the client's address its own channel is meant; a call has no query, and
-    cookies are not heeded.
-    """
-    action = RouteAction()
-    statuses = [one for one in dict.fromkeys(retries.on) if one in GRPC_CONDITIONS]
-    if statuses and retries.attempts:
-        action.retry_policy = RetryPolicy(
-            retry_on=",".join(map(str, statuses)),
-            num_retries=retries.attempts,
-            retry_back_off=build_back_off(retries),
-        )
-    if request:
-        action.max_stream_duration = RouteActionMaxStreamDuration(max_stream_duration=request)
-    if affinity is not None and affinity.header is not None:
-        header = RouteActionHashPolicyHeader(header_name=affinity.header)
-        action.hash_policy.append(RouteActionHashPolicy(header=header, terminal=True))
-    if affinity is not None and affinity.source:
-        channel = RouteActionHashPolicyFilterState(key="io.grpc.channel_id")
-        action.hash_policy.append(RouteActionHashPolicy(filter_state=channel, terminal=True))
-    return bytes(action)

@@ -5,7 +5,7 @@ sent, or callers of one locality, is made when the first of them wants it: most 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 
 from xds.catalog.access_log import AccessLog
 from xds.catalog.catalog import Catalog, diff_catalogs
@@ -13,6 +13,7 @@ from xds.catalog.model import Listen, Protocol, Service
 from xds.resources.clusters import build_cluster, is_eds
 from xds.resources.endpoints import EVERYWHERE, Priorities, build_load_assignment, build_local_assignment, is_out
 from xds.resources.grpc_client import build_grpc_resources
+from xds.resources.grpc_routes import is_offered_to_grpc
 from xds.resources.listeners import build_tcp_listener
 from xds.resources.locality import NOWHERE, Locality, Reliance, find_localities, find_reliance, prioritize
 from xds.resources.resource import Resource
@@ -43,8 +44,10 @@ class Inventory:
     """The catalog and what each of its services contributes.
 
     `changed` names the services, and `changed_gateways` the gateways, that differ from the inventory before;
-    `mesh_changed` is whether what holds for all does. `reliant` are the services of whose resources a caller's
-    locality is a part. `made` is the place of what was made on demand so far; it has no part in equality.
+    `mesh_changed` is whether what holds for all does. `dependents` are the services that did not change, but whose
+    routes name one that did, and `routed_by` has the ways back: for each service those whose routes name it. `reliant`
+    are the services of whose resources a caller's locality is a part. `made` is the place of what was made on demand
+    so far; like what follows from the rest, it has no part in equality.
     """
 
     catalog: Catalog
@@ -53,6 +56,8 @@ class Inventory:
     changed_gateways: frozenset[str]
     mesh_changed: bool = False
     reliant: Mapping[str, Reliance] = field(default_factory=dict)
+    dependents: frozenset[str] = field(default=frozenset(), compare=False)
+    routed_by: Mapping[str, frozenset[str]] = field(default_factory=dict, compare=False, repr=False)
     made: dict[str, Made] = field(default_factory=dict, compare=False, repr=False)
 
     def resources(self, name: str, caller: Locality = NOWHERE) -> Mapping[str, Resource]:
@@ -76,7 +81,8 @@ class Inventory:
         made = self.made.setdefault(name, {})
         if (found := made.get(key := ("grpc", priorities))) is None:
             by_locality = dict(zip(parts.localities, priorities, strict=True)) if any(priorities) else EVERYWHERE
-            found = made[key] = build_grpc_resources(name, self.catalog.services[name], by_locality)
+            services = self.catalog.services
+            found = made[key] = build_grpc_resources(name, services[name], services, by_locality)
         return found
 
     def local_resources(self, name: str) -> Mapping[str, Resource]:
@@ -101,12 +107,19 @@ def build_inventory(catalog: Catalog, before: Inventory | None = None) -> Invent
     for name in changed:
         made.pop(name, None)
         if service := catalog.services.get(name):
-            parts[name] = build_parts(name, service)
+            parts[name] = build_parts(name, service, catalog.services)
         else:
             del parts[name]
     mesh_changed = before.catalog.mesh != catalog.mesh
     reliant = find_reliant(catalog.services, changed, before.reliant)
-    return Inventory(catalog, parts, changed, changed_gateways, mesh_changed, reliant, made)
+    routed_by = _note_routes(before, catalog, changed)
+    dependents = _find_dependents(before.catalog, catalog, changed, routed_by)
+    for name in dependents:
+        made.pop(name, None)
+        parts[name] = replace(
+            parts[name], virtual_host=build_virtual_host(name, catalog.services[name], catalog.services)
+        )
+    return Inventory(catalog, parts, changed, changed_gateways, mesh_changed, reliant, dependents, routed_by, made)
 
 
 def find_reliant(
@@ -120,8 +133,47 @@ def find_reliant(
     return {name: reliance for name, reliance in after.items() if reliance is not None}
 
 
-def build_parts(name: str, service: Service) -> Parts:
-    """Build what one service contributes."""
+def _note_routes(before: Inventory, catalog: Catalog, changed: frozenset[str]) -> Mapping[str, frozenset[str]]:
+    """Give the services that name each in their routes, as they are now."""
+    noted: dict[str, frozenset[str]] | None = None
+    for name in changed:
+        old, new = (one.services.get(name) for one in (before.catalog, catalog))
+        was, now = (one.routed if one else frozenset() for one in (old, new))
+        if was == now:
+            continue
+        noted = dict(before.routed_by) if noted is None else noted
+        for target in was - now:
+            noted[target] -= {name}
+            if not noted[target]:
+                del noted[target]
+        for target in now - was:
+            noted[target] = noted.get(target, frozenset()) | {name}
+    return before.routed_by if noted is None else noted
+
+
+def _find_dependents(
+    before: Catalog, after: Catalog, changed: frozenset[str], routed_by: Mapping[str, frozenset[str]]
+) -> frozenset[str]:
+    """Name the services, but for the changed ones, whose routes name a service that is routed to otherwise now."""
+    concerned = (
+        name
+        for target in changed
+        if target in routed_by and not _is_routed_alike(before.services.get(target), after.services.get(target))
+        for name in routed_by[target]
+    )
+    return frozenset(concerned) - changed
+
+
+def _is_routed_alike(old: Service | None, new: Service | None) -> bool:
+    """Tell whether no route to a service may differ, since only its endpoints do: they change most often."""
+    if old is None or new is None:
+        return False
+    alike = all(getattr(old, one.name) == getattr(new, one.name) for one in fields(Service) if one.name != "endpoints")
+    return alike and is_offered_to_grpc(old) == is_offered_to_grpc(new)
+
+
+def build_parts(name: str, service: Service, services: Mapping[str, Service]) -> Parts:
+    """Build what one service contributes; of the other `services` those count that its routes name."""
     resources = {CLUSTER: build_cluster(name, service)}
     if is_eds(service):
         resources[CLUSTER_LOAD_ASSIGNMENT] = build_load_assignment(name, service)
@@ -129,7 +181,7 @@ def build_parts(name: str, service: Service) -> Parts:
         find_localities(one for one in service.endpoints if not is_out(one)) if service.locality.failover else ()
     )
     if service.protocol is not Protocol.TCP:
-        return Parts(resources, build_virtual_host(name, service), localities)
+        return Parts(resources, build_virtual_host(name, service, services), localities)
     if service.local_port is not None:
         resources[LISTENER] = build_local_listener(name, service)
     return Parts(resources, None, localities)

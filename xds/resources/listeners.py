@@ -19,6 +19,7 @@ from envoy_data_plane.google.protobuf import Any
 from xds.catalog.access_log import AccessLog
 from xds.catalog.listener import Limits
 from xds.catalog.model import Listen
+from xds.catalog.raw import NOTHING, RawFields
 from xds.resources.access_log import build_access_log
 from xds.resources.ads import ADS_CONFIG_SOURCE
 from xds.resources.http_filters import build_dormant_filters
@@ -58,6 +59,7 @@ def build_connection_manager(
     trusted_hops: int = 0,
     http3: bool = False,
     access_log: AccessLog | None = None,
+    raw: RawFields = NOTHING,
 ) -> Filter:
     """Build what takes requests, and sends them by the RouteConfiguration `name`.
 
@@ -79,7 +81,9 @@ def build_connection_manager(
         connection_manager.normalize_path = True
         connection_manager.merge_slashes = True
         _limit(connection_manager, limits)
-    return Filter(name=HTTP_CONNECTION_MANAGER, typed_config=Any.pack(connection_manager))
+    packed = Any.pack(connection_manager)
+    packed.value = raw.join(packed.value)
+    return Filter(name=HTTP_CONNECTION_MANAGER, typed_config=packed)
 
 
 def _limit(connection_manager: HttpConnectionManager, limits: Limits) -> None:
@@ -99,11 +103,13 @@ def build_tcp_proxy(
     idle_timeout: timedelta | None,
     *,
     by_source: bool = False,
+    subset: bytes = b"",
     access_log: AccessLog | None = None,
 ) -> Filter:
     """Build what passes connections on to `cluster`, byte for byte; idle ones end after 1 h by default.
 
-    With `by_source` a client's IP address decides the endpoint, if the cluster's policy hashes.
+    With `by_source` a client's IP address decides the endpoint, if the cluster's policy hashes; `subset` are
+    fields of a TcpProxy by which it is one of some endpoints alone.
     """
     tcp_proxy = TcpProxy(
         stat_prefix=name,
@@ -113,7 +119,9 @@ def build_tcp_proxy(
     )
     if by_source:
         tcp_proxy.hash_policy = [HashPolicy(source_ip=HashPolicySourceIp())]
-    return Filter(name=TCP_PROXY, typed_config=Any.pack(tcp_proxy))
+    packed = Any.pack(tcp_proxy)
+    packed.value += subset
+    return Filter(name=TCP_PROXY, typed_config=packed)
 
 
 def _build_listener(name: str, listen: Listen, network_filter: Filter) -> Resource:

@@ -8,7 +8,7 @@ from xds.resources.listeners import build_http_listener
 from xds.resources.resource import Resource
 from xds.resources.routes import build_sidecar_routes
 from xds.resources.view import GatewayView, GrpcView, NodeView
-from xds.wire import LISTENER, ROUTE_CONFIGURATION, SECRET
+from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, SECRET
 
 OWN_TYPES = (SECRET, LISTENER, ROUTE_CONFIGURATION)
 """The types of which a node may have resources of its own."""
@@ -28,7 +28,8 @@ def build_node_resources(view: NodeView, inventory: Inventory) -> Resources:
         gateway, mesh = inventory.catalog.gateways[view.gateway], inventory.catalog.mesh
         access_log = mesh.access_log if gateway.access_log is None else gateway.access_log
         return build_gateway(view.gateway, gateway, inventory.catalog.services, access_log)
-    hosts = [part for name in services_of(view, inventory) if (part := inventory.parts[name].virtual_host) is not None]
+    names = sorted(inventory.parts if view.hosts is None else view.hosts)
+    hosts = [part for name in names if (part := inventory.parts[name].virtual_host) is not None]
     return {
         LISTENER: {SIDECAR_LISTENER: build_http_listener(SIDECAR_LISTENER, view.listen, access_log=view.access_log)},
         ROUTE_CONFIGURATION: {SIDECAR_LISTENER: build_sidecar_routes(SIDECAR_LISTENER, hosts)},
@@ -43,9 +44,15 @@ def find_own(view: NodeView, resources: Mapping[str, Resource]) -> Iterable[str]
 
 
 def parts_of(view: NodeView, inventory: Inventory, name: str) -> Mapping[str, Resource]:
-    """Give what a view holds of one service, by type: its local port is for the sidecars of others alone."""
+    """Give what a view holds of one service, by type: its local port is for the sidecars of others alone.
+
+    Of a service that is only routed to, a gRPC client needs no more than its cluster and endpoints.
+    """
     if isinstance(view, GrpcView):
-        return inventory.grpc_resources(name, view.locality)
+        made = inventory.grpc_resources(name, view.locality)
+        if view.hosts is None or name in view.hosts:
+            return made
+        return {type_url: made[type_url] for type_url in (CLUSTER, CLUSTER_LOAD_ASSIGNMENT) if type_url in made}
     resources = inventory.resources(name, view.locality)
     if LISTENER not in resources:
         return resources

@@ -1,6 +1,6 @@
 """What a route turns on of its listener's filters: fields of a Route; for rate limits, of a RouteConfiguration."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from functools import lru_cache
 
@@ -28,6 +28,7 @@ from envoy_data_plane.envoy.type.metadata.v3 import MetadataKey, MetadataKeyPath
 from envoy_data_plane.envoy.type.v3 import TokenBucket
 from envoy_data_plane.google.protobuf import Any, Struct, Value
 
+from xds.catalog.model import Service
 from xds.catalog.origins import Origin
 from xds.catalog.route import Route
 from xds.catalog.route_filters import Cors, Fault, RateLimit
@@ -117,7 +118,7 @@ def _join(names: tuple[str, ...]) -> str:
     return ANY if ANY in names else ",".join(names)
 
 
-def encode_preflight(route: Route, *, limited: bool) -> list[bytes]:
+def encode_preflight(route: Route, services: Mapping[str, Service], *, limited: bool) -> list[bytes]:
     """Encode a Route for what browsers ask beforehand (OPTIONS), if the route's own conditions keep that out.
 
     Such a question names the method that is to come, and has none of the headers that are to come. It never gets to
@@ -127,7 +128,7 @@ def encode_preflight(route: Route, *, limited: bool) -> list[bytes]:
         return []
     headers: dict[str, Wanted] = {"origin": route.headers.get("origin", ANY), ASKED_METHOD: _wants_one_of(route.method)}
     filters = _encode_filters(None, limited, None, route.cors, route.method, grpc_web=False, max_body=None)
-    encoded = skeleton_pb2.Route(match=encode_match(route, ("OPTIONS",), headers), route=encode_target(route))
+    encoded = skeleton_pb2.Route(match=encode_match(route, ("OPTIONS",), headers), route=encode_target(route, services))
     return [encoded.SerializeToString() + filters]
 
 

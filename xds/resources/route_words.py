@@ -32,8 +32,10 @@ from envoy_data_plane.envoy.type.matcher.v3 import RegexMatchAndSubstitute, Rege
 from envoy_data_plane.envoy.type.v3 import FractionalPercent, FractionalPercentDenominatorType
 from envoy_data_plane.google.protobuf import Any
 
-from xds.catalog.route import HeaderChanges, Redirect, Rewrite, Route
+from xds.catalog.model import Service
+from xds.catalog.route import HeaderChanges, Redirect, Rewrite, Route, split_target
 from xds.catalog.text_match import ANY, How, TextMatch, Wanted
+from xds.resources.subsets import find_metadata
 from xds.wire import skeleton_pb2
 
 MILLION = 1_000_000
@@ -112,17 +114,18 @@ def build_string_matcher(value: Wanted) -> StringMatcher:
     return matcher
 
 
-def encode_target(route: Route) -> bytes:
+def encode_target(route: Route, services: Mapping[str, Service]) -> bytes:
     """Encode where a route's requests go, and what they are rewritten to: fields of a RouteAction."""
     shares = dict(route.to or {})
-    cluster = skeleton_pb2.RouteAction(cluster=next(iter(shares))).SerializeToString() if len(shares) == 1 else b""
-    if cluster and route.rewrite is None and route.mirror is None and not route.websocket:
-        return cluster  # as are all routes of sidecars, of which there are many
+    name, subset = split_target(next(iter(shares)))
+    cluster = skeleton_pb2.RouteAction(cluster=name).SerializeToString() if len(shares) == 1 else b""
+    if cluster and not subset and route.rewrite is None and route.mirror is None and not route.websocket:
+        return cluster  # as are nearly all routes of sidecars, of which there are many
     action = RouteAction()
     if not cluster:
-        action.weighted_clusters = WeightedCluster(
-            clusters=[WeightedClusterClusterWeight(name=name, weight=weight) for name, weight in shares.items()]
-        )
+        action.weighted_clusters = build_shares(shares, services)
+    elif subset:
+        action.metadata_match = find_metadata(next(iter(shares)), services)
     if route.rewrite is not None:
         _rewrite_request(action, route.rewrite, route)
     if route.mirror is not None:
@@ -158,6 +161,18 @@ def build_percent(percent: float) -> FractionalPercent:
     """Build a share of requests, as fine as Envoy counts."""
     return FractionalPercent(
         numerator=round(percent * MILLION / 100), denominator=FractionalPercentDenominatorType.MILLION
+    )
+
+
+def build_shares(shares: Mapping[str, int], services: Mapping[str, Service]) -> WeightedCluster:
+    """Build the clusters among which chance chooses; two subsets of one service are two entries of its cluster."""
+    return WeightedCluster(
+        clusters=[
+            WeightedClusterClusterWeight(
+                name=split_target(target)[0], weight=weight, metadata_match=find_metadata(target, services)
+            )
+            for target, weight in shares.items()
+        ]
     )
 
 

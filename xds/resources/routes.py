@@ -6,7 +6,8 @@ of the catalog becomes two of Envoy's: the first for those methods, the second f
 are encoded is in `route_words.py`, after what a request is tried again in `tries.py`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
@@ -25,12 +26,14 @@ from envoy_data_plane.envoy.config.route.v3 import (
     RouteActionHashPolicyQueryParameter,
     RouteActionMaxStreamDuration,
     RouteConfiguration,
+    VirtualHost,
 )
 
 from xds.catalog.model import Affinity, Protocol, Service, Timeouts
 from xds.catalog.outside import find_host
+from xds.catalog.raw import NO_RAW, Raw, join
 from xds.catalog.resilience import Retries
-from xds.catalog.route import Route
+from xds.catalog.route import Route, split_target
 from xds.resources.resource import Resource, encode_resource
 from xds.resources.route_filters import build_limits, encode_filters, encode_preflight
 from xds.resources.route_words import encode_changes, encode_end, encode_match, encode_target
@@ -41,11 +44,28 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 DEFAULT_REQUEST_TIMEOUT = timedelta(seconds=15)
 
 
-def build_virtual_host(name: str, service: Service) -> bytes:
-    """Encode the VirtualHost by which a sidecar sends every request for the host `name` to that service."""
-    return skeleton_pb2.VirtualHost(
-        name=name, domains=[name], routes=_build_routes(Route(to={name: 1}), {name: service})
-    ).SerializeToString(deterministic=True)
+def build_virtual_host(name: str, service: Service, services: Mapping[str, Service]) -> bytes:
+    """Encode the VirtualHost by which a sidecar sends every request for the host `name` to that service.
+
+    The service's own routes come first. Routes are not followed twice: those of a service that is only
+    routed to are for requests to its own host.
+    """
+    limited = any(route.rate_limit is not None for route in service.routes)
+    routes = [*complete_routes(name, service), Route(to={name: 1})]
+    encoded = [part for route in routes for part in _build_routes(route, services, limited=limited)]
+    message = skeleton_pb2.VirtualHost(name=name, domains=[name], routes=encoded).SerializeToString(deterministic=True)
+    return message + bytes(VirtualHost(typed_per_filter_config=build_limits(routes))) if limited else message
+
+
+def complete_routes(name: str, service: Service) -> Iterator[Route]:
+    """Give a service's own routes; where one does not say where its requests go, they go to the service itself."""
+    for route in service.routes:
+        if route.to or route.redirect is not None or route.respond is not None:
+            yield route
+        else:
+            completed = copy(route)  # all but that was checked, and is as it is
+            object.__setattr__(completed, "to", {name: 1})
+            yield completed
 
 
 def build_sidecar_routes(name: str, virtual_hosts: list[bytes]) -> Resource:
@@ -54,7 +74,11 @@ def build_sidecar_routes(name: str, virtual_hosts: list[bytes]) -> Resource:
 
 
 def build_gateway_routes(
-    name: str, gateway_routes: Sequence[Route], services: Mapping[str, Service], http3_port: int = 0
+    name: str,
+    gateway_routes: Sequence[Route],
+    services: Mapping[str, Service],
+    http3_port: int = 0,
+    raw: Raw = NO_RAW,
 ) -> Resource:
     """Build a listener's RouteConfiguration: one VirtualHost a host, in it every route that the host's requests match.
 
@@ -78,7 +102,7 @@ def build_gateway_routes(
         for host in hosts
     ]
     more = bytes(RouteConfiguration(typed_per_filter_config=build_limits(gateway_routes))) if limited else b""
-    return _build_configuration(name, virtual_hosts, more + (_encode_alt_svc(http3_port) if http3_port else b""))
+    return _build_configuration(name, virtual_hosts, more + (_encode_alt_svc(http3_port) if http3_port else b""), raw)
 
 
 def _covers(pattern: str, host: str) -> bool:
@@ -86,9 +110,10 @@ def _covers(pattern: str, host: str) -> bool:
     return pattern in ("*", host) or (pattern.startswith("*.") and host.endswith(pattern[1:]))
 
 
-def _build_configuration(name: str, virtual_hosts: list[bytes], more: bytes = b"") -> Resource:
+def _build_configuration(name: str, virtual_hosts: list[bytes], more: bytes = b"", raw: Raw = NO_RAW) -> Resource:
     message = skeleton_pb2.RouteConfiguration(name=name, virtual_hosts=virtual_hosts, ignore_port_in_host_matching=True)
-    return encode_resource(ROUTE_CONFIGURATION, name, message.SerializeToString(deterministic=True) + more)
+    encoded = join(message.SerializeToString(deterministic=True) + more, raw, "route_configuration")
+    return encode_resource(ROUTE_CONFIGURATION, name, encoded)
 
 
 @lru_cache(maxsize=1024)
@@ -104,14 +129,18 @@ def _encode_alt_svc(port: int) -> bytes:
 def _build_routes(route: Route, services: Mapping[str, Service], *, limited: bool = False) -> list[bytes]:
     """Encode Envoy's one or two routes for a route of the catalog, and the one for what browsers ask beforehand.
 
-    `limited` says that some route beside it has a rate limit.
+    Each has the route's raw fields. `limited` says that some route beside it has a rate limit.
     """
+    return [join(encoded, route.envoy, "route") for encoded in _encode_routes(route, services, limited=limited)]
+
+
+def _encode_routes(route: Route, services: Mapping[str, Service], *, limited: bool) -> list[bytes]:
     changes = encode_changes(route) + encode_filters(route, limited=limited)
     if not route.to:
         end = encode_end(route)
         return [skeleton_pb2.Route(match=encode_match(route, route.method)).SerializeToString() + end + changes]
     # The first service's policy is that of all: Envoy has one a route, and the checker tells where they differ.
-    service = services[next(iter(route.to))]
+    service = services[split_target(next(iter(route.to)))[0]]
     timeouts = service.timeouts if route.timeout is None else replace(service.timeouts, request=route.timeout)
     retries = (service.retries if route.retries is None else route.retries.over(service.retries)).of_route
     host = None if route.rewrite is not None and route.rewrite.host is not None else find_host(service)
@@ -119,11 +148,11 @@ def _build_routes(route: Route, services: Mapping[str, Service], *, limited: boo
     # A gRPC call is a POST, whatever it does.
     repeatable = bool(retries.attempts) and not grpc and not retries.any_method
     return [
-        *encode_preflight(route, limited=limited),
+        *encode_preflight(route, services, limited=limited),
         *(
             skeleton_pb2.Route(
                 match=encode_match(route, methods),
-                route=encode_target(route)
+                route=encode_target(route, services)
                 + _encode_action(timeouts, retries, service.affinity, host, grpc=grpc, safe=safe),
             ).SerializeToString()
             + changes

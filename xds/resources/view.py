@@ -8,6 +8,7 @@ Where it is counts only if something that it sees relies on that, and only as fa
 from dataclasses import dataclass
 
 from xds.catalog.access_log import AccessLog
+from xds.catalog.catalog import Catalog
 from xds.catalog.model import SIDECAR, Listen
 from xds.resources.inventory import Inventory
 from xds.resources.locality import NOWHERE, Locality
@@ -34,14 +35,16 @@ def kind_of(node: Node) -> NodeKind:
 
 @dataclass(frozen=True, slots=True)
 class SidecarView:
-    """A sidecar that offers its application `listen`, and there the services `upstreams` (None: every one).
+    """A sidecar that offers its application `listen`, and there the services `hosts` (None: every one).
 
-    `own_tcp` is the service beside it if that has a `local_port`, which on this machine is the service's own to bind.
-    `local` is that service if its endpoints' localities are to be known, for an upstream that is called zone-aware.
+    `upstreams` are all services that it reaches: these, and those that their routes name. `own_tcp` is the service
+    beside it if that has a `local_port`, which on this machine is the service's own to bind. `local` is that service
+    if its endpoints' localities are to be known, for an upstream that is called zone-aware.
     """
 
     listen: Listen
     upstreams: frozenset[str] | None
+    hosts: frozenset[str] | None
     own_tcp: str | None = None
     access_log: AccessLog | None = None
     locality: Locality = NOWHERE
@@ -50,7 +53,7 @@ class SidecarView:
 
 @dataclass(frozen=True, slots=True)
 class GatewayView:
-    """The gateway of that name, with the services of its routes."""
+    """The gateway of that name, with the services of its routes. These services' own routes are not for gateways."""
 
     gateway: str
     upstreams: frozenset[str]
@@ -59,9 +62,13 @@ class GatewayView:
 
 @dataclass(frozen=True, slots=True)
 class GrpcView:
-    """A gRPC client that calls the services `upstreams` (None: every one) by itself, as `xds:///api-service`."""
+    """A gRPC client that calls the services `hosts` (None: every one) by itself, as `xds:///api-service`.
+
+    `upstreams` are all services that it reaches: these, and those that their routes name.
+    """
 
     upstreams: frozenset[str] | None
+    hosts: frozenset[str] | None
     locality: Locality = NOWHERE
 
 
@@ -76,23 +83,31 @@ def build_view(inventory: Inventory, kind: NodeKind) -> NodeView:
     catalog = inventory.catalog
     if gateway := catalog.gateways.get(kind.cluster):
         routed = frozenset(gateway.services)
-        locality, _ = _find_locality(inventory, kind, routed)
-        return GrpcView(routed, locality) if kind.grpc else GatewayView(kind.cluster, routed, locality)
+        reached = _reach(catalog, routed) if kind.grpc else routed
+        locality, _ = _find_locality(inventory, kind, reached)
+        return GrpcView(reached, routed, locality) if kind.grpc else GatewayView(kind.cluster, routed, locality)
     service = catalog.services.get(kind.cluster)
-    upstreams = None if service is None or service.upstreams is None else frozenset(service.upstreams)
+    hosts = None if service is None or service.upstreams is None else frozenset(service.upstreams)
+    upstreams = None if hosts is None else _reach(catalog, hosts)
     locality, zone_aware = _find_locality(inventory, kind, upstreams)
     if kind.grpc:
-        return GrpcView(upstreams, locality)
+        return GrpcView(upstreams, hosts, locality)
     access_log = catalog.mesh.access_log
     if service is not None and service.access_log is not None:
         access_log = service.access_log
     if access_log is not None and not access_log.enabled:
         access_log = None
     if service is None:
-        return SidecarView(SIDECAR, None, access_log=access_log, locality=locality)
+        return SidecarView(SIDECAR, None, None, access_log=access_log, locality=locality)
     own_tcp = None if service.local_port is None else kind.cluster
     local = kind.cluster if zone_aware else None
-    return SidecarView(service.sidecar, upstreams, own_tcp, access_log, locality, local)
+    return SidecarView(service.sidecar, upstreams, hosts, own_tcp, access_log, locality, local)
+
+
+def _reach(catalog: Catalog, hosts: frozenset[str]) -> frozenset[str]:
+    """Name the services, and those that their routes name: no further, since routes are not followed twice."""
+    routed = [catalog.services[name].routed for name in hosts if catalog.services[name].routes]
+    return hosts.union(*routed) if routed else hosts
 
 
 def _find_locality(inventory: Inventory, kind: NodeKind, upstreams: frozenset[str] | None) -> tuple[Locality, bool]:

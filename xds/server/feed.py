@@ -25,7 +25,7 @@ class InventoryChange:
 
 def describe_change(inventory: Inventory) -> InventoryChange:
     """Say what differs from the inventory before."""
-    return _describe(inventory, inventory.changed, inventory.changed_gateways)
+    return _describe(inventory, inventory.changed | inventory.dependents, inventory.changed_gateways)
 
 
 def describe_all(inventory: Inventory) -> InventoryChange:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
+from xds.catalog.catalog import Catalog
 from xds.resources.inventory import Inventory
 from xds.resources.locality import NOWHERE
 from xds.resources.node import OWN_TYPES, build_node_resources, find_own, parts_of, services_of
@@ -50,15 +51,14 @@ class SnapshotStore:
         The time that it takes grows with these, not with the nodes in use. Nothing is taken before all is worked out:
         after a fault, the next update brings this one's changes too.
         """
-        own = self._views.find_kinds(inventory.changed | inventory.changed_gateways)
-        own |= self._views.find_located(_find_turned(self.inventory, inventory))
-        if inventory.mesh_changed:
-            own = {*self._views.by_kind}
+        own = self._find_own(inventory)
         moves = {kind: view for kind in own if (view := build_view(inventory, kind)) != self._views.by_kind[kind]}
         targets = set(moves.values())
         snapshots: dict[NodeView, Snapshot] = {}
         changes: dict[NodeKind, SnapshotChange] = {}
-        for view in self._views.find_holders(inventory.changed) | {self._views.by_kind[kind] for kind in own}:
+        for view in self._views.find_holders(inventory.changed | inventory.dependents) | {
+            self._views.by_kind[kind] for kind in own
+        }:
             staying = self._views.kinds[view] - moves.keys()
             if staying or view in targets:
                 was = self._snapshots[view]
@@ -72,6 +72,22 @@ class SnapshotStore:
         self._snapshots.update(snapshots)
         self._put(moves)
         return changes
+
+    def _find_own(self, inventory: Inventory) -> set[NodeKind]:
+        """Name the kinds of node whose view may become another: those of the services and gateways that changed, those
+        that hold a service whose routes name other services now, or for which their locality counts otherwise now; and
+        all when what holds for all changed.
+        """
+        if inventory.mesh_changed:
+            return {*self._views.by_kind}
+        before, after = self.inventory.catalog, inventory.catalog
+        rerouted = frozenset(name for name in inventory.changed if _routed(before, name) != _routed(after, name))
+        holders = self._views.find_holders(rerouted)
+        return {
+            *self._views.find_kinds(inventory.changed | inventory.changed_gateways),
+            *self._views.find_located(_find_turned(self.inventory, inventory)),
+            *(kind for view in holders if view.upstreams is not None for kind in self._views.kinds[view]),
+        }
 
     def _diff_moves(
         self, moves: Mapping[NodeKind, NodeView], snapshots: Mapping[NodeView, Snapshot]
@@ -180,7 +196,8 @@ def build_snapshot(view: NodeView, inventory: Inventory) -> Snapshot:
 
 def diff_view(view: NodeView, before: Inventory, after: Inventory, snapshot: Snapshot) -> Updates:
     """Say what a new inventory means for one view: in time that grows with the change, not with the view."""
-    changed = after.changed if view.upstreams is None else after.changed & view.upstreams
+    changed = after.changed if isinstance(view, GatewayView) else after.changed | after.dependents
+    changed = changed if view.upstreams is None else changed & view.upstreams
     updates: Updates = {type_url: {} for type_url in TYPE_URLS}
     for name in changed:
         old, new = parts_of(view, before, name), parts_of(view, after, name)
@@ -227,7 +244,13 @@ def _concerns_node(view: NodeView, before: Inventory, after: Inventory, changed:
         return False
     if isinstance(view, GatewayView):
         return bool(changed) or view.gateway in after.changed_gateways or after.mesh_changed
-    return any(_virtual_host(before, name) != _virtual_host(after, name) for name in changed)
+    offered = changed if view.hosts is None else changed & view.hosts
+    return any(_virtual_host(before, name) != _virtual_host(after, name) for name in offered)
+
+
+def _routed(catalog: Catalog, name: str) -> frozenset[str]:
+    service = catalog.services.get(name)
+    return service.routed if service and service.routes else frozenset()
 
 
 def _virtual_host(inventory: Inventory, name: str) -> bytes | None:

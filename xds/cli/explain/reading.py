@@ -223,7 +223,12 @@ def _note_zones(cluster: Json) -> Iterator[str]:
 
 def _has_labels(endpoint: Json, subset: Subset) -> bool:
     labels = endpoint.get("metadata", {}).get("filter_metadata", {}).get("envoy.lb", {})
-    return all(labels.get(key) == value for key, value in subset)
+    return all(labels.get(key) == value or value in _items(labels.get(key)) for key, value in subset)
+
+
+def _items(label: Any) -> Sequence[Any]:
+    """Give the items of a label that is a list: one of them is enough."""
+    return label if isinstance(label, list) else ()
 
 
 def _locality(group: Json) -> str:

@@ -1,0 +1,153 @@
+"""A service's own routes, as its callers' sidecars apply them: a canary, a version by a header, edits under load."""
+
+import json
+from collections import Counter
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+
+from tests.envoy_server.echo import start_echo
+from tests.envoy_server.mesh import VARIANTS, Mesh, answered, send, under, until
+from tests.envoy_server.test_sidecar import ask
+from xds.cli.demo.load import Load
+from xds.cli.demo.processes import Envoy, Instance, free_port
+
+HOST = "localhost"
+"""The service: a name that a client here resolves, and says as its Host."""
+
+MOVES = 6
+
+
+def make_catalog(port: int, routes: list[dict[str, Any]], **services: str) -> str:
+    """Write a catalog of the service `localhost` with these routes, its caller `web`, and others that web calls not."""
+    full: dict[str, Any] = {name: {"endpoints": [address], "upstreams": []} for name, address in services.items()}
+    full[HOST]["routes"] = routes
+    full["web"] = {"upstreams": [HOST], "sidecar": port}
+    return json.dumps({"services": full})
+
+
+def load_of(port: int, rate: float, query: str = "") -> Load:
+    """Give a client of the service through its own sidecar."""
+    return Load(f"http://{HOST}:{port}/api/data{query}", rate)
+
+
+async def test_callers_go_by_the_routes_of_the_service_that_they_call(
+    tmp_path: Path, instances: list[Instance]
+) -> None:
+    """Of 600 requests one in twenty goes to the canary, but for chance; a header decides for itself; copies go out;
+    limits and faults hold.
+
+    The services that are routed to are not offered by their own names, and what no route takes is the service's.
+    """
+    one, two, three = (instance.address for instance in instances)
+    port = free_port()
+    routes: list[dict[str, Any]] = [
+        {"headers": {"x-version": "3"}, "to": "third"},
+        {"headers": {"x-slow": "*"}, "rate_limit": {"requests": 3, "per": "1h"}},
+        {"headers": {"x-fail": "*"}, "fault": {"abort": {"status": 418, "percent": 100}}},
+        {"headers": {"x-copy": "*"}, "mirror": {"to": "shadow"}},
+        {"path": "/health", "respond": {"body": "well"}},
+        {"query": {"share": "*"}, "to": {HOST: 95, "canary": 5}},
+    ]
+    with start_echo("shadow") as shadow:
+        services = {HOST: one, "canary": two, "third": three, "shadow": shadow.endpoint}
+        with Mesh(tmp_path, make_catalog(port, routes, **services)) as mesh:
+            envoy = await mesh.start_envoy("web-1", "web")
+            await envoy.listening(f"127.0.0.1:{port}")
+            counts = await send(load_of(port, 400, "?share=1"), 600)
+            assert counts[HOST] == 0
+            assert counts["api-1"] + counts["api-2"] == 600
+            assert counts["api-2"] == pytest.approx(30, abs=27)  # five standard deviations
+            assert {ask(port, Host=HOST, **{"x-version": "3"}) for _ in range(20)} == {(200, "api-3")}
+            assert {ask(port, Host=HOST, **{"x-copy": "1"}) for _ in range(20)} == {(200, "api-1")}
+            await until(lambda: len(shadow.requests) == 20)
+            assert {ask(port, Host=HOST) for _ in range(60)} == {(200, "api-1")}
+            limited = [ask(port, Host=HOST, **{"x-slow": "1"})[0] for _ in range(5)]
+            assert limited == [200, 200, 200, 429, 429]
+            assert ask(port, Host=HOST, **{"x-fail": "1"})[0] == 418
+            assert ask(port, Host=HOST) == (200, "api-1")
+            for name in ("canary", "third", "shadow"):
+                assert ask(port, Host=name)[0] == 404
+
+
+def call(port: int, path: str, method: str) -> None:
+    """Send one request through the sidecar at that port, whatever the answer is."""
+    with suppress(HTTPError):
+        urlopen(Request(f"http://127.0.0.1:{port}{path}", method=method, headers={"Host": HOST})).close()
+
+
+async def test_a_route_says_when_a_request_is_tried_again(tmp_path: Path) -> None:
+    """In all words of `retries`, over those of the service that it leads to: its own, or another's."""
+    port = free_port()
+    any_method: dict[str, Any] = {"attempts": 1, "any_method": True}
+    routes: list[dict[str, Any]] = [
+        {"path": "/once", "retries": 0},
+        {"path": "/by-status", "retries": {"on": [409]}},
+        {"path": "/any-method", "retries": any_method},
+        {"path": "/other", "to": "other"},
+        {"path": "/other/any-method", "to": "other", "retries": any_method},
+    ]
+    with start_echo(HOST) as echo, start_echo("other") as other:
+        catalog = json.loads(make_catalog(port, routes, **{HOST: echo.endpoint, "other": other.endpoint}))
+        for name, attempts in ((HOST, 3), ("other", 2)):
+            words = {"attempts": attempts, "on": [503]}
+            catalog["services"][name] |= {"retries": words, "outlier_detection": "off"}
+        with Mesh(tmp_path, json.dumps(catalog)) as mesh:
+            envoy = await mesh.start_envoy("web-1", "web")
+            await envoy.listening(f"127.0.0.1:{port}")
+            expected = (
+                ("/rest", 503, "GET", 4),
+                ("/rest", 409, "GET", 1),
+                ("/once", 503, "GET", 1),
+                ("/by-status", 409, "GET", 4),
+                ("/by-status", 503, "GET", 1),
+                ("/any-method", 503, "GET", 2),
+                ("/any-method", 503, "POST", 2),
+                ("/rest", 503, "POST", 1),
+                ("/other", 503, "GET", 3),
+                ("/other/any-method", 503, "POST", 2),
+            )
+            for path, status, method, tries in expected:
+                asked = other if path.startswith("/other") else echo
+                asked.status, before = status, len(asked.requests)
+                call(port, path, method)
+                assert (path, status, method, len(asked.requests) - before) == (path, status, method, tries)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+async def test_routes_are_edited_under_load_without_a_failure(
+    tmp_path: Path, instances: list[Instance], variant: str
+) -> None:
+    """Six times to a service that no caller has heard of, from one that is gone with the edit; then to itself."""
+    addresses = [instance.address for instance in instances]
+    port = free_port()
+
+    def move(number: int) -> str:
+        services = {f"v{number}": addresses[1 + number % 2], HOST: addresses[0]}
+        return make_catalog(port, [{"to": f"v{number}"}], **services)
+
+    def has_moved(envoy: Envoy, number: int) -> bool:
+        return bool(envoy.admin.hosts(f"v{number}")) and not envoy.admin.hosts(f"v{number - 1}")
+
+    with Mesh(tmp_path, move(0)) as mesh:
+        envoy = await mesh.start_envoy("web-1", "web", variant)
+        await envoy.listening(f"127.0.0.1:{port}")
+        async with under(load_of(port, 150)) as load:
+            for number in range(1, MOVES + 1):
+                mesh.write(move(number))
+                await until(partial(has_moved, envoy, number))
+                start = len(load.answers) + 20  # what may be on its way
+                await answered(load, 30)
+                counts = Counter(answer.instance for answer in load.answers[start:])
+                assert counts.keys() == {f"api-{2 + number % 2}"}
+            mesh.write(make_catalog(port, [], **{HOST: addresses[0]}))
+            await until(lambda: not envoy.admin.hosts(f"v{MOVES}"))
+            start = len(load.answers) + 20
+            await answered(load, 30)
+            assert {answer.instance for answer in load.answers[start:]} == {"api-1"}
+        assert mesh.log("no answer in time, going on") == []
