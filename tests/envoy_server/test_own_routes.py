@@ -2,12 +2,9 @@
 
 import json
 from collections import Counter
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import pytest
 
@@ -75,12 +72,6 @@ async def test_callers_go_by_the_routes_of_the_service_that_they_call(
                 assert ask(port, Host=name)[0] == 404
 
 
-def call(port: int, path: str, method: str) -> None:
-    """Send one request through the sidecar at that port, whatever the answer is."""
-    with suppress(HTTPError):
-        urlopen(Request(f"http://127.0.0.1:{port}{path}", method=method, headers={"Host": HOST})).close()
-
-
 async def test_a_route_says_when_a_request_is_tried_again(tmp_path: Path) -> None:
     """In all words of `retries`, over those of the service that it leads to: its own, or another's."""
     port = free_port()
@@ -115,7 +106,7 @@ async def test_a_route_says_when_a_request_is_tried_again(tmp_path: Path) -> Non
             for path, status, method, tries in expected:
                 asked = other if path.startswith("/other") else echo
                 asked.status, before = status, len(asked.requests)
-                call(port, path, method)
+                ask(port, path, method=method, Host=HOST)
                 assert (path, status, method, len(asked.requests) - before) == (path, status, method, tries)
 
 
