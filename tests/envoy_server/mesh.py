@@ -66,7 +66,7 @@ class Mesh:
 
     def start_control_plane(self, port: int) -> ControlPlane:
         """Start `xds serve`."""
-        control_plane = start_control_plane(self.catalog, port, self.folder, "--log", "json")
+        control_plane = start_control_plane(self.catalog, port, self.folder, "--admin", "off", "--log", "json")
         return self.children.enter_context(control_plane)
 
     async def start_envoy(

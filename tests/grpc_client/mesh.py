@@ -134,7 +134,9 @@ async def start_mesh(
     folder: Path, target: str = "xds:///api-service", may_fail: int = 0, locality: Locality = NOWHERE
 ) -> AsyncIterator[Mesh]:
     """Run `xds serve` on the folder's catalog and a client; nothing may be refused, and no more calls than so fail."""
-    with start_control_plane(folder / "catalog.yaml", free_port(), folder, "--log", "json") as control_plane:
+    with start_control_plane(
+        folder / "catalog.yaml", free_port(), folder, "--admin", "off", "--log", "json"
+    ) as control_plane:
         await control_plane.ready()
         with start_caller(control_plane, folder, target, locality=locality) as caller:
             mesh = Mesh(folder, control_plane, caller)

@@ -30,8 +30,9 @@ async def test_grpc_takes_a_golden_catalogs_resources(tmp_path: Path, folder: st
     text = (FOLDER / folder / "catalog.yaml").read_text()
     for real, here in (("10.0.", "127.0."), ("2001:db8::6", "::1"), (":5000", ":1")):
         text = text.replace(real, here)
-    (tmp_path / "catalog.yaml").write_text(text)
-    with start_control_plane(tmp_path / "catalog.yaml", free_port(), tmp_path, "--log", "json") as control_plane:
+    catalog = tmp_path / "catalog.yaml"
+    catalog.write_text(text)
+    with start_control_plane(catalog, free_port(), tmp_path, "--admin", "off", "--log", "json") as control_plane:
         await control_plane.ready()
         with start_caller(control_plane, tmp_path, f"xds:///{target}") as caller:
             [answer] = await caller.next(1, 0)

@@ -26,7 +26,7 @@ async def test_a_burst_of_edits_becomes_a_few_pushes(tmp_path: Path, capsys: pyt
     """1,000 edits of one file as fast as they can be saved; the client ends with the last one's weight."""
     catalog = tmp_path / "catalog.yaml"
     catalog.write_text(make_catalog("a"))
-    with start_control_plane(catalog, free_port(), tmp_path) as control_plane:
+    with start_control_plane(catalog, free_port(), tmp_path, "--admin", "off") as control_plane:
         await control_plane.ready()
         async with grpc.aio.insecure_channel(control_plane.address) as channel:
             stream: Call = channel.stream_stream(DELTA_ADS)()

@@ -67,7 +67,7 @@ async def test_a_request_that_is_too_large_ends_its_stream(tmp_path: Path) -> No
     """With RESOURCE_EXHAUSTED, by `--max-message-bytes`; another stream of the same connection goes on."""
     catalog = tmp_path / "catalog.yaml"
     catalog.write_text(CATALOG)
-    options = ("--max-message-bytes", "65536")
+    options = ("--max-message-bytes", "65536", "--admin", "off")
     with start_control_plane(catalog, free_port(), tmp_path, *options) as control_plane:
         await control_plane.ready()
         async with grpc.aio.insecure_channel(control_plane.address) as channel:

@@ -33,7 +33,7 @@ def catalog(tmp_path: Path) -> Path:
 @pytest.fixture
 def control_plane(tmp_path: Path, catalog: Path) -> Iterator[ControlPlane]:
     """Start `xds serve`, which logs JSON since nobody watches."""
-    with start_control_plane(catalog, free_port(), tmp_path) as running:
+    with start_control_plane(catalog, free_port(), tmp_path, "--admin", "off") as running:
         asyncio.run(running.ready())
         yield running
 

@@ -7,7 +7,6 @@ terminal's Ctrl-C: its parent stops it, by its pid.
 
 import asyncio
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -135,6 +134,10 @@ class Child:
     def stop(self, seconds: float = GRACE_SECONDS) -> int:
         """End it by SIGTERM and, when it has not ended after the grace, by SIGKILL; its exit code."""
         self.process.terminate()
+        return self.await_end(seconds)
+
+    def await_end(self, seconds: float = GRACE_SECONDS) -> int:
+        """Wait until it has ended, and end it by SIGKILL after that long; its exit code."""
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -153,9 +156,9 @@ class Child:
 def end_all(children: Sequence[Child]) -> None:
     """Stop several at once: all are told before any is waited for."""
     for child in children:
-        child.process.send_signal(signal.SIGTERM)
+        child.process.terminate()
     for child in children:
-        child.stop()
+        child.await_end()
 
 
 async def await_until(probe: Callable[[], T | None], seconds: float, each_time: Callable[[], None] | None = None) -> T:
