@@ -47,8 +47,8 @@ CASES = [
         "services: {a: {zzz: 1}}",
         '1:16 error services.a.zzz: unknown key "zzz": known are endpoints, protocol, balance, affinity, locality, '
         "overprovisioning, panic_threshold, slow_start, health_check, outlier_detection, timeouts, retries, "
-        "circuit_breakers, connection_pool, keepalive, tls, host, dns, upstreams, sidecar, ttl, local_port, "
-        "access_log, subsets, routes, envoy",
+        "circuit_breakers, connection_pool, keepalive, tls, host, dns, dns_refresh, upstreams, sidecar, ttl, "
+        "local_port, access_log, subsets, routes, envoy",
     ),
     (
         "services: {a: {balance: weigted}}",

@@ -394,6 +394,7 @@ ANYTHING = _some(
     slow_start=SLOW_START,
     circuit_breakers=_some(retries=SCALARS),
     dns=SCALARS,
+    dns_refresh=SCALARS,
     endpoints=ENDPOINTS,
     upstreams=st.lists(SCALARS),
     local_port=SCALARS,

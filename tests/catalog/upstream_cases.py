@@ -195,6 +195,10 @@ SERVICES: list[tuple[str, ...]] = [
         'tls: {sni: 5}, endpoints: ["10.0.0.1:443"]',
         '1:27 error SERVICE.tls.sni: expected a host, as in "api.example.com", found 5',
     ),
+    (
+        "dns_refresh: 5",
+        "1:29 error SERVICE.dns_refresh: a duration needs a unit: write 5s or 5ms, not 5",
+    ),
     ("dns: logicl", '1:21 error SERVICE.dns: expected one of strict, logical; found "logicl": did you mean `logical`?'),
     (
         "dns: logical, endpoints: [a:1, b:1]",
@@ -275,6 +279,10 @@ UPSTREAM_ADVICE: list[tuple[str, list[str]]] = [
     (
         "services: {a: {dns: logical, endpoints: ['10.0.0.1:1']}}",
         ["1:21 warning services.a.dns: has no effect without a host name among the endpoints"],
+    ),
+    (
+        "services: {a: {dns_refresh: 5s, endpoints: ['10.0.0.1:1']}, b: {dns_refresh: 5s, endpoints: ['10.0.0.1:1', c:1]}}",
+        ["1:29 warning services.a.dns_refresh: has no effect without a host name among the endpoints"],
     ),
     (
         "services: {a: {tls: {alpn: [http/1.1, h2]}}}",

@@ -20,10 +20,7 @@ import pytest
 from xds.cli.demo.envoy_admin import http_get
 from xds.cli.demo.ports import LOOPBACK, free_port
 
-pytestmark = [
-    pytest.mark.skipif(sys.platform != "linux", reason="finds what is left behind in /proc"),
-    pytest.mark.xdist_group("fixed ports"),
-]
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds what is left behind in /proc")
 
 SECONDS = 120.0
 """Deadline of one run, for a machine that is busy with other things; a run takes about 15 s."""

@@ -283,6 +283,9 @@ class Service:
     dns: Annotated[Dns, Field(description="for host names: strict, each address an endpoint; logical, one")] = (
         Dns.STRICT
     )
+    dns_refresh: Annotated[
+        Wait | None, Field(description="how often host names are looked up again; when their TTL ends if left out")
+    ] = None
     upstreams: Annotated[
         Annotated[tuple[Name, ...], Field(max_length=MAX_ITEMS), AfterValidator(check_upstreams)] | None,
         Field(description="the services that this one calls; when left out, all"),

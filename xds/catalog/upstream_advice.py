@@ -39,8 +39,10 @@ def advise_upstream(service: "Service") -> Iterator[tuple[Loc, str]]:
         yield from _advise_tcp(service)
     else:
         yield from _advise_http(service)
-    if service.dns is Dns.LOGICAL and all(normalize_ip(endpoint.address) for endpoint in service.endpoints):
-        yield ("dns",), "has no effect without a host name among the endpoints"
+    given = [("dns", service.dns is Dns.LOGICAL), ("dns_refresh", service.dns_refresh is not None)]
+    for word in (word for word, is_given in given if is_given):
+        if all(normalize_ip(endpoint.address) for endpoint in service.endpoints):
+            yield (word,), "has no effect without a host name among the endpoints"
 
 
 def _advise_tcp(service: "Service") -> Iterator[tuple[Loc, str]]:

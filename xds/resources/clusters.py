@@ -53,6 +53,7 @@ class _Policy(NamedTuple):
     outlier_detection: OutlierDetection
     connect: timedelta
     dns: Dns | None
+    dns_refresh: timedelta | None
     circuit_breakers: CircuitBreakers | None
     retry_budget: Budget | None
     connection_pool: ConnectionPool | None
@@ -78,6 +79,7 @@ def build_cluster(name: str, service: Service, priorities: Priorities = EVERYWHE
         service.outlier_detection,
         service.timeouts.connect,
         dns,
+        None if dns is None else service.dns_refresh,
         service.circuit_breakers,
         service.retries.budget,
         service.connection_pool,
@@ -119,7 +121,7 @@ def _encode_policy(policy: _Policy) -> bytes:
         complete_lb_config(cluster.common_lb_config, policy.spread, policy.panic_threshold)
     set_policy(cluster, policy.balance, policy.slow_start)
     if policy.dns is not None:
-        cluster.cluster_type = _build_dns(policy.dns)
+        cluster.cluster_type = _build_dns(policy.dns, policy.dns_refresh)
     else:
         cluster.type = ClusterDiscoveryType.EDS
         cluster.eds_cluster_config = ClusterEdsClusterConfig(eds_config=ADS_CONFIG_SOURCE)
@@ -135,13 +137,17 @@ def _encode_policy(policy: _Policy) -> bytes:
     return bytes(cluster)
 
 
-def _build_dns(dns: Dns) -> ClusterCustomClusterType:
+def _build_dns(dns: Dns, refresh: timedelta | None) -> ClusterCustomClusterType:
     """Build how host names are resolved: each of its addresses an endpoint, or all of them the ways to one.
 
     To one that has both kinds of addresses, Envoy tries them one after the other, in turns (happy eyeballs). Of
     several endpoints, those of one kind are enough: an IPv6 address may be there without a way to it.
     """
-    dns_cluster = DnsCluster(dns_lookup_family=DnsLookupFamily.V4_PREFERRED, respect_dns_ttl=True)
+    dns_cluster = DnsCluster(
+        dns_lookup_family=DnsLookupFamily.V4_PREFERRED,
+        respect_dns_ttl=refresh is None,
+        dns_refresh_rate=refresh,
+    )
     if dns is Dns.LOGICAL:
         dns_cluster.dns_lookup_family = DnsLookupFamily.ALL
         dns_cluster.all_addresses_in_single_endpoint = True

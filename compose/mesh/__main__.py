@@ -1,0 +1,80 @@
+"""The commands: `python3 -m mesh traffic`, and so on, from the folder `compose`."""
+
+import argparse
+import io
+import sys
+from collections.abc import Callable
+
+from mesh.breaks import cut, kill, roll
+from mesh.edits import canary, weights
+from mesh.project import MeshError
+from mesh.traffic import traffic
+
+COUNTED = "how long requests are counted"
+RATE = "how many requests a second (default: %(default)s)"
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Describe the commands."""
+    parser = argparse.ArgumentParser(
+        prog="python3 -m mesh",
+        description="Do something to the mesh, and see what its clients notice of it.",
+        epilog="Exit codes: 0 when no request failed, 1 when one did, 2 when the command could not be done.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(act: Callable[[argparse.Namespace], int], words: str, seconds: float, span: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(act.__name__, help=words, description=words)
+        command.add_argument("--rate", type=_positive, default=100, metavar="N", help=RATE)
+        command.add_argument(
+            "--seconds", type=float, default=seconds, metavar="N", help=f"{span} (default: %(default)g)"
+        )
+        command.set_defaults(act=act)
+        return command
+
+    command = add(traffic, "send requests through the gateway, and see who answers", 5, COUNTED)
+    command.add_argument("path", nargs="?", default="/api/data", help="/ is answered by web (default: %(default)s)")
+
+    command = add(weights, "give api-service's instances weights while requests run", 5, COUNTED)
+    command.add_argument("weights", nargs="+", metavar="WEIGHT", help="one for each instance, or `equal`")
+
+    command = add(canary, "let so many percent of the requests go to api-service-v2", 5, COUNTED)
+    command.add_argument("percent", type=_percent, metavar="PERCENT", help="0 to 100")
+
+    command = add(kill, "kill an instance while requests run, and start it again", 4, "how long it is dead")
+    command.add_argument("instance", nargs="?", default="api-2", help="which (default: %(default)s)")
+
+    add(cut, "take the control plane off the network for a while, and save an edit meanwhile", 60, "how long")
+
+    add(roll, "replace the control plane's container while requests run", 2, "how long requests run before and after")
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 to 1000, found {text!r}")
+    return int(text)
+
+
+def _percent(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 100:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to 100, found {text!r}")
+    return int(text)
+
+
+def main() -> int:
+    """Do what the command line says; the exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace", line_buffering=True)  # a bar is no reason to fail
+    options = make_parser().parse_args()
+    try:
+        return int(options.act(options))
+    except MeshError as error:
+        print(f"mesh: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,114 @@
+"""What goes wrong in a mesh, while requests run: an instance dies, the control plane is unreachable or replaced."""
+
+import argparse
+import time
+from http.client import HTTPConnection
+
+from mesh.catalog import read, save
+from mesh.control_plane import SERVICE, list_synced
+from mesh.edits import GATEWAY_FILE
+from mesh.load import FOREVER, Load
+from mesh.project import (
+    MeshError,
+    find_compose,
+    find_container,
+    find_published,
+    list_containers,
+    list_instances,
+    run,
+    wait_until,
+)
+from mesh.tables import print_load, print_phases
+from mesh.traffic import API, GATEWAY
+
+STEADY_SECONDS = 2.0
+"""How long requests run before something happens, and after all is well again."""
+
+PROBE = "/saved-while-it-was-cut-off"
+ROUTES = "    routes:\n"
+
+
+def kill(options: argparse.Namespace) -> int:
+    """Kill an instance's container with its application, its sidecar and all their connections; start it again."""
+    victim = find_container(options.instance)
+    with Load(find_published(*GATEWAY), API, options.rate) as load:
+        time.sleep(STEADY_SECONDS)
+        if not load.count()[victim.label]:
+            raise MeshError(f"{victim.label} answers no requests for {API}, so that nobody would miss it")
+        before = time.monotonic()
+        _run("docker", "kill", victim.name)
+        dead = time.monotonic()
+        try:
+            time.sleep(options.seconds)
+        finally:
+            started = time.monotonic()
+            _run("docker", "start", victim.name)
+        seconds = wait_until(lambda: load.count(started)[victim.label] > 0, f"an answer of {victim.label}")
+        print(f"{victim.label} answers again {seconds:.1f} s after its start.")
+        back = time.monotonic()
+        time.sleep(STEADY_SECONDS)
+    code = print_load(load)
+    phases = {"BEFORE": (0.0, before), "DEAD": (dead, started), "BACK": (back, FOREVER)}
+    print_phases("INSTANCE", {title: load.count(*stretch) for title, stretch in phases.items()})
+    return code
+
+
+def cut(options: argparse.Namespace) -> int:
+    """Take the control plane off its network, save an edit, and see that it comes into effect afterwards."""
+    control_plane = list_instances(SERVICE)[0]
+    network = control_plane.network
+    address, edit = find_published(*GATEWAY), read(GATEWAY_FILE)
+    if ROUTES not in edit or PROBE in edit:
+        raise MeshError(f"catalog/{GATEWAY_FILE} is not as this command knows it: `git checkout` brings it back")
+    probe = f'{ROUTES}      - {{path: {PROBE}, respond: {{body: "in effect\\n"}}}}\n'
+    with Load(address, API, options.rate) as load:
+        time.sleep(STEADY_SECONDS)
+        try:
+            _run("docker", "network", "disconnect", network, control_plane.name)
+            try:
+                save(GATEWAY_FILE, edit.replace(ROUTES, probe))
+                time.sleep(options.seconds)
+                waits = "no Envoy has" if not _is_in_effect(address) else "an Envoy has all the same"
+                print(f"{len(load.answers)} requests later, {len(load.failures)} of which failed, {waits} the edit.")
+            finally:
+                _run("docker", "network", "connect", "--alias", SERVICE, network, control_plane.name)
+            seconds = wait_until(lambda: _is_in_effect(address), "the edge's new route", 60)
+            print(f"It is in effect {seconds:.1f} s after the control plane was back.")
+        finally:
+            save(GATEWAY_FILE, edit)
+        time.sleep(STEADY_SECONDS)
+    return print_load(load)
+
+
+def roll(options: argparse.Namespace) -> int:
+    """Replace the control plane's container by another of the same image, as an upgrade does."""
+    nodes = list_synced() & {one.label for one in list_containers()}  # some may be gone without a word
+    if not nodes:
+        raise MeshError("no Envoy is connected: `docker-compose ps` and `docker-compose logs` may say why")
+    old = list_instances(SERVICE)[0].id
+    with Load(find_published(*GATEWAY), API, options.rate) as load:
+        time.sleep(options.seconds)
+        start = time.monotonic()
+        _run(*find_compose(), "up", "-d", "--no-deps", "--no-build", "--force-recreate", SERVICE)
+        new = list_instances(SERVICE)[0].id
+        print(f"A new container runs after {time.monotonic() - start:.1f} s: {new[:12]} in place of {old[:12]}.")
+        wait_until(lambda: nodes <= list_synced(), "the Envoys' return", 60)
+        seconds = time.monotonic() - start
+        print(f"All {len(nodes)} Envoys are connected to it, and have all that it serves them, after {seconds:.1f} s.")
+        time.sleep(options.seconds)
+    return print_load(load)
+
+
+def _run(*command: str) -> None:
+    """Run a command that a person could have typed, and show it."""
+    print(" ".join(command))
+    run(command)
+
+
+def _is_in_effect(address: str) -> bool:
+    connection = HTTPConnection(address, timeout=5)
+    try:
+        connection.request("GET", PROBE)
+        return connection.getresponse().read() == b"in effect\n"
+    finally:
+        connection.close()

@@ -1,0 +1,102 @@
+"""Edits of the catalog while requests run: weights, and a canary."""
+
+import argparse
+import time
+from collections import Counter
+from fractions import Fraction
+from typing import Any
+
+from mesh.catalog import read, replace, save
+from mesh.control_plane import Accepted, explain_refusal
+from mesh.load import Load
+from mesh.project import Container, MeshError, ask_envoy, find_published, list_instances, wait_until
+from mesh.tables import print_load, print_shares
+from mesh.traffic import API, GATEWAY
+
+SERVICE = "api-service"
+SERVICE_FILE = "api-service.yaml"
+GATEWAY_FILE = "edge.yaml"
+
+BALANCE = r"^    balance: .*$"
+ENDPOINTS = r"^    endpoints:.*\n(?:      .*\n)*"
+SHARES = r"\{api-service: \d+, api-service-v2: \d+\}"
+
+
+def weights(options: argparse.Namespace) -> int:
+    """Name each instance in the catalog, with a weight, or all of them by the one name that they share."""
+    instances = list_instances("api")
+    numbers = _read_weights(options.weights, instances)
+    text = read(SERVICE_FILE)
+    balance, endpoints = "round_robin", '    endpoints: ["api:5000"]\n'
+    if options.weights != ["equal"]:
+        balance = "weighted"
+        lines = [f'      - {{address: "{one.name}:5000", weight: {weight}}}\n' for one, weight in numbers]
+        endpoints = "".join(["    endpoints:\n", *lines])
+    text = replace(text, BALANCE, f"    balance: {balance}", SERVICE_FILE)
+    text = replace(text, ENDPOINTS, endpoints, SERVICE_FILE)
+    total = sum(weight for _, weight in numbers)
+    expected = {one.label: Fraction(weight, total) for one, weight in numbers}
+    edge, addresses = list_instances("edge")[0], {one.address: one.label for one in instances}
+    with Load(find_published(*GATEWAY), API, options.rate) as load:
+        if save(SERVICE_FILE, text):
+            with explain_refusal():
+                seconds = wait_until(lambda: _find_shares(edge, addresses) == expected, "the edge's new balance")
+            print(f"In effect at the edge {seconds:.1f} s after the save.")
+        counted = time.monotonic()
+        time.sleep(options.seconds)
+    code = print_load(load)
+    counts = load.count(counted)
+    print("The shares from then on:")
+    print_shares(
+        "INSTANCE",
+        {label: counts[label] for label in expected},
+        {label: float(share) for label, share in expected.items()},
+    )
+    if options.weights != ["equal"]:
+        print(
+            "The catalog names each instance now, so that others get no requests until: python3 -m mesh weights equal"
+        )
+    return code
+
+
+def canary(options: argparse.Namespace) -> int:
+    """Share the gateway's requests between the two versions."""
+    new = options.percent
+    text = replace(read(GATEWAY_FILE), SHARES, f"{{api-service: {100 - new}, api-service-v2: {new}}}", GATEWAY_FILE)
+    accepted = Accepted("edge-1", "RouteConfiguration")
+    with Load(find_published(*GATEWAY), API, options.rate) as load:
+        if save(GATEWAY_FILE, text):
+            with explain_refusal():
+                seconds = wait_until(accepted.is_newer, "the edge's new route")
+            print(f"In effect at the edge {seconds:.1f} s after the save.")
+        counted = time.monotonic()
+        time.sleep(options.seconds)
+    code = print_load(load)
+    print("The shares from then on:")
+    counts: Counter[str] = Counter()
+    for instance, times in load.count(counted).items():
+        counts["api-service-v2" if instance.startswith("api-v2-") else "api-service"] += times
+    print_shares("SERVICE", counts, {"api-service": 1 - new / 100, "api-service-v2": new / 100})
+    return code
+
+
+def _read_weights(words: list[str], instances: list[Container]) -> list[tuple[Container, int]]:
+    """Pair each instance with its weight; raise MeshError when they are not as many."""
+    if words == ["equal"]:
+        return [(one, 1) for one in instances]
+    if not all(word.isascii() and word.isdigit() and 1 <= int(word) <= 1000 for word in words):
+        raise MeshError(f"expected whole numbers from 1 to 1000, or `equal`; found {' '.join(words)}")
+    if len(words) != len(instances):
+        names = ", ".join(one.label for one in instances)
+        raise MeshError(f"there are {len(instances)} instances, {names}: write as many weights, found {len(words)}")
+    return [(one, int(word)) for one, word in zip(instances, words, strict=True)]
+
+
+def _find_shares(edge: Container, addresses: dict[str, str]) -> dict[str, Fraction]:
+    """Ask the edge's Envoy for each instance's share by weight; none while an instance is not well there."""
+    clusters = ask_envoy(edge, "/clusters?format=json")["cluster_statuses"]
+    hosts: list[Any] = next((one.get("host_statuses", []) for one in clusters if one["name"] == SERVICE), [])
+    if any(host["health_status"] != {"eds_health_status": "HEALTHY"} for host in hosts):
+        return {}
+    found = {host["address"]["socket_address"]["address"]: host["weight"] for host in hosts}
+    return {addresses.get(ip, ip): Fraction(weight, sum(found.values())) for ip, weight in found.items()}

@@ -1,0 +1,142 @@
+"""The mesh in containers under test: made, driven by the commands that a person runs, and taken away again."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+from mesh.project import COMPOSE, MeshError, find_compose
+from xds.cli.demo.processes import free_port
+
+FOLDER = Path(__file__).parents[2] / "compose"
+BASE_IMAGE = re.compile(r"^(?:FROM|\s+image:) (\S+:\S+)", re.MULTILINE)
+
+ENVOYS = {"api-1", "api-2", "api-3", "api-v2-1", "web-1", "edge-1"}
+"""By their `node.id`."""
+
+
+def find_obstacle() -> str | None:
+    """Say why the mesh cannot be brought up here; None when it can."""
+    if shutil.which("docker") is None:
+        return "docker is not installed"
+    answer = subprocess.run(["docker", "info"], capture_output=True, text=True, check=False)
+    if answer.returncode:
+        return f"no Docker engine answers: {answer.stderr.strip()}"
+    try:
+        find_compose()
+    except MeshError as error:
+        return str(error)
+    for image in sorted(base_images()):
+        inspected = subprocess.run(["docker", "image", "inspect", image], capture_output=True, check=False)
+        if inspected.returncode and subprocess.run(["docker", "pull", "-q", image], check=False).returncode:
+            return f"the image {image} is not here, and no registry has it"
+    return None
+
+
+def base_images() -> set[str]:
+    """Find the images that the mesh is made from."""
+    files = [FOLDER / "docker-compose.yml", *FOLDER.glob("*/Dockerfile")]
+    return {image for file in files for image in BASE_IMAGE.findall(file.read_text())}
+
+
+def installed_compose() -> list[list[str]]:
+    """Find the commands that Compose can be called by here."""
+    found = []
+    for command in COMPOSE:
+        if shutil.which(command[0]):
+            answer = subprocess.run([*command, "version"], capture_output=True, check=False)
+            found += [command] if answer.returncode == 0 else []
+    return found
+
+
+def until(probe: Callable[[], object], what: str, seconds: float = 60.0) -> float:
+    """Wait until the probe gives something true; the seconds that it took."""
+    start = time.monotonic()
+    while not probe():
+        assert time.monotonic() < start + seconds, f"{what}: not within {seconds:g} s"
+        time.sleep(0.1)
+    return time.monotonic() - start
+
+
+class Mesh:
+    """A mesh of its own name, ports and copy of the catalog, beside any other that runs on the machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.catalog = folder / "catalog"
+        shutil.copytree(FOLDER / "catalog", self.catalog)
+        self.catalog.chmod(0o755)
+        self.gateway = f"127.0.0.1:{free_port()}"
+        self.environment = {
+            "COMPOSE_PROJECT_NAME": f"xds-test-{os.getpid()}",
+            "XDS_CATALOG": str(self.catalog),
+            "XDS_ADMIN_PORT": str(free_port()),
+            "EDGE_PORT": self.gateway.rpartition(":")[2],
+        }
+
+    def compose(self, *words: str) -> str:
+        """Run Compose; what it printed."""
+        return self._run([*find_compose(), *words])
+
+    def start(self, *words: str) -> "subprocess.Popen[str]":
+        """Start one of the commands that a person runs: `traffic`, `weights`, and so on."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "mesh", *words],
+            cwd=FOLDER,
+            env={**os.environ, **self.environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def act(self, *words: str) -> str:
+        """Run one; what it printed. It must end well: no request may fail."""
+        return finish(self.start(*words))
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Ask the gateway once; status 0 when there is no answer."""
+        connection = HTTPConnection(self.gateway, timeout=5)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read().decode()
+        except (OSError, HTTPException) as error:
+            return 0, str(error)
+        finally:
+            connection.close()
+
+    def remains(self) -> str:
+        """List what there is of the mesh's containers, networks, volumes and images."""
+        project = self.environment["COMPOSE_PROJECT_NAME"]
+        label = f"label=com.docker.compose.project={project}"
+        commands = [["ps", "-aq"], ["network", "ls", "-q"], ["volume", "ls", "-q"]]
+        listed = [self._run(["docker", *command, "--filter", label]) for command in commands]
+        images = self._run(["docker", "images", "--format", "{{.Repository}}"]).splitlines()
+        return "".join(listed) + "".join(image for image in images if image.startswith(project))
+
+    def _run(self, command: list[str]) -> str:
+        answer = subprocess.run(
+            command, cwd=FOLDER, env={**os.environ, **self.environment}, capture_output=True, text=True, check=False
+        )
+        assert answer.returncode == 0, f"{' '.join(command)}:\n{answer.stdout}{answer.stderr}"
+        return answer.stdout
+
+
+def finish(process: "subprocess.Popen[str]") -> str:
+    """Wait for a command's end; what it printed, which is shown where a test fails. No request may have failed."""
+    printed, _ = process.communicate(timeout=120)
+    print(printed)
+    assert process.returncode == 0, printed
+    assert ", 0 failed;" in printed
+    return printed
+
+
+def shares(printed: str, column: int = 1) -> dict[str, float]:
+    """Read one column of percentages from a command's table, the rows by what they begin with."""
+    rows = [re.fullmatch(r"(\S+(?: > \S+)?)((?: +[0-9.]+%?)+) *█*", line) for line in printed.splitlines()]
+    percentages = {row[1]: re.findall(r"([0-9.]+)%", row[2]) for row in rows if row}
+    return {name: float(found[column - 1]) for name, found in percentages.items() if len(found) >= column}

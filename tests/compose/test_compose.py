@@ -1,0 +1,180 @@
+"""The mesh in containers, brought up, driven by the documented commands, and taken down. One mesh for all tests."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from mesh.load import Load
+from tests.compose.engine import ENVOYS, Mesh, find_obstacle, finish, shares, until
+
+
+@pytest.fixture(scope="module")
+def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    """Build the images and start the mesh in an odd order, the control plane last; leave nothing behind."""
+    obstacle = find_obstacle()
+    if obstacle:
+        pytest.skip(f"the mesh in containers: {obstacle}")
+    mesh = Mesh(tmp_path_factory.mktemp("mesh"))
+    try:
+        start = time.monotonic()
+        mesh.compose("build")
+        built = time.monotonic()
+        for services in (["edge", "web"], ["api", "api-v2"], ["control-plane"]):
+            mesh.compose("up", "-d", "--no-build", *services)
+        until(lambda: mesh.get("/")[0] == 200 and mesh.get("/api/data")[0] == 200, "an answer of web and api")
+        until(lambda: json.loads(status(mesh))["clients"] and synced(mesh) == ENVOYS, "all Envoys")
+        print(f"built in {built - start:.1f} s, up in {time.monotonic() - built:.1f} s more")
+        yield mesh
+    except AssertionError:
+        print(mesh.compose("logs", "--no-color", "--tail", "20"))
+        raise
+    finally:
+        mesh.compose("down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "5")
+    assert mesh.remains() == ""
+
+
+def status(mesh: Mesh) -> str:
+    """Ask the control plane in its container."""
+    return mesh.compose("exec", "-T", "control-plane", "xds", "status", "--output", "json")
+
+
+def synced(mesh: Mesh) -> set[str]:
+    """Name the nodes that have all that they are served."""
+    return {one["node_id"] for one in json.loads(status(mesh))["clients"] if one["state"] == "SYNCED"}
+
+
+def inspect(mesh: Mesh, *services: str) -> list[dict[str, Any]]:
+    """Describe containers as Docker does."""
+    ids = mesh.compose("ps", "-q", *services).split()
+    described: list[dict[str, Any]] = json.loads(
+        subprocess.run(["docker", "inspect", *ids], capture_output=True, check=True).stdout
+    )
+    return described
+
+
+def test_requests_are_shared_evenly_and_web_calls_through_its_sidecar(mesh: Mesh) -> None:
+    """Round robin over the three instances that one host name stands for."""
+    direct = shares(mesh.act("traffic", "--seconds", "2"))
+    assert direct.keys() == {"api-1", "api-2", "api-3"}
+    assert all(share == pytest.approx(33.3, abs=1.5) for share in direct.values())
+    through_web = shares(mesh.act("traffic", "/", "--seconds", "1"))
+    assert through_web.keys() == {"web-1 > api-1", "web-1 > api-2", "web-1 > api-3"}
+
+
+def test_weights(mesh: Mesh) -> None:
+    """Each instance gets its weight's share, and again as much as the others when the weights are taken back."""
+    printed = mesh.act("weights", "5", "3", "1", "--seconds", "2")
+    assert "+    balance: weighted" in printed
+    assert shares(printed) == pytest.approx({"api-1": 55.6, "api-2": 33.3, "api-3": 11.1}, abs=2)
+    assert shares(printed, 2) == {"api-1": 55.6, "api-2": 33.3, "api-3": 11.1}
+    printed = mesh.act("weights", "equal", "--seconds", "1")
+    assert shares(printed) == pytest.approx(dict.fromkeys(("api-1", "api-2", "api-3"), 33.3), abs=2)
+
+
+def test_weights_for_others_than_there_are_are_refused(mesh: Mesh) -> None:
+    """With exit code 2, and who there is; the catalog stays as it was."""
+    process = mesh.start("weights", "1", "2")
+    printed, _ = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert printed == "mesh: there are 3 instances, api-1, api-2, api-3: write as many weights, found 2\n"
+
+
+def test_canary(mesh: Mesh) -> None:
+    """By chance, so many percent go to the next version: of 400 requests, five standard deviations are 10 %."""
+    printed = mesh.act("canary", "20", "--seconds", "2", "--rate", "200")
+    assert shares(printed) == pytest.approx({"api-service": 80, "api-service-v2": 20}, abs=10)
+    printed = mesh.act("canary", "0", "--seconds", "1")
+    assert shares(printed) == {"api-service": 100.0, "api-service-v2": 0.0}
+
+
+def test_a_killed_instance_is_not_noticed(mesh: Mesh) -> None:
+    """No request fails; the others share its part, and it has it back when it is up again."""
+    printed = mesh.act("kill", "api-2", "--seconds", "2")
+    assert shares(printed)["api-2"] == pytest.approx(33.3, abs=2)
+    assert shares(printed, 2) == pytest.approx({"api-1": 50, "api-2": 0, "api-3": 50}, abs=2)
+    assert shares(printed, 3)["api-2"] == pytest.approx(33.3, abs=5)
+
+
+def test_without_the_control_plane_all_goes_on_and_names_are_followed(mesh: Mesh) -> None:
+    """Instances come and go meanwhile, which Docker's DNS tells the Envoys; an edit waits for the control plane."""
+    cut = mesh.start("cut", "--seconds", "12")
+    try:
+        mesh.compose("up", "-d", "--no-build", "--scale", "api=5", "api")
+        five = {f"api-{number}" for number in range(1, 6)}
+        until(lambda: shares(mesh.act("traffic", "--seconds", "0.3")).keys() == five, "five instances", 30)
+        with Load(mesh.gateway, "/api/data", 100) as load:
+            until(lambda: load.count().keys() == five, "answers of all five")
+            mesh.compose("up", "-d", "--no-build", "--scale", "api=3", "api")
+        assert load.failures == []
+    finally:
+        printed = finish(cut)
+    assert "0 of which failed, no Envoy has the edit" in printed
+    assert "It is in effect" in printed
+    until(lambda: synced(mesh) == ENVOYS, "all Envoys")
+
+
+def test_the_control_plane_is_replaced_unnoticed(mesh: Mesh) -> None:
+    """Another container serves all Envoys, and no request fails."""
+    before = inspect(mesh, "control-plane")[0]["Id"]
+    printed = mesh.act("roll")
+    assert "All 6 Envoys are connected to it" in printed
+    assert inspect(mesh, "control-plane")[0]["Id"] != before
+
+
+def test_a_mistake_in_the_catalog_changes_nothing(mesh: Mesh) -> None:
+    """It is told with its place, of a file that was renamed into the folder; so is its mending."""
+    file, new = mesh.catalog / "web.yaml", mesh.catalog / ".new"
+    good = file.read_text()
+    try:
+        new.write_text(good.replace("upstreams", "upstrams"))
+        new.chmod(0o644)
+        new.replace(file)
+        until(lambda: "web.yaml:" in mesh.compose("logs", "control-plane"), "the mistake", 20)
+        assert json.loads(status(mesh))["catalog"]["refused_files"] == ["/catalog/web.yaml"]
+        assert mesh.get("/")[0] == 200
+    finally:
+        file.write_text(good)
+    until(lambda: json.loads(status(mesh))["catalog"]["ok"], "the mended catalog", 20)
+
+
+@pytest.mark.parametrize("program", ["envoy", "gunicorn"])
+def test_a_pod_of_which_a_part_dies_is_started_again(mesh: Mesh, program: str) -> None:
+    """Application and sidecar come and go together."""
+    restarts = inspect(mesh, "web")[0]["RestartCount"]
+    script = (
+        "import os, pathlib, signal\n"
+        "for pid in filter(str.isdigit, os.listdir('/proc')):\n"
+        f"    if pathlib.Path('/proc', pid, 'comm').read_text() == '{program}\\n': os.kill(int(pid), signal.SIGKILL)"
+    )
+    mesh.compose("exec", "-T", "web", "python", "-c", script)
+    until(lambda: inspect(mesh, "web")[0]["RestartCount"] == restarts + 1, "a restart", 30)
+    until(lambda: mesh.get("/")[0] == 200, "an answer of web", 30)
+
+
+def test_containers_can_do_little(mesh: Mesh) -> None:
+    """No root, nothing to write to, no capabilities, bounded memory; only two ports, on loopback; no compiler."""
+    published: dict[tuple[str, str], str] = {}
+    for one in inspect(mesh):
+        host, name = one["HostConfig"], one["Config"]["Labels"]["com.docker.compose.service"]
+        assert one["Config"]["User"] == "10001:10001"
+        assert host["ReadonlyRootfs"]
+        assert host["CapDrop"] == ["ALL"]
+        assert host["SecurityOpt"] == ["no-new-privileges:true"]
+        assert 0 < host["Memory"] <= 2**28
+        assert host["PidsLimit"] > 0
+        assert all(mount["RW"] is False for mount in one["Mounts"] if mount["Type"] == "bind")
+        ports = one["NetworkSettings"]["Ports"]
+        published |= {(name, port): places[0]["HostIp"] for port, places in ports.items() if places}
+    assert published == {("edge", "10000/tcp"): "127.0.0.1", ("control-plane", "18002/tcp"): "127.0.0.1"}
+    for service in ("control-plane", "web"):
+        found = mesh.compose("exec", "-T", service, "sh", "-c", "id -u; command -v gcc cc make || echo none")
+        assert found == "10001\nnone\n"
+
+
+def test_all_are_healthy(mesh: Mesh) -> None:
+    """Every container has a health check, and passes it."""
+    until(lambda: {one["State"]["Health"]["Status"] for one in inspect(mesh)} == {"healthy"}, "health", 40)

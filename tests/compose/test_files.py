@@ -1,0 +1,146 @@
+"""What the mesh in containers is made of, checked without containers."""
+
+import itertools
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import yaml
+
+import mesh.catalog
+from mesh.__main__ import make_parser
+from mesh.edits import BALANCE, ENDPOINTS, GATEWAY_FILE, SERVICE_FILE, SHARES
+from mesh.load import Load
+from mesh.project import COMPOSE, MeshError
+from mesh.tables import print_load, print_shares
+from tests.compose.engine import FOLDER, base_images, installed_compose
+from xds.cli.demo.processes import envoy_path
+
+BOOTSTRAP = FOLDER / "envoy" / "bootstrap.yaml"
+
+
+@pytest.mark.parametrize("command", COMPOSE, ids=" ".join)
+def test_compose_takes_the_file(command: list[str]) -> None:
+    """By either command, where it is installed."""
+    if command not in installed_compose():
+        pytest.skip(f"{' '.join(command)} is not installed")
+    answer = subprocess.run([*command, "config", "-q"], cwd=FOLDER, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stderr == ""
+
+
+def test_envoy_takes_the_bootstrap_which_is_what_xds_prints() -> None:
+    """It is as anybody's own, but for the place of the control plane; who an Envoy is, its command line says."""
+    command = [sys.executable, "-m", "xds", "bootstrap", "--node-id", "x", "--cluster", "x"]
+    printed = subprocess.run(
+        [*command, "--server", "control-plane:18000"], capture_output=True, text=True, check=True
+    ).stdout
+    made = yaml.safe_load(printed)
+    del made["node"]
+    assert yaml.safe_load(BOOTSTRAP.read_text()) == made
+    edge = yaml.safe_load((FOLDER / "docker-compose.yml").read_text())["services"]["edge"]["command"]
+    options = [str(BOOTSTRAP) if word == "/etc/envoy/bootstrap.yaml" else word for word in edge]
+    answer = subprocess.run(
+        [str(envoy_path()), "--mode", "validate", *options], capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_the_catalog_has_neither_mistakes_nor_warnings() -> None:
+    """`xds check` is content with it."""
+    answer = subprocess.run(
+        [sys.executable, "-m", "xds", "check", str(FOLDER / "catalog")], capture_output=True, text=True, check=False
+    )
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert answer.stdout == "ok: 3 services, 3 endpoints, 1 gateway in 4 files\n"
+
+
+def test_the_images_are_those_that_the_readme_names() -> None:
+    """A machine without a registry makes them under these names."""
+    assert base_images() == {"python:3.13-slim", "envoyproxy/envoy:v1.40-latest"}
+
+
+def test_every_command_of_the_readme_exists() -> None:
+    """`python3 -m mesh NAME …` in the README is understood, and every command stands there."""
+    text = (FOLDER / "README.md").read_text()
+    lines = {line.strip() for line in re.findall(r"^python3 -m mesh ([^#\n]*)", text, re.MULTILINE)}
+    parser = make_parser()
+    named = {parser.parse_args(line.split()).act.__name__ for line in lines}
+    assert named == {"traffic", "weights", "canary", "kill", "cut", "roll"}
+
+
+def test_the_commands_find_what_they_edit() -> None:
+    """In the catalog as it is shipped, and as they leave it."""
+    text = mesh.catalog.read(SERVICE_FILE)
+    for balance, endpoints in (
+        ("weighted", "    endpoints:\n      - a\n      - b\n"),
+        ("random", "    endpoints: [c]\n"),
+    ):
+        text = mesh.catalog.replace(text, BALANCE, f"    balance: {balance}", SERVICE_FILE)
+        text = mesh.catalog.replace(text, ENDPOINTS, endpoints, SERVICE_FILE)
+    service = yaml.safe_load(text)["services"]["api-service"]
+    assert (service["balance"], service["endpoints"]) == ("random", ["c"])
+    edge = mesh.catalog.replace(mesh.catalog.read(GATEWAY_FILE), SHARES, "other", GATEWAY_FILE)
+    with pytest.raises(MeshError, match="not as this command knows it"):
+        mesh.catalog.replace(edge, SHARES, "other", GATEWAY_FILE)
+
+
+@pytest.fixture
+def flaky() -> Iterator[str]:
+    """Serve at a loopback address: of three requests, two are answered by a and b in turn, and one fails."""
+    turns = itertools.count()
+
+    class Answer(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            turn = next(turns) % 3
+            body = b"no" if turn == 2 else b"yes"
+            self.send_response(503 if turn == 2 else 200)
+            self.send_header("Served-By", "ab?"[turn])
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_failed_requests_are_told(flaky: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are counted, named and make the exit code; the shares are of those that were answered."""
+    with Load(flaky, "/", 200) as load:
+        while len(load.answers) < 30:
+            pass
+    failed = len(load.failures)
+    assert failed == pytest.approx(len(load.answers) / 3, abs=1)
+    assert print_load(load) == 1
+    print_shares("INSTANCE", load.count(), {"a": 0.75, "b": 0.25})
+    printed = capsys.readouterr().out
+    assert f", {failed} failed; half within" in printed
+    assert f"failed {failed} times: 503 no" in printed
+    assert re.search(r"^a +\d+ +(49|50|51)\.\d%     75\.0%  █+$", printed, re.MULTILINE)
+
+
+def test_no_answer_at_all_is_a_failure_too() -> None:
+    """As when the gateway is not there."""
+    with Load("127.0.0.1:1", "/", 100) as load:
+        while len(load.answers) < 3:
+            pass
+    assert load.failures == ["ConnectionRefusedError(111, 'Connection refused')"] * len(load.failures)
+    assert len(load.failures) == len(load.answers)
+
+
+def test_settings_name_the_project() -> None:
+    """So that containers have the names that the README shows."""
+    assert "COMPOSE_PROJECT_NAME=xds\n" in (FOLDER / ".env").read_text()

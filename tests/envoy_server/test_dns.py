@@ -1,0 +1,93 @@
+"""Host names whose addresses come and go: Envoy asks a DNS server of the test's own."""
+
+import asyncio
+import json
+import socket
+import struct
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import cast
+
+from tests.envoy_server.mesh import Mesh, make_catalog, send, until
+from xds.catalog.model import Listen
+from xds.cli.demo.processes import Envoy, free_port, start_envoy
+from xds.resources.bootstrap import ApiType, build_bootstrap
+
+TTL = 600
+"""Seconds that the answers may be kept: what Docker's DNS says."""
+
+A = 1
+
+
+class Names(asyncio.DatagramProtocol):
+    """A DNS server that gives every name the IPv4 addresses in `addresses`."""
+
+    def __init__(self, *addresses: str) -> None:
+        self.addresses = addresses
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep what answers go out by."""
+        self.transport = cast("asyncio.DatagramTransport", transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """Answer a question for A records; for any other there is none."""
+        end = data.index(b"\0", 12) + 5
+        wanted = self.addresses if struct.unpack("!H", data[end - 4 : end - 2])[0] == A else ()
+        # The name is the question's, which stands at byte 12.
+        answers = [struct.pack("!HHHIH", 0xC00C, A, 1, TTL, 4) + socket.inet_aton(address) for address in wanted]
+        header = data[:2] + struct.pack("!HHHHH", 0x8180, 1, len(answers), 0, 0)
+        self.transport.sendto(header + data[12:end] + b"".join(answers), addr)
+
+
+@asynccontextmanager
+async def instance(address: str, port: int) -> AsyncIterator[None]:
+    """Serve an instance that is called by its address."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while (await reader.readline()).strip():
+            pass
+        body = json.dumps({"instance": address})
+        writer.write(f"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode())
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, address, port):
+        yield
+
+
+async def start_gateway(mesh: Mesh, folder: Path, resolver: int) -> Envoy:
+    """Start the gateway's Envoy, which looks up names at that port of loopback."""
+    await mesh.control_plane.ready()
+    host, _, port = mesh.control_plane.address.rpartition(":")
+    server, admin = Listen(host, int(port)), Listen("127.0.0.1", 0)
+    bootstrap = build_bootstrap("edge-1", "edge", server, admin, ApiType.DELTA).to_dict()
+    bootstrap["typedDnsResolverConfig"] = {
+        "name": "envoy.network.dns_resolver.cares",
+        "typedConfig": {
+            "@type": "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig",
+            "resolvers": [{"socketAddress": {"address": "127.0.0.1", "portValue": resolver}}],
+        },
+    }
+    envoy = mesh.children.enter_context(start_envoy(json.dumps(bootstrap), folder, name="edge-1"))
+    await envoy.ready()
+    await envoy.listening(f"127.0.0.1:{mesh.gateway_port}")
+    return envoy
+
+
+async def test_addresses_that_come_and_go_are_followed_whatever_their_ttl(tmp_path: Path) -> None:
+    """With `dns_refresh` a name is asked for again and again, and requests go to all addresses that it has then."""
+    one, two, three = "127.0.0.1", "127.0.0.2", "127.0.0.3"
+    port, resolver = free_port(), free_port()
+    names = Names(one, two)
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: names, ("127.0.0.1", resolver))
+    async with AsyncExitStack() as stack:
+        stack.callback(transport.close)
+        for address in (one, two, three):
+            await stack.enter_async_context(instance(address, port))
+        with Mesh(tmp_path, make_catalog([f"api.example.com:{port}"], dns_refresh="200ms")) as mesh:
+            envoy = await start_gateway(mesh, tmp_path, resolver)
+            assert await send(mesh.load(), 40) == {one: 20, two: 20}
+            names.addresses = (two, three)
+            await until(lambda: {host.rpartition(":")[0] for host in envoy.admin.hosts("api-service")} == {two, three})
+            assert await send(mesh.load(), 40) == {two: 20, three: 20}
