@@ -9,6 +9,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import cast
 
+import pytest
+
 from tests.envoy_server.mesh import Mesh, make_catalog, send, until
 from xds.catalog.model import Listen
 from xds.cli.demo.processes import Envoy, free_port, start_envoy
@@ -17,11 +19,11 @@ from xds.resources.bootstrap import ApiType, build_bootstrap
 TTL = 600
 """Seconds that the answers may be kept: what Docker's DNS says."""
 
-A = 1
+A, AAAA = 1, 28
 
 
 class Names(asyncio.DatagramProtocol):
-    """A DNS server that gives every name the IPv4 addresses in `addresses`."""
+    """A DNS server that gives every name the addresses in `addresses`, of both families."""
 
     def __init__(self, *addresses: str) -> None:
         self.addresses = addresses
@@ -31,11 +33,14 @@ class Names(asyncio.DatagramProtocol):
         self.transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        """Answer a question for A records; for any other there is none."""
+        """Answer a question for A or AAAA records; for any other there is none."""
         end = data.index(b"\0", 12) + 5
-        wanted = self.addresses if struct.unpack("!H", data[end - 4 : end - 2])[0] == A else ()
+        kind = struct.unpack("!H", data[end - 4 : end - 2])[0]
+        family = {A: socket.AF_INET, AAAA: socket.AF_INET6}.get(kind)
+        wanted = [one for one in self.addresses if family == (socket.AF_INET6 if ":" in one else socket.AF_INET)]
+        records = [socket.inet_pton(family, address) for address in wanted] if family else []
         # The name is the question's, which stands at byte 12.
-        answers = [struct.pack("!HHHIH", 0xC00C, A, 1, TTL, 4) + socket.inet_aton(address) for address in wanted]
+        answers = [struct.pack("!HHHIH", 0xC00C, kind, 1, TTL, len(record)) + record for record in records]
         header = data[:2] + struct.pack("!HHHHH", 0x8180, 1, len(answers), 0, 0)
         self.transport.sendto(header + data[12:end] + b"".join(answers), addr)
 
@@ -91,3 +96,18 @@ async def test_addresses_that_come_and_go_are_followed_whatever_their_ttl(tmp_pa
             names.addresses = (two, three)
             await until(lambda: {host.rpartition(":")[0] for host in envoy.admin.hosts("api-service")} == {two, three})
             assert await send(mesh.load(), 40) == {two: 20, three: 20}
+
+
+@pytest.mark.parametrize("listening", ["::1", "127.0.0.1"])
+async def test_a_name_of_both_families_is_reached_by_the_one_that_answers(tmp_path: Path, listening: str) -> None:
+    """With `dns: logical` both are tried, one after the other (happy eyeballs): no request fails."""
+    port, resolver = free_port(), free_port()
+    names = Names("127.0.0.1", "::1")
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: names, ("127.0.0.1", resolver))
+    async with AsyncExitStack() as stack:
+        stack.callback(transport.close)
+        await stack.enter_async_context(instance(listening, port))
+        words = {"dns": "logical", "retries": 0, "outlier_detection": "off"}
+        with Mesh(tmp_path, make_catalog([f"api.example.com:{port}"], **words)) as mesh:
+            await start_gateway(mesh, tmp_path, resolver)
+            assert await send(mesh.load(), 20) == {listening: 20}

@@ -1,5 +1,6 @@
 """Who is well: by the checks that Envoy makes, and by what real requests come to."""
 
+import asyncio
 import time
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,23 @@ async def test_statuses_that_are_well(tmp_path: Path, status: int, check: dict[s
     async with scripted_instance(status) as address:
         with Mesh(tmp_path, make_catalog([address], health_check={"http": "/health", **CHECK, **check})) as mesh:
             assert await checked(await mesh.start_gateway(), address) is well
+
+
+@pytest.mark.parametrize(("host", "well"), [("shop.example.com", True), ("api.example.com", False)])
+async def test_a_check_asks_for_the_host_that_it_is_told(tmp_path: Path, host: str, well: bool) -> None:
+    """An instance that serves one host only is well by that one, and no other."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        status = 200 if b"host: shop.example.com\r\n" in head.lower() else 421
+        writer.write(f"HTTP/1.1 {status} So\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", port := free_port()):
+        check = {"http": "/health", "host": host, **CHECK}
+        with Mesh(tmp_path, make_catalog([f"127.0.0.1:{port}"], health_check=check)) as mesh:
+            assert await checked(await mesh.start_gateway(), f"127.0.0.1:{port}") is well
 
 
 async def test_a_tcp_check_wants_a_connection(tmp_path: Path) -> None:

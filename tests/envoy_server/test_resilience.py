@@ -1,6 +1,7 @@
 """What keeps a service's trouble from spreading, by what a real Envoy does: limits, tries, and kept connections."""
 
 import asyncio
+import os
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -215,6 +216,62 @@ async def test_connections_are_kept_as_long_as_the_pool_says(tmp_path: Path, ech
             counter = f"cluster.{name}.{stat}"
             await until(lambda: envoy.admin.stats(f"{counter}$")[counter])  # noqa: B023 - it is waited for
             assert ask(mesh, f"/{name}").asked["client"] != first
+
+
+async def test_idle_connections_are_probed(tmp_path: Path, echo: Echo) -> None:
+    """The kernel has a timer for the first probe on the connection of the service that asks for it, and on no other."""
+    services = {
+        "usual": {"endpoints": [echo.endpoint]},
+        "probed": {"endpoints": [echo.endpoint], "keepalive": {"idle": "77s"}},
+    }
+    with Mesh(tmp_path, make_catalog(services, *route(*services))) as mesh:
+        await mesh.start_gateway()
+        for name, seconds in (("usual", None), ("probed", pytest.approx(77, abs=10))):
+            assert read_keepalive(ask(mesh, f"/{name}").asked["client"]) == seconds
+
+
+def read_keepalive(port: int) -> float | None:
+    """Give the seconds until the kernel probes the connection that began at a port of loopback; None for never."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, _, state, _, timer, *_ = line.split()
+        kind, _, ticks = timer.partition(":")
+        if local.endswith(f":{port:04X}") and state == "01":
+            return int(ticks, 16) / os.sysconf("SC_CLK_TCK") if kind == "02" else None
+    raise AssertionError(f"no connection from {port}")
+
+
+@asynccontextmanager
+async def slow_grpc() -> AsyncIterator[tuple[str, set[str]]]:
+    """Serve calls that take a moment; the address, and the connections that they came by."""
+    peers: set[str] = set()
+
+    async def answer(_request: bytes, context: "grpc.aio.ServicerContext[bytes, bytes]") -> bytes:
+        peers.add(context.peer())
+        await asyncio.sleep(0.5)
+        return b"well"
+
+    methods: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {"Call": grpc.unary_unary_rpc_method_handler(answer)}
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("slow", methods),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        yield f"127.0.0.1:{port}", peers
+    finally:
+        await server.stop(0)
+
+
+@pytest.mark.parametrize(("pool", "connections"), [({}, 1), ({"max_concurrent_streams": 2}, 3)])
+async def test_a_connection_has_so_many_streams(tmp_path: Path, pool: dict[str, int], connections: int) -> None:
+    """Six calls at once share one connection, or have one for each two."""
+    async with slow_grpc() as (address, peers):
+        services = {"slow": {"protocol": "grpc", "endpoints": [address], "connection_pool": pool}}
+        with Mesh(tmp_path, make_catalog(services, {"to": "slow"})) as mesh:
+            await mesh.start_gateway()
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{mesh.gateway_port}") as channel:
+                call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/slow/Call")
+                await asyncio.gather(*(call(b"") for _ in range(6)))
+        assert len(peers) == connections
 
 
 @asynccontextmanager
