@@ -77,6 +77,7 @@ class Mesh:
         locality: Locality = NOWHERE,
         *,
         zone_aware: bool = False,
+        metrics: Listen | None = None,
     ) -> Envoy:
         """Start an Envoy with one worker thread, and wait until it has its first configuration."""
         await self.control_plane.ready()
@@ -85,10 +86,11 @@ class Mesh:
             node_id,
             node_cluster,
             Listen(host, int(port)),
-            Listen("127.0.0.1", 0),
+            Listen("127.0.0.1", free_port() if metrics else 0),
             ApiType(variant),
             locality,
             zone_aware=zone_aware,
+            metrics=metrics,
         )
         envoy = self.children.enter_context(start_envoy(bootstrap.to_json(), self.folder, name=node_id))
         await envoy.ready()

@@ -30,6 +30,8 @@ def test_the_files_in_the_envoy_folder_are_what_the_command_prints(variant: str)
         ["--variant", "sotw"],
         ["--output", "json"],
         ["--server", "xds.example.com:443", "--admin", "[::1]:9902"],
+        ["--metrics", "0.0.0.0:9902"],
+        ["--metrics", "[::1]:9902", "--output", "json", "--variant", "rest"],
         ["--region", "eu", "--zone", "eu-1a", "--sub-zone", "rack-1"],
         ["--zone", "eu-1a", "--zone-aware"],
         ["--zone", "eu-1a", "--zone-aware", "--variant", "rest"],

@@ -76,6 +76,7 @@ class Administered:
     serving: Serving
     refused_files: tuple[str, ...] = ()
     address: str = ""
+    server: AdminServer = field(init=False)
     csds: str = ""
 
     def connect(self, node_id: str = "web-1", cluster: str = "web", **node: Any) -> Sidecar:
@@ -114,7 +115,7 @@ async def administered(catalog: str = CATALOG) -> AsyncIterator[Administered]:
         made = Administered(running)
         admin = AdminServer(ListenAddress("127.0.0.1", 0), running.servicer, lambda: made.refused_files)
         await admin.start()
-        made.address = str(admin.address)
+        made.server, made.address = admin, str(admin.address)
         server = grpc.aio.server()
         server.add_generic_rpc_handlers((CsdsServicer(running.servicer).build_handler(),))
         made.csds = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"

@@ -68,14 +68,14 @@ async def test_a_nack_stands_until_what_was_refused_is_mended() -> None:
         assert clusters["nack"]["resources"] == [{"name": "users", "version_info": new, "accepted_version_info": old}]
         assert new != old
         metrics = await admin.metrics()
-        assert metrics['xds_nacks_total{type="Cluster"}'] == 1
+        assert metrics['xds_nacks_total{cluster="anyone",type="Cluster"}'] == 1
         assert metrics['xds_nacked{cluster="anyone",node_id="web-1",type="Cluster"}'] == 1
         admin.serving.edit(CATALOG.replace("users: {endp", "users: {health_check: {http: /}, endp"))
         await sidecar.read()
         await sidecar.accept()
         assert (await admin.until("SYNCED"))["nack"] is None
         metrics = await admin.metrics()
-        assert metrics['xds_nacks_total{type="Cluster"}'] == 1
+        assert metrics['xds_nacks_total{cluster="anyone",type="Cluster"}'] == 1
         assert not [name for name in metrics if name.startswith("xds_nacked{")]
 
 
@@ -189,7 +189,7 @@ async def test_metrics_count_clients_and_the_catalog() -> None:
         assert metrics['xds_connected_clients{variant="delta"}'] == 1
         assert metrics['xds_connected_clients{variant="sotw"}'] == 0
         assert metrics['xds_subscriptions{state="SYNCED",type="Cluster"}'] == 1
-        assert metrics['xds_pushes_total{type="Cluster"}'] == 1
+        assert metrics['xds_pushes_total{reason="initial",type="Cluster"}'] == 1
         assert (metrics["xds_catalog_services"], metrics["xds_catalog_endpoints"]) == (3, 4)
         assert metrics['xds_resources{type="Cluster"}'] == 3
         assert metrics["xds_catalog_ok"] == 1

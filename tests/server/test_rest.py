@@ -12,7 +12,13 @@ from xds.server.address import ListenAddress
 from xds.server.rest import RestServer
 from xds.session.limits import Limits
 
-NODE = {"id": "web-1", "cluster": "web", "user_agent_name": "envoy", "extensions": [{"name": "of no interest"}]}
+NODE = {
+    "id": "web-1",
+    "cluster": "web",
+    "metadata": {"xds.metrics_port": "9902", "more": [1, {"than": "text"}]},
+    "user_agent_name": "envoy",
+    "extensions": [{"name": "of no interest"}],
+}
 
 
 class Poller:

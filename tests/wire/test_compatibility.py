@@ -51,6 +51,7 @@ ENVOY: dict[str, type[betterproto2.Message]] = {
 ENCODED: dict[str, type[betterproto2.Message]] = {
     "xds.wire.ApiListener.api_listener": protobuf.Any,
     "xds.wire.DiscoveryResponse.resources": protobuf.Any,
+    "xds.wire.Node.metadata": protobuf.Struct,
     "xds.wire.Rds.config_source": core.ConfigSource,
     "xds.wire.Resource.resource": protobuf.Any,
     "xds.wire.Route.match": route.RouteMatch,

@@ -37,6 +37,11 @@ class HostPort(click.ParamType[tuple[str, int]]):
 )
 @click.option("--admin", default="127.0.0.1:9901", show_default=True, type=HostPort(), help="Envoy's admin interface.")
 @click.option(
+    "--metrics",
+    type=HostPort(),
+    help="Where Prometheus finds this Envoy's metrics, and nothing else of its admin interface: 0.0.0.0:9902, say.",
+)
+@click.option(
     "--variant",
     default="delta",
     show_default=True,
@@ -55,6 +60,7 @@ def command(
     node_cluster: str,
     server: tuple[str, int],
     admin: tuple[str, int],
+    metrics: tuple[str, int] | None,
     variant: str,
     region: str,
     zone: str,
@@ -69,6 +75,7 @@ def command(
       xds bootstrap --node-id web-1 --cluster web > web.yaml && envoy -c web.yaml
       xds bootstrap --node-id edge-1 --cluster edge --server xds.example.com:18000 --variant sotw
       xds bootstrap --node-id web-1 --cluster web --region eu --zone eu-1a --zone-aware
+      xds bootstrap --node-id web-1 --cluster web --metrics 0.0.0.0:9902
       envoy --config-yaml "$(xds bootstrap --node-id web-1 --cluster web)"
     """
     if zone_aware and not (region or zone or sub_zone):
@@ -90,6 +97,7 @@ def command(
         ApiType(variant),
         Locality(region, zone, sub_zone),
         zone_aware=zone_aware,
+        metrics=None if metrics is None else Listen(*metrics),
     )
     document = message.to_dict(casing=Casing.SNAKE)
     if output == "json":

@@ -33,12 +33,14 @@ from envoy_data_plane.envoy.extensions.upstreams.http.v3 import (
     HttpProtocolOptions,
     HttpProtocolOptionsExplicitHttpConfig,
 )
-from envoy_data_plane.google.protobuf import Any
+from envoy_data_plane.google.protobuf import Any, Struct
 
 from xds.catalog.model import Listen
 from xds.resources.ads import ADS_CONFIG_SOURCE
 from xds.resources.endpoints import local_name
 from xds.resources.locality import NOWHERE, Locality
+from xds.resources.metrics_listener import build_metrics_cluster, build_metrics_listener
+from xds.resources.node_metadata import METRICS_PORT
 
 XDS_CLUSTER = "xds_cluster"
 
@@ -77,10 +79,12 @@ def build_bootstrap(
     locality: Locality = NOWHERE,
     *,
     zone_aware: bool = False,
+    metrics: Listen | None = None,
 ) -> Bootstrap:
     """Build the bootstrap of the node `node_id`, a sidecar or gateway of `node_cluster`, that is served by `server`.
 
     `locality` is where it runs; with `zone_aware` it asks where all of its kind are, too.
+    At `metrics` Prometheus finds its metrics; it tells the control plane the port.
     """
     node = Node(id=node_id, cluster=node_cluster)
     if locality != NOWHERE:
@@ -88,13 +92,18 @@ def build_bootstrap(
     clusters = [_build_xds_cluster(server, api_type)]
     if zone_aware:
         clusters.append(_build_local_cluster(node_cluster, api_type))
+    listeners = []
+    if metrics is not None:
+        node.metadata = Struct.from_dict({METRICS_PORT: str(metrics.port)})
+        clusters.append(build_metrics_cluster(_build_address(admin)))
+        listeners.append(build_metrics_listener(_build_address(metrics)))
     return Bootstrap(
         node=node,
         cluster_manager=ClusterManager(local_cluster_name=LOCAL_CLUSTER) if zone_aware else None,
         admin=Admin(address=_build_address(admin)),
         dynamic_resources=_build_dynamic_resources(api_type),
         overload_manager=_build_overload_manager(),
-        static_resources=BootstrapStaticResources(clusters=clusters),
+        static_resources=BootstrapStaticResources(listeners=listeners, clusters=clusters),
     )
 
 

@@ -23,7 +23,7 @@ from xds.resources.locality import Locality
 from xds.resources.view import NodeKind
 from xds.server.address import ListenAddress
 from xds.server.ads import AdsServicer
-from xds.server.census import Ask, ask_alone, count_clients, describe_clients, find_served
+from xds.server.census import Ask, ask_alone, count_clients, describe_clients, find_served, find_targets
 from xds.server.documents import (
     Json,
     describe_dump,
@@ -35,6 +35,8 @@ from xds.server.documents import (
 )
 from xds.server.metrics import Metrics
 from xds.server.site import Site
+from xds.server.tally import CatalogTally
+from xds.server.targets import describe_targets
 from xds.snapshot.snapshot import Snapshot
 from xds.wire import TYPE_URLS, short_type
 
@@ -50,6 +52,7 @@ xds admin: it answers GET, and changes nothing.
                            with cluster also &grpc: what gRPC's own clients are served instead of Envoys,
                            and &region=R&zone=Z&sub_zone=S: what nodes there are served
 /metrics                   for Prometheus
+/v1/sd/prometheus          where the Envoys' own metrics are, for Prometheus' http_sd_configs
 """
 
 MAX_CLUSTERS = 100
@@ -66,6 +69,7 @@ class AdminServer(Site):
         ads: AdsServicer,
         refused_files: Callable[[], tuple[str, ...]],
         ask: Ask | None = None,
+        tally: CatalogTally | None = None,
     ) -> None:
         app = web.Application(middlewares=[self._guard], client_max_size=2**16)
         for path, answer in {
@@ -75,13 +79,14 @@ class AdminServer(Site):
             "/snapshot": self._snapshot,
             "/resource": self._resource,
             "/metrics": self._scrape,
+            "/v1/sd/prometheus": self._discover,
         }.items():
             app.router.add_get(path, answer)
         super().__init__(address, app)
         self._ads = ads
         self._refused_files = refused_files
         self._ask = ask or ask_alone(ads)
-        self._metrics = Metrics()
+        self._metrics = Metrics(tally or CatalogTally())
         self._slow = asyncio.Semaphore(1)  # what takes a while is done one at a time, beside the loop
         self._kept: tuple[Inventory, NodeKind, Snapshot] | None = None  # who asks for one resource asks for more
 
@@ -171,6 +176,14 @@ class AdminServer(Site):
         counts = await self._ask(count_clients)
         registry = self._metrics.build_registry(counts, self._ads.store.inventory, self._refused_files())
         return web.Response(body=encode(registry), headers={"Content-Type": content_type})
+
+    async def _discover(self, _request: web.Request) -> web.Response:
+        """Answer Prometheus, which goes by the last list that it got whole: so it gets none that lacks anybody."""
+        answers = await self._ask(find_targets)
+        if answers.silent:
+            silent = ", ".join(map(str, answers.silent))
+            raise web.HTTPServiceUnavailable(text=f"worker {silent} does not answer for its clients")
+        return web.json_response(describe_targets(chain.from_iterable(answers.all)))
 
     def _snapshot_for(self, inventory: Inventory, kind: NodeKind) -> Snapshot:
         if self._kept is None or self._kept[0] is not inventory or self._kept[1] != kind:

@@ -1,5 +1,6 @@
 """The discovery services, aggregated and of one type each, over the snapshots of one store."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -12,6 +13,7 @@ import grpc
 from xds.errors import PeerError
 from xds.resources.inventory import Inventory
 from xds.resources.view import NodeKind, kind_of
+from xds.server.propagation import Propagation
 from xds.server.stream import Common, Context, Stream
 from xds.session.fetch import answer_fetch
 from xds.session.limits import Limits
@@ -39,6 +41,7 @@ class AdsServicer:
         self._streams: dict[NodeKind, set[Stream]] = {}
         self._polled: OrderedDict[NodeKind, None] = OrderedDict()
         self._names = count(1)
+        self._propagation: Propagation | None = None
         self._run = token_hex(3)  # nonces of a server before a restart are not ours
 
     def build_handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:
@@ -86,13 +89,23 @@ class AdsServicer:
 
     def publish(self, inventory: Inventory) -> int:
         """Take a new inventory, push what changed, and give the number of streams that asked for any of it."""
-        concerned = 0
+        concerned, propagation = 0, Propagation()
         for kind, change in self.store.update(inventory).items():
             for stream in self._streams.get(kind, ()):  # none, where only polls ask
                 if (responses := stream.session.on_change(change)) is not None:
                     stream.push(responses)
+                    stream.await_answer(propagation)
                     concerned += 1
+        propagation.seal()
+        self._propagation = propagation
         return concerned
+
+    async def settle(self) -> int | None:
+        """Wait until clients have answered all that the last `publish` sent them; when that was (time.monotonic_ns()).
+
+        None when it concerned nobody. Whoever does not answer loses its stream in time, and is waited for no more.
+        """
+        return None if self._propagation is None else await asyncio.shield(self._propagation.done)
 
     def streams(self) -> Iterable[Stream]:
         """Give every stream whose node is known."""

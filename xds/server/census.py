@@ -15,6 +15,8 @@ from xds.resources.resource import Resource
 from xds.server.ads import AdsServicer
 from xds.server.documents import Json, describe_client
 from xds.server.status import State, gather_clients
+from xds.server.tally import Tally
+from xds.server.targets import Target, find_target
 from xds.wire.discovery_pb2 import Node
 
 T = TypeVar("T")
@@ -89,25 +91,34 @@ async def find_served(node_id: str, ads: AdsServicer) -> tuple[list[str], Served
 class Counts:
     """What the metrics count: clients by variant, and by type_url and state; who refuses something; what was sent.
 
-    `nacked` are ids, clusters and type_urls. `tally` grows as long as the process `pid` lives.
+    `nacked` are ids, clusters and type_urls; `versions` the type_urls and checksums of what is served. `tally` grows as
+    long as the process `pid` lives.
     """
 
     variants: Counter[str]
     states: Counter[tuple[str, State]]
     nacked: list[tuple[str, str, str]]
-    tally: Counter[tuple[str, str]]
+    versions: set[tuple[str, int]]
+    tally: Tally
     pid: int
 
 
 async def count_clients(ads: AdsServicer) -> Counts:
     """Count; it takes time with the number of clients, not with what they are served."""
     clients = gather_clients(ads.streams())
-    stands = [(client.node, one.type_url, one.state) for client in clients for one in client.types()]
-    nacked = [(node.id, node.cluster, type_url) for node, type_url, state in stands if state is State.NACKED]
+    stands = [(client.node, one) for client in clients for one in client.types()]
+    states = [(node, one.type_url, one.state) for node, one in stands]
+    nacked = [(node.id, node.cluster, type_url) for node, type_url, state in states if state is State.NACKED]
     return Counts(
         variants=Counter(client.variant for client in clients),
-        states=Counter((type_url, state) for _, type_url, state in stands),
+        states=Counter((type_url, state) for _, type_url, state in states),
         nacked=nacked[:MAX_NACKED],
+        versions={(one.type_url, one.snapshot.checksum) for _, one in stands},
         tally=ads.common.tally,
         pid=os.getpid(),
     )
+
+
+async def find_targets(ads: AdsServicer) -> list[Target]:
+    """Say where the metrics of each client are that told a port."""
+    return [target for client in gather_clients(ads.streams()) if (target := find_target(client)) is not None]

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Mapping
 
 import structlog
@@ -16,6 +17,7 @@ from xds.server.admin import AdminServer
 from xds.server.discovery import OPTIONS, DiscoveryServer, build_servicer
 from xds.server.rest import RestServer
 from xds.server.settings import Settings
+from xds.server.tally import CatalogTally
 from xds.server.workers import Workers
 from xds.sources.document import Document
 from xds.sources.files import FileSource
@@ -39,6 +41,8 @@ class ControlPlane:
         self._last_good = LastGood()
         self._reported: tuple[Problem, ...] = ()
         self._refused_files: tuple[str, ...] = ()
+        self._tally = CatalogTally()
+        self._observing: set[asyncio.Task[None]] = set()
         self._admin: AdminServer | None = None
         self._rest: RestServer | None = None
         self.port = settings.listen.port
@@ -49,10 +53,11 @@ class ControlPlane:
         check_free(self._settings.listen)
         if self._settings.admin and self._settings.admin_required:
             check_free(self._settings.admin)
-        outcome = self._last_good.update(self._source.read())
+        outcome, inventory = self._translate(self._source.read(), None)
         catalog = outcome.catalog
+        self._count_load("accepted")
         self._report(outcome.problems)
-        self._ads = build_servicer(build_inventory(catalog), self._settings.limits)
+        self._ads = build_servicer(inventory, self._settings.limits)
         seconds = time.perf_counter() - started
         log.info("catalog loaded", **_count(catalog), ms=round(seconds * 1000, 1))
         self._streams = (Workers if self._settings.workers > 1 else DiscoveryServer)(self._ads, self._settings)
@@ -70,7 +75,9 @@ class ControlPlane:
     async def _start_admin(self) -> None:
         if self._settings.admin is None:
             return
-        admin = AdminServer(self._settings.admin, self._ads, lambda: self._refused_files, self._streams.ask)
+        admin = AdminServer(
+            self._settings.admin, self._ads, lambda: self._refused_files, self._streams.ask, self._tally
+        )
         try:
             await admin.start()
         except ListenError as error:
@@ -87,10 +94,13 @@ class ControlPlane:
             try:
                 await self._take(documents)
             except Exception as error:  # a fault of ours must not end what is served; the next edit is taken
+                self._count_load("failed")
                 log.error("edit NOT TAKEN, by a fault of xds: what was served is still served", error=repr(error))
 
     async def stop(self) -> None:
         """Tell health checks, end every stream so that its client looks elsewhere, and close."""
+        for observing in self._observing:
+            observing.cancel()
         await self._streams.stop()
         if self._rest:
             await self._rest.stop()
@@ -100,17 +110,23 @@ class ControlPlane:
 
     async def _take(self, documents: Mapping[str, Document | None]) -> None:
         """Serve the catalog with the changed documents in it; of what is bad, go on with the last good state."""
-        started = time.perf_counter()
+        started, noticed_at = time.perf_counter(), self._source.noticed_at
         before = self._ads.store.inventory
         # Off the loop: a large file takes a while, and streams go on meanwhile.
         outcome, inventory = await asyncio.to_thread(self._translate, documents, before)
         self._refused_files = outcome.refused
+        if documents:
+            self._count_load("refused" if any(name in outcome.refused for name in documents) else "accepted")
         new_errors = self._report(outcome.problems)
         if new_errors:
             log.error("edit REFUSED: the last good state of these files is still served", files=list(outcome.refused))
         if not (inventory.changed or inventory.changed_gateways or inventory.mesh_changed):
             return
         streams = await self._streams.publish(inventory)
+        if streams:
+            observing = asyncio.create_task(self._observe_propagation(noticed_at))
+            self._observing.add(observing)
+            observing.add_done_callback(self._observing.discard)
         log.info(
             "catalog changed",
             changed_files=sorted(documents),
@@ -119,9 +135,26 @@ class ControlPlane:
             ms=round((time.perf_counter() - started) * 1000, 1),
         )
 
-    def _translate(self, documents: Mapping[str, Document | None], before: Inventory) -> tuple[Outcome, Inventory]:
+    async def _observe_propagation(self, noticed_at: int) -> None:
+        """Count how long a change took, from when its save was noticed until the last client answered."""
+        if (answered_at := await self._streams.settle()) is not None:
+            self._tally.propagation.observe(answered_at - noticed_at)
+
+    def _translate(
+        self, documents: Mapping[str, Document | None], before: Inventory | None
+    ) -> tuple[Outcome, Inventory]:
+        started = time.monotonic_ns()
         outcome = self._last_good.update(documents)
-        return outcome, build_inventory(outcome.catalog, before)
+        parsed = time.monotonic_ns()
+        inventory = build_inventory(outcome.catalog, before)
+        self._tally.parses.observe(parsed - started)
+        self._tally.builds.observe(time.monotonic_ns() - parsed)
+        return outcome, inventory
+
+    def _count_load(self, result: str) -> None:
+        self._tally.loads[result] += 1
+        if result == "accepted":
+            self._tally.accepted_at = time.time()
 
     def _report(self, problems: tuple[Problem, ...]) -> bool:
         """Log each problem when it appears, not again while it stays; tell whether an error was among the new."""
@@ -129,6 +162,7 @@ class ControlPlane:
             return False
         old = frozenset(self._reported)
         new = [problem for problem in problems if problem not in old]
+        self._tally.problems = Counter(problem.severity.value for problem in problems)
         for problem in new:
             (log.error if problem.severity is Severity.ERROR else log.warning)(str(problem))
         self._reported = problems

@@ -84,6 +84,10 @@ class DiscoveryServer:
         """Take a new inventory, push what changed, and give the number of streams that it concerned."""
         return self._ads.publish(inventory)
 
+    async def settle(self) -> int | None:
+        """Wait until clients have answered what the last `publish` sent them; when that was."""
+        return await self._ads.settle()
+
     async def stop(self) -> None:
         """Tell health checks, end every stream so that its client looks elsewhere, and close."""
         log.info("stopping", streams=len(list(self._ads.streams())))

@@ -77,6 +77,8 @@ def parse_json(data: bytes) -> DiscoveryRequest:
     message = DiscoveryRequest()
     try:
         fields = {**json.loads(data)}  # TypeError unless it is an object
+        if isinstance(node := fields.get("node"), dict):  # its metadata is JSON's object, in our message bytes
+            fields["node"] = {name: value for name, value in node.items() if name != "metadata"}
         json_format.ParseDict(fields, message, ignore_unknown_fields=True)
     # What json_format raises on a shape that it does not expect depends on the shape.
     except (json_format.ParseError, ValueError, TypeError, AttributeError, RecursionError) as error:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections import Counter, deque
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,8 @@ import structlog
 
 from xds.errors import PeerError
 from xds.server.crowd import Crowd, describe_node
+from xds.server.propagation import Propagation
+from xds.server.tally import Tally
 from xds.server.turns import Turns
 from xds.session.session import Response, Session
 from xds.session.subscription import Nack
@@ -38,10 +40,10 @@ log = structlog.get_logger()
 class Common:
     """What a process's streams have in common.
 
-    `tally` is how many "pushes" and "nacks" there were, by type_url.
+    `tally` counts what goes over them.
     """
 
-    tally: Counter[tuple[str, str]] = field(default_factory=Counter)
+    tally: Tally = field(default_factory=Tally)
     turns: Turns = field(default_factory=Turns)
     connected: Crowd = field(default_factory=lambda: Crowd("sidecar connected", "more sidecars connected"))
     gone: Crowd = field(default_factory=lambda: Crowd("sidecar gone", "more sidecars gone"))
@@ -62,7 +64,9 @@ class Stream:
         "_heartbeat",
         "_heartbeat_ms",
         "_outbox",
+        "_owed",
         "_push_task",
+        "_ready_at",
         "_stage",
         "_task",
         "_timed_wait",
@@ -79,6 +83,8 @@ class Stream:
         self._context = context
         self._common = common
         self._outbox: deque[Response] = deque()
+        self._ready_at = 0  # when the first of the outbox was made, as time.monotonic_ns()
+        self._owed: list[Propagation] = []  # changes that the client has not answered
         self._writing = False
         self._timed_wait = 0
         self._stage: asyncio.TimerHandle | None = None
@@ -114,6 +120,8 @@ class Stream:
             for timer in (self._stage, self._answers, self._heartbeat):
                 if timer is not None:
                     timer.cancel()
+            for propagation in self._owed:
+                propagation.on_gone()
             if self.session.node is not None:
                 seconds = round(time.time() - self.connected_at, 1)
                 self._common.gone.tell(self.session.node, seconds=seconds)
@@ -127,8 +135,17 @@ class Stream:
             self._log_nack(step.nack)
         if step.unknown_type is not None:
             log.warning("a type that xds does not serve", **self._who(), type_url=step.unknown_type)
-        self._outbox.extend(step.responses)
+        self._put(step.responses)
         self._keep_time()
+        if self._owed and self.session.is_settled:
+            for propagation in self._owed:
+                propagation.on_answered()
+            self._owed.clear()
+
+    def _put(self, responses: list[Response]) -> None:
+        if not self._outbox:
+            self._ready_at = time.monotonic_ns()
+        self._outbox.extend(responses)
 
     @property
     def peer(self) -> str:
@@ -137,10 +154,16 @@ class Stream:
 
     def push(self, responses: list[Response]) -> None:
         """Send without waiting: a client that does not read delays nobody but itself."""
-        self._outbox.extend(responses)
+        self._put(responses)
         self._keep_time()
         if self._outbox and not self._writing and self._ending is None:
             self._push_task = asyncio.get_running_loop().create_task(self._drain())
+
+    def await_answer(self, propagation: Propagation) -> None:
+        """Tell when the client has answered all that it is sent by a change, and by those before."""
+        if not self.session.is_settled:
+            propagation.wait()
+            self._owed.append(propagation)
 
     def end(self, reason: str) -> None:
         """End the stream with UNAVAILABLE, so that the client looks for another server.
@@ -209,7 +232,8 @@ class Stream:
                 response = self._outbox.popleft()
                 await self._context.write(response.body)
                 self.pushed_at[response.type_url] = time.time()
-                self._common.tally["pushes", response.type_url] += 1
+                taken = time.monotonic_ns() - self._ready_at
+                self._common.tally.count_push(response.type_url, response.reason, len(response.body), taken)
         except (grpc.aio.BaseError, asyncio.InvalidStateError):
             self._outbox.clear()  # the client is gone; `serve` is told so by its own read
         finally:
@@ -222,7 +246,8 @@ class Stream:
 
     def _log_nack(self, nack: Nack) -> None:
         self.nacked_at[nack.type_url] = time.time()
-        self._common.tally["nacks", nack.type_url] += 1
+        cluster = self.session.node.cluster if self.session.node else ""
+        self._common.tally.count_nacks(nack.type_url, cluster)
         log.error(
             "NACK",
             **self._who(),

@@ -54,6 +54,10 @@ class Worker:
         """Take a packed change; the number of streams that it concerned."""
         return await self._server.publish(apply_change(unpack(change), self._ads.store.inventory))
 
+    async def settle(self) -> int | None:
+        """Wait until clients of this process have answered the last change; when that was (time.monotonic_ns())."""
+        return await self._ads.settle()
+
     async def ask(self, question: Question[T], /) -> T:
         """Answer for this process."""
         return await question(self._ads)

@@ -100,6 +100,18 @@ class Workers:
             one.process.kill()
             return 0
 
+    async def settle(self) -> int | None:
+        """Wait until the clients of all workers have answered the last `publish`; when that was."""
+
+        async def settle_one(one: _Running) -> int | None:
+            try:
+                return await one.link.call(Worker.settle)
+            except (CallError, LinkClosedError):
+                return None  # its clients come back to another worker, and are served anew
+
+        ends = await asyncio.gather(*map(settle_one, list(self._running.values())))
+        return max((end for end in ends if end is not None), default=None)
+
     async def ask(self, question: Question[T], /) -> Answers[T]:
         """Ask every worker, and this process; who does not answer in time is named."""
         answers = {0: await question(self._ads)}

@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from typing import Generic
 
 from xds.errors import PeerError
+from xds.resources.node_metadata import encode_metrics_port, find_metrics_port
 from xds.session.delta import DeltaSubscription
 from xds.session.heartbeat import period_ms, takes_ttl
 from xds.session.limits import Limits
 from xds.session.order import Order
 from xds.session.request import Request, parse_request
 from xds.session.sotw import SotwSubscription
-from xds.session.subscription import Nack, Subscription
+from xds.session.subscription import Nack, Reason, Subscription
 from xds.snapshot.snapshot import Snapshot, SnapshotChange
 from xds.wire import CLUSTER_LOAD_ASSIGNMENT, TYPE_URLS
 from xds.wire.discovery_pb2 import (
@@ -48,6 +49,7 @@ class Response:
     type_url: str
     nonce: str
     body: bytes
+    reason: Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,13 @@ class Session(Generic[Request]):
     def snapshot(self) -> Snapshot:
         """What is served now."""
         return self._order.snapshot
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the client has accepted or refused all that it is to be told."""
+        if self.waits:
+            return False
+        return not any(one.in_flight is not None or one.is_pending for one in self.subscriptions.values())
 
     @property
     def heartbeat_ms(self) -> int:
@@ -181,6 +190,9 @@ class Session(Generic[Request]):
         self._with_ttl = takes_ttl(node)
         # A copy without an Envoy's list of some 500 extensions, made from bytes: one of the message keeps its memory.
         node.DiscardUnknownFields()
+        if node.metadata:  # of which only a port is of use here
+            port = find_metrics_port(node.metadata)
+            node.metadata = b"" if port is None else encode_metrics_port(port)
         self.node = Node.FromString(node.SerializeToString())
 
     def _flush(self) -> list[Response]:
@@ -205,12 +217,14 @@ class Session(Generic[Request]):
                 continue
             if self._order.holds(subscription):
                 held = True
-            elif batch := subscription.respond(self.snapshot.of(type_url)):
+                continue
+            reason = subscription.reason
+            if batch := subscription.respond(self.snapshot.of(type_url)):
                 self._nonce_count += 1
                 nonce = f"{self._nonce_prefix}-{self._nonce_count}"
                 self._order.on_send(type_url, batch)
                 subscription.on_sent(nonce, batch)
                 # Encoded messages merge by concatenation: all but the nonce is shared with other streams.
                 body = batch.body + self.variant.response(nonce=nonce).SerializeToString()
-                responses.append(Response(type_url, nonce, body))
+                responses.append(Response(type_url, nonce, body, reason))
         return held

@@ -10,7 +10,7 @@ thousand clients that want all of a thousand resources, and have them, cost one 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from xds.errors import PeerError
 from xds.session.batch import Batch, is_large, share
@@ -19,6 +19,11 @@ from xds.snapshot.snapshot import TypeSnapshot
 from xds.wire import CLUSTER, LISTENER
 
 V = TypeVar("V")
+
+Reason = Literal["initial", "subscribe", "change", "follow", "heartbeat"]
+REASONS: tuple[Reason, ...] = ("initial", "subscribe", "change", "follow", "heartbeat")
+"""Why a response is sent: the first of a type; names that were added; what is served changed; endpoints after their
+cluster, unchanged (rule 33); what lives for a while only (rule 36)."""
 
 WILDCARD = "*"
 
@@ -77,6 +82,7 @@ class Subscription(ABC, Generic[Request]):
         "nack",
         "names",
         "owed",
+        "prolonged",
         "rejected",
         "returned",
         "type_url",
@@ -100,6 +106,7 @@ class Subscription(ABC, Generic[Request]):
         self.everything = False  # all that is wanted is to be looked at, not only `due` and `dirty`
         self.owed = False  # an answer is owed, although empty (rule 24)
         self.heartbeat_due = False  # what lives for a while only is to be prolonged
+        self.prolonged = False  # what is due is so since it lives for a while only
         self.returned = False  # the client came back with resources of an earlier stream
         self.answered = False  # there was a response
         self.nack: Nack | None = None  # the last refusal, until what was refused is mended
@@ -108,6 +115,19 @@ class Subscription(ABC, Generic[Request]):
     def is_pending(self) -> bool:
         """Whether there may be something to say."""
         return bool(self.due or self.dirty or self.following or self.everything or self.owed or self.heartbeat_due)
+
+    @property
+    def reason(self) -> Reason:
+        """Why there is something to say: of several reasons the one that an operator would name."""
+        if not self.answered:
+            return "initial"
+        if self.dirty:
+            return "change"
+        if self.prolonged:
+            return "heartbeat"
+        if self.due or self.everything or self.owed:
+            return "subscribe"
+        return "follow" if self.following else "heartbeat"
 
     def wants(self, name: str) -> bool:
         """Tell whether the client subscribed to the name, by itself or by the wildcard."""
@@ -153,11 +173,13 @@ class Subscription(ABC, Generic[Request]):
         What may have died since the last time, or is not prolonged by less, is due whole.
         """
         self.heartbeat_due = self.with_ttl
-        self.due = self.due.union(
+        ending = frozenset(
             name
             for name, ttl_ms in snapshot.ttls.items()
             if name in self.known and name not in self.rejected and (ttl_ms <= elapsed_ms or not self.with_ttl)
         )
+        self.prolonged = bool(ending) and not self.due
+        self.due = unite(self.due, ending)
 
     def follow(self, names: frozenset[str]) -> None:
         """Owe the wanted ones of `names` again, unchanged: what refers to them was sent (rule 33)."""
@@ -183,6 +205,7 @@ class Subscription(ABC, Generic[Request]):
             self.due = self.due.union(n for n in self.following if n in snapshot.resources and n not in self.rejected)
         batch = self.compose(snapshot)
         self.following = self.due = self.dirty = NONE
+        self.prolonged = False
         self.everything = self.owed = False
         if batch is None:
             self._clear_nack()  # what was refused was taken back, and the client has the rest

@@ -55,6 +55,8 @@ class FileSource:
         self._path = path
         self._layout = Layout()
         self._records: dict[str, _Record] = {}
+        self.noticed_at = time.monotonic_ns()
+        """When what `watch` gave last was noticed, before it was read."""
 
     def read(self) -> dict[str, Document]:
         """Read every document there is now, by name."""
@@ -109,6 +111,7 @@ class FileSource:
 
     async def _settle(self, places: dict[str, Path] | None) -> dict[str, Document | None]:
         """Look until what looks unfinished stays as it is; then take it."""
+        self.noticed_at = time.monotonic_ns()
         clock = asyncio.get_running_loop().time
         since = start = clock()
         look = await asyncio.to_thread(self._look, places)

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18xds/wire/discovery.proto\x12\x08xds.wire\x1a\x1egoogle/protobuf/duration.proto\":\n\x08Locality\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x0c\n\x04zone\x18\x02 \x01(\t\x12\x10\n\x08sub_zone\x18\x03 \x01(\t\"L\n\x0fSemanticVersion\x12\x14\n\x0cmajor_number\x18\x01 \x01(\r\x12\x14\n\x0cminor_number\x18\x02 \x01(\r\x12\r\n\x05patch\x18\x03 \x01(\r\":\n\x0c\x42uildVersion\x12*\n\x07version\x18\x01 \x01(\x0b\x32\x19.xds.wire.SemanticVersion\"\xf0\x01\n\x04Node\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x63luster\x18\x02 \x01(\t\x12$\n\x08locality\x18\x04 \x01(\x0b\x32\x12.xds.wire.Locality\x12\x17\n\x0fuser_agent_name\x18\x06 \x01(\t\x12\x1c\n\x12user_agent_version\x18\x07 \x01(\tH\x00\x12:\n\x18user_agent_build_version\x18\x08 \x01(\x0b\x32\x16.xds.wire.BuildVersionH\x00\x12\x17\n\x0f\x63lient_features\x18\n \x03(\tB\x19\n\x17user_agent_version_type\"\'\n\x06Status\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\"\xb0\x01\n\x10\x44iscoveryRequest\x12\x14\n\x0cversion_info\x18\x01 \x01(\t\x12\x1c\n\x04node\x18\x02 \x01(\x0b\x32\x0e.xds.wire.Node\x12\x16\n\x0eresource_names\x18\x03 \x03(\t\x12\x10\n\x08type_url\x18\x04 \x01(\t\x12\x16\n\x0eresponse_nonce\x18\x05 \x01(\t\x12&\n\x0c\x65rror_detail\x18\x06 \x01(\x0b\x32\x10.xds.wire.Status\"]\n\x11\x44iscoveryResponse\x12\x14\n\x0cversion_info\x18\x01 \x01(\t\x12\x11\n\tresources\x18\x02 \x03(\x0c\x12\x10\n\x08type_url\x18\x04 \x01(\t\x12\r\n\x05nonce\x18\x05 \x01(\t\"\xee\x02\n\x15\x44\x65ltaDiscoveryRequest\x12\x1c\n\x04node\x18\x01 \x01(\x0b\x32\x0e.xds.wire.Node\x12\x10\n\x08type_url\x18\x02 \x01(\t\x12 \n\x18resource_names_subscribe\x18\x03 \x03(\t\x12\"\n\x1aresource_names_unsubscribe\x18\x04 \x03(\t\x12_\n\x19initial_resource_versions\x18\x05 \x03(\x0b\x32<.xds.wire.DeltaDiscoveryRequest.InitialResourceVersionsEntry\x12\x16\n\x0eresponse_nonce\x18\x06 \x01(\t\x12&\n\x0c\x65rror_detail\x18\x07 \x01(\x0b\x32\x10.xds.wire.Status\x1a>\n\x1cInitialResourceVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"c\n\x08Resource\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08resource\x18\x02 \x01(\x0c\x12\x0c\n\x04name\x18\x03 \x01(\t\x12&\n\x03ttl\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x98\x01\n\x16\x44\x65ltaDiscoveryResponse\x12\x1b\n\x13system_version_info\x18\x01 \x01(\t\x12%\n\tresources\x18\x02 \x03(\x0b\x32\x12.xds.wire.Resource\x12\x10\n\x08type_url\x18\x04 \x01(\t\x12\r\n\x05nonce\x18\x05 \x01(\t\x12\x19\n\x11removed_resources\x18\x06 \x03(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18xds/wire/discovery.proto\x12\x08xds.wire\x1a\x1egoogle/protobuf/duration.proto\":\n\x08Locality\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\x0c\n\x04zone\x18\x02 \x01(\t\x12\x10\n\x08sub_zone\x18\x03 \x01(\t\"L\n\x0fSemanticVersion\x12\x14\n\x0cmajor_number\x18\x01 \x01(\r\x12\x14\n\x0cminor_number\x18\x02 \x01(\r\x12\r\n\x05patch\x18\x03 \x01(\r\":\n\x0c\x42uildVersion\x12*\n\x07version\x18\x01 \x01(\x0b\x32\x19.xds.wire.SemanticVersion\"\x82\x02\n\x04Node\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x63luster\x18\x02 \x01(\t\x12\x10\n\x08metadata\x18\x03 \x01(\x0c\x12$\n\x08locality\x18\x04 \x01(\x0b\x32\x12.xds.wire.Locality\x12\x17\n\x0fuser_agent_name\x18\x06 \x01(\t\x12\x1c\n\x12user_agent_version\x18\x07 \x01(\tH\x00\x12:\n\x18user_agent_build_version\x18\x08 \x01(\x0b\x32\x16.xds.wire.BuildVersionH\x00\x12\x17\n\x0f\x63lient_features\x18\n \x03(\tB\x19\n\x17user_agent_version_type\"\'\n\x06Status\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\"\xb0\x01\n\x10\x44iscoveryRequest\x12\x14\n\x0cversion_info\x18\x01 \x01(\t\x12\x1c\n\x04node\x18\x02 \x01(\x0b\x32\x0e.xds.wire.Node\x12\x16\n\x0eresource_names\x18\x03 \x03(\t\x12\x10\n\x08type_url\x18\x04 \x01(\t\x12\x16\n\x0eresponse_nonce\x18\x05 \x01(\t\x12&\n\x0c\x65rror_detail\x18\x06 \x01(\x0b\x32\x10.xds.wire.Status\"]\n\x11\x44iscoveryResponse\x12\x14\n\x0cversion_info\x18\x01 \x01(\t\x12\x11\n\tresources\x18\x02 \x03(\x0c\x12\x10\n\x08type_url\x18\x04 \x01(\t\x12\r\n\x05nonce\x18\x05 \x01(\t\"\xee\x02\n\x15\x44\x65ltaDiscoveryRequest\x12\x1c\n\x04node\x18\x01 \x01(\x0b\x32\x0e.xds.wire.Node\x12\x10\n\x08type_url\x18\x02 \x01(\t\x12 \n\x18resource_names_subscribe\x18\x03 \x03(\t\x12\"\n\x1aresource_names_unsubscribe\x18\x04 \x03(\t\x12_\n\x19initial_resource_versions\x18\x05 \x03(\x0b\x32<.xds.wire.DeltaDiscoveryRequest.InitialResourceVersionsEntry\x12\x16\n\x0eresponse_nonce\x18\x06 \x01(\t\x12&\n\x0c\x65rror_detail\x18\x07 \x01(\x0b\x32\x10.xds.wire.Status\x1a>\n\x1cInitialResourceVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"c\n\x08Resource\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08resource\x18\x02 \x01(\x0c\x12\x0c\n\x04name\x18\x03 \x01(\t\x12&\n\x03ttl\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x98\x01\n\x16\x44\x65ltaDiscoveryResponse\x12\x1b\n\x13system_version_info\x18\x01 \x01(\t\x12%\n\tresources\x18\x02 \x03(\x0b\x32\x12.xds.wire.Resource\x12\x10\n\x08type_url\x18\x04 \x01(\t\x12\r\n\x05nonce\x18\x05 \x01(\t\x12\x19\n\x11removed_resources\x18\x06 \x03(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,19 +41,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BUILDVERSION']._serialized_start=208
   _globals['_BUILDVERSION']._serialized_end=266
   _globals['_NODE']._serialized_start=269
-  _globals['_NODE']._serialized_end=509
-  _globals['_STATUS']._serialized_start=511
-  _globals['_STATUS']._serialized_end=550
-  _globals['_DISCOVERYREQUEST']._serialized_start=553
-  _globals['_DISCOVERYREQUEST']._serialized_end=729
-  _globals['_DISCOVERYRESPONSE']._serialized_start=731
-  _globals['_DISCOVERYRESPONSE']._serialized_end=824
-  _globals['_DELTADISCOVERYREQUEST']._serialized_start=827
-  _globals['_DELTADISCOVERYREQUEST']._serialized_end=1193
-  _globals['_DELTADISCOVERYREQUEST_INITIALRESOURCEVERSIONSENTRY']._serialized_start=1131
-  _globals['_DELTADISCOVERYREQUEST_INITIALRESOURCEVERSIONSENTRY']._serialized_end=1193
-  _globals['_RESOURCE']._serialized_start=1195
-  _globals['_RESOURCE']._serialized_end=1294
-  _globals['_DELTADISCOVERYRESPONSE']._serialized_start=1297
-  _globals['_DELTADISCOVERYRESPONSE']._serialized_end=1449
+  _globals['_NODE']._serialized_end=527
+  _globals['_STATUS']._serialized_start=529
+  _globals['_STATUS']._serialized_end=568
+  _globals['_DISCOVERYREQUEST']._serialized_start=571
+  _globals['_DISCOVERYREQUEST']._serialized_end=747
+  _globals['_DISCOVERYRESPONSE']._serialized_start=749
+  _globals['_DISCOVERYRESPONSE']._serialized_end=842
+  _globals['_DELTADISCOVERYREQUEST']._serialized_start=845
+  _globals['_DELTADISCOVERYREQUEST']._serialized_end=1211
+  _globals['_DELTADISCOVERYREQUEST_INITIALRESOURCEVERSIONSENTRY']._serialized_start=1149
+  _globals['_DELTADISCOVERYREQUEST_INITIALRESOURCEVERSIONSENTRY']._serialized_end=1211
+  _globals['_RESOURCE']._serialized_start=1213
+  _globals['_RESOURCE']._serialized_end=1312
+  _globals['_DELTADISCOVERYRESPONSE']._serialized_start=1315
+  _globals['_DELTADISCOVERYRESPONSE']._serialized_end=1467
 # @@protoc_insertion_point(module_scope)

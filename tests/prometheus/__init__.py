@@ -1,0 +1,1 @@
+"""Prometheus, with the configuration and the rules of compose/prometheus."""

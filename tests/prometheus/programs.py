@@ -1,0 +1,51 @@
+"""Debian's Prometheus, which is not on PyPI: what needs it is skipped where it is missing."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from xds.cli.demo.envoy_admin import http_get
+
+FOLDER = Path(__file__).parents[2] / "compose" / "prometheus"
+
+
+def find_program(name: str) -> str:
+    """Find `prometheus` or `promtool`, or skip the test."""
+    path = shutil.which(name)
+    if path is None:
+        pytest.skip(f"{name} is not installed: apt-get install prometheus")
+    return path
+
+
+class Prometheus:
+    """A running Prometheus at `address`."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def get(self, path: str) -> Any:
+        """Ask its API."""
+        status, body = http_get(self.address, f"/api/v1/{path}", 10.0)
+        assert status == 200, body
+        return json.loads(body)["data"]
+
+    def is_ready(self) -> bool:
+        """Tell whether it answers."""
+        try:
+            return http_get(self.address, "/-/ready")[0] == 200
+        except OSError:
+            return False
+
+    def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
+        """Give each series of an expression with its labels and value."""
+        result = self.get(f"query?query={quote(expression)}")["result"]
+        return [(series["metric"], float(series["value"][1])) for series in result]
+
+    def targets(self) -> dict[str, dict[str, str]]:
+        """Give the labels of what the job `envoy` scrapes and finds well, by node id."""
+        active = [one for one in self.get("targets?state=active")["activeTargets"] if one["scrapePool"] == "envoy"]
+        return {one["labels"]["node_id"]: one["labels"] for one in active if one["health"] == "up"}

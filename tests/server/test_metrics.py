@@ -1,0 +1,110 @@
+"""What the metrics count of pushes, refusals, changes and loads."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.server.administered import CATALOG, administered
+from tests.server.serving import make_catalog
+from xds.cli.demo.envoy_admin import http_get
+from xds.cli.demo.processes import await_until, free_port, start_control_plane
+from xds.server.tally import MAX_GROUPS, OTHER, Tally, add_up
+from xds.session.subscription import REASONS
+from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT
+
+
+def test_groups_are_bounded_and_no_counter_goes_back() -> None:
+    """Clients choose `node.cluster`: the first are named, for good, and the rest counted together."""
+    tallies = [Tally(), Tally()]
+    groups: set[str] = set()
+    seen: dict[tuple[str, str], int] = {}
+    for number in range(2 * MAX_GROUPS):
+        for tally, cluster in zip(tallies, (f"a-{number}", f"b-{number}"), strict=True):
+            tally.count_nacks(CLUSTER, cluster)
+        total = add_up(tallies, groups).nacks
+        assert all(total[key] >= count for key, count in seen.items())
+        seen = dict(total)
+    assert sum(seen.values()) == 4 * MAX_GROUPS
+    assert len(seen) <= MAX_GROUPS + 1
+    assert seen[CLUSTER, OTHER] > 2 * MAX_GROUPS
+
+
+async def test_pushes_are_counted_by_type_and_reason() -> None:
+    """With their bytes, and how long each took until the transport had it."""
+    async with administered() as admin:
+        sidecar = admin.connect()
+        first = await sidecar.ask()
+        await sidecar.accept()
+        await sidecar.take(CLUSTER_LOAD_ASSIGNMENT)
+        admin.serving.edit(CATALOG.replace("weight: 3", "weight: 2"))
+        await sidecar.read()
+        metrics = await admin.metrics()
+        counts = {
+            (kind, reason): metrics[f'xds_pushes_total{{reason="{reason}",type="{kind}"}}']
+            for kind in ("Cluster", "ClusterLoadAssignment", "Listener")
+            for reason in REASONS
+        }
+        assert {key: count for key, count in counts.items() if count} == {
+            ("Cluster", "initial"): 1,
+            ("ClusterLoadAssignment", "initial"): 1,
+            ("ClusterLoadAssignment", "change"): 1,
+        }
+        size = len(first.SerializeToString())
+        assert metrics['xds_push_bytes_total{reason="initial",type="Cluster"}'] == size
+        assert metrics['xds_push_duration_seconds_count{type="ClusterLoadAssignment"}'] == 2
+        assert metrics['xds_push_duration_seconds_bucket{le="+Inf",type="ClusterLoadAssignment"}'] == 2
+        assert 0 < metrics['xds_push_duration_seconds_sum{type="ClusterLoadAssignment"}'] < 10
+        assert metrics['xds_versions_in_use{type="Cluster"}'] == 1
+        assert metrics['xds_versions_in_use{type="Listener"}'] == 0
+        assert any(name.startswith("python_info{") for name in metrics)
+
+
+async def test_a_change_is_through_when_the_last_client_has_answered() -> None:
+    """By ACK or NACK; one that goes is waited for no more, and a change that nobody hears of has no end."""
+    async with administered() as admin:
+        servicer = admin.serving.servicer
+        first, second, third = (admin.connect(f"web-{number}") for number in range(3))
+        for sidecar in (first, second, third):
+            await sidecar.take()
+        admin.serving.edit(CATALOG.replace("balance: weighted", "balance: random"))
+        through = asyncio.ensure_future(servicer.settle())
+        for sidecar in (first, second, third):
+            await sidecar.read()
+        await first.accept()
+        await second.refuse("no")
+        await admin.until("NACKED", node_id="web-1")
+        assert not through.done()
+        third.call.cancel()
+        async with asyncio.timeout(10):
+            assert await through is not None
+        admin.serving.edit(CATALOG.replace("balance: weighted", "balance: random").replace("5003", "5004"))
+        assert await servicer.settle() is None
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_loads_are_counted_by_how_they_end(tmp_path: Path, workers: int) -> None:
+    """And mistakes as they are now; the times that it took to read and to build."""
+    catalog, admin = tmp_path / "catalog.yaml", f"127.0.0.1:{free_port()}"
+    catalog.write_text(make_catalog("a"))
+
+    def scrape() -> dict[str, float]:
+        lines = [line.rpartition(" ") for line in http_get(admin, "/metrics", 10.0)[1].splitlines() if line[0] != "#"]
+        return {name: float(value) for name, _, value in lines}
+
+    with start_control_plane(catalog, free_port(), tmp_path, "--admin", admin, "--workers", str(workers)) as server:
+        await server.ready()
+        before = scrape()
+        assert before['xds_catalog_loads_total{result="accepted"}'] == 1
+        assert before["xds_catalog_parse_duration_seconds_count"] >= 1
+        assert before["xds_resource_build_duration_seconds_sum"] > 0
+        catalog.write_text(make_catalog("a").replace("balance", "blance"))
+        await await_until(lambda: scrape()['xds_catalog_loads_total{result="refused"}'] == 1, 20)
+        refused = scrape()
+        assert refused['xds_catalog_problems{severity="error"}'] == 1
+        accepted_at = "xds_catalog_last_accepted_timestamp_seconds"
+        assert refused[accepted_at] == before[accepted_at] > 1.7e9
+        catalog.write_text(make_catalog("a", "b"))
+        await await_until(lambda: scrape()['xds_catalog_loads_total{result="accepted"}'] == 2, 20)
+        assert scrape()['xds_catalog_problems{severity="error"}'] == 0
+        assert scrape()[accepted_at] > before[accepted_at]
