@@ -10,6 +10,7 @@ from tests.catalog.filter_cases import FILTER_CASES
 from tests.catalog.listener_cases import LISTENER_CASES
 from tests.catalog.route_cases import ROUTE_CASES
 from tests.catalog.subset_cases import CASES as SUBSET_CASES
+from tests.catalog.tracing_cases import TRACING_CASES
 from tests.catalog.upstream_cases import UPSTREAM_CASES
 from xds.catalog.fragment import MAX_PROBLEMS
 from xds.catalog.mistakes import EXPECTED, _explain_value
@@ -354,6 +355,7 @@ CASES = [
     *FILTER_CASES,
     *LISTENER_CASES,
     *SUBSET_CASES,
+    *TRACING_CASES,
     *UPSTREAM_CASES,
 ]
 

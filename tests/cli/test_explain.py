@@ -48,6 +48,16 @@ def explain(*arguments: str) -> tuple[int, list[str]]:
     return result.exit_code, [" ".join(line.split()) for line in result.output.splitlines()]
 
 
+def test_tracing_is_no_matter_of_a_request(catalog: str, tmp_path: Path) -> None:
+    """The collector's cluster is nothing that a request is sent to."""
+    traced = tmp_path / "traced.yaml"
+    traced.write_text(f"{CATALOG}\nmesh: {{tracing: 'collector:4317'}}\n")
+    for node in ("web", "edge"):
+        assert explain("api", "--catalog", str(traced), "--node", node) == explain(
+            "api", "--catalog", catalog, "--node", node
+        )
+
+
 def test_a_sidecars_request_in_words_and_numbers(catalog: str) -> None:
     """Where it comes in, which route it takes, how often it is tried, and who gets it."""
     code, lines = explain("api", "--catalog", catalog, "--node", "web")

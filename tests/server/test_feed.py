@@ -25,7 +25,8 @@ EDITS = (
     "{address: '127.0.0.1:2', zone: y}]}, b: {}}",
     "services: {a: {endpoints: [{address: '127.0.0.1:1', zone: z}, '127.0.0.1:2']}, b: {locality: zone_aware}}",
     "services: {c: {protocol: tcp, local_port: 5432, endpoints: ['127.0.0.1:3']}}",
-    "services: {c: {protocol: tcp, local_port: 5432, endpoints: ['127.0.0.1:3']}}\nmesh: {access_log: errors}",
+    "services: {c: {protocol: tcp, local_port: 5432, endpoints: ['127.0.0.1:3']}}\n"
+    "mesh: {access_log: errors, tracing: 'collector:4317'}",
     f"{ROUTING}  b: {{endpoints: [{{address: '127.0.0.1:2', metadata: {{v: 1}}}}], subsets: {{v1: {{v: 1}}}}}},\n"
     "  c: {endpoints: ['127.0.0.1:3']}}",
     f"{ROUTING}  b: {{endpoints: [{{address: '127.0.0.1:2', metadata: {{v: 2}}}}], subsets: {{v1: {{v: 2}}}}}},\n"

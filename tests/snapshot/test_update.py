@@ -18,6 +18,7 @@ from xds.catalog.raw import NO_RAW, parse_raw
 from xds.catalog.resilience import Budget, CircuitBreakers, Retries
 from xds.catalog.route import Route
 from xds.catalog.subsets import Labels
+from xds.catalog.tracing import Tracing
 from xds.resources.inventory import build_inventory
 from xds.resources.locality import NOWHERE, Locality
 from xds.resources.resource import Resource
@@ -101,6 +102,12 @@ def own_routes(draw: st.DrawFn, names: list[str]) -> Route:
     )
 
 
+MESHES = (
+    Mesh(),
+    Mesh(access_log=AccessLog()),
+    Mesh(tracing=Tracing("collector:4317")),
+    Mesh(tracing=Tracing("[::1]:4317")),
+)
 LISTENERS = (Listener(8080), Listener(8443, tls=TLS, http3=True))
 
 
@@ -144,7 +151,7 @@ def draw_catalog(draw: st.DrawFn, before: Catalog) -> Catalog:
         else:
             listeners = draw(st.sampled_from([LISTENERS, LISTENERS[:1], LISTENERS[1:]]))
             gateways[name] = Gateway(listeners=listeners, routes=tuple(routes), access_log=access_log)
-    return Catalog(made, gateways, mesh=draw(st.sampled_from([before.mesh, Mesh(), Mesh(access_log=AccessLog())])))
+    return Catalog(made, gateways, mesh=draw(st.sampled_from([before.mesh, *MESHES])))
 
 
 def without_unknown_subsets(service: Service, services: Mapping[str, Service]) -> Service:

@@ -1,6 +1,7 @@
 """An assembly: all fragments, checked against each other; a change costs what it concerns, not what there is."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from xds.catalog.fragment import POSITION, Fragment, Subject, limit_problems, locate
 from xds.catalog.index import Index
@@ -43,7 +44,8 @@ class Assembly:
     @property
     def mesh(self) -> Mesh:
         """What holds for all, of all fragments."""
-        return Mesh(**self._index.mesh)
+        words: dict[str, Any] = self._index.mesh
+        return Mesh(**words)
 
     @property
     def problems(self) -> tuple[Problem, ...]:

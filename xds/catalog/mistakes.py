@@ -33,6 +33,7 @@ from xds.catalog.places import Loc, Place, Slip, find_place, format_path, show
 from xds.catalog.policies import Balance
 from xds.catalog.route import HeaderChanges, Mirror, Redirect, Respond, Rewrite, Route
 from xds.catalog.route_filters import Abort, Cors, Delay, Fault, RateLimit
+from xds.catalog.tracing import Tracing
 from xds.catalog.upstream_expected import UPSTREAM_CLASSES, UPSTREAM_EXPECTED, UPSTREAM_LISTS, UPSTREAM_NUMBERS
 from xds.catalog.values import Mistake
 from xds.catalog.yaml import BROKEN
@@ -66,6 +67,7 @@ CLASSES: dict[str, type] = {
     "certificates": Certificate,
     "limits": Limits,
     "access_log": AccessLog,
+    "tracing": Tracing,
     **UPSTREAM_CLASSES,
 }
 """What a mapping below each key is; with `services.` or `gateways.` before it, below that key of those alone."""
@@ -222,6 +224,8 @@ EXPECTED = {
     "access_log": "`off`, `on`, `errors`, or a mapping such as {errors: true, sample: 1%}",
     "errors": "true or false",
     "sample": "a share, such as 1%",
+    "tracing": 'a mapping, such as {otlp: "collector:4317", sample: 10%}',
+    "otlp": 'the collector, as in "collector:4317"',
     "file": "a path on the Envoy's machine that begins with /",
     **UPSTREAM_EXPECTED,
 }

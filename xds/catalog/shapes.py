@@ -209,6 +209,9 @@ class ShortShape:
 ACCESS_LOG_SHAPE = ShortShape(("off", "on", "errors"))
 TLS_SHAPE = ShortShape(("passthrough",))
 SHARE_SHAPE = WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]{1,4})?%$", "examples": ["1%"]})
+COLLECTOR: dict[str, Any] = {"type": "string", "pattern": ADDRESS_PATTERN, "examples": ["collector:4317"]}
+COLLECTOR_SHAPE = WithJsonSchema(COLLECTOR)
+TRACING_SHAPE = ShortOrFull(COLLECTOR)
 HTTP3_SHAPE = WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 1, "maximum": 65535}]})
 
 

@@ -9,11 +9,13 @@ import click
 import uvloop
 from click.core import ParameterSource
 
+from xds.catalog.tracing import check_collector
 from xds.errors import CatalogError
 from xds.server.address import ListenAddress, ListenError, parse_listen_address
 from xds.server.control_plane import run
 from xds.server.log import LogFormat, configure_log
 from xds.server.settings import Settings
+from xds.server.spans import SpansError
 from xds.session.limits import Limits
 from xds.sources.files import FileSource
 
@@ -41,6 +43,19 @@ class AdminType(click.ParamType[ListenAddress | None]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> ListenAddress | None:
         """Read the option, or fail with what is wrong with it."""
         return None if value == "off" else ListenType().convert(value, param, ctx)
+
+
+class CollectorType(click.ParamType[str]):
+    """An option that names a host and a port."""
+
+    name = "HOST:PORT"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read the option, or fail with what is wrong with it."""
+        try:
+            return check_collector(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.command()
@@ -99,6 +114,13 @@ class AdminType(click.ParamType[ListenAddress | None]):
     help="The size of the largest request that is read.",
 )
 @click.option(
+    "--otlp",
+    metavar="HOST:PORT",
+    type=CollectorType(),
+    help="Send spans of what becomes of each edit to this OpenTelemetry collector, by gRPC without TLS. "
+    "Needs pip install 'xds[otlp]'. [default: nowhere]",
+)
+@click.option(
     "--log",
     "log_format",
     default=LogFormat.AUTO.value,
@@ -123,6 +145,7 @@ def command(
     max_streams: int,
     max_names: int,
     max_message_bytes: int,
+    otlp: str | None,
     log_format: str,
     log_level: str,
     *,
@@ -156,12 +179,13 @@ def command(
         workers=workers,
         log_format=LogFormat(log_format),
         log_level=log_level,
+        otlp=otlp,
     )
     configure_log(settings.log_format, settings.log_level)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(FileSource(catalog), settings))
-    except (CatalogError, ListenError) as error:
+    except (CatalogError, ListenError, SpansError) as error:
         click.echo(error, err=True)
         sys.exit(1)
 

@@ -28,6 +28,7 @@ from xds.resources.resource import Resource, encode_resource
 from xds.resources.routes import build_gateway_routes
 from xds.resources.secrets import build_secrets
 from xds.resources.subsets import encode_tcp_subset
+from xds.resources.tracing import Traced
 from xds.wire import LISTENER, ROUTE_CONFIGURATION, SECRET
 
 Resources = dict[str, dict[str, Resource]]
@@ -47,6 +48,7 @@ class _Frame:
     limits: Limits
     trusted_hops: int
     access_log: AccessLog | None
+    traced: Traced | None
     raw_listener: RawFields
     raw_manager: RawFields
 
@@ -63,7 +65,11 @@ class _Target:
 
 
 def build_gateway(
-    name: str, gateway: Gateway, services: Mapping[str, Service], access_log: AccessLog | None
+    name: str,
+    gateway: Gateway,
+    services: Mapping[str, Service],
+    access_log: AccessLog | None,
+    traced: Traced | None = None,
 ) -> Resources:
     """Build all that is a gateway's own; each name is the gateway's, or begins with it and a slash."""
     built: Resources = {SECRET: {}, LISTENER: {}, ROUTE_CONFIGURATION: {}}
@@ -71,7 +77,7 @@ def build_gateway(
     for _, routes, listener in gateway.find_routes():
         own = name if not gateway.listeners else f"{name}/{_describe_place(listener)}"
         bare = Listener(listener.port, listener.address, listener.tls, listener.http3, listener.proxy_protocol)
-        frame = _Frame(name, own, bare, gateway.limits, gateway.trusted_hops, access_log, *raw)
+        frame = _Frame(name, own, bare, gateway.limits, gateway.trusted_hops, access_log, traced, *raw)
         target = next(iter(routes[0].services), None)
         made: list[tuple[str, Resource]] = []
         if listener.tls is not None:
@@ -132,6 +138,7 @@ def _build_manager(frame: _Frame, *, http3: bool = False) -> Filter:
         trusted_hops=frame.trusted_hops,
         http3=http3,
         access_log=frame.access_log,
+        traced=frame.traced,
         raw=frame.raw_manager,
     )
 

@@ -24,6 +24,7 @@ from xds.resources.access_log import build_access_log
 from xds.resources.ads import ADS_CONFIG_SOURCE
 from xds.resources.http_filters import build_dormant_filters
 from xds.resources.resource import Resource, encode_resource
+from xds.resources.tracing import Traced, build_trace_guard, build_tracing
 from xds.wire import LISTENER
 
 HTTP_CONNECTION_MANAGER = "envoy.filters.network.http_connection_manager"
@@ -32,9 +33,11 @@ ROUTER = "envoy.filters.http.router"
 
 
 @lru_cache(maxsize=4096)
-def build_http_listener(name: str, listen: Listen, *, access_log: AccessLog | None = None) -> Resource:
+def build_http_listener(
+    name: str, listen: Listen, *, access_log: AccessLog | None = None, traced: Traced | None = None
+) -> Resource:
     """Build a sidecar's listener, whose requests go by the RouteConfiguration of the same name."""
-    return _build_listener(name, listen, build_connection_manager(name, access_log=access_log))
+    return _build_listener(name, listen, build_connection_manager(name, access_log=access_log, traced=traced))
 
 
 @lru_cache(maxsize=4096)
@@ -60,18 +63,20 @@ def build_connection_manager(
     http3: bool = False,
     access_log: AccessLog | None = None,
     raw: RawFields = NOTHING,
+    traced: Traced | None = None,
 ) -> Filter:
     """Build what takes requests, and sends them by the RouteConfiguration `name`.
 
     With `limits` clients are strangers: their paths are normalized, their address is taken from the connection
     instead of a header (or of what that many trusted hops say), and slow or greedy ones are bounded (Envoy's edge
-    best practices).
+    best practices). They have no say in what is traced.
     """
     connection_manager = HttpConnectionManager(
         stat_prefix=name,
         rds=Rds(config_source=ADS_CONFIG_SOURCE, route_config_name=name),
         http_filters=[*build_dormant_filters(), HttpFilter(name=ROUTER, typed_config=Any.pack(Router()))],
         access_log=[*build_access_log(access_log)],
+        tracing=build_tracing(traced),
     )
     if http3:
         connection_manager.codec_type = HttpConnectionManagerCodecType.HTTP3
@@ -80,6 +85,8 @@ def build_connection_manager(
         connection_manager.xff_num_trusted_hops = trusted_hops
         connection_manager.normalize_path = True
         connection_manager.merge_slashes = True
+        if traced is not None:
+            connection_manager.early_header_mutation_extensions = [build_trace_guard()]
         _limit(connection_manager, limits)
     packed = Any.pack(connection_manager)
     packed.value = raw.join(packed.value)

@@ -7,11 +7,12 @@ from xds.resources.inventory import Inventory, build_local_listener
 from xds.resources.listeners import build_http_listener
 from xds.resources.resource import Resource
 from xds.resources.routes import build_sidecar_routes
-from xds.resources.view import GatewayView, GrpcView, NodeView
+from xds.resources.tracing import OTLP_CLUSTER, build_collector
+from xds.resources.view import GatewayView, GrpcView, NodeView, SidecarView
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, SECRET
 
 OWN_TYPES = (SECRET, LISTENER, ROUTE_CONFIGURATION)
-"""The types of which a node may have resources of its own."""
+"""The types of which a node has resources of its own that may change while its view stays."""
 
 SIDECAR_LISTENER = "sidecar"
 """The name of a sidecar's listener for HTTP, and of its RouteConfiguration; a gateway's begin with its name."""
@@ -27,13 +28,21 @@ def build_node_resources(view: NodeView, inventory: Inventory) -> Resources:
     if isinstance(view, GatewayView):
         gateway, mesh = inventory.catalog.gateways[view.gateway], inventory.catalog.mesh
         access_log = mesh.access_log if gateway.access_log is None else gateway.access_log
-        return build_gateway(view.gateway, gateway, inventory.catalog.services, access_log)
+        built = build_gateway(view.gateway, gateway, inventory.catalog.services, access_log, view.traced)
+        return {**built, **_build_collector(view)}
     names = sorted(inventory.parts if view.hosts is None else view.hosts)
     hosts = [part for name in names if (part := inventory.parts[name].virtual_host) is not None]
+    listener = build_http_listener(SIDECAR_LISTENER, view.listen, access_log=view.access_log, traced=view.traced)
     return {
-        LISTENER: {SIDECAR_LISTENER: build_http_listener(SIDECAR_LISTENER, view.listen, access_log=view.access_log)},
+        LISTENER: {SIDECAR_LISTENER: listener},
         ROUTE_CONFIGURATION: {SIDECAR_LISTENER: build_sidecar_routes(SIDECAR_LISTENER, hosts)},
+        **_build_collector(view),
     }
+
+
+def _build_collector(view: SidecarView | GatewayView) -> Resources:
+    """Build the cluster to which a node's spans go. What a view is traced by is a part of it: it stays as it is."""
+    return {} if view.traced is None else {CLUSTER: {OTLP_CLUSTER: build_collector(view.traced.tracing)}}
 
 
 def find_own(view: NodeView, resources: Mapping[str, Resource]) -> Iterable[str]:

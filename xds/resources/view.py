@@ -12,6 +12,7 @@ from xds.catalog.catalog import Catalog
 from xds.catalog.model import SIDECAR, Listen
 from xds.resources.inventory import Inventory
 from xds.resources.locality import NOWHERE, Locality
+from xds.resources.tracing import Traced
 from xds.wire.discovery_pb2 import Node
 
 GRPC_USER_AGENT = "gRPC "
@@ -49,6 +50,7 @@ class SidecarView:
     access_log: AccessLog | None = None
     locality: Locality = NOWHERE
     local: str | None = None
+    traced: Traced | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class GatewayView:
     gateway: str
     upstreams: frozenset[str]
     locality: Locality = NOWHERE
+    traced: Traced | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +84,15 @@ def build_view(inventory: Inventory, kind: NodeKind) -> NodeView:
     A `node.cluster` that the catalog does not name is a caller without a service of its own: it may call all.
     """
     catalog = inventory.catalog
+    tracing = catalog.mesh.tracing
+    traced = None if tracing is None else Traced(kind.cluster, tracing)
     if gateway := catalog.gateways.get(kind.cluster):
         routed = frozenset(gateway.services)
         reached = _reach(catalog, routed) if kind.grpc else routed
         locality, _ = _find_locality(inventory, kind, reached)
-        return GrpcView(reached, routed, locality) if kind.grpc else GatewayView(kind.cluster, routed, locality)
+        if kind.grpc:
+            return GrpcView(reached, routed, locality)
+        return GatewayView(kind.cluster, routed, locality, traced)
     service = catalog.services.get(kind.cluster)
     hosts = None if service is None or service.upstreams is None else frozenset(service.upstreams)
     upstreams = None if hosts is None else _reach(catalog, hosts)
@@ -98,10 +105,10 @@ def build_view(inventory: Inventory, kind: NodeKind) -> NodeView:
     if access_log is not None and not access_log.enabled:
         access_log = None
     if service is None:
-        return SidecarView(SIDECAR, None, None, access_log=access_log, locality=locality)
+        return SidecarView(SIDECAR, None, None, access_log=access_log, locality=locality, traced=traced)
     own_tcp = None if service.local_port is None else kind.cluster
     local = kind.cluster if zone_aware else None
-    return SidecarView(service.sidecar, upstreams, hosts, own_tcp, access_log, locality, local)
+    return SidecarView(service.sidecar, upstreams, hosts, own_tcp, access_log, locality, local, traced)
 
 
 def _reach(catalog: Catalog, hosts: frozenset[str]) -> frozenset[str]:

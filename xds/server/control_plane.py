@@ -17,6 +17,7 @@ from xds.server.admin import AdminServer
 from xds.server.discovery import OPTIONS, DiscoveryServer, build_servicer
 from xds.server.rest import RestServer
 from xds.server.settings import Settings
+from xds.server.spans import Span, make_spans
 from xds.server.tally import CatalogTally
 from xds.server.workers import Workers
 from xds.sources.document import Document
@@ -29,7 +30,7 @@ log = structlog.get_logger()
 
 
 class ControlPlane:
-    """Serves the catalog of one source.
+    """Serves the catalog of one source; made with `otlp`, it may raise SpansError.
 
     `start` raises CatalogError when the catalog cannot be served at all, and ListenError when nobody could
     connect; after it, a bad edit changes nothing that is served.
@@ -45,6 +46,7 @@ class ControlPlane:
         self._observing: set[asyncio.Task[None]] = set()
         self._admin: AdminServer | None = None
         self._rest: RestServer | None = None
+        self._spans = make_spans(settings.otlp, settings.listen)
         self.port = settings.listen.port
 
     async def start(self) -> None:
@@ -53,7 +55,10 @@ class ControlPlane:
         check_free(self._settings.listen)
         if self._settings.admin and self._settings.admin_required:
             check_free(self._settings.admin)
-        outcome, inventory = self._translate(self._source.read(), None)
+        with self._spans.open("load"):
+            with self._spans.open("read"):
+                documents = self._source.read()
+            outcome, inventory = self._translate(documents, None)
         catalog = outcome.catalog
         self._count_load("accepted")
         self._report(outcome.problems)
@@ -92,7 +97,9 @@ class ControlPlane:
         """Take up each change of the source, until cancelled."""
         async for documents in self._source.watch():
             try:
-                await self._take(documents)
+                with self._spans.open("reload") as span:
+                    span.set_attribute("xds.files", len(documents))
+                    await self._take(documents, span)
             except Exception as error:  # a fault of ours must not end what is served; the next edit is taken
                 self._count_load("failed")
                 log.error("edit NOT TAKEN, by a fault of xds: what was served is still served", error=repr(error))
@@ -106,9 +113,10 @@ class ControlPlane:
             await self._rest.stop()
         if self._admin:
             await self._admin.stop()
+        await self._spans.stop()
         log.info("stopped")
 
-    async def _take(self, documents: Mapping[str, Document | None]) -> None:
+    async def _take(self, documents: Mapping[str, Document | None], span: Span) -> None:
         """Serve the catalog with the changed documents in it; of what is bad, go on with the last good state."""
         started, noticed_at = time.perf_counter(), self._source.noticed_at
         before = self._ads.store.inventory
@@ -119,10 +127,13 @@ class ControlPlane:
             self._count_load("refused" if any(name in outcome.refused for name in documents) else "accepted")
         new_errors = self._report(outcome.problems)
         if new_errors:
+            span.set_attribute("error.type", "CatalogError")
             log.error("edit REFUSED: the last good state of these files is still served", files=list(outcome.refused))
         if not (inventory.changed or inventory.changed_gateways or inventory.mesh_changed):
             return
-        streams = await self._streams.publish(inventory)
+        with self._spans.open("push") as push:
+            streams = await self._streams.publish(inventory)
+            push.set_attribute("xds.streams", streams)
         if streams:
             observing = asyncio.create_task(self._observe_propagation(noticed_at))
             self._observing.add(observing)
@@ -144,9 +155,11 @@ class ControlPlane:
         self, documents: Mapping[str, Document | None], before: Inventory | None
     ) -> tuple[Outcome, Inventory]:
         started = time.monotonic_ns()
-        outcome = self._last_good.update(documents)
+        with self._spans.open("check"):
+            outcome = self._last_good.update(documents)
         parsed = time.monotonic_ns()
-        inventory = build_inventory(outcome.catalog, before)
+        with self._spans.open("build"):
+            inventory = build_inventory(outcome.catalog, before)
         self._tally.parses.observe(parsed - started)
         self._tally.builds.observe(time.monotonic_ns() - parsed)
         return outcome, inventory

@@ -20,3 +20,4 @@ class Settings:
     workers: int = 1  # 1: the process that holds the catalog serves streams itself
     log_format: LogFormat = LogFormat.AUTO
     log_level: str = "info"
+    otlp: str | None = None  # the collector of the server's own spans, as "host:port"

@@ -1,0 +1,198 @@
+"""Traces as a collector meets them: one of each request, through gateway and sidecars, with the right parents."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from tests.collector import Collector, Span, start_collector
+from tests.envoy_server.echo import start_echo
+from tests.envoy_server.mesh import Mesh, answered, send, under, until
+from tests.envoy_server.test_access_logs import end, read
+from tests.envoy_server.test_sidecar import ask
+from xds.cli.demo.processes import Envoy, Instance, free_port
+
+STRANGER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+"""The traceparent of a caller who wants to be traced."""
+
+
+class Web(BaseHTTPRequestHandler):
+    """An application that asks `api` by its sidecar, and passes the trace's context on."""
+
+    sidecar = 0
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+
+    def do_GET(self) -> None:
+        """Answer with what `api` answers."""
+        context = {name: value for name in ("traceparent", "tracestate") if (value := self.headers[name])}
+        connection = HTTPConnection("127.0.0.1", self.sidecar, timeout=10)
+        connection.request("GET", "/api/data", headers={"Host": "api", **context})
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        self.send_response(answer.status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+        """Say nothing."""
+
+
+@contextmanager
+def start_web(sidecar: int) -> Iterator[str]:
+    """Serve the application beside the sidecar at that port; its address."""
+    handler = type("Handler", (Web,), {"sidecar": sidecar})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def make_catalog(web: str, api: str, sidecar: int, **mesh: Any) -> str:
+    """Write a catalog of a gateway, a service `web` with its sidecar, and a service `api`."""
+    services = {
+        "web": {"endpoints": [web], "sidecar": sidecar, "upstreams": ["api"]},
+        "api": {"endpoints": [api], "upstreams": []},
+    }
+    gateways = {"edge": {"address": "127.0.0.1", "port": "GATEWAY", "routes": [{"prefix": "/", "to": "web"}]}}
+    return json.dumps({"services": services, "gateways": gateways, "mesh": mesh}).replace('"GATEWAY"', "GATEWAY")
+
+
+def trace(spans: list[Span]) -> list[tuple[str, str, str]]:
+    """Follow the spans of one trace from parent to child: each with its service, kind and name."""
+    children = {span.parent: span for span in spans}
+    assert len(children) == len(spans) == len({span.span_id for span in spans})
+    found, parent = [], ""
+    while span := children.get(parent):
+        found.append((span.service, span.kind, span.name))
+        parent = span.span_id
+    return found
+
+
+async def test_a_request_through_gateway_and_sidecar_is_one_trace(tmp_path: Path) -> None:
+    """Parents are right, the access log names the same trace, and queries stay out; no request fails as it begins."""
+    sidecar = free_port()
+    with start_collector() as collector, start_echo("api") as api, start_web(sidecar) as web:
+        with Mesh(tmp_path, make_catalog(web, api.endpoint, sidecar, access_log="on")) as mesh:
+            await mesh.control_plane.ready()
+            side = await mesh.start_envoy("web-1", "web")
+            await side.listening(f"127.0.0.1:{sidecar}")
+            edge = await mesh.start_gateway()
+            tracing = {"otlp": f"localhost:{collector.port}", "sample": "100%"}
+            async with under(mesh.load(100)) as load:
+                mesh.write(make_catalog(web, api.endpoint, sidecar, access_log="on", tracing=tracing))
+                await until(lambda: {"edge", "web"} == {span.service for span in collector.spans})
+                await answered(load, 50)
+            status, _ = ask(mesh.gateway_port, "/last?token=secret")[:2]
+            assert status == 200
+            last = await until_found(collector, "/last")
+            lines = read(end(edge)) + read(end(side))
+        whole = [span for span in collector.spans if span.trace_id == last.trace_id]
+    assert trace(whole) == [
+        ("edge", "SERVER", "GET"),
+        ("edge", "CLIENT", "GET web"),
+        ("web", "SERVER", "GET"),
+        ("web", "CLIENT", "GET api"),
+    ]
+    traces = Counter(span.trace_id for span in collector.spans if span.trace_id != last.trace_id)
+    logged = [line["envoyproxy.upstream_cluster"] for line in lines if line.get("trace.id") == last.trace_id]
+    assert logged == ["web", "api"]
+    assert not any("secret" in str(span.attributes) for span in collector.spans)
+    assert whole[0].attributes["http.url"]
+    assert len(traces) > 20
+    headers = dict(api.requests[-1]["headers"])
+    assert headers["traceparent"].split("-")[1] == last.trace_id
+
+
+async def until_found(collector: Collector, path: str) -> Span:
+    """Wait for all four spans of the request for a path; the first of them."""
+
+    def find() -> Span | None:
+        first = next((one for one in collector.spans if path in str(one.attributes.get("http.url"))), None)
+        return first if first and sum(one.trace_id == first.trace_id for one in collector.spans) == 4 else None
+
+    await until(find)
+    found = find()
+    assert found is not None
+    return found
+
+
+async def test_a_share_is_traced_and_strangers_have_no_say(tmp_path: Path, instances: list[Instance]) -> None:
+    """At a gateway chance alone decides; behind it who began the trace, so that a trace is whole or not there."""
+    sidecar = free_port()
+    with start_collector() as collector, start_web(sidecar) as web:
+        tracing = {"otlp": collector.address, "sample": "20%"}
+        with Mesh(tmp_path, make_catalog(web, instances[0].address, sidecar, access_log="on", tracing=tracing)) as mesh:
+            await mesh.control_plane.ready()
+            side = await mesh.start_envoy("web-1", "web")
+            await side.listening(f"127.0.0.1:{sidecar}")
+            edge = await mesh.start_gateway()
+            forced = {"x-envoy-force-trace": "1", "x-client-trace-id": "7", "traceparent": STRANGER}
+            for _ in range(200):
+                ask(mesh.gateway_port, "/stranger", **forced)
+            await send(mesh.load(), 600)
+            for _ in range(3):
+                ask(sidecar, "/own", Host="api", traceparent=STRANGER)
+                ask(sidecar, "/unkept", Host="api", traceparent=STRANGER[:-1] + "0")
+            await until(lambda: sum("/own" in str(one.attributes.get("http.url")) for one in collector.spans) == 6)
+            await until(lambda: traced(edge) + traced(side) == len(collector.spans) and is_whole(collector))
+            lines = read(end(edge))
+    traces = Counter(span.trace_id for span in collector.spans)
+    assert traces.pop(STRANGER.split("-")[1]) == 6
+    assert set(traces.values()) == {4}
+    assert len({line["trace.id"] for line in lines}) == 800  # those that are not kept have one too
+    assert traces.keys() < {line["trace.id"] for line in lines}
+    assert len(traces) == pytest.approx(160, abs=57)  # five standard deviations
+    assert not any("/unkept" in str(span.attributes) for span in collector.spans)
+
+
+def is_whole(collector: Collector) -> bool:
+    """Tell whether nothing of a trace that the gateway began is on its way yet."""
+    return len(collector.of("web")) - 6 == len(collector.of("edge"))
+
+
+def is_known(envoy: Envoy, collector: str) -> bool:
+    """Tell whether an Envoy uses that collector, and waits for nothing more."""
+    host, _, port = collector.partition(":")
+    cluster = str(envoy.admin.cluster("mesh/otlp"))
+    return host in cluster and port in cluster
+
+
+def traced(envoy: Envoy) -> int:
+    """Count the spans that an Envoy sent."""
+    return int(envoy.admin.stats("tracing")["tracing.opentelemetry.spans_sent"])
+
+
+async def test_a_collector_that_is_gone_fails_no_request(tmp_path: Path, instances: list[Instance]) -> None:
+    """Nobody waits for it, whether its port is closed or its name unknown; when it is there, it is found."""
+    names = [f"127.0.0.1:{free_port()}", "collector.invalid:4317"]
+
+    def catalog(**mesh: Any) -> str:
+        return make_catalog(instances[0].address, instances[0].address, free_port(), **mesh)
+
+    with Mesh(tmp_path, catalog(tracing={"otlp": names[0], "sample": "100%"})) as mesh:
+        edge = await mesh.start_gateway()
+        async with under(mesh.load(200)) as load:
+            for name in (names[1], names[0]):
+                mesh.write(catalog(tracing={"otlp": name, "sample": "100%"}))
+                await until(partial(is_known, edge, name))
+                await answered(load, 200)
+            with start_collector() as collector:
+                mesh.write(catalog(tracing=collector.address))
+                mesh.write(catalog(tracing={"otlp": collector.address, "sample": "50%"}))
+                await until(lambda: collector.spans)
+                mesh.write(catalog())
+                await until(lambda: "cluster.mesh/otlp.upstream_cx_total" not in edge.admin.stats("mesh/otlp"))
+                await answered(load, 100)

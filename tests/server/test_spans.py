@@ -1,0 +1,81 @@
+"""The server's own spans: one trace of each edit, from its reading to its push, for whoever asks for them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.collector import Collector, start_collector
+from xds.cli.demo.processes import await_until, free_port, start_control_plane
+
+CATALOG = "services: {api-service: {endpoints: ['127.0.0.1:5000']}}\n"
+
+
+def trees(collector: Collector) -> dict[str, list[str]]:
+    """Name the children of each span that has no parent, in their order; of several of one name, of the last."""
+    roots = [span for span in collector.of("xds") if not span.parent]
+    return {
+        root.name: [
+            span.name for span in collector.spans if (span.trace_id, span.parent) == (root.trace_id, root.span_id)
+        ]
+        for root in roots
+    }
+
+
+async def test_an_edit_is_a_trace(tmp_path: Path) -> None:
+    """Of the start, of an edit that is pushed, and of one that is refused; the last spans are sent at the end."""
+    catalog = tmp_path / "catalog.yaml"
+    catalog.write_text(CATALOG)
+    with start_collector() as collector:
+        with start_control_plane(catalog, free_port(), tmp_path, "--log", "json", "--otlp", collector.address) as xds:
+            await xds.ready()
+            catalog.write_text(CATALOG.replace("5000", "5001"))
+            await await_until(lambda: "catalog changed" in xds.log.read_text(), 20)
+            assert xds.stop() == 0
+        assert trees(collector) == {"load": ["read", "check", "build"], "reload": ["check", "build", "push"]}
+        [push] = [span for span in collector.spans if span.name == "push"]
+        assert push.attributes["xds.streams"] == 0
+        collector.spans.clear()
+        with start_control_plane(catalog, free_port(), tmp_path, "--otlp", collector.address) as xds:
+            await xds.ready()
+            catalog.write_text("services: {api-service: {endpoint: []}}\n")
+            await await_until(lambda: "edit REFUSED" in xds.log.read_text(), 20)
+            assert xds.stop() == 0
+        assert trees(collector)["reload"] == ["check", "build"]
+        [refused] = [span for span in collector.spans if span.name == "reload"]
+        assert refused.attributes["error.type"] == "CatalogError"
+
+
+async def test_a_collector_that_is_gone_is_told_of_in_the_log(tmp_path: Path) -> None:
+    """As a line like all others; the server serves, and ends in time."""
+    catalog = tmp_path / "catalog.yaml"
+    catalog.write_text(CATALOG)
+    nowhere = f"127.0.0.1:{free_port()}"
+    with start_control_plane(catalog, free_port(), tmp_path, "--log", "json", "--otlp", nowhere) as xds:
+        await xds.ready()
+        xds.process.send_signal(signal.SIGTERM)
+        assert await xds.ended(15) == 0
+        lines = [json.loads(line) for line in xds.log.read_text().splitlines()]
+    assert nowhere in str([line for line in lines if line["event"] == "spans"])
+
+
+def test_without_the_extra_the_option_says_what_to_install(tmp_path: Path) -> None:
+    """And until somebody asks, nothing of it is imported."""
+    script = "import sys, xds.cli.serve; assert not any(name.startswith('opentelemetry') for name in sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    (tmp_path / "opentelemetry").mkdir()
+    (tmp_path / "opentelemetry" / "__init__.py").write_text("raise ImportError('none of it here')\n")
+    catalog = tmp_path / "catalog.yaml"
+    catalog.write_text(CATALOG)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    command = [sys.executable, "-m", "xds", "serve", "--catalog", str(catalog), "--listen", f"127.0.0.1:{free_port()}"]
+    asked = subprocess.run(
+        [*command, "--otlp", "127.0.0.1:4317"], capture_output=True, text=True, env=environment, check=False, timeout=60
+    )
+    assert asked.returncode == 1
+    assert asked.stderr == "--otlp needs OpenTelemetry's SDK (none of it here): pip install 'xds[otlp]'\n"
+    wrong = subprocess.run([*command, "--otlp", "collector"], capture_output=True, text=True, check=False, timeout=60)
+    assert wrong.returncode == 2
+    assert "the port is missing" in wrong.stderr
