@@ -12,8 +12,9 @@ from tests.catalog.route_cases import ROUTE_CASES
 from tests.catalog.subset_cases import CASES as SUBSET_CASES
 from tests.catalog.tracing_cases import TRACING_CASES
 from tests.catalog.upstream_cases import UPSTREAM_CASES
+from xds.catalog.expected import EXPECTED
 from xds.catalog.fragment import MAX_PROBLEMS
-from xds.catalog.mistakes import EXPECTED, _explain_value
+from xds.catalog.mistakes import _explain_value
 
 CASES = [
     # The file.
