@@ -103,6 +103,8 @@ async def test_39_a_flood_from_one_client_does_not_delay_another() -> None:
         for weight in range(2, 22):
             await good.write(delta(CLUSTER_LOAD_ASSIGNMENT, nonce=response.nonce))
             await await_until(lambda: not _in_flight(server, CLUSTER_LOAD_ASSIGNMENT), 10)
+            flooded = sent + 10
+            await await_until(lambda: sent > flooded, 10)  # noqa: B023 - it is waited for
             server.edit(make_catalog("a", "b", weight=weight))
             response = await asyncio.wait_for(read_delta(good), 5)
         stop.set()
