@@ -317,3 +317,23 @@ def test_a_view_that_no_stream_uses_is_forgotten() -> None:
 def test_grpcs_own_clients_are_told_by_their_user_agent(user_agent_name: str, *, grpc: bool) -> None:
     """Each begins with the same word; whatever else asks is taken for an Envoy."""
     assert kind_of(Node(id="1", cluster="web", user_agent_name=user_agent_name)) == NodeKind("web", grpc)
+
+
+def test_views_that_differ_in_their_listeners_share_the_rest() -> None:
+    """As the sidecars of a traced mesh: a thousand of them need their clusters, endpoints and routes once."""
+    shop = Shop()
+    shop.edit("services:\n", "mesh: {tracing: {otlp: 'collector:4317'}}\n    services:\n")
+    kinds = [ANYONE, NodeKind("images"), NodeKind("database")]
+    for kind in kinds:
+        shop.store.acquire(kind)
+
+    def held() -> dict[str, int]:
+        """Count, by type, how many different things the views hold."""
+        return {short_type(of): len({id(shop.of(kind).of(of)) for kind in kinds}) for of in TYPE_URLS}
+
+    shared = {"Cluster": 1, "ClusterLoadAssignment": 1, "Secret": 1, "RouteConfiguration": 1}
+    assert held() == {**shared, "Listener": 3}
+    assert shop.edit("10.0.0.3", "10.0.0.33").keys() == {*kinds}
+    assert held() == {**shared, "Listener": 3}
+    shop.edit("mesh: {tracing: {otlp: 'collector:4317'}}\n", "mesh: {}\n")
+    assert held() == {**shared, "Listener": 2}  # that of the service beside it is not offered to a sidecar

@@ -71,12 +71,23 @@ def build_connection_manager(
     instead of a header (or of what that many trusted hops say), and slow or greedy ones are bounded (Envoy's edge
     best practices). They have no say in what is traced.
     """
+    packed = Any.pack(HttpConnectionManager(tracing=build_tracing(traced)))
+    guarded = limits is not None and traced is not None
+    common = _encode_connection_manager(name, limits, trusted_hops, access_log, http3=http3, guarded=guarded)
+    packed.value = raw.join(common + packed.value)
+    return Filter(name=HTTP_CONNECTION_MANAGER, typed_config=packed)
+
+
+@lru_cache(maxsize=256)
+def _encode_connection_manager(
+    name: str, limits: Limits | None, trusted_hops: int, access_log: AccessLog | None, *, http3: bool, guarded: bool
+) -> bytes:
+    """Encode all but whose spans are made: a thousand sidecars have it in common."""
     connection_manager = HttpConnectionManager(
         stat_prefix=name,
         rds=Rds(config_source=ADS_CONFIG_SOURCE, route_config_name=name),
         http_filters=[*build_dormant_filters(), HttpFilter(name=ROUTER, typed_config=Any.pack(Router()))],
         access_log=[*build_access_log(access_log)],
-        tracing=build_tracing(traced),
     )
     if http3:
         connection_manager.codec_type = HttpConnectionManagerCodecType.HTTP3
@@ -85,12 +96,10 @@ def build_connection_manager(
         connection_manager.xff_num_trusted_hops = trusted_hops
         connection_manager.normalize_path = True
         connection_manager.merge_slashes = True
-        if traced is not None:
+        if guarded:
             connection_manager.early_header_mutation_extensions = [build_trace_guard()]
         _limit(connection_manager, limits)
-    packed = Any.pack(connection_manager)
-    packed.value = raw.join(packed.value)
-    return Filter(name=HTTP_CONNECTION_MANAGER, typed_config=packed)
+    return bytes(connection_manager)
 
 
 def _limit(connection_manager: HttpConnectionManager, limits: Limits) -> None:

@@ -35,7 +35,7 @@ def build_node_resources(view: NodeView, inventory: Inventory) -> Resources:
     listener = build_http_listener(SIDECAR_LISTENER, view.listen, access_log=view.access_log, traced=view.traced)
     return {
         LISTENER: {SIDECAR_LISTENER: listener},
-        ROUTE_CONFIGURATION: {SIDECAR_LISTENER: build_sidecar_routes(SIDECAR_LISTENER, hosts)},
+        ROUTE_CONFIGURATION: {SIDECAR_LISTENER: build_sidecar_routes(SIDECAR_LISTENER, tuple(hosts))},
         **_build_collector(view),
     }
 

@@ -68,8 +68,9 @@ def complete_routes(name: str, service: Service) -> Iterator[Route]:
             yield completed
 
 
-def build_sidecar_routes(name: str, virtual_hosts: list[bytes]) -> Resource:
-    """Build a sidecar's RouteConfiguration of virtual hosts that are encoded already."""
+@lru_cache(maxsize=16)
+def build_sidecar_routes(name: str, virtual_hosts: tuple[bytes, ...]) -> Resource:
+    """Build a sidecar's RouteConfiguration of virtual hosts that are encoded already; many sidecars have the same."""
     return _build_configuration(name, virtual_hosts)
 
 
@@ -110,7 +111,7 @@ def _covers(pattern: str, host: str) -> bool:
     return pattern in ("*", host) or (pattern.startswith("*.") and host.endswith(pattern[1:]))
 
 
-def _build_configuration(name: str, virtual_hosts: list[bytes], more: bytes = b"", raw: Raw = NO_RAW) -> Resource:
+def _build_configuration(name: str, virtual_hosts: Sequence[bytes], more: bytes = b"", raw: Raw = NO_RAW) -> Resource:
     message = skeleton_pb2.RouteConfiguration(name=name, virtual_hosts=virtual_hosts, ignore_port_in_host_matching=True)
     encoded = join(message.SerializeToString(deterministic=True) + more, raw, "route_configuration")
     return encode_resource(ROUTE_CONFIGURATION, name, encoded)

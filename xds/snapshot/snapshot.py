@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import WeakValueDictionary
 
 from xds.resources.resource import Resource
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class TypeSnapshot:
     """The resources of one type, by name, and the checksum of their versions.
 
@@ -34,10 +35,7 @@ class TypeSnapshot:
     def replace(self, updates: Mapping[str, Resource | None]) -> "TypeSnapshot":
         """Give the snapshot after `updates`, in which None stands for a resource that is gone."""
         resources, versions, ttls = dict(self.resources), dict(self.versions), dict(self.ttls)
-        checksum = self.checksum
         for name, resource in updates.items():
-            if before := resources.get(name):
-                checksum -= int(before.version, 16)
             ttls.pop(name, None)
             if resource is None:
                 resources.pop(name, None)
@@ -45,13 +43,44 @@ class TypeSnapshot:
                 continue
             resources[name] = resource
             versions[name] = resource.version
-            checksum += int(resource.version, 16)
             if resource.ttl_ms:
                 ttls[name] = resource.ttl_ms
-        return TypeSnapshot(resources, checksum % 2**64, versions, ttls)
+        return TypeSnapshot(resources, self.sum_up(updates), versions, ttls)
+
+    def sum_up(self, updates: Mapping[str, Resource | None]) -> int:
+        """Give the checksum after `updates`, in time that grows with these alone."""
+        checksum = self.checksum
+        for name, resource in updates.items():
+            if before := self.resources.get(name):
+                checksum -= int(before.version, 16)
+            if resource is not None:
+                checksum += int(resource.version, 16)
+        return checksum % 2**64
 
 
 NOTHING = TypeSnapshot()
+
+
+class Pool:
+    """The TypeSnapshots in use, by content: views that hold the same of a type share one, and all that follows from it.
+
+    Sidecars that differ in their listeners alone, as those of a traced mesh do, have their clusters, endpoints and
+    routes in common.
+    """
+
+    def __init__(self) -> None:
+        self._by_content: WeakValueDictionary[tuple[str, int], TypeSnapshot] = WeakValueDictionary()
+
+    def replace(self, type_url: str, before: TypeSnapshot, updates: Mapping[str, Resource | None]) -> TypeSnapshot:
+        """Give the one after `updates`; where another view holds the same, the time grows with these alone.
+
+        The same is what has the same version, as for clients.
+        """
+        key = type_url, before.sum_up(updates)
+        found = self._by_content.get(key)
+        if found is None:
+            found = self._by_content[key] = before.replace(updates)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +93,12 @@ class Snapshot:
         """Give the resources of one type; none of a type that is unknown."""
         return self.types.get(type_url, NOTHING)
 
-    def replace(self, updates: Mapping[str, Mapping[str, Resource | None]]) -> "Snapshot":
+    def replace(self, updates: Mapping[str, Mapping[str, Resource | None]], pool: Pool | None = None) -> "Snapshot":
         """Give the snapshot after `updates` by type and name; a type that they leave out is shared."""
-        changed = {type_url: self.of(type_url).replace(names) for type_url, names in updates.items() if names}
+        replace = (pool or Pool()).replace
+        changed = {
+            type_url: replace(type_url, self.of(type_url), names) for type_url, names in updates.items() if names
+        }
         return Snapshot({**self.types, **changed})
 
 
@@ -84,12 +116,14 @@ class SnapshotChange:
     made: Snapshot
 
 
-def make_change(before: Snapshot, updates: Mapping[str, Mapping[str, Resource | None]]) -> SnapshotChange | None:
+def make_change(
+    before: Snapshot, updates: Mapping[str, Mapping[str, Resource | None]], pool: Pool | None = None
+) -> SnapshotChange | None:
     """Apply updates by type and name to a snapshot; None when there are none."""
     names = {type_url: frozenset(of_type) for type_url, of_type in updates.items() if of_type}
     if not names:
         return None
-    snapshot = before.replace(updates)
+    snapshot = before.replace(updates, pool)
     retained = {
         type_url: {
             name: before.of(type_url).resources[name]
@@ -99,4 +133,4 @@ def make_change(before: Snapshot, updates: Mapping[str, Mapping[str, Resource | 
         for type_url in (CLUSTER, CLUSTER_LOAD_ASSIGNMENT)
     }
     retained = {type_url: of_type for type_url, of_type in retained.items() if of_type}
-    return SnapshotChange(snapshot, names, retained, snapshot.replace(retained) if retained else snapshot)
+    return SnapshotChange(snapshot, names, retained, snapshot.replace(retained, pool) if retained else snapshot)

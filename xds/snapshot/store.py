@@ -11,7 +11,7 @@ from xds.resources.locality import NOWHERE
 from xds.resources.node import OWN_TYPES, build_node_resources, find_own, parts_of, services_of
 from xds.resources.resource import Resource
 from xds.resources.view import GatewayView, GrpcView, NodeKind, NodeView, SidecarView, build_view
-from xds.snapshot.snapshot import Snapshot, SnapshotChange, make_change
+from xds.snapshot.snapshot import Pool, Snapshot, SnapshotChange, make_change
 from xds.wire import CLUSTER_LOAD_ASSIGNMENT, TYPE_URLS
 
 K = TypeVar("K")
@@ -28,12 +28,13 @@ class SnapshotStore:
         self._nodes: Counter[NodeKind] = Counter()
         self._views = _Views()
         self._snapshots: dict[NodeView, Snapshot] = {}
+        self._pool = Pool()
 
     def acquire(self, kind: NodeKind) -> Snapshot:
         """Count one more stream of nodes of that kind, and give what they are served."""
         view = self._views.by_kind.get(kind) or build_view(self.inventory, kind)
         if view not in self._snapshots:
-            self._snapshots[view] = build_snapshot(view, self.inventory)
+            self._snapshots[view] = build_snapshot(view, self.inventory, self._pool)
         self._put({kind: view})
         self._nodes[kind] += 1
         return self._snapshots[view]
@@ -62,11 +63,11 @@ class SnapshotStore:
             staying = self._views.kinds[view] - moves.keys()
             if staying or view in targets:
                 was = self._snapshots[view]
-                change = make_change(was, diff_view(view, self.inventory, inventory, was))
+                change = make_change(was, diff_view(view, self.inventory, inventory, was), self._pool)
                 snapshots[view] = change.snapshot if change else was
                 changes.update(dict.fromkeys(staying, change) if change else {})
         for view in targets - snapshots.keys():
-            snapshots[view] = self._snapshots.get(view) or build_snapshot(view, inventory)
+            snapshots[view] = self._snapshots.get(view) or build_snapshot(view, inventory, self._pool)
         changes.update(self._diff_moves(moves, snapshots))
         self.inventory = inventory
         self._snapshots.update(snapshots)
@@ -98,7 +99,7 @@ class SnapshotStore:
             kinds.setdefault((self._views.by_kind[kind], view), []).append(kind)
         changes: dict[NodeKind, SnapshotChange] = {}
         for (old, new), movers in kinds.items():
-            if change := move(self._snapshots[old], snapshots[new]):
+            if change := move(self._snapshots[old], snapshots[new], self._pool):
                 changes.update(dict.fromkeys(movers, change))
         return changes
 
@@ -181,8 +182,8 @@ def _discard(sets: dict[K, set[V]], key: K, value: V) -> None:
         del sets[key]
 
 
-def build_snapshot(view: NodeView, inventory: Inventory) -> Snapshot:
-    """Gather all that a view holds."""
+def build_snapshot(view: NodeView, inventory: Inventory, pool: Pool | None = None) -> Snapshot:
+    """Gather all that a view holds; what is in the pool is taken from there."""
     updates: Updates = {type_url: {} for type_url in TYPE_URLS}
     for name in services_of(view, inventory):
         for type_url, resource in parts_of(view, inventory, name).items():
@@ -191,7 +192,7 @@ def build_snapshot(view: NodeView, inventory: Inventory) -> Snapshot:
         updates[type_url].update(of_type)
     for type_url, resource in _local_resources(view, inventory).items():
         updates[type_url][resource.name] = resource
-    return Snapshot({}).replace(updates)
+    return Snapshot({}).replace(updates, pool)
 
 
 def diff_view(view: NodeView, before: Inventory, after: Inventory, snapshot: Snapshot) -> Updates:
@@ -215,9 +216,9 @@ def diff_view(view: NodeView, before: Inventory, after: Inventory, snapshot: Sna
     return updates
 
 
-def move(old: Snapshot, new: Snapshot) -> SnapshotChange | None:
+def move(old: Snapshot, new: Snapshot, pool: Pool | None = None) -> SnapshotChange | None:
     """Say what a node goes through whose view became another: at its end is `new` itself, which others may share."""
-    change = make_change(old, diff_snapshots(old, new))
+    change = make_change(old, diff_snapshots(old, new), pool)
     if change is None:
         return None
     return replace(change, snapshot=new, made=change.made if change.retained else new)
