@@ -12,6 +12,7 @@ from rich.table import Table
 
 from tests.bench.burst import measure_burst
 from tests.bench.effect import measure_effect
+from tests.bench.floor import measure_floor
 from tests.bench.load import measure_load
 from tests.bench.push import measure_push
 from tests.bench.report import report
@@ -88,6 +89,22 @@ def push(
     ]
     show(f"{clients} clients, {services} services × 10 endpoints", cells)
     keep(key, cells, path)
+
+
+@main.command()
+@clients_option
+@services_option
+@click.option("--changes", default=40, show_default=True, help="How often one endpoint's weight is changed.")
+@variants_option
+@json_option
+def floor(clients: int, services: int, changes: int, variants: tuple[str, ...], path: Path | None) -> None:
+    """xds beside a bare server of grpc.aio that only answers with ready bytes: what no server on it goes below.
+
+    The first sync of all clients, and a change at 20 of them.
+    """
+    cells = [measure_floor(variant, clients, services, changes) for variant in variants]
+    show("What of it is gRPC's", cells)
+    keep("floor", cells, path)
 
 
 @main.command()

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from tests.bench.burst import measure_burst
+from tests.bench.floor import measure_floor
 from tests.bench.load import measure_load
 from tests.bench.push import measure_push
 from tests.bench.running import start_fleet
@@ -39,6 +40,13 @@ def test_every_client_sees_every_change(variant: str, clusters: int | None) -> N
     assert 0 < figures.change_kb < 5 * 1.0
     assert figures.memory_mb > 0
     assert figures.client_cpu_ms > 0
+
+
+def test_a_bare_server_sends_the_same() -> None:
+    """Its clients are synced, and see each change; else this would not end."""
+    figures = measure_floor("sotw", clients=3, services=10, changes=2, idle_seconds=0.2)
+    assert figures.change_cpu_ms > 0
+    assert figures.sync_cpu_s > 0
 
 
 def test_who_comes_back_gets_nothing_again() -> None:

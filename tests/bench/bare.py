@@ -1,0 +1,114 @@
+"""A bare server of grpc.aio: it answers with bytes that are ready, and does nothing else. What xds is held against.
+
+`python -m tests.bench.bare PORT --variant delta|sotw --services N` serves clients of all clusters
+(`tests.bench.fleet`): a stream's first request gets all Clusters, its second all ClusterLoadAssignments, and the others
+are ACKs, which it does not look at. SIGUSR1 pushes the next change of the first service's weight, FIRST_MARK and so on,
+to every stream.
+"""
+
+import argparse
+import asyncio
+import gc
+import json
+import signal
+from collections import deque
+from functools import partial
+from typing import Any
+
+import grpc
+import uvloop
+
+from tests.bench.fleet import FIRST_MARK, METHODS
+from tests.bench.load import NODE, make_document, make_documents, make_name
+from xds.catalog.workspace import Workspace
+from xds.resources.inventory import build_inventory
+from xds.resources.view import kind_of
+from xds.server.discovery import OPTIONS
+from xds.session.session import DELTA, SOTW, Session, Variant
+from xds.snapshot.store import SnapshotStore
+from xds.wire import ADS, CLUSTER, CLUSTER_LOAD_ASSIGNMENT
+
+CHANGES = 200
+"""How many changes are ready to be pushed."""
+
+
+def make_bodies(variant: Variant[Any], services: int, changes: int) -> tuple[list[bytes], deque[bytes]]:
+    """Make the answers to a stream's first requests, and the pushes of so many changes, as xds encodes them."""
+    workspace = Workspace()
+    inventory = build_inventory(workspace.update(make_documents(services, folder=True)))
+    store = SnapshotStore(inventory)
+    session: Session[Any] = Session(variant, lambda node: store.acquire(kind_of(node)), "bare")
+    names = [make_name(number) for number in range(services)]
+
+    def ask(type_url: str, asked: list[str], nonce: str = "") -> list[Any]:
+        field = "resource_names" if variant is SOTW else "resource_names_subscribe"
+        request = variant.request(node=NODE, type_url=type_url, response_nonce=nonce, **{field: asked})
+        return session.on_request(request.SerializeToString()).responses
+
+    firsts = []
+    for type_url, asked in ((CLUSTER, []), (CLUSTER_LOAD_ASSIGNMENT, names)):
+        [response] = ask(type_url, asked)
+        firsts.append(response.body)
+        ask(type_url, asked if variant is SOTW else [], response.nonce)
+    pushes: deque[bytes] = deque()
+    for mark in range(FIRST_MARK, FIRST_MARK + changes):
+        document = make_document(0, weight=mark)
+        inventory = build_inventory(workspace.update({document.name: document}), inventory)
+        [response] = session.on_change(store.update(inventory)[kind_of(NODE)]) or []
+        pushes.append(response.body)
+        ask(CLUSTER_LOAD_ASSIGNMENT, names if variant is SOTW else [], response.nonce)
+    return firsts, pushes
+
+
+async def serve_stream(
+    firsts: list[bytes], streams: set[Any], _requests: object, context: "grpc.aio.ServicerContext[bytes, bytes]"
+) -> None:
+    """Answer the first requests, and read on."""
+    for body in firsts:
+        await context.read()
+        await context.write(body)
+    streams.add(context)
+    try:
+        while isinstance(await context.read(), bytes):
+            pass
+    finally:
+        streams.discard(context)
+
+
+async def main() -> None:
+    """Serve until SIGTERM."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("port", type=int)
+    parser.add_argument("--variant", choices=METHODS, required=True)
+    parser.add_argument("--services", type=int, required=True)
+    options = parser.parse_args()
+    variant: Variant[Any] = DELTA if options.variant == "delta" else SOTW
+    firsts, pushes = make_bodies(variant, options.services, CHANGES)
+    gc.collect()
+    gc.freeze()  # as xds does
+    streams: set[Any] = set()
+    writing: set[asyncio.Task[None]] = set()
+
+    def push() -> None:
+        body = pushes.popleft()
+        writing.clear()
+        writing.update(asyncio.ensure_future(context.write(body)) for context in streams)
+
+    limits = [(f"grpc.server.max_pending_requests{kind}", 20_000) for kind in ("", "_hard_limit")]
+    server = grpc.aio.server(options=[*OPTIONS, *limits])
+    method: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_stream_rpc_method_handler(
+        partial(serve_stream, firsts, streams)
+    )
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(ADS, {METHODS[variant.name]: method}),))
+    server.add_insecure_port(f"127.0.0.1:{options.port}")
+    loop, ending = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_signal_handler(signal.SIGUSR1, push)
+    loop.add_signal_handler(signal.SIGTERM, ending.set)
+    await server.start()
+    print(json.dumps({"event": "serving"}), flush=True)
+    await ending.wait()
+    await server.stop(None)
+
+
+if __name__ == "__main__":
+    uvloop.run(main())
