@@ -1,6 +1,5 @@
 """The server's own spans: one trace of each edit, from its reading to its push, for whoever asks for them."""
 
-import json
 import os
 import signal
 import subprocess
@@ -8,6 +7,7 @@ import sys
 from pathlib import Path
 
 from tests.collector import Collector, start_collector
+from tests.ecs import read_log
 from xds.cli.demo.processes import await_until, free_port, start_control_plane
 
 CATALOG = "services: {api-service: {endpoints: ['127.0.0.1:5000']}}\n"
@@ -57,8 +57,7 @@ async def test_a_collector_that_is_gone_is_told_of_in_the_log(tmp_path: Path) ->
         await xds.ready()
         xds.process.send_signal(signal.SIGTERM)
         assert await xds.ended(15) == 0
-        lines = [json.loads(line) for line in xds.log.read_text().splitlines()]
-    assert nowhere in str([line for line in lines if line["event"] == "spans"])
+        assert nowhere in str(read_log(xds.log.read_text(), "spans"))
 
 
 def test_without_the_extra_the_option_says_what_to_install(tmp_path: Path) -> None:
