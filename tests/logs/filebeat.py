@@ -175,24 +175,16 @@ def _copy_fields(*, fields: list[dict[str, str]]) -> Callable[[Event], bool]:
     return act
 
 
-def _decode_json_fields(
-    *, fields: list[str], target: str, overwrite_keys: bool, expand_keys: bool, add_error_key: bool
-) -> Callable[[Event], bool]:
-    assert (fields, target, overwrite_keys, expand_keys, add_error_key) == (["message"], "", True, True, True)
+def _decode_json_fields(*, fields: list[str], target: str, overwrite_keys: bool) -> Callable[[Event], bool]:
+    assert (fields, target, overwrite_keys) == (["message"], "", True)
 
     def act(event: Event) -> bool:
         try:
             decoded = json.loads(event["message"])
-        except ValueError as error:
-            event["error"] = {"message": str(error), "type": "json"}
-            return True
-        expanded: Event = {}
-        for name, value in decoded.items():
-            parts: Event = {}
-            _put(parts, name, value)
-            _update(expanded, parts)
-        datetime.fromisoformat(expanded["@timestamp"])
-        _update(event, expanded)
+        except ValueError:
+            return True  # as it was
+        datetime.fromisoformat(decoded["@timestamp"])
+        _update(event, decoded)
         return True
 
     return act
