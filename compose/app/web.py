@@ -3,10 +3,12 @@
 import http.client
 import os
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 
 INSTANCE = os.environ["INSTANCE"]
 SIDECAR = ("127.0.0.1", 15001)
+PASSED_ON = ("traceparent", "tracestate", "x-request-id")
+"""What a request passes on to those that it causes, so that they are one trace, and one choice in access logs."""
 
 app = Flask(__name__)
 
@@ -34,7 +36,8 @@ def ask(service: str, path: str) -> tuple[int, str, str]:
     """Ask a service by its name, which is the Host that the sidecar goes by: status, text and who answered."""
     connection = http.client.HTTPConnection(*SIDECAR, timeout=10)
     try:
-        connection.request("GET", path, headers={"Host": service})
+        context = {name: value for name in PASSED_ON if (value := request.headers.get(name))}
+        connection.request("GET", path, headers={"Host": service, **context})
         response = connection.getresponse()
         return response.status, response.read().decode(), response.headers.get("Served-By", "")
     finally:

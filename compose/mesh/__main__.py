@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 
 from mesh.breaks import cut, kill, roll
-from mesh.edits import canary, weights
+from mesh.edits import canary, tracing, weights
 from mesh.project import MeshError
 from mesh.traffic import traffic
 
@@ -40,6 +40,9 @@ def make_parser() -> argparse.ArgumentParser:
 
     command = add(canary, "let so many percent of the requests go to api-service-v2", 5, COUNTED)
     command.add_argument("percent", type=_percent, metavar="PERCENT", help="0 to 100")
+
+    command = add(tracing, "trace so many percent of the requests", 5, "how long requests are sent")
+    command.add_argument("percent", type=_percent, metavar="PERCENT", help="0 to 100; 0 is off")
 
     command = add(kill, "kill an instance while requests run, and start it again", 4, "how long it is dead")
     command.add_argument("instance", nargs="?", default="api-2", help="which (default: %(default)s)")

@@ -1,4 +1,4 @@
-"""Edits of the catalog while requests run: weights, and a canary."""
+"""Edits of the catalog while requests run: weights, a canary, and traces."""
 
 import argparse
 import time
@@ -9,17 +9,21 @@ from typing import Any
 from mesh.catalog import read, replace, save
 from mesh.control_plane import Accepted, explain_refusal
 from mesh.load import Load
-from mesh.project import Container, MeshError, ask_envoy, find_published, list_instances, wait_until
+from mesh.project import Container, MeshError, ask_envoy, find_published, list_containers, list_instances, wait_until
 from mesh.tables import print_load, print_shares
 from mesh.traffic import API, GATEWAY
 
 SERVICE = "api-service"
 SERVICE_FILE = "api-service.yaml"
 GATEWAY_FILE = "edge.yaml"
+MESH_FILE = "mesh.yaml"
+COLLECTOR = "collector"
+OTLP = "collector:4317"
 
 BALANCE = r"^    balance: .*$"
 ENDPOINTS = r"^    endpoints:.*\n(?:      .*\n)*"
 SHARES = r"\{api-service: \d+, api-service-v2: \d+\}"
+TRACING = r"(?<=^mesh:\n)(?:  tracing: .*\n)?"
 
 
 def weights(options: argparse.Namespace) -> int:
@@ -78,6 +82,29 @@ def canary(options: argparse.Namespace) -> int:
         counts["api-service-v2" if instance.startswith("api-v2-") else "api-service"] += times
     print_shares("SERVICE", counts, {"api-service": 1 - new / 100, "api-service-v2": new / 100})
     return code
+
+
+def tracing(options: argparse.Namespace) -> int:
+    """Have every Envoy send spans of so many percent of the requests to the collector, or of none."""
+    if options.percent and COLLECTOR not in {one.service for one in list_containers()}:
+        raise MeshError("no collector is there to take spans: `docker-compose --profile traces up -d` starts it")
+    text = replace(read(MESH_FILE), TRACING, write_tracing(options.percent), MESH_FILE)
+    accepted = Accepted("edge-1", "Listener")
+    with Load(find_published(*GATEWAY), "/", options.rate) as load:
+        if save(MESH_FILE, text):
+            with explain_refusal():
+                seconds = wait_until(accepted.is_newer, "the edge's new listener")
+            print(f"In effect at the edge {seconds:.1f} s after the save.")
+        time.sleep(options.seconds)
+    code = print_load(load)
+    if options.percent:
+        print(f"Traces: http://{find_published('jaeger', 16686)}/search?service=edge")
+    return code
+
+
+def write_tracing(percent: int) -> str:
+    """Write the catalog's line for a share of the requests; none for 0."""
+    return f'  tracing: {{otlp: "{OTLP}", sample: {percent}%}}\n' if percent else ""
 
 
 def _read_weights(words: list[str], instances: list[Container]) -> list[tuple[Container, int]]:

@@ -52,8 +52,8 @@ def run(command: Sequence[str]) -> str:
 
 
 def list_containers() -> list[Container]:
-    """List the mesh's running containers."""
-    ids = run([*find_compose(), "ps", "-q"]).split()
+    """List the mesh's running containers, with those that take its traces."""
+    ids = run([*find_compose(), "--profile", "traces", "ps", "-q"]).split()
     described = json.loads(run(["docker", "inspect", *ids])) if ids else []
     running = [_describe(one) for one in described if one["State"]["Running"]]
     if not running:

@@ -6,7 +6,6 @@ services, under a steady load. `python -m tests.bench.effect PORT PORT` is the t
 """
 
 import asyncio
-import json
 import random
 import statistics
 import sys
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tests.bench.load import make_documents
+from tests.ecs import read_log
 from xds.catalog.model import Listen
 from xds.cli.demo.envoy_admin import http_get
 from xds.cli.demo.processes import LOOPBACK, Child, await_until, free_port, start_control_plane, start_envoy
@@ -143,11 +143,9 @@ class Bench:
     def pushes(self) -> list[tuple[float, float]]:
         """Give the moments at which xds had read and pushed each edit, by its log."""
         monotonic = time.monotonic() - time.time()
-        lines = map(json.loads, self.control_plane.log.read_text().splitlines())
         pushes = [
-            (datetime.fromisoformat(line["timestamp"]).timestamp() + monotonic, line["ms"] / 1000)
-            for line in lines
-            if line["event"] == "catalog changed"
+            (datetime.fromisoformat(line["@timestamp"]).timestamp() + monotonic, line["event.duration"] / 1e9)
+            for line in read_log(self.control_plane.log.read_text(), "catalog changed")
         ]
         return [(pushed - seconds, pushed) for pushed, seconds in pushes]
 

@@ -10,11 +10,13 @@ from collections.abc import Callable
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
+import yaml
+
 from mesh.project import COMPOSE, MeshError, find_compose
 from xds.cli.demo.processes import free_port
 
 FOLDER = Path(__file__).parents[2] / "compose"
-BASE_IMAGE = re.compile(r"^(?:FROM|\s+image:) (\S+:\S+)", re.MULTILINE)
+BASE_IMAGE = re.compile(r"^FROM (\S+:\S+)", re.MULTILINE)
 
 ENVOYS = {"api-1", "api-2", "api-3", "api-v2-1", "web-1", "edge-1"}
 """By their `node.id`."""
@@ -39,9 +41,10 @@ def find_obstacle() -> str | None:
 
 
 def base_images() -> set[str]:
-    """Find the images that the mesh is made from."""
-    files = [FOLDER / "docker-compose.yml", *FOLDER.glob("*/Dockerfile")]
-    return {image for file in files for image in BASE_IMAGE.findall(file.read_text())}
+    """Find the images that the mesh is made from, without those of its profiles."""
+    images = {image for file in FOLDER.glob("*/Dockerfile") for image in BASE_IMAGE.findall(file.read_text())}
+    services = yaml.safe_load((FOLDER / "docker-compose.yml").read_text())["services"].values()
+    return images | {one["image"] for one in services if "image" in one and "profiles" not in one}
 
 
 def installed_compose() -> list[list[str]]:

@@ -91,6 +91,14 @@ def test_canary(mesh: Mesh) -> None:
     assert shares(printed) == {"api-service": 100.0, "api-service-v2": 0.0}
 
 
+def test_traces_need_a_collector(mesh: Mesh) -> None:
+    """It is told how to start one, and the catalog stays as it was; to trace nothing needs none."""
+    process = mesh.start("tracing", "100")
+    printed, _ = process.communicate(timeout=30)
+    assert (process.returncode, "docker-compose --profile traces up -d" in printed) == (2, True), printed
+    assert "catalog/mesh.yaml says so already" in mesh.act("tracing", "0", "--seconds", "0.2")
+
+
 def test_a_killed_instance_is_not_noticed(mesh: Mesh) -> None:
     """No request fails; the others share its part, and it has it back when it is up again."""
     printed = mesh.act("kill", "api-2", "--seconds", "2")

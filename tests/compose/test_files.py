@@ -13,7 +13,18 @@ import yaml
 
 import mesh.catalog
 from mesh.__main__ import make_parser
-from mesh.edits import BALANCE, ENDPOINTS, GATEWAY_FILE, SERVICE_FILE, SHARES
+from mesh.edits import (
+    BALANCE,
+    COLLECTOR,
+    ENDPOINTS,
+    GATEWAY_FILE,
+    MESH_FILE,
+    OTLP,
+    SERVICE_FILE,
+    SHARES,
+    TRACING,
+    write_tracing,
+)
 from mesh.load import Load
 from mesh.project import COMPOSE, MeshError
 from mesh.tables import print_load, print_shares
@@ -21,16 +32,64 @@ from tests.compose.engine import FOLDER, base_images, installed_compose
 from xds.cli.demo.processes import envoy_path
 
 BOOTSTRAP = FOLDER / "envoy" / "bootstrap.yaml"
+SPAN_TAKERS = ("collector", "jaeger")
 
 
+@pytest.mark.parametrize("profiles", [[], ["logs", "traces"]], ids=["mesh", "profiles"])
 @pytest.mark.parametrize("command", COMPOSE, ids=" ".join)
-def test_compose_takes_the_file(command: list[str]) -> None:
-    """By either command, where it is installed."""
+def test_compose_takes_the_file(command: list[str], profiles: list[str]) -> None:
+    """By either command, where it is installed; with all that is optional, and without."""
     if command not in installed_compose():
         pytest.skip(f"{' '.join(command)} is not installed")
-    answer = subprocess.run([*command, "config", "-q"], cwd=FOLDER, capture_output=True, text=True, check=False)
+    options = [word for profile in profiles for word in ("--profile", profile)]
+    answer = subprocess.run(
+        [*command, *options, "config", "-q"], cwd=FOLDER, capture_output=True, text=True, check=False
+    )
     assert answer.returncode == 0, answer.stderr
     assert answer.stderr == ""
+
+
+def test_containers_of_the_profiles_can_do_little() -> None:
+    """No capabilities, no more privileges, bounded memory, processes and logs, ports on loopback, pinned images."""
+    services = yaml.safe_load((FOLDER / "docker-compose.yml").read_text())["services"]
+    writers = {"elasticsearch", "kibana"}
+    some = {name: one for name, one in services.items() if one.get("profiles") in (["logs"], ["traces"])}
+    assert writers < some.keys()
+    for name, one in some.items():
+        assert (one["cap_drop"], one["security_opt"]) == (["ALL"], ["no-new-privileges:true"]), name
+        assert one.get("read_only", False) is (name not in writers), name
+        assert one["mem_limit"].endswith("m"), name
+        assert 0 < one["pids_limit"] <= 4096, name
+        assert one["logging"]["options"]["max-size"] == "10m", name
+        assert all(port.startswith("127.0.0.1:") for port in one.get("ports", [])), name
+        assert re.fullmatch(r"[a-z/-]+:\d+\.\d+\.\d+", one["image"]), name
+        assert (one["user"] == "0:0") is (name == "filebeat"), name
+
+
+@pytest.mark.parametrize("file", ["collector.yaml", "jaeger.yaml"])
+def test_a_collectors_pipelines_name_what_there_is(file: str) -> None:
+    """And use all of it: what is not in a pipeline does nothing."""
+    config = yaml.safe_load((FOLDER / "traces" / file).read_text())
+    assert config.keys() <= {"receivers", "processors", "exporters", "extensions", "service"}
+    pipelines = config["service"]["pipelines"]
+    assert pipelines.keys() == {"traces"}
+    for kind in ("receivers", "processors", "exporters"):
+        assert set(pipelines["traces"][kind]) == config[kind].keys()
+    assert set(config["service"].get("extensions", [])) == config.get("extensions", {}).keys()
+    assert config["receivers"]["otlp"]["protocols"]["grpc"]["endpoint"] == f"0.0.0.0:{OTLP.partition(':')[2]}"
+
+
+def test_spans_reach_jaeger() -> None:
+    """The mesh's collector is named as the catalog is told, sends to Jaeger, and Jaeger shows what it keeps."""
+    services = yaml.safe_load((FOLDER / "docker-compose.yml").read_text())["services"]
+    collector, jaeger = (yaml.safe_load((FOLDER / "traces" / f"{name}.yaml").read_text()) for name in SPAN_TAKERS)
+    assert {name for name, one in services.items() if one.get("profiles") == ["traces"]} == {*SPAN_TAKERS}
+    assert OTLP.partition(":")[0] == COLLECTOR == SPAN_TAKERS[0]
+    assert collector["exporters"]["otlp"]["endpoint"] == "jaeger:4317"
+    [backend] = jaeger["extensions"]["jaeger_storage"]["backends"]
+    assert jaeger["exporters"]["jaeger_storage_exporter"]["trace_storage"] == backend
+    assert jaeger["extensions"]["jaeger_query"]["storage"]["traces"] == backend
+    assert services["jaeger"]["ports"] == ["127.0.0.1:${JAEGER_PORT:-16686}:16686"]
 
 
 def test_envoy_takes_the_bootstrap_which_is_what_xds_prints() -> None:
@@ -56,7 +115,7 @@ def test_the_catalog_has_neither_mistakes_nor_warnings() -> None:
         [sys.executable, "-m", "xds", "check", str(FOLDER / "catalog")], capture_output=True, text=True, check=False
     )
     assert (answer.returncode, answer.stderr) == (0, "")
-    assert answer.stdout == "ok: 3 services, 3 endpoints, 1 gateway in 4 files\n"
+    assert answer.stdout == "ok: 3 services, 3 endpoints, 1 gateway in 5 files\n"
 
 
 def test_the_images_are_those_that_the_readme_names() -> None:
@@ -70,7 +129,7 @@ def test_every_command_of_the_readme_exists() -> None:
     lines = {line.strip() for line in re.findall(r"^python3 -m mesh ([^#\n]*)", text, re.MULTILINE)}
     parser = make_parser()
     named = {parser.parse_args(line.split()).act.__name__ for line in lines}
-    assert named == {"traffic", "weights", "canary", "kill", "cut", "roll"}
+    assert named == {"traffic", "weights", "canary", "tracing", "kill", "cut", "roll"}
 
 
 def test_the_commands_find_what_they_edit() -> None:
@@ -87,6 +146,16 @@ def test_the_commands_find_what_they_edit() -> None:
     edge = mesh.catalog.replace(mesh.catalog.read(GATEWAY_FILE), SHARES, "other", GATEWAY_FILE)
     with pytest.raises(MeshError, match="not as this command knows it"):
         mesh.catalog.replace(edge, SHARES, "other", GATEWAY_FILE)
+
+
+def test_traces_are_turned_on_changed_and_off() -> None:
+    """By one line, and the file is then as it was."""
+    shipped = mesh.catalog.read(MESH_FILE)
+    text = shipped
+    for percent in (10, 100):
+        text = mesh.catalog.replace(text, TRACING, write_tracing(percent), MESH_FILE)
+        assert yaml.safe_load(text)["mesh"]["tracing"] == {"otlp": "collector:4317", "sample": f"{percent}%"}
+    assert mesh.catalog.replace(text, TRACING, write_tracing(0), MESH_FILE) == shipped
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.ecs import read_log
 from xds.catalog.model import Listen
 from xds.cli.demo.load import Load
 from xds.cli.demo.processes import (
@@ -108,11 +109,11 @@ class Mesh:
 
     def lines(self) -> list[dict[str, Any]]:
         """Give the control plane's log."""
-        return [json.loads(line) for line in self.control_plane.log.read_text().splitlines()]
+        return read_log(self.control_plane.log.read_text())
 
     def log(self, event: str) -> list[dict[str, Any]]:
         """Give the control plane's log lines of one kind."""
-        return [line for line in self.lines() if line["event"] == event]
+        return [line for line in self.lines() if line["message"] == event]
 
     def __enter__(self) -> Self:
         return self

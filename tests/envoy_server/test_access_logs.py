@@ -3,12 +3,12 @@
 import json
 import re
 import socket
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.ecs import flatten
 from tests.envoy_server.mesh import Mesh, answered, send, under, until
 from tests.envoy_server.test_sidecar import ask
 from xds.cli.demo.processes import Envoy, Instance, free_port
@@ -55,15 +55,6 @@ ENVOY = {
     "upstream_cluster": str,
 }
 """What of a line is Envoy's own, below `envoyproxy`."""
-
-
-def flatten(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Give each field by its whole name."""
-    for name, one in value.items():
-        if isinstance(one, dict):
-            yield from flatten(one, f"{before}{name}.")
-        else:
-            yield before + name, one
 
 
 def read(text: str) -> list[dict[str, Any]]:
@@ -124,7 +115,7 @@ async def test_each_request_and_connection_is_a_line_of_json(tmp_path: Path, ins
             mesh.write(catalog(mesh={"access_log": "on"}))
             await until(lambda: updated() == 2)
             await answered(load, 50)  # over the connections of before, which are drained
-        assert mesh.log("catalog changed")[0]["changed"] == ["mesh"]
+        assert mesh.log("catalog changed")[0]["xds.changed"] == ["mesh"]
         for _ in range(60):
             assert ask(port)[0] == 200
         ask(port, "/api/data?token=secret", **{"User-Agent": 'a "quoted"\\ Ä\t'.encode().decode("latin-1")})

@@ -123,8 +123,6 @@ async def test_a_bad_edit_changes_nothing_and_the_next_good_one_is_taken(
             await answered(load, 20)
             mesh.write(make_catalog([one, two]))
             await until(lambda: two in envoy.admin.hosts("api-service"))
-        [line] = [
-            line["event"] for line in mesh.lines() if line["level"] == "error" and "catalog.yaml:" in line["event"]
-        ]
+        [line] = [line["message"] for line in mesh.lines() if line.get("event.action") == "catalog-problem"]
         assert "did you mean" in line
         assert "round_robin" in line

@@ -222,8 +222,8 @@ async def test_a_certificate_that_is_replaced_and_one_that_is_missing(
             mesh.write(catalog(*sound, shown(missing, ORG)))
             await until(lambda: mesh.log("NACK"))
             [nack] = mesh.log("NACK")
-            assert (nack["node"], nack["type"]) == ("edge-1", "Secret")
-            assert nack["message"].startswith(f"Invalid path: {missing.certificate}")
+            assert (nack["xds.node_id"], nack["xds.type"]) == ("edge-1", "Secret")
+            assert nack["error.message"].startswith(f"Invalid path: {missing.certificate}")
             await until(lambda: refuses(port, ORG, authority))
             assert get(port, SHOP, "/api/data", trust=authority).status_code == 200
             authority.issue(ORG, file="no")

@@ -70,9 +70,9 @@ async def test_a_nack_is_told_within_a_second_and_cleared_by_a_fixed_catalog(
         with capsys.disabled():
             print(f" [{seconds * 1000:.0f} ms]", end="")
         [line], nack = mesh.log("NACK"), mesh.listeners()["nack"]
-        assert (line["node"], line["type"], line["resources"]) == ("edge-1", "Listener", ["edge"])
-        assert NOT_OURS in line["message"]
-        assert nack["message"] == line["message"]
+        assert (line["xds.node_id"], line["xds.type"], line["xds.resources"]) == ("edge-1", "Listener", ["edge"])
+        assert NOT_OURS in line["error.message"]
+        assert nack["message"] == line["error.message"]
         assert [(one["name"], one["accepted_version_info"]) for one in nack["resources"]] == [("edge", accepted)]
         assert envoy.admin.listeners()["edge"] == f"127.0.0.1:{mesh.gateway_port}"
         code, printed, _ = await run("status", "--admin", mesh.admin)

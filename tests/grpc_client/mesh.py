@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc
 
+from tests.ecs import read_log
 from tests.grpc_client.caller import METHOD
 from xds.cli.demo.processes import Child, ControlPlane, free_port, start_control_plane
 from xds.resources.locality import NOWHERE, Locality
@@ -121,8 +122,7 @@ class Mesh:
 
     def log(self, event: str) -> list[dict[str, Any]]:
         """Give the control plane's log lines of one kind."""
-        lines = [json.loads(line) for line in self.control_plane.log.read_text().splitlines()]
-        return [line for line in lines if line["event"] == event]
+        return read_log(self.control_plane.log.read_text(), event)
 
     def write(self, balance: Any, endpoints: Sequence[str | dict[str, Any]], **service: Any) -> None:
         """Save the catalog, as an editor does that replaces the file."""

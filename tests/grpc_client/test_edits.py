@@ -36,7 +36,7 @@ async def test_edited_weights_are_followed(tmp_path: Path, addresses: list[str])
         mesh.write("weighted", weigh(addresses, 1, 2, 3))
         await follows(mesh.caller, 1, 2, 3)
         [change] = mesh.log("catalog changed")
-        assert change["streams"] == 1
+        assert change["xds.streams"] == 1
 
 
 @pytest.mark.parametrize("balance", ["round_robin", "random", "weighted"])

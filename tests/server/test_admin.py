@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ecs import read_log
 from tests.server.administered import CATALOG, administered
 from tests.server.serving import SOTW_ADS, read_sotw, sotw
 from xds.cli.demo.envoy_admin import http_get
@@ -287,10 +288,10 @@ async def test_the_default_admin_port_in_use_stops_nobody(tmp_path: Path, catalo
             stack.enter_context(socket.create_server(("127.0.0.1", 18002)))
         with start_control_plane(catalog, free_port(), tmp_path) as control_plane:
             await control_plane.until(lambda: '"serving"' in control_plane.log.read_text(), "serve")
-            lines = [json.loads(line) for line in control_plane.log.read_text().splitlines()]
-            [warning] = [line for line in lines if line["level"] == "warning"]
-            assert "18002" in warning["reason"]
-            assert [line for line in lines if line["event"] == "serving"]
+            lines = read_log(control_plane.log.read_text())
+            [warning] = [line for line in lines if line["log.level"] == "warning"]
+            assert "18002" in warning["error.message"]
+            assert [line for line in lines if line["message"] == "serving"]
 
 
 async def test_admin_off_is_none(tmp_path: Path, catalog: Path) -> None:

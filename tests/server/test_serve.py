@@ -1,7 +1,6 @@
 """`xds serve` as a process: how it starts, refuses, answers and ends."""
 
 import asyncio
-import json
 import signal
 import socket
 import subprocess
@@ -14,6 +13,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from tests.ecs import read_log
 from xds.cli.demo.processes import ControlPlane, await_until, free_port, start_control_plane
 from xds.wire import ADS, CLUSTER
 from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse, Node, Status
@@ -46,8 +46,7 @@ def serve(*options: str) -> subprocess.CompletedProcess[str]:
 
 def log_of(control_plane: ControlPlane, event: str) -> list[dict[str, object]]:
     """Give the log's lines of one kind."""
-    lines = [json.loads(line) for line in control_plane.log.read_text().splitlines()]
-    return [line for line in lines if line["event"] == event]
+    return read_log(control_plane.log.read_text(), event)
 
 
 def open_stream(channel: grpc.aio.Channel) -> "grpc.aio.StreamStreamCall[bytes, bytes]":
@@ -93,7 +92,7 @@ async def test_sigterm_ends_streams_with_unavailable_and_the_process_with_0(cont
         assert await stream.code() == grpc.StatusCode.UNAVAILABLE
         assert "stopping" in (await stream.details() or "")
         assert await control_plane.ended() == 0
-    assert [line["event"] for line in log_of(control_plane, "stopped")] == ["stopped"]
+    assert [line["message"] for line in log_of(control_plane, "stopped")] == ["stopped"]
 
 
 async def test_a_second_sigterm_ends_at_once(control_plane: ControlPlane) -> None:
@@ -123,11 +122,11 @@ async def test_an_edit_is_pushed_and_a_nack_is_logged(control_plane: ControlPlan
         refusal = Status(code=13, message="no such luck")
         await stream.write(make_request(response_nonce=second.nonce, error_detail=refusal))
         [nack] = await await_until(lambda: log_of(control_plane, "NACK"), 10)
-    assert nack["node"] == "web-1"
-    assert nack["cluster"] == "web"
-    assert nack["type"] == "Cluster"
-    assert nack["resources"] == ["other-service", "api-service"]
-    assert nack["message"] == "no such luck"
+    assert nack["xds.node_id"] == "web-1"
+    assert nack["xds.cluster"] == "web"
+    assert nack["xds.type"] == "Cluster"
+    assert nack["xds.resources"] == ["other-service", "api-service"]
+    assert nack["error.message"] == "no such luck"
 
 
 @pytest.mark.parametrize(
@@ -169,7 +168,7 @@ async def test_clients_that_vanish_leave_nothing(control_plane: ControlPlane, ca
         await await_until(lambda: len(log_of(control_plane, "sidecar gone")) == 5, 10)
         catalog.write_text(CATALOG.replace("api-service", "other-service"))
         [change] = await await_until(lambda: log_of(control_plane, "catalog changed"), 10)
-        assert change["streams"] == 1
+        assert change["xds.streams"] == 1
     assert "Traceback" not in control_plane.log.read_text()
 
 

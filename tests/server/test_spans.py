@@ -1,13 +1,15 @@
 """The server's own spans: one trace of each edit, from its reading to its push, for whoever asks for them."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.collector import Collector, start_collector
+from tests.ecs import read_log
 from xds.cli.demo.processes import await_until, free_port, start_control_plane
 
 CATALOG = "services: {api-service: {endpoints: ['127.0.0.1:5000']}}\n"
@@ -24,7 +26,7 @@ def trees(collector: Collector) -> dict[str, list[str]]:
     }
 
 
-async def test_an_edit_is_a_trace(tmp_path: Path) -> None:
+async def test_an_edit_is_a_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the start, of an edit that is pushed, and of one that is refused; the last spans are sent at the end."""
     catalog = tmp_path / "catalog.yaml"
     catalog.write_text(CATALOG)
@@ -38,7 +40,8 @@ async def test_an_edit_is_a_trace(tmp_path: Path) -> None:
         [push] = [span for span in collector.spans if span.name == "push"]
         assert push.attributes["xds.streams"] == 0
         collector.spans.clear()
-        with start_control_plane(catalog, free_port(), tmp_path, "--otlp", collector.address) as xds:
+        monkeypatch.setenv("XDS_OTLP", collector.address)  # as good as the option
+        with start_control_plane(catalog, free_port(), tmp_path) as xds:
             await xds.ready()
             catalog.write_text("services: {api-service: {endpoint: []}}\n")
             await await_until(lambda: "edit REFUSED" in xds.log.read_text(), 20)
@@ -57,8 +60,7 @@ async def test_a_collector_that_is_gone_is_told_of_in_the_log(tmp_path: Path) ->
         await xds.ready()
         xds.process.send_signal(signal.SIGTERM)
         assert await xds.ended(15) == 0
-        lines = [json.loads(line) for line in xds.log.read_text().splitlines()]
-    assert nowhere in str([line for line in lines if line["event"] == "spans"])
+        assert nowhere in str(read_log(xds.log.read_text(), "spans"))
 
 
 def test_without_the_extra_the_option_says_what_to_install(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from structlog.testing import capture_logs
 
 from tests.cli.asking import run
+from tests.ecs import read_log
 from tests.server.administered import Sidecar
 from tests.server.serving import DELTA_ADS, make_catalog
 from xds.cli import main
@@ -50,16 +51,18 @@ class Workers:
 
     def log_of(self, event: str) -> list[dict[str, Any]]:
         """Give the log's lines of one kind; every line has to be whole."""
-        lines = [json.loads(line) for line in self.control_plane.log.read_text().splitlines()]
-        return [line for line in lines if line["event"].startswith(event)]
+        lines = read_log(self.control_plane.log.read_text())
+        return [line for line in lines if line["message"].startswith(event)]
 
     def pids(self) -> dict[int, int]:
         """Give the process of each worker, the one that was started last."""
-        return {line["worker"]: line["pid"] for line in self.log_of("worker started")}
+        return {line["xds.worker"]: line["xds.worker_pid"] for line in self.log_of("worker started")}
 
     def worker_of(self, node_id: str) -> int:
         """Tell which worker has a client."""
-        worker: int = next(line["worker"] for line in self.log_of("sidecar connected")[::-1] if line["node"] == node_id)
+        worker: int = next(
+            line["xds.worker"] for line in self.log_of("sidecar connected")[::-1] if line["xds.node_id"] == node_id
+        )
         return worker
 
     def get(self, path: str) -> Any:
@@ -139,7 +142,7 @@ async def test_clients_of_all_workers_are_one_servers(workers: Workers) -> None:
         for sidecar in sidecars:
             assert [one.name for one in (await sidecar.read()).resources] == ["b"]
         [change] = await workers.until(lambda: workers.log_of("catalog changed"))
-        assert (change["streams"], change["added"]) == (CLIENTS, ["b"])
+        assert (change["xds.streams"], change["xds.added"]) == (CLIENTS, ["b"])
         assert set(workers.clients("STALE")) == set(names)
         await sidecars[0].refuse("no such luck")
         for sidecar in sidecars[1:]:
@@ -201,7 +204,7 @@ async def test_a_killed_worker_is_replaced_and_the_others_go_on(workers: Workers
         await workers.until(lambda: workers.pids()[1] != before[1])
         assert workers.pids()[2] == before[2]
         [died] = workers.log_of("worker died")
-        assert (died["worker"], died["how"]) == (1, f"signal {signal.SIGKILL.value}")
+        assert (died["xds.worker"], died["error.message"]) == (1, f"signal {signal.SIGKILL.value}")
         await workers.until(lambda: len(workers.clients("STALE")) == CLIENTS)
         assert count_pushes(await workers.metrics()) == pushes + len(back) + CLIENTS
 
@@ -209,7 +212,7 @@ async def test_a_killed_worker_is_replaced_and_the_others_go_on(workers: Workers
         async def add(number: int) -> bool:
             sidecar = await connect(stack, workers.control_plane.address, f"new-{number}")
             assert [one.name for one in sidecar.last[CLUSTER].resources] == ["a", "b"]
-            await workers.until(lambda: workers.log_of("sidecar connected")[-1]["node"] == sidecar.node.id)
+            await workers.until(lambda: workers.log_of("sidecar connected")[-1]["xds.node_id"] == sidecar.node.id)
             return workers.worker_of(sidecar.node.id) == 1
 
         assert any([await add(number) for number in range(CLIENTS)])

@@ -115,6 +115,8 @@ class CollectorType(click.ParamType[str]):
 )
 @click.option(
     "--otlp",
+    envvar="XDS_OTLP",
+    show_envvar=True,
     metavar="HOST:PORT",
     type=CollectorType(),
     help="Send spans of what becomes of each edit to this OpenTelemetry collector, by gRPC without TLS. "

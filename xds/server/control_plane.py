@@ -177,7 +177,7 @@ class ControlPlane:
         new = [problem for problem in problems if problem not in old]
         self._tally.problems = Counter(problem.severity.value for problem in problems)
         for problem in new:
-            (log.error if problem.severity is Severity.ERROR else log.warning)(str(problem))
+            (log.error if problem.severity is Severity.ERROR else log.warning)(str(problem), problem=problem)
         self._reported = problems
         return any(problem.severity is Severity.ERROR for problem in new)
 

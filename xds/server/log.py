@@ -12,6 +12,9 @@ from itertools import accumulate, takewhile
 from typing import Any, TextIO, cast
 
 import structlog
+from structlog.typing import Processor
+
+from xds.server.ecs import EcsRenderer
 
 
 class LogFormat(StrEnum):
@@ -67,16 +70,19 @@ def configure_log(log_format: LogFormat, level: str, worker: int | None = None) 
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="%H:%M:%S" if human else "iso", utc=not human),
-            partial(_lead, {} if worker is None else {"worker": worker}),
-            structlog.dev.ConsoleRenderer(colors=terminal, sort_keys=False, pad_event_to=0)
-            if human
-            else structlog.processors.JSONRenderer(ensure_ascii=False),
+            *(_for_people(worker, colors=terminal) if human else [EcsRenderer(worker)]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.WriteLoggerFactory(cast("TextIO", Lines(sys.stderr))),
     )
 
 
+def _for_people(worker: int | None, *, colors: bool) -> list[Processor]:
+    process = {} if worker is None else {"worker": worker}
+    return [partial(_lead, process), structlog.dev.ConsoleRenderer(colors=colors, sort_keys=False, pad_event_to=0)]
+
+
 def _lead(process: Mapping[str, int], _logger: object, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
-    """Put first what every line has, and then the process that it is of."""
+    """Put first what every line has, and then the process that it is of; a problem's line says all of it in words."""
+    event.pop("problem", None)
     return {key: event.pop(key) for key in ("timestamp", "level", "event")} | {**process, **event}

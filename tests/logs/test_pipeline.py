@@ -1,0 +1,195 @@
+"""Real lines of ours through the pipeline: nothing is lost, and each field is in the template with its type."""
+
+import copy
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.ecs import flatten
+from tests.envoy_server.echo import start_echo
+from tests.envoy_server.mesh import make_catalog, until
+from tests.envoy_server.test_access_logs import end, send_raw
+from tests.envoy_server.test_sidecar import ask
+from tests.envoy_server.test_status import NOT_OURS, WatchedMesh
+from tests.logs.filebeat import Event, Pipeline, load_config, write_docker_log
+from tests.logs.index import find_faults, load_types
+from xds.cli.demo.processes import Child, free_port
+from xds.resources.access_log import HTTP, TCP
+from xds.server.ecs import ACTIONS, LISTS, WORDS
+
+ATTRS = {"com.docker.compose.project": "xds", "com.docker.compose.service": "api", "tag": "xds_api_1"}
+APPS = Path(__file__).parents[2] / "compose" / "app"
+
+
+def ship(text: str, stream: str = "stdout", **attrs: str) -> list[Event]:
+    """Give the documents that are made of a container's output; each is as the template has it."""
+    documents = Pipeline(load_config()).run(write_docker_log(text, stream, **{**ATTRS, **attrs}))
+    types = load_types()
+    assert [fault for one in documents for fault in find_faults(one, types)] == []
+    return documents
+
+
+def actions(documents: list[Event]) -> Counter[str]:
+    """Count what the control plane's lines are about."""
+    return Counter(one["event"]["action"] for one in documents)
+
+
+async def test_lines_of_a_real_control_plane_and_of_real_envoys(tmp_path: Path) -> None:
+    """Start, edits, mistakes, refusals, clients that come and go; requests and connections, well and failed."""
+    tcp, dead = free_port(), f"127.0.0.1:{free_port()}"
+    whole = json.loads(make_catalog(["API"]).replace("GATEWAY", '"GATEWAY"'))
+    whole["mesh"] = {"access_log": "on"}
+    whole["services"] |= {
+        "db": {"protocol": "tcp", "endpoints": ["API"]},
+        "dead": {"endpoints": [dead], "retries": 1},
+    }
+    routes = [{"prefix": "/dead", "to": "dead"}, {"prefix": "/api", "to": "api-service"}]
+    ports: list[dict[str, Any]] = [{"port": "GATEWAY", "routes": routes}, {"port": tcp, "routes": [{"to": "db"}]}]
+    whole["gateways"]["edge"] = {"listeners": [{"address": "127.0.0.1", **one} for one in ports]}
+    bad = copy.deepcopy(whole)
+    bad["gateways"]["edge"]["listeners"][1]["address"] = NOT_OURS
+
+    def write(catalog: Any) -> str:
+        return json.dumps(catalog).replace('"GATEWAY"', "GATEWAY").replace("API", api.endpoint)
+
+    with start_echo("api") as api, WatchedMesh(tmp_path, write(whole)) as mesh:
+        envoy = await mesh.start_gateway()
+        assert ask(mesh.gateway_port, "/api/data?token=x", **{"User-Agent": 'a "quoted"\\ one'})[0] == 200
+        assert ask(mesh.gateway_port, "/dead")[0] == 503
+        assert b" 404 " in send_raw(mesh.gateway_port, "GET /no HTTP/1.1", "host: a", "x-request-id: known")
+        await envoy.listening(f"127.0.0.1:{tcp}")
+        assert ask(tcp)[0] == 200
+        mesh.write(write(whole).replace("balance", "blance"))
+        await until(lambda: "catalog-refused" in mesh.control_plane.log.read_text())
+        mesh.write(write(bad))
+        await until(lambda: mesh.log("NACK"))
+        requests = end(envoy)
+        await until(lambda: mesh.log("sidecar gone"))
+        mesh.control_plane.stop()
+        said = mesh.control_plane.log.read_text()
+
+    lines = ship(said, "stderr", **{"com.docker.compose.service": "control-plane"})
+    assert len(lines) == len(said.splitlines())
+    assert {one["service"]["name"] for one in lines} == {"xds"}
+    assert {
+        *("catalog-loaded", "serving", "admin-started", "sidecar-connected", "catalog-problem", "catalog-refused"),
+        *("catalog-changed", "nack", "sidecar-gone", "stopping", "stopped"),
+    } == actions(lines).keys()
+    [nack] = [dict(flatten(one)) for one in lines if one["event"]["action"] == "nack"]
+    assert NOT_OURS in nack["error.message"]
+    assert (nack["xds.node_id"], nack["container.name"]) == ("edge-1", "xds_api_1")
+    [mistake] = [dict(flatten(one)) for one in lines if one["event"]["action"] == "catalog-problem"]
+    assert (mistake["file.path"], mistake["xds.line"]) == (str(mesh.catalog), 1)
+    assert "docker" not in mistake
+
+    documents = ship(requests)
+    assert len(documents) == len(requests.splitlines())
+    access = [one for one in documents if one["event"]["dataset"] == "envoyproxy.access"]
+    statuses = [one["http"]["response"]["status_code"] for one in access if "http" in one]
+    assert statuses[:3] == [200, 503, 404]
+    assert not any("message" in one for one in access)
+    assert {one["service"]["name"] for one in access} == {"api"}
+    assert [one["network"]["transport"] for one in access if "http" not in one] == ["tcp"]
+    others = [one for one in documents if one not in access]
+    assert {one["event"]["dataset"] for one in others} == {"mesh.text"}
+
+
+async def test_lines_of_the_real_applications(tmp_path: Path) -> None:
+    """They are no JSON: each is the text of a document of its own, with whose it is and when."""
+    port = free_port()
+    command = [sys.executable, "-m", "flask", "--app", str(APPS / "api.py"), "run", "--port", str(port)]
+    with Child("api", command, tmp_path, environment={"INSTANCE": "api-1", "VERSION": "v1"}) as app:
+        await until(lambda: "Running on" in app.log.read_text())
+        assert ask(port, "/api/data")[0] == 200
+        assert ask(port, "/nowhere")[0] == 404
+        await until(lambda: "/nowhere" in app.log.read_text())
+        app.stop()
+        said = app.log.read_text()
+    documents = ship(said, "stderr")
+    assert [one["message"] for one in documents] == said.splitlines()
+    for one in documents:
+        assert (one["event"]["dataset"], one["service"]["name"]) == ("mesh.text", "api")
+        assert (one["stream"], one["@timestamp"][:4]) == ("stderr", "2026")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "plain",
+        '{"level": "info"}',
+        "[1]",
+        '{"message": {"@timestamp": 1}',
+        '{"@timestamp": "2026-01-02T03:04:0',
+        "{}",
+    ],
+)
+def test_what_is_not_ours_is_kept_as_it_stands(line: str) -> None:
+    """Text, JSON of other fields, and lines that were cut."""
+    [document] = ship(line + "\n")
+    assert document["message"] == line
+    assert document["event"]["dataset"] == "mesh.text"
+
+
+def test_a_line_that_docker_cut_is_whole_again() -> None:
+    """Docker writes 16 KB at a time."""
+    line = json.dumps({"@timestamp": "2026-01-02T03:04:05Z", "event": {"dataset": "xds.log"}, "message": "x" * 40_000})
+    assert len(write_docker_log(line + "\n", "stdout")) == 3
+    [document] = ship(line + "\n")
+    assert len(document["message"]) == 40_000
+
+
+def test_other_containers_are_left_alone() -> None:
+    """Those of other projects, and those that have no labels, as the profile's own have none."""
+    assert ship("x\n", **{"com.docker.compose.project": "another"}) == []
+    without = {"log": "x\n", "stream": "stdout", "attrs": {}, "time": "2026-01-02T03:04:05Z"}
+    assert Pipeline(load_config()).run([json.dumps(without)]) == []
+
+
+def test_the_template_has_all_fields_and_no_others_of_ours() -> None:
+    """Every word of the control plane's log and of the access log's format, whether a test has made it occur or not."""
+    types = load_types()
+    words = {".".join(place) for place in [*WORDS.values(), *LISTS.values()]}
+    words |= {"xds.line", "xds.column", "xds.path"}
+    formats = {name for one in (HTTP, TCP) for name, _ in flatten(one)}
+    assert words | formats <= types.keys()
+    ours = {name for name in types if name.partition(".")[0] in {"xds", "envoyproxy"}}
+    assert ours == {name for name in words | formats if name.partition(".")[0] in {"xds", "envoyproxy"}}
+    assert len(ACTIONS) > 20
+
+
+def test_a_field_that_is_missing_or_of_another_type_is_found() -> None:
+    """So that the tests above can fail."""
+    good: Event = {"source": {"ip": "::1", "port": 1}, "xds": {"clusters": {"a.b": 1}, "in_seconds": 0.5}}
+    assert find_faults(good, load_types()) == []
+    bad: Event = {
+        "@timestamp": "2026-01-02T03:04:05",
+        "source": {"ip": "localhost", "port": "1"},
+        "xds": {"unknown": 1, "clusters": 1, "streams": True},
+        "message": {"text": "x"},
+        "log.level": "info",
+        "event": {"category": ["web", 1]},
+    }
+    assert find_faults(bad, load_types()) == [
+        "@timestamp: '2026-01-02T03:04:05' is no date",
+        "source.ip: 'localhost' is no ip",
+        "source.port: '1' is no long",
+        "xds.unknown: is not in the template",
+        "xds.clusters: 1 is no object",
+        "xds.streams: True is no long",
+        "message.text: is not in the template",
+        "log.level: a name with a dot in it",
+        "event.category: 1 is no keyword",
+    ]
+
+
+def test_a_processor_that_is_not_known_here_is_refused() -> None:
+    """What it does would not be tested."""
+    config = load_config()
+    config["processors"].append({"script": {"lang": "javascript"}})
+    with pytest.raises(KeyError, match="script"):
+        Pipeline(config)

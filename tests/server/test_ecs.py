@@ -1,0 +1,111 @@
+"""The log's lines as JSON with ECS's names."""
+
+import ast
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.ecs import flatten
+from xds import __version__
+from xds.errors import Problem
+from xds.server import crowd
+from xds.server.crowd import Crowd, describe_node
+from xds.server.ecs import ACTIONS, LISTS, WORDS, EcsRenderer
+from xds.wire.discovery_pb2 import Node
+
+SOURCES = Path(crowd.__file__).parents[1]
+LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
+
+
+def render(said: str, worker: int | None = None, **words: Any) -> dict[str, Any]:
+    """Write a line, and read it as a log store does."""
+    event = {"timestamp": "2026-01-02T03:04:05.678901Z", "level": "error", "event": said, **words}
+    return dict(flatten(json.loads(EcsRenderer(worker)(None, "error", event))))
+
+
+def find_calls() -> Iterator[tuple[str, ast.Call]]:
+    """Find each call that logs, and its file."""
+    for file in SOURCES.rglob("*.py"):
+        for call in ast.walk(ast.parse(file.read_text())):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
+                whose = call.func.value
+                logs = isinstance(whose, ast.Name) and whose.id == "log" and call.func.attr in LEVELS
+                if logs or call.func.attr == "tell" or (isinstance(call.func, ast.Name) and call.func.id == "Crowd"):
+                    yield f"{file.name}:{call.lineno}", call
+
+
+def test_a_line_has_the_names_of_ecs() -> None:
+    """What has no name there stands below `xds`; times are in nanoseconds."""
+    line = render("NACK", node="web-1", type="Listener", resources=["a"], message='cannot "bind"', ms=1.5)
+    assert isinstance(line.pop("process.pid"), int)
+    assert line == {
+        "@timestamp": "2026-01-02T03:04:05.678901Z",
+        "log.level": "error",
+        "message": "NACK",
+        "ecs.version": "8.17.0",
+        "service.name": "xds",
+        "service.version": __version__,
+        "event.kind": "event",
+        "event.dataset": "xds.log",
+        "event.action": "nack",
+        "event.duration": 1_500_000,
+        "error.message": 'cannot "bind"',
+        "xds.node_id": "web-1",
+        "xds.type": "Listener",
+        "xds.resources": ["a"],
+    }
+
+
+def test_a_mistake_has_its_place() -> None:
+    """In fields of their own, beside the line that a terminal shows; a whole file's has none."""
+    problem = Problem("shop/catalog.yaml", 3, 14, "services.api.balance", "expected a balance")
+    line = render(str(problem), problem=problem)
+    assert line["message"] == "shop/catalog.yaml:3:14: error: services.api.balance: expected a balance"
+    assert {name: line[name] for name in line if name.partition(".")[0] in {"file", "xds", "error"}} == {
+        "file.path": "shop/catalog.yaml",
+        "xds.line": 3,
+        "xds.column": 14,
+        "xds.path": "services.api.balance",
+        "error.message": "expected a balance",
+    }
+    assert line["event.action"] == "catalog-problem"
+    assert "xds.line" not in render("x", problem=Problem("a.yaml", 0, 0, "", "cannot be read"))
+
+
+def test_a_workers_lines_have_its_number() -> None:
+    """Beside what else stands there; one that is about another worker has that one's."""
+    assert render("sidecar gone", 2, node="web-1")["xds.worker"] == 2
+    assert render("worker started", pid=7)["xds.worker_pid"] == 7
+
+
+@pytest.mark.parametrize(("services", "field"), [(3, "xds.services"), (["ads"], "xds.serves")])
+def test_a_number_and_names_are_two_fields(services: object, field: str) -> None:
+    """An index takes one type for each."""
+    assert render("serving", services=services)[field] == services
+
+
+def test_what_is_no_json_is_written_all_the_same() -> None:
+    """A line is never lost."""
+    assert render("spans", reason=ValueError("ä"))["error.message"] == "ValueError('ä')"
+
+
+def test_all_that_is_logged_has_an_action_and_its_words_a_place() -> None:
+    """Of each call in the sources; a message that is made as it goes is a problem's."""
+    messages, words = set(), {"variant", *describe_node(Node(id="a")), "locality"}
+    for place, call in find_calls():
+        words |= {word.arg for word in call.keywords if word.arg}
+        if isinstance(call.func, ast.Attribute) and call.func.attr != "tell":
+            [first] = call.args
+            assert isinstance(first, ast.Constant) or "self._event" in ast.unparse(first), place
+            messages |= {str(first.value)} if isinstance(first, ast.Constant) else set()
+    known = ast.parse((SOURCES / "server" / "stream.py").read_text())
+    crowds = [one for one in ast.walk(known) if isinstance(one, ast.Call) and ast.unparse(one.func) == Crowd.__name__]
+    messages |= {ast.literal_eval(text) for one in crowds for text in one.args}
+    assert messages == ACTIONS.keys()
+    assert len(messages) > 20
+    assert words <= WORDS.keys()
+    assert LISTS.keys() <= WORDS.keys()
+    assert len({*ACTIONS.values()}) == len(ACTIONS)
