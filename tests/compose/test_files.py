@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 import yaml
@@ -25,24 +26,36 @@ BOOTSTRAP = FOLDER / "envoy" / "bootstrap.yaml"
 
 @pytest.mark.parametrize("command", COMPOSE, ids=" ".join)
 def test_compose_takes_the_file(command: list[str]) -> None:
-    """By either command, where it is installed."""
+    """By either command, where it is installed; alone, and with each profile."""
     if command not in installed_compose():
         pytest.skip(f"{' '.join(command)} is not installed")
-    answer = subprocess.run([*command, "config", "-q"], cwd=FOLDER, capture_output=True, text=True, check=False)
-    assert answer.returncode == 0, answer.stderr
-    assert answer.stderr == ""
+    profiles = {profile for service in read_services().values() for profile in service.get("profiles", ())}
+    for options in ([], *(["--profile", profile] for profile in sorted(profiles))):
+        answer = subprocess.run(
+            [*command, *options, "config", "-q"], cwd=FOLDER, capture_output=True, text=True, check=False
+        )
+        assert answer.returncode == 0, answer.stderr
+        assert answer.stderr == ""
+
+
+def read_services() -> Any:
+    """Give the services of the Compose file."""
+    return yaml.safe_load((FOLDER / "docker-compose.yml").read_text())["services"]
 
 
 def test_envoy_takes_the_bootstrap_which_is_what_xds_prints() -> None:
     """It is as anybody's own, but for the place of the control plane; who an Envoy is, its command line says."""
     command = [sys.executable, "-m", "xds", "bootstrap", "--node-id", "x", "--cluster", "x"]
     printed = subprocess.run(
-        [*command, "--server", "control-plane:18000"], capture_output=True, text=True, check=True
+        [*command, "--server", "control-plane:18000", "--metrics", "0.0.0.0:9902"],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     made = yaml.safe_load(printed)
-    del made["node"]
+    del made["node"]["id"], made["node"]["cluster"]
     assert yaml.safe_load(BOOTSTRAP.read_text()) == made
-    edge = yaml.safe_load((FOLDER / "docker-compose.yml").read_text())["services"]["edge"]["command"]
+    edge = read_services()["edge"]["command"]
     options = [str(BOOTSTRAP) if word == "/etc/envoy/bootstrap.yaml" else word for word in edge]
     answer = subprocess.run(
         [str(envoy_path()), "--mode", "validate", *options], capture_output=True, text=True, check=False
@@ -56,12 +69,23 @@ def test_the_catalog_has_neither_mistakes_nor_warnings() -> None:
         [sys.executable, "-m", "xds", "check", str(FOLDER / "catalog")], capture_output=True, text=True, check=False
     )
     assert (answer.returncode, answer.stderr) == (0, "")
-    assert answer.stdout == "ok: 3 services, 3 endpoints, 1 gateway in 4 files\n"
+    assert answer.stdout == "ok: 3 services, 3 endpoints, 1 gateway in 5 files\n"
 
 
 def test_the_images_are_those_that_the_readme_names() -> None:
     """A machine without a registry makes them under these names."""
     assert base_images() == {"python:3.13-slim", "envoyproxy/envoy:v1.40-latest"}
+    assert base_images("metrics") == {"prom/prometheus:v3.5.0", "grafana/grafana:12.2.0"}
+    assert all(re.search(r":v?\d", service.get("image", ":1")) for service in read_services().values())
+
+
+def test_every_variable_is_in_the_readme() -> None:
+    """With its default."""
+    text, readme = (FOLDER / "docker-compose.yml").read_text(), (FOLDER / "README.md").read_text()
+    variables = re.findall(r"\$\{(\w+):-([^}]+)\}", text)
+    assert len(variables) > 3
+    for name, default in variables:
+        assert re.search(rf"^\| `{name}` \|.*\| `?{re.escape(default)}`? \|$", readme, re.MULTILINE), name
 
 
 def test_every_command_of_the_readme_exists() -> None:
