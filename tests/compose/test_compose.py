@@ -172,10 +172,13 @@ def prometheus(mesh: Mesh) -> Prometheus:
     return prometheus
 
 
-def read_shares(prometheus: Prometheus, record: str) -> dict[str, float]:
+def read_shares(prometheus: Prometheus, expression: str) -> dict[str, float]:
     """Give the share of each of api-service's endpoints at the edge, by the catalog's name and the address."""
-    found = prometheus.query(f'{record}{{node_id="edge-1", envoy_cluster_name="api-service"}}')
-    return {f"{labels['endpoint']} {labels['envoy_endpoint_address']}": value for labels, value in found}
+    return {
+        f"{labels['endpoint']} {labels['envoy_endpoint_address']}": value
+        for labels, value in prometheus.query(expression)
+        if (labels["node_id"], labels["envoy_cluster_name"]) == ("edge-1", "api-service")
+    }
 
 
 def test_an_envoy_that_comes_is_scraped(mesh: Mesh, prometheus: Prometheus) -> None:
@@ -191,7 +194,7 @@ def test_an_envoy_that_comes_is_scraped(mesh: Mesh, prometheus: Prometheus) -> N
 
 def test_the_shares_that_dashboards_show_are_the_expected_ones(mesh: Mesh, prometheus: Prometheus) -> None:
     """Of weights that are given while requests run."""
-    weighing = mesh.start("weights", "5", "3", "1", "--seconds", "20")
+    weighing = mesh.start("weights", "5", "3", "1", "--seconds", "10")
     try:
         ninths = [pytest.approx(weight / 9) for weight in (1, 3, 5)]
         expected = "node:endpoint_share:expected"

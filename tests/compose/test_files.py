@@ -76,6 +76,8 @@ def test_the_images_are_those_that_the_readme_names() -> None:
     """A machine without a registry makes them under these names."""
     assert base_images() == {"python:3.13-slim", "envoyproxy/envoy:v1.40-latest"}
     assert base_images("metrics") == {"prom/prometheus:v3.5.0", "grafana/grafana:12.2.0"}
+    made = (FOLDER.parent / ".ci" / "run").read_text()  # which reads Prometheus' tag from the Compose file
+    assert all(image in made for image in base_images())
     assert all(re.search(r":v?\d", service.get("image", ":1")) for service in read_services().values())
 
 
