@@ -8,9 +8,9 @@ from pydantic_core.core_schema import ErrorType
 from tests.catalog.catalogs import find_problems, parse
 from tests.catalog.filter_cases import FILTER_CASES
 from tests.catalog.listener_cases import LISTENER_CASES
+from tests.catalog.mesh_cases import MESH_CASES
 from tests.catalog.route_cases import ROUTE_CASES
 from tests.catalog.subset_cases import CASES as SUBSET_CASES
-from tests.catalog.tracing_cases import TRACING_CASES
 from tests.catalog.upstream_cases import UPSTREAM_CASES
 from xds.catalog.expected import EXPECTED
 from xds.catalog.fragment import MAX_PROBLEMS
@@ -50,7 +50,7 @@ CASES = [
         '1:16 error services.a.zzz: unknown key "zzz": known are endpoints, protocol, balance, affinity, locality, '
         "overprovisioning, panic_threshold, slow_start, health_check, outlier_detection, timeouts, retries, "
         "circuit_breakers, connection_pool, keepalive, tls, host, dns, dns_refresh, upstreams, sidecar, ttl, "
-        "local_port, access_log, subsets, routes, envoy",
+        "local_port, access_log, endpoint_stats, subsets, routes, envoy",
     ),
     (
         "services: {a: {balance: weigted}}",
@@ -356,7 +356,7 @@ CASES = [
     *FILTER_CASES,
     *LISTENER_CASES,
     *SUBSET_CASES,
-    *TRACING_CASES,
+    *MESH_CASES,
     *UPSTREAM_CASES,
 ]
 

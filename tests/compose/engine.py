@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
@@ -33,18 +33,25 @@ def find_obstacle() -> str | None:
         find_compose()
     except MeshError as error:
         return str(error)
-    for image in sorted(base_images()):
+    return find_missing(base_images())
+
+
+def find_missing(images: Iterable[str]) -> str | None:
+    """Say which image cannot be had; None when all are here, or have been fetched now."""
+    for image in sorted(images):
         inspected = subprocess.run(["docker", "image", "inspect", image], capture_output=True, check=False)
         if inspected.returncode and subprocess.run(["docker", "pull", "-q", image], check=False).returncode:
             return f"the image {image} is not here, and no registry has it"
     return None
 
 
-def base_images() -> set[str]:
-    """Find the images that the mesh is made from, without those of its profiles."""
-    images = {image for file in FOLDER.glob("*/Dockerfile") for image in BASE_IMAGE.findall(file.read_text())}
+def base_images(profile: str | None = None) -> set[str]:
+    """Find the images that the mesh is made from without any profile, or those that a profile's services are."""
     services = yaml.safe_load((FOLDER / "docker-compose.yml").read_text())["services"].values()
-    return images | {one["image"] for one in services if "image" in one and "profiles" not in one}
+    images = {one["image"] for one in services if "image" in one and one.get("profiles") == (profile and [profile])}
+    if profile is None:
+        images |= {image for file in FOLDER.glob("*/Dockerfile") for image in BASE_IMAGE.findall(file.read_text())}
+    return images
 
 
 def installed_compose() -> list[list[str]]:
@@ -74,11 +81,15 @@ class Mesh:
         shutil.copytree(FOLDER / "catalog", self.catalog)
         self.catalog.chmod(0o755)
         self.gateway = f"127.0.0.1:{free_port()}"
+        self.prometheus, self.grafana = (f"127.0.0.1:{free_port()}" for _ in range(2))
         self.environment = {
             "COMPOSE_PROJECT_NAME": f"xds-test-{os.getpid()}",
+            "COMPOSE_PROFILES": "metrics",  # to be seen and taken away with the rest; the tests start what they want
             "XDS_CATALOG": str(self.catalog),
             "XDS_ADMIN_PORT": str(free_port()),
             "EDGE_PORT": self.gateway.rpartition(":")[2],
+            "PROMETHEUS_PORT": self.prometheus.rpartition(":")[2],
+            "GRAFANA_PORT": self.grafana.rpartition(":")[2],
         }
 
     def compose(self, *words: str) -> str:

@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 
 from mesh.load import Load
-from tests.compose.engine import ENVOYS, Mesh, find_obstacle, finish, shares, until
+from tests.compose.engine import ENVOYS, Mesh, base_images, find_missing, find_obstacle, finish, shares, until
+from tests.prometheus.programs import Prometheus
+from xds.cli.demo.envoy_admin import http_get
+
+WATCHERS = {"prometheus", "grafana"}
+"""Who looks on, by the profile `metrics`."""
 
 
 @pytest.fixture(scope="module")
@@ -163,8 +168,79 @@ def test_a_pod_of_which_a_part_dies_is_started_again(mesh: Mesh, program: str) -
     until(lambda: mesh.get("/")[0] == 200, "an answer of web", 30)
 
 
+@pytest.fixture(scope="module")
+def prometheus(mesh: Mesh) -> Prometheus:
+    """Start Prometheus beside the mesh."""
+    [image] = [one for one in base_images("metrics") if "prometheus" in one]
+    if obstacle := find_missing([image]):
+        pytest.skip(f"the profile `metrics`: {obstacle}")
+    mesh.compose("up", "-d", "--no-build", "prometheus")
+    prometheus = Prometheus(mesh.prometheus)
+    until(prometheus.is_ready, "Prometheus", 30)
+    return prometheus
+
+
+def read_shares(prometheus: Prometheus, expression: str) -> dict[str, float]:
+    """Give the share of each of api-service's endpoints at the edge, by the catalog's name and the address."""
+    return {
+        f"{labels['endpoint']} {labels['envoy_endpoint_address']}": value
+        for labels, value in prometheus.query(expression)
+        if (labels["node_id"], labels["envoy_cluster_name"]) == ("edge-1", "api-service")
+    }
+
+
+def test_an_envoy_that_comes_is_scraped(mesh: Mesh, prometheus: Prometheus) -> None:
+    """With no edit, and one that goes no more; a name's share is that of its addresses."""
+    until(lambda: set(prometheus.targets()) == ENVOYS, "targets")
+    mesh.compose("up", "-d", "--no-build", "--scale", "api=5", "api")
+    until(lambda: set(prometheus.targets()) == ENVOYS | {"api-4", "api-5"}, "two targets more")
+    until(lambda: list(read_shares(prometheus, "node:endpoint_share:expected").values()) == [0.2] * 5, "five shares")
+    mesh.compose("up", "-d", "--no-build", "--scale", "api=3", "api")
+    until(lambda: set(prometheus.targets()) == ENVOYS, "two targets less")
+    assert {name.split()[0] for name in read_shares(prometheus, "node:endpoint_share:expected")} == {"api:5000"}
+
+
+def test_the_shares_that_dashboards_show_are_the_expected_ones(mesh: Mesh, prometheus: Prometheus) -> None:
+    """Of weights that are given while requests run."""
+    weighing = mesh.start("weights", "5", "3", "1", "--seconds", "10")
+    try:
+        ninths = [pytest.approx(weight / 9) for weight in (1, 3, 5)]
+        expected = "node:endpoint_share:expected"
+        until(lambda: sorted(read_shares(prometheus, expected).values()) == ninths, "the expected shares")
+        observed = "node:endpoint_share:observed_rate1m"
+        until(lambda: len(read_shares(prometheus, f"abs({observed} - {expected}) < 0.05")) == 3, "the observed shares")
+    finally:
+        finish(weighing)
+        mesh.act("weights", "equal", "--seconds", "1")
+    rules = [rule for group in prometheus.get("rules")["groups"] for rule in group["rules"]]
+    assert {rule["health"] for rule in rules} == {"ok"}
+    assert not prometheus.query('ALERTS{alertstate="firing", severity="page"}')
+
+
+def test_grafana_shows_the_dashboards(mesh: Mesh, prometheus: Prometheus) -> None:
+    """To anybody, and what they ask is answered by Prometheus."""
+    if obstacle := find_missing(base_images("metrics")):
+        pytest.skip(f"the dashboards in Grafana: {obstacle}")
+    mesh.compose("up", "-d", "--no-build", "grafana")
+
+    def get(path: str) -> Any:
+        return json.loads(http_get(mesh.grafana, path, 10.0)[1])
+
+    def is_up() -> bool:
+        try:
+            return len(get("/api/search?type=dash-db")) == 3
+        except (OSError, ValueError):
+            return False
+
+    until(is_up, "three dashboards")
+    assert {one["uid"] for one in get("/api/search?type=dash-db")} == {"xds-mesh", "xds-service", "xds-control-plane"}
+    assert get("/api/dashboards/home")["dashboard"]["uid"] == "xds-mesh"
+    answer = get("/api/datasources/proxy/uid/xds-prometheus/api/v1/query?query=sum(xds_connected_clients)")
+    assert float(answer["data"]["result"][0]["value"][1]) == len(ENVOYS)
+
+
 def test_containers_can_do_little(mesh: Mesh) -> None:
-    """No root, nothing to write to, no capabilities, bounded memory; only two ports, on loopback; no compiler."""
+    """No root, nothing to write to, no capabilities, bounded memory; few ports, on loopback; no compiler."""
     published: dict[tuple[str, str], str] = {}
     for one in inspect(mesh):
         host, name = one["HostConfig"], one["Config"]["Labels"]["com.docker.compose.service"]
@@ -172,12 +248,14 @@ def test_containers_can_do_little(mesh: Mesh) -> None:
         assert host["ReadonlyRootfs"]
         assert host["CapDrop"] == ["ALL"]
         assert host["SecurityOpt"] == ["no-new-privileges:true"]
-        assert 0 < host["Memory"] <= 2**28
+        assert 0 < host["Memory"] <= (2**29 if name in WATCHERS else 2**28)
         assert host["PidsLimit"] > 0
         assert all(mount["RW"] is False for mount in one["Mounts"] if mount["Type"] == "bind")
         ports = one["NetworkSettings"]["Ports"]
         published |= {(name, port): places[0]["HostIp"] for port, places in ports.items() if places}
-    assert published == {("edge", "10000/tcp"): "127.0.0.1", ("control-plane", "18002/tcp"): "127.0.0.1"}
+    own = {port: address for port, address in published.items() if port[0] not in WATCHERS}
+    assert own == {("edge", "10000/tcp"): "127.0.0.1", ("control-plane", "18002/tcp"): "127.0.0.1"}
+    assert set(published.values()) == {"127.0.0.1"}
     for service in ("control-plane", "web"):
         found = mesh.compose("exec", "-T", service, "sh", "-c", "id -u; command -v gcc cc make || echo none")
         assert found == "10001\nnone\n"

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 import yaml
@@ -35,23 +36,28 @@ BOOTSTRAP = FOLDER / "envoy" / "bootstrap.yaml"
 SPAN_TAKERS = ("collector", "jaeger")
 
 
-@pytest.mark.parametrize("profiles", [[], ["logs", "traces"]], ids=["mesh", "profiles"])
 @pytest.mark.parametrize("command", COMPOSE, ids=" ".join)
-def test_compose_takes_the_file(command: list[str], profiles: list[str]) -> None:
-    """By either command, where it is installed; with all that is optional, and without."""
+def test_compose_takes_the_file(command: list[str]) -> None:
+    """By either command, where it is installed; alone, and with each profile."""
     if command not in installed_compose():
         pytest.skip(f"{' '.join(command)} is not installed")
-    options = [word for profile in profiles for word in ("--profile", profile)]
-    answer = subprocess.run(
-        [*command, *options, "config", "-q"], cwd=FOLDER, capture_output=True, text=True, check=False
-    )
-    assert answer.returncode == 0, answer.stderr
-    assert answer.stderr == ""
+    profiles = {profile for service in read_services().values() for profile in service.get("profiles", ())}
+    for options in ([], *(["--profile", profile] for profile in sorted(profiles))):
+        answer = subprocess.run(
+            [*command, *options, "config", "-q"], cwd=FOLDER, capture_output=True, text=True, check=False
+        )
+        assert answer.returncode == 0, answer.stderr
+        assert answer.stderr == ""
+
+
+def read_services() -> Any:
+    """Give the services of the Compose file."""
+    return yaml.safe_load((FOLDER / "docker-compose.yml").read_text())["services"]
 
 
 def test_containers_of_the_profiles_can_do_little() -> None:
     """No capabilities, no more privileges, bounded memory, processes and logs, ports on loopback, pinned images."""
-    services = yaml.safe_load((FOLDER / "docker-compose.yml").read_text())["services"]
+    services = read_services()
     writers = {"elasticsearch", "kibana"}
     some = {name: one for name, one in services.items() if one.get("profiles") in (["logs"], ["traces"])}
     assert writers < some.keys()
@@ -81,7 +87,7 @@ def test_a_collectors_pipelines_name_what_there_is(file: str) -> None:
 
 def test_spans_reach_jaeger() -> None:
     """The mesh's collector is named as the catalog is told, sends to Jaeger, and Jaeger shows what it keeps."""
-    services = yaml.safe_load((FOLDER / "docker-compose.yml").read_text())["services"]
+    services = read_services()
     collector, jaeger = (yaml.safe_load((FOLDER / "traces" / f"{name}.yaml").read_text()) for name in SPAN_TAKERS)
     assert {name for name, one in services.items() if one.get("profiles") == ["traces"]} == {*SPAN_TAKERS}
     assert OTLP.partition(":")[0] == COLLECTOR == SPAN_TAKERS[0]
@@ -96,12 +102,15 @@ def test_envoy_takes_the_bootstrap_which_is_what_xds_prints() -> None:
     """It is as anybody's own, but for the place of the control plane; who an Envoy is, its command line says."""
     command = [sys.executable, "-m", "xds", "bootstrap", "--node-id", "x", "--cluster", "x"]
     printed = subprocess.run(
-        [*command, "--server", "control-plane:18000"], capture_output=True, text=True, check=True
+        [*command, "--server", "control-plane:18000", "--metrics", "0.0.0.0:9902"],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     made = yaml.safe_load(printed)
-    del made["node"]
+    del made["node"]["id"], made["node"]["cluster"]
     assert yaml.safe_load(BOOTSTRAP.read_text()) == made
-    edge = yaml.safe_load((FOLDER / "docker-compose.yml").read_text())["services"]["edge"]["command"]
+    edge = read_services()["edge"]["command"]
     options = [str(BOOTSTRAP) if word == "/etc/envoy/bootstrap.yaml" else word for word in edge]
     answer = subprocess.run(
         [str(envoy_path()), "--mode", "validate", *options], capture_output=True, text=True, check=False
@@ -121,6 +130,19 @@ def test_the_catalog_has_neither_mistakes_nor_warnings() -> None:
 def test_the_images_are_those_that_the_readme_names() -> None:
     """A machine without a registry makes them under these names."""
     assert base_images() == {"python:3.13-slim", "envoyproxy/envoy:v1.40-latest"}
+    assert base_images("metrics") == {"prom/prometheus:v3.5.0", "grafana/grafana:12.2.0"}
+    made = (FOLDER.parent / ".ci" / "run").read_text()  # which reads Prometheus' tag from the Compose file
+    assert all(image in made for image in base_images())
+    assert all(re.search(r":v?\d", service.get("image", ":1")) for service in read_services().values())
+
+
+def test_every_variable_is_in_the_readme() -> None:
+    """With its default."""
+    text, readme = (FOLDER / "docker-compose.yml").read_text(), (FOLDER / "README.md").read_text()
+    variables = re.findall(r"\$\{(\w+):-([^}]+)\}", text)
+    assert len(variables) > 3
+    for name, default in variables:
+        assert re.search(rf"^\| `{name}` \|.*\| `?{re.escape(default)}`? \|$", readme, re.MULTILINE), name
 
 
 def test_every_command_of_the_readme_exists() -> None:

@@ -1,7 +1,10 @@
 """Debian's Prometheus, which is not on PyPI: what needs it is skipped where it is missing."""
 
 import json
+import re
 import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -9,6 +12,7 @@ from urllib.parse import quote
 import pytest
 
 from xds.cli.demo.envoy_admin import http_get
+from xds.cli.demo.processes import Child, await_until, free_port
 
 FOLDER = Path(__file__).parents[2] / "compose" / "prometheus"
 
@@ -49,3 +53,21 @@ class Prometheus:
         """Give the labels of what the job `envoy` scrapes and finds well, by node id."""
         active = [one for one in self.get("targets?state=active")["activeTargets"] if one["scrapePool"] == "envoy"]
         return {one["labels"]["node_id"]: one["labels"] for one in active if one["health"] == "up"}
+
+
+@asynccontextmanager
+async def started(folder: Path, admin: str) -> AsyncIterator[Prometheus]:
+    """Run Prometheus with the configuration of compose/, which asks a control plane at another address."""
+    text = (FOLDER / "prometheus.yml").read_text().replace("control-plane:18002", admin)
+    (folder / "prometheus.yml").write_text(re.sub(r"\b5s\b", "500ms", text))
+    (folder / "rules.yml").write_text((FOLDER / "rules.yml").read_text())
+    prometheus = Prometheus(f"127.0.0.1:{free_port()}")
+    command = [
+        find_program("prometheus"),
+        f"--config.file={folder}/prometheus.yml",
+        f"--storage.tsdb.path={folder}/data",
+        f"--web.listen-address={prometheus.address}",
+    ]
+    with Child("prometheus", command, folder):
+        await await_until(prometheus.is_ready, 20.0)
+        yield prometheus

@@ -2,46 +2,16 @@
 
 import asyncio
 import json
-import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.envoy_server.mesh import make_catalog, scripted_instance, until
 from tests.envoy_server.test_status import WatchedMesh
-from tests.prometheus.programs import FOLDER, Prometheus, find_program
+from tests.prometheus.dashboards import find_rule_metrics
+from tests.prometheus.programs import find_program, started
 from xds.catalog.model import Listen
 from xds.cli.demo.envoy_admin import http_get
-from xds.cli.demo.processes import Child, Envoy, free_port
+from xds.cli.demo.processes import Envoy, free_port
 from xds.resources.locality import Locality
-
-METRIC = re.compile(r"\b(?:xds|envoy|process)_[a-z0-9_]+\b")
-LABEL = re.compile(r"\b(?:envoy_cluster_name|envoy_response_code_class)\b")
-
-
-def find_metrics() -> set[str]:
-    """Name the metrics in the rules' expressions."""
-    lines = (FOLDER / "rules.yml").read_text().splitlines()
-    named = {name for line in lines if "summary:" not in line for name in METRIC.findall(LABEL.sub("", line))}
-    return {name for name in named if name != "xds_"}
-
-
-@asynccontextmanager
-async def started(folder: Path, admin: str) -> AsyncIterator[Prometheus]:
-    """Run Prometheus with the configuration of compose/, which asks a control plane at another address."""
-    text = (FOLDER / "prometheus.yml").read_text().replace("control-plane:18002", admin)
-    (folder / "prometheus.yml").write_text(re.sub(r"\b5s\b", "500ms", text))
-    (folder / "rules.yml").write_text((FOLDER / "rules.yml").read_text())
-    prometheus = Prometheus(f"127.0.0.1:{free_port()}")
-    command = [
-        find_program("prometheus"),
-        f"--config.file={folder}/prometheus.yml",
-        f"--storage.tsdb.path={folder}/data",
-        f"--web.listen-address={prometheus.address}",
-    ]
-    with Child("prometheus", command, folder):
-        await until(prometheus.is_ready)
-        yield prometheus
 
 
 async def start_envoy(mesh: WatchedMesh, node_id: str, node_cluster: str, *, told: bool = True) -> tuple[Envoy, int]:
@@ -55,7 +25,7 @@ async def test_prometheus_finds_envoys_and_every_metric_that_a_rule_names(tmp_pa
     """With no edit: one that connects is scraped, one that goes is not. Rules are evaluated, and tell of failures."""
     find_program("prometheus")
     async with scripted_instance(500) as failing:
-        with WatchedMesh(tmp_path, make_catalog([failing])) as mesh:
+        with WatchedMesh(tmp_path, make_catalog([failing], endpoint_stats=True)) as mesh:
             gateway, port = await start_envoy(mesh, "edge-1", "edge")
             gateway_address = f"127.0.0.1:{mesh.gateway_port}"
             await gateway.listening(gateway_address)
@@ -75,7 +45,7 @@ async def test_prometheus_finds_envoys_and_every_metric_that_a_rule_names(tmp_pa
                 labels = prometheus.targets()["web-1"]
                 assert (labels["instance"], labels["cluster"], labels["zone"]) == ("web-1", "web", "eu-1a")
 
-                mesh.write(make_catalog([failing], balance="random"))
+                mesh.write(make_catalog([failing], balance="random", endpoint_stats=True))
                 await until(lambda: mesh.log("catalog changed"))
                 await until(lambda: "propagation_duration_seconds_count 1.0" in http_get(mesh.admin, "/metrics")[1])
 
@@ -84,7 +54,7 @@ async def test_prometheus_finds_envoys_and_every_metric_that_a_rule_names(tmp_pa
                     while not prometheus.query(failures):
                         status, _ = await asyncio.to_thread(http_get, gateway_address, "/api/data", 10.0)
                         assert status == 500
-                names = find_metrics() - {"xds_nacked"}  # which is there only while somebody refuses
+                names = find_rule_metrics() - {"xds_nacked"}  # which is there only while somebody refuses
                 assert len(names) > 8
                 assert [name for name in sorted(names) if not prometheus.query(name)] == []
                 groups = prometheus.get("rules")["groups"]
@@ -108,5 +78,5 @@ def refused(port: int) -> dict[str, object]:
 
 def test_the_metrics_of_the_rules_are_found() -> None:
     """The test above looks for as many as there are."""
-    found = find_metrics()
+    found = find_rule_metrics()
     assert {"envoy_cluster_upstream_rq_xx", "xds_catalog_ok", "xds_nacked"} <= found

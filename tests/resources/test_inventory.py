@@ -37,8 +37,10 @@ def test_edits_lead_where_a_start_from_nothing_leads(edits: list[tuple[dict[str,
 
 def expect(catalog: Catalog, before: Inventory) -> Inventory:
     """Build an inventory from nothing, and compare every name with the inventory before."""
-    old, parts = before.catalog, build_inventory(Catalog(catalog.services, catalog.gateways)).parts
+    old, parts = before.catalog, build_inventory(Catalog(catalog.services, catalog.gateways, mesh=catalog.mesh)).parts
     services = {name for name in {*old.services, *parts} if old.services.get(name) != catalog.services.get(name)}
+    if bool(old.mesh.endpoint_stats) != bool(catalog.mesh.endpoint_stats):
+        services |= {name for name, service in catalog.services.items() if service.endpoint_stats is None}
     names = {*old.gateways, *catalog.gateways}
     gateways = {name for name in names if old.gateways.get(name) != catalog.gateways.get(name)}
     return Inventory(catalog, parts, frozenset(services), frozenset(gateways), old.mesh != catalog.mesh)

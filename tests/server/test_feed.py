@@ -27,6 +27,9 @@ EDITS = (
     "services: {c: {protocol: tcp, local_port: 5432, endpoints: ['127.0.0.1:3']}}",
     "services: {c: {protocol: tcp, local_port: 5432, endpoints: ['127.0.0.1:3']}}\n"
     "mesh: {access_log: errors, tracing: 'collector:4317'}",
+    "services: {a: {locality: failover, endpoints: [{address: 'a:1', zone: z}, {address: 'b:2', zone: y}]}, b: {}}\n"
+    "mesh: {endpoint_stats: true}",
+    "services: {a: {locality: failover, endpoints: [{address: 'a:1', zone: z}, {address: 'b:2', zone: y}]}, b: {}}",
     f"{ROUTING}  b: {{endpoints: [{{address: '127.0.0.1:2', metadata: {{v: 1}}}}], subsets: {{v1: {{v: 1}}}}}},\n"
     "  c: {endpoints: ['127.0.0.1:3']}}",
     f"{ROUTING}  b: {{endpoints: [{{address: '127.0.0.1:2', metadata: {{v: 2}}}}], subsets: {{v1: {{v: 2}}}}}},\n"

@@ -85,6 +85,7 @@ def services(draw: st.DrawFn, names: list[str]) -> Service:
         sidecar=draw(st.sampled_from([Listen("127.0.0.1", 15001), Listen("127.0.0.1", 15002)])),
         local_port=draw(st.sampled_from([None, 5432, 5433])) if protocol is Protocol.TCP else None,
         access_log=draw(ACCESS_LOGS),
+        endpoint_stats=draw(st.sampled_from([None, None, True, False])),
         subsets=draw(st.sampled_from(SUBSETS)) if divided else {},
         routes=tuple(draw(st.lists(own_routes(names), max_size=3))) if protocol is not Protocol.TCP else (),
         envoy=draw(st.sampled_from([NO_RAW, RAW_CLUSTER])),
@@ -107,6 +108,7 @@ MESHES = (
     Mesh(access_log=AccessLog()),
     Mesh(tracing=Tracing("collector:4317")),
     Mesh(tracing=Tracing("[::1]:4317")),
+    Mesh(endpoint_stats=True),
 )
 LISTENERS = (Listener(8080), Listener(8443, tls=TLS, http3=True))
 

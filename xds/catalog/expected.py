@@ -213,6 +213,7 @@ EXPECTED = {
     "trusted_hops": "a whole number from 0 to 100",
     "access_log": "`off`, `on`, `errors`, or a mapping such as {errors: true, sample: 1%}",
     "errors": "true or false",
+    "endpoint_stats": "true or false",
     "sample": "a share, such as 1%",
     "tracing": 'a mapping, such as {otlp: "collector:4317", sample: 10%}',
     "otlp": 'the collector, as in "collector:4317"',

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Final
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, Strict, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from xds.catalog.access_log import AccessLog, ShortAccessLog
@@ -21,13 +21,19 @@ class Mesh:
     tracing: Annotated[
         ShortTracing | None, Field(description="spans of requests, for an OpenTelemetry collector; off when left out")
     ] = None
+    endpoint_stats: Annotated[
+        bool | None,
+        Strict(),
+        Field(description="metrics of each endpoint, in the Envoys that call it; none if left out"),
+    ] = None
 
 
-MeshWord = AccessLog | Tracing
+MeshWord = AccessLog | Tracing | bool
 """What may stand below `mesh:`."""
 
-WORDS: Final[Mapping[str, TypeAdapter[AccessLog] | TypeAdapter[Tracing]]] = {
+WORDS: Final[Mapping[str, TypeAdapter[AccessLog] | TypeAdapter[Tracing] | TypeAdapter[bool]]] = {
     "access_log": TypeAdapter(ShortAccessLog),
     "tracing": TypeAdapter(ShortTracing),
+    "endpoint_stats": TypeAdapter(Annotated[bool, Strict()]),
 }
 """How each word below `mesh:` is read."""

@@ -301,6 +301,9 @@ class Service:
     access_log: Annotated[
         ShortAccessLog | None, Field(description="its sidecar's access log, in place of the mesh's")
     ] = None
+    endpoint_stats: Annotated[
+        bool | None, Strict(), Field(description="metrics of each of its endpoints, in its callers' Envoys")
+    ] = None
     subsets: Annotated[
         Mapping[str, Labels],
         PlainValidator(parse_subsets),

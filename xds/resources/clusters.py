@@ -10,6 +10,7 @@ from envoy_data_plane.envoy.config.cluster.v3 import (
     ClusterCustomClusterType,
     ClusterDiscoveryType,
     ClusterEdsClusterConfig,
+    TrackClusterStats,
 )
 from envoy_data_plane.envoy.config.cluster.v3 import (
     OutlierDetection as EnvoyOutlierDetection,
@@ -62,13 +63,17 @@ class _Policy(NamedTuple):
     host: str | None
     spread: Spread
     panic_threshold: int | None
+    endpoint_stats: bool
 
 
-def build_cluster(name: str, service: Service, priorities: Priorities = EVERYWHERE) -> Resource:
+def build_cluster(
+    name: str, service: Service, priorities: Priorities = EVERYWHERE, *, endpoint_stats: bool = False
+) -> Resource:
     """Build a service's cluster, of the same name.
 
     Endpoints that are IP addresses are discovered by EDS; a single host name among them makes the cluster one that
     Envoy resolves by DNS, with its endpoints inside, since EDS takes IP addresses alone.
+    `endpoint_stats` is what holds for the service of the word of that name, here or in the mesh.
     """
     dns = None if is_eds(service) else service.dns
     policy = _Policy(
@@ -88,6 +93,7 @@ def build_cluster(name: str, service: Service, priorities: Priorities = EVERYWHE
         find_host(service),
         find_spread(service),
         service.panic_threshold,
+        endpoint_stats,
     )
     frame = skeleton_pb2.Cluster(name=name)
     if dns is not None:
@@ -116,6 +122,7 @@ def _encode_policy(policy: _Policy) -> bytes:
         ),
         circuit_breakers=build_circuit_breakers(policy.circuit_breakers, policy.retry_budget),
         outlier_detection=_build_outlier_detection(outlier_detection) if outlier_detection.enabled else None,
+        track_cluster_stats=TrackClusterStats(per_endpoint_stats=True) if policy.endpoint_stats else None,
     )
     if cluster.common_lb_config is not None:
         complete_lb_config(cluster.common_lb_config, policy.spread, policy.panic_threshold)

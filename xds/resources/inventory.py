@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 
 from xds.catalog.access_log import AccessLog
 from xds.catalog.catalog import Catalog, diff_catalogs
+from xds.catalog.mesh import Mesh
 from xds.catalog.model import Listen, Protocol, Service
 from xds.resources.clusters import build_cluster, is_eds
 from xds.resources.endpoints import EVERYWHERE, Priorities, build_load_assignment, build_local_assignment, is_out
@@ -43,11 +44,11 @@ Made = dict[tuple[str, tuple[int, ...]], Mapping[str, Resource]]
 class Inventory:
     """The catalog and what each of its services contributes.
 
-    `changed` names the services, and `changed_gateways` the gateways, that differ from the inventory before;
-    `mesh_changed` is whether what holds for all does. `dependents` are the services that did not change, but whose
-    routes name one that did, and `routed_by` has the ways back: for each service those whose routes name it. `reliant`
-    are the services of whose resources a caller's locality is a part. `made` is the place of what was made on demand
-    so far; like what follows from the rest, it has no part in equality.
+    `changed` names the services, and `changed_gateways` the gateways, that differ from the inventory before, or whose
+    resources do with what holds for all; `mesh_changed` is whether that differs. `dependents` are the services that did
+    not change, but whose routes name one that did, and `routed_by` has the ways back: for each service those whose
+    routes name it. `reliant` are the services of whose resources a caller's locality is a part. `made` is the place of
+    what was made on demand so far; like what follows from the rest, it has no part in equality.
     """
 
     catalog: Catalog
@@ -70,7 +71,7 @@ class Inventory:
         if (found := made.get(key := ("envoy", priorities))) is None:
             service = self.catalog.services[name]
             by_locality = dict(zip(parts.localities, priorities, strict=True))
-            found = made[key] = {**parts.resources, **_build_reliant(name, service, by_locality)}
+            found = made[key] = {**parts.resources, **_build_reliant(name, service, by_locality, self.catalog.mesh)}
         return found
 
     def grpc_resources(self, name: str, caller: Locality = NOWHERE) -> Mapping[str, Resource]:
@@ -103,11 +104,12 @@ def build_inventory(catalog: Catalog, before: Inventory | None = None) -> Invent
     """Build the parts of each service that changed since `before`, and take the others' from it."""
     before = before or Inventory(Catalog({}, {}), {}, frozenset(), frozenset())
     changed, changed_gateways = diff_catalogs(before.catalog, catalog)
+    changed |= _find_counted_otherwise(before.catalog, catalog)
     parts, made = dict(before.parts), dict(before.made)
     for name in changed:
         made.pop(name, None)
         if service := catalog.services.get(name):
-            parts[name] = build_parts(name, service, catalog.services)
+            parts[name] = build_parts(name, service, catalog.services, catalog.mesh)
         else:
             del parts[name]
     mesh_changed = before.catalog.mesh != catalog.mesh
@@ -172,9 +174,21 @@ def _is_routed_alike(old: Service | None, new: Service | None) -> bool:
     return alike and is_offered_to_grpc(old) == is_offered_to_grpc(new)
 
 
-def build_parts(name: str, service: Service, services: Mapping[str, Service]) -> Parts:
+def has_endpoint_stats(service: Service, mesh: Mesh) -> bool:
+    """Tell whether Envoys have metrics of each of a service's endpoints."""
+    return bool(mesh.endpoint_stats if service.endpoint_stats is None else service.endpoint_stats)
+
+
+def _find_counted_otherwise(before: Catalog, after: Catalog) -> frozenset[str]:
+    """Name the services whose clusters change with the mesh's word: all that have none of their own."""
+    if bool(before.mesh.endpoint_stats) == bool(after.mesh.endpoint_stats):
+        return frozenset()
+    return frozenset(name for name, service in after.services.items() if service.endpoint_stats is None)
+
+
+def build_parts(name: str, service: Service, services: Mapping[str, Service], mesh: Mesh) -> Parts:
     """Build what one service contributes; of the other `services` those count that its routes name."""
-    resources = {CLUSTER: build_cluster(name, service)}
+    resources = {CLUSTER: build_cluster(name, service, endpoint_stats=has_endpoint_stats(service, mesh))}
     if is_eds(service):
         resources[CLUSTER_LOAD_ASSIGNMENT] = build_load_assignment(name, service)
     localities = (
@@ -194,8 +208,8 @@ def build_local_listener(name: str, service: Service, access_log: AccessLog | No
     return build_tcp_listener(f"tcp/{name}", listen, name, idle, by_source=by_source, access_log=access_log)
 
 
-def _build_reliant(name: str, service: Service, priorities: Priorities) -> Mapping[str, Resource]:
+def _build_reliant(name: str, service: Service, priorities: Priorities, mesh: Mesh) -> Mapping[str, Resource]:
     """Build what of a service is another for callers in another locality: what its endpoints stand in."""
     if is_eds(service):
         return {CLUSTER_LOAD_ASSIGNMENT: build_load_assignment(name, service, priorities)}
-    return {CLUSTER: build_cluster(name, service, priorities)}
+    return {CLUSTER: build_cluster(name, service, priorities, endpoint_stats=has_endpoint_stats(service, mesh))}

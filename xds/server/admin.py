@@ -33,6 +33,7 @@ from xds.server.documents import (
     describe_snapshot,
     snapshot_for,
 )
+from xds.server.endpoint_metrics import build_endpoint_registry, find_places
 from xds.server.metrics import Metrics
 from xds.server.site import Site
 from xds.server.tally import CatalogTally
@@ -52,6 +53,7 @@ xds admin: it answers GET, and changes nothing.
                            with cluster also &grpc: what gRPC's own clients are served instead of Envoys,
                            and &region=R&zone=Z&sub_zone=S: what nodes there are served
 /metrics                   for Prometheus
+/metrics/endpoints         for Prometheus: each endpoint's expected share, of services with `endpoint_stats`
 /v1/sd/prometheus          where the Envoys' own metrics are, for Prometheus' http_sd_configs
 """
 
@@ -79,6 +81,7 @@ class AdminServer(Site):
             "/snapshot": self._snapshot,
             "/resource": self._resource,
             "/metrics": self._scrape,
+            "/metrics/endpoints": self._scrape_endpoints,
             "/v1/sd/prometheus": self._discover,
         }.items():
             app.router.add_get(path, answer)
@@ -176,6 +179,18 @@ class AdminServer(Site):
         counts = await self._ask(count_clients)
         registry = self._metrics.build_registry(counts, self._ads.store.inventory, self._refused_files())
         return web.Response(body=encode(registry), headers={"Content-Type": content_type})
+
+    async def _scrape_endpoints(self, request: web.Request) -> web.Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        answers = await self._ask(find_targets)
+        inventory = self._ads.store.inventory
+
+        def describe() -> bytes:
+            return encode(build_endpoint_registry(inventory, find_places(chain.from_iterable(answers.all))))
+
+        async with self._slow:
+            body = await asyncio.to_thread(describe)
+        return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _discover(self, _request: web.Request) -> web.Response:
         """Answer Prometheus, which goes by the last list that it got whole: so it gets none that lacks anybody."""

@@ -48,11 +48,11 @@ class Metrics:
             *_describe_loads(self._catalog_tally),
             *_describe_processes({number: counts.pid for number, counts in answers.by_worker.items()}),
         ]
-        registry.register(_Scrape(metrics))
+        registry.register(Scrape(metrics))
         return registry
 
 
-class _Scrape(Collector):
+class Scrape(Collector):
     """What there is, as prometheus_client wants it."""
 
     def __init__(self, metrics: list[Metric]) -> None:

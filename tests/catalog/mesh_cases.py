@@ -1,6 +1,13 @@
-"""What may be wrong with tracing; `test_mistakes.py` runs them with its own."""
+"""What may be wrong with the words of the mesh; `test_mistakes.py` runs them with its own."""
 
-TRACING_CASES = [
+MESH_CASES = [
+    ("mesh: {endpoint_stats: errors}", '1:24 error mesh.endpoint_stats: expected true or false, found "errors"'),
+    ("mesh: {endpoint_stats: 1}", "1:24 error mesh.endpoint_stats: expected true or false, found 1"),
+    (
+        "mesh: {endpoint_stat: true}",
+        '1:8 error mesh.endpoint_stat: unknown key "endpoint_stat": did you mean `endpoint_stats`?',
+    ),
+    ("services: {a: {endpoint_stats: 5}}", "1:32 error services.a.endpoint_stats: expected true or false, found 5"),
     (
         "mesh: {tracing: 4317}",
         '1:17 error mesh.tracing: expected a mapping, such as {otlp: "collector:4317", sample: 10%}, found 4317',

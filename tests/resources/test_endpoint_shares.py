@@ -1,0 +1,54 @@
+"""The shares that metrics tell of are those that `xds explain` tells of, which tests hold against counted requests."""
+
+import pytest
+
+from tests.resources.golden import FOLDER, HERE, read_catalog
+from xds.catalog.model import Endpoint, Health, Service
+from xds.cli.explain.reading import explain
+from xds.resources.endpoint_shares import is_foreseeable, share_endpoints
+from xds.resources.inventory import build_inventory
+from xds.resources.locality import NOWHERE, Locality
+from xds.resources.view import NodeKind
+from xds.server.documents import describe_kind
+
+
+@pytest.mark.parametrize(
+    ("name", "caller"),
+    [
+        ("balancing", NOWHERE),
+        ("endpoint_health", NOWHERE),
+        ("host_names", NOWHERE),
+        ("ipv6", NOWHERE),
+        ("localities", NOWHERE),
+        ("localities", HERE),
+        ("random_localities", HERE),
+        ("weighted", NOWHERE),
+    ],
+)
+def test_shares_are_those_that_are_explained(name: str, caller: Locality) -> None:
+    """By whatever balance, health, priorities and localities."""
+    catalog = read_catalog(FOLDER / name / "catalog.yaml")
+    dump = describe_kind(build_inventory(catalog), NodeKind("anyone", locality=caller))
+    compared = 0
+    for name, service in catalog.services.items():
+        choices = [one for one in explain(name, dump).choices if one.cluster == name and not one.subset]
+        if not choices or not is_foreseeable(service):
+            continue
+        explained: dict[str, float] = {}
+        for one in choices[0].endpoints:
+            explained[one.address] = explained.get(one.address, 0.0) + one.percent / 100
+        assert share_endpoints(service, caller) == pytest.approx(explained), name
+        compared += 1
+    assert compared
+
+
+def test_a_drained_endpoint_gets_nothing_and_an_address_is_written_as_envoy_does() -> None:
+    """IPv6 in brackets."""
+    endpoints = (
+        Endpoint("10.0.0.1", 80),
+        Endpoint("::1", 80),
+        Endpoint("a.internal", 80, drain=True),
+        Endpoint("10.0.0.2", 80, health=Health.UNHEALTHY),
+    )
+    shares = share_endpoints(Service(endpoints=endpoints), NOWHERE)
+    assert shares == {"10.0.0.1:80": 0.5, "[::1]:80": 0.5, "a.internal:80": 0.0, "10.0.0.2:80": 0.0}

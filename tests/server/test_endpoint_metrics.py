@@ -1,0 +1,84 @@
+"""The expected share of each endpoint, as Prometheus gets it."""
+
+import asyncio
+
+import pytest
+
+from tests.catalog.catalogs import parse
+from tests.server.administered import CATALOG, administered
+from xds.catalog.catalog import Catalog, build_catalog
+from xds.cli.demo.envoy_admin import http_get
+from xds.resources.inventory import build_inventory
+from xds.resources.locality import NOWHERE, Locality
+from xds.resources.node_metadata import encode_metrics_port
+from xds.server import endpoint_metrics
+from xds.server.endpoint_metrics import NAME, build_endpoint_registry
+from xds.wire.discovery_pb2 import Locality as WireLocality
+
+FAILOVER = """
+mesh: {endpoint_stats: true}
+services:
+  api:
+    locality: failover
+    endpoints: [{address: "10.0.0.1:80", zone: a}, {address: "10.0.0.2:80", zone: b}]
+  quiet: {endpoint_stats: false, endpoints: ["10.0.0.3:80"]}
+  aware: {locality: zone_aware, endpoints: ["10.0.0.4:80"]}
+  loaded: {balance: client_side_weighted, endpoints: ["10.0.0.5:80"]}
+"""
+
+
+def read(catalog: Catalog, *places: Locality) -> dict[tuple[str, str, str], float]:
+    """Give each share by service, endpoint and the caller's zone; and how many services are left out."""
+    registry = build_endpoint_registry(build_inventory(catalog), frozenset(places))
+    samples = [sample for metric in registry.collect() for sample in metric.samples]
+    assert [one.name for one in samples if one.name != NAME] == ["xds_endpoint_expected_share_omitted_services"]
+    labels = ((one.labels, one.value) for one in samples)
+    return {
+        (of.get("envoy_cluster_name", ""), of.get("endpoint", ""), of.get("zone", "")): value for of, value in labels
+    }
+
+
+def test_shares_are_told_for_each_place_from_which_envoys_call() -> None:
+    """Of services with the word alone, whose shares follow from the catalog."""
+    assert read(build_catalog({"c.yaml": parse(FAILOVER)}), Locality(zone="a"), Locality(zone="b"), NOWHERE) == {
+        ("api", "10.0.0.1:80", "a"): 1.0,
+        ("api", "10.0.0.2:80", "a"): 0.0,
+        ("api", "10.0.0.1:80", "b"): 0.0,
+        ("api", "10.0.0.2:80", "b"): 1.0,
+        ("api", "10.0.0.1:80", ""): 0.5,
+        ("api", "10.0.0.2:80", ""): 0.5,
+        ("", "", ""): 0.0,
+    }
+
+
+def test_shares_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service is there with all of its endpoints or left out, and those are counted."""
+    monkeypatch.setattr(endpoint_metrics, "MAX_SERIES", 3)
+    shares = read(build_catalog({"c.yaml": parse(FAILOVER + '  last: {endpoints: ["10.0.0.6:80"]}')}), NOWHERE)
+    assert {key[0] for key in shares} == {"api", "last", ""}
+    shares = read(build_catalog({"c.yaml": parse(FAILOVER)}), NOWHERE, Locality(zone="a"))
+    assert shares == {("", "", ""): 1.0}
+
+
+async def test_the_admin_tells_shares_for_the_places_of_envoys_that_have_metrics() -> None:
+    """At a path of its own, and by the catalog as it is now."""
+    async with administered(f"{CATALOG}mesh: {{endpoint_stats: true}}") as admin:
+
+        async def scrape() -> set[str]:
+            _, body = await asyncio.to_thread(http_get, admin.address, "/metrics/endpoints", 10.0)
+            return {line for line in body.splitlines() if line.startswith(NAME) and '"api"' in line}
+
+        where = 'envoy_cluster_name="api",region="",sub_zone="",zone=""'
+        assert await scrape() == {
+            f'{NAME}{{endpoint="127.0.0.1:5000",{where}}} 0.75',
+            f'{NAME}{{endpoint="127.0.0.1:5001",{where}}} 0.25',
+        }
+        sidecar = admin.connect(locality=WireLocality(zone="z"), metadata=encode_metrics_port(9902))
+        await sidecar.take()
+        where = where.replace('zone=""', 'zone="z"').replace('sub_zone="z"', 'sub_zone=""')
+        assert await scrape() == {
+            f'{NAME}{{endpoint="127.0.0.1:5000",{where}}} 0.75',
+            f'{NAME}{{endpoint="127.0.0.1:5001",{where}}} 0.25',
+        }
+        admin.serving.edit(CATALOG)
+        assert await scrape() == set()
