@@ -38,6 +38,7 @@ async def test_status_tells_of_each_client_and_type() -> None:
         assert clusters["resources"] == {"wanted": 1, "accepted": 1, "missing": [], "missing_count": 0}
         assert status["catalog"] == {
             "ok": True, "refused_files": [], "services": 3, "endpoints": 4, "gateways": 1, "by_locality": 0,
+            "digest": "none", "taken_at": "1970-01-01T00:00:00.000Z",
         }  # fmt: skip
 
 
