@@ -43,7 +43,7 @@ def test_both_say_the_same_words(pipeline: str) -> None:
 
 def test_github_takes_the_workflow() -> None:
     """By GitHub's JSON Schema of workflows, as check-jsonschema has it."""
-    command = [BIN / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", WORKFLOW]
+    command: list[str | Path] = [BIN / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", WORKFLOW]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
@@ -52,7 +52,7 @@ def test_the_workflow_gives_nothing_away() -> None:
     """By zizmor: no shell that a title could speak to, no action by a name that moves, no right too many."""
     if not (BIN / "zizmor").exists():
         pytest.skip("zizmor has no wheel for this machine")
-    command = [BIN / "zizmor", "--offline", "--no-progress", "--persona", "pedantic", WORKFLOW]
+    command: list[str | Path] = [BIN / "zizmor", "--offline", "--no-progress", "--persona", "pedantic", WORKFLOW]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
@@ -109,3 +109,12 @@ def test_wrong_usage_is_2(script: str) -> None:
     answer = subprocess.run([FOLDER / script], capture_output=True, text=True, check=False)
     assert answer.returncode == 2
     assert answer.stderr.startswith(f"usage: {script} ")
+
+
+def test_the_readme_says_where_everything_goes() -> None:
+    """Each file of the folder is named in the section about it, and every command there is one of them."""
+    text = (FOLDER.parent / "README.md").read_text()
+    section = text[text.index("## From a commit to the mesh") : text.index("## How it is made")]
+    assert {path.name for path in FOLDER.iterdir()} == {*SCRIPTS, JENKINSFILE.name, WORKFLOW.name}
+    assert set(re.findall(r"\bci/([a-z-]+)(?![a-z.-])", section)) == set(SCRIPTS)
+    assert all(f"](ci/{path.name})" in section for path in (JENKINSFILE, WORKFLOW))
