@@ -87,7 +87,7 @@ def test_the_jenkinsfile_has_the_shape_of_a_declarative_pipeline() -> None:
     options = {words.partition("(")[0] for words in pipeline.block("options").statements}
     assert options == {"disableConcurrentBuilds", "skipDefaultCheckout", "buildDiscarder", "timeout"}
     settings = [words.partition(" = ") for words in pipeline.block("environment").statements]
-    assert [name for name, _, _ in settings] == ["XDS_ADMIN", "XDS_CATALOGS", "XDS_WAIT"]
+    assert [name for name, _, _ in settings] == ["XDS_ADMIN", "XDS_CATALOGS", "XDS_WAIT", "XDS_CLIENTS"]
     assert all(re.fullmatch(r"'[^']+'", value) for _, _, value in settings)
     stages = pipeline.block("stages").blocks
     assert [stage.head for stage in stages] == [f"stage('{name}')" for name in ("Check", "Diff", "Publish", "Roll out")]

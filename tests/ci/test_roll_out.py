@@ -29,7 +29,12 @@ class Site:
         self.port = free_port()
         self.catalogs = folder / "srv"
         self.admin = f"127.0.0.1:{free_port()}"
-        self.environment = {"XDS_CATALOGS": str(self.catalogs), "XDS_ADMIN": self.admin, "XDS_WAIT": "60"}
+        self.environment = {
+            "XDS_CATALOGS": str(self.catalogs),
+            "XDS_ADMIN": self.admin,
+            "XDS_WAIT": "60",
+            "XDS_CLIENTS": "1",
+        }
         self.repository = Repository(folder, self.write("one"))
         self.children = ExitStack()
 
@@ -177,7 +182,7 @@ async def test_a_folder_that_nobody_serves_is_not_in_effect(tmp_path: Path) -> N
         code, said = site.roll_out(str(first))
         assert (code, "to go back to; is it XDS_CATALOGS?" in said) == (2, True)
         assert site.roll_out("--first", str(artifact))[0] == 0
-        code, said = site.roll_out(str(first), XDS_WAIT="1")
+        code, said = site.roll_out(str(first), XDS_WAIT="1", XDS_CLIENTS="")
         assert code == 3
         assert "the server has not taken this catalog" in said
         assert f"{first.stem.removeprefix('catalog-')} is NOT in effect" in said

@@ -89,6 +89,17 @@ async def test_a_client_that_has_not_answered_is_waited_for() -> None:
         assert (await waiting)[0] == 0
 
 
+async def test_clients_that_are_not_connected_are_waited_for() -> None:
+    """If so many were asked for: an Envoy that a catalog makes crash refuses nothing."""
+    async with administered() as admin:
+        await admin.connect().take()
+        await admin.until("SYNCED")
+        code, _, said = await wait(admin, "0", "--clients", "2")
+        assert (code, said.endswith("1 client of at least 2 connected\n")) == (4, True)
+        await admin.connect("web-2").take()
+        assert (await wait(admin, LONG, "--clients", "2"))[0] == 0
+
+
 async def test_a_refusal_ends_the_wait() -> None:
     """At once, in the client's words, with 1; the clients with which all is well are not listed."""
     async with administered() as admin:
@@ -170,7 +181,14 @@ async def test_a_server_that_starts_and_an_edit_are_waited_for(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "options", [["--wait", "1", "--watch"], ["--catalog", "."], ["--wait", "-1"], ["--wait", "1", "--catalog", "no"]]
+    "options",
+    [
+        ["--wait", "1", "--watch"],
+        ["--catalog", "."],
+        ["--clients", "2"],
+        ["--wait", "-1"],
+        ["--wait", "1", "--catalog", "no"],
+    ],
 )
 def test_wrong_usage_is_2(options: list[str]) -> None:
     """With what is wrong about it."""

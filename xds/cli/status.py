@@ -52,7 +52,16 @@ EXIT_CODES = {Stage.IN_EFFECT: 0, Stage.REFUSED: 1, Stage.ON_ITS_WAY: 4}
     type=click.Path(exists=True, path_type=Path),
     help="With --wait: until the server has taken exactly this catalog, a file or a folder. Names do not count.",
 )
-def command(admin: tuple[str, int], output: str, watch: float | None, wait: float | None, catalog: Path | None) -> None:
+@click.option(
+    "--clients",
+    default=0,
+    metavar="NUMBER",
+    type=click.IntRange(0),
+    help="With --wait: so many clients at least have to be connected.",
+)
+def command(
+    admin: tuple[str, int], output: str, watch: float | None, wait: float | None, catalog: Path | None, clients: int
+) -> None:
     """List the connected clients, and for each type whether they have what they are served.
 
     SYNCED: the client accepted all of it. STALE: some of it is on its way. NACKED: the client refused some of it, and
@@ -74,12 +83,12 @@ def command(admin: tuple[str, int], output: str, watch: float | None, wait: floa
     """
     if wait is not None and watch is not None:
         raise click.UsageError("--watch goes on for ever, --wait ends: say one of them")
-    if wait is None and catalog is not None:
-        raise click.UsageError("--catalog is what to wait for: say --wait SECONDS too")
+    if wait is None and (catalog is not None or clients):
+        raise click.UsageError("--catalog and --clients are what to wait for: say --wait SECONDS too")
     try:
         with AdminClient(admin, SECONDS if wait is None else min(SECONDS, max(wait, 1.0))) as client:
             if wait is not None:
-                outcome = await_effect(client, _digest(catalog), wait)
+                outcome = await_effect(client, _digest(catalog), wait, clients)
                 _show_outcome(outcome, output)
                 sys.exit(EXIT_CODES[outcome.verdict.stage])
             if watch is None:

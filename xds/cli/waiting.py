@@ -35,8 +35,10 @@ class Outcome:
     seconds: float
 
 
-def judge(status: Json, digest: str | None) -> Verdict:
+def judge(status: Json, digest: str | None, least: int = 0) -> Verdict:
     """Say how far the catalog of that digest has got; None is for the one that is served, whichever it is.
+
+    At least so many clients have to be connected: those that a catalog makes crash refuse nothing.
 
     A refusal that stood before the server took this catalog, and of which nothing is on its way, is none of this
     catalog: an Envoy that is broken for reasons of its own holds up nobody.
@@ -52,11 +54,13 @@ def judge(status: Json, digest: str | None) -> Verdict:
         return Verdict(Stage.ON_ITS_WAY, f"{_count(len(silent), 'worker')} did not answer for their clients")
     if behind := sum(not all(of_type["answered"] for of_type in client["types"]) for client in clients):
         return Verdict(Stage.ON_ITS_WAY, f"{behind} of {_count(len(clients), 'client')} did not answer")
+    if len(clients) < least:
+        return Verdict(Stage.ON_ITS_WAY, f"{_count(len(clients), 'client')} of at least {least} connected")
     return Verdict(Stage.IN_EFFECT)
 
 
-def await_effect(client: AdminClient, digest: str | None, seconds: float) -> Outcome:
-    """Ask until the catalog of that digest is in effect or refused, or so much time is over.
+def await_effect(client: AdminClient, digest: str | None, seconds: float, least: int = 0) -> Outcome:
+    """Ask until the catalog of that digest is in effect, with so many clients at least, or refused, or time is over.
 
     A server that cannot be asked may be about to start: AdminError comes when it cannot be asked at the end either.
     """
@@ -68,7 +72,7 @@ def await_effect(client: AdminClient, digest: str | None, seconds: float) -> Out
             if time.monotonic() - start >= seconds:
                 raise
         else:
-            outcome = Outcome(status, judge(status, digest), time.monotonic() - start)
+            outcome = Outcome(status, judge(status, digest, least), time.monotonic() - start)
             if outcome.verdict.stage is not Stage.ON_ITS_WAY or outcome.seconds >= seconds:
                 return outcome
         time.sleep(max(0.0, min(delay, start + seconds - time.monotonic())))
