@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Give Kibana its data view, searches and dashboard, as soon as it answers; those that are there already are replaced.
 kibana=${KIBANA_URL:-http://kibana:5601}
 objects=${OBJECTS:-/kibana.ndjson}

@@ -14,6 +14,7 @@ from xds.cli.demo.envoy_admin import http_get
 from xds.server.address import ListenAddress
 from xds.server.admin import AdminServer
 from xds.server.csds import CsdsServicer
+from xds.server.documents import Taken
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT
 from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse, Locality, Node, Status
 
@@ -71,10 +72,12 @@ class Sidecar:
 
 @dataclass
 class Administered:
-    """A running servicer, its admin, and its CSDS at a port of its own; a test may say which files are refused."""
+    """A running servicer, its admin, and its CSDS at a port of its own; a test may say what of its source it took."""
 
     serving: Serving
     refused_files: tuple[str, ...] = ()
+    taken_at: float = 0.0
+    digest: str = "none"
     address: str = ""
     server: AdminServer = field(init=False)
     csds: str = ""
@@ -85,6 +88,10 @@ class Administered:
         return Sidecar(
             self.serving.open(DELTA_ADS), Node(id=node_id, cluster=cluster, **{"locality": locality, **node})
         )
+
+    def taken(self) -> Taken:
+        """Say what of the source was taken in."""
+        return Taken(self.digest, self.taken_at, self.refused_files)
 
     async def get(self, path: str) -> Any:
         """Ask the admin for a document."""
@@ -113,7 +120,7 @@ async def administered(catalog: str = CATALOG) -> AsyncIterator[Administered]:
     """Serve a catalog and its admin at free ports of loopback."""
     async with serving(catalog) as running:
         made = Administered(running)
-        admin = AdminServer(ListenAddress("127.0.0.1", 0), running.servicer, lambda: made.refused_files)
+        admin = AdminServer(ListenAddress("127.0.0.1", 0), running.servicer, made.taken)
         await admin.start()
         made.server, made.address = admin, str(admin.address)
         server = grpc.aio.server()

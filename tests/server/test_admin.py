@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -16,9 +17,13 @@ from tests.server.administered import CATALOG, administered
 from tests.server.serving import SOTW_ADS, read_sotw, sotw
 from xds.cli.demo.envoy_admin import http_get
 from xds.cli.demo.processes import await_until, free_port, start_control_plane
-from xds.server.admin import names_this_machine
+from xds.server.address import ListenAddress
+from xds.server.admin import AdminServer, names_this_machine
+from xds.server.census import Answers, Question, ask_alone
 from xds.server.metrics import MAX_NODES
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION
+
+T = TypeVar("T")
 
 
 async def test_status_tells_of_each_client_and_type() -> None:
@@ -39,7 +44,27 @@ async def test_status_tells_of_each_client_and_type() -> None:
         assert clusters["resources"] == {"wanted": 1, "accepted": 1, "missing": [], "missing_count": 0}
         assert status["catalog"] == {
             "ok": True, "refused_files": [], "services": 3, "endpoints": 4, "gateways": 1, "by_locality": 0,
+            "digest": "none", "taken_at": "1970-01-01T00:00:00.000Z",
         }  # fmt: skip
+
+
+async def test_a_status_tells_of_no_catalog_that_its_clients_were_not_asked_about() -> None:
+    """One that is taken in while clients are asked is in the next status: what they say may be of the one before."""
+    async with administered() as admin:
+        admin.digest = "before"
+
+        async def ask(question: Question[T], /) -> Answers[T]:
+            answers = await ask_alone(admin.serving.servicer)(question)
+            admin.digest = "after"
+            return answers
+
+        server = AdminServer(ListenAddress("127.0.0.1", 0), admin.serving.servicer, admin.taken, ask)
+        await server.start()
+        try:
+            bodies = [(await asyncio.to_thread(http_get, str(server.address), "/status", 10.0))[1] for _ in range(2)]
+        finally:
+            await server.stop()
+        assert [json.loads(body)["catalog"]["digest"] for body in bodies] == ["before", "after"]
 
 
 async def test_what_is_not_answered_yet_is_stale() -> None:

@@ -35,12 +35,12 @@ class NotFoundError(Exception):
 
 
 class AdminClient:
-    """Asks one admin address. As a context manager it closes its connection."""
+    """Asks one admin address, and waits so long for an answer. As a context manager it closes its connection."""
 
-    def __init__(self, address: tuple[str, int]) -> None:
+    def __init__(self, address: tuple[str, int], seconds: float = SECONDS) -> None:
         host, port = address
         self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        self._connection = http.client.HTTPConnection(host, port, timeout=SECONDS)
+        self._connection = http.client.HTTPConnection(host, port, timeout=seconds)
 
     def get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Json:
         """Ask for a document. Raises AdminError, and NotFoundError for what the server does not have."""

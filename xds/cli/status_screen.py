@@ -68,6 +68,14 @@ def write_lines(status: Json) -> Iterator[str]:
     yield from (line for line, _ in _remarks(status))
 
 
+def write_trouble(status: Json) -> Iterator[str]:
+    """Write a status as lines, without the clients with which all is well."""
+    unwell = [client for client in status["clients"] if client["state"] != "SYNCED"]
+    *lines, _ = write_lines({**status, "clients": unwell})
+    yield from lines
+    yield _sum(status)
+
+
 def _headings(clients: Sequence[Json], width: int) -> list[str]:
     """Choose the columns: a locality where there is one, and room for it."""
     headings = ["NODE", "CLUSTER", "LOCALITY", "VARIANT", "CLIENT", "SINCE"]

@@ -26,6 +26,7 @@ from xds.server.ads import AdsServicer
 from xds.server.census import Ask, ask_alone, count_clients, describe_clients, find_served, find_targets
 from xds.server.documents import (
     Json,
+    Taken,
     describe_dump,
     describe_kind,
     describe_resource,
@@ -69,7 +70,7 @@ class AdminServer(Site):
         self,
         address: ListenAddress,
         ads: AdsServicer,
-        refused_files: Callable[[], tuple[str, ...]],
+        taken: Callable[[], Taken],
         ask: Ask | None = None,
         tally: CatalogTally | None = None,
     ) -> None:
@@ -87,7 +88,7 @@ class AdminServer(Site):
             app.router.add_get(path, answer)
         super().__init__(address, app)
         self._ads = ads
-        self._refused_files = refused_files
+        self._taken = taken
         self._ask = ask or ask_alone(ads)
         self._metrics = Metrics(tally or CatalogTally())
         self._slow = asyncio.Semaphore(1)  # what takes a while is done one at a time, beside the loop
@@ -118,10 +119,11 @@ class AdminServer(Site):
         return web.Response(text=INDEX)
 
     async def _status(self, _request: web.Request) -> web.Response:
+        taken = self._taken()  # before anybody is asked: no client is said to have what it was told of later
         answers = await self._ask(describe_clients)
         clients = sorted(chain.from_iterable(answers.all), key=itemgetter("cluster", "node_id", "connected_at"))
         inventory = self._ads.store.inventory
-        server = describe_server(inventory, self._refused_files(), answers.silent, time.time())
+        server = describe_server(inventory, taken, answers.silent, time.time())
         return web.json_response({**server, "clients": clients})
 
     async def _dump(self, request: web.Request) -> web.Response:
@@ -177,7 +179,7 @@ class AdminServer(Site):
     async def _scrape(self, request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         counts = await self._ask(count_clients)
-        registry = self._metrics.build_registry(counts, self._ads.store.inventory, self._refused_files())
+        registry = self._metrics.build_registry(counts, self._ads.store.inventory, self._taken().refused_files)
         return web.Response(body=encode(registry), headers={"Content-Type": content_type})
 
     async def _scrape_endpoints(self, request: web.Request) -> web.Response:

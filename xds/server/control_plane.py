@@ -15,6 +15,7 @@ from xds.resources.inventory import Inventory, build_inventory
 from xds.server.address import ListenAddress, ListenError, check_free
 from xds.server.admin import AdminServer
 from xds.server.discovery import OPTIONS, DiscoveryServer, build_servicer
+from xds.server.documents import Taken
 from xds.server.rest import RestServer
 from xds.server.settings import Settings
 from xds.server.spans import Span, make_spans
@@ -41,7 +42,7 @@ class ControlPlane:
         self._settings = settings
         self._last_good = LastGood()
         self._reported: tuple[Problem, ...] = ()
-        self._refused_files: tuple[str, ...] = ()
+        self._taken: Taken
         self._tally = CatalogTally()
         self._observing: set[asyncio.Task[None]] = set()
         self._admin: AdminServer | None = None
@@ -62,6 +63,7 @@ class ControlPlane:
         catalog = outcome.catalog
         self._count_load("accepted")
         self._report(outcome.problems)
+        self._taken = Taken(self._source.digest(), time.time())
         self._ads = build_servicer(inventory, self._settings.limits)
         seconds = time.perf_counter() - started
         log.info("catalog loaded", **_count(catalog), ms=round(seconds * 1000, 1))
@@ -80,9 +82,7 @@ class ControlPlane:
     async def _start_admin(self) -> None:
         if self._settings.admin is None:
             return
-        admin = AdminServer(
-            self._settings.admin, self._ads, lambda: self._refused_files, self._streams.ask, self._tally
-        )
+        admin = AdminServer(self._settings.admin, self._ads, lambda: self._taken, self._streams.ask, self._tally)
         try:
             await admin.start()
         except ListenError as error:
@@ -118,19 +118,31 @@ class ControlPlane:
 
     async def _take(self, documents: Mapping[str, Document | None], span: Span) -> None:
         """Serve the catalog with the changed documents in it; of what is bad, go on with the last good state."""
-        started, noticed_at = time.perf_counter(), self._source.noticed_at
+        started, noticed_at, taken_at = time.perf_counter(), self._source.noticed_at, time.time()
         before = self._ads.store.inventory
         # Off the loop: a large file takes a while, and streams go on meanwhile.
         outcome, inventory = await asyncio.to_thread(self._translate, documents, before)
-        self._refused_files = outcome.refused
         if documents:
             self._count_load("refused" if any(name in outcome.refused for name in documents) else "accepted")
         new_errors = self._report(outcome.problems)
         if new_errors:
             span.set_attribute("error.type", "CatalogError")
             log.error("edit REFUSED: the last good state of these files is still served", files=list(outcome.refused))
-        if not (inventory.changed or inventory.changed_gateways or inventory.mesh_changed):
-            return
+        if inventory.changed or inventory.changed_gateways or inventory.mesh_changed:
+            streams = await self._push(inventory, noticed_at)
+            log.info(
+                "catalog changed",
+                changed_files=sorted(documents),
+                **_describe_change(before, inventory),
+                streams=streams,
+                ms=round((time.perf_counter() - started) * 1000, 1),
+            )
+        # Not before the streams are told: who sees this digest sees what their clients make of it.
+        digest = await asyncio.to_thread(self._source.digest)
+        self._taken = Taken(digest, taken_at, outcome.refused)
+
+    async def _push(self, inventory: Inventory, noticed_at: int) -> int:
+        """Have every stream told what changed; the number of those that it concerned."""
         with self._spans.open("push") as push:
             streams = await self._streams.publish(inventory)
             push.set_attribute("xds.streams", streams)
@@ -138,13 +150,7 @@ class ControlPlane:
             observing = asyncio.create_task(self._observe_propagation(noticed_at))
             self._observing.add(observing)
             observing.add_done_callback(self._observing.discard)
-        log.info(
-            "catalog changed",
-            changed_files=sorted(documents),
-            **_describe_change(before, inventory),
-            streams=streams,
-            ms=round((time.perf_counter() - started) * 1000, 1),
-        )
+        return streams
 
     async def _observe_propagation(self, noticed_at: int) -> None:
         """Count how long a change took, from when its save was noticed until the last client answered."""

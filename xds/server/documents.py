@@ -4,6 +4,7 @@ Fields may be added to a shape; none is taken away or given another meaning.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,17 +23,30 @@ from xds.wire.discovery_pb2 import Locality, Node
 Json = dict[str, Any]
 
 
-def describe_server(
-    inventory: Inventory, refused_files: tuple[str, ...], silent_workers: tuple[int, ...], now: float
-) -> Json:
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The state of the source that was taken in last: every stream has been told what of it is served.
+
+    `digest` is that of its documents, which a copy of them elsewhere has too; `at` is when it was taken in, as
+    time.time(), so that a refusal which came later is of this state; `refused_files` are those not served as they are.
+    """
+
+    digest: str
+    at: float
+    refused_files: tuple[str, ...] = ()
+
+
+def describe_server(inventory: Inventory, taken: Taken, silent_workers: tuple[int, ...], now: float) -> Json:
     """Say what is served, which files are not served as they are, and which workers do not answer for their clients."""
     catalog = inventory.catalog
     return {
         "version": __version__,
         "now": write_time(now),
         "catalog": {
-            "ok": not refused_files,
-            "refused_files": list(refused_files),
+            "ok": not taken.refused_files,
+            "refused_files": list(taken.refused_files),
+            "digest": taken.digest,
+            "taken_at": write_time(taken.at),
             "services": len(catalog.services),
             "endpoints": sum(len(service.endpoints) for service in catalog.services.values()),
             "gateways": len(catalog.gateways),
@@ -132,6 +146,7 @@ def _describe_type(status: TypeStatus) -> Json:
         "type_url": status.type_url,
         "type": short_type(status.type_url),
         "state": status.state,
+        "answered": status.answered,
         "version_info": status.version,
         "resources": resources,
         "last_push_at": None if status.pushed_at is None else write_time(status.pushed_at),

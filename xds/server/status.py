@@ -50,10 +50,14 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class TypeStatus:
-    """One type of one client. `wanted` counts what it asked for, `accepted` what it has in the version served."""
+    """One type of one client. `wanted` counts what it asked for, `accepted` what it has in the version served.
+
+    `answered` tells whether nothing is on its way: a refusal that stands is then of what is served now.
+    """
 
     type_url: str
     state: State
+    answered: bool
     version: str
     wanted: int
     accepted: int
@@ -85,8 +89,12 @@ class Subscribed:
         """How the client stands with the type; takes the same time however much there is of it."""
         if self.subscription.nack is not None:
             return State.NACKED
-        behind = self.subscription.in_flight is not None or self.subscription.is_pending
-        return State.STALE if behind else State.SYNCED
+        return State.SYNCED if self.answered else State.STALE
+
+    @property
+    def answered(self) -> bool:
+        """Whether the client has accepted or refused all that it is to be told of the type."""
+        return self.subscription.in_flight is None and not self.subscription.is_pending
 
     def served(self) -> list[Resource]:
         """Give exactly what this client is served of the type, by name."""
@@ -109,6 +117,7 @@ class Subscribed:
         return TypeStatus(
             type_url=self.type_url,
             state=state,
+            answered=self.answered,
             version=self.snapshot.version,
             wanted=len(wanted),
             accepted=accepted,

@@ -14,7 +14,7 @@ from pathlib import Path
 from watchfiles import awatch
 from watchfiles.main import FileChange
 
-from xds.sources.document import Document
+from xds.sources.document import Document, digest_catalog, digest_document
 from xds.sources.layout import Layout, find_layout, is_document, is_visible
 from xds.sources.regular import Signature, read_document, sign
 
@@ -62,6 +62,10 @@ class FileSource:
         """Read every document there is now, by name."""
         self._take(self._look(None))
         return {name: record.document for name, record in self._records.items()}
+
+    def digest(self) -> str:
+        """Give the hash of the whole catalog as it was read last, and what of it `watch` gave since."""
+        return digest_catalog(record.digest for record in self._records.values())
 
     async def watch(self) -> AsyncGenerator[dict[str, Document | None]]:
         """Yield the documents that are not what they were when they were last read or yielded; None for deleted ones.
@@ -132,7 +136,7 @@ class FileSource:
             return look
         layout = self._layout = find_layout(self._path)
         for name, fault in layout.faults.items():
-            self._compare(look, name, _Record(Document(name, fault=fault), None, young=False))
+            self._compare(look, name, _make_record(Document(name, fault=fault)))
         for name, place in layout.files.items():
             old = self._records.get(name)
             if old is None or old.young or old.signature is None or old.signature != sign(place):
@@ -171,6 +175,7 @@ class _Record:
     """What a name had to give when it was read; `young` when an unchanged signature does not mean the same content."""
 
     document: Document
+    digest: bytes
     signature: Signature | None
     young: bool
 
@@ -189,7 +194,11 @@ def _read(name: str, place: Path) -> _Record | None:
     if found is None:
         return None
     document, signature = found
-    return _Record(document, signature, young=signature is not None and now - signature.modified / 1e9 < YOUNG_S)
+    return _make_record(document, signature, young=signature is not None and now - signature.modified / 1e9 < YOUNG_S)
+
+
+def _make_record(document: Document, signature: Signature | None = None, *, young: bool = False) -> _Record:
+    return _Record(document, digest_document(document), signature, young)
 
 
 def _seems_unfinished(old: _Record | None, new: _Record) -> bool:

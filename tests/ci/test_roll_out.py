@@ -1,0 +1,262 @@
+"""From a commit to the mesh: the pipelines' own commands, with a real control plane and a real Envoy behind it."""
+
+import fcntl
+import hashlib
+import os
+import re
+import signal
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.ci.pipelines import MAIN, PIPELINES, PULL_REQUEST, Repository, Run
+from xds.catalog.model import Listen
+from xds.cli.demo.envoy_admin import http_get
+from xds.cli.demo.processes import await_until, free_port, start_control_plane, start_envoy
+from xds.resources.bootstrap import ApiType, build_bootstrap
+
+NOT_OURS = "192.0.2.1"
+"""An address that no machine has (RFC 5737): the checker cannot know that, Envoy does."""
+
+
+class Site:
+    """A mesh of one gateway, whose catalog comes out of a repository; `ready` has rolled out the first commit."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.catalogs = folder / "srv"
+        self.admin = f"127.0.0.1:{free_port()}"
+        self.environment = {
+            "XDS_CATALOGS": str(self.catalogs),
+            "XDS_ADMIN": self.admin,
+            "XDS_WAIT": "60",
+            "XDS_CLIENTS": "1",
+        }
+        self.repository = Repository(folder, self.write("one"))
+        self.children = ExitStack()
+
+    def write(self, body: str, address: str = "127.0.0.1", word: str = "respond") -> dict[str, str]:
+        """Write a catalog whose gateway answers everything with those words."""
+        route = f'{{{word}: {{body: "{body}"}}}}'
+        gateway = f"{{address: {address}, port: {self.port}, routes: [{route}]}}"
+        return {"edge.yaml": f"gateways:\n  edge: {gateway}\n"}
+
+    async def start(self) -> None:
+        """Lay the first commit out, and start a control plane and an Envoy on it."""
+        artifact = self.repository.publish(self.folder / "dist")
+        self.first = artifact.rename(self.folder / artifact.name)
+        checksum = artifact.with_name(f"{artifact.name}.sha256")
+        checksum.rename(self.folder / checksum.name)
+        _, said = self.roll_out("--first", str(self.first))
+        assert "nothing was waited for" in said
+        options = ["--admin", self.admin]
+        self.control_plane = self.children.enter_context(
+            start_control_plane(self.catalogs, free_port(), self.folder, *options)
+        )
+        await self.control_plane.ready()
+        host, _, port = self.control_plane.address.rpartition(":")
+        place = (Listen(host, int(port)), Listen("127.0.0.1", 0))
+        bootstrap = build_bootstrap("edge-1", "edge", *place, ApiType("delta"))
+        self.envoy = self.children.enter_context(start_envoy(bootstrap.to_json(), self.folder))
+        await self.envoy.listening(f"127.0.0.1:{self.port}")
+
+    def run(self, pipeline: str, event: str) -> Run:
+        """Run a pipeline."""
+        return self.repository.run(pipeline, event, self.environment)
+
+    def roll_out(self, *words: str, **environment: str) -> tuple[int, str]:
+        """Run the command alone."""
+        return self.repository.call("ci/roll-out", *words, environment={**self.environment, **environment})
+
+    def publish(self, body: str, address: str = "127.0.0.1") -> Path:
+        """Commit a catalog and publish it by the command alone; the artifact."""
+        self.repository.commit(self.write(body, address))
+        return self.repository.publish(self.folder / "dist")
+
+    def answer(self) -> str:
+        """Ask the gateway."""
+        return http_get(f"127.0.0.1:{self.port}", "/")[1]
+
+    async def answers(self, body: str) -> None:
+        """Wait a moment: Envoy accepts a change, and then tells its threads."""
+        await await_until(lambda: self.answer() == body, 20)
+
+    def current(self) -> str:
+        """Name the commit that is laid out."""
+        return (self.catalogs / "current").readlink().name
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    """Give a mesh that serves `one`."""
+    made = Site(tmp_path)
+    with made.children:
+        await made.start()
+        await made.answers("one")
+        yield made
+
+
+def tamper(artifact: Path, *, checksum: bool = False) -> None:
+    """Add to an artifact; with its checksum made to fit, too."""
+    artifact.write_bytes(artifact.read_bytes() + b"\0")
+    if checksum:
+        digest = hashlib.sha256(artifact.read_bytes()).hexdigest()
+        artifact.with_name(f"{artifact.name}.sha256").write_text(f"{digest}  {artifact.name}\n")
+
+
+async def test_a_good_change_is_shown_and_then_in_effect(site: Site) -> None:
+    """The pull request tells what it would change, and changes nothing; on main it is in effect when the job ends."""
+    before = site.current()
+    commit = site.repository.commit(site.write("two"))
+    shown = site.run("github", PULL_REQUEST)
+    assert shown.code == 0
+    for text in (shown.output, shown.summary):
+        assert "ok: 1 gateway in 1 file" in text
+        assert "~ RouteConfiguration edge  for edge" in text
+    assert (site.current(), site.answer()) == (before, "one")
+
+    old = [site.catalogs / ".releases" / f"{number:040x}" for number in range(12)]
+    for number, release in enumerate(old):  # as if these had been rolled out long ago
+        release.mkdir()
+        os.utime(release, (number, number))
+    rolled_out = site.run("github", MAIN)
+    assert rolled_out.code == 0
+    assert "\nin effect after " in rolled_out.output
+    assert rolled_out.summary.endswith(f"{commit} is in effect.\n")
+    assert site.current() == commit
+    await site.answers("two")
+    left = {path.name for path in (site.catalogs / ".releases").iterdir()}
+    assert left == {before, commit, *(release.name for release in old[-8:])}  # the last ten
+
+
+async def test_what_envoy_refuses_is_taken_back(site: Site) -> None:
+    """The pipeline fails with Envoy's words, and the catalog before is in effect again; an older one when asked for."""
+    assert site.roll_out(str(site.publish("two")))[0] == 0
+    await site.answers("two")
+    before = site.current()
+
+    commit = site.repository.commit(site.write("three", NOT_OURS))
+    run = site.run("jenkins", MAIN)
+    assert run.code == 1
+    assert run.commands[-1] == "ci/roll-out dist/catalog-*.tar"
+    assert "edge-1 NACKED Listener edge" in run.output
+    assert f"cannot bind '{NOT_OURS}:" in run.output
+    assert f"{commit} is NOT in effect: going back." in run.output
+    assert run.output.endswith(f"{before} is in effect again.\n")
+    assert (site.current(), site.answer()) == (before, "two")
+
+    assert site.roll_out(str(site.first))[0] == 0
+    await site.answers("one")
+
+
+async def test_a_roll_out_that_is_broken_off_is_taken_back(site: Site) -> None:
+    """As when the job is cancelled, or its time is up, while a client has not answered."""
+    before = site.current()
+    artifact = site.publish("two")
+    os.kill(site.envoy.pid, signal.SIGSTOP)
+    try:
+        running = site.repository.start("ci/roll-out", str(artifact), environment=site.environment)
+        await await_until(lambda: site.current() != before, 60)
+        running.send_signal(signal.SIGTERM)
+        await await_until(lambda: site.current() == before, 60)
+    finally:
+        os.kill(site.envoy.pid, signal.SIGCONT)
+    output, _ = running.communicate(timeout=60)
+    assert running.returncode == 1, output
+    assert "It was broken off: going back." in output
+    assert output.endswith(f"{before} is in effect again.\n")
+    assert site.answer() == "one"
+
+
+async def test_a_folder_that_nobody_serves_is_not_in_effect(tmp_path: Path) -> None:
+    """All clients are content with what is served from elsewhere: nobody says that it was rolled out."""
+    site = Site(tmp_path)
+    first, catalog = site.repository.publish(tmp_path / "first"), site.repository.folder / "catalog"
+    artifact = site.publish("two")
+    site.repository.commit(site.write("three"))
+    with start_control_plane(catalog, free_port(), tmp_path, "--admin", site.admin) as control_plane:
+        await control_plane.ready()
+        code, said = site.roll_out(str(first))
+        assert (code, "to go back to; is it XDS_CATALOGS?" in said) == (2, True)
+        assert site.roll_out("--first", str(artifact))[0] == 0
+        code, said = site.roll_out(str(first), XDS_WAIT="1", XDS_CLIENTS="")
+        assert code == 3
+        assert "the server has not taken this catalog" in said
+        assert f"{first.stem.removeprefix('catalog-')} is NOT in effect" in said
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_a_mistake_is_told_and_goes_no_further(tmp_path: Path, pipeline: str) -> None:
+    """By file, line and column; nothing is published, and nobody is asked to take it."""
+    site = Site(tmp_path)
+    site.repository.commit(site.write("two", word="repsond"))
+    run = site.run(pipeline, MAIN)
+    assert run.code == 1
+    assert re.search(r"^catalog/edge.yaml:2:\d+: error: .*: did you mean `respond`\?$", run.output, re.MULTILINE)
+    assert run.commands[-1] == "ci/check catalog"
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_control_plane_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """Before anything is changed; the roll-out by itself says the same."""
+    site = Site(tmp_path)
+    assert site.roll_out("--first", str(site.publish("one")))[0] == 0
+    before = site.current()
+    site.repository.commit(site.write("two"))
+    run = site.run("jenkins", MAIN)
+    assert run.code == 2
+    assert f"cannot ask {site.admin}: Connection refused: is `xds serve` running" in run.output
+    assert run.commands[-1] == "ci/diff catalog"
+    code, said = site.roll_out(str(site.repository.publish(tmp_path / "dist")))
+    assert code == 2
+    assert said.endswith("The control plane cannot be asked. Nothing was changed.\n")
+    assert site.current() == before
+
+
+def test_what_was_not_published_is_not_rolled_out(tmp_path: Path) -> None:
+    """Nor what another roll-out could overlap with; nothing is changed."""
+    site = Site(tmp_path)
+    artifact = site.publish("one")
+    site.catalogs.mkdir()
+    with (site.catalogs / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        code, said = site.roll_out("--first", str(artifact))
+        assert (code, "Another roll-out is under way. Nothing was changed." in said) == (2, True)
+    code, said = site.roll_out("--first", "dist/../../catalog-x.tar")
+    assert (code, "is not named catalog-COMMIT.tar. Nothing was changed." in said) == (2, True)
+    tamper(artifact)
+    code, said = site.roll_out("--first", str(artifact))
+    assert (code, "is not what was published. Nothing was changed." in said) == (2, True)
+    assert not (site.catalogs / "current").is_symlink()
+
+
+def test_one_commit_is_one_catalog(tmp_path: Path) -> None:
+    """What was rolled out under a name stays what it is."""
+    site = Site(tmp_path)
+    artifact = site.publish("one")
+    assert site.roll_out("--first", str(artifact))[0] == 0
+    code, said = site.roll_out("--first", str(artifact))
+    assert (code, "this is not the first. Nothing was changed." in said) == (2, True)
+    (site.catalogs / "current").unlink()
+    tamper(artifact, checksum=True)
+    code, said = site.roll_out("--first", str(artifact))
+    assert (code, "Another catalog was rolled out as " in said) == (2, True)
+
+
+def test_the_same_commit_is_the_same_artifact(tmp_path: Path) -> None:
+    """Byte by byte, with what is committed alone; what is not is told of. An older one in the folder gives way."""
+    repository = Repository(tmp_path, {"a.yaml": "services: {}\n"})
+    first = repository.publish(tmp_path / "one").read_bytes()
+    (repository.folder / "catalog" / "a.yaml").write_text("services: {b: {}}\n")
+    (repository.folder / "catalog" / "b.yaml").write_text("services: {c: {}}\n")
+    _, said = repository.call("ci/publish", "catalog", str(tmp_path / "two"), check=True)
+    assert "what is not committed is not in it" in said
+    [second] = (tmp_path / "two").glob("*.tar")
+    assert second.read_bytes() == first
+    repository.commit({})
+    third = repository.publish(tmp_path / "two")
+    assert third.name != second.name
+    assert third.read_bytes() != first

@@ -1,0 +1,197 @@
+"""`xds status --wait`: whether a catalog is in effect, and what stands in its way."""
+
+import asyncio
+import json
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tests.cli.asking import run
+from tests.server.administered import Administered, administered
+from xds.cli import main
+from xds.cli.demo.processes import free_port, start_control_plane
+from xds.sources.files import FileSource
+from xds.wire import CLUSTER, LISTENER
+
+CATALOG = "services: {api: {endpoints: ['127.0.0.1:5000']}}\n"
+LONG = "60"
+"""Seconds that no test waits: it ends before, or the test is too slow to pass."""
+
+
+def save(folder: Path, text: str = CATALOG, name: str = "catalog.yaml") -> Path:
+    """Write a catalog of one file."""
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(text)
+    return folder
+
+
+def digest(path: Path) -> str:
+    """Give the digest of a catalog."""
+    source = FileSource(path)
+    source.read()
+    return source.digest()
+
+
+async def wait(admin: Administered, seconds: str = LONG, *options: str) -> tuple[int, str, str]:
+    """Wait at an admin, for what it serves unless told otherwise."""
+    async with asyncio.timeout(30):
+        return await run("status", "--admin", admin.address, "--wait", seconds, *options)
+
+
+def test_a_digest_is_of_contents(tmp_path: Path) -> None:
+    """The same files elsewhere, under other names, have the same; one byte more is another."""
+    here, there = save(tmp_path / "here"), save(tmp_path / "there", name="other.yml")
+    assert digest(here) == digest(there) == digest(there / "other.yml")
+    seen = {digest(here), digest(save(tmp_path / "comment", f"{CATALOG}# more\n"))}
+    save(there, CATALOG, "more.yaml")  # twice the same is not once
+    assert len(seen | {digest(there)}) == 3
+
+
+async def test_in_effect_is_0(tmp_path: Path) -> None:
+    """When the server has taken that catalog, and each client has accepted all of it."""
+    catalog = save(tmp_path / "catalog")
+    async with administered() as admin:
+        admin.digest = digest(catalog)
+        await admin.connect().take(CLUSTER, LISTENER)
+        await admin.until("SYNCED", LISTENER)
+        code, printed, said = await wait(admin, LONG, "--catalog", str(catalog))
+        counts, verdict = printed.splitlines()
+        assert counts == "1 client: 1 SYNCED | 3 services, 1 gateway"
+        assert verdict.startswith("in effect after 0.")
+        assert (code, said) == (0, "")
+
+
+async def test_another_catalog_is_not_in_effect(tmp_path: Path) -> None:
+    """Although all clients are SYNCED: with what was served before. Not in time is 4."""
+    async with administered() as admin:
+        await admin.connect().take()
+        await admin.until("SYNCED")
+        code, _, said = await wait(admin, "0.2", "--catalog", str(save(tmp_path / "catalog")))
+        assert code == 4
+        assert said.startswith("not in effect after 0.")
+        assert "the server has not taken this catalog" in said
+
+
+async def test_a_client_that_has_not_answered_is_waited_for() -> None:
+    """It is named when time is up; and once it accepts, the wait is over."""
+    async with administered() as admin:
+        sidecar = admin.connect()
+        await sidecar.ask()
+        await admin.until("STALE")
+        code, printed, said = await wait(admin, "0.2")
+        assert code == 4
+        assert said.endswith("1 of 1 client did not answer\n")
+        assert "web-1" in printed
+        waiting = asyncio.create_task(wait(admin))
+        await sidecar.accept()
+        assert (await waiting)[0] == 0
+
+
+async def test_clients_that_are_not_connected_are_waited_for() -> None:
+    """If so many were asked for: an Envoy that a catalog makes crash refuses nothing."""
+    async with administered() as admin:
+        await admin.connect().take()
+        await admin.until("SYNCED")
+        code, _, said = await wait(admin, "0", "--clients", "2")
+        assert (code, said.endswith("1 client of at least 2 connected\n")) == (4, True)
+        await admin.connect("web-2").take()
+        assert (await wait(admin, LONG, "--clients", "2"))[0] == 0
+
+
+async def test_a_refusal_ends_the_wait() -> None:
+    """At once, in the client's words, with 1; the clients with which all is well are not listed."""
+    async with administered() as admin:
+        await admin.connect("web-2").take()
+        sidecar = admin.connect()
+        await sidecar.ask()
+        await sidecar.refuse("Error adding/updating cluster(s) api: no such policy")
+        await admin.until("NACKED")
+        code, printed, said = await wait(admin)
+        assert code == 1
+        assert said.startswith("refused after ")
+        assert said.endswith("by 1 of 2 clients\n")
+        assert "web-1 NACKED Cluster api" in printed
+        assert "no such policy" in printed
+        assert "web-2" not in printed
+
+
+async def test_a_refusal_from_before_holds_up_nobody() -> None:
+    """An Envoy that was broken before the catalog was taken is told of; what it is sent anew counts."""
+    async with administered() as admin:
+        sidecar = admin.connect()
+        await sidecar.ask()
+        await sidecar.refuse("no such policy")
+        await admin.until("NACKED")
+        admin.taken_at = time.time() + 1
+        code, printed, _ = await wait(admin)
+        assert code == 0
+        assert "web-1 NACKED Cluster api" in printed
+        admin.serving.edit(
+            "services: {api: {endpoints: ['127.0.0.1:1'], timeouts: {connect: 2s}}, web: {upstreams: [api]}}"
+        )
+        await sidecar.read()
+        code, _, said = await wait(admin, "0.2")
+        assert code == 4
+        assert said.endswith("1 of 1 client did not answer\n")
+
+
+async def test_a_file_that_the_server_refuses_ends_the_wait() -> None:
+    """It serves the last good state of it, which is not the catalog."""
+    async with administered() as admin:
+        admin.refused_files = ("shop/bad.yaml",)
+        code, printed, said = await wait(admin)
+        assert code == 1
+        assert said.endswith("the server does not serve all files as they are\n")
+        assert "see `xds check`: shop/bad.yaml" in printed
+
+
+async def test_json_is_the_last_status() -> None:
+    """For programs; the verdict stands beside it."""
+    async with administered() as admin:
+        code, printed, said = await wait(admin, LONG, "--output", "json")
+        assert json.loads(printed)["catalog"]["digest"] == admin.digest
+        assert said.startswith("in effect after ")
+        assert code == 0
+
+
+async def test_a_server_that_is_not_there_is_3() -> None:
+    """In one line, when time is up."""
+    code, printed, said = await run("status", "--admin", f"127.0.0.1:{free_port()}", "--wait", "0.2")
+    assert (code, printed) == (3, "")
+    assert "Connection refused: is `xds serve` running" in said
+    assert len(said.splitlines()) == 1
+
+
+async def test_a_server_that_starts_and_an_edit_are_waited_for(tmp_path: Path) -> None:
+    """A real server, which reads a copy: it is in effect once the server has taken it, if only a comment changed."""
+    served, copy = save(tmp_path / "served"), save(tmp_path / "copy", name="copy.yaml")
+    admin = f"127.0.0.1:{free_port()}"
+    command = ["status", "--admin", admin, "--wait", LONG, "--catalog", str(copy)]
+    waiting = asyncio.create_task(run(*command))
+    with start_control_plane(served, free_port(), tmp_path, "--admin", admin):
+        assert (await waiting)[0] == 0
+        save(copy, f"{CATALOG}# a comment\n", "copy.yaml")
+        code, _, said = await run("status", "--admin", admin, "--wait", "0", "--catalog", str(copy))
+        assert (code, "the server has not taken this catalog" in said) == (4, True)
+        waiting = asyncio.create_task(run(*command))
+        save(served, f"{CATALOG}# a comment\n")
+        assert (await waiting)[0] == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--wait", "1", "--watch"],
+        ["--catalog", "."],
+        ["--clients", "2"],
+        ["--wait", "-1"],
+        ["--wait", "1", "--catalog", "no"],
+    ],
+)
+def test_wrong_usage_is_2(options: list[str]) -> None:
+    """With what is wrong about it."""
+    result = CliRunner().invoke(main, ["status", *options])
+    assert result.exit_code == 2
+    assert "Error: " in result.stderr

@@ -1,0 +1,105 @@
+"""Every file of compose/ and envoy/ is looked at by a tool that knows its kind; a kind that none knows is a failure.
+
+Envoy's bootstraps are in test_files.py and tests/envoy_server/test_bootstrap.py, Prometheus' rules in tests/prometheus,
+workflow and Jenkinsfile in tests/ci, Python in tests/test_project.py.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from tests.compose.engine import FOLDER
+
+ROOT = FOLDER.parent
+BIN = Path(sys.executable).parent
+FILES = [
+    ROOT / line
+    for line in subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "compose", "envoy"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+]
+ELSEWHERE = (".md", ".py", ".env", "Jenkinsfile")
+YAML_RULES = (
+    "{rules: {key-duplicates: enable, anchors: {forbid-unused-anchors: true}, trailing-spaces: enable, "
+    "line-length: {max: 140}, octal-values: enable, new-line-at-end-of-file: enable}}"
+)
+
+
+def find_kind(path: Path) -> str:
+    """Tell what a file is, by its name or its first line."""
+    if path.name == "Dockerfile":
+        return "dockerfile"
+    if path.suffix in (".yaml", ".yml"):
+        return "yaml"
+    if path.suffix in (".json", ".ndjson"):
+        return "json"
+    if path.name.endswith(ELSEWHERE):
+        return "elsewhere"
+    return "shell" if path.read_bytes().startswith((b"#!/bin/sh\n", b"#!/usr/bin/env bash\n")) else "unknown"
+
+
+def of_kind(kind: str) -> list[Path]:
+    """Find the files of a kind."""
+    return [path for path in FILES if find_kind(path) == kind]
+
+
+def lint(*command: str | Path) -> None:
+    """Run a linter; what it says stands in the failure."""
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+def test_no_kind_is_unknown() -> None:
+    """A new kind of file needs a tool that knows it, here or elsewhere."""
+    assert {kind: len(of_kind(kind)) > 0 for kind in ("dockerfile", "yaml", "shell", "elsewhere")} == {
+        "dockerfile": True, "yaml": True, "shell": True, "elsewhere": True,
+    }  # fmt: skip
+    assert of_kind("unknown") == []
+
+
+def test_yaml() -> None:
+    """No key twice, of which parsers take the last in silence, and no anchor that nobody uses."""
+    lint(BIN / "yamllint", "--strict", "-d", YAML_RULES, *of_kind("yaml"))
+
+
+def test_json() -> None:
+    """It can be read; of lines, each."""
+    for path in of_kind("json"):
+        for text in path.read_text().splitlines() if path.suffix == ".ndjson" else [path.read_text()]:
+            json.loads(text)
+
+
+def test_dockerfiles() -> None:
+    """By hadolint, which has shellcheck look at what RUN says."""
+    lint(BIN / "hadolint", *of_kind("dockerfile"))
+
+
+def test_shell_scripts() -> None:
+    """By shellcheck, for the shell that the first line names; this repository's own too."""
+    if not (BIN / "shellcheck").exists():
+        pytest.skip("shellcheck has no wheel for this machine")
+    lint(BIN / "shellcheck", *of_kind("shell"), ROOT / ".ci" / "run")
+
+
+def test_compose_file_by_its_schema() -> None:
+    """Of the Compose specification, so that what only one of the two commands takes is found without either."""
+    lint(BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", FOLDER / "docker-compose.yml")
+
+
+def test_the_catalog_by_the_schema_that_editors_go_by() -> None:
+    """Each file by itself, as an editor sees it."""
+    printed = subprocess.run([sys.executable, "-m", "xds", "schema"], capture_output=True, text=True, check=True).stdout
+    validator = Draft202012Validator(json.loads(printed))
+    files = sorted((FOLDER / "catalog").glob("*.yaml"))
+    assert len(files) >= 4
+    for path in files:
+        assert [error.message for error in validator.iter_errors(yaml.safe_load(path.read_text()))] == [], path.name
