@@ -2,7 +2,7 @@
 # Give Kibana its data view, searches and dashboard, as soon as it answers; those that are there already are replaced.
 kibana=${KIBANA_URL:-http://kibana:5601}
 objects=${OBJECTS:-/kibana.ndjson}
-for try in $(seq "${TRIES:-100}"); do
+for _ in $(seq "${TRIES:-100}"); do
   answer=$(curl -sS -H 'kbn-xsrf: true' --form "file=@$objects" "$kibana/api/saved_objects/_import?overwrite=true" 2>&1)
   case $answer in
     *'"success":true'*) echo "$answer"; exit 0 ;;

@@ -5,6 +5,7 @@ workflow and Jenkinsfile in tests/ci, Python in tests/test_project.py.
 """
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -30,8 +31,20 @@ FILES = [
 ELSEWHERE = (".md", ".py", ".env", "Jenkinsfile")
 YAML_RULES = (
     "{rules: {key-duplicates: enable, anchors: {forbid-unused-anchors: true}, trailing-spaces: enable, "
-    "line-length: {max: 140}, octal-values: enable, new-line-at-end-of-file: enable}}"
+    "line-length: {max: 170}, octal-values: enable, new-line-at-end-of-file: enable}}"
 )
+
+
+class Yaml12(yaml.SafeLoader):
+    """Reads YAML by version 1.2, in which only `true` and `false` are booleans."""
+
+
+BOOLEAN = "tag:yaml.org,2002:bool"
+Yaml12.yaml_implicit_resolvers = {
+    first: [one for one in resolvers if one[0] != BOOLEAN]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+Yaml12.add_implicit_resolver(BOOLEAN, re.compile("^(true|false)$"), ["t", "f"])
 
 
 def find_kind(path: Path) -> str:
@@ -96,10 +109,12 @@ def test_compose_file_by_its_schema() -> None:
 
 
 def test_the_catalog_by_the_schema_that_editors_go_by() -> None:
-    """Each file by itself, as an editor sees it."""
+    """Each file by itself, as an editor sees it, which reads YAML 1.2: `on` is a word there."""
     printed = subprocess.run([sys.executable, "-m", "xds", "schema"], capture_output=True, text=True, check=True).stdout
     validator = Draft202012Validator(json.loads(printed))
     files = sorted((FOLDER / "catalog").glob("*.yaml"))
     assert len(files) >= 4
     for path in files:
-        assert [error.message for error in validator.iter_errors(yaml.safe_load(path.read_text()))] == [], path.name
+        assert [error.message for error in validator.iter_errors(Yaml12(path.read_text()).get_single_data())] == [], (
+            path.name
+        )
