@@ -18,7 +18,7 @@ SERVICE = "opentelemetry.proto.collector.trace.v1.TraceService"
 
 @dataclass(frozen=True)
 class Span:
-    """A span, and of which service it is."""
+    """A span, and of which service it is; it lasted from `start` to `end`, as time.time_ns()."""
 
     service: str
     name: str
@@ -26,7 +26,8 @@ class Span:
     trace_id: str
     span_id: str
     parent: str
-    seconds: float
+    start: int
+    end: int
     attributes: Mapping[str, Any]
 
 
@@ -67,7 +68,8 @@ def _read(service: str, span: SpanMessage) -> Span:
         span.trace_id.hex(),
         span.span_id.hex(),
         span.parent_span_id.hex(),
-        (span.end_time_unix_nano - span.start_time_unix_nano) / 1e9,
+        span.start_time_unix_nano,
+        span.end_time_unix_nano,
         attributes,
     )
 

@@ -31,7 +31,7 @@ def digest(path: Path) -> str:
     """Give the digest of a catalog."""
     source = FileSource(path)
     source.read()
-    return source.digest()
+    return source.digest
 
 
 async def wait(admin: Administered, seconds: str = LONG, *options: str) -> tuple[int, str, str]:

@@ -1,16 +1,20 @@
-"""The server's own spans: one trace of each edit, from its reading to its push, for whoever asks for them."""
+"""The server's own spans, for whoever asks for them: a trace of each edit, from its reading to the last answer."""
 
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import grpc
 import pytest
 
 from tests.collector import Collector, start_collector
 from tests.ecs import read_log
+from tests.server.serving import DELTA_ADS, Call, delta, read_delta
 from xds.cli.demo.processes import await_until, free_port, start_control_plane
+from xds.wire import CLUSTER_LOAD_ASSIGNMENT
 
 CATALOG = "services: {api-service: {endpoints: ['127.0.0.1:5000']}}\n"
 
@@ -33,12 +37,23 @@ async def test_an_edit_is_a_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with start_collector() as collector:
         with start_control_plane(catalog, free_port(), tmp_path, "--log", "json", "--otlp", collector.address) as xds:
             await xds.ready()
-            catalog.write_text(CATALOG.replace("5000", "5001"))
-            await await_until(lambda: "catalog changed" in xds.log.read_text(), 20)
+            async with grpc.aio.insecure_channel(xds.address) as channel:
+                call: Call = channel.stream_stream(DELTA_ADS)()
+                await call.write(delta(CLUSTER_LOAD_ASSIGNMENT, "api-service"))
+                first = await read_delta(call)
+                await call.write(delta(CLUSTER_LOAD_ASSIGNMENT, nonce=first.nonce))
+                catalog.write_text(CATALOG.replace("5000", "5001"))
+                change = await read_delta(call)
+                answered_at = time.time_ns()
+                await call.write(delta(CLUSTER_LOAD_ASSIGNMENT, nonce=change.nonce))
+                await call.done_writing()
+                assert await call.read() is grpc.aio.EOF
             assert xds.stop() == 0
-        assert trees(collector) == {"load": ["read", "check", "build"], "reload": ["check", "build", "push"]}
+        assert trees(collector) == {"load": ["read", "check", "build"], "reload": ["check", "build", "push", "accept"]}
         [push] = [span for span in collector.spans if span.name == "push"]
-        assert push.attributes["xds.streams"] == 0
+        assert push.attributes["xds.streams"] == 1
+        [accept] = [span for span in collector.spans if span.name == "accept"]
+        assert accept.start < answered_at < accept.end
         collector.spans.clear()
         monkeypatch.setenv("XDS_OTLP", collector.address)  # as good as the option
         with start_control_plane(catalog, free_port(), tmp_path) as xds:

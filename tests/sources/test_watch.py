@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from xds.sources.document import Document
+from xds.sources.document import Document, digest_document
 from xds.sources.files import FileSource
 
 DEADLINE_S = 8.0
@@ -36,6 +36,7 @@ class Watched:
                         else:
                             assert self.documents.get(name) != document
                             self.documents[name] = document
+                    assert int(self._source.digest, 16) == sum(map(digest_document, self.documents.values())) % 2**256
                     self._changed.notify_all()
 
     async def until(self, wanted: dict[Path, str]) -> None:

@@ -118,7 +118,7 @@ def _digest(catalog: Path | None) -> str | None:
         return None
     source = FileSource(catalog)
     source.read()
-    return source.digest()
+    return source.digest
 
 
 def _show_outcome(outcome: Outcome, output: str) -> None:

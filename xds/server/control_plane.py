@@ -63,7 +63,7 @@ class ControlPlane:
         catalog = outcome.catalog
         self._count_load("accepted")
         self._report(outcome.problems)
-        self._taken = Taken(self._source.digest(), time.time())
+        self._taken = Taken(self._source.digest, time.time())
         self._ads = build_servicer(inventory, self._settings.limits)
         seconds = time.perf_counter() - started
         log.info("catalog loaded", **_count(catalog), ms=round(seconds * 1000, 1))
@@ -138,8 +138,7 @@ class ControlPlane:
                 ms=round((time.perf_counter() - started) * 1000, 1),
             )
         # Not before the streams are told: who sees this digest sees what their clients make of it.
-        digest = await asyncio.to_thread(self._source.digest)
-        self._taken = Taken(digest, taken_at, outcome.refused)
+        self._taken = Taken(self._source.digest, taken_at, outcome.refused)
 
     async def _push(self, inventory: Inventory, noticed_at: int) -> int:
         """Have every stream told what changed; the number of those that it concerned."""
@@ -154,7 +153,9 @@ class ControlPlane:
 
     async def _observe_propagation(self, noticed_at: int) -> None:
         """Count how long a change took, from when its save was noticed until the last client answered."""
-        if (answered_at := await self._streams.settle()) is not None:
+        with self._spans.open("accept"):
+            answered_at = await self._streams.settle()
+        if answered_at is not None:
             self._tally.propagation.observe(answered_at - noticed_at)
 
     def _translate(

@@ -1,4 +1,4 @@
-"""The server's own spans, for whoever asks for them: what becomes of an edit from its reading to its push.
+"""The server's own spans, for whoever asks for them: what becomes of an edit from its reading to its last answer.
 
 OpenTelemetry's SDK makes them, which is an extra (`pip install 'xds[otlp]'`). Without `--otlp` it is not even imported.
 """

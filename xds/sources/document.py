@@ -1,7 +1,6 @@
 """A document: what a source yields, before anyone has looked inside."""
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -18,16 +17,7 @@ class Document:
     fault: str | None = None
 
 
-def digest_document(document: Document) -> bytes:
-    """Give a hash of what a document has to say, whatever its name is."""
+def digest_document(document: Document) -> int:
+    """Give a hash, of 256 bits, of what a document has to say, whatever its name is."""
     said = document.content if document.content is not None else f"fault {document.fault}".encode()
-    return hashlib.sha256(said, usedforsecurity=False).digest()
-
-
-def digest_catalog(digests: Iterable[bytes]) -> str:
-    """Make one hash, in hexadecimal digits, of those of all documents of a catalog.
-
-    Files of the same contents have the same, wherever they lie and whatever they are called: a catalog here and the one
-    that a server elsewhere has read are told to be one.
-    """
-    return hashlib.sha256(b"".join(sorted(digests)), usedforsecurity=False).hexdigest()
+    return int.from_bytes(hashlib.sha256(said, usedforsecurity=False).digest())

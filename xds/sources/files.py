@@ -14,7 +14,7 @@ from pathlib import Path
 from watchfiles import awatch
 from watchfiles.main import FileChange
 
-from xds.sources.document import Document, digest_catalog, digest_document
+from xds.sources.document import Document, digest_document
 from xds.sources.layout import Layout, find_layout, is_document, is_visible
 from xds.sources.regular import Signature, read_document, sign
 
@@ -55,6 +55,7 @@ class FileSource:
         self._path = path
         self._layout = Layout()
         self._records: dict[str, _Record] = {}
+        self._sum = 0  # of their digests
         self.noticed_at = time.monotonic_ns()
         """When what `watch` gave last was noticed, before it was read."""
 
@@ -63,9 +64,15 @@ class FileSource:
         self._take(self._look(None))
         return {name: record.document for name, record in self._records.items()}
 
+    @property
     def digest(self) -> str:
-        """Give the hash of the whole catalog as it was read last, and what of it `watch` gave since."""
-        return digest_catalog(record.digest for record in self._records.values())
+        """The hash, in hexadecimal digits, of the catalog as it was read last, with what `watch` gave since.
+
+        Files of the same contents have the same, wherever they lie and whatever they are called: a catalog here and the
+        one that a server elsewhere has read are told to be one. It is a sum of the documents', so that a change of one
+        among a thousand costs one addition.
+        """
+        return f"{self._sum % 2**256:064x}"
 
     async def watch(self) -> AsyncGenerator[dict[str, Document | None]]:
         """Yield the documents that are not what they were when they were last read or yielded; None for deleted ones.
@@ -163,10 +170,13 @@ class FileSource:
     def _take(self, look: "_Look") -> dict[str, Document | None]:
         """Keep what changed, as what the next look is compared with."""
         for name, record in look.changed.items():
+            if (old := self._records.get(name)) is not None:
+                self._sum -= old.digest
             if record is None:
                 del self._records[name]
             else:
                 self._records[name] = record
+                self._sum += record.digest
         return {name: record.document if record else None for name, record in look.changed.items()}
 
 
@@ -175,7 +185,7 @@ class _Record:
     """What a name had to give when it was read; `young` when an unchanged signature does not mean the same content."""
 
     document: Document
-    digest: bytes
+    digest: int
     signature: Signature | None
     young: bool
 
