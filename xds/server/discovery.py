@@ -1,5 +1,6 @@
 """DiscoveryServer: the gRPC services of one process, at its port: discovery, CSDS and health."""
 
+import asyncio
 import gc
 
 import grpc
@@ -12,6 +13,7 @@ from xds.server.address import ListenError
 from xds.server.ads import AdsServicer
 from xds.server.census import Ask, ask_alone
 from xds.server.csds import CsdsServicer
+from xds.server.garbage import collect_when_calm
 from xds.server.settings import Settings
 from xds.session.limits import Limits
 from xds.snapshot.store import SnapshotStore
@@ -78,6 +80,7 @@ class DiscoveryServer:
         except RuntimeError as error:
             raise ListenError(f"cannot listen at {self._settings.listen}: {error}") from None
         await self._server.start()
+        self._collecting = asyncio.create_task(collect_when_calm())
         return port
 
     async def publish(self, inventory: Inventory) -> int:
@@ -91,6 +94,7 @@ class DiscoveryServer:
     async def stop(self) -> None:
         """Tell health checks, end every stream so that its client looks elsewhere, and close."""
         log.info("stopping", streams=len(list(self._ads.streams())))
+        self._collecting.cancel()
         await self._health.enter_graceful_shutdown()
         for stream in self._ads.streams():
             stream.end("the control plane is stopping")
