@@ -95,15 +95,27 @@ def make_list(figures: dict[str, Any]) -> str:
     workers = {(cell["variant"], cell["workers"]): cell for cell in figures["workers"]}
     soaks = figures["soak"]
     file, folder = (_sum_load(figures["load"][layout]) for layout in ("one file", "a folder of files"))
+    floors = {cell["variant"]: cell for cell in figures["floor"]}
     delta, sotw = storms["delta"], storms["sotw"]
 
     def both(cells: dict[str, Any], name: str) -> str:
         return " / ".join(_number(cells[variant][name]) for variant in ("delta", "sotw"))
 
+    def bare(name: str) -> str:
+        """Give what a server takes that only answers with ready bytes, of what xds takes."""
+        return " / ".join(
+            f"{cell[f'bare_{name}'] / cell[name]:.2f}" for cell in map(floors.get, ("delta", "sotw")) if cell
+        )
+
     def gain(name: str) -> str:
         return f"{workers['delta', 2][name] / workers['delta', 1][name]:.2f}"
 
     rows = [
+        (
+            "gRPC's part, by a server of it that only answers with ready bytes (`floor`), delta / State of the World",
+            f"{bare('sync_cpu_s')} of the CPU of a first sync of 1,000 clients of all clusters; "
+            f"{bare('change_cpu_ms')} of that of one change at 20 clients",
+        ),
         (
             "10,000 clients, all clusters, delta (`push --clients 10000`)",
             f"{_number(crowd['memory_mb'])} MB; one change reaches all for {crowd['change_cpu_ms'] / 1000:.1f} s "

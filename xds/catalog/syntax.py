@@ -6,6 +6,10 @@ import yaml
 
 from xds.catalog.places import Slip
 
+MAX_DEPTH = 64
+
+TOO_DEEP = f"lists and mappings may be {MAX_DEPTH} levels deep at most"
+
 UNFINISHED = {
     "while parsing a flow sequence": "this list's `[` has no `]`: is one missing, or a comma before here?",
     "while parsing a flow mapping": "this mapping's `{` has no `}`: is one missing, or a comma before here?",
@@ -25,6 +29,7 @@ EXPLAINED = {
     "did not find expected <document start>": "this is more than one value: is a bracket closed twice?",
     "found incompatible YAML document": "only YAML 1.1 and 1.2 are known: leave out the %YAML line",
     "found unknown directive name": "a line that begins with % is a directive: quote it",
+    "exceeded maximum nesting depth": TOO_DEEP,  # libyaml's own, of 1,000, which it meets first as it looks ahead
     "found unexpected document indicator": "`---` and `...` cannot stand inside quotes",
 }
 

@@ -21,9 +21,8 @@ from yaml.events import (
 
 from xds.catalog.places import Loc, Place, Slip, format_path, show
 from xds.catalog.scalars import STANDARD, TAGS, resolve
-from xds.catalog.syntax import explain_syntax
+from xds.catalog.syntax import MAX_DEPTH, TOO_DEEP, explain_syntax
 
-MAX_DEPTH = 64
 MAX_SLIPS = 100
 MAX_NODES = 1_000_000
 """Values in one file, each counted as often as aliases repeat it."""
@@ -160,7 +159,7 @@ class _Builder:
 
     def _nest(self, event: Event, height: int) -> None:
         if len(self._frames) + height > MAX_DEPTH:
-            self._stop(event, f"lists and mappings may be {MAX_DEPTH} levels deep at most")
+            self._stop(event, TOO_DEEP)
 
     def _add_scalar(self, event: Any) -> None:
         text, tag, mark = event.value, event.tag, event.start_mark
