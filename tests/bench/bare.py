@@ -1,6 +1,6 @@
 """A bare server of grpc.aio: it answers with bytes that are ready, and does nothing else. What xds is held against.
 
-`python -m tests.bench.bare PORT --variant delta|sotw --services N` serves clients of all clusters
+`python -m tests.bench.bare PORT --variant delta|sotw --services N --changes N` serves clients of all clusters
 (`tests.bench.fleet`): a stream's first request gets all Clusters, its second all ClusterLoadAssignments, and the others
 are ACKs, which it does not look at. SIGUSR1 pushes the next change of the first service's weight, FIRST_MARK and so on,
 to every stream.
@@ -27,9 +27,6 @@ from xds.server.discovery import OPTIONS
 from xds.session.session import DELTA, SOTW, Session, Variant
 from xds.snapshot.store import SnapshotStore
 from xds.wire import ADS, CLUSTER, CLUSTER_LOAD_ASSIGNMENT
-
-CHANGES = 200
-"""How many changes are ready to be pushed."""
 
 
 def make_bodies(variant: Variant[Any], services: int, changes: int) -> tuple[list[bytes], deque[bytes]]:
@@ -81,9 +78,10 @@ async def main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("--variant", choices=METHODS, required=True)
     parser.add_argument("--services", type=int, required=True)
+    parser.add_argument("--changes", type=int, required=True, help="how many are made ready")
     options = parser.parse_args()
     variant: Variant[Any] = DELTA if options.variant == "delta" else SOTW
-    firsts, pushes = make_bodies(variant, options.services, CHANGES)
+    firsts, pushes = make_bodies(variant, options.services, options.changes)
     gc.collect()
     gc.freeze()  # as xds does
     streams: set[Any] = set()

@@ -47,7 +47,7 @@ def measure_floor(
 ) -> Figures:
     """Measure both, the same clients asking the same of either."""
     with write_catalog(services) as catalog:
-        starts = (partial(_start_bare, catalog, variant, services), partial(_start_xds, catalog))
+        starts = (partial(_start_bare, catalog, variant, services, changes), partial(_start_xds, catalog))
         bare_sync, sync = (_measure_sync(start(), variant, clients, services) for start in starts)
         bare_change, change = (_measure_change(start(), variant, services, changes, idle_seconds) for start in starts)
     return Figures(variant, clients, services, bare_sync, sync, bare_change * 1000, change * 1000)
@@ -82,10 +82,11 @@ def _start_xds(catalog: Catalog) -> Iterator[tuple[Server, Change]]:
 
 
 @contextmanager
-def _start_bare(catalog: Catalog, variant: str, services: int) -> Iterator[tuple[Server, Change]]:
+def _start_bare(catalog: Catalog, variant: str, services: int, changes: int) -> Iterator[tuple[Server, Change]]:
     address = f"{LOOPBACK}:{free_port()}"
     command = [sys.executable, "-m", "tests.bench.bare", address.rpartition(":")[2]]
-    child = ControlPlane("bare", [*command, "--variant", variant, "--services", str(services)], catalog.room)
+    command += ["--variant", variant, "--services", str(services), "--changes", str(changes)]
+    child = ControlPlane("bare", command, catalog.room)
     child.address = address
     with child:
         server = Server(child, len(child.log.read_text()))

@@ -4,8 +4,8 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,6 +27,32 @@ from xds.resources.locality import NOWHERE, Locality
 VARIANTS = ("delta", "sotw")
 
 
+Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def answering(answer: Answer, address: str, port: int) -> AsyncIterator[None]:
+    """Have a function serve each connection, which it need not close; none is left when the block ends."""
+    running: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        running[writer] = asyncio.current_task()
+        with suppress(OSError, EOFError, asyncio.CancelledError):
+            await answer(reader, writer)
+        writer.close()
+
+    async with await asyncio.start_server(serve, address, port):
+        try:
+            yield
+        finally:
+            for writer, task in running.items():
+                if task is not None and not task.done():
+                    task.cancel()
+                    await task
+                with suppress(OSError):
+                    await writer.wait_closed()
+
+
 @asynccontextmanager
 async def scripted_instance(status: int = 200, seconds: float = 0.0) -> AsyncIterator[str]:
     """Serve an instance `scripted` that answers every request with that status, after that time; its address."""
@@ -38,10 +64,9 @@ async def scripted_instance(status: int = 200, seconds: float = 0.0) -> AsyncIte
         body = '{"instance": "scripted"}' if status == 200 else ""
         writer.write(f"HTTP/1.1 {status} So\r\nconnection: close\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode())
         await writer.drain()
-        writer.close()
 
     port = free_port()
-    async with await asyncio.start_server(answer, "127.0.0.1", port):
+    async with answering(answer, "127.0.0.1", port):
         yield f"127.0.0.1:{port}"
 
 

@@ -11,7 +11,7 @@ from typing import cast
 
 import pytest
 
-from tests.envoy_server.mesh import Mesh, make_catalog, send, until
+from tests.envoy_server.mesh import Mesh, answering, make_catalog, send, until
 from xds.catalog.model import Listen
 from xds.cli.demo.processes import Envoy, free_port, start_envoy
 from xds.resources.bootstrap import ApiType, build_bootstrap
@@ -55,9 +55,8 @@ async def instance(address: str, port: int) -> AsyncIterator[None]:
         body = json.dumps({"instance": address})
         writer.write(f"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode())
         await writer.drain()
-        writer.close()
 
-    async with await asyncio.start_server(answer, address, port):
+    async with answering(answer, address, port):
         yield
 
 

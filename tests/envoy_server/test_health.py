@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.envoy_server.mesh import Mesh, make_catalog, scripted_instance, until
+from tests.envoy_server.mesh import Mesh, answering, make_catalog, scripted_instance, until
 from xds.cli.demo.processes import Envoy, Instance, free_port
 
 CHECK = {"interval": "100ms", "timeout": "90ms", "healthy_threshold": 1, "unhealthy_threshold": 1}
@@ -48,9 +48,8 @@ async def test_a_check_asks_for_the_host_that_it_is_told(tmp_path: Path, host: s
         status = 200 if b"host: shop.example.com\r\n" in head.lower() else 421
         writer.write(f"HTTP/1.1 {status} So\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".encode())
         await writer.drain()
-        writer.close()
 
-    async with await asyncio.start_server(answer, "127.0.0.1", port := free_port()):
+    async with answering(answer, "127.0.0.1", port := free_port()):
         check = {"http": "/health", "host": host, **CHECK}
         with Mesh(tmp_path, make_catalog([f"127.0.0.1:{port}"], health_check=check)) as mesh:
             assert await checked(await mesh.start_gateway(), f"127.0.0.1:{port}") is well

@@ -14,7 +14,7 @@ import grpc
 import pytest
 
 from tests.envoy_server.echo import Echo, start_echo
-from tests.envoy_server.mesh import Mesh, until
+from tests.envoy_server.mesh import Mesh, answering, until
 from tests.envoy_server.test_routes import Response, ask, make_catalog
 from xds.cli.demo.processes import free_port
 
@@ -282,9 +282,8 @@ async def silent_http2() -> AsyncIterator[str]:
         writer.write(bytes.fromhex("000000040000000000"))  # empty SETTINGS
         while await reader.read(4096):
             pass
-        writer.close()
 
-    async with await asyncio.start_server(begin, "127.0.0.1", port := free_port()):
+    async with answering(begin, "127.0.0.1", port := free_port()):
         yield f"127.0.0.1:{port}"
 
 

@@ -144,7 +144,9 @@ async def test_places_count_within_a_subset(tmp_path: Path, instances: list[Inst
     with Mesh(tmp_path, catalog) as mesh:
         envoy = await mesh.start_envoy("edge-1", "edge", locality=Locality(zone="b"))
         await envoy.listening(f"127.0.0.1:{mesh.gateway_port}")
-        assert await send(mesh.load(path="/api/data?ask=share"), 100) == {"api-2": 75, "api-3": 25}
+        # Envoy begins its round at a place chosen by chance, so that a hundred may be one off.
+        shares = await send(mesh.load(path="/api/data?ask=share"), 100)
+        assert shares == {"api-2": pytest.approx(75, abs=1), "api-3": pytest.approx(25, abs=1)}
         for how, instance in {"near": "api-3", "far": "api-1", "any": "api-3"}.items():
             assert await send(mesh.load(path=f"/api/data?ask={how}"), 20) == {instance: 20}
 
