@@ -30,7 +30,7 @@ class QuietRequests(WSGIRequestHandler):
     """HTTP/1.1, and no line a request. (Werkzeug closes each connection after its answer; Envoy is told so.)"""
 
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # headers and body are two writes, and the second should not wait for an ACK
+    wbufsize = 2**16  # headers and body leave together: of an instance that is killed comes all of an answer, or none
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Say nothing: the demo's picture tells who answered what."""
