@@ -53,7 +53,7 @@ async def test_an_edit_is_a_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         [push] = [span for span in collector.spans if span.name == "push"]
         assert push.attributes["xds.streams"] == 1
         [accept] = [span for span in collector.spans if span.name == "accept"]
-        assert accept.start < answered_at < accept.end
+        assert push.start < answered_at < accept.end
         collector.spans.clear()
         monkeypatch.setenv("XDS_OTLP", collector.address)  # as good as the option
         with start_control_plane(catalog, free_port(), tmp_path) as xds:
