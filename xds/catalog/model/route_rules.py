@@ -7,8 +7,9 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from xds.catalog.model.route import ROUTE_SHAPE, Route, given
-from xds.catalog.model.route_action import REDIRECT_CODES
+from xds.catalog.text.field import Expected, IfWrong
 from xds.catalog.text.mistake import Loc, Mistake
+from xds.catalog.text.names import NOBODY
 from xds.catalog.text.path_template import find_variables
 from xds.catalog.text.regex import MAX_PROGRAM, measure
 
@@ -121,9 +122,6 @@ def _check_redirect(route: Route) -> list[tuple[Loc, str]]:
     if redirect is None:
         return []
     loc: Loc = ("redirect",)
-    if redirect.code not in REDIRECT_CODES:
-        codes = ", ".join(map(str, REDIRECT_CODES))
-        wrong.append(((*loc, "code"), f"expected one of {codes}; found {redirect.code}"))
     if not redirect.https and (redirect.host, redirect.port, redirect.prefix, redirect.path) == (None,) * 4:
         wrong.append((loc, "leads to where it began: write `https: true`, `host`, `port`, `prefix` or `path` in it"))
     if redirect.prefix is not None and redirect.path is not None:
@@ -199,4 +197,17 @@ def check_template_words(route: Route) -> list[tuple[Loc, str]]:
 MAX_ROUTES = 1000
 """Envoy tries a virtual host's routes one after the other."""
 
-Routes = tuple[Annotated[Route, AfterValidator(check_route), ROUTE_SHAPE], ...]
+Routes = Annotated[
+    tuple[
+        Annotated[
+            Route,
+            AfterValidator(check_route),
+            ROUTE_SHAPE,
+            Expected("a route", {"prefix": "/", "to": "web"}),
+            IfWrong(stand_in={"to": NOBODY}),
+        ],
+        ...,
+    ],
+    Expected("a list of routes", [{"prefix": "/", "to": "web"}]),
+    IfWrong(stand_in=[{"to": NOBODY}], wanted=True),
+]

@@ -24,7 +24,7 @@ def check_service(service: Service) -> Service:
             wrong.append((("affinity",), message))
     if service.health_check and service.health_check.grpc is not None and service.protocol not in ("grpc", "http2"):
         wrong.append((("health_check", "grpc"), "is for `protocol: grpc` or `http2`, over which it would be asked"))
-    wrong += check_outside(service)
+    wrong += check_upstream(service)
     wrong += check_use_of_subsets(service)
     breakers = service.circuit_breakers
     if breakers is not None and breakers.retries is not None and service.retries.budget is not None:
@@ -57,7 +57,7 @@ def find_locality_mistakes(service: Service) -> Iterator[tuple[Loc, str]]:
                 yield ("locality",), message
 
 
-def check_outside(service: Service) -> list[tuple[Loc, str]]:
+def check_upstream(service: Service) -> list[tuple[Loc, str]]:
     """Refuse certificates that nothing would be checked against, and one host that is several."""
     wrong: list[tuple[Loc, str]] = []
     tls = service.tls

@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Mapping
+from typing import Final
 
 from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.model.endpoint import EXACT_INTEGER, Endpoint
+from xds.catalog.text.field import Expected
 from xds.catalog.text.mistake import Loc, Mistake
 from xds.catalog.text.names import NAME, NAME_PATTERN
 from xds.wording import show
@@ -16,11 +18,13 @@ Labels = Mapping[str, Scalar]
 
 MAX_LABEL = 253
 
+EXPECTED_SUBSETS: Final = Expected("a mapping", {"v2": {"version": "2.0"}})
+
 
 def parse_subsets(value: object) -> Mapping[str, Labels]:
     """Check subsets by name: each has labels, whose values are text, numbers, true or false."""
     if not isinstance(value, Mapping):
-        raise ValueError(f'expected a mapping, such as {{v2: {{version: "2.0"}}}}, found {show(value)}')  # noqa: TRY004
+        raise ValueError(f"expected {EXPECTED_SUBSETS}, found {show(value)}")  # noqa: TRY004
     wrong: list[tuple[Loc, str]] = []
     for name, labels in value.items():
         if not NAME.fullmatch(name):
@@ -66,6 +70,5 @@ SUBSETS_SHAPE = WithJsonSchema(
             }
         },
         "additionalProperties": False,
-        "examples": [{"v1": {"version": "1.0"}, "v2": {"version": "2.0"}}],
     }
 )

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from xds.catalog.advice.gateway import advise_gateway
 from xds.catalog.advice.service import advise_service
 from xds.catalog.catalog import Subject
+from xds.catalog.fields import find_field
 from xds.catalog.model.gateway import Gateway
 from xds.catalog.model.gateway_rules import CheckedGateway
 from xds.catalog.model.mesh import WORDS, MeshWord
@@ -18,8 +19,8 @@ from xds.catalog.model.service import Service
 from xds.catalog.model.service_rules import CheckedService
 from xds.catalog.reading.mistakes import explain_errors, explain_unknown_key, make_slip
 from xds.catalog.reading.places import Slip, find_place
-from xds.catalog.reading.revalidation import Remainder
 from xds.catalog.reading.syntax import decode
+from xds.catalog.reading.valid_part import ValidPart
 from xds.catalog.reading.yaml import BROKEN, Tree, parse_yaml
 from xds.catalog.text.mistake import Advice, Loc
 from xds.catalog.text.names import NAME
@@ -126,7 +127,7 @@ class _Reader:
         tree = self._tree
         unknown = [key for key in tree.value if key not in KINDS and not key.startswith("x-")]
         for key in unknown:
-            self._add((key,), explain_unknown_key((key,), list(KINDS)), key=True)
+            self._add((key,), explain_unknown_key(key, [*KINDS]), key=True)
         if not unknown and not any(kind in tree.value for kind in KINDS):
             self._add((), "has neither `services` nor `gateways`")
         services = self._read_all("services", SERVICE, advise_service)
@@ -168,8 +169,8 @@ class _Reader:
             try:
                 valid[name] = adapter.validate_python(value)
             except ValidationError as errors:
-                if (remainder := self._read_remainder(adapter, loc, value, errors)) is not None:
-                    valid[name] = remainder
+                if (part := self._read_valid_part(adapter, loc, value, errors)) is not None:
+                    valid[name] = part
             else:
                 for below, message in advise(valid[name]):
                     self._warnings.append(make_slip(self._tree.place, (*loc, *below), message))
@@ -180,13 +181,13 @@ class _Reader:
         found = self._tree.value.get("mesh", {})
         if not isinstance(found, dict):
             if found is not BROKEN:
-                self._add(("mesh",), f"expected a mapping, such as {{access_log: errors}}, found {show(found)}")
+                self._add(("mesh",), f"expected {find_field(('mesh',)).expected}, found {show(found)}")
             return {}
         valid: dict[str, MeshWord] = {}
         for word, value in found.items():
             loc: Subject = ("mesh", word)
             if word not in WORDS:
-                self._add(loc, explain_unknown_key(loc, list(WORDS)), key=True)
+                self._add(loc, explain_unknown_key(word, [*WORDS]), key=True)
                 continue
             self._starts[loc] = find_place(self._tree.place, loc, key=True)[:2]
             try:
@@ -195,17 +196,17 @@ class _Reader:
                 self._explain(errors, loc)
         return valid
 
-    def _read_remainder(
+    def _read_valid_part(
         self, adapter: TypeAdapter[T], loc: Subject, value: object, errors: ValidationError
     ) -> T | None:
         """Tell all mistakes of one service or gateway, those too that only show when others are gone."""
-        remainder = Remainder(loc[0], value)
+        part = ValidPart(loc[0], value)
         for _ in range(MAX_ROUNDS):
             self._explain(errors, loc)
-            remainder.remove(errors)
-            self._broken[loc] = frozenset(remainder.broken)
+            part.remove(errors)
+            self._broken[loc] = frozenset(part.broken)
             try:
-                return adapter.validate_python(remainder.value)
+                return adapter.validate_python(part.value)
             except ValidationError as more:
                 errors = more
         return None

@@ -5,11 +5,14 @@ Pure functions over plain values, used as validators by the model's classes.
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any, Final
 
+from pydantic import AfterValidator, BeforeValidator
 from pydantic.json_schema import WithJsonSchema
 
+from xds.catalog.text.field import Expected
 from xds.catalog.text.mistake import Loc, Mistake
+from xds.catalog.text.names import parse_list
 from xds.catalog.text.text_match import How, TextMatch, Wanted
 from xds.wording import show
 
@@ -17,8 +20,12 @@ HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,256}|:method", re.ASCII)
 HEADER_VALUE = re.compile(r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?")
 
 
+EXPECTED_HEADER: Final = Expected("a header's name", "x-user")
+EXPECTED_METHOD: Final = Expected("a method", "GET")
+
+
 def check_hash_header(name: str) -> str:
-    """Check and lower-case the header by whose value requests are told apart; Envoy's word for Host is `:authority`."""
+    """Check and lower-case the header by whose value requests are told apart; Envoy's name for Host is `:authority`."""
     lower = name.lower()
     if lower == "host":
         return ":authority"
@@ -55,7 +62,7 @@ def check_method(value: str) -> str:
     if METHOD.fullmatch(value):
         return value
     hint = f": write {value.upper()}" if METHOD.fullmatch(value.upper()) else ""
-    raise ValueError(f"expected a method, such as GET, found {show(value)}{hint}")
+    raise ValueError(f"expected {EXPECTED_METHOD}, found {show(value)}{hint}")
 
 
 def check_headers(headers: Mapping[str, Wanted]) -> Mapping[str, Wanted]:
@@ -149,6 +156,26 @@ def check_body(value: str) -> str:
 
 METHOD_SHAPE: dict[str, Any] = {"type": "string", "pattern": "^[A-Z][A-Z_-]*$", "not": {"enum": ["CONNECT"]}}
 METHODS_SHAPE = WithJsonSchema({"anyOf": [METHOD_SHAPE, {"type": "array", "items": METHOD_SHAPE}]})
+
+HashHeader = Annotated[str, AfterValidator(check_hash_header), EXPECTED_HEADER]
+Method = Annotated[str, AfterValidator(check_method), EXPECTED_METHOD]
+Methods = Annotated[
+    tuple[Method, ...],
+    BeforeValidator(parse_list),
+    METHODS_SHAPE,
+    Expected("a method, or a list of them", "GET", ["GET", "HEAD"]),
+]
+AddedHeaders = Annotated[
+    Mapping[str, str],
+    AfterValidator(check_added_headers),
+    Expected("a mapping of header names and values", {"x-team": "a"}),
+]
+RemovedHeaders = Annotated[
+    tuple[Annotated[str, EXPECTED_HEADER], ...],
+    AfterValidator(check_removed_headers),
+    Expected("a list of header names", ["x-internal"]),
+]
+Body = Annotated[str, AfterValidator(check_body)]
 
 
 def find_part_faults(name: str, wanted: TextMatch) -> list[tuple[Loc, str]]:
