@@ -81,7 +81,7 @@ from tests.catalog.upstream_cases import UPSTREAM_ADVICE
             "services: {a: {panic_threshold: 0, endpoints: [{address: b:1, drain: true}]}}",
             [
                 "1:47 warning services.a.endpoints: every endpoint is drained or unhealthy: "
-                "with `panic_threshold: 0` every request fails"
+                "with `panic_threshold: 0%` every request fails"
             ],
         ),
         (

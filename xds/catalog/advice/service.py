@@ -23,7 +23,7 @@ MAX_EJECTION_PERCENT = OutlierDetection().max_ejection_percent
 """What holds when it is not stated."""
 
 ALL_OUT = "every endpoint is drained or unhealthy: Envoy then sends requests to all of them, as if none were"
-NONE_LEFT = "every endpoint is drained or unhealthy: with `panic_threshold: 0` every request fails"
+NONE_LEFT = "every endpoint is drained or unhealthy: with `panic_threshold: 0%` every request fails"
 
 
 def advise_service(service: Service) -> Iterator[Advice]:
@@ -78,10 +78,10 @@ def _advise_outlier_detection(service: Service) -> Iterator[Advice]:
         if ejected == MAX_EJECTION_PERCENT:
             yield (
                 ("panic_threshold",),
-                f"{message}, and outlier detection may take out {ejected}%: write {100 - ejected}",
+                f"{message}, and outlier detection may take out {ejected}%: write {100 - ejected}%",
             )
         else:
-            remedy = f"write {most} or less" if most else "lower `panic_threshold`"
+            remedy = f"write {most}% or less" if most else "lower `panic_threshold`"
             yield ("outlier_detection", "max_ejection_percent"), f"{message}: {remedy}"
     if detection.consecutive_5xx is not None and service.protocol == "tcp":
         yield ("outlier_detection", "consecutive_5xx"), "has no effect with `protocol: tcp`, which has no statuses"
