@@ -5,6 +5,8 @@ A mark is an HTML comment in front of a block, which readers do not see:
 - `<!-- not run: REASON -->`: the block's commands do not run in a test, and why not;
 - `<!-- example output -->`: the output differs from run to run;
 - `<!-- file: PATH -->`: the block is written to this file before the document's commands run.
+
+`<!-- no block runs: REASON -->` anywhere holds for a whole document.
 """
 
 import re
@@ -51,6 +53,11 @@ class Document:
         )
 
     @property
+    def runs(self) -> bool:
+        """Whether the commands of its blocks run, but for those that are marked."""
+        return "<!-- no block runs: " not in self.text
+
+    @property
     def prose(self) -> str:
         """The text without blocks of code."""
         return FENCE.sub("", self.text)
@@ -64,7 +71,9 @@ class Document:
     def links(self) -> tuple[str, ...]:
         """The targets of all links within the repository."""
         text = INLINE.sub("", self.prose)
-        return tuple(target for target in LINK.findall(text) if "://" not in target and not target.startswith("mailto:"))
+        return tuple(
+            target for target in LINK.findall(text) if "://" not in target and not target.startswith("mailto:")
+        )
 
     @property
     def anchors(self) -> frozenset[str]:
