@@ -5,8 +5,6 @@ A mark is an HTML comment in front of a block, which readers do not see:
 - `<!-- not run: REASON -->`: the block's commands do not run in a test, and why not;
 - `<!-- example output -->`: the output differs from run to run;
 - `<!-- file: PATH -->`: the block is written to this file before the document's commands run.
-
-`<!-- no block runs: REASON -->` anywhere holds for a whole document.
 """
 
 import re
@@ -51,11 +49,6 @@ class Document:
         return tuple(
             Block(language, text, tuple(MARK.findall(marks))) for marks, language, text in FENCE.findall(self.text)
         )
-
-    @property
-    def runs(self) -> bool:
-        """Whether the commands of its blocks run, but for those that are marked."""
-        return "<!-- no block runs: " not in self.text
 
     @property
     def prose(self) -> str:
