@@ -11,6 +11,7 @@ COMMANDS = {
     "check": "xds.cli.check",
     "demo": "xds.cli.demo",
     "diff": "xds.cli.diff",
+    "docs": "xds.cli.docs",
     "dump": "xds.cli.dump",
     "explain": "xds.cli.explain",
     "schema": "xds.cli.schema",
@@ -46,6 +47,7 @@ def main() -> None:
       xds check catalog.yaml                     every mistake in one run
       xds serve --catalog catalog/               serve a folder; edits are taken up live
       xds diff catalog.yaml                      what saving it would change, resource by resource
+      xds docs services.retries                  a field of the catalog: meaning, default, unit
       xds status                                 who is connected, and who refuses what
       xds explain api-service --node web-1       route, policy, and each endpoint's expected share
       xds bootstrap --node-id web-1 --cluster web > envoy.yaml
