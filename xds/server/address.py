@@ -1,4 +1,7 @@
-"""Where the server listens: checked before gRPC is asked, so that what is wrong can be said in one line."""
+"""ListenAddress: where the server listens, how it is parsed, and the checks before gRPC opens the port.
+
+gRPC reports a port that it cannot open in many lines of log. These checks find the reason first, for one line.
+"""
 
 import errno
 import ipaddress
@@ -7,12 +10,12 @@ from dataclasses import dataclass
 
 
 class ListenError(Exception):
-    """The server cannot listen where it was told; the message is for the operator."""
+    """The server cannot listen at the given address. The message is for the operator."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListenAddress:
-    """An IP address and a port; port 0 is any that is free."""
+    """An IP address and a port; port 0 means any free port."""
 
     host: str
     port: int
@@ -22,12 +25,15 @@ class ListenAddress:
 
     @property
     def is_loopback(self) -> bool:
-        """Tell whether only this machine can connect."""
+        """Whether only this machine can connect."""
         return ipaddress.ip_address(self.host).is_loopback
 
 
 def parse_listen_address(text: str) -> ListenAddress:
-    """Read `127.0.0.1:18000`, `[::1]:18000` or `localhost:18000`; raise ValueError that says what is wrong."""
+    """Parse `127.0.0.1:18000`, `[::1]:18000` or `localhost:18000`.
+
+    Raises ValueError with a message for the operator.
+    """
     host, colon, port = text.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or not 0 <= int(port) <= 65535:
         raise ValueError(f"{text!r} is not an address and a port, as in 127.0.0.1:18000 or [::1]:18000")
@@ -42,7 +48,7 @@ def parse_listen_address(text: str) -> ListenAddress:
 
 
 def check_free(address: ListenAddress) -> None:
-    """Raise ListenError when nobody could listen at the address now."""
+    """Check that the address can be listened at now. Raises ListenError with the reason."""
     with socket.socket(_family(address), socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -58,9 +64,9 @@ def check_free(address: ListenAddress) -> None:
 
 
 def reserve(address: ListenAddress) -> socket.socket:
-    """Hold an address without listening there, so that processes may share it that say so too (SO_REUSEPORT).
+    """Return a socket that is bound to the address but does not listen.
 
-    Raises ListenError.
+    It keeps the port for the worker processes, which listen there with SO_REUSEPORT. Raises ListenError.
     """
     held = socket.socket(_family(address), socket.SOCK_STREAM)
     try:

@@ -1,27 +1,27 @@
-"""Garbage: when Python's collector looks at everything that there is.
+"""When Python's garbage collector runs a full collection.
 
-That takes 0.1 s with a few thousand clients, and Python does it when much is new: in the middle of a storm of clients
-that come back, when it is least welcome. Reference counts free most of what a stream leaves; what is left waits for a
-calm moment.
+A full collection takes 0.1 s with a few thousand clients. Python starts one when many objects are new, which is while
+many clients reconnect: the worst moment. Reference counting frees most of what a stream leaves behind. The rest can
+wait until few new objects are made.
 """
 
 import asyncio
 import gc
 
 CALM_SECONDS = 1.0
-"""It is calm when for so long nothing new stayed that is worth a look."""
+"""How long no collection of the middle generation must run before a full collection may."""
 
 SOME = 10
-"""After how many collections of what is young a calm moment is used for all: after 70,000 new objects, as Python's."""
+"""How many collections of the middle generation make a full one worth while: 70,000 new objects, as Python's rule."""
 
 MANY = 300
-"""After how many it is not waited for any longer: what is garbage of them may take some hundred MB."""
+"""After how many collections of the middle generation a full one does not wait: garbage may hold some hundred MB."""
 
 NEVER = 2**30
 
 
 async def collect_when_calm(calm_seconds: float = CALM_SECONDS) -> None:
-    """Collect what is old when it is calm, until cancelled; what is young goes on being collected as ever."""
+    """Run full collections only in quiet moments, until cancelled. Collections of younger objects run as usual."""
     young, middle, old = gc.get_threshold()
     gc.set_threshold(young, middle, NEVER)
     try:

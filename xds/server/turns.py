@@ -1,17 +1,17 @@
-"""Turns: work that is not urgent does not come all at once, so that what is urgent finds the loop free."""
+"""Turns: limits how many large requests are handled in one pass of the event loop, so that pushes do not wait."""
 
 import asyncio
 from collections import deque
 
 PER_PASS = 8
-"""How many have their turn in one pass of the loop: of large requests, at some 200 µs each, about 2 ms."""
+"""How many large requests one pass of the loop handles: at about 200 µs each, they take about 2 ms."""
 
 
 class Turns:
-    """Lets so many through in one pass of the loop; the others wait, first come, first served.
+    """Lets `per_pass` callers continue in one pass of the event loop; the others wait in the order of their calls.
 
-    After a restart every client of a mesh is back at once, with requests that take a while to read. A push must not
-    wait until the last of them was read.
+    After a restart every client of a mesh reconnects at once, and its first request takes a while to parse. A push must
+    not wait until all of these requests are parsed.
     """
 
     def __init__(self, per_pass: int = PER_PASS) -> None:
@@ -21,7 +21,7 @@ class Turns:
         self._is_due = False
 
     async def wait(self) -> None:
-        """Wait for a turn."""
+        """Wait until the caller may continue."""
         if self._left and not self._waiting:
             self._left -= 1
             self._begin_pass_later()
@@ -41,7 +41,7 @@ class Turns:
         self._left = self._per_pass
         while self._waiting and self._left:
             turn = self._waiting.popleft()
-            if not turn.done():  # else its stream has ended meanwhile
+            if not turn.done():  # done: its stream has ended
                 turn.set_result(None)
                 self._left -= 1
         if self._waiting:
