@@ -1,0 +1,245 @@
+"""The HTTP admin: it shows the connected clients, what each is or would be served, and the metrics. It is read-only.
+
+It shows every node's configuration, so it listens on loopback unless the operator sets another address. On loopback, it
+refuses a request whose Host is neither `localhost` nor an IP address: so a page in a browser cannot read it under a
+name that DNS points to this machine (DNS rebinding).
+"""
+
+import asyncio
+import ipaddress
+import time
+from collections.abc import Callable
+from functools import partial
+from itertools import chain
+from operator import itemgetter
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from prometheus_client.exposition import choose_encoder
+
+from xds.catalog.model.locality import Locality
+from xds.resources.inventory import Inventory
+from xds.resources.view import NodeKind
+from xds.server.address import ListenAddress, Site
+from xds.server.admin.endpoint_metrics import build_endpoint_registry, find_places
+from xds.server.admin.metrics import Metrics
+from xds.server.clients.ask import Ask, ask_alone, count_clients, describe_clients, find_served, find_targets
+from xds.server.clients.documents import (
+    Json,
+    Taken,
+    describe_dump,
+    describe_kind,
+    describe_resource,
+    describe_server,
+    describe_snapshot,
+    snapshot_for,
+)
+from xds.server.clients.targets import describe_targets
+from xds.server.observe.counters import CatalogTally
+from xds.server.streams.ads import AdsServicer
+from xds.snapshot.snapshot import Snapshot
+from xds.wire import TYPE_URLS, short_type
+from xds.wording import suggest
+
+INDEX = """\
+xds admin: it answers GET requests and changes nothing.
+
+/status                    every connected client, and its state for each type
+/dump?node=ID              the resources that this node is served
+/dump?cluster=NAME         the resources that a node with this node.cluster is served, connected or not; for a node
+                           that is of no service, NAME is empty
+/snapshot?cluster=NAME     names and versions of the resources that nodes with this node.cluster are served;
+                           give `cluster` again for more of them
+/resource?cluster=NAME&type=TYPE&name=NAME
+                           one of these resources in full; TYPE is a short name such as Cluster
+
+With `cluster`, also:      &grpc for what gRPC's own clients are served, which differs from Envoy's
+                           &region=R&zone=Z&sub_zone=S for what nodes in this locality are served
+
+/metrics                   for Prometheus: the metrics of xds
+/metrics/endpoints         for Prometheus: each endpoint's expected share, for services with `endpoint_stats`
+/v1/sd/prometheus          for Prometheus' http_sd_configs: the addresses of the Envoys' own metrics
+"""
+
+MAX_CLUSTERS = 100
+"""How many clusters one request for /snapshot may name."""
+
+log = structlog.get_logger()
+
+
+class AdminServer(Site):
+    """Answers requests at its own address. It uses `ask` to learn of the clients of every process.
+
+    `taken` returns the state of the source that is served.
+    """
+
+    def __init__(
+        self,
+        address: ListenAddress,
+        ads: AdsServicer,
+        taken: Callable[[], Taken],
+        ask: Ask | None = None,
+        tally: CatalogTally | None = None,
+    ) -> None:
+        app = web.Application(middlewares=[self._guard], client_max_size=2**16)
+        for path, answer in {
+            "/": self._index,
+            "/status": self._status,
+            "/dump": self._dump,
+            "/snapshot": self._snapshot,
+            "/resource": self._resource,
+            "/metrics": self._scrape,
+            "/metrics/endpoints": self._scrape_endpoints,
+            "/v1/sd/prometheus": self._discover,
+        }.items():
+            app.router.add_get(path, answer)
+        super().__init__(address, app)
+        self._ads = ads
+        self._taken = taken
+        self._ask = ask or ask_alone(ads)
+        self._metrics = Metrics(tally or CatalogTally())
+        self._slow = asyncio.Semaphore(1)  # slow work runs in a thread, one request at a time
+        self._kept: tuple[Inventory, NodeKind, Snapshot] | None = None  # a caller often asks for more of one snapshot
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Refuse a request with a foreign Host header, and answer every error as JSON."""
+        try:
+            self._check_host(request)
+            response = await handler(request)
+        except web.HTTPException as error:
+            response = web.json_response({"error": error.text}, status=error.status)
+            if isinstance(error, web.HTTPMethodNotAllowed):
+                response.headers["Allow"] = "GET, HEAD"
+        except Exception as error:  # a bug in the admin must not stop the streams
+            log.error("admin failed", path=request.path, error=repr(error))
+            response = web.json_response({"error": "a bug in xds: its log has the exception"}, status=500)
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+
+    def _check_host(self, request: web.Request) -> None:
+        if self.address.is_loopback and not names_this_machine(request.headers.get("Host", "")):
+            raise web.HTTPForbidden(text="the Host header must be localhost or an IP address")
+
+    async def _index(self, _request: web.Request) -> web.Response:
+        return web.Response(text=INDEX)
+
+    async def _status(self, _request: web.Request) -> web.Response:
+        taken = self._taken()  # before the clients: else their status could be of an older state than `taken`
+        answers = await self._ask(describe_clients)
+        clients = sorted(chain.from_iterable(answers.all), key=itemgetter("cluster", "node_id", "connected_at"))
+        inventory = self._ads.store.inventory
+        server = describe_server(inventory, taken, answers.silent, time.time())
+        return web.json_response({**server, "clients": clients})
+
+    async def _dump(self, request: web.Request) -> web.Response:
+        if "node" not in request.query and "cluster" in request.query:
+            kind = _read_kind(request, request.query["cluster"])
+            async with self._slow:
+                return web.json_response(await asyncio.to_thread(describe_kind, self._ads.store.inventory, kind))
+        node_id = _required(request, "node")
+        answers = await self._ask(partial(find_served, node_id))
+        served = next((found for _, found in answers.all if found), None)
+        if served is None:
+            connected = [one for ids, _ in answers.all for one in ids]
+            words = f"no node {node_id!r} is connected{'' if connected else ', and no other node'}"
+            if answers.silent:
+                silent = ", ".join(map(str, answers.silent))
+                words += f"; worker {silent} did not answer, so it may be connected there"
+                raise web.HTTPServiceUnavailable(text=words)
+            raise web.HTTPNotFound(text=f"{words}{suggest(node_id, connected)}")
+        async with self._slow:
+            return web.json_response(await asyncio.to_thread(describe_dump, served.node, served.configs))
+
+    async def _snapshot(self, request: web.Request) -> web.Response:
+        _required(request, "cluster")
+        names = list(dict.fromkeys(request.query.getall("cluster")))
+        if len(names) > MAX_CLUSTERS:
+            raise web.HTTPBadRequest(text=f"at most {MAX_CLUSTERS} clusters can be asked for at once")
+        inventory = self._ads.store.inventory
+        kinds = {name: _read_kind(request, name) for name in names}
+
+        def describe() -> Json:
+            return {name: describe_snapshot(self._snapshot_for(inventory, kind)) for name, kind in kinds.items()}
+
+        async with self._slow:
+            return web.json_response({"clusters": await asyncio.to_thread(describe)})
+
+    async def _resource(self, request: web.Request) -> web.Response:
+        cluster, kind, name = (_required(request, key) for key in ("cluster", "type", "name"))
+        types = {short_type(type_url): type_url for type_url in TYPE_URLS}
+        type_url = types.get(kind, kind)
+        if type_url not in TYPE_URLS:
+            raise web.HTTPBadRequest(text=f"no type {kind!r}{suggest(kind, types)}")
+        inventory, node_kind = self._ads.store.inventory, _read_kind(request, cluster)
+
+        def describe() -> Json | None:
+            resource = self._snapshot_for(inventory, node_kind).of(type_url).resources.get(name)
+            return None if resource is None else describe_resource(type_url, resource)
+
+        async with self._slow:
+            found = await asyncio.to_thread(describe)
+        if found is None:
+            raise web.HTTPNotFound(text=f"nodes of {cluster!r} are served no {short_type(type_url)} {name!r}")
+        return web.json_response(found)
+
+    async def _scrape(self, request: web.Request) -> web.Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        counts = await self._ask(count_clients)
+        registry = self._metrics.build_registry(counts, self._ads.store.inventory, self._taken().refused_files)
+        return web.Response(body=encode(registry), headers={"Content-Type": content_type})
+
+    async def _scrape_endpoints(self, request: web.Request) -> web.Response:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        answers = await self._ask(find_targets)
+        inventory = self._ads.store.inventory
+
+        def describe() -> bytes:
+            return encode(build_endpoint_registry(inventory, find_places(chain.from_iterable(answers.all))))
+
+        async with self._slow:
+            body = await asyncio.to_thread(describe)
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    async def _discover(self, _request: web.Request) -> web.Response:
+        """Answer Prometheus' service discovery, with 503 when a worker did not answer.
+
+        After an error Prometheus keeps its last list. A list that lacks a worker's clients would remove them.
+        """
+        answers = await self._ask(find_targets)
+        if answers.silent:
+            silent = ", ".join(map(str, answers.silent))
+            raise web.HTTPServiceUnavailable(text=f"worker {silent} does not answer for its clients")
+        return web.json_response(describe_targets(chain.from_iterable(answers.all)))
+
+    def _snapshot_for(self, inventory: Inventory, kind: NodeKind) -> Snapshot:
+        if self._kept is None or self._kept[0] is not inventory or self._kept[1] != kind:
+            self._kept = inventory, kind, snapshot_for(inventory, kind)
+        return self._kept[2]
+
+
+def _read_kind(request: web.Request, cluster: str) -> NodeKind:
+    locality = Locality(*(request.query.get(word, "") for word in Locality._fields))
+    return NodeKind(cluster, "grpc" in request.query, locality)
+
+
+def names_this_machine(host: str) -> bool:
+    """Whether a Host header is `localhost` or an IP address, and not a name that DNS can point to this machine."""
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() and not host.endswith("]") else host
+    if name.lower() == "localhost":
+        return True
+    try:
+        ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True
+
+
+def _required(request: web.Request, key: str) -> str:
+    """Return a required query parameter, which may be empty. Raises HTTPBadRequest when it is missing."""
+    value = request.query.get(key)
+    if value is None:
+        raise web.HTTPBadRequest(text=f"`{key}` is missing in the query: {request.path}?{key}=…")
+    return value

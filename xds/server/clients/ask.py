@@ -1,0 +1,129 @@
+"""Census: the questions about clients that the admin and CSDS ask every process that serves streams.
+
+A question is a function that takes a process's servicer. Questions and answers can be pickled, so that they can be sent
+to another process. So the admin and CSDS need not know whether one or several processes serve the streams.
+"""
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from xds.resources.resource import Resource
+from xds.server.clients.documents import Json, describe_client
+from xds.server.clients.status import State, gather_clients
+from xds.server.clients.targets import Target, find_target
+from xds.server.observe.counters import Tally
+from xds.server.streams.ads import AdsServicer
+from xds.wire.discovery_pb2 import Node
+
+T = TypeVar("T")
+
+MAX_NACKED = 100
+"""The maximum number of NACKs that one process names."""
+
+CLIENTS_AT_ONCE = 50
+"""After how many clients `describe_clients` lets the event loop serve streams."""
+
+Question = Callable[[AdsServicer], Coroutine[Any, Any, T]]
+"""A question to one process, which answers from its servicer's streams."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers(Generic[T]):
+    """The answers by process number, and the numbers of workers that did not answer in time (`silent`).
+
+    Number 0 is the process that holds the catalog.
+    """
+
+    by_worker: Mapping[int, T]
+    silent: tuple[int, ...] = ()
+
+    @property
+    def all(self) -> list[T]:
+        """The answers without the numbers."""
+        return list(self.by_worker.values())
+
+
+class Ask(Protocol):
+    """Asks every process a question. It waits for each process for a limited time."""
+
+    async def __call__(self, question: Question[T], /) -> Answers[T]:
+        """Return the answers."""
+        ...
+
+
+def ask_alone(ads: AdsServicer) -> Ask:
+    """Return the `Ask` of a server that has one process only."""
+
+    async def ask(question: Question[T], /) -> Answers[T]:
+        return Answers({0: await question(ads)})
+
+    return ask
+
+
+async def describe_clients(ads: AdsServicer) -> list[Json]:
+    """Return each client, with its status for each type."""
+    clients = []
+    for number, client in enumerate(gather_clients(ads.streams())):
+        if number and number % CLIENTS_AT_ONCE == 0:
+            await asyncio.sleep(0)
+        clients.append(describe_client(client))
+    return clients
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What a node is served: for each type that it subscribed to, the type_url, the version and the resources."""
+
+    node: Node
+    configs: list[tuple[str, str, list[Resource]]]
+
+
+async def find_served(node_id: str, ads: AdsServicer) -> tuple[list[str], Served | None]:
+    """Return the ids of all connected nodes, and what the node `node_id` is served (None: it is not connected)."""
+    clients = {client.node.id: client for client in gather_clients(ads.streams())}
+    if (client := clients.get(node_id)) is None:
+        return list(clients), None
+    configs = [(one.type_url, one.snapshot.version, one.served()) for one in client.types()]
+    return list(clients), Served(client.node, configs)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The counts of one process for the metrics.
+
+    `variants` counts clients by variant, `states` by type_url and state. `nacked` are a node id, a node.cluster and a
+    type_url for each current NACK. `versions` are the type_urls and checksums of what is served. `tally` has the
+    counters since the process `pid` started.
+    """
+
+    variants: Counter[str]
+    states: Counter[tuple[str, State]]
+    nacked: list[tuple[str, str, str]]
+    versions: set[tuple[str, int]]
+    tally: Tally
+    pid: int
+
+
+async def count_clients(ads: AdsServicer) -> Counts:
+    """Return the counts. The time grows with the number of clients, not with the number of resources."""
+    clients = gather_clients(ads.streams())
+    stands = [(client.node, one) for client in clients for one in client.types()]
+    states = [(node, one.type_url, one.state) for node, one in stands]
+    nacked = [(node.id, node.cluster, type_url) for node, type_url, state in states if state is State.NACKED]
+    return Counts(
+        variants=Counter(client.variant for client in clients),
+        states=Counter((type_url, state) for _, type_url, state in states),
+        nacked=nacked[:MAX_NACKED],
+        versions={(one.type_url, one.snapshot.checksum) for _, one in stands},
+        tally=ads.common.tally,
+        pid=os.getpid(),
+    )
+
+
+async def find_targets(ads: AdsServicer) -> list[Target]:
+    """Return where the metrics are of each client whose node has a metrics port."""
+    return [target for client in gather_clients(ads.streams()) if (target := find_target(client)) is not None]

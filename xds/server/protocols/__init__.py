@@ -1,0 +1,1 @@
+"""The services that clients call: discovery over gRPC and over REST, and CSDS."""

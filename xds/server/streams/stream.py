@@ -1,0 +1,265 @@
+"""Stream: connects one client's gRPC stream to its session.
+
+The stream reads and writes bytes, keeps the session's timers and writes the log. What to answer is the session's
+decision.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import structlog
+
+from xds.errors import PeerError
+from xds.server.observe.client_log import Crowd, describe_node
+from xds.server.observe.counters import Tally
+from xds.server.streams.pacing import Turns
+from xds.server.streams.propagation import Propagation
+from xds.session.session import Response, Session
+from xds.session.subscription import Nack
+from xds.wire import short_type
+
+Context = grpc.aio.ServicerContext[bytes, bytes]
+
+STAGE_SECONDS = 5.0
+"""How long one stage of a change waits until the client has accepted the stage before (rule 32)."""
+
+ANSWER_SECONDS = 30.0
+"""How long a client may leave a response unanswered. The check runs once per period, so it ends the stream after one to
+two periods."""
+
+LARGE_REQUEST = 2**12
+"""The size in bytes above which a request waits for its turn. ACKs and changes of a subscription are smaller."""
+
+ABORT_SECONDS = 4.0
+"""How long the server waits to send the final status. A client that does not read would keep it waiting for ever."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What all streams of a process share: the counters, the limit on large requests, and the log of clients."""
+
+    tally: Tally = field(default_factory=Tally)
+    turns: Turns = field(default_factory=Turns)
+    connected: Crowd = field(default_factory=lambda: Crowd("sidecar connected", "more sidecars connected"))
+    gone: Crowd = field(default_factory=lambda: Crowd("sidecar gone", "more sidecars gone"))
+
+
+class Stream:
+    """Reads requests, writes responses, and logs what an operator should know.
+
+    A push and an answer may need to write at the same time, but gRPC accepts one message at a time. So responses go to
+    an outbox, and the task that writes already writes all of it. The outbox stays short: a session has one unanswered
+    response per type.
+    """
+
+    __slots__ = (
+        "_answers",
+        "_common",
+        "_context",
+        "_ending",
+        "_heartbeat",
+        "_heartbeat_ms",
+        "_outbox",
+        "_owed",
+        "_push_task",
+        "_ready_at",
+        "_stage",
+        "_task",
+        "_timed_wait",
+        "_unanswered",
+        "_writing",
+        "connected_at",
+        "nacked_at",
+        "pushed_at",
+        "session",
+    )
+
+    def __init__(self, context: Context, session: Session[Any], common: Common) -> None:
+        self.session = session
+        self._context = context
+        self._common = common
+        self._outbox: deque[Response] = deque()
+        self._ready_at = 0  # when the first response in the outbox was made, as time.monotonic_ns()
+        self._owed: list[Propagation] = []  # the changes that the client has not answered yet
+        self._writing = False
+        self._timed_wait = 0
+        self._stage: asyncio.TimerHandle | None = None
+        self._answers: asyncio.TimerHandle | None = None
+        self._unanswered: set[str] = set()
+        self._heartbeat: asyncio.TimerHandle | None = None
+        self._heartbeat_ms = 0
+        self._ending: str | None = None
+        self.connected_at = time.time()
+        self.pushed_at: dict[str, float] = {}  # by type_url, as time.time()
+        self.nacked_at: dict[str, float] = {}
+        self._task = asyncio.current_task()
+
+    async def serve(self) -> None:
+        """Answer requests until the client closes the stream, breaks the protocol, or `end` is called."""
+        try:
+            while isinstance(data := await self._context.read(), bytes):  # at the end it is grpc.aio.EOF
+                if len(data) > LARGE_REQUEST:
+                    await self._common.turns.wait()
+                self._take(data)
+                await self._drain()
+        except PeerError as error:
+            log.warning("stream refused", peer=self._context.peer(), status=error.status, reason=str(error))
+            await self._context.abort(grpc.StatusCode[error.status], str(error))
+        except asyncio.CancelledError:
+            if self._ending is None:
+                raise
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ABORT_SECONDS):
+                    await self._context.abort(grpc.StatusCode.UNAVAILABLE, self._ending)
+            raise
+        finally:
+            for timer in (self._stage, self._answers, self._heartbeat):
+                if timer is not None:
+                    timer.cancel()
+            for propagation in self._owed:
+                propagation.on_gone()
+            if self.session.node is not None:
+                seconds = round(time.time() - self.connected_at, 1)
+                self._common.gone.tell(self.session.node, seconds=seconds)
+
+    def _take(self, data: bytes) -> None:
+        introduced = self.session.node is not None
+        step = self.session.on_request(data)
+        if (node := self.session.node) is not None and not introduced:
+            self._common.connected.tell(node, variant=self.session.variant.name)
+        if step.nack:
+            self._log_nack(step.nack)
+        if step.unknown_type is not None:
+            log.warning("a client asked for a type that xds does not serve", **self._who(), type_url=step.unknown_type)
+        self._put(step.responses)
+        self._keep_time()
+        if self._owed and self.session.is_settled:
+            for propagation in self._owed:
+                propagation.on_answered()
+            self._owed.clear()
+
+    def _put(self, responses: list[Response]) -> None:
+        if not self._outbox:
+            self._ready_at = time.monotonic_ns()
+        self._outbox.extend(responses)
+
+    @property
+    def peer(self) -> str:
+        """The client's address in gRPC's form, such as `ipv4:10.0.0.3:4711`."""
+        return self._context.peer()
+
+    def push(self, responses: list[Response]) -> None:
+        """Send responses without waiting, so that a client that does not read delays no other client."""
+        self._put(responses)
+        self._keep_time()
+        if self._outbox and not self._writing and self._ending is None:
+            self._push_task = asyncio.get_running_loop().create_task(self._drain())
+
+    def await_answer(self, propagation: Propagation) -> None:
+        """Count this stream in `propagation` until the client has answered everything that it is sent."""
+        if not self.session.is_settled:
+            propagation.wait()
+            self._owed.append(propagation)
+
+    def end(self, reason: str) -> None:
+        """End the stream with status UNAVAILABLE, so that the client connects to another server.
+
+        Cancelling a write would make it impossible to send the status. So a write in progress may finish first, within
+        ABORT_SECONDS.
+        """
+        self._ending = reason
+        if self._writing:
+            asyncio.get_running_loop().call_later(ABORT_SECONDS, self._cancel)
+        else:
+            self._cancel()
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    def _keep_time(self) -> None:
+        """Start the timers that the session needs now. The number of a wait tells it apart from a later wait."""
+        if self.session.waits and self.session.waits != self._timed_wait:
+            self._timed_wait = self.session.waits
+            if self._stage is not None:
+                self._stage.cancel()
+            self._stage = asyncio.get_running_loop().call_later(STAGE_SECONDS, self._on_timeout, self._timed_wait)
+        if self.session.heartbeat_ms != self._heartbeat_ms:
+            self._await_heartbeat()
+        if self._answers is None:
+            self._await_answers()
+
+    def _await_answers(self) -> None:
+        """End the stream if a response that was unanswered one period ago is still unanswered."""
+        unanswered = {one.in_flight.nonce for one in self.session.subscriptions.values() if one.in_flight is not None}
+        self._answers = None
+        if unanswered & self._unanswered:
+            log.warning("a response stays unanswered: the stream is ended", **self._who(), seconds=ANSWER_SECONDS)
+            self.end(f"a response has been unanswered for {ANSWER_SECONDS:g} s")
+        elif unanswered:
+            self._answers = asyncio.get_running_loop().call_later(ANSWER_SECONDS, self._await_answers)
+        self._unanswered = unanswered
+
+    def _on_timeout(self, wait: int) -> None:
+        if self.session.waits == wait:
+            log.warning("no answer in time, going on", **self._who(), seconds=STAGE_SECONDS)
+            self.push(self.session.on_timeout())
+
+    def _await_heartbeat(self) -> None:
+        """Start the timer of the next heartbeat.
+
+        The heartbeat measures the time that really passed, since the process may have been suspended.
+        """
+        if self._heartbeat is not None:
+            self._heartbeat.cancel()
+        loop = asyncio.get_running_loop()
+        self._heartbeat_ms = self.session.heartbeat_ms
+        self._heartbeat = None
+        if self._heartbeat_ms:
+            self._heartbeat = loop.call_later(self._heartbeat_ms / 1000, self._on_heartbeat, loop.time())
+
+    def _on_heartbeat(self, since: float) -> None:
+        elapsed = asyncio.get_running_loop().time() - since
+        self._await_heartbeat()
+        self.push(self.session.on_heartbeat(elapsed * 1000))
+
+    async def _drain(self) -> None:
+        if self._writing:
+            return
+        self._writing = True
+        try:
+            while self._outbox and self._ending is None:
+                response = self._outbox.popleft()
+                await self._context.write(response.body)
+                self.pushed_at[response.type_url] = time.time()
+                taken = time.monotonic_ns() - self._ready_at
+                self._common.tally.count_push(response.type_url, response.reason, len(response.body), taken)
+        except (grpc.aio.BaseError, asyncio.InvalidStateError):
+            self._outbox.clear()  # the client is gone; the read in `serve` ends too
+        finally:
+            self._writing = False
+        if self._ending is not None:
+            self._cancel()
+
+    def _who(self) -> dict[str, str]:
+        return describe_node(self.session.node) if self.session.node else {}
+
+    def _log_nack(self, nack: Nack) -> None:
+        self.nacked_at[nack.type_url] = time.time()
+        cluster = self.session.node.cluster if self.session.node else ""
+        self._common.tally.count_nacks(nack.type_url, cluster)
+        log.error(
+            "NACK",
+            **self._who(),
+            type=short_type(nack.type_url),
+            resources=list(nack.resource_names[:10]),
+            resource_count=len(nack.resource_names),
+            message=nack.message,
+        )

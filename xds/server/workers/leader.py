@@ -1,0 +1,215 @@
+"""Workers: starts and supervises the worker processes, which serve streams at one port.
+
+This is the leader's side; the leader is the process that holds the catalog. The worker's side is in `worker.py`.
+Workers are started as new programs. A fork would copy gRPC's threads incompletely. Unlike the processes of
+multiprocessing, programs can be awaited, need no extra process that watches them, and have a name in `ps`.
+"""
+
+import asyncio
+import os
+import socket
+import sys
+from asyncio.subprocess import Process
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import structlog
+
+from xds.resources.inventory import Inventory
+from xds.server.address import ListenAddress, ListenError, reserve
+from xds.server.clients.ask import Answers, Question
+from xds.server.settings import Settings
+from xds.server.streams.ads import AdsServicer
+from xds.server.workers.feed import describe_all, describe_change, pack
+from xds.server.workers.link import CallError, Link, LinkClosedError, open_link
+from xds.server.workers.worker import Worker
+
+T = TypeVar("T")
+
+COMMAND = "from xds.server.workers.worker import main; main()"
+
+BEGIN_SECONDS = 60.0
+"""How long a worker may take from its start until it listens."""
+
+TAKE_SECONDS = 30.0
+"""How long a worker may take to push a change; after that it is replaced."""
+
+ANSWER_SECONDS = 5.0
+"""How long the leader waits for a worker's answer or push. After that, a question's result names it as silent."""
+
+STOP_SECONDS = 5.0
+"""How long a worker may take to end, in addition to the grace period of its streams."""
+
+STEADY_SECONDS = 10.0
+DELAY_SECONDS, MAX_DELAY_SECONDS = 1.0, 30.0
+"""A worker that ran for less than STEADY_SECONDS is started again after a delay, which doubles each time."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    process: Process
+    link: Link
+
+
+class Workers:
+    """Starts workers, sends them changes and questions, and replaces a worker that dies.
+
+    `ads` is the leader's own servicer, which has no streams.
+    """
+
+    def __init__(self, ads: AdsServicer, settings: Settings) -> None:
+        self._ads = ads
+        self._settings = settings
+        self._running: dict[int, _Running] = {}
+        self._keepers: list[asyncio.Task[None]] = []
+        self._stopping = False
+
+    async def start(self) -> int:
+        """Wait until every worker listens, and return the port. Raises ListenError when a worker cannot start."""
+        listen = self._settings.listen
+        self._reserved = reserve(listen)
+        port: int = self._reserved.getsockname()[1]
+        self._settings = replace(self._settings, listen=ListenAddress(listen.host, port))
+        numbers = range(1, self._settings.workers + 1)
+        begun = {number: asyncio.get_running_loop().create_future() for number in numbers}
+        self._keepers = [asyncio.create_task(self._keep(number, begun[number])) for number in numbers]
+        try:
+            await asyncio.gather(*begun.values())
+        except ListenError:
+            await self.stop()
+            raise
+        return port
+
+    async def publish(self, inventory: Inventory) -> int:
+        """Have every worker push what changed, and return the number of streams that it concerned.
+
+        It waits for ANSWER_SECONDS at most, so that a slow worker does not delay the next change for the others. The
+        number does not include the streams of such a worker.
+        """
+        self._ads.publish(inventory)  # a worker that starts from now on gets this inventory
+        change = pack(describe_change(inventory))
+        pushing = [asyncio.create_task(self._push(*item, change)) for item in self._running.items()]
+        done = (await asyncio.wait(pushing, timeout=ANSWER_SECONDS))[0] if pushing else ()
+        return sum(task.result() for task in done)
+
+    async def _push(self, number: int, one: _Running, change: bytes) -> int:
+        try:
+            async with asyncio.timeout(TAKE_SECONDS):
+                return await one.link.call(Worker.publish, change)
+        except LinkClosedError:
+            return 0
+        except (CallError, TimeoutError) as error:
+            log.error("a worker did not apply a change: it is replaced", worker=number, error=repr(error))
+            one.process.kill()
+            return 0
+
+    async def settle(self) -> int | None:
+        """Wait until the clients of all workers have answered the last `publish`, and return when that was.
+
+        The time is a time.monotonic_ns(), or None when no client answered.
+        """
+
+        async def settle_one(one: _Running) -> int | None:
+            try:
+                return await one.link.call(Worker.settle)
+            except (CallError, LinkClosedError):
+                return None  # its clients reconnect, to another worker, and are served from the start
+
+        ends = await asyncio.gather(*map(settle_one, list(self._running.values())))
+        return max((end for end in ends if end is not None), default=None)
+
+    async def ask(self, question: Question[T], /) -> Answers[T]:
+        """Ask every worker and this process."""
+        answers = {0: await question(self._ads)}
+
+        async def ask_one(number: int) -> None:
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    answers[number] = await self._running[number].link.call(Worker.ask, question)
+            except (KeyError, LinkClosedError, TimeoutError):
+                pass
+            except CallError as error:
+                log.error("a worker failed to answer", worker=number, error=str(error))
+
+        numbers = range(1, self._settings.workers + 1)
+        await asyncio.gather(*map(ask_one, numbers))
+        return Answers(dict(sorted(answers.items())), tuple(number for number in numbers if number not in answers))
+
+    async def stop(self) -> None:
+        """Have every worker end its streams, and wait until the processes have ended."""
+        log.info("stopping", workers=len(self._running))
+        self._stopping = True
+        for number, keeper in enumerate(self._keepers, 1):
+            if number not in self._running:
+                keeper.cancel()
+        await asyncio.gather(*map(self._stop, self._running.values()))
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        self._reserved.close()
+
+    async def _stop(self, one: _Running) -> None:
+        try:
+            async with asyncio.timeout(self._settings.grace + STOP_SECONDS):
+                await one.link.call(Worker.stop)
+                one.link.close()
+                await one.process.wait()
+        except LinkClosedError:
+            pass  # it died, so it need not be stopped
+        except (CallError, TimeoutError) as error:
+            log.error("a worker did not stop: it is killed", pid=one.process.pid, error=repr(error))
+            one.process.kill()
+
+    async def _keep(self, number: int, begun: asyncio.Future[None]) -> None:
+        """Run the worker with that number, and start it again when it ends. `begun` is done when it first listens."""
+        loop, delay = asyncio.get_running_loop(), 0.0
+        while True:
+            since = loop.time()
+            end = await self._run(number, begun)
+            if self._stopping:
+                return
+            if not begun.done():
+                begun.set_exception(ListenError(f"cannot start worker {number}: {end}"))
+                return
+            steady = loop.time() - since > STEADY_SECONDS
+            delay = 0.0 if steady else min(max(DELAY_SECONDS, 2 * delay), MAX_DELAY_SECONDS)
+            log.error("worker died: another takes its place", worker=number, how=end, in_seconds=delay)
+            await asyncio.sleep(delay)
+
+    async def _run(self, number: int, begun: asyncio.Future[None]) -> str:
+        """Run a worker until it ends, and return how it ended, for the log."""
+        started = asyncio.get_running_loop().time()
+        try:
+            one = self._running[number] = await self._spawn()
+        except OSError as error:
+            return str(error)
+        try:
+            async with asyncio.timeout(BEGIN_SECONDS):
+                inventory = pack(describe_all(self._ads.store.inventory))
+                await one.link.call(Worker.begin, number, self._settings, inventory)
+            seconds = asyncio.get_running_loop().time() - started
+            log.info("worker started", worker=number, pid=one.process.pid, ms=round(seconds * 1000, 1))
+            if not begun.done():
+                begun.set_result(None)
+            await one.link.closed
+        except LinkClosedError:
+            pass
+        except Exception as error:  # after a bug in xds, the worker must still be replaced
+            one.process.kill()
+            return repr(error)
+        finally:
+            one.link.close()
+            code = await one.process.wait()
+            del self._running[number]
+        return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+    async def _spawn(self) -> _Running:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-c", COMMAND),
+                stdin=theirs.fileno(),
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+                start_new_session=True,  # so that Ctrl-C in the terminal reaches the leader only
+            )
+        return _Running(process, await open_link(ours, self))

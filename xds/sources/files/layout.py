@@ -1,0 +1,119 @@
+"""The layout of a catalog on disk: its files, the folders to watch for changes, and the symbolic links to them.
+
+Folders are identified by their real paths, since the kernel reports changes with one path per folder.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SUFFIXES = (".yaml", ".yml")
+MAX_LINKS = 40
+"""How many symbolic links the kernel follows in one path."""
+
+Identity = tuple[int, int]
+"""Device and inode: they differ after a folder is deleted and made again."""
+
+
+@dataclass(slots=True)
+class Layout:
+    """Where a catalog's documents are.
+
+    The keys of `files` and `faults` are the names that the operator would write. `tree` has the real folders in which
+    every visible YAML file belongs to the catalog, and the prefix of these files' names (None: there are several).
+    `steps` are the paths after whose change the catalog may be somewhere else: symbolic links, files behind links, and
+    the catalog itself. `folders` are the folders to watch.
+    """
+
+    files: dict[str, Path] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)
+    tree: dict[str, str | None] = field(default_factory=dict)
+    steps: set[str] = field(default_factory=set)
+    folders: Mapping[str, Identity] = field(default_factory=dict)
+
+
+def find_layout(root: Path) -> Layout:
+    """Return the current layout of the catalog at `root`, which is a file or a folder."""
+    layout = Layout()
+    real = _follow(root, layout)
+    if real.is_dir():
+        _walk(real, "" if str(root) == "." else f"{root}/", layout, ())
+        if not layout.files and not layout.faults:
+            layout.faults[str(root)] = "has no .yaml or .yml file in it"
+    elif root.is_symlink() or os.path.lexists(root):
+        layout.files[str(root)] = root
+    else:
+        layout.faults[str(root)] = "does not exist"
+    watched = layout.tree.keys() | {step.rpartition("/")[0] or "/" for step in layout.steps}
+    layout.folders = {folder: identity for folder in sorted(watched) if (identity := _identify(folder))}
+    return layout
+
+
+def is_visible(name: str) -> bool:
+    """Whether a file or folder is not hidden: editors and Kubernetes start their own names with a dot."""
+    return not name.startswith(".")
+
+
+def is_document(name: str) -> bool:
+    """Whether a file with this name in a catalog's folder belongs to the catalog."""
+    return is_visible(name) and name.endswith(SUFFIXES)
+
+
+def _walk(folder: Path, prefix: str, layout: Layout, above: tuple[Path, ...]) -> None:
+    """Add the documents in a real folder and its subfolders. `above` are the folders above it, against loops."""
+    if folder in above:
+        return
+    layout.tree[str(folder)] = None if str(folder) in layout.tree else prefix
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted((entry for entry in entries if is_visible(entry.name)), key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        layout.faults[prefix.rstrip("/") or "."] = f"cannot be listed: {error.strerror}"
+        return
+    for entry in found:
+        path = folder / entry.name
+        real = _follow(path, layout) if entry.is_symlink() else path
+        if is_document(entry.name):
+            layout.files[prefix + entry.name] = path
+        elif real.is_dir() if entry.is_symlink() else entry.is_dir():
+            _walk(real, f"{prefix}{entry.name}/", layout, (*above, folder))
+
+
+def _follow(path: Path, layout: Layout) -> Path:
+    """Return the real path, and note the steps to it: links, paths that do not exist, and the real path itself."""
+    ahead = list(reversed(path.absolute().parts[1:]))
+    real = Path("/")
+    links = 0
+    while ahead:
+        part = ahead.pop()
+        if part == "..":
+            real = real.parent
+            continue
+        here = real / part
+        try:
+            target = here.readlink()
+        except OSError:
+            if not os.path.lexists(here):
+                layout.steps.add(str(here))
+            real = here
+            continue
+        layout.steps.add(str(here))
+        links += 1
+        if links > MAX_LINKS:
+            return here
+        if target.is_absolute():
+            real = Path("/")
+        ahead += [part for part in reversed(target.parts) if part != "/"]
+    layout.steps.add(str(real))
+    return real
+
+
+def _identify(folder: str) -> Identity | None:
+    try:
+        found = Path(folder).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -1,0 +1,87 @@
+"""Reads one file of a catalog: it returns its content, or the reason why it cannot be read."""
+
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from xds.sources.document import Document
+
+MIB = 1024 * 1024
+MAX_BYTES = 16 * MIB
+"""The maximum size of a file, which is enough for a hundred thousand endpoints."""
+
+KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+class Signature(NamedTuple):
+    """The attributes of a file that show, without reading it, that it has changed. Times are in nanoseconds."""
+
+    device: int
+    inode: int
+    size: int
+    modified: int
+    changed: int
+
+
+def sign(path: Path) -> Signature | None:
+    """Return a file's signature, or None if the file cannot be accessed."""
+    try:
+        return _sign(path.stat())
+    except (OSError, ValueError):
+        return None
+
+
+def read_document(name: str, path: Path) -> tuple[Document, Signature | None] | None:
+    """Return the file at `path` as a document, with its signature from before it was read; None if there is no file."""
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            return Document(name, fault=_explain_kind(found.st_mode)), _sign(found)
+        # The file may have become a pipe since: O_NONBLOCK does not wait until someone writes to it.
+        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123
+            found = os.fstat(file.fileno())
+            return _read(name, file, found), _sign(found)
+    except FileNotFoundError:
+        if path.is_symlink():
+            return Document(name, fault="is a link to a file that does not exist"), None
+        return None
+    except NotADirectoryError:
+        return None
+    except (OSError, ValueError) as error:
+        return Document(name, fault=f"cannot be read: {getattr(error, 'strerror', None) or error}"), None
+
+
+def read_stream(name: str, stream: BinaryIO, expected: int = 0) -> Document:
+    """Return the content of an open file or pipe as a document, with a fault if it is larger than MAX_BYTES.
+
+    `expected` is the probable number of bytes.
+    """
+    content = stream.read(expected + 1)  # read(MAX_BYTES) would allocate that much for each small file
+    if len(content) > expected:
+        content += stream.read(MAX_BYTES - expected)
+    if len(content) > MAX_BYTES:
+        return Document(name, fault=f"is more than {MAX_BYTES // MIB} MiB: split it")
+    return Document(name, content)
+
+
+def _read(name: str, file: BinaryIO, found: os.stat_result) -> Document:
+    if not stat.S_ISREG(found.st_mode):
+        return Document(name, fault=_explain_kind(found.st_mode))
+    if found.st_size > MAX_BYTES:
+        return Document(name, fault=f"is {found.st_size / MIB:.1f} MiB, more than {MAX_BYTES // MIB} MiB: split it")
+    return read_stream(name, file, found.st_size)
+
+
+def _sign(found: os.stat_result) -> Signature:
+    return Signature(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+def _explain_kind(mode: int) -> str:
+    return f"is {KINDS.get(stat.S_IFMT(mode), 'something else')}, not a regular file"
