@@ -184,7 +184,7 @@ async def test_a_folder_that_nobody_serves_is_not_in_effect(tmp_path: Path) -> N
         assert site.roll_out("--first", str(artifact))[0] == 0
         code, said = site.roll_out(str(first), XDS_WAIT="1", XDS_CLIENTS="")
         assert code == 3
-        assert "the server has not taken this catalog" in said
+        assert "the server has not loaded this catalog" in said
         assert f"{first.stem.removeprefix('catalog-')} is NOT in effect" in said
 
 

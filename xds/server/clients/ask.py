@@ -1,4 +1,4 @@
-"""Census: the questions about clients that the admin and CSDS ask every process that serves streams.
+"""The questions about clients that the admin and CSDS ask every process that serves streams.
 
 A question is a function that takes a process's servicer. Questions and answers can be pickled, so that they can be sent
 to another process. So the admin and CSDS need not know whether one or several processes serve the streams.

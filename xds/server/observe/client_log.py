@@ -1,4 +1,4 @@
-"""Crowd: logs clients that connect or disconnect, with a limit on the number of lines per second.
+"""The log of clients that connect or disconnect. `Crowd` limits the number of lines per second.
 
 After a restart every client of a mesh reconnects within seconds. In each second, the first clients get one line each.
 The others share one line, which has their number by `node.cluster`. `xds status` lists all connected clients.

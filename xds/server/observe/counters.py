@@ -1,6 +1,6 @@
-"""Tally: the counters and histograms of one process.
+"""The counters and histograms that each process keeps: `Tally` for its streams, `CatalogTally` for the catalog.
 
-A push only adds integers here, so that it stays fast. `metrics.py` makes Prometheus metrics of them at a scrape.
+A push only adds integers here, so that it stays fast. `admin/metrics.py` makes Prometheus metrics of them at a scrape.
 """
 
 from bisect import bisect_left
