@@ -126,7 +126,7 @@ def test_every_phase_holds(whole_run: WholeRun) -> None:
     assert whole_run.code == 0, output
     for shares in (r"exact shares: 100, 100, 100", r"chi-square \d", r"exact shares: 150, 100, 50"):
         assert re.search(rf"held: .*{shares}", output), output
-    assert "held: no request failed; back in the rounds" in output
+    assert "held: no request failed; it received requests again" in output
     assert len(re.findall(r"saved → in effect: \d+ ms", output)) == 3
     assert len(re.findall(r"\d+ requests, 0 failed", output)) == 4
     assert "Every phase held" in output
