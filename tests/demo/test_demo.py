@@ -230,7 +230,7 @@ def test_an_envoy_that_dies_is_told_and_fails_the_demo(tmp_path: Path) -> None:
 def test_it_stays_up_to_be_played_with(tmp_path: Path) -> None:
     """After the phases: what the user kills comes back, an edit counts, and Ctrl-C is a good end (exit code 0)."""
     with running(tmp_path, *at_free_port()) as demo:
-        demo.read_until("stays up")
+        demo.read_until("keeps running")
         command = demo.read_until("kill -9")
         os.kill(int(command.split()[-1]), signal.SIGKILL)
         demo.read_until("removes")
