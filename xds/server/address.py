@@ -42,11 +42,11 @@ def parse_listen_address(text: str) -> ListenAddress:
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     elif ":" in host:
-        raise ValueError(f"{text!r}: an IPv6 address stands in brackets, as in [::1]:18000")
+        raise ValueError(f"{text!r}: write an IPv6 address in brackets, as in [::1]:18000")
     try:
         return ListenAddress(str(ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)), int(port))
     except ValueError:
-        raise ValueError(f"{text!r}: {host!r} is not an IP address; name one of this machine's") from None
+        raise ValueError(f"{text!r}: {host!r} is not an IP address: use one of this machine's") from None
 
 
 def check_free(address: ListenAddress) -> None:

@@ -102,7 +102,7 @@ class SnapshotStore:
         holders = self._views.find_holders(rerouted)
         return {
             *self._views.find_kinds(inventory.changed | inventory.changed_gateways),
-            *self._views.find_located(_find_turned(self.inventory, inventory)),
+            *self._views.find_located(_find_changed_reliance(self.inventory, inventory)),
             *(kind for view in holders if view.upstreams is not None for kind in self._views.kinds[view]),
         }
 
@@ -187,7 +187,7 @@ def _find_local(view: NodeView) -> str | None:
     return view.local if isinstance(view, SidecarView) else None
 
 
-def _find_turned(before: Inventory, after: Inventory) -> frozenset[str]:
+def _find_changed_reliance(before: Inventory, after: Inventory) -> frozenset[str]:
     """Return the services whose resources now depend on a caller's locality in another way than before."""
     return frozenset(name for name in after.changed if before.reliant.get(name) != after.reliant.get(name))
 

@@ -19,5 +19,5 @@ class Document:
 
 def digest_document(document: Document) -> int:
     """Return a hash of 256 bits of a document's content or fault. It does not depend on the name."""
-    said = document.content if document.content is not None else f"fault {document.fault}".encode()
-    return int.from_bytes(hashlib.sha256(said, usedforsecurity=False).digest())
+    content = document.content if document.content is not None else f"fault {document.fault}".encode()
+    return int.from_bytes(hashlib.sha256(content, usedforsecurity=False).digest())

@@ -70,8 +70,8 @@ def write_lines(status: Json) -> Iterator[str]:
 
 def write_trouble(status: Json) -> Iterator[str]:
     """Yield a status as lines, without the clients that are SYNCED."""
-    unwell = [client for client in status["clients"] if client["state"] != "SYNCED"]
-    *lines, _ = write_lines({**status, "clients": unwell})
+    not_synced = [client for client in status["clients"] if client["state"] != "SYNCED"]
+    *lines, _ = write_lines({**status, "clients": not_synced})
     yield from lines
     yield _sum(status)
 

@@ -111,14 +111,14 @@ class Counts:
 async def count_clients(ads: AdsServicer) -> Counts:
     """Return the counts. The time grows with the number of clients, not with the number of resources."""
     clients = gather_clients(ads.streams())
-    stands = [(client.node, one) for client in clients for one in client.types()]
-    states = [(node, one.type_url, one.state) for node, one in stands]
+    subscribed = [(client.node, one) for client in clients for one in client.types()]
+    states = [(node, one.type_url, one.state) for node, one in subscribed]
     nacked = [(node.id, node.cluster, type_url) for node, type_url, state in states if state is State.NACKED]
     return Counts(
         variants=Counter(client.variant for client in clients),
         states=Counter((type_url, state) for _, type_url, state in states),
         nacked=nacked[:MAX_NACKED],
-        versions={(one.type_url, one.snapshot.checksum) for _, one in stands},
+        versions={(one.type_url, one.snapshot.checksum) for _, one in subscribed},
         tally=ads.common.tally,
         pid=os.getpid(),
     )

@@ -22,7 +22,7 @@ MAX_NAMES = 100
 
 
 class State(StrEnum):
-    """A client's state for one type: it has all of it (SYNCED), an answer is due (STALE), or a NACK stands (NACKED).
+    """A client's state for one type: it has all of it (SYNCED), an answer is due (STALE), or a NACK is open (NACKED).
 
     They are in order from best to worst.
     """

@@ -83,10 +83,15 @@ def configure_log(log_format: LogFormat, level: str, worker: int | None = None) 
 
 def _for_people(worker: int | None, *, colors: bool) -> list[Processor]:
     process = {} if worker is None else {"worker": worker}
-    return [partial(_lead, process), structlog.dev.ConsoleRenderer(colors=colors, sort_keys=False, pad_event_to=0)]
+    return [
+        partial(_order_fields, process),
+        structlog.dev.ConsoleRenderer(colors=colors, sort_keys=False, pad_event_to=0),
+    ]
 
 
-def _lead(process: Mapping[str, int], _logger: object, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
+def _order_fields(
+    process: Mapping[str, int], _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> dict[str, Any]:
     """Order the fields: those of every line first, then the worker. A `problem` is dropped: the event has its text."""
     event.pop("problem", None)
     return {key: event.pop(key) for key in ("timestamp", "level", "event")} | {**process, **event}

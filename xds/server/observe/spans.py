@@ -75,9 +75,9 @@ class OtlpSpans:
             from opentelemetry.sdk.trace.export import BatchSpanProcessor
         except ImportError as error:
             raise SpansError(f"--otlp needs OpenTelemetry's SDK ({error}): pip install 'xds[otlp]'") from None
-        _take_log()
-        said = {"service.name": "xds", "service.version": __version__, "service.instance.id": str(listen)}
-        self._provider = TracerProvider(resource=Resource.create(said), shutdown_on_exit=False)
+        _redirect_sdk_log()
+        attributes = {"service.name": "xds", "service.version": __version__, "service.instance.id": str(listen)}
+        self._provider = TracerProvider(resource=Resource.create(attributes), shutdown_on_exit=False)
         exporter = OTLPSpanExporter(endpoint=collector, insecure=True, timeout=SHUTDOWN_SECONDS)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("xds", __version__)
@@ -95,7 +95,7 @@ class OtlpSpans:
             log.warning("the last spans did not reach the collector")
 
 
-class _IntoLog(logging.Handler):
+class _SdkLogHandler(logging.Handler):
     """Writes the SDK's log messages to the log of xds."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -103,9 +103,9 @@ class _IntoLog(logging.Handler):
         log.warning("spans", reason=record.getMessage())
 
 
-def _take_log() -> None:
+def _redirect_sdk_log() -> None:
     sdk = logging.getLogger("opentelemetry")
-    sdk.handlers = [_IntoLog(logging.WARNING)]
+    sdk.handlers = [_SdkLogHandler(logging.WARNING)]
     sdk.propagate = False
 
 

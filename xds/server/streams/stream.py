@@ -139,7 +139,7 @@ class Stream:
         if step.unknown_type is not None:
             log.warning("a client asked for a type that xds does not serve", **self._who(), type_url=step.unknown_type)
         self._put(step.responses)
-        self._keep_time()
+        self._update_timers()
         if self._owed and self.session.is_settled:
             for propagation in self._owed:
                 propagation.on_answered()
@@ -158,7 +158,7 @@ class Stream:
     def push(self, responses: list[Response]) -> None:
         """Send responses without waiting, so that a client that does not read delays no other client."""
         self._put(responses)
-        self._keep_time()
+        self._update_timers()
         if self._outbox and not self._writing and self._ending is None:
             self._push_task = asyncio.get_running_loop().create_task(self._drain())
 
@@ -184,7 +184,7 @@ class Stream:
         if self._task is not None:
             self._task.cancel()
 
-    def _keep_time(self) -> None:
+    def _update_timers(self) -> None:
         """Start the timers that the session needs now. The number of a wait tells it apart from a later wait."""
         if self.session.waits and self.session.waits != self._timed_wait:
             self._timed_wait = self.session.waits

@@ -74,7 +74,7 @@ class Workers:
         self._settings = replace(self._settings, listen=ListenAddress(listen.host, port))
         numbers = range(1, self._settings.workers + 1)
         begun = {number: asyncio.get_running_loop().create_future() for number in numbers}
-        self._keepers = [asyncio.create_task(self._keep(number, begun[number])) for number in numbers]
+        self._keepers = [asyncio.create_task(self._keep_running(number, begun[number])) for number in numbers]
         try:
             await asyncio.gather(*begun.values())
         except ListenError:
@@ -160,7 +160,7 @@ class Workers:
             log.error("a worker did not stop: it is killed", pid=one.process.pid, error=repr(error))
             one.process.kill()
 
-    async def _keep(self, number: int, begun: asyncio.Future[None]) -> None:
+    async def _keep_running(self, number: int, begun: asyncio.Future[None]) -> None:
         """Run the worker with that number, and start it again when it ends. `begun` is done when it first listens."""
         loop, delay = asyncio.get_running_loop(), 0.0
         while True:
