@@ -1,7 +1,7 @@
 """ControlPlane: reads a source of documents, serves the resources built from it, and applies each change.
 
-This module starts, connects and stops the parts of the server. How a stream is served is in `discovery.py` and
-`workers.py`; how documents become a catalog is in `xds.catalog`.
+This module starts, connects and stops the parts of the server. How a stream is served is in `streams`, `protocols` and
+`workers`; how documents become a catalog is in `xds.catalog`.
 """
 
 import asyncio

@@ -1,6 +1,7 @@
 """The Prometheus metrics of the server, except those of endpoints.
 
-A scrape reads the current state (clients, catalog, processes) and the counters that each process keeps (`tally.py`).
+A scrape reads the current state (clients, catalog, processes) and the counters that each process keeps
+(`observe/counters.py`).
 """
 
 from collections import Counter
