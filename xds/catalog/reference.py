@@ -36,17 +36,22 @@ def describe_fields(path: str = "") -> Iterator[FieldRecord]:
         if not (field.name or field.is_annotated or field.is_class):
             continue
         if not path or here == path or here.startswith((f"{path}.", f"{path}[")):
-            yield FieldRecord(
-                here,
-                field.description,
-                field.words,
-                tuple(map(write_flow, field.examples)),
-                tuple(_describe_short_form(field)),
-                _describe_default(field),
-                field.is_required and bool(field.name),
-                field.about.unit or ("percent" if field.percentage is not None else ""),
-                field.about.envoy,
-            )
+            yield describe_field(here, field)
+
+
+def describe_field(path: str, field: Field) -> FieldRecord:
+    """Return what is to be said of one field, which stands at `path`."""
+    return FieldRecord(
+        path,
+        field.description,
+        field.words,
+        tuple(map(write_flow, field.examples)),
+        tuple(_describe_short_form(field)),
+        _describe_default(field),
+        field.is_required and bool(field.name),
+        field.about.unit or ("percent" if field.percentage is not None else ""),
+        field.about.envoy,
+    )
 
 
 def _describe_short_form(field: Field) -> Iterator[str]:
