@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, Strict, StringConstraints
 from pydantic.dataclasses import dataclass
 
 from xds.catalog.text.field import About, Alone, Example, Expected, IfWrong, Words
-from xds.catalog.text.mistake import Loc, Mistake
+from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, NOBODY, Duration, Wait
 from xds.catalog.text.percents import Percentage
 from xds.wording import show
@@ -211,19 +211,21 @@ def check_balancing(balancing: Balancing) -> Balancing:
     found = [name for name, _ in POLICIES if getattr(balancing, name) is not None]
     if not found:
         raise ValueError("says not how: write one of its fields, such as {least_request: {choices: 3}}")
-    wrong: list[tuple[Loc, str]] = [
-        ((other,), f"a service has one balance: `{found[0]}` or `{other}`, not both") for other in found[1:]
+    mistakes: list[Mistake] = [
+        Mistake((other,), f"a service has one balance: `{found[0]}` or `{other}`, not both") for other in found[1:]
     ]
     ring, table = balancing.ring_hash, balancing.maglev
     if ring is not None and (ring.minimum_ring_size or 1024) > (ring.maximum_ring_size or MAX_RING):
         least = ring.minimum_ring_size or "1024, if it is left out"
-        wrong.append((("ring_hash", "maximum_ring_size"), f"is less than `minimum_ring_size`, which is {least}"))
+        mistakes.append(
+            Mistake(("ring_hash", "maximum_ring_size"), f"is less than `minimum_ring_size`, which is {least}")
+        )
     if table is not None and table.table_size is not None and not _is_prime(table.table_size):
         near = next(size for size in range(table.table_size, MAX_TABLE + 1) if _is_prime(size))
         message = f"expected a prime number, found {show(table.table_size)}: the next is {near}"
-        wrong.append((("maglev", "table_size"), message))
-    if wrong:
-        raise Mistake(*wrong)
+        mistakes.append(Mistake(("maglev", "table_size"), message))
+    if mistakes:
+        raise Mistakes(*mistakes)
     return balancing
 
 

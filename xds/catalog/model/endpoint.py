@@ -18,7 +18,7 @@ from pydantic_core import CoreSchema
 from xds.catalog.model.locality import Locality, Priority
 from xds.catalog.text.addresses import ADDRESS_SHAPE, EXPECTED_ENDPOINT, Address, parse_endpoint
 from xds.catalog.text.field import About, Expected, IfWrong, Parsed
-from xds.catalog.text.mistake import Loc, Mistake
+from xds.catalog.text.mistake import Loc, Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, NOBODY, Port, share
 from xds.wording import show
 
@@ -50,22 +50,24 @@ class Health(StrEnum):
 
 def check_metadata(metadata: Mapping[str, object]) -> Mapping[str, object]:
     """Refuse labels that Envoy's metadata could not hold: too deep, or numbers that a double has not."""
-    wrong: list[tuple[Loc, str]] = []
+    mistakes: list[Mistake] = []
     found: list[tuple[Loc, object]] = [((), metadata)]
     while found:
         loc, value = found.pop()
         if len(loc) > METADATA_DEPTH:
-            wrong.append((loc, f"metadata may be {METADATA_DEPTH} levels deep at most"))
+            mistakes.append(Mistake(loc, f"metadata may be {METADATA_DEPTH} levels deep at most"))
         elif isinstance(value, Mapping):
             found += [((*loc, key), item) for key, item in value.items()]
         elif isinstance(value, list):
             found += [((*loc, index), item) for index, item in enumerate(value)]
         elif isinstance(value, float) and not math.isfinite(value):
-            wrong.append((loc, f"expected a finite number, found {value}"))
+            mistakes.append(Mistake(loc, f"expected a finite number, found {value}"))
         elif isinstance(value, int) and abs(value) > EXACT_INTEGER:
-            wrong.append((loc, f"metadata cannot hold so large a number exactly: write {show(str(value))} in quotes"))
-    if wrong:
-        raise Mistake(*wrong)
+            mistakes.append(
+                Mistake(loc, f"metadata cannot hold so large a number exactly: write {show(str(value))} in quotes")
+            )
+    if mistakes:
+        raise Mistakes(*mistakes)
     return metadata
 
 
@@ -158,7 +160,7 @@ def name_keys(endpoint: Endpoint) -> tuple[str, ...]:
 
 def check_endpoints(endpoints: "tuple[Endpoint, ...]") -> "tuple[Endpoint, ...]":
     """Refuse an address and port given twice, and weights whose sum Envoy cannot hold."""
-    wrong: list[tuple[Loc, str]] = []
+    mistakes: list[Mistake] = []
     first: dict[tuple[str, int], int] = {}
     weight = 0
     for index, endpoint in enumerate(endpoints):
@@ -166,11 +168,11 @@ def check_endpoints(endpoints: "tuple[Endpoint, ...]") -> "tuple[Endpoint, ...]"
         earlier = first.setdefault((endpoint.address, endpoint.port), index)
         if earlier != index:
             host = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
-            wrong.append(((index,), f"{host}:{endpoint.port} is given twice: first as endpoints[{earlier}]"))
+            mistakes.append(Mistake((index,), f"{host}:{endpoint.port} is given twice: first as endpoints[{earlier}]"))
     if weight > MAX_WEIGHT:
-        wrong.append(((), f"the endpoints' weights sum up to {weight}: Envoy takes {MAX_WEIGHT} at most"))
-    if wrong:
-        raise Mistake(*wrong)
+        mistakes.append(Mistake((), f"the endpoints' weights sum up to {weight}: Envoy takes {MAX_WEIGHT} at most"))
+    if mistakes:
+        raise Mistakes(*mistakes)
     return endpoints
 
 

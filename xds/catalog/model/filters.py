@@ -13,7 +13,7 @@ from xds.catalog.text.cors_origins import CorsOrigin
 from xds.catalog.text.durations import format_duration
 from xds.catalog.text.field import About, Example, Expected, IfWrong
 from xds.catalog.text.http import EXPECTED_HEADER, HEADER_NAME, Methods
-from xds.catalog.text.mistake import Mistake
+from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, Duration, Wait
 from xds.catalog.text.percents import Percent
 from xds.wording import show
@@ -76,8 +76,8 @@ def check_fault(fault: Fault) -> Fault:
     if not given and not fault.by_header:
         raise ValueError("says nothing: write `delay`, `abort` or `by_header: true` in it")
     if given and fault.by_header:
-        raise Mistake(
-            *(((word,), "the request says it by its headers: leave this or `by_header` out") for word in given)
+        raise Mistakes(
+            *(Mistake((word,), "the request says it by its headers: leave this or `by_header` out") for word in given)
         )
     return fault
 
@@ -167,10 +167,10 @@ def check_cors(cors: Cors) -> Cors:
     """Refuse to let any page act with its visitor's cookies."""
     if cors.credentials and (wide := [index for index, one in enumerate(cors.origins) if one.takes_all]):
         message = "any page could act as whoever visits it: name the origins, or leave out `credentials`"
-        raise Mistake(*((("origins", index), message) for index in wide))
+        raise Mistakes(*(Mistake(("origins", index), message) for index in wide))
     if cors.credentials and "*" in cors.expose:
-        raise Mistake(
-            (("expose", cors.expose.index("*")), "browsers take this literally beside `credentials`: name them")
+        raise Mistakes(
+            Mistake(("expose", cors.expose.index("*")), "browsers take this literally beside `credentials`: name them")
         )
     return cors
 

@@ -10,7 +10,7 @@ from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.text.addresses import HostHeader
 from xds.catalog.text.field import About, Example, Expected, IfWrong, Words
-from xds.catalog.text.mistake import Loc, Mistake
+from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, PathAndQuery, Wait
 from xds.catalog.text.percents import Percentage
 from xds.wording import show
@@ -163,15 +163,15 @@ def check_health_check(check: HealthCheck) -> HealthCheck:
     given = [way for way, is_given in ways if is_given]
     if not given:
         raise ValueError("says not how: write one of http, grpc and tcp, such as {http: /health}")
-    wrong: list[tuple[Loc, str]] = [
-        ((way,), f"a check is made by `{given[0]}` or by `{way}`, not both") for way in given[1:]
+    mistakes: list[Mistake] = [
+        Mistake((way,), f"a check is made by `{given[0]}` or by `{way}`, not both") for way in given[1:]
     ]
     if check.expect and given[0] != "http":
-        wrong.append((("expect",), f"is for `http`: a check by `{given[0]}` has no statuses"))
+        mistakes.append(Mistake(("expect",), f"is for `http`: a check by `{given[0]}` has no statuses"))
     if check.host is not None and given[0] == "tcp":
-        wrong.append((("host",), "is for `http` and `grpc`: a check by `tcp` asks for nothing"))
-    if wrong:
-        raise Mistake(*wrong)
+        mistakes.append(Mistake(("host",), "is for `http` and `grpc`: a check by `tcp` asks for nothing"))
+    if mistakes:
+        raise Mistakes(*mistakes)
     return check
 
 

@@ -13,7 +13,7 @@ from pydantic.dataclasses import dataclass
 from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.text.field import About, Example, Expected, IfWrong, Words
-from xds.catalog.text.mistake import Loc, Mistake
+from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, parse_list
 from xds.catalog.text.percents import Percentage
 
@@ -119,12 +119,12 @@ ANY: Final = LocalityPolicy()
 
 def check_locality(locality: LocalityPolicy) -> LocalityPolicy:
     """Refuse two ways of sharing requests among localities."""
-    wrong: list[tuple[Loc, str]] = []
+    mistakes: list[Mistake] = []
     if locality.weights is not None and locality.zone_aware is not None:
         message = "requests are shared by `weights` or by `zone_aware`, not both"
-        wrong.append((("zone_aware",), message))
-    if wrong:
-        raise Mistake(*wrong)
+        mistakes.append(Mistake(("zone_aware",), message))
+    if mistakes:
+        raise Mistakes(*mistakes)
     return locality
 
 

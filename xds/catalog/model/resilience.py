@@ -13,7 +13,7 @@ from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.text.durations import format_duration
 from xds.catalog.text.field import About, Alone, Example, Expected, IfWrong
-from xds.catalog.text.mistake import Mistake
+from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, Duration, Wait
 from xds.catalog.text.percents import Percent
 from xds.wording import show, suggest
@@ -79,7 +79,7 @@ class BackOff:
 def check_back_off(back_off: BackOff) -> BackOff:
     """Refuse a longest wait that is shorter than the first, as Envoy does."""
     if back_off.max is not None and back_off.max < back_off.base:
-        raise Mistake((("max",), f"is less than `base`, which is {format_duration(back_off.base)}"))
+        raise Mistakes(Mistake(("max",), f"is less than `base`, which is {format_duration(back_off.base)}"))
     return back_off
 
 

@@ -11,7 +11,7 @@ from pydantic.json_schema import WithJsonSchema
 from xds.catalog.text.addresses import Host
 from xds.catalog.text.field import About, Expected, IfWrong
 from xds.catalog.text.http import AddedHeaders, Body, RemovedHeaders
-from xds.catalog.text.mistake import Loc, Mistake
+from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import (
     CONFIG,
     NAME_RULE,
@@ -160,18 +160,18 @@ def parse_targets(value: object) -> Mapping[str, int] | None:
     if not isinstance(value, Mapping):
         # pydantic turns a ValueError, not a TypeError, into a mistake among others
         raise ValueError(f"expected {EXPECTED_TARGETS.words}, found {show(value)}")  # noqa: TRY004
-    wrong: list[tuple[Loc, str]] = []
+    mistakes: list[Mistake] = []
     for name, weight in value.items():
         if not TARGET.fullmatch(name):
-            wrong.append(((name,), _refuse_name(name)))
+            mistakes.append(Mistake((name,), _refuse_name(name)))
         elif not isinstance(weight, int) or isinstance(weight, bool) or not 0 <= weight <= MAX_SHARES:
-            wrong.append(((name,), f"expected a whole number from 0 to {MAX_SHARES}, found {show(weight)}"))
-    if not wrong and not 1 <= sum(value.values()) <= MAX_SHARES:
+            mistakes.append(Mistake((name,), f"expected a whole number from 0 to {MAX_SHARES}, found {show(weight)}"))
+    if not mistakes and not 1 <= sum(value.values()) <= MAX_SHARES:
         most = f"the weights sum up to {sum(value.values())}: Envoy takes {MAX_SHARES} at most"
         none = "no service has a weight above 0: requests would have nowhere to go"
         raise ValueError(most if any(value.values()) else none)
-    if wrong:
-        raise Mistake(*wrong)
+    if mistakes:
+        raise Mistakes(*mistakes)
     return dict(value)
 
 

@@ -35,7 +35,7 @@ from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
 from xds.catalog.text.addresses import SIDECAR, ListenAddress, normalize_ip
 from xds.catalog.text.durations import check_ttl
 from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved
-from xds.catalog.text.mistake import Loc, Mistake
+from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, NOBODY, Duration, Name, Port, Wait
 from xds.wording import show
 
@@ -62,13 +62,13 @@ def assume_protocol(service: dict[str, Any]) -> None:
 def check_upstreams(upstreams: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse a service named twice."""
     first: dict[str, int] = {}
-    wrong: list[tuple[Loc, str]] = [
-        ((index,), f"{show(name)} is given twice: first as upstreams[{first[name]}]")
+    mistakes: list[Mistake] = [
+        Mistake((index,), f"{show(name)} is given twice: first as upstreams[{first[name]}]")
         for index, name in enumerate(upstreams)
         if first.setdefault(name, index) != index
     ]
-    if wrong:
-        raise Mistake(*wrong)
+    if mistakes:
+        raise Mistakes(*mistakes)
     return upstreams
 
 

@@ -8,7 +8,7 @@ from pydantic.dataclasses import dataclass
 
 from xds.catalog.text.addresses import HOST_NAME, check_host, normalize_ip
 from xds.catalog.text.field import About, Example, Expected, IfWrong, Words
-from xds.catalog.text.mistake import Mistake
+from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, NOBODY, FilePath
 from xds.wording import show
 
@@ -103,7 +103,7 @@ def check_tls(tls: UpstreamTls) -> UpstreamTls:
     """Refuse a certificate without its key, and a key without its certificate."""
     if (tls.certificate is None) != (tls.key is None):
         given, lacking = ("key", "certificate") if tls.certificate is None else ("certificate", "key")
-        raise Mistake(((given,), f"needs its `{lacking}` beside it"))
+        raise Mistakes(Mistake((given,), f"needs its `{lacking}` beside it"))
     return tls
 
 

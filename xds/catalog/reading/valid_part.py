@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from xds.catalog.fields import KEY, Field, find_field, walk
 from xds.catalog.text.field import LEFT_OUT
-from xds.catalog.text.mistake import Loc, Mistake
+from xds.catalog.text.mistake import Loc, Mistakes
 from xds.wording import suggest
 
 
@@ -44,8 +44,8 @@ class ValidPart:
         """Return the places that an error is about, and of each whether it is wrong that something is there at all."""
         loc, cause = error["loc"], error.get("ctx", {}).get("error")
         found = [(loc, False)]
-        if isinstance(cause, Mistake):
-            found = [((*loc, *below), self._cut(loc) is None) for below, _ in cause.found]
+        if isinstance(cause, Mistakes):
+            found = [((*loc, *mistake.loc), self._cut(loc) is None) for mistake in cause.found]
         return [(self._cut(one) or one, is_rule and self._cut(one) in (None, one)) for one, is_rule in found]
 
     def _cut(self, loc: Loc) -> Loc | None:

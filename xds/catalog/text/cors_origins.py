@@ -9,7 +9,7 @@ from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.text.addresses import HOST_NAME
 from xds.catalog.text.field import Expected
-from xds.catalog.text.mistake import Mistake
+from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.regex import check_pattern
 from xds.wording import show
 
@@ -71,7 +71,7 @@ def parse_origin(value: object) -> Origin:
         try:
             return Origin(check_pattern(value["regex"]), is_regex=True)
         except ValueError as error:
-            raise Mistake((("regex",), str(error))) from None
+            raise Mistakes(Mistake(("regex",), str(error))) from None
     if not isinstance(value, str):
         raise ValueError(f"expected {EXPECTED_ORIGIN}, found {show(value)}")  # noqa: TRY004
     return Origin(value) if value == "*" else _read_origin(value.lower())

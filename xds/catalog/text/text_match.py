@@ -9,7 +9,7 @@ from pydantic import PlainValidator
 from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.text.field import Expected, IfWrong
-from xds.catalog.text.mistake import Mistake
+from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.regex import check_pattern
 from xds.wording import show
 
@@ -53,14 +53,14 @@ def parse_wanted(value: object) -> Wanted:
     unknown = [key for key in value if key not in set(How)]
     if unknown:
         known = ", ".join(How)
-        raise Mistake(*(((key,), f"unknown key {show(key)}: known are {known}") for key in unknown))
+        raise Mistakes(*(Mistake((key,), f"unknown key {show(key)}: known are {known}") for key in unknown))
     if len(value) != 1:
         raise ValueError(f"a value is compared in one way: write one of {', '.join(How)}, found {len(value)}")
     [(how, text)] = value.items()
     try:
         return _read_one(How(how), text)
     except ValueError as error:
-        raise Mistake(((how,), str(error))) from None
+        raise Mistakes(Mistake((how,), str(error))) from None
 
 
 def _read_one(how: How, text: object) -> Wanted:
