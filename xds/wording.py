@@ -53,3 +53,8 @@ def show(value: object) -> str:
 def _escape(character: str) -> str:
     named = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
     return named.get(character) or character.encode("unicode_escape").decode()
+
+
+def join_host_and_port(host: str, port: int) -> str:
+    """Write a host and a port as one: an IPv6 address gets brackets, as in `[::1]:5000`."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

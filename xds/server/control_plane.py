@@ -4,17 +4,19 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import structlog
 
 from xds.catalog.assembly.workspace import LastGood, Outcome
-from xds.catalog.catalog import Catalog
+from xds.endpoints.instance import parse_update
+from xds.endpoints.registry import Registry
 from xds.errors import Problem, Severity
 from xds.resources.inventory import Inventory, build_inventory
 from xds.server.address import ListenAddress, ListenError, check_free
 from xds.server.admin.server import AdminServer
 from xds.server.clients.documents import Taken
+from xds.server.instances import Instances, Updates
 from xds.server.observe.counters import CatalogTally
 from xds.server.observe.spans import Span, make_spans
 from xds.server.protocols.discovery import OPTIONS, DiscoveryServer, build_servicer
@@ -22,7 +24,7 @@ from xds.server.protocols.rest import RestServer
 from xds.server.settings import Settings
 from xds.server.workers.leader import Workers
 from xds.sources.document import Document
-from xds.sources.files.watch import FileSource
+from xds.sources.source import DocumentSource, InstanceId, InstanceSource
 from xds.wire import ADS
 
 __all__ = ["OPTIONS", "ControlPlane", "Settings", "run"]
@@ -31,16 +33,22 @@ log = structlog.get_logger()
 
 
 class ControlPlane:
-    """Serves the catalog of one source; made with `otlp`, it may raise SpansError.
+    """Serves the catalog of one source, with the endpoints of others; made with `otlp`, it may raise SpansError.
 
     `start` raises CatalogError when the catalog cannot be served at all, and ListenError when nobody could
     connect; after it, a bad edit changes nothing that is served.
     """
 
-    def __init__(self, source: FileSource, settings: Settings) -> None:
+    def __init__(
+        self, source: DocumentSource, settings: Settings, instance_sources: Sequence[InstanceSource] = ()
+    ) -> None:
         self._source = source
+        self._instances = Instances(instance_sources, self._take_instances)
         self._settings = settings
         self._last_good = LastGood()
+        self._registry = Registry()
+        self._refused: dict[tuple[str, InstanceId], tuple[Problem, ...]] = {}
+        self._changing = asyncio.Lock()
         self._reported: tuple[Problem, ...] = ()
         self._taken: Taken
         self._tally = CatalogTally()
@@ -60,13 +68,12 @@ class ControlPlane:
             with self._spans.open("read"):
                 documents = self._source.read()
             outcome, inventory = self._translate(documents, None)
-        catalog = outcome.catalog
         self._count_load("accepted")
         self._report(outcome.problems)
         self._taken = Taken(self._source.digest, time.time())
         self._ads = build_servicer(inventory, self._settings.limits)
         seconds = time.perf_counter() - started
-        log.info("catalog loaded", **_count(catalog), ms=round(seconds * 1000, 1))
+        log.info("catalog loaded", **_count(inventory), ms=round(seconds * 1000, 1))
         self._streams = (Workers if self._settings.workers > 1 else DiscoveryServer)(self._ads, self._settings)
         await self._start_rest()
         await self._start_admin()
@@ -94,7 +101,12 @@ class ControlPlane:
             log.info("admin", address=str(admin.address))
 
     async def follow(self) -> None:
-        """Take up each change of the source, until cancelled."""
+        """Take up each change of the sources, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._instances.follow())
+            group.create_task(self._follow_documents())
+
+    async def _follow_documents(self) -> None:
         async for documents in self._source.watch():
             try:
                 with self._spans.open("reload") as span:
@@ -118,6 +130,10 @@ class ControlPlane:
 
     async def _take(self, documents: Mapping[str, Document | None], span: Span) -> None:
         """Serve the catalog with the changed documents in it; of what is bad, go on with the last good state."""
+        async with self._changing:
+            await self._take_documents(documents, span)
+
+    async def _take_documents(self, documents: Mapping[str, Document | None], span: Span) -> None:
         started, noticed_at, taken_at = time.perf_counter(), self._source.noticed_at, time.time()
         before = self._ads.store.inventory
         # Off the loop: a large file takes a while, and streams go on meanwhile.
@@ -139,6 +155,39 @@ class ControlPlane:
             )
         # Not before the streams are told: who sees this digest sees what their clients make of it.
         self._taken = Taken(self._source.digest, taken_at, outcome.refused)
+
+    async def _take_instances(self, updates: Updates) -> None:
+        """Serve what the sources of endpoints say now; what is wrong with one instance keeps no other from being taken.
+
+        A fault of ours must not end what is served either.
+        """
+        noticed_at = time.monotonic_ns()
+        try:
+            async with self._changing:
+                before = self._ads.store.inventory
+                inventory, problems = await asyncio.to_thread(self._translate_instances, updates, before)
+                for problem in problems:
+                    log.error(str(problem), problem=problem)
+                if inventory.changed:
+                    streams = await self._push(inventory, noticed_at)
+                    ms = round((time.monotonic_ns() - noticed_at) / 1e6, 1)
+                    log.debug("endpoints changed", services=sorted(inventory.changed)[:20], streams=streams, ms=ms)
+        except Exception as error:
+            self._count_load("failed")
+            log.error("endpoints NOT TAKEN, by a fault of xds: what was served is still served", error=repr(error))
+
+    def _translate_instances(self, updates: Updates, before: Inventory) -> tuple[Inventory, list[Problem]]:
+        """Return the inventory after some updates, and the problems that were not known before."""
+        problems: list[Problem] = []
+        for provider, update in updates:
+            parsed = parse_update(provider, update)
+            self._registry.put(provider, parsed.endpoints, full=update.full, refused=frozenset(parsed.refused))
+            for instance in update.instances:
+                found = parsed.refused.get(instance, ())
+                if self._refused.get((provider, instance), ()) != found:
+                    problems += found
+                    self._refused[provider, instance] = found
+        return build_inventory(before.catalog, self._registry.publish(), before), problems
 
     async def _push(self, inventory: Inventory, noticed_at: int) -> int:
         """Have every stream told what changed; the number of those that it concerned."""
@@ -166,7 +215,8 @@ class ControlPlane:
             outcome = self._last_good.update(documents)
         parsed = time.monotonic_ns()
         with self._spans.open("build"):
-            inventory = build_inventory(outcome.catalog, before)
+            self._registry.put_catalog(outcome.catalog)
+            inventory = build_inventory(outcome.catalog, self._registry.publish(), before)
         self._tally.parses.observe(parsed - started)
         self._tally.builds.observe(time.monotonic_ns() - parsed)
         return outcome, inventory
@@ -189,9 +239,13 @@ class ControlPlane:
         return any(problem.severity is Severity.ERROR for problem in new)
 
 
-def _count(catalog: Catalog) -> dict[str, int]:
-    endpoints = sum(len(service.endpoints) for service in catalog.services.values())
-    return {"services": len(catalog.services), "endpoints": endpoints, "gateways": len(catalog.gateways)}
+def _count(inventory: Inventory) -> dict[str, int]:
+    catalog = inventory.catalog
+    return {
+        "services": len(catalog.services),
+        "endpoints": inventory.count_endpoints(),
+        "gateways": len(catalog.gateways),
+    }
 
 
 def _describe_change(before: Inventory, after: Inventory) -> dict[str, list[str]]:
@@ -205,7 +259,7 @@ def _describe_change(before: Inventory, after: Inventory) -> dict[str, list[str]
     return {verb: sorted(some)[:20] for verb, some in changes.items() if some}
 
 
-async def run(source: FileSource, settings: Settings, stopping: asyncio.Event) -> None:
+async def run(source: DocumentSource, settings: Settings, stopping: asyncio.Event) -> None:
     """Serve until `stopping` is set."""
     control_plane = ControlPlane(source, settings)
     await control_plane.start()

@@ -9,19 +9,7 @@ from xds.catalog.catalog import Catalog
 from xds.catalog.model.locality import NOWHERE
 from xds.resources.inventory import Inventory
 from xds.resources.resource import Resource
-from xds.resources.view import (
-    OWN_TYPES,
-    GatewayView,
-    GrpcView,
-    NodeKind,
-    NodeView,
-    SidecarView,
-    build_node_resources,
-    build_view,
-    find_own,
-    parts_of,
-    services_of,
-)
+from xds.resources.view import OWN_TYPES, NodeKind, NodeView, build_view
 from xds.snapshot.snapshot import Pool, Snapshot, SnapshotChange, make_change
 from xds.wire import CLUSTER_LOAD_ASSIGNMENT, TYPE_URLS
 
@@ -93,10 +81,11 @@ class SnapshotStore:
         if inventory.mesh_changed:
             return {*self._views.by_kind}
         before, after = self.inventory.catalog, inventory.catalog
-        rerouted = frozenset(name for name in inventory.changed if _routed(before, name) != _routed(after, name))
+        changed = inventory.changed - inventory.reassigned
+        rerouted = frozenset(name for name in changed if _routed(before, name) != _routed(after, name))
         holders = self._views.find_holders(rerouted)
         return {
-            *self._views.find_kinds(inventory.changed | inventory.changed_gateways),
+            *self._views.find_kinds(changed | inventory.changed_gateways),
             *self._views.find_located(_find_turned(self.inventory, inventory)),
             *(kind for view in holders if view.upstreams is not None for kind in self._views.kinds[view]),
         }
@@ -172,14 +161,9 @@ class _Views:
 
 
 def _keys(view: NodeView) -> Iterable[str | None]:
-    local = _find_local(view)
+    local = view.local
     services: frozenset[str | None] = frozenset((None,)) if view.upstreams is None else view.upstreams
     return services if local is None else services | {local}
-
-
-def _find_local(view: NodeView) -> str | None:
-    """Name the service beside a sidecar if where that is has to be known."""
-    return view.local if isinstance(view, SidecarView) else None
 
 
 def _find_turned(before: Inventory, after: Inventory) -> frozenset[str]:
@@ -196,10 +180,10 @@ def _discard(sets: dict[K, set[V]], key: K, value: V) -> None:
 def build_snapshot(view: NodeView, inventory: Inventory, pool: Pool | None = None) -> Snapshot:
     """Gather all that a view holds; what is in the pool is taken from there."""
     updates: Updates = {type_url: {} for type_url in TYPE_URLS}
-    for name in services_of(view, inventory):
-        for type_url, resource in parts_of(view, inventory, name).items():
+    for name in view.find_services(inventory):
+        for type_url, resource in view.parts(inventory, name).items():
             updates[type_url][resource.name] = resource
-    for type_url, of_type in build_node_resources(view, inventory).items():
+    for type_url, of_type in view.build_own(inventory).items():
         updates[type_url].update(of_type)
     for type_url, resource in _local_resources(view, inventory).items():
         updates[type_url][resource.name] = resource
@@ -207,22 +191,26 @@ def build_snapshot(view: NodeView, inventory: Inventory, pool: Pool | None = Non
 
 
 def diff_view(view: NodeView, before: Inventory, after: Inventory, snapshot: Snapshot) -> Updates:
-    """Say what a new inventory means for one view: in time that grows with the change, not with the view."""
-    changed = after.changed if isinstance(view, GatewayView) else after.changed | after.dependents
+    """Return what a new inventory means for one view, in time that grows with the change and not with the view."""
+    changed = view.find_changed(after)
     changed = changed if view.upstreams is None else changed & view.upstreams
     updates: Updates = {type_url: {} for type_url in TYPE_URLS}
-    for name in changed:
-        old, new = parts_of(view, before, name), parts_of(view, after, name)
+    assignments = snapshot.of(CLUSTER_LOAD_ASSIGNMENT).resources
+    for name in changed & after.reassigned:
+        if (assignment := view.parts(after, name).get(CLUSTER_LOAD_ASSIGNMENT)) is not None:
+            _note(updates[CLUSTER_LOAD_ASSIGNMENT], assignments.get(name), assignment)
+    for name in changed - after.reassigned:
+        old, new = view.parts(before, name), view.parts(after, name)
         for type_url in old.keys() | new.keys():
             _note(updates[type_url], old.get(type_url), new.get(type_url))
-    if _find_local(view) in after.changed:
+    if view.local in after.changed:
         was, now = _local_resources(view, before), _local_resources(view, after)
         _note(updates[CLUSTER_LOAD_ASSIGNMENT], was.get(CLUSTER_LOAD_ASSIGNMENT), now.get(CLUSTER_LOAD_ASSIGNMENT))
-    if _concerns_node(view, before, after, changed):
-        own = build_node_resources(view, after)
+    if view.may_own_differ(before, after, changed):
+        own = view.build_own(after)
         for type_url in OWN_TYPES:
             was, now = snapshot.of(type_url).resources, own.get(type_url, {})
-            for name in {*find_own(view, was), *now}:
+            for name in {*view.find_own(was), *now}:
                 _note(updates[type_url], was.get(name), now.get(name))
     return updates
 
@@ -246,27 +234,12 @@ def diff_snapshots(old: Snapshot, new: Snapshot) -> Updates:
 
 
 def _local_resources(view: NodeView, inventory: Inventory) -> Mapping[str, Resource]:
-    local = _find_local(view)
-    return {} if local is None else inventory.local_resources(local)
-
-
-def _concerns_node(view: NodeView, before: Inventory, after: Inventory, changed: frozenset[str]) -> bool:
-    """Tell whether the node's own listener or routes may differ: not when only endpoints or policy of clusters do."""
-    if isinstance(view, GrpcView):
-        return False
-    if isinstance(view, GatewayView):
-        return bool(changed) or view.gateway in after.changed_gateways or after.mesh_changed
-    offered = changed if view.hosts is None else changed & view.hosts
-    return any(_virtual_host(before, name) != _virtual_host(after, name) for name in offered)
+    return {} if view.local is None else inventory.local_resources(view.local)
 
 
 def _routed(catalog: Catalog, name: str) -> frozenset[str]:
     service = catalog.services.get(name)
     return service.routed if service and service.routes else frozenset()
-
-
-def _virtual_host(inventory: Inventory, name: str) -> bytes | None:
-    return inventory.parts[name].virtual_host if name in inventory.parts else None
 
 
 def _note(updates: dict[str, Resource | None], was: Resource | None, now: Resource | None) -> None:

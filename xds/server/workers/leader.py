@@ -83,8 +83,9 @@ class Workers:
 
         Who takes long is not waited for: the next change must come to the others.
         """
+        before = self._ads.store.inventory
         self._ads.publish(inventory)  # who begins from now on begins with this
-        change = pack(describe_change(inventory))
+        change = pack(describe_change(inventory, before))
         pushing = [asyncio.create_task(self._push(*item, change)) for item in self._running.items()]
         done = (await asyncio.wait(pushing, timeout=ANSWER_SECONDS))[0] if pushing else ()
         return sum(task.result() for task in done)

@@ -1,0 +1,55 @@
+"""An instance as a provider writes it, checked alone: an endpoint, or what is wrong with it.
+
+The values are those of the catalog's `endpoints`, so they are checked by the same class. Nothing else of the service
+is looked at.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pydantic import TypeAdapter, ValidationError
+
+from xds.catalog.model.endpoint import Endpoint, ShortEndpoint
+from xds.catalog.reading.mistakes import explain_errors
+from xds.errors import Problem
+from xds.sources.source import InstanceId, InstanceUpdate
+
+NOWHERE = (0, 0, None)
+"""The place of an instance: it stands in no file."""
+
+
+@lru_cache(maxsize=1)
+def _adapter() -> TypeAdapter[Endpoint]:
+    return TypeAdapter(ShortEndpoint)
+
+
+def parse_instance(provider: str, instance: InstanceId, value: object) -> Endpoint | tuple[Problem, ...]:
+    """Return the endpoint that `value` describes, in the form of an item of `endpoints`, or every problem of it."""
+    try:
+        return _adapter().validate_python(value)
+    except ValidationError as errors:
+        service, name = instance
+        base = ("services", service, "endpoints", name)
+        return tuple(Problem(provider, *one) for one in explain_errors(errors, base, NOWHERE))
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What an update comes to: the endpoints that are sound (None: gone), and the problems of each other instance."""
+
+    endpoints: Mapping[InstanceId, Endpoint | None]
+    refused: Mapping[InstanceId, tuple[Problem, ...]]
+
+
+def parse_update(provider: str, update: InstanceUpdate) -> Parsed:
+    """Check every instance of an update by itself; one with a problem keeps no other from being taken."""
+    endpoints: dict[InstanceId, Endpoint | None] = {}
+    refused: dict[InstanceId, tuple[Problem, ...]] = {}
+    for instance, value in update.instances.items():
+        found = None if value is None else parse_instance(provider, instance, value)
+        if isinstance(found, tuple):
+            refused[instance] = found
+        else:
+            endpoints[instance] = found
+    return Parsed(endpoints, refused)
