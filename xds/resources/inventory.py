@@ -80,6 +80,12 @@ class Inventory:
     reassigned: frozenset[str] = field(default=frozenset(), compare=False)
     encoded: Mapping[str, Encoded] = field(default_factory=dict, compare=False, repr=False)
 
+    @property
+    def is_reassignment(self) -> bool:
+        """Whether nothing but endpoints differs from the inventory before."""
+        others = self.dependents or self.changed_gateways or self.mesh_changed
+        return not others and self.changed == self.reassigned
+
     def count_endpoints(self) -> int:
         """Return how many endpoints the services of the catalog have."""
         return sum(len(self.endpoints.of(name)) for name in self.catalog.services)

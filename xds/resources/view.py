@@ -6,7 +6,7 @@ locality counts only if something that it sees relies on it, and only as far: al
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 from xds.catalog.catalog import Catalog
@@ -59,6 +59,11 @@ class NodeView(ABC):
     locality: Locality
     local: str | None
 
+    @property
+    @abstractmethod
+    def assignment_key(self) -> Hashable:
+        """What decides over the ClusterLoadAssignments that it holds: equal for views that hold the same."""
+
     def find_services(self, inventory: Inventory) -> Iterable[str]:
         """Return the names of the services that it holds, in alphabetical order."""
         return sorted(inventory.parts if self.upstreams is None else self.upstreams)
@@ -101,6 +106,11 @@ class SidecarView(NodeView):
     locality: Locality = NOWHERE
     local: str | None = None
     traced: Traced | None = None
+
+    @property
+    def assignment_key(self) -> Hashable:
+        """The services that it reaches, and from where."""
+        return self.upstreams, self.locality
 
     def parts(self, inventory: Inventory, name: str) -> Mapping[str, Resource]:
         """Return what it holds of one service, by type: a local port is for the sidecars of other services alone."""
@@ -149,6 +159,11 @@ class GatewayView(NodeView):
     traced: Traced | None = None
     local: None = None
 
+    @property
+    def assignment_key(self) -> Hashable:
+        """The services of its routes, and from where it reaches them."""
+        return self.upstreams, self.locality
+
     def parts(self, inventory: Inventory, name: str) -> Mapping[str, Resource]:
         """Return what it holds of one service, by type: local ports are for sidecars."""
         return _leave_out_listener(inventory.resources(name, self.locality))
@@ -186,6 +201,11 @@ class GrpcView(NodeView):
     hosts: frozenset[str] | None
     locality: Locality = NOWHERE
     local: None = None
+
+    @property
+    def assignment_key(self) -> Hashable:
+        """The services that it reaches, from where, and that it is no Envoy."""
+        return self.upstreams, self.locality, GRPC_USER_AGENT
 
     def parts(self, inventory: Inventory, name: str) -> Mapping[str, Resource]:
         """Return what it holds of one service, by type: cluster and endpoints alone of one that is only routed to."""

@@ -1,7 +1,7 @@
 """SnapshotStore: the one place that knows which views are in use and what each is served now."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -10,7 +10,7 @@ from xds.catalog.model.locality import NOWHERE
 from xds.resources.inventory import Inventory
 from xds.resources.resource import Resource
 from xds.resources.view import OWN_TYPES, NodeKind, NodeView, build_view
-from xds.snapshot.snapshot import Pool, Snapshot, SnapshotChange, make_change
+from xds.snapshot.snapshot import Pool, Snapshot, SnapshotChange, TypeSnapshot, make_change
 from xds.wire import CLUSTER_LOAD_ASSIGNMENT, TYPE_URLS
 
 K = TypeVar("K")
@@ -56,13 +56,17 @@ class SnapshotStore:
         targets = set(moves.values())
         snapshots: dict[NodeView, Snapshot] = {}
         changes: dict[NodeKind, SnapshotChange] = {}
+        endpoints = _Reassignment(inventory, self._pool) if inventory.is_reassignment else None
         for view in self._views.find_holders(inventory.changed | inventory.dependents) | {
             self._views.by_kind[kind] for kind in own
         }:
             staying = self._views.kinds[view] - moves.keys()
             if staying or view in targets:
                 was = self._snapshots[view]
-                change = make_change(was, diff_view(view, self.inventory, inventory, was), self._pool)
+                if endpoints is not None and view.local not in inventory.changed:
+                    change = endpoints.change(view, was)
+                else:
+                    change = make_change(was, diff_view(view, self.inventory, inventory, was), self._pool)
                 snapshots[view] = change.snapshot if change else was
                 changes.update(dict.fromkeys(staying, change) if change else {})
         for view in targets - snapshots.keys():
@@ -111,6 +115,33 @@ class SnapshotStore:
         for view in left:
             if view not in self._views.kinds:
                 self._snapshots.pop(view, None)
+
+
+class _Reassignment:
+    """A change of nothing but endpoints: worked out once for all views that hold the same of them."""
+
+    def __init__(self, inventory: Inventory, pool: Pool) -> None:
+        self._inventory = inventory
+        self._pool = pool
+        self._made: dict[tuple[Hashable, int], tuple[TypeSnapshot, frozenset[str]]] = {}
+
+    def change(self, view: NodeView, before: Snapshot) -> SnapshotChange | None:
+        """Return what becomes of a view's snapshot; None when nothing does."""
+        was = before.of(CLUSTER_LOAD_ASSIGNMENT)
+        key = view.assignment_key, id(was)  # it lives as long as this
+        if key not in self._made:
+            reassigned = self._inventory.reassigned
+            updates: dict[str, Resource | None] = {}
+            for name in reassigned if view.upstreams is None else reassigned & view.upstreams:
+                assignment = view.parts(self._inventory, name).get(CLUSTER_LOAD_ASSIGNMENT)
+                if assignment is not None and assignment != was.resources.get(name):
+                    updates[name] = assignment
+            self._made[key] = self._pool.replace(CLUSTER_LOAD_ASSIGNMENT, was, updates), frozenset(updates)
+        now, names = self._made[key]
+        if not names:
+            return None
+        snapshot = Snapshot({**before.types, CLUSTER_LOAD_ASSIGNMENT: now})
+        return SnapshotChange(snapshot, {CLUSTER_LOAD_ASSIGNMENT: names}, {}, snapshot)
 
 
 class _Views:
