@@ -1,5 +1,7 @@
 """How a message repeats what was written, and the nearest right word to a wrong one."""
 
+import json
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -58,3 +60,24 @@ def _escape(character: str) -> str:
 def join_host_and_port(host: str, port: int) -> str:
     """Write a host and a port as one: an IPv6 address gets brackets, as in `[::1]:5000`."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+PLAIN = re.compile(
+    r"[A-Za-z/][\w./%{}*=+-]*|[0-9]+[A-Za-df-z%][A-Za-z0-9]*|[0-9]+-[0-9]+|(?:[0-9]+\.){3}[0-9]+", re.ASCII
+)
+"""Texts that are text in YAML without quotes."""
+
+NOT_TEXT = frozenset({"true", "false", "null"})
+
+
+def write_flow(value: object) -> str:
+    """Write an example as an operator does, in one line of YAML: `{header: x-user}`, `[connect-failure, 503]`."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{write_flow(key)}: {write_flow(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(write_flow, value)) + "]"
+    if isinstance(value, str):
+        return (
+            value if PLAIN.fullmatch(value) and value.lower() not in NOT_TEXT else json.dumps(value, ensure_ascii=False)
+        )
+    return json.dumps(value)

@@ -12,11 +12,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from xds.catalog.model.endpoint import Endpoint, ShortEndpoint
 from xds.catalog.reading.mistakes import explain_errors
+from xds.catalog.reading.places import Place
 from xds.errors import Problem
 from xds.sources.source import InstanceId, InstanceUpdate
-
-NOWHERE = (0, 0, None)
-"""The place of an instance: it stands in no file."""
 
 
 @lru_cache(maxsize=1)
@@ -29,9 +27,18 @@ def parse_instance(provider: str, instance: InstanceId, value: object) -> Endpoi
     try:
         return _adapter().validate_python(value)
     except ValidationError as errors:
-        service, name = instance
-        base = ("services", service, "endpoints", name)
-        return tuple(Problem(provider, *one) for one in explain_errors(errors, base, NOWHERE))
+        base = ("services", instance[0], "endpoints", instance[1])
+        place = _place(value)
+        for step in reversed(base):
+            place = (0, 0, {step: (0, 0, place)})
+        return tuple(Problem(provider, *one) for one in explain_errors(errors, base, place))
+
+
+def _place(value: object) -> Place:
+    """Return the place of a value that stands in no file: it has paths, but no lines."""
+    if isinstance(value, dict):
+        return 0, 0, {str(key): (0, 0, _place(one)) for key, one in value.items()}
+    return 0, 0, [_place(one) for one in value] if isinstance(value, list) else None
 
 
 @dataclass(frozen=True, slots=True)

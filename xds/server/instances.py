@@ -33,7 +33,9 @@ class Instances:
         self._arrived = asyncio.Event()
 
     async def follow(self) -> None:
-        """Follow every source, until cancelled."""
+        """Follow every source, until cancelled; return at once where there is none."""
+        if not self._sources:
+            return
         async with asyncio.TaskGroup() as group:
             for source in self._sources:
                 group.create_task(self._watch(source))
