@@ -46,7 +46,7 @@ class Parsed:
     """What an update comes to: the endpoints that are sound (None: gone), and the problems of each other instance."""
 
     endpoints: Mapping[InstanceId, Endpoint | None]
-    refused: Mapping[InstanceId, tuple[Problem, ...]]
+    refused: dict[InstanceId, tuple[Problem, ...]]
 
 
 def parse_update(provider: str, update: InstanceUpdate) -> Parsed:
