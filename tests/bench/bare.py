@@ -20,8 +20,8 @@ import uvloop
 
 from tests.bench.fleet import FIRST_MARK, METHODS
 from tests.bench.load import NODE, make_document, make_documents, make_name
+from tests.inventories import build_inventory
 from xds.catalog.assembly.workspace import Workspace
-from xds.resources.inventory import build_inventory
 from xds.resources.view import kind_of
 from xds.server.protocols.discovery import OPTIONS
 from xds.session.session import DELTA, SOTW, Session, Variant

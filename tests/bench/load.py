@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
+from tests.inventories import build_inventory
 from xds.catalog.assembly.workspace import Workspace
-from xds.resources.inventory import build_inventory
 from xds.resources.view import kind_of
 from xds.session.session import DELTA, SOTW, Response, Session, Variant
 from xds.snapshot.snapshot import SnapshotChange
