@@ -141,6 +141,9 @@ ShortLocality = Annotated[
     Example({"weights": {"eu-1a": 70, "eu-1b": 30}}),
 ]
 
+DEFAULT_OVERPROVISIONING = 140
+"""Envoy's `overprovisioning_factor`, in percent."""
+
 DEFAULT_PANIC_THRESHOLD = 50
 """Envoy's `healthy_panic_threshold`, in percent."""
 

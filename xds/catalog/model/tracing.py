@@ -10,6 +10,7 @@ from xds.catalog.text.addresses import ADDRESS_SHAPE, explain_address, split_add
 from xds.catalog.text.field import About, Alone, Example, Expected
 from xds.catalog.text.names import CONFIG
 from xds.catalog.text.percents import Percent
+from xds.wording import join_host_and_port
 
 OTLP_PORT: Final = 4317
 """Where collectors listen for gRPC, if nobody says otherwise."""
@@ -23,7 +24,7 @@ def check_collector(value: str) -> str:
     if (parts := split_address(value)) is None:
         raise ValueError(explain_address(value, OTLP_PORT))
     host, port = parts
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return join_host_and_port(host, port)
 
 
 def is_address(value: object) -> bool:

@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.text.field import Expected
-from xds.wording import show
+from xds.wording import join_host_and_port, show
 
 OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 IPV4 = re.compile(rf"{OCTET}(?:\.{OCTET}){{3}}")
@@ -64,6 +64,14 @@ def split_address(text: str) -> tuple[str, int] | None:
         return None
     host = normalize_host(matched[1])
     return None if host is None else (host, port)
+
+
+def covers_host(pattern: str, host: str) -> bool:
+    """Whether a pattern of hosts, `*`, `*.example.com` or one host, takes every request for `host`.
+
+    `host` may be such a pattern itself.
+    """
+    return pattern in ("*", host) or (pattern.startswith("*.") and host.endswith(pattern[1:]))
 
 
 def parse_endpoint(value: object) -> object:
@@ -141,8 +149,7 @@ def explain_address(text: str, port: int = EXAMPLE_PORT) -> str:
     if host.count(":") > 1 and written.isdecimal() and normalize_ip(host):
         return f'an IPv6 address needs brackets before its port: write "[{host}]:{written}"'
     if bare := normalize_host(text):
-        example = f"[{bare}]:{port}" if ":" in bare else f"{bare}:{port}"
-        return f'the port is missing: write "{example}", with the port that it listens on'
+        return f'the port is missing: write "{join_host_and_port(bare, port)}", with the port that it listens on'
     if not colon:
         return _explain_host(text)
     if normalize_host(host) is None:
@@ -168,7 +175,7 @@ class Listen:
     port: int
 
     def __str__(self) -> str:
-        return f"[{self.address}]:{self.port}" if ":" in self.address else f"{self.address}:{self.port}"
+        return join_host_and_port(self.address, self.port)
 
 
 SIDECAR = Listen("127.0.0.1", 15001)
