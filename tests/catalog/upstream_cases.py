@@ -57,6 +57,10 @@ SERVICES: list[tuple[str, ...]] = [
         '1:117 error SERVICE.balance.client_side_weighted.error_utilization_penalty: expected a number from 0 to 1000, found "x"',
     ),
     (
+        "balance: {client_side_weighted: {oob_reporting_period: 0s}}",
+        "1:71 error SERVICE.balance.client_side_weighted.oob_reporting_period: must be 1ms or more, found 0s",
+    ),
+    (
         "balance: {client_side_weighted: {metric_names: named_metrics.q}}",
         '1:63 error SERVICE.balance.client_side_weighted.metric_names: expected a list of metrics, such as [named_metrics.queue], found "named_metrics.q": write it as a list, [named_metrics.q]',
     ),

@@ -13,6 +13,7 @@ import pytest
 
 from tests.envoy_server.echo import start_echo
 from tests.envoy_server.mesh import Mesh, answered, counts_since, make_catalog, scripted_instance, send, under, until
+from tests.envoy_server.reporter import start_calls, start_reporter
 from tests.envoy_server.test_balancing import CHI_SQUARE_LIMIT, NAMES, weigh
 from tests.envoy_server.test_sidecar import ask, catalog_of
 from xds.catalog.model.balance import Balance
@@ -220,6 +221,24 @@ async def test_load_that_endpoints_report_sets_their_shares(tmp_path: Path) -> N
                 named = {**reporting, "metric_names": ["named_metrics.queue"]}
                 await take(mesh, load, {"client_side_weighted": named}, 4 / 5)
                 await take(mesh, load, "round_robin", 1 / 2)
+
+
+async def test_load_that_endpoints_are_asked_for_sets_their_shares(tmp_path: Path) -> None:
+    """Out of band, each endpoint is asked by a stream of its own, as often as the catalog says."""
+    apart = {"oob_reporting_period": "200ms", "blackout_period": "10ms", "weight_update_period": "100ms"}
+    async with start_reporter("idle", 0.2) as idle, start_reporter("busy", 0.6) as busy:
+        catalog = make_catalog(
+            [idle.endpoint, busy.endpoint], {"client_side_weighted": apart}, protocol="grpc", upstreams=[]
+        )
+        with Mesh(tmp_path, catalog) as mesh:
+            await mesh.start_gateway()
+            async with start_calls(mesh.gateway_port) as answers:
+                await until(lambda: len(answers) > 100 and abs(answers[-100:].count("idle") - 75) < 8)
+                assert {*idle.asked, *busy.asked} == {0.2}
+                first = len(answers)
+                idle.utilization, busy.utilization = 0.6, 0.2
+                await until(lambda: len(answers) > first + 100 and abs(answers[-100:].count("idle") - 25) < 8)
+                print(Counter(answers[-100:]), idle.reports, busy.reports)
 
 
 async def test_drained_endpoints_finish_what_they_have(tmp_path: Path, instances: list[Instance]) -> None:

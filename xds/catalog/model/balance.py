@@ -107,7 +107,7 @@ class Maglev:
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class ClientSideWeighted:
-    """By weights that each Envoy makes of the load that the endpoints report in their answers (ORCA)."""
+    """By weights that each Envoy makes of the load that endpoints report (ORCA), in their answers or out of band."""
 
     blackout_period: Annotated[
         Duration,
@@ -138,6 +138,14 @@ class ClientSideWeighted:
             envoy="ClientSideWeightedRoundRobin.metric_names_for_computing_utilization",
         ),
     ] = ()
+    oob_reporting_period: Annotated[
+        Wait | None,
+        Field(description="how often each endpoint is asked for its load by a stream of its own (OpenRcaService)"),
+        About(
+            default="not asked: load comes with the answers",
+            envoy="ClientSideWeightedRoundRobin.enable_oob_load_report, oob_reporting_period",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)

@@ -72,6 +72,8 @@ def build_client_side_weighted(words: ClientSideWeighted, slow_start: SlowStart 
         )
         if getattr(words, name) != getattr(usual, name)
     }
+    if words.oob_reporting_period is not None:
+        given |= {"enable_oob_load_report": True, "oob_reporting_period": words.oob_reporting_period}
     policy = ClientSideWeightedRoundRobin(**given, metric_names_for_computing_utilization=list(words.metric_names))
     if slow_start is not None:
         config = _build_slow_start(slow_start)
