@@ -44,6 +44,9 @@ HASHING: Final = frozenset({Balance.RING_HASH, Balance.MAGLEV})
 RAMPING: Final = frozenset({Balance.ROUND_ROBIN, Balance.WEIGHTED, Balance.LEAST_REQUEST, Balance.CLIENT_SIDE_WEIGHTED})
 """The balances that can give a new endpoint little at first."""
 
+FOLLOWING: Final = frozenset({Balance.CLIENT_SIDE_WEIGHTED})
+"""The balances that follow the load that endpoints report. Envoy has them as a `load_balancing_policy` alone."""
+
 RingSize = Annotated[int, Strict(), Field(ge=1, le=MAX_RING)]
 Fraction = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False, strict=True)]
 MetricName = Annotated[
@@ -212,6 +215,11 @@ class Balancing:
     def has_slow_start(self) -> bool:
         """Whether a new endpoint's share can grow to its own."""
         return self.policy in RAMPING
+
+    @property
+    def follows_load(self) -> bool:
+        """Whether the load that endpoints report decides over their shares, and nothing that the catalog says."""
+        return self.policy in FOLLOWING
 
 
 POLICIES: Final = tuple((policy.value, policy) for policy in Balance)

@@ -126,13 +126,13 @@ Spread = ZoneAware | bool | None
 
 
 def find_spread(service: Service, endpoints: EndpointSet) -> Spread:
-    """Say how a service's callers share requests among its localities; `client_side_weighted` shares among none.
+    """Say how a service's callers share requests among its localities; one that follows load shares among none.
 
     An Envoy that knows where its own kind are would be zone-aware for every cluster that does not say otherwise. Who
     has no locality anywhere need not say so.
     """
     locality = service.locality
-    if service.balance.policy is Balance.CLIENT_SIDE_WEIGHTED:
+    if service.balance.follows_load:
         return None  # Envoy refuses the word, even with nothing in it
     if locality.weights is not None:
         return True
