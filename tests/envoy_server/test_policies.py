@@ -17,6 +17,7 @@ from tests.envoy_server.reporter import start_calls, start_reporter
 from tests.envoy_server.test_balancing import CHI_SQUARE_LIMIT, NAMES, weigh
 from tests.envoy_server.test_sidecar import ask, catalog_of
 from xds.catalog.model.balance import Balance
+from xds.catalog.model.locality import Locality
 from xds.cli.demo.envoy_admin import balancing_policy
 from xds.cli.demo.load import Load
 from xds.cli.demo.processes import Envoy, Instance, free_port
@@ -239,6 +240,27 @@ async def test_load_that_endpoints_are_asked_for_sets_their_shares(tmp_path: Pat
                 idle.utilization, busy.utilization = 0.6, 0.2
                 await until(lambda: len(answers) > first + 100 and abs(answers[-100:].count("idle") - 25) < 8)
                 print(Counter(answers[-100:]), idle.reports, busy.reports)
+
+
+async def test_requests_leave_a_locality_whose_endpoints_report_more_load(tmp_path: Path) -> None:
+    """While the near one is idle it has all but a probe; when it is busy, most requests go where there is headroom."""
+    near_first = {"load_aware_locality": {"weight_update_period": "100ms", "smoothing_time_constant": "200ms"}}
+    with start_echo("near") as near, start_echo("far") as far:
+        endpoints = [{"address": near.endpoint, "zone": "a"}, {"address": far.endpoint, "zone": "b"}]
+        near.load, far.load = (f"TEXT cpu_utilization={part},rps_fractional=100" for part in (0.2, 0.2))
+        with Mesh(tmp_path, make_catalog(endpoints, near_first)) as mesh:
+            await mesh.start_envoy("edge-1", "edge", locality=Locality("", "a", ""))
+            async with under(mesh.load(150)) as load:
+
+                def near_share(answers: int) -> float:
+                    return [answer.instance for answer in load.answers[-answers:]].count("near") / answers
+
+                await until(lambda: len(load.answers) > 150 and near_share(150) > 0.9)
+                near.load, far.load = (f"TEXT cpu_utilization={part},rps_fractional=100" for part in (0.9, 0.1))
+                await until(lambda: near_share(150) < 0.2)
+                print(Counter(answer.instance for answer in load.answers[-150:]))
+                near.load, far.load = (f"TEXT cpu_utilization={part},rps_fractional=100" for part in (0.1, 0.9))
+                await until(lambda: near_share(150) > 0.9)
 
 
 async def test_drained_endpoints_finish_what_they_have(tmp_path: Path, instances: list[Instance]) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field, Strict, StringConstraints
 from pydantic.dataclasses import dataclass
 
+from xds.catalog.text.durations import format_duration
 from xds.catalog.text.field import About, Alone, Example, Expected, IfWrong, Words
 from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, NOBODY, Duration, Wait
@@ -33,6 +34,7 @@ class Balance(StrEnum):
     RING_HASH = "ring_hash"
     MAGLEV = "maglev"
     CLIENT_SIDE_WEIGHTED = "client_side_weighted"
+    LOAD_AWARE_LOCALITY = "load_aware_locality"
 
 
 WEIGHING: Final = frozenset({Balance.WEIGHTED, Balance.LEAST_REQUEST, Balance.RING_HASH, Balance.MAGLEV})
@@ -44,7 +46,7 @@ HASHING: Final = frozenset({Balance.RING_HASH, Balance.MAGLEV})
 RAMPING: Final = frozenset({Balance.ROUND_ROBIN, Balance.WEIGHTED, Balance.LEAST_REQUEST, Balance.CLIENT_SIDE_WEIGHTED})
 """The balances that can give a new endpoint little at first."""
 
-FOLLOWING: Final = frozenset({Balance.CLIENT_SIDE_WEIGHTED})
+FOLLOWING: Final = frozenset({Balance.CLIENT_SIDE_WEIGHTED, Balance.LOAD_AWARE_LOCALITY})
 """The balances that follow the load that endpoints report. Envoy has them as a `load_balancing_policy` alone."""
 
 RingSize = Annotated[int, Strict(), Field(ge=1, le=MAX_RING)]
@@ -151,6 +153,67 @@ class ClientSideWeighted:
     ] = None
 
 
+MIN_UPDATE_PERIOD: Final = timedelta(milliseconds=100)
+"""Envoy's limit on how often the shares of localities are computed."""
+
+
+def check_update_period(value: timedelta) -> timedelta:
+    """Refuse a time in which Envoy does not compute shares of localities."""
+    if value < MIN_UPDATE_PERIOD:
+        raise ValueError(f"must be {format_duration(MIN_UPDATE_PERIOD)} or more, found {format_duration(value)}")
+    return value
+
+
+@dataclass(frozen=True, slots=True, config=CONFIG)
+class LoadAwareLocality:
+    """The caller's own locality first, and the others as far as their endpoints report more headroom (ORCA)."""
+
+    weight_update_period: Annotated[
+        Annotated[Duration, AfterValidator(check_update_period)] | None,
+        Field(description="how often the shares of the localities are computed; 100ms or more"),
+        About(default="1s", envoy="LoadAwareLocality.weight_update_period"),
+    ] = None
+    weight_expiration_period: Annotated[
+        Wait | None,
+        Field(description="how long after its last report an endpoint's load counts"),
+        About(default="3m", envoy="LoadAwareLocality.weight_expiration_period"),
+    ] = None
+    utilization_variance_threshold: Annotated[
+        Annotated[float, Percentage(0, 100)] | None,
+        Field(
+            description="all requests stay in the caller's locality while its utilization is above the others' by less"
+        ),
+        About(default="10%", envoy="LoadAwareLocality.utilization_variance_threshold"),
+    ] = None
+    smoothing_time_constant: Annotated[
+        Wait | None,
+        Field(description="how slowly the utilization of a locality follows the reports"),
+        About(default="5s", envoy="LoadAwareLocality.smoothing_time_constant"),
+    ] = None
+    remote_probe_fraction: Annotated[
+        Annotated[float, Percentage(0, 99)] | None,
+        Field(description="how many requests leave the caller's locality in any case, so that the others report"),
+        About(default="3%", envoy="LoadAwareLocality.remote_probe_fraction"),
+    ] = None
+    metric_names: Annotated[
+        tuple[MetricName, ...],
+        Field(max_length=20, description="reported metrics that tell the utilization"),
+        Expected("a list of metrics", ["named_metrics.queue"]),
+        About(
+            default="`application_utilization`, or else `cpu_utilization`",
+            envoy="LoadAwareLocality.metric_names_for_computing_utilization",
+        ),
+    ] = ()
+    oob_reporting_period: Annotated[
+        Wait | None,
+        Field(description="how often each endpoint is asked for its load by a stream of its own (OpenRcaService)"),
+        About(
+            default="not asked: load comes with the answers",
+            envoy="LoadAwareLocality.enable_oob_load_report, oob_reporting_period",
+        ),
+    ] = None
+
+
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Balancing:
     """One balance with its own fields; in short form its name."""
@@ -191,6 +254,14 @@ class Balancing:
         Field(description="in turn, by weights that Envoy makes of the load that endpoints report"),
         Example({"blackout_period": "10s"}),
         About(envoy="Cluster.load_balancing_policy: ClientSideWeightedRoundRobin"),
+    ] = None
+    load_aware_locality: Annotated[
+        LoadAwareLocality | None,
+        Field(
+            description="the caller's locality first, others by the headroom that endpoints report; in each, in turn"
+        ),
+        Example({"remote_probe_fraction": "3%"}),
+        About(envoy="Cluster.load_balancing_policy: LoadAwareLocality"),
     ] = None
 
     @property
@@ -233,6 +304,7 @@ SHORT: Final[dict[str | bool, Balancing]] = {
     Balance.RING_HASH.value: Balancing(ring_hash=RingHash()),
     Balance.MAGLEV.value: Balancing(maglev=Maglev()),
     Balance.CLIENT_SIDE_WEIGHTED.value: Balancing(client_side_weighted=ClientSideWeighted()),
+    Balance.LOAD_AWARE_LOCALITY.value: Balancing(load_aware_locality=LoadAwareLocality()),
 }
 """What the names alone stand for: one for all services that write no more."""
 
