@@ -7,7 +7,6 @@ from xds.catalog.fields import Field, get_root, list_fields
 from xds.catalog.text.field import Alone, Parsed, Words
 from xds.wording import write_flow
 
-
 NONE, OF_FIELDS = "none", "the defaults of its fields"
 """Defaults that say no more than that a field is not set, or that its fields may be left out too."""
 

@@ -82,13 +82,8 @@ def _write_fields(places: list[Place], width: int) -> Iterator[str]:
     column = min(MAX_NAME, max(len(place.field.name) for place in places)) + 2
     for place in places:
         record = describe(place)
-        end = (
-            "(required)"
-            if record.required
-            else f"(default: {record.default})"
-            if record.default not in ("", "none")
-            else ""
-        )
+        is_telling = record.default not in ("", NONE, OF_FIELDS)
+        end = "(required)" if record.required else f"(default: {record.default})" if is_telling else ""
         name = f"  {click.style(f'{place.field.name:{column}}', fg='cyan')}"
         yield from _wrap(f"{record.meaning} {end}".strip(), width, name, column + 2)
 
