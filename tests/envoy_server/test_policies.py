@@ -23,8 +23,12 @@ from xds.cli.demo.load import Load
 from xds.cli.demo.processes import Envoy, Instance, free_port
 
 USERS = [f"user-{n}" for n in range(60)]
-LB_POLICIES = {"weighted": "ROUND_ROBIN", "client_side_weighted": "ClientSideWeightedRoundRobin"}
-EQUAL = ("round_robin", "random", "client_side_weighted")
+LB_POLICIES = {
+    "weighted": "ROUND_ROBIN",
+    "client_side_weighted": "ClientSideWeightedRoundRobin",
+    "load_aware_locality": "LoadAwareLocality",
+}
+EQUAL = ("round_robin", "random", "client_side_weighted", "load_aware_locality")
 
 
 async def get(load: Load) -> str:
@@ -350,16 +354,16 @@ def is_so(balance: str, load: Load, since: float) -> bool:
         return len(counts) == 1
     weights = (3, 2, 1) if balance in ("weighted", "least_request") else (1, 1, 1)
     due = dict(zip(NAMES, (total * weight / sum(weights) for weight in weights), strict=True))
-    if balance in ("round_robin", "weighted", "client_side_weighted"):
+    if balance in ("round_robin", "weighted", "client_side_weighted", "load_aware_locality"):
         return all(abs(counts[name] - due[name]) <= 4 for name in NAMES)
     return sum((counts[name] - due[name]) ** 2 / due[name] for name in NAMES) < 2 * CHI_SQUARE_LIMIT
 
 
 async def test_every_balance_follows_every_other(tmp_path: Path, instances: list[Instance]) -> None:
-    """All 42 edits, one after the other under 400 requests/s: none fails, and each new balance holds at once."""
+    """All 56 edits, one after the other under 400 requests/s: none fails, and each new balance holds at once."""
     endpoints = weigh(instances, 3, 2, 1)
     tour = make_tour([balance.value for balance in Balance])
-    assert len(tour) == 43
+    assert len(tour) == 57
     with Mesh(tmp_path, make_catalog(endpoints, tour[0], affinity={"query_parameter": "user"})) as mesh:
         envoy = await mesh.start_gateway()
         start = time.monotonic()
@@ -374,7 +378,7 @@ async def test_every_balance_follows_every_other(tmp_path: Path, instances: list
                         break
                     print(before, after, counts_since(load, since), f"{tries_left} tries left")
                 assert so, (before, after, counts_since(load, since))
-        print(f"42 edits in {time.monotonic() - start:.1f} s, {len(load.answers)} requests, none failed")
+        print(f"56 edits in {time.monotonic() - start:.1f} s, {len(load.answers)} requests, none failed")
 
 
 def in_effect(envoy: Envoy, balance: str) -> bool:
