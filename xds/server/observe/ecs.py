@@ -48,7 +48,7 @@ ACTIONS: Final = {
 }
 """The `event.action` of each message. It stays the same when the message's wording changes."""
 
-WORDS: Final = {
+FIELDS: Final = {
     "added": ("xds", "added"),
     "address": ("server", "address"),
     "changed": ("xds", "changed"),
@@ -86,7 +86,7 @@ WORDS: Final = {
 }
 """The ECS group and field of each of structlog's keys."""
 
-LISTS: Final = {"services": ("xds", "serves")}
+LIST_FIELDS: Final = {"services": ("xds", "serves")}
 """The group and field of keys whose value is a list in some lines and a number in others, for the lists.
 
 An Elasticsearch index has one type per field.
@@ -123,13 +123,13 @@ class EcsRenderer:
             groups["event"]["action"] = action
         if self._own:
             groups["xds"] = self._own.copy()
-        for word, value in event.items():
+        for key, value in event.items():
             if isinstance(value, Problem):
                 _describe_problem(value, groups)
                 continue
-            listed = LISTS.get(word) if isinstance(value, list) else None
-            group, name = listed or WORDS.get(word) or ("xds", word)
-            scale = NANOSECONDS.get(word)
+            listed = LIST_FIELDS.get(key) if isinstance(value, list) else None
+            group, name = listed or FIELDS.get(key) or ("xds", key)
+            scale = NANOSECONDS.get(key)
             groups.setdefault(group, {})[name] = value if scale is None else round(value * scale)
         return (
             f'{{"@timestamp":"{timestamp}","log":{{"level":"{level}"}},"message":{_encode(message)},'
@@ -142,6 +142,6 @@ def _describe_problem(problem: Problem, groups: dict[str, dict[str, Any]]) -> No
     groups["error"] = {"message": problem.message}
     groups["file"] = {"path": problem.source}
     place = {"line": problem.line, "column": problem.column} if problem.line else {}
-    words = {**place, "path": problem.path} if problem.path else place
-    if words:
-        groups.setdefault("xds", {}).update(words)
+    fields = {**place, "path": problem.path} if problem.path else place
+    if fields:
+        groups.setdefault("xds", {}).update(fields)
