@@ -177,9 +177,9 @@ def make_list(figures: dict[str, Any]) -> str:
         ),
         (
             "one changed endpoint of a service of "
-            f"{', '.join(format(one['endpoints'], ',') for one in endpoints)}, by the door for instances (`endpoints`)",
-            f"{' / '.join(format(one['instance_cpu_ms'], '.2f') for one in endpoints)} ms of CPU, from what a source "
-            f"says to the snapshots of 20 views; the same by an edit of YAML "
+            f"{', '.join(format(one['endpoints'], ',') for one in endpoints)}, from an instance source (`endpoints`)",
+            f"{' / '.join(format(one['instance_cpu_ms'], '.2f') for one in endpoints)} ms of CPU, from the source's "
+            f"update to the snapshots of 20 views; by an edit of YAML "
             f"{' / '.join(_number(one['yaml_cpu_ms']) for one in endpoints)} ms; the resource has "
             f"{' / '.join(format(one['bytes'], ',') for one in endpoints)} bytes",
         ),

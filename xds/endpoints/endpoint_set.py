@@ -131,6 +131,8 @@ def find_changes(old: Endpoints, new: Endpoints) -> Mapping[str, frozenset[Key]]
 
 def diff(was: Mapping[Key, Endpoint], now: Mapping[Key, Endpoint]) -> frozenset[Key]:
     """Return the keys of endpoints that were added, changed, moved in the order or removed."""
+    if not was or not now:
+        return frozenset(was or now)
     keys = {key for key in was.keys() | now.keys() if was.get(key) is not now.get(key) and was.get(key) != now.get(key)}
     if not keys and [*was] != [*now]:
         keys = {*was, *now}

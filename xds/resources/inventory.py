@@ -143,7 +143,7 @@ def build_inventory(catalog: Catalog, endpoints: Endpoints, before: Inventory | 
     """Build what each service contributes that changed since `before`, and take the others' from it."""
     before = before or Inventory(NOTHING, Endpoints(), {}, frozenset(), frozenset())
     named, changed_gateways = diff_catalogs(before.catalog, catalog)
-    moved = find_changes(before.endpoints, endpoints)
+    moved = find_changes(before.endpoints, endpoints) if before.parts else {}
     changed = frozenset(
         name for name in named if not _has_same_policy(before.catalog.services.get(name), catalog.services.get(name))
     ) | _find_counted_otherwise(before.catalog, catalog)

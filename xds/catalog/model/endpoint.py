@@ -16,11 +16,11 @@ from pydantic.dataclasses import dataclass
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from xds.catalog.model.locality import Locality, Priority
+from xds.catalog.model.locality import NOWHERE, Locality, Priority
 from xds.catalog.text.addresses import (
     ADDRESS_PATTERN,
+    IPV4,
     check_address,
-    normalize_ip,
     parse_endpoint,
 )
 from xds.catalog.text.mistake import Loc, Mistake
@@ -93,7 +93,7 @@ class Endpoint:
     @property
     def is_ip(self) -> bool:
         """Whether the address is an IP address, which EDS takes, and no host name."""
-        return normalize_ip(self.address) is not None
+        return ":" in self.address or IPV4.fullmatch(self.address) is not None
 
     @property
     def host_and_port(self) -> str:
@@ -113,7 +113,7 @@ class Endpoint:
     @property
     def locality(self) -> Locality:
         """Where it runs."""
-        return Locality(self.region, self.zone, self.sub_zone)
+        return Locality(self.region, self.zone, self.sub_zone) if self.is_located else NOWHERE
 
     @property
     def is_located(self) -> bool:
