@@ -61,7 +61,7 @@ class Order:
         if not (self._retained or self._concerns(change)):
             self._latest = self.snapshot = change.snapshot
             return False
-        self._latest, self.snapshot = change.snapshot, change.made
+        self._latest, self.snapshot = change.snapshot, change.transitional
         self._overdue.clear()  # the waits start again with each change
         if self._retained:  # of an earlier change that the client has not finished yet
             self._retain(change)
