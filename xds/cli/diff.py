@@ -243,9 +243,9 @@ def _write(differences: Sequence[Difference]) -> Iterator[str]:
         for line in one.diff.splitlines():
             text = f"    {printable(line)}"
             yield click.style(text, fg=COLOURS.get(line[:1])) if line[:1] in COLOURS else text
-    counts = [(len([one for one in differences if one.change == sign]), word) for sign, word in WORDS.items()]
+    counts = [(len([one for one in differences if one.change == sign]), word) for sign, word in CHANGE_NAMES.items()]
     said = ", ".join(f"{number} {word}" for number, word in counts if number)
     yield said or click.style("nothing would change", fg="green")
 
 
-WORDS = {"+": "added", "-": "removed", "~": "changed"}
+CHANGE_NAMES = {"+": "added", "-": "removed", "~": "changed"}

@@ -105,7 +105,7 @@ class Mesh:
         """Whether Envoy sends requests to an instance."""
         return self.envoy.hosts(edits.SERVICE)[self.addresses[instance]].healthy
 
-    def fallen(self) -> list[str]:
+    def ended_children(self) -> list[str]:
         """Return the names of the children that have ended."""
         return [name for name, child in self.children.items() if not child.is_running]
 
@@ -151,14 +151,14 @@ class Mesh:
             await await_until(probe, seconds, self.check)
         except TimeoutError:
             logs = [self.children[name] for name in (CONTROL_PLANE, ENVOY)]
-            told = "".join(f"\n{child.name}:\n{child.last_words()}" for child in logs)
+            told = "".join(f"\n{child.name}:\n{child.log_tail()}" for child in logs)
             raise ChildError(f"the control plane did not {what} within {seconds:g} s. The logs:{told}") from None
 
     def check(self) -> None:
         """Raise ChildError if the control plane or Envoy has ended."""
-        for name in {CONTROL_PLANE, ENVOY} & {*self.fallen()}:
+        for name in {CONTROL_PLANE, ENVOY} & {*self.ended_children()}:
             child = self.children[name]
-            raise ChildError(f"{name} ended with {child.process.returncode}. Its log:\n{child.last_words()}")
+            raise ChildError(f"{name} ended with {child.process.returncode}. Its log:\n{child.log_tail()}")
 
     def _take(self, preferred: int) -> str:
         try:
