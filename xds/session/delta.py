@@ -75,7 +75,7 @@ class DeltaSubscription(Subscription[DeltaDiscoveryRequest]):
             self.must_respond = not self.known
             asked -= {WILDCARD}
         check_names(asked)
-        self.want(asked)
+        self.mark_to_send(asked)
         self.names = _share_names(snapshot, "+", self.names, asked)
 
     def _unsubscribe(self, names: frozenset[str], snapshot: TypeSnapshot) -> None:

@@ -129,7 +129,7 @@ class UpdateOrder:
         self._reconnecting = False
 
     @property
-    def has_leftovers(self) -> bool:
+    def has_pending_removals(self) -> bool:
         """Whether the client still has removed resources that its listeners or routes may name."""
         return bool(self._retained) or self._has_withheld
 
@@ -143,7 +143,7 @@ class UpdateOrder:
 
         Returns whether it did so.
         """
-        if not self.has_leftovers or self.is_refused or any(map(self._is_behind, STAGED)):
+        if not self.has_pending_removals or self.is_refused or any(map(self._is_behind, STAGED)):
             return False
         gone, self._retained, self.snapshot = self._retained, {}, self._latest
         for type_url in (CLUSTER, CLUSTER_LOAD_ASSIGNMENT):

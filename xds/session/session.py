@@ -207,7 +207,7 @@ class Session(Generic[Request]):
         held = self._answer(responses)
         if self._order.release():
             held = self._answer(responses)
-        if not (held or (self._order.has_leftovers and not self._order.is_refused)):
+        if not (held or (self._order.has_pending_removals and not self._order.is_refused)):
             self.waits = 0
         elif not self.waits:
             self._wait_count += 1

@@ -53,7 +53,8 @@ class SotwSubscription(Subscription[DiscoveryRequest]):
             return
         if wildcard and not self.wildcard:
             self.compare_all = self.must_respond = True
-        self.want(asked - self.names if self.names else asked)  # even if the wildcard has sent them already (rule 17)
+        # Even if the wildcard has sent them already (rule 17).
+        self.mark_to_send(asked - self.names if self.names else asked)
         self.names, self.wildcard = asked, wildcard
         self.forget_unwanted()
         if first:

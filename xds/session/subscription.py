@@ -192,7 +192,7 @@ class Subscription(ABC, Generic[Request]):
         """Mark the wanted names among `names` to be sent even if unchanged: their cluster was sent (rule 33)."""
         self.to_follow = unite(self.to_follow, self._wanted(names))
 
-    def want(self, names: frozenset[str]) -> None:
+    def mark_to_send(self, names: frozenset[str]) -> None:
         """Mark names that a request adds to be sent (rules 17, 25)."""
         self.to_send = unite(self.to_send, names)
 

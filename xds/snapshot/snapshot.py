@@ -58,7 +58,7 @@ class TypeSnapshot:
         return checksum % 2**64
 
 
-NOTHING = TypeSnapshot()
+NO_RESOURCES = TypeSnapshot()
 """No resources."""
 
 
@@ -92,7 +92,7 @@ class Snapshot:
 
     def of(self, type_url: str) -> TypeSnapshot:
         """Return the resources of one type; no resources for an unknown type."""
-        return self.types.get(type_url, NOTHING)
+        return self.types.get(type_url, NO_RESOURCES)
 
     def replace(
         self, updates: Mapping[str, Mapping[str, Resource | None]], pool: TypeSnapshotPool | None = None

@@ -65,10 +65,10 @@ class Mesh:
 
     async def start(self) -> None:
         """Choose ports, write the first catalog, start everything, and wait until the gateway listens."""
-        self.gateway = self._take(self._wanted_port)
-        self.addresses = {name: self._take(FIRST_INSTANCE_PORT) for name in INSTANCES}
-        self.server, self.admin = self._take(CONTROL_PLANE_PORT), self._take(ADMIN_PORT)
-        self.status = self._take(STATUS_PORT)
+        self.gateway = self._reserve_port(self._wanted_port)
+        self.addresses = {name: self._reserve_port(FIRST_INSTANCE_PORT) for name in INSTANCES}
+        self.server, self.admin = self._reserve_port(CONTROL_PLANE_PORT), self._reserve_port(ADMIN_PORT)
+        self.status = self._reserve_port(STATUS_PORT)
         edits.save(self.catalog, edits.first_catalog(self.addresses[INSTANCES[0]], self.gateway))
 
         self._starters[CONTROL_PLANE] = lambda: start_control_plane(
@@ -160,9 +160,9 @@ class Mesh:
             child = self.children[name]
             raise ChildError(f"{name} ended with {child.process.returncode}. Its log:\n{child.log_tail()}")
 
-    def _take(self, preferred: int) -> str:
+    def _reserve_port(self, preferred: int) -> str:
         try:
-            return f"{LOOPBACK}:{self._ports.take(preferred)}"
+            return f"{LOOPBACK}:{self._ports.reserve(preferred)}"
         except OSError as error:
             raise ChildError(f"port {preferred} cannot be used: {error.strerror}") from None
 

@@ -22,7 +22,7 @@ from xds.cli.demo.screen import Screen, open_screen, save_svg
 CHECK_SECONDS = 0.1
 RESTART_SECONDS = 10.0
 
-NEXT = """
+NEXT_STEPS = """
 The mesh keeps running, so that you can try things. In a second terminal:
 
   # see which instances answer
@@ -145,7 +145,7 @@ class DemoRun:
         """Show what one can try while everything runs."""
         pids = {name: child.pid for name, child in mesh.children.items()}
         self.screen.say(
-            NEXT.format(
+            NEXT_STEPS.format(
                 url=f"http://{mesh.gateway}/api/data",
                 catalog=mesh.catalog,
                 instance=pids[INSTANCES[1]],

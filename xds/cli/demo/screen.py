@@ -19,8 +19,8 @@ from xds.cli.demo.phase_result import PhaseResult
 COLOURS = ("cyan", "magenta", "yellow")
 
 SVG_WIDTH = 100
-WIDEST_BAR = 34
-BESIDE_THE_BARS = 32
+MAX_BAR_WIDTH = 34
+WIDTH_BESIDE_BARS = 32
 """The columns for names, numbers and the space between."""
 
 FULL_BAR = 0.7
@@ -152,7 +152,7 @@ def save_svg(path: Path, results: Sequence[PhaseResult]) -> None:
 
 
 def _bars(result: PhaseResult, width: int, *, header: bool = True) -> Table:
-    bar_width = min(WIDEST_BAR, (width - BESIDE_THE_BARS) // 2)
+    bar_width = min(MAX_BAR_WIDTH, (width - WIDTH_BESIDE_BARS) // 2)
     table = Table(box=None, pad_edge=False, show_header=header, header_style="dim", padding=(0, 2, 0, 0))
     table.add_column("instance", no_wrap=True, width=8)
     for name in ("observed", "expected"):

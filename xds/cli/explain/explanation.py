@@ -95,7 +95,7 @@ def explain(service: str, dump: Json) -> Explanation:
 
     `ways` is empty if no route leads to the service.
     """
-    served = _Served(dump)
+    served = _ServedResources(dump)
     routes = tuple(route for route in _find_routes(served) if _leads_to(route, service))
     targets = dict.fromkeys(
         (target.cluster, tuple(sorted(target.subset.items()))) for route in routes for target in route.targets
@@ -108,7 +108,7 @@ def explain(service: str, dump: Json) -> Explanation:
     return Explanation(service, dump["node"], routes, choices)
 
 
-class _Served:
+class _ServedResources:
     """A dump's resources by type and name."""
 
     def __init__(self, dump: Json) -> None:
@@ -127,7 +127,7 @@ class _Served:
         return inside or self._assignments.get(cluster, {"cluster_name": cluster})
 
 
-def _find_routes(served: _Served) -> Iterator[Route]:
+def _find_routes(served: _ServedResources) -> Iterator[Route]:
     for listener in served.listeners.values():
         told: set[str] = set()  # a listener has one filter chain per certificate, all with the same routes
         for names, filters in _find_filters(listener):
