@@ -280,7 +280,7 @@ class Keepalive:
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Timeouts:
-    """How long a caller waits."""
+    """How long a caller waits: for a connection, for the whole answer, and without a byte."""
 
     connect: Annotated[
         Wait, Field(description="For a connection to be made"), About(envoy="Cluster.connect_timeout")
