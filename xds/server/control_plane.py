@@ -172,16 +172,14 @@ class ControlPlane:
                 before = self._ads.store.inventory
                 inventory, problems = await asyncio.to_thread(self._translate_instances, updates, before)
                 for problem in problems:
-                    log.error(str(problem), problem=problem)
+                    _log_problem(problem)
                 if inventory.changed:
                     streams = await self._push(inventory, noticed_at)
                     ms = round((time.monotonic_ns() - noticed_at) / 1e6, 1)
-                    log.debug("endpoints changed", services=sorted(inventory.changed)[:20], streams=streams, ms=ms)
+                    log.debug("endpoints changed", changed=sorted(inventory.changed)[:20], streams=streams, ms=ms)
         except Exception as error:  # a bug of ours must not end what is served
             self._count_load("failed")
-            log.error(
-                "endpoints NOT APPLIED, because of a bug in xds: what was served is still served", error=repr(error)
-            )
+            log.error("endpoints NOT APPLIED, a bug in xds: the state before is still served", error=repr(error))
 
     def _translate_instances(self, updates: Updates, before: Inventory) -> tuple[Inventory, list[Problem]]:
         """Return the inventory after some updates, and the problems that were not known before."""
@@ -241,9 +239,14 @@ class ControlPlane:
         new = [problem for problem in problems if problem not in old]
         self._counters.problems = Counter(problem.severity.value for problem in problems)
         for problem in new:
-            (log.error if problem.severity is Severity.ERROR else log.warning)(str(problem), problem=problem)
+            _log_problem(problem)
         self._reported = problems
         return any(problem.severity is Severity.ERROR for problem in new)
+
+
+def _log_problem(problem: Problem) -> None:
+    write = log.error if problem.severity is Severity.ERROR else log.warning
+    write(str(problem), problem=problem)
 
 
 def _count(inventory: Inventory) -> dict[str, int]:
