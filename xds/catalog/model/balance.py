@@ -10,6 +10,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field, Strict, StringConstraints
 from pydantic.dataclasses import dataclass
 
+from xds.catalog.text.durations import format_duration
 from xds.catalog.text.field import About, Alone, Example, Expected, IfWrong, Words
 from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, NOBODY, Duration, Wait
@@ -33,6 +34,7 @@ class Balance(StrEnum):
     RING_HASH = "ring_hash"
     MAGLEV = "maglev"
     CLIENT_SIDE_WEIGHTED = "client_side_weighted"
+    LOAD_AWARE_LOCALITY = "load_aware_locality"
 
 
 WEIGHING: Final = frozenset({Balance.WEIGHTED, Balance.LEAST_REQUEST, Balance.RING_HASH, Balance.MAGLEV})
@@ -43,6 +45,9 @@ HASHING: Final = frozenset({Balance.RING_HASH, Balance.MAGLEV})
 
 RAMPING: Final = frozenset({Balance.ROUND_ROBIN, Balance.WEIGHTED, Balance.LEAST_REQUEST, Balance.CLIENT_SIDE_WEIGHTED})
 """The balances that can give a new endpoint little at first."""
+
+FOLLOWING: Final = frozenset({Balance.CLIENT_SIDE_WEIGHTED, Balance.LOAD_AWARE_LOCALITY})
+"""The balances that follow the load that endpoints report. Envoy has them as a `load_balancing_policy` alone."""
 
 RingSize = Annotated[int, Strict(), Field(ge=1, le=MAX_RING)]
 Fraction = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False, strict=True)]
@@ -110,7 +115,7 @@ class Maglev:
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class ClientSideWeighted:
-    """Weights that each Envoy computes from the load that endpoints report with their answers (ORCA)."""
+    """Weights that each Envoy computes from the load that endpoints report (ORCA), in answers or out of band."""
 
     blackout_period: Annotated[
         Duration,
@@ -141,6 +146,75 @@ class ClientSideWeighted:
             envoy="ClientSideWeightedRoundRobin.metric_names_for_computing_utilization",
         ),
     ] = ()
+    oob_reporting_period: Annotated[
+        Wait | None,
+        Field(description="How often Envoy asks each endpoint for its load, in a stream of its own (OpenRcaService)"),
+        About(
+            default="never: load comes with the answers",
+            envoy="ClientSideWeightedRoundRobin.enable_oob_load_report, oob_reporting_period",
+        ),
+    ] = None
+
+
+MIN_UPDATE_PERIOD: Final = timedelta(milliseconds=100)
+"""Envoy's limit on how often the shares of localities are computed."""
+
+
+def check_update_period(value: timedelta) -> timedelta:
+    """Refuse a time in which Envoy does not compute shares of localities."""
+    if value < MIN_UPDATE_PERIOD:
+        raise ValueError(f"must be {format_duration(MIN_UPDATE_PERIOD)} or more, found {format_duration(value)}")
+    return value
+
+
+@dataclass(frozen=True, slots=True, config=CONFIG)
+class LoadAwareLocality:
+    """The locality of the caller first, others as far as their endpoints report more headroom (ORCA)."""
+
+    weight_update_period: Annotated[
+        Annotated[Duration, AfterValidator(check_update_period)] | None,
+        Field(description="How often the shares of the localities are computed, 100ms or more"),
+        About(default="1s", envoy="LoadAwareLocality.weight_update_period"),
+    ] = None
+    weight_expiration_period: Annotated[
+        Wait | None,
+        Field(description="How long a reported load counts after the last report"),
+        About(default="3m", envoy="LoadAwareLocality.weight_expiration_period"),
+    ] = None
+    utilization_variance_threshold: Annotated[
+        Annotated[float, Percentage(0, 100)] | None,
+        Field(
+            description="Up to this much more utilization than elsewhere, the locality of the caller gets all requests"
+        ),
+        About(default="10%", envoy="LoadAwareLocality.utilization_variance_threshold"),
+    ] = None
+    smoothing_time_constant: Annotated[
+        Wait | None,
+        Field(description="How slowly the utilization of a locality follows the reports"),
+        About(default="5s", envoy="LoadAwareLocality.smoothing_time_constant"),
+    ] = None
+    remote_probe_fraction: Annotated[
+        Annotated[float, Percentage(0, 99)] | None,
+        Field(description="The share of requests that always goes to other localities, so that their load is known"),
+        About(default="3%", envoy="LoadAwareLocality.remote_probe_fraction"),
+    ] = None
+    metric_names: Annotated[
+        tuple[MetricName, ...],
+        Field(max_length=20, description="Reported metrics that give the utilization"),
+        Expected("a list of metrics", ["named_metrics.queue"]),
+        About(
+            default="`application_utilization`, or else `cpu_utilization`",
+            envoy="LoadAwareLocality.metric_names_for_computing_utilization",
+        ),
+    ] = ()
+    oob_reporting_period: Annotated[
+        Wait | None,
+        Field(description="How often Envoy asks each endpoint for its load, in a stream of its own (OpenRcaService)"),
+        About(
+            default="never: load comes with the answers",
+            envoy="LoadAwareLocality.enable_oob_load_report, oob_reporting_period",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
@@ -189,6 +263,12 @@ class Balancing:
         Example({"blackout_period": "10s"}),
         About(envoy="Cluster.load_balancing_policy: ClientSideWeightedRoundRobin"),
     ] = None
+    load_aware_locality: Annotated[
+        LoadAwareLocality | None,
+        Field(description="The locality of the caller, others by the headroom that endpoints report; in turn in each"),
+        Example({"remote_probe_fraction": "3%"}),
+        About(envoy="Cluster.load_balancing_policy: LoadAwareLocality"),
+    ] = None
 
     @property
     def policy(self) -> Balance:
@@ -213,6 +293,11 @@ class Balancing:
         """Whether a new endpoint's share can grow to its own."""
         return self.policy in RAMPING
 
+    @property
+    def follows_load(self) -> bool:
+        """Whether the load that endpoints report decides over their shares, and nothing that the catalog says."""
+        return self.policy in FOLLOWING
+
 
 POLICIES: Final = tuple((policy.value, policy) for policy in Balance)
 """By the names as they are written: every service is asked for its own."""
@@ -225,6 +310,7 @@ SHORT: Final[dict[str | bool, Balancing]] = {
     Balance.RING_HASH.value: Balancing(ring_hash=RingHash()),
     Balance.MAGLEV.value: Balancing(maglev=Maglev()),
     Balance.CLIENT_SIDE_WEIGHTED.value: Balancing(client_side_weighted=ClientSideWeighted()),
+    Balance.LOAD_AWARE_LOCALITY.value: Balancing(load_aware_locality=LoadAwareLocality()),
 }
 """What the names alone stand for: one for all services that write no more."""
 

@@ -1,5 +1,6 @@
 """A Cluster's balance: its policy, the policy's own words, and slow start."""
 
+from betterproto2 import Message
 from envoy_data_plane.envoy.config.cluster.v3 import (
     Cluster,
     ClusterCommonLbConfig,
@@ -19,10 +20,23 @@ from envoy_data_plane.envoy.extensions.load_balancing_policies.client_side_weigh
     ClientSideWeightedRoundRobin,
 )
 from envoy_data_plane.envoy.extensions.load_balancing_policies.common.v3 import SlowStartConfig
+from envoy_data_plane.envoy.extensions.load_balancing_policies.load_aware_locality.v3 import (
+    LoadAwareLocality as EnvoyLoadAwareLocality,
+)
+from envoy_data_plane.envoy.extensions.load_balancing_policies.round_robin.v3 import RoundRobin
 from envoy_data_plane.envoy.type.v3 import Percent
 from envoy_data_plane.google.protobuf import Any
 
-from xds.catalog.model.balance import Balance, Balancing, ClientSideWeighted, LeastRequest, Maglev, RingHash, SlowStart
+from xds.catalog.model.balance import (
+    Balance,
+    Balancing,
+    ClientSideWeighted,
+    LeastRequest,
+    LoadAwareLocality,
+    Maglev,
+    RingHash,
+    SlowStart,
+)
 from xds.catalog.model.locality import ZoneAware
 from xds.catalog.model.service import Service
 from xds.endpoints.endpoint_set import EndpointSet
@@ -40,12 +54,17 @@ the typed extensions of it without a warning, all that we set can be said in bot
 a hundred. The sizes are Envoy's own defaults. What is newer than that word goes by `load_balancing_policy`."""
 
 CLIENT_SIDE_WEIGHTED = "envoy.load_balancing_policies.client_side_weighted_round_robin"
+LOAD_AWARE_LOCALITY = "envoy.load_balancing_policies.load_aware_locality"
+ROUND_ROBIN = "envoy.load_balancing_policies.round_robin"
 
 
 def set_policy(cluster: Cluster, balancing: Balancing, slow_start: SlowStart | None) -> None:
     """Set a Cluster's policy; the slow start is of a balance that has one, or None."""
     if balancing.client_side_weighted is not None:
         cluster.load_balancing_policy = build_client_side_weighted(balancing.client_side_weighted, slow_start)
+        return
+    if balancing.load_aware_locality is not None:
+        cluster.load_balancing_policy = _build_load_aware_locality(balancing.load_aware_locality)
         return
     policy = balancing.policy
     cluster.lb_policy = LB_POLICIES[policy]
@@ -72,6 +91,8 @@ def build_client_side_weighted(words: ClientSideWeighted, slow_start: SlowStart 
         )
         if getattr(words, name) != getattr(usual, name)
     }
+    if words.oob_reporting_period is not None:
+        given |= {"enable_oob_load_report": True, "oob_reporting_period": words.oob_reporting_period}
     policy = ClientSideWeightedRoundRobin(**given, metric_names_for_computing_utilization=list(words.metric_names))
     if slow_start is not None:
         config = _build_slow_start(slow_start)
@@ -80,7 +101,28 @@ def build_client_side_weighted(words: ClientSideWeighted, slow_start: SlowStart 
             aggression=config.aggression,
             min_weight_percent=config.min_weight_percent,
         )
-    extension = TypedExtensionConfig(name=CLIENT_SIDE_WEIGHTED, typed_config=Any.pack(policy))
+    return _wrap_policy(CLIENT_SIDE_WEIGHTED, policy)
+
+
+def _build_load_aware_locality(options: LoadAwareLocality) -> LoadBalancingPolicy:
+    """Build the policy that shares among localities by reported load, and inside each by turns."""
+    threshold, probes = options.utilization_variance_threshold, options.remote_probe_fraction
+    policy = EnvoyLoadAwareLocality(
+        endpoint_picking_policy=_wrap_policy(ROUND_ROBIN, RoundRobin()),
+        weight_update_period=options.weight_update_period,
+        weight_expiration_period=options.weight_expiration_period,
+        smoothing_time_constant=options.smoothing_time_constant,
+        utilization_variance_threshold=None if threshold is None else threshold / 100,
+        remote_probe_fraction=None if probes is None else probes / 100,
+        metric_names_for_computing_utilization=list(options.metric_names),
+        enable_oob_load_report=True if options.oob_reporting_period is not None else None,
+        oob_reporting_period=options.oob_reporting_period,
+    )
+    return _wrap_policy(LOAD_AWARE_LOCALITY, policy)
+
+
+def _wrap_policy(name: str, policy: Message) -> LoadBalancingPolicy:
+    extension = TypedExtensionConfig(name=name, typed_config=Any.pack(policy))
     return LoadBalancingPolicy(policies=[LoadBalancingPolicyPolicy(typed_extension_config=extension)])
 
 
@@ -124,13 +166,13 @@ Spread = ZoneAware | bool | None
 
 
 def find_spread(service: Service, endpoints: EndpointSet) -> Spread:
-    """Say how a service's callers share requests among its localities; `client_side_weighted` shares among none.
+    """Say how a service's callers share requests among its localities; one that follows load shares among none.
 
     An Envoy that knows where its own kind are would be zone-aware for every cluster that does not say otherwise. Who
     has no locality anywhere need not say so.
     """
     locality = service.locality
-    if service.balance.policy is Balance.CLIENT_SIDE_WEIGHTED:
+    if service.balance.follows_load:
         return None  # Envoy refuses the word, even with nothing in it
     if locality.weights is not None:
         return True
