@@ -224,7 +224,7 @@ class Route:
 
 
 def given(route: Route) -> list[str]:
-    """Name the fields that a route has."""
+    """Return the names of the fields that a route has."""
     values = {one.name: getattr(route, one.name) for one in fields(route)}
     return [name for name, value in values.items() if value not in (None, {}, ()) and value is not False]
 

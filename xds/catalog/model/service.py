@@ -35,7 +35,7 @@ from xds.catalog.model.resilience import (
     complete_retries,
 )
 from xds.catalog.model.route import OWN_ROUTE_SHAPE, Route
-from xds.catalog.model.route_rules import MAX_ROUTES, check_own_route
+from xds.catalog.model.route_rules import EXPECTED_ROUTES, MAX_ROUTES, check_own_route
 from xds.catalog.model.subsets import EXPECTED_SUBSETS, SUBSETS_SHAPE, Labels, parse_subsets
 from xds.catalog.model.upstream import CALLERS, Dns, ServiceHost, ShortUpstreamTls
 from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
@@ -277,7 +277,7 @@ class Service:
             "gateway's routes, except `host`. Requests that match none go to the service "
             "itself",
         ),
-        Expected("a list of routes", [{"prefix": "/", "to": "web"}]),
+        EXPECTED_ROUTES,
         About(default="none: all requests go to the service itself", envoy="VirtualHost.routes"),
     ] = ()
     envoy: Annotated[

@@ -28,7 +28,7 @@ def check_collector(value: str) -> str:
 
 
 def is_address(value: object) -> bool:
-    """Whether a value is perhaps an address, and no word that is meant for something else."""
+    """Whether a value is perhaps an address, not a word such as `on`."""
     return isinstance(value, str) and ":" in value
 
 
