@@ -47,7 +47,7 @@ class Tracing:
     otlp: Annotated[
         Collector,
         Field(description="The collector, as each Envoy reaches it: OTLP over gRPC, without TLS"),
-        About(envoy="OpenTelemetryConfig.grpc_service, the cluster `mesh/otlp`"),
+        About(envoy="OpenTelemetryConfig.grpc_service"),
     ]
     sample: Annotated[
         Percent | None,

@@ -47,7 +47,7 @@ def find_type(name: str) -> type:
 
 def suggest_type(name: str) -> str:
     """Find the type that was meant: one of the same last name, or with nearly the same full name."""
-    names = _list_types()
+    names = list_types()
     last = name.rpartition(".")[2].lower()
     alike = [one for one in names if one.rpartition(".")[2].lower() == last]
     return _suggest_one(name, alike) or _suggest_one(name, names)
@@ -59,7 +59,7 @@ def _suggest_one(word: str, words: list[str]) -> str:
 
 
 @lru_cache(maxsize=1)
-def _list_types() -> list[str]:
+def list_types() -> list[str]:
     """Return the names of all messages, by the texts of their modules: to import them all would take seconds."""
     root = Path(str(importlib.import_module(PACKAGE).__file__)).parent
     found = [".".join(names) for path in root.rglob("__init__.py") for names in REGISTERED.findall(path.read_text())]

@@ -70,7 +70,8 @@ class About:
     """What a reference says of a field beside its description.
 
     `default` says what a field means that is left out, where the Python default does not say it. `envoy` is Envoy's own
-    field, as in `Cluster.outlier_detection`. `unit` is what a bare number counts.
+    field, as in `Cluster.outlier_detection`, or several with commas; a value of it may follow after a colon. `unit`
+    is what a bare number counts.
     """
 
     default: str = ""
