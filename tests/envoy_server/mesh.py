@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.ecs import read_log
-from xds.catalog.model import Listen
+from xds.catalog.model.locality import NOWHERE, Locality
+from xds.catalog.text.addresses import Listen
 from xds.cli.demo.load import Load
 from xds.cli.demo.processes import (
     ControlPlane,
@@ -21,8 +22,7 @@ from xds.cli.demo.processes import (
     start_control_plane,
     start_envoy,
 )
-from xds.resources.bootstrap import ApiType, build_bootstrap
-from xds.resources.locality import NOWHERE, Locality
+from xds.resources.bootstrap.bootstrap import ApiType, build_bootstrap
 
 VARIANTS = ("delta", "sotw")
 

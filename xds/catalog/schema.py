@@ -10,12 +10,14 @@ from pydantic.dataclasses import dataclass
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from xds.catalog.mesh import Mesh
-from xds.catalog.model import CheckedGateway, CheckedService, Listen
-from xds.catalog.policies import Balancing
-from xds.catalog.resilience import USUAL_RETRIES
-from xds.catalog.values import format_duration
-from xds.catalog.words import Name
+from xds.catalog.model.balance import Balancing
+from xds.catalog.model.gateway_rules import CheckedGateway
+from xds.catalog.model.mesh import Mesh
+from xds.catalog.model.resilience import USUAL_RETRIES
+from xds.catalog.model.service_rules import CheckedService
+from xds.catalog.text.addresses import Listen
+from xds.catalog.text.durations import format_duration
+from xds.catalog.text.names import Name
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 CONFIG = ConfigDict(extra="forbid", title="A service catalog of xds")
