@@ -1,4 +1,7 @@
-"""Compile `protos/` into `xds/`: `python protos/generate.py`; with `--check`, only say whether that is due."""
+"""Write what of `protos/` is written by a program, and compile all into `xds/`: `python protos/generate.py`.
+
+With `--check`, only say whether that is due.
+"""
 
 import re
 import sys

@@ -1,38 +1,24 @@
 """A Cluster's balance: its policy, the policy's own words, and slow start."""
 
-from envoy_data_plane.envoy.config.cluster.v3 import (
-    Cluster,
-    ClusterCommonLbConfig,
-    ClusterCommonLbConfigLocalityWeightedLbConfig,
-    ClusterCommonLbConfigZoneAwareLbConfig,
-    ClusterLbPolicy,
-    ClusterLeastRequestLbConfig,
-    ClusterMaglevLbConfig,
-    ClusterRingHashLbConfig,
-    ClusterRoundRobinLbConfig,
-    ClusterSlowStartConfig,
-    LoadBalancingPolicy,
-    LoadBalancingPolicyPolicy,
-)
-from envoy_data_plane.envoy.config.core.v3 import RuntimeDouble, TypedExtensionConfig
-from envoy_data_plane.envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3 import (
-    ClientSideWeightedRoundRobin,
-)
-from envoy_data_plane.envoy.extensions.load_balancing_policies.common.v3 import SlowStartConfig
-from envoy_data_plane.envoy.type.v3 import Percent
-from envoy_data_plane.google.protobuf import Any
-
 from xds.catalog.model.balance import Balance, Balancing, ClientSideWeighted, LeastRequest, Maglev, RingHash, SlowStart
 from xds.catalog.model.locality import ZoneAware
 from xds.catalog.model.service import Service
+from xds.wire.envoy.config_cluster_v3_pb2 import Cluster, LoadBalancingPolicy
+from xds.wire.envoy.config_core_v3_pb2 import RuntimeDouble, TypedExtensionConfig
+from xds.wire.envoy.extensions_load_balancing_policies_client_side_weighted_round_robin_v3_pb2 import (
+    ClientSideWeightedRoundRobin,
+)
+from xds.wire.envoy.extensions_load_balancing_policies_common_v3_pb2 import SlowStartConfig
+from xds.wire.envoy.type_v3_pb2 import Percent
+from xds.wire.messages import pack
 
 LB_POLICIES = {
-    Balance.ROUND_ROBIN: ClusterLbPolicy.ROUND_ROBIN,
-    Balance.RANDOM: ClusterLbPolicy.RANDOM,
-    Balance.WEIGHTED: ClusterLbPolicy.ROUND_ROBIN,  # with each endpoint's load_balancing_weight
-    Balance.LEAST_REQUEST: ClusterLbPolicy.LEAST_REQUEST,  # of two endpoints drawn by chance
-    Balance.RING_HASH: ClusterLbPolicy.RING_HASH,  # of 1,024 places at least
-    Balance.MAGLEV: ClusterLbPolicy.MAGLEV,  # of 65,537 places
+    Balance.ROUND_ROBIN: Cluster.LbPolicy.ROUND_ROBIN,
+    Balance.RANDOM: Cluster.LbPolicy.RANDOM,
+    Balance.WEIGHTED: Cluster.LbPolicy.ROUND_ROBIN,  # with each endpoint's load_balancing_weight
+    Balance.LEAST_REQUEST: Cluster.LbPolicy.LEAST_REQUEST,  # of two endpoints drawn by chance
+    Balance.RING_HASH: Cluster.LbPolicy.RING_HASH,  # of 1,024 places at least
+    Balance.MAGLEV: Cluster.LbPolicy.MAGLEV,  # of 65,537 places
 }
 """By `lb_policy` where Envoy has a word for it there. Envoy's guide calls that word the old form; but Envoy 1.40 makes
 the typed extensions of it without a warning, all that we set can be said in both, and it is a byte where the other is
@@ -53,9 +39,9 @@ def set_policy(cluster: Cluster, balancing: Balancing, slow_start: SlowStart | N
     elif balancing.ring_hash is not None:
         cluster.ring_hash_lb_config = build_ring_hash(balancing.ring_hash)
     elif balancing.maglev is not None and balancing.maglev != Maglev():
-        cluster.maglev_lb_config = ClusterMaglevLbConfig(table_size=balancing.maglev.table_size)
+        cluster.maglev_lb_config = Cluster.MaglevLbConfig(table_size=balancing.maglev.table_size)
     elif slow_start is not None:
-        cluster.round_robin_lb_config = ClusterRoundRobinLbConfig(slow_start_config=_build_slow_start(slow_start))
+        cluster.round_robin_lb_config = Cluster.RoundRobinLbConfig(slow_start_config=_build_slow_start(slow_start))
 
 
 def build_client_side_weighted(words: ClientSideWeighted, slow_start: SlowStart | None = None) -> LoadBalancingPolicy:
@@ -79,15 +65,15 @@ def build_client_side_weighted(words: ClientSideWeighted, slow_start: SlowStart 
             aggression=config.aggression,
             min_weight_percent=config.min_weight_percent,
         )
-    extension = TypedExtensionConfig(name=CLIENT_SIDE_WEIGHTED, typed_config=Any.pack(policy))
-    return LoadBalancingPolicy(policies=[LoadBalancingPolicyPolicy(typed_extension_config=extension)])
+    extension = TypedExtensionConfig(name=CLIENT_SIDE_WEIGHTED, typed_config=pack(policy))
+    return LoadBalancingPolicy(policies=[LoadBalancingPolicy.Policy(typed_extension_config=extension)])
 
 
-def _build_least_request(words: LeastRequest, slow_start: SlowStart | None) -> ClusterLeastRequestLbConfig | None:
+def _build_least_request(words: LeastRequest, slow_start: SlowStart | None) -> Cluster.LeastRequestLbConfig | None:
     """Build what differs from Envoy's defaults; None for nothing."""
     if words == LeastRequest() and slow_start is None:
         return None
-    config = ClusterLeastRequestLbConfig()
+    config = Cluster.LeastRequestLbConfig()
     if words.choices != LeastRequest().choices:
         config.choice_count = words.choices
     if words.active_request_bias is not None:
@@ -97,15 +83,17 @@ def _build_least_request(words: LeastRequest, slow_start: SlowStart | None) -> C
     return config
 
 
-def build_ring_hash(words: RingHash) -> ClusterRingHashLbConfig | None:
+def build_ring_hash(words: RingHash) -> Cluster.RingHashLbConfig | None:
     """Build what differs from Envoy's defaults; None for nothing."""
     if words == RingHash():
         return None
-    return ClusterRingHashLbConfig(minimum_ring_size=words.minimum_ring_size, maximum_ring_size=words.maximum_ring_size)
+    return Cluster.RingHashLbConfig(
+        minimum_ring_size=words.minimum_ring_size, maximum_ring_size=words.maximum_ring_size
+    )
 
 
-def _build_slow_start(words: SlowStart) -> ClusterSlowStartConfig:
-    config = ClusterSlowStartConfig(slow_start_window=words.window)
+def _build_slow_start(words: SlowStart) -> Cluster.SlowStartConfig:
+    config = Cluster.SlowStartConfig(slow_start_window=words.window)
     if words.aggression is not None:
         config.aggression = _name_runtime("slow_start.aggression", words.aggression)
     if words.min_weight_percent is not None:
@@ -139,15 +127,15 @@ def find_spread(service: Service) -> Spread:
     return False if is_somewhere else None
 
 
-def complete_lb_config(config: ClusterCommonLbConfig, spread: Spread, panic_threshold: int | None) -> None:
+def complete_lb_config(config: Cluster.CommonLbConfig, spread: Spread, panic_threshold: int | None) -> None:
     """Write into a cluster's common part how requests are shared among localities, and when all endpoints get some."""
     if panic_threshold is not None:
         config.healthy_panic_threshold = Percent(value=panic_threshold)
     if spread is True:
-        config.locality_weighted_lb_config = ClusterCommonLbConfigLocalityWeightedLbConfig()
+        config.locality_weighted_lb_config = Cluster.CommonLbConfig.LocalityWeightedLbConfig()
     elif spread is False:
-        config.zone_aware_lb_config = ClusterCommonLbConfigZoneAwareLbConfig(routing_enabled=Percent(value=0))
+        config.zone_aware_lb_config = Cluster.CommonLbConfig.ZoneAwareLbConfig(routing_enabled=Percent(value=0))
     elif spread is not None:
-        config.zone_aware_lb_config = ClusterCommonLbConfigZoneAwareLbConfig(
+        config.zone_aware_lb_config = Cluster.CommonLbConfig.ZoneAwareLbConfig(
             routing_enabled=Percent(value=spread.routing_enabled), min_cluster_size=spread.min_cluster_size
         )

@@ -4,26 +4,6 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
-from envoy_data_plane.envoy.config.cluster.v3 import (
-    Cluster,
-    ClusterCommonLbConfig,
-    ClusterCustomClusterType,
-    ClusterDiscoveryType,
-    ClusterEdsClusterConfig,
-    TrackClusterStats,
-)
-from envoy_data_plane.envoy.config.cluster.v3 import OutlierDetection as EnvoyOutlierDetection
-from envoy_data_plane.envoy.config.core.v3 import HealthCheck as EnvoyHealthCheck
-from envoy_data_plane.envoy.config.core.v3 import (
-    HealthCheckGrpcHealthCheck,
-    HealthCheckHttpHealthCheck,
-    HealthCheckTcpHealthCheck,
-)
-from envoy_data_plane.envoy.extensions.clusters.common.dns.v3 import DnsLookupFamily
-from envoy_data_plane.envoy.extensions.clusters.dns.v3 import DnsCluster
-from envoy_data_plane.envoy.type.v3 import CodecClientType, Int64Range
-from envoy_data_plane.google.protobuf import Any
-
 from xds.catalog.model.balance import RAMPING, Balancing, SlowStart
 from xds.catalog.model.health import HealthCheck, OutlierDetection
 from xds.catalog.model.resilience import Budget, CircuitBreakers, ConnectionPool, Keepalive
@@ -38,6 +18,13 @@ from xds.resources.endpoints.load_assignment import EVERYWHERE, Priorities, buil
 from xds.resources.resource import Resource, encode_resource
 from xds.resources.tls.contexts import build_tls_socket
 from xds.wire import CLUSTER, skeleton_pb2
+from xds.wire.envoy.config_cluster_v3_pb2 import Cluster, TrackClusterStats
+from xds.wire.envoy.config_cluster_v3_pb2 import OutlierDetection as EnvoyOutlierDetection
+from xds.wire.envoy.config_core_v3_pb2 import HealthCheck as EnvoyHealthCheck
+from xds.wire.envoy.extensions_clusters_common_dns_v3_pb2 import DnsLookupFamily
+from xds.wire.envoy.extensions_clusters_dns_v3_pb2 import DnsCluster
+from xds.wire.envoy.type_v3_pb2 import CodecClientType, Int64Range
+from xds.wire.messages import pack
 
 
 class _Policy(NamedTuple):
@@ -104,7 +91,7 @@ def _encode_policy(policy: _Policy) -> bytes:
     health_check, outlier_detection = policy.health_check, policy.outlier_detection
     cluster = Cluster(
         connect_timeout=policy.connect,
-        common_lb_config=ClusterCommonLbConfig(
+        common_lb_config=Cluster.CommonLbConfig(
             # Envoy merges what comes within this time of a change of health. By its default of 1 s, an endpoint that
             # fails, or comes back, just after another waits that long. New weights never wait, tried with Envoy 1.40.
             update_merge_window=timedelta(milliseconds=100),
@@ -121,8 +108,8 @@ def _encode_policy(policy: _Policy) -> bytes:
     if policy.dns is not None:
         cluster.cluster_type = _build_dns(policy.dns, policy.dns_refresh)
     else:
-        cluster.type = ClusterDiscoveryType.EDS
-        cluster.eds_cluster_config = ClusterEdsClusterConfig(eds_config=ADS_CONFIG_SOURCE)
+        cluster.type = Cluster.DiscoveryType.EDS
+        cluster.eds_cluster_config = Cluster.EdsClusterConfig(eds_config=ADS_CONFIG_SOURCE)
     set_connections(cluster, policy.protocol, policy.connection_pool, policy.keepalive)
     if policy.tls is not None:
         cluster.transport_socket = build_tls_socket(policy.tls, policy.protocol)
@@ -135,7 +122,7 @@ def _encode_policy(policy: _Policy) -> bytes:
     return bytes(cluster)
 
 
-def _build_dns(dns: Dns, refresh: timedelta | None) -> ClusterCustomClusterType:
+def _build_dns(dns: Dns, refresh: timedelta | None) -> Cluster.CustomClusterType:
     """Build how host names are resolved: each of its addresses an endpoint, or all of them the ways to one.
 
     To one that has both kinds of addresses, Envoy tries them one after the other, in turns (happy eyeballs). Of
@@ -149,7 +136,7 @@ def _build_dns(dns: Dns, refresh: timedelta | None) -> ClusterCustomClusterType:
     if dns is Dns.LOGICAL:
         dns_cluster.dns_lookup_family = DnsLookupFamily.ALL
         dns_cluster.all_addresses_in_single_endpoint = True
-    return ClusterCustomClusterType(name="envoy.clusters.dns", typed_config=Any.pack(dns_cluster))
+    return Cluster.CustomClusterType(name="envoy.clusters.dns", typed_config=pack(dns_cluster))
 
 
 def _build_outlier_detection(detection: OutlierDetection) -> EnvoyOutlierDetection:
@@ -184,14 +171,14 @@ def _build_health_check(check: HealthCheck, host: str, *, http2: bool) -> EnvoyH
         unhealthy_threshold=check.unhealthy_threshold,
     )
     if check.http is not None:
-        health_check.http_health_check = HealthCheckHttpHealthCheck(
+        health_check.http_health_check = EnvoyHealthCheck.HttpHealthCheck(
             path=check.http,
             host=host,
             expected_statuses=[Int64Range(start=one.first, end=one.last + 1) for one in check.expect],
             codec_client_type=CodecClientType.HTTP2 if http2 else CodecClientType.HTTP1,
         )
     elif check.grpc is not None:
-        health_check.grpc_health_check = HealthCheckGrpcHealthCheck(service_name=check.grpc, authority=host)
+        health_check.grpc_health_check = EnvoyHealthCheck.GrpcHealthCheck(service_name=check.grpc, authority=host)
     else:
-        health_check.tcp_health_check = HealthCheckTcpHealthCheck()  # sends nothing: to connect is to be well
+        health_check.tcp_health_check = EnvoyHealthCheck.TcpHealthCheck()  # sends nothing: to connect is to be well
     return health_check

@@ -2,29 +2,19 @@
 
 from datetime import timedelta
 
-from envoy_data_plane.envoy.config.cluster.v3 import (
-    CircuitBreakers,
-    CircuitBreakersThresholds,
-    CircuitBreakersThresholdsRetryBudget,
-    Cluster,
-    UpstreamConnectionOptions,
-)
-from envoy_data_plane.envoy.config.core.v3 import (
+from xds.catalog.model import resilience
+from xds.catalog.model.service import Protocol
+from xds.wire.envoy.config_cluster_v3_pb2 import CircuitBreakers, Cluster, UpstreamConnectionOptions
+from xds.wire.envoy.config_core_v3_pb2 import (
     Http1ProtocolOptions,
     Http2ProtocolOptions,
     KeepaliveSettings,
     TcpKeepalive,
 )
-from envoy_data_plane.envoy.config.core.v3 import HttpProtocolOptions as CommonHttpProtocolOptions
-from envoy_data_plane.envoy.extensions.upstreams.http.v3 import (
-    HttpProtocolOptions,
-    HttpProtocolOptionsExplicitHttpConfig,
-)
-from envoy_data_plane.envoy.type.v3 import Percent
-from envoy_data_plane.google.protobuf import Any
-
-from xds.catalog.model import resilience
-from xds.catalog.model.service import Protocol
+from xds.wire.envoy.config_core_v3_pb2 import HttpProtocolOptions as CommonHttpProtocolOptions
+from xds.wire.envoy.extensions_upstreams_http_v3_pb2 import HttpProtocolOptions
+from xds.wire.envoy.type_v3_pb2 import Percent
+from xds.wire.messages import pack
 
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
@@ -37,7 +27,7 @@ def build_circuit_breakers(
     The budget in its place grows with the load: half of the running requests at most, and 20 in any case.
     """
     limits = limits or resilience.CircuitBreakers()
-    thresholds = CircuitBreakersThresholds(
+    thresholds = CircuitBreakers.Thresholds(
         max_connections=limits.connections,
         max_pending_requests=limits.pending_requests,
         max_requests=limits.requests,
@@ -45,7 +35,7 @@ def build_circuit_breakers(
     )
     if limits.retries is None:
         budget = budget or resilience.Budget()
-        thresholds.retry_budget = CircuitBreakersThresholdsRetryBudget(
+        thresholds.retry_budget = CircuitBreakers.Thresholds.RetryBudget(
             budget_percent=Percent(value=budget.percent), min_retry_concurrency=budget.min
         )
     return CircuitBreakers(thresholds=[thresholds])
@@ -68,9 +58,9 @@ def set_connections(
     if protocol is Protocol.TCP:
         return
     if protocol is not Protocol.HTTP:
-        explicit = HttpProtocolOptionsExplicitHttpConfig(http2_protocol_options=_build_http2(pool, keepalive))
+        explicit = HttpProtocolOptions.ExplicitHttpConfig(http2_protocol_options=_build_http2(pool, keepalive))
     elif pool is not None:
-        explicit = HttpProtocolOptionsExplicitHttpConfig(http_protocol_options=Http1ProtocolOptions())
+        explicit = HttpProtocolOptions.ExplicitHttpConfig(http_protocol_options=Http1ProtocolOptions())
     else:
         return
     options = HttpProtocolOptions(explicit_http_config=explicit)
@@ -80,7 +70,7 @@ def set_connections(
             max_connection_duration=pool.max_connection_duration,
             max_requests_per_connection=pool.max_requests_per_connection,
         )
-    cluster.typed_extension_protocol_options = {HTTP_OPTIONS: Any.pack(options)}
+    cluster.typed_extension_protocol_options = {HTTP_OPTIONS: pack(options)}
 
 
 def _build_http2(

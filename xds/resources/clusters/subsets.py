@@ -3,20 +3,14 @@
 from collections.abc import Mapping
 from functools import lru_cache
 
-from envoy_data_plane.envoy.config.cluster.v3 import (
-    Cluster,
-    ClusterLbSubsetConfig,
-    ClusterLbSubsetConfigLbSubsetFallbackPolicy,
-    ClusterLbSubsetConfigLbSubsetSelector,
-    ClusterLbSubsetConfigLbSubsetSelectorLbSubsetSelectorFallbackPolicy,
-)
-from envoy_data_plane.envoy.config.core.v3 import Metadata
-from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import TcpProxy
-from envoy_data_plane.google.protobuf import Struct, Value
+from google.protobuf.struct_pb2 import Struct, Value
 
 from xds.catalog.model.route_action import split_target
 from xds.catalog.model.service import Service
 from xds.catalog.model.subsets import Scalar
+from xds.wire.envoy.config_cluster_v3_pb2 import Cluster
+from xds.wire.envoy.config_core_v3_pb2 import Metadata
+from xds.wire.envoy.extensions_filters_network_tcp_proxy_v3_pb2 import TcpProxy
 
 LOAD_BALANCING = "envoy.lb"
 
@@ -36,11 +30,11 @@ def _encode_selectors(selectors: tuple[tuple[str, ...], ...], *, by_locality: bo
     A request for a subset in which nobody is left fails, and goes to no other version. A request for none in
     particular may go to every endpoint. With `by_locality` the weights of localities hold within each subset too.
     """
-    policies = ClusterLbSubsetConfigLbSubsetSelectorLbSubsetSelectorFallbackPolicy
-    config = ClusterLbSubsetConfig(
-        fallback_policy=ClusterLbSubsetConfigLbSubsetFallbackPolicy.ANY_ENDPOINT,
+    policies = Cluster.LbSubsetConfig.LbSubsetSelector.LbSubsetSelectorFallbackPolicy
+    config = Cluster.LbSubsetConfig(
+        fallback_policy=Cluster.LbSubsetConfig.LbSubsetFallbackPolicy.ANY_ENDPOINT,
         subset_selectors=[
-            ClusterLbSubsetConfigLbSubsetSelector(keys=list(keys), fallback_policy=policies.NO_FALLBACK)
+            Cluster.LbSubsetConfig.LbSubsetSelector(keys=list(keys), fallback_policy=policies.NO_FALLBACK)
             for keys in selectors
         ],
         list_as_any=True,

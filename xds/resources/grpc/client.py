@@ -11,19 +11,6 @@ nothing, and refuse a cluster with it.
 from collections.abc import Mapping
 from functools import lru_cache
 
-from envoy_data_plane.envoy.config.cluster.v3 import (
-    Cluster,
-    ClusterDiscoveryType,
-    ClusterEdsClusterConfig,
-    ClusterLbPolicy,
-)
-from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
-from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
-    HttpConnectionManager,
-    HttpFilter,
-)
-from envoy_data_plane.google.protobuf import Any
-
 from xds.catalog.model.balance import HASHING, Balancing
 from xds.catalog.model.route import Route
 from xds.catalog.model.service import Service, is_eds, is_offered_to_grpc
@@ -36,6 +23,10 @@ from xds.resources.listeners.listener import ROUTER
 from xds.resources.resource import Resource, encode_resource
 from xds.resources.routes.configuration import complete_routes
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, encode_any, skeleton_pb2
+from xds.wire.envoy.config_cluster_v3_pb2 import Cluster
+from xds.wire.envoy.extensions_filters_http_router_v3_pb2 import Router
+from xds.wire.envoy.extensions_filters_network_http_connection_manager_v3_pb2 import HttpConnectionManager, HttpFilter
+from xds.wire.messages import pack
 
 HTTP_CONNECTION_MANAGER = (
     "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
@@ -93,7 +84,7 @@ def _build_cluster(name: str, service: Service, *, eds: bool) -> Resource:
 @lru_cache(maxsize=1)
 def _encode_listener_policy() -> tuple[bytes, bytes]:
     """Encode a ConfigSource, and all of a HttpConnectionManager but its `rds`."""
-    router = HttpFilter(name=ROUTER, typed_config=Any.pack(Router()))
+    router = HttpFilter(name=ROUTER, typed_config=pack(Router()))
     return bytes(ADS_CONFIG_SOURCE), bytes(HttpConnectionManager(http_filters=[router]))
 
 
@@ -101,11 +92,11 @@ def _encode_listener_policy() -> tuple[bytes, bytes]:
 def _encode_cluster_policy(balancing: Balancing | None) -> bytes:
     """Encode all of a Cluster but its name and endpoints; None is for an endpoint that gRPC resolves by DNS."""
     if balancing is None:
-        return bytes(Cluster(type=ClusterDiscoveryType.LOGICAL_DNS))
+        return bytes(Cluster(type=Cluster.DiscoveryType.LOGICAL_DNS))
     cluster = Cluster(
-        type=ClusterDiscoveryType.EDS,
-        eds_cluster_config=ClusterEdsClusterConfig(eds_config=ADS_CONFIG_SOURCE),
-        lb_policy=ClusterLbPolicy.RING_HASH if balancing.policy in HASHING else ClusterLbPolicy.ROUND_ROBIN,
+        type=Cluster.DiscoveryType.EDS,
+        eds_cluster_config=Cluster.EdsClusterConfig(eds_config=ADS_CONFIG_SOURCE),
+        lb_policy=Cluster.LbPolicy.RING_HASH if balancing.policy in HASHING else Cluster.LbPolicy.ROUND_ROBIN,
     )
     if balancing.ring_hash is not None:
         cluster.ring_hash_lb_config = build_ring_hash(balancing.ring_hash)

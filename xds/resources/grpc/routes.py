@@ -4,15 +4,6 @@ from collections.abc import Mapping
 from datetime import timedelta
 from functools import lru_cache
 
-from envoy_data_plane.envoy.config.route.v3 import (
-    RetryPolicy,
-    RouteAction,
-    RouteActionHashPolicy,
-    RouteActionHashPolicyFilterState,
-    RouteActionHashPolicyHeader,
-    RouteActionMaxStreamDuration,
-)
-
 from xds.catalog.model.affinity import Affinity
 from xds.catalog.model.resilience import GRPC_CONDITIONS, Retries
 from xds.catalog.model.route import Route
@@ -20,6 +11,7 @@ from xds.catalog.model.service import Service, is_offered_to_grpc
 from xds.resources.routes.retries import build_back_off
 from xds.resources.routes.route import build_shares, encode_end, encode_match
 from xds.wire import skeleton_pb2
+from xds.wire.envoy.config_route_v3_pb2 import RetryPolicy, RouteAction
 
 METHOD = "POST"
 """Every call's."""
@@ -69,11 +61,11 @@ def _encode_action(request: timedelta | None, affinity: Affinity | None, retries
             retry_back_off=build_back_off(retries),
         )
     if request:
-        action.max_stream_duration = RouteActionMaxStreamDuration(max_stream_duration=request)
+        action.max_stream_duration = RouteAction.MaxStreamDuration(max_stream_duration=request)
     if affinity is not None and affinity.header is not None:
-        header = RouteActionHashPolicyHeader(header_name=affinity.header)
-        action.hash_policy.append(RouteActionHashPolicy(header=header, terminal=True))
+        header = RouteAction.HashPolicy.Header(header_name=affinity.header)
+        action.hash_policy.append(RouteAction.HashPolicy(header=header, terminal=True))
     if affinity is not None and affinity.source:
-        channel = RouteActionHashPolicyFilterState(key="io.grpc.channel_id")
-        action.hash_policy.append(RouteActionHashPolicy(filter_state=channel, terminal=True))
+        channel = RouteAction.HashPolicy.FilterState(key="io.grpc.channel_id")
+        action.hash_policy.append(RouteAction.HashPolicy(filter_state=channel, terminal=True))
     return bytes(action)

@@ -12,19 +12,6 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 
-from envoy_data_plane.envoy.config.core.v3 import HeaderValue, HeaderValueOption, HeaderValueOptionHeaderAppendAction
-from envoy_data_plane.envoy.config.route.v3 import (
-    RouteAction,
-    RouteActionHashPolicy,
-    RouteActionHashPolicyConnectionProperties,
-    RouteActionHashPolicyCookie,
-    RouteActionHashPolicyHeader,
-    RouteActionHashPolicyQueryParameter,
-    RouteActionMaxStreamDuration,
-    RouteConfiguration,
-    VirtualHost,
-)
-
 from xds.catalog.model.affinity import Affinity
 from xds.catalog.model.resilience import Retries, Timeouts
 from xds.catalog.model.route import Route
@@ -36,6 +23,8 @@ from xds.resources.routes.filters import build_limits, encode_filters, encode_pr
 from xds.resources.routes.retries import build_retry_policy
 from xds.resources.routes.route import encode_changes, encode_end, encode_match, encode_target
 from xds.wire import ROUTE_CONFIGURATION, skeleton_pb2
+from xds.wire.envoy.config_core_v3_pb2 import HeaderValue, HeaderValueOption
+from xds.wire.envoy.config_route_v3_pb2 import RouteAction, RouteConfiguration, VirtualHost
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 DEFAULT_REQUEST_TIMEOUT = timedelta(seconds=15)
@@ -119,7 +108,7 @@ def _encode_alt_svc(port: int) -> bytes:
     """Encode the header by which clients learn of HTTP/3, which they then use for a day."""
     header = HeaderValueOption(
         header=HeaderValue(key="alt-svc", value=f'h3=":{port}"; ma=86400'),
-        append_action=HeaderValueOptionHeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD,
+        append_action=HeaderValueOption.HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD,
     )
     return bytes(RouteConfiguration(response_headers_to_add=[header]))
 
@@ -183,7 +172,7 @@ def _encode_action(
     if timeouts.request is None:
         action.timeout = timedelta(0) if grpc else DEFAULT_REQUEST_TIMEOUT
         if grpc:  # the client's own deadline, whatever it is
-            action.max_stream_duration = RouteActionMaxStreamDuration(grpc_timeout_header_max=timedelta(0))
+            action.max_stream_duration = RouteAction.MaxStreamDuration(grpc_timeout_header_max=timedelta(0))
     if timeouts.idle is not None:
         action.idle_timeout = timeouts.idle
     if affinity is not None:
@@ -192,24 +181,24 @@ def _encode_action(
     return bytes(action)
 
 
-def _build_hash_policy(affinity: Affinity) -> list[RouteActionHashPolicy]:
+def _build_hash_policy(affinity: Affinity) -> list[RouteAction.HashPolicy]:
     """Build what requests are told apart by; each is `terminal`, so that the first that a request has decides alone."""
     policies = []
     if affinity.header is not None:
-        policies.append(RouteActionHashPolicy(header=RouteActionHashPolicyHeader(header_name=affinity.header)))
+        policies.append(RouteAction.HashPolicy(header=RouteAction.HashPolicy.Header(header_name=affinity.header)))
     if affinity.query_parameter is not None:
         policies.append(
-            RouteActionHashPolicy(query_parameter=RouteActionHashPolicyQueryParameter(name=affinity.query_parameter))
+            RouteAction.HashPolicy(query_parameter=RouteAction.HashPolicy.QueryParameter(name=affinity.query_parameter))
         )
     if (cookie := affinity.cookie) is not None:
         # With a path or without, Envoy makes none unless there is a time to live.
-        hashed = RouteActionHashPolicyCookie(
+        hashed = RouteAction.HashPolicy.Cookie(
             name=cookie.name, ttl=cookie.ttl, path="" if cookie.ttl is None else cookie.path
         )
-        policies.append(RouteActionHashPolicy(cookie=hashed))
+        policies.append(RouteAction.HashPolicy(cookie=hashed))
     if affinity.source:
-        properties = RouteActionHashPolicyConnectionProperties(source_ip=True)
-        policies.append(RouteActionHashPolicy(connection_properties=properties))
+        properties = RouteAction.HashPolicy.ConnectionProperties(source_ip=True)
+        policies.append(RouteAction.HashPolicy(connection_properties=properties))
     for policy in policies:
         policy.terminal = True
     return policies

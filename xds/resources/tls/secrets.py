@@ -6,18 +6,17 @@ its files are replaced, and a file that is missing holds up what needs it, not t
 
 from posixpath import dirname
 
-from envoy_data_plane.envoy.config.core.v3 import DataSource, WatchedDirectory
-from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
+from xds.catalog.model.gateway import Certificate, Tls
+from xds.resources.ads import ADS_CONFIG_SOURCE
+from xds.resources.resource import Resource, encode_resource
+from xds.wire import SECRET
+from xds.wire.envoy.config_core_v3_pb2 import DataSource, WatchedDirectory
+from xds.wire.envoy.extensions_transport_sockets_tls_v3_pb2 import (
     CertificateValidationContext,
     SdsSecretConfig,
     Secret,
     TlsCertificate,
 )
-
-from xds.catalog.model.gateway import Certificate, Tls
-from xds.resources.ads import ADS_CONFIG_SOURCE
-from xds.resources.resource import Resource, encode_resource
-from xds.wire import SECRET
 
 
 def name_secret(owner: str, path: str) -> SdsSecretConfig:
