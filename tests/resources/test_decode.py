@@ -10,7 +10,7 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import Secret, T
 from envoy_data_plane.google.protobuf import Any as AnyMessage
 
 from tests.resources.golden import CATALOGS, read_catalog
-from xds.resources.decode import REDACTED, decode
+from xds.resources.decode import REDACTED, decode, import_types
 from xds.resources.inventory import build_inventory
 from xds.resources.resource import encode_resource
 from xds.resources.view import NodeKind, build_view
@@ -28,6 +28,7 @@ def test_decode_says_what_the_classes_say(path: Path) -> None:
             snapshot = build_snapshot(build_view(inventory, NodeKind(name, grpc)), inventory)
             for of_type in snapshot.types.values():
                 for resource in of_type.resources.values():
+                    import_types(resource.body)
                     said = json.dumps(AnyMessage.parse(resource.body).to_dict(casing=Casing.SNAKE))
                     expected = json.loads(said.replace("consecutive_5_xx", "consecutive_5xx"))
                     del expected["@type"]

@@ -68,12 +68,11 @@ def command(
         raise click.UsageError(
             "--zone-aware needs to know where this Envoy is: add --zone, and --region if there is one"
         )
-    # Envoy's classes take half a second to import: not for `xds --help`.
-    from betterproto2 import Casing
-
+    # Envoy's messages take a while to import: not for `xds --help`.
     from xds.catalog.model.locality import Locality
     from xds.catalog.text.addresses import Listen
     from xds.resources.bootstrap.bootstrap import ApiType, build_bootstrap
+    from xds.resources.decode import decode_message
 
     message = build_bootstrap(
         node_id,
@@ -85,7 +84,7 @@ def command(
         zone_aware=zone_aware,
         metrics=None if metrics is None else Listen(*metrics),
     )
-    document = message.to_dict(casing=Casing.SNAKE)
+    document = decode_message(message)
     if output == "json":
         click.echo(json.dumps(document, indent=2))
     else:

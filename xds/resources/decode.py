@@ -3,29 +3,23 @@
 It is slow (up to milliseconds a resource): whoever calls it for many does so off the event loop.
 """
 
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
-from betterproto2 import Casing
-from envoy_data_plane.envoy.config.cluster import v3 as _cluster
-from envoy_data_plane.envoy.config.endpoint import v3 as _endpoint
-from envoy_data_plane.envoy.config.listener import v3 as _listener
-from envoy_data_plane.envoy.config.route import v3 as _route
-from envoy_data_plane.envoy.extensions.transport_sockets.tls import v3 as _tls
-from envoy_data_plane.google.protobuf import Any as AnyMessage
 from google.protobuf.any_pb2 import Any as WireAny
 from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
 
 from xds.catalog.raw.types import Field, find_fields, find_type
-from xds.resources.clusters import cluster as clusters
-from xds.resources.listeners import listener as listeners
 from xds.resources.resource import Resource
-from xds.resources.routes import configuration as routes
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, SECRET, endpoint_pb2, skeleton_pb2
+from xds.wire.messages import pack
 
-KNOWN = (_cluster, _endpoint, _listener, _route, _tls, clusters, listeners, routes)
-"""A class can be decoded once its module is imported: those of the types, and those that stand inside them."""
+PACKED = re.compile(rb"\n([\x15-\x7f]|[\x80-\xff]\x01)type\.googleapis\.com/")
+"""How a google.protobuf.Any begins: with its first field's tag, then the length of its type's URL."""
 
 REDACTED = "[redacted]"
 SENSITIVE = frozenset(
@@ -33,8 +27,8 @@ SENSITIVE = frozenset(
 )
 """What of a Secret nobody is shown; Envoy's own config_dump leaves out the same."""
 
-NAMES_AS_THEY_ARE = cast("Casing", str)
-"""betterproto2's fields have Envoy's names; its own snake case would write `consecutive_5_xx` for `consecutive_5xx`."""
+NAMES_AS_THEY_ARE = str
+"""The casing of names: betterproto2's fields have Envoy's names; its own snake case would write `consecutive_5_xx` for `consecutive_5xx`."""
 
 
 def decode(resource: Resource) -> dict[str, Any]:
@@ -50,6 +44,12 @@ def decode(resource: Resource) -> dict[str, Any]:
         return _decode_load_assignment(packed.value)
     decoded = _decode(packed.type_url, packed.value)
     return _redact(decoded) if packed.type_url == SECRET else decoded
+
+
+def decode_message(message: Message) -> dict[str, Any]:
+    """Give one of Envoy's messages as its documentation writes it, in the order of its fields there."""
+    packed = pack(message)
+    return _decode(packed.type_url, packed.value)
 
 
 def _decode_cluster(value: bytes) -> dict[str, Any]:
@@ -76,13 +76,22 @@ def _decode_load_assignment(value: bytes) -> dict[str, Any]:
 
 
 def _decode(type_url: str, value: bytes) -> dict[str, Any]:
+    kind: Any = find_type(type_url.rpartition("/")[2])
+    import_types(value)
     try:
-        decoded: dict[str, Any] = AnyMessage(type_url=type_url, value=value).to_dict(casing=NAMES_AS_THEY_ARE)
+        decoded: dict[str, Any] = kind.parse(value).to_dict(casing=NAMES_AS_THEY_ARE)
     except ValueError:  # raw fields took the place of others
-        value = settle(find_type(type_url.rpartition("/")[2]), value)
-        decoded = AnyMessage(type_url=type_url, value=value).to_dict(casing=NAMES_AS_THEY_ARE)
-    del decoded["@type"]
+        decoded = kind.parse(settle(kind, value)).to_dict(casing=NAMES_AS_THEY_ARE)
     return decoded
+
+
+def import_types(value: bytes) -> None:
+    """Import the classes of what is packed in an encoded message: it can be decoded once all are known."""
+    for found in PACKED.finditer(value):
+        length, *high = found[1]
+        end = found.end(1) + (length & 127 | high[0] << 7 if high else length)
+        with suppress(LookupError):  # bytes that only look like a type
+            find_type(value[found.end() : end].decode(errors="replace"))
 
 
 def _redact(fields: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
-from google.protobuf.wrappers_pb2 import BoolValue, DoubleValue, UInt32Value
+from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value, UInt64Value
 
 OURS = "xds.wire."
 """Before the names of Envoy's messages, in `xds.wire.envoy`."""
@@ -21,3 +21,13 @@ def pack(message: Message) -> Any:
 def uint32(value: int | None) -> UInt32Value | None:
     """Wrap a number that may be left out."""
     return None if value is None else UInt32Value(value=value)
+
+
+def uint64(value: int | None) -> UInt64Value | None:
+    """Wrap a number that may be left out, where Envoy has a wide one."""
+    return None if value is None else UInt64Value(value=value)
+
+
+def boolean(value: bool | None) -> BoolValue | None:  # noqa: FBT001 it is the value
+    """Wrap a truth that may be left out."""
+    return None if value is None else BoolValue(value=value)

@@ -1,6 +1,5 @@
 """Bootstrap: the one file that an Envoy needs of its own; all the rest reaches it over ADS."""
 
-from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 
@@ -76,13 +75,13 @@ def build_bootstrap(
     """
     node = Node(id=node_id, cluster=node_cluster)
     if locality != NOWHERE:
-        node.locality = EnvoyLocality(region=locality.region, zone=locality.zone, sub_zone=locality.sub_zone)
+        node.locality.CopyFrom(EnvoyLocality(region=locality.region, zone=locality.zone, sub_zone=locality.sub_zone))
     clusters = [_build_xds_cluster(server, api_type)]
     if zone_aware:
         clusters.append(_build_local_cluster(node_cluster, api_type))
     listeners = []
     if metrics is not None:
-        node.metadata = build_struct({METRICS_PORT: str(metrics.port)})
+        node.metadata.update({METRICS_PORT: str(metrics.port)})
         clusters.append(build_metrics_cluster(_build_address(admin)))
         listeners.append(build_metrics_listener(_build_address(metrics)))
     return Bootstrap(
@@ -101,7 +100,7 @@ def _build_dynamic_resources(api_type: ApiType) -> Bootstrap.DynamicResources:
     if api_type is ApiType.REST:
         polled = _build_polled()
         return Bootstrap.DynamicResources(cds_config=polled, lds_config=polled)
-    source.grpc_services = [GrpcService(envoy_grpc=GrpcService.EnvoyGrpc(cluster_name=XDS_CLUSTER))]
+    source.grpc_services.add(envoy_grpc=GrpcService.EnvoyGrpc(cluster_name=XDS_CLUSTER))
     return Bootstrap.DynamicResources(ads_config=source, cds_config=ADS_CONFIG_SOURCE, lds_config=ADS_CONFIG_SOURCE)
 
 
@@ -117,8 +116,8 @@ def _build_polled() -> ConfigSource:
 
 def _build_local_cluster(node_cluster: str, api_type: ApiType) -> Cluster:
     """Build the cluster of an Envoy's own kind: nothing is sent to it, only its endpoints' localities count."""
-    source = _build_polled() if api_type is ApiType.REST else replace(ADS_CONFIG_SOURCE)
-    source.initial_fetch_timeout = LOCAL_WAIT
+    source = ConfigSource(initial_fetch_timeout=LOCAL_WAIT)
+    source.MergeFrom(_build_polled() if api_type is ApiType.REST else ADS_CONFIG_SOURCE)
     return Cluster(
         name=LOCAL_CLUSTER,
         type=Cluster.DiscoveryType.EDS,

@@ -10,7 +10,7 @@ from xds.wire.envoy.extensions_load_balancing_policies_client_side_weighted_roun
 )
 from xds.wire.envoy.extensions_load_balancing_policies_common_v3_pb2 import SlowStartConfig
 from xds.wire.envoy.type_v3_pb2 import Percent
-from xds.wire.messages import pack
+from xds.wire.messages import encode, pack, uint64
 
 LB_POLICIES = {
     Balance.ROUND_ROBIN: Cluster.LbPolicy.ROUND_ROBIN,
@@ -30,41 +30,39 @@ CLIENT_SIDE_WEIGHTED = "envoy.load_balancing_policies.client_side_weighted_round
 def set_policy(cluster: Cluster, balancing: Balancing, slow_start: SlowStart | None) -> None:
     """Set a Cluster's policy; the slow start is of a balance that has one, or None."""
     if balancing.client_side_weighted is not None:
-        cluster.load_balancing_policy = build_client_side_weighted(balancing.client_side_weighted, slow_start)
+        cluster.load_balancing_policy.CopyFrom(build_client_side_weighted(balancing.client_side_weighted, slow_start))
         return
     policy = balancing.policy
     cluster.lb_policy = LB_POLICIES[policy]
     if balancing.least_request is not None:
-        cluster.least_request_lb_config = _build_least_request(balancing.least_request, slow_start)
+        if (least_request := _build_least_request(balancing.least_request, slow_start)) is not None:
+            cluster.least_request_lb_config.CopyFrom(least_request)
     elif balancing.ring_hash is not None:
-        cluster.ring_hash_lb_config = build_ring_hash(balancing.ring_hash)
+        if (ring_hash := build_ring_hash(balancing.ring_hash)) is not None:
+            cluster.ring_hash_lb_config.CopyFrom(ring_hash)
     elif balancing.maglev is not None and balancing.maglev != Maglev():
-        cluster.maglev_lb_config = Cluster.MaglevLbConfig(table_size=balancing.maglev.table_size)
+        cluster.maglev_lb_config.CopyFrom(Cluster.MaglevLbConfig(table_size=uint64(balancing.maglev.table_size)))
     elif slow_start is not None:
-        cluster.round_robin_lb_config = Cluster.RoundRobinLbConfig(slow_start_config=_build_slow_start(slow_start))
+        cluster.round_robin_lb_config.CopyFrom(
+            Cluster.RoundRobinLbConfig(slow_start_config=_build_slow_start(slow_start))
+        )
 
 
 def build_client_side_weighted(words: ClientSideWeighted, slow_start: SlowStart | None = None) -> LoadBalancingPolicy:
     """Build the policy that weighs by the load in endpoints' answers. What is Envoy's default is left out."""
     usual = ClientSideWeighted()
-    given = {
-        name: getattr(words, name)
-        for name in (
-            "blackout_period",
-            "weight_expiration_period",
-            "weight_update_period",
-            "error_utilization_penalty",
-        )
-        if getattr(words, name) != getattr(usual, name)
-    }
-    policy = ClientSideWeightedRoundRobin(**given, metric_names_for_computing_utilization=list(words.metric_names))
+    policy = ClientSideWeightedRoundRobin(metric_names_for_computing_utilization=words.metric_names)
+    if words.blackout_period != usual.blackout_period:
+        policy.blackout_period.FromTimedelta(words.blackout_period)
+    if words.weight_expiration_period != usual.weight_expiration_period:
+        policy.weight_expiration_period.FromTimedelta(words.weight_expiration_period)
+    if words.weight_update_period != usual.weight_update_period:
+        policy.weight_update_period.FromTimedelta(words.weight_update_period)
+    if words.error_utilization_penalty != usual.error_utilization_penalty:
+        policy.error_utilization_penalty.value = words.error_utilization_penalty
     if slow_start is not None:
-        config = _build_slow_start(slow_start)
-        policy.slow_start_config = SlowStartConfig(
-            slow_start_window=config.slow_start_window,
-            aggression=config.aggression,
-            min_weight_percent=config.min_weight_percent,
-        )
+        # Of the same fields, by another name.
+        policy.slow_start_config.CopyFrom(SlowStartConfig.FromString(encode(_build_slow_start(slow_start))))
     extension = TypedExtensionConfig(name=CLIENT_SIDE_WEIGHTED, typed_config=pack(policy))
     return LoadBalancingPolicy(policies=[LoadBalancingPolicy.Policy(typed_extension_config=extension)])
 
@@ -75,11 +73,13 @@ def _build_least_request(words: LeastRequest, slow_start: SlowStart | None) -> C
         return None
     config = Cluster.LeastRequestLbConfig()
     if words.choices != LeastRequest().choices:
-        config.choice_count = words.choices
+        config.choice_count.value = words.choices
     if words.active_request_bias is not None:
-        config.active_request_bias = _name_runtime("least_request.active_request_bias", words.active_request_bias)
+        config.active_request_bias.CopyFrom(
+            _name_runtime("least_request.active_request_bias", words.active_request_bias)
+        )
     if slow_start is not None:
-        config.slow_start_config = _build_slow_start(slow_start)
+        config.slow_start_config.CopyFrom(_build_slow_start(slow_start))
     return config
 
 
@@ -88,16 +88,16 @@ def build_ring_hash(words: RingHash) -> Cluster.RingHashLbConfig | None:
     if words == RingHash():
         return None
     return Cluster.RingHashLbConfig(
-        minimum_ring_size=words.minimum_ring_size, maximum_ring_size=words.maximum_ring_size
+        minimum_ring_size=uint64(words.minimum_ring_size), maximum_ring_size=uint64(words.maximum_ring_size)
     )
 
 
 def _build_slow_start(words: SlowStart) -> Cluster.SlowStartConfig:
     config = Cluster.SlowStartConfig(slow_start_window=words.window)
     if words.aggression is not None:
-        config.aggression = _name_runtime("slow_start.aggression", words.aggression)
+        config.aggression.CopyFrom(_name_runtime("slow_start.aggression", words.aggression))
     if words.min_weight_percent is not None:
-        config.min_weight_percent = Percent(value=words.min_weight_percent)
+        config.min_weight_percent.value = words.min_weight_percent
     return config
 
 
@@ -130,12 +130,14 @@ def find_spread(service: Service) -> Spread:
 def complete_lb_config(config: Cluster.CommonLbConfig, spread: Spread, panic_threshold: int | None) -> None:
     """Write into a cluster's common part how requests are shared among localities, and when all endpoints get some."""
     if panic_threshold is not None:
-        config.healthy_panic_threshold = Percent(value=panic_threshold)
+        config.healthy_panic_threshold.value = panic_threshold
     if spread is True:
-        config.locality_weighted_lb_config = Cluster.CommonLbConfig.LocalityWeightedLbConfig()
+        config.locality_weighted_lb_config.CopyFrom(Cluster.CommonLbConfig.LocalityWeightedLbConfig())
     elif spread is False:
-        config.zone_aware_lb_config = Cluster.CommonLbConfig.ZoneAwareLbConfig(routing_enabled=Percent(value=0))
+        config.zone_aware_lb_config.routing_enabled.value = 0
     elif spread is not None:
-        config.zone_aware_lb_config = Cluster.CommonLbConfig.ZoneAwareLbConfig(
-            routing_enabled=Percent(value=spread.routing_enabled), min_cluster_size=spread.min_cluster_size
+        config.zone_aware_lb_config.CopyFrom(
+            Cluster.CommonLbConfig.ZoneAwareLbConfig(
+                routing_enabled=Percent(value=spread.routing_enabled), min_cluster_size=uint64(spread.min_cluster_size)
+            )
         )

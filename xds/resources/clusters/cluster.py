@@ -24,7 +24,7 @@ from xds.wire.envoy.config_core_v3_pb2 import HealthCheck as EnvoyHealthCheck
 from xds.wire.envoy.extensions_clusters_common_dns_v3_pb2 import DnsLookupFamily
 from xds.wire.envoy.extensions_clusters_dns_v3_pb2 import DnsCluster
 from xds.wire.envoy.type_v3_pb2 import CodecClientType, Int64Range
-from xds.wire.messages import pack
+from xds.wire.messages import encode, pack, uint32
 
 
 class _Policy(NamedTuple):
@@ -102,24 +102,23 @@ def _encode_policy(policy: _Policy) -> bytes:
         outlier_detection=_build_outlier_detection(outlier_detection) if outlier_detection.enabled else None,
         track_cluster_stats=TrackClusterStats(per_endpoint_stats=True) if policy.endpoint_stats else None,
     )
-    if cluster.common_lb_config is not None:
-        complete_lb_config(cluster.common_lb_config, policy.spread, policy.panic_threshold)
+    complete_lb_config(cluster.common_lb_config, policy.spread, policy.panic_threshold)
     set_policy(cluster, policy.balance, policy.slow_start)
     if policy.dns is not None:
-        cluster.cluster_type = _build_dns(policy.dns, policy.dns_refresh)
+        cluster.cluster_type.CopyFrom(_build_dns(policy.dns, policy.dns_refresh))
     else:
         cluster.type = Cluster.DiscoveryType.EDS
-        cluster.eds_cluster_config = Cluster.EdsClusterConfig(eds_config=ADS_CONFIG_SOURCE)
+        cluster.eds_cluster_config.eds_config.CopyFrom(ADS_CONFIG_SOURCE)
     set_connections(cluster, policy.protocol, policy.connection_pool, policy.keepalive)
     if policy.tls is not None:
-        cluster.transport_socket = build_tls_socket(policy.tls, policy.protocol)
+        cluster.transport_socket.CopyFrom(build_tls_socket(policy.tls, policy.protocol))
     if health_check is not None:
         http2 = policy.protocol in (Protocol.HTTP2, Protocol.GRPC)
         host = health_check.host or policy.host or ""
-        cluster.health_checks = [_build_health_check(health_check, host, http2=http2)]
+        cluster.health_checks.append(_build_health_check(health_check, host, http2=http2))
         # What the catalog leaves out is gone, whatever its health.
         cluster.ignore_health_on_host_removal = True
-    return bytes(cluster)
+    return encode(cluster)
 
 
 def _build_dns(dns: Dns, refresh: timedelta | None) -> Cluster.CustomClusterType:
@@ -145,17 +144,17 @@ def _build_outlier_detection(detection: OutlierDetection) -> EnvoyOutlierDetecti
     A 500 is the application's own answer: another endpoint would answer the same, so it ejects nobody by itself.
     """
     return EnvoyOutlierDetection(
-        consecutive_gateway_failure=detection.consecutive_failures,
-        enforcing_consecutive_gateway_failure=100,
-        consecutive_5xx=detection.consecutive_5xx,
-        enforcing_consecutive_5xx=0 if detection.consecutive_5xx is None else 100,
+        consecutive_gateway_failure=uint32(detection.consecutive_failures),
+        enforcing_consecutive_gateway_failure=uint32(100),
+        consecutive_5xx=uint32(detection.consecutive_5xx),
+        enforcing_consecutive_5xx=uint32(0 if detection.consecutive_5xx is None else 100),
         interval=detection.interval,
         base_ejection_time=detection.base_ejection_time,
-        enforcing_success_rate=0,
+        enforcing_success_rate=uint32(0),
         split_external_local_origin_errors=True,
-        consecutive_local_origin_failure=detection.consecutive_failures,
-        enforcing_local_origin_success_rate=0,
-        max_ejection_percent=detection.max_ejection_percent,
+        consecutive_local_origin_failure=uint32(detection.consecutive_failures),
+        enforcing_local_origin_success_rate=uint32(0),
+        max_ejection_percent=uint32(detection.max_ejection_percent),
     )
 
 
@@ -167,18 +166,23 @@ def _build_health_check(check: HealthCheck, host: str, *, http2: bool) -> EnvoyH
         no_traffic_interval=check.interval,
         interval_jitter_percent=check.interval_jitter,
         unhealthy_interval=check.unhealthy_interval,
-        healthy_threshold=check.healthy_threshold,
-        unhealthy_threshold=check.unhealthy_threshold,
+        healthy_threshold=uint32(check.healthy_threshold),
+        unhealthy_threshold=uint32(check.unhealthy_threshold),
     )
     if check.http is not None:
-        health_check.http_health_check = EnvoyHealthCheck.HttpHealthCheck(
-            path=check.http,
-            host=host,
-            expected_statuses=[Int64Range(start=one.first, end=one.last + 1) for one in check.expect],
-            codec_client_type=CodecClientType.HTTP2 if http2 else CodecClientType.HTTP1,
+        health_check.http_health_check.CopyFrom(
+            EnvoyHealthCheck.HttpHealthCheck(
+                path=check.http,
+                host=host,
+                expected_statuses=[Int64Range(start=one.first, end=one.last + 1) for one in check.expect],
+                codec_client_type=CodecClientType.HTTP2 if http2 else CodecClientType.HTTP1,
+            )
         )
     elif check.grpc is not None:
-        health_check.grpc_health_check = EnvoyHealthCheck.GrpcHealthCheck(service_name=check.grpc, authority=host)
+        health_check.grpc_health_check.CopyFrom(
+            EnvoyHealthCheck.GrpcHealthCheck(service_name=check.grpc, authority=host)
+        )
     else:
-        health_check.tcp_health_check = EnvoyHealthCheck.TcpHealthCheck()  # sends nothing: to connect is to be well
+        # It sends nothing: to connect is to be well.
+        health_check.tcp_health_check.CopyFrom(EnvoyHealthCheck.TcpHealthCheck())
     return health_check

@@ -11,6 +11,7 @@ from xds.catalog.model.subsets import Scalar
 from xds.wire.envoy.config_cluster_v3_pb2 import Cluster
 from xds.wire.envoy.config_core_v3_pb2 import Metadata
 from xds.wire.envoy.extensions_filters_network_tcp_proxy_v3_pb2 import TcpProxy
+from xds.wire.messages import encode
 
 LOAD_BALANCING = "envoy.lb"
 
@@ -40,7 +41,7 @@ def _encode_selectors(selectors: tuple[tuple[str, ...], ...], *, by_locality: bo
         list_as_any=True,
         locality_weight_aware=by_locality,
     )
-    return bytes(Cluster(lb_subset_config=config))
+    return encode(Cluster(lb_subset_config=config))
 
 
 def find_metadata(target: str, services: Mapping[str, Service]) -> Metadata | None:
@@ -55,7 +56,7 @@ def find_metadata(target: str, services: Mapping[str, Service]) -> Metadata | No
 def encode_tcp_subset(target: str, services: Mapping[str, Service]) -> bytes:
     """Encode to which subset connections go: a field of a TcpProxy, empty for a target that is all of a service."""
     metadata = find_metadata(target, services)
-    return b"" if metadata is None else bytes(TcpProxy(metadata_match=metadata))
+    return b"" if metadata is None else encode(TcpProxy(metadata_match=metadata))
 
 
 def _build_value(value: Scalar) -> Value:

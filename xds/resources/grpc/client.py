@@ -26,7 +26,7 @@ from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURA
 from xds.wire.envoy.config_cluster_v3_pb2 import Cluster
 from xds.wire.envoy.extensions_filters_http_router_v3_pb2 import Router
 from xds.wire.envoy.extensions_filters_network_http_connection_manager_v3_pb2 import HttpConnectionManager, HttpFilter
-from xds.wire.messages import pack
+from xds.wire.messages import encode, pack
 
 HTTP_CONNECTION_MANAGER = (
     "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
@@ -85,21 +85,22 @@ def _build_cluster(name: str, service: Service, *, eds: bool) -> Resource:
 def _encode_listener_policy() -> tuple[bytes, bytes]:
     """Encode a ConfigSource, and all of a HttpConnectionManager but its `rds`."""
     router = HttpFilter(name=ROUTER, typed_config=pack(Router()))
-    return bytes(ADS_CONFIG_SOURCE), bytes(HttpConnectionManager(http_filters=[router]))
+    return encode(ADS_CONFIG_SOURCE), encode(HttpConnectionManager(http_filters=[router]))
 
 
 @lru_cache(maxsize=256)
 def _encode_cluster_policy(balancing: Balancing | None) -> bytes:
     """Encode all of a Cluster but its name and endpoints; None is for an endpoint that gRPC resolves by DNS."""
     if balancing is None:
-        return bytes(Cluster(type=Cluster.DiscoveryType.LOGICAL_DNS))
+        return encode(Cluster(type=Cluster.DiscoveryType.LOGICAL_DNS))
     cluster = Cluster(
         type=Cluster.DiscoveryType.EDS,
         eds_cluster_config=Cluster.EdsClusterConfig(eds_config=ADS_CONFIG_SOURCE),
         lb_policy=Cluster.LbPolicy.RING_HASH if balancing.policy in HASHING else Cluster.LbPolicy.ROUND_ROBIN,
     )
     if balancing.ring_hash is not None:
-        cluster.ring_hash_lb_config = build_ring_hash(balancing.ring_hash)
+        if (ring_hash := build_ring_hash(balancing.ring_hash)) is not None:
+            cluster.ring_hash_lb_config.CopyFrom(ring_hash)
     elif balancing.client_side_weighted is not None:
-        cluster.load_balancing_policy = build_client_side_weighted(balancing.client_side_weighted)
-    return bytes(cluster)
+        cluster.load_balancing_policy.CopyFrom(build_client_side_weighted(balancing.client_side_weighted))
+    return encode(cluster)

@@ -12,6 +12,7 @@ from xds.resources.routes.retries import build_back_off
 from xds.resources.routes.route import build_shares, encode_end, encode_match
 from xds.wire import skeleton_pb2
 from xds.wire.envoy.config_route_v3_pb2 import RetryPolicy, RouteAction
+from xds.wire.messages import encode, uint32
 
 METHOD = "POST"
 """Every call's."""
@@ -40,7 +41,7 @@ def encode_grpc_route(route: Route, services: Mapping[str, Service]) -> list[byt
 def _encode_target(shares: Mapping[str, int], services: Mapping[str, Service]) -> bytes:
     if len(shares) == 1:
         return skeleton_pb2.RouteAction(cluster=next(iter(shares))).SerializeToString()
-    return bytes(RouteAction(weighted_clusters=build_shares(shares, services)))
+    return encode(RouteAction(weighted_clusters=build_shares(shares, services)))
 
 
 @lru_cache(maxsize=4096)
@@ -55,17 +56,19 @@ def _encode_action(request: timedelta | None, affinity: Affinity | None, retries
     action = RouteAction()
     statuses = [one for one in dict.fromkeys(retries.on) if one in GRPC_CONDITIONS]
     if statuses and retries.attempts:
-        action.retry_policy = RetryPolicy(
-            retry_on=",".join(map(str, statuses)),
-            num_retries=retries.attempts,
-            retry_back_off=build_back_off(retries),
+        action.retry_policy.CopyFrom(
+            RetryPolicy(
+                retry_on=",".join(map(str, statuses)),
+                num_retries=uint32(retries.attempts),
+                retry_back_off=build_back_off(retries),
+            )
         )
     if request:
-        action.max_stream_duration = RouteAction.MaxStreamDuration(max_stream_duration=request)
+        action.max_stream_duration.CopyFrom(RouteAction.MaxStreamDuration(max_stream_duration=request))
     if affinity is not None and affinity.header is not None:
         header = RouteAction.HashPolicy.Header(header_name=affinity.header)
         action.hash_policy.append(RouteAction.HashPolicy(header=header, terminal=True))
     if affinity is not None and affinity.source:
         channel = RouteAction.HashPolicy.FilterState(key="io.grpc.channel_id")
         action.hash_policy.append(RouteAction.HashPolicy(filter_state=channel, terminal=True))
-    return bytes(action)
+    return encode(action)

@@ -110,7 +110,7 @@ def build_access_log(log: AccessLog | None, *, tcp: bool = False) -> tuple[Envoy
     """Build the access log of one filter: none when it is off."""
     if log is None or not log.enabled:
         return ()
-    log_format = SubstitutionFormatString(json_format=build_struct(TCP if tcp else HTTP), omit_empty_values=True)
+    log_format = SubstitutionFormatString(json_format=TCP if tcp else HTTP, omit_empty_values=True)
     chosen = _choose(log, tcp=tcp)
     if log.file is None:
         stdout = pack(StdoutAccessLog(log_format=log_format))

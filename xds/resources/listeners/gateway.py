@@ -28,6 +28,7 @@ from xds.wire.envoy.config_core_v3_pb2 import Address, SocketAddress
 from xds.wire.envoy.config_core_v3_pb2 import QuicProtocolOptions as QuicLimits
 from xds.wire.envoy.config_listener_v3_pb2 import Filter, FilterChain, QuicProtocolOptions, UdpListenerConfig
 from xds.wire.envoy.config_listener_v3_pb2 import Listener as EnvoyListener
+from xds.wire.messages import encode, uint32
 
 Resources = dict[str, dict[str, Resource]]
 """By type and name."""
@@ -118,15 +119,15 @@ def _build_http3(frame: _Frame) -> Resource:
     """Build the listener for QUIC, at the same port of UDP: its requests go by the routes of the one for TCP."""
     manager = _build_manager(frame, http3=True)
     name = f"{frame.name}/http3"
-    streams = QuicLimits(max_concurrent_streams=frame.limits.streams)
+    streams = QuicLimits(max_concurrent_streams=uint32(frame.limits.streams))
     listener = EnvoyListener(
         name=name,
         address=_build_address(frame.listener, SocketAddress.Protocol.UDP),
         udp_listener_config=UdpListenerConfig(quic_options=QuicProtocolOptions(quic_protocol_options=streams)),
         filter_chains=build_chains(frame.owner, frame.listener, manager, H3),
-        per_connection_buffer_limit_bytes=frame.limits.buffer,
+        per_connection_buffer_limit_bytes=uint32(frame.limits.buffer),
     )
-    return encode_resource(LISTENER, name, bytes(listener))
+    return encode_resource(LISTENER, name, encode(listener))
 
 
 def _build_manager(frame: _Frame, *, http3: bool = False) -> Filter:
@@ -166,9 +167,9 @@ def _build_listener(frame: _Frame, chains: list[FilterChain]) -> Resource:
         address=_build_address(frame.listener, SocketAddress.Protocol.TCP),
         listener_filters=build_listener_filters(frame.listener),
         filter_chains=chains,
-        per_connection_buffer_limit_bytes=frame.limits.buffer,
+        per_connection_buffer_limit_bytes=uint32(frame.limits.buffer),
     )
-    return encode_resource(LISTENER, frame.name, frame.raw_listener.join(bytes(listener)))
+    return encode_resource(LISTENER, frame.name, frame.raw_listener.join(encode(listener)))
 
 
 def _build_address(listener: Listener, protocol: SocketAddress.Protocol) -> Address:

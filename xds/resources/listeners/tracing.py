@@ -35,7 +35,7 @@ from xds.wire.envoy.extensions_tracers_opentelemetry_samplers_v3_pb2 import (
 from xds.wire.envoy.extensions_upstreams_http_v3_pb2 import HttpProtocolOptions
 from xds.wire.envoy.type_tracing_v3_pb2 import CustomTag
 from xds.wire.envoy.type_v3_pb2 import FractionalPercent
-from xds.wire.messages import pack
+from xds.wire.messages import boolean, encode, pack
 
 OTLP_CLUSTER = "mesh/otlp"
 """The collector's cluster: no service has a name with a slash."""
@@ -67,7 +67,7 @@ def build_tracing(traced: Traced | None) -> HttpConnectionManager.Tracing | None
     return HttpConnectionManager.Tracing(
         custom_tags=[CustomTag(tag="http.url", value="%REQ(:SCHEME)%://%REQ(:AUTHORITY)%%PATH(NQ:ORIG_OR_PATH)%")],
         provider=EnvoyTracing.Http(name="envoy.tracers.opentelemetry", typed_config=provider),
-        spawn_upstream_span=True,
+        spawn_upstream_span=boolean(True),
         operation="%REQ(:METHOD)%",
         upstream_operation="%REQ(:METHOD)% %UPSTREAM_CLUSTER%",
     )
@@ -83,7 +83,7 @@ def _encode_provider(tracing: Tracing) -> bytes:
         ),
         sampler=_build_sampler(tracing.percent),
     )
-    return bytes(provider)
+    return encode(provider)
 
 
 def _build_sampler(percent: float) -> TypedExtensionConfig:
@@ -132,6 +132,6 @@ def build_collector(tracing: Tracing) -> Resource:
         cluster.type = Cluster.DiscoveryType.STATIC
     else:
         dns = DnsCluster(dns_lookup_family=DnsLookupFamily.V4_PREFERRED, respect_dns_ttl=True)
-        cluster.cluster_type = Cluster.CustomClusterType(name="envoy.clusters.dns", typed_config=pack(dns))
-        cluster.wait_for_warm_on_init = False
-    return encode_resource(CLUSTER, OTLP_CLUSTER, bytes(cluster))
+        cluster.cluster_type.CopyFrom(Cluster.CustomClusterType(name="envoy.clusters.dns", typed_config=pack(dns)))
+        cluster.wait_for_warm_on_init.value = False
+    return encode_resource(CLUSTER, OTLP_CLUSTER, encode(cluster))

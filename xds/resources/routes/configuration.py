@@ -25,6 +25,7 @@ from xds.resources.routes.route import encode_changes, encode_end, encode_match,
 from xds.wire import ROUTE_CONFIGURATION, skeleton_pb2
 from xds.wire.envoy.config_core_v3_pb2 import HeaderValue, HeaderValueOption
 from xds.wire.envoy.config_route_v3_pb2 import RouteAction, RouteConfiguration, VirtualHost
+from xds.wire.messages import encode
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 DEFAULT_REQUEST_TIMEOUT = timedelta(seconds=15)
@@ -40,7 +41,7 @@ def build_virtual_host(name: str, service: Service, services: Mapping[str, Servi
     routes = [*complete_routes(name, service), Route(to={name: 1})]
     encoded = [part for route in routes for part in _build_routes(route, services, limited=limited)]
     message = skeleton_pb2.VirtualHost(name=name, domains=[name], routes=encoded).SerializeToString(deterministic=True)
-    return message + bytes(VirtualHost(typed_per_filter_config=build_limits(routes))) if limited else message
+    return message + encode(VirtualHost(typed_per_filter_config=build_limits(routes))) if limited else message
 
 
 def complete_routes(name: str, service: Service) -> Iterator[Route]:
@@ -88,7 +89,7 @@ def build_gateway_routes(
         ).SerializeToString(deterministic=True)
         for host in hosts
     ]
-    more = bytes(RouteConfiguration(typed_per_filter_config=build_limits(gateway_routes))) if limited else b""
+    more = encode(RouteConfiguration(typed_per_filter_config=build_limits(gateway_routes))) if limited else b""
     return _build_configuration(name, virtual_hosts, more + (_encode_alt_svc(http3_port) if http3_port else b""), raw)
 
 
@@ -110,7 +111,7 @@ def _encode_alt_svc(port: int) -> bytes:
         header=HeaderValue(key="alt-svc", value=f'h3=":{port}"; ma=86400'),
         append_action=HeaderValueOption.HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD,
     )
-    return bytes(RouteConfiguration(response_headers_to_add=[header]))
+    return encode(RouteConfiguration(response_headers_to_add=[header]))
 
 
 def _build_routes(route: Route, services: Mapping[str, Service], *, limited: bool = False) -> list[bytes]:
@@ -164,21 +165,21 @@ def _encode_action(
     timeouts: Timeouts, retries: Retries, affinity: Affinity | None, host: str | None, *, grpc: bool, safe: bool
 ) -> bytes:
     """Encode all of a RouteAction but its cluster; `host` is as `find_host` gives it."""
-    action = RouteAction(timeout=timeouts.request)
+    action = RouteAction(
+        timeout=timeouts.request,
+        idle_timeout=timeouts.idle,
+        hash_policy=[] if affinity is None else _build_hash_policy(affinity),
+        retry_policy=build_retry_policy(retries, grpc=grpc, safe=safe),
+    )
     if host:
         action.host_rewrite_literal = host
     elif host is not None:
-        action.auto_host_rewrite = True
+        action.auto_host_rewrite.value = True
     if timeouts.request is None:
-        action.timeout = timedelta(0) if grpc else DEFAULT_REQUEST_TIMEOUT
+        action.timeout.FromTimedelta(timedelta(0) if grpc else DEFAULT_REQUEST_TIMEOUT)
         if grpc:  # the client's own deadline, whatever it is
-            action.max_stream_duration = RouteAction.MaxStreamDuration(grpc_timeout_header_max=timedelta(0))
-    if timeouts.idle is not None:
-        action.idle_timeout = timeouts.idle
-    if affinity is not None:
-        action.hash_policy = _build_hash_policy(affinity)
-    action.retry_policy = build_retry_policy(retries, grpc=grpc, safe=safe)
-    return bytes(action)
+            action.max_stream_duration.CopyFrom(RouteAction.MaxStreamDuration(grpc_timeout_header_max=timedelta(0)))
+    return encode(action)
 
 
 def _build_hash_policy(affinity: Affinity) -> list[RouteAction.HashPolicy]:

@@ -39,7 +39,7 @@ from xds.wire.envoy.extensions_filters_network_http_connection_manager_v3_pb2 im
 from xds.wire.envoy.type_matcher_v3_pb2 import RegexMatcher, StringMatcher
 from xds.wire.envoy.type_metadata_v3_pb2 import MetadataKey
 from xds.wire.envoy.type_v3_pb2 import TokenBucket
-from xds.wire.messages import pack
+from xds.wire.messages import boolean, encode, pack, uint32
 
 METADATA = "xds"
 """The namespace of what a route says of itself."""
@@ -71,31 +71,31 @@ def _encode_filters(
     encoded = EnvoyRoute()
     filters = encoded.typed_per_filter_config
     if cors is not None:
-        filters[CORS] = pack(_build_cors(cors, methods))
+        filters[CORS].CopyFrom(pack(_build_cors(cors, methods)))
     if named is not None:
         found = Struct(fields={RATE_LIMIT: Value(string_value=named)})
-        encoded.metadata = Metadata(filter_metadata={METADATA: found})
+        encoded.metadata.CopyFrom(Metadata(filter_metadata={METADATA: found}))
     elif limited:
-        filters[LOCAL_RATE_LIMIT] = pack(FilterConfig(disabled=True))
+        filters[LOCAL_RATE_LIMIT].CopyFrom(pack(FilterConfig(disabled=True)))
     if fault is not None:
-        filters[FAULT] = pack(_build_fault(fault))
+        filters[FAULT].CopyFrom(pack(_build_fault(fault)))
     if grpc_web:
-        filters[GRPC_WEB] = pack(FilterConfig(config=Any()))
+        filters[GRPC_WEB].CopyFrom(pack(FilterConfig(config=Any())))
     if max_body is not None:
-        filters[BUFFER] = pack(BufferPerRoute(buffer=Buffer(max_request_bytes=max_body)))
-    return bytes(encoded)
+        filters[BUFFER].CopyFrom(pack(BufferPerRoute(buffer=Buffer(max_request_bytes=uint32(max_body)))))
+    return encode(encoded)
 
 
 def _build_fault(fault: Fault) -> HttpFault:
     built = HttpFault()
     if fault.by_header:
         everything = build_percent(100)  # of those that ask; a header may ask for a share
-        built.delay = FaultDelay(header_delay=FaultDelay.HeaderDelay(), percentage=everything)
-        built.abort = FaultAbort(header_abort=FaultAbort.HeaderAbort(), percentage=everything)
+        built.delay.CopyFrom(FaultDelay(header_delay=FaultDelay.HeaderDelay(), percentage=everything))
+        built.abort.CopyFrom(FaultAbort(header_abort=FaultAbort.HeaderAbort(), percentage=everything))
     if fault.delay is not None:
-        built.delay = FaultDelay(fixed_delay=fault.delay.time, percentage=build_percent(fault.delay.percent))
+        built.delay.CopyFrom(FaultDelay(fixed_delay=fault.delay.time, percentage=build_percent(fault.delay.percent)))
     if fault.abort is not None:
-        built.abort = FaultAbort(http_status=fault.abort.status, percentage=build_percent(fault.abort.percent))
+        built.abort.CopyFrom(FaultAbort(http_status=fault.abort.status, percentage=build_percent(fault.abort.percent)))
     return built
 
 
@@ -107,8 +107,8 @@ def _build_cors(cors: Cors, methods: tuple[str, ...]) -> CorsPolicy:
         allow_headers=_join(cors.headers),
         expose_headers=_join(cors.expose),
         max_age="" if cors.max_age is None else str(cors.max_age // timedelta(seconds=1)),
-        allow_credentials=cors.credentials or None,
-        forward_not_matching_preflights=False,
+        allow_credentials=boolean(cors.credentials or None),
+        forward_not_matching_preflights=boolean(False),
     )
 
 
@@ -173,8 +173,10 @@ def build_limits(routes: Iterable[Route]) -> dict[str, Any]:
         stat_prefix=STAT_PREFIX,
         filter_enabled=everything,
         filter_enforced=everything,
-        token_bucket=TokenBucket(max_tokens=NO_LIMIT, tokens_per_fill=NO_LIMIT, fill_interval=timedelta(seconds=1)),
-        always_consume_default_token_bucket=False,
+        token_bucket=TokenBucket(
+            max_tokens=NO_LIMIT, tokens_per_fill=uint32(NO_LIMIT), fill_interval=timedelta(seconds=1)
+        ),
+        always_consume_default_token_bucket=boolean(False),
         rate_limits=[EnvoyRateLimit(actions=[EnvoyRateLimit.Action(metadata=by_route)])],
         descriptors=[
             LocalRateLimitDescriptor(
@@ -190,7 +192,7 @@ def build_limits(routes: Iterable[Route]) -> dict[str, Any]:
 
 def _build_bucket(limit: RateLimit) -> TokenBucket:
     return TokenBucket(
-        max_tokens=limit.burst or limit.requests, tokens_per_fill=limit.requests, fill_interval=limit.per
+        max_tokens=limit.burst or limit.requests, tokens_per_fill=uint32(limit.requests), fill_interval=limit.per
     )
 
 
@@ -215,6 +217,6 @@ def build_dormant_filters() -> tuple[HttpFilter, ...]:
         LOCAL_RATE_LIMIT: pack(LocalRateLimit(stat_prefix=STAT_PREFIX)),
         FAULT: pack(HttpFault()),
         GRPC_WEB: pack(GrpcWeb()),
-        BUFFER: pack(Buffer(max_request_bytes=1)),  # which Envoy wants, and every route has its own
+        BUFFER: pack(Buffer(max_request_bytes=uint32(1))),  # which Envoy wants, and every route has its own
     }
     return tuple(HttpFilter(name=name, typed_config=config, disabled=True) for name, config in filters.items())

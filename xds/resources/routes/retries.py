@@ -3,7 +3,7 @@
 from xds.catalog.model.resilience import Retries
 from xds.wire.envoy.config_route_v3_pb2 import RetryPolicy
 from xds.wire.envoy.extensions_retry_host_previous_hosts_v3_pb2 import PreviousHostsPredicate
-from xds.wire.messages import pack
+from xds.wire.messages import pack, uint32
 
 RETRY_ON_ANY_METHOD = "connect-failure,refused-stream,reset-before-request"
 RETRY_ON_SAFE_METHOD = "connect-failure,refused-stream,reset,gateway-error"
@@ -22,17 +22,16 @@ def build_retry_policy(retries: Retries, *, grpc: bool, safe: bool) -> RetryPoli
     policy = RetryPolicy(
         retry_on=conditions,
         retriable_status_codes=statuses,
-        num_retries=retries.attempts,
+        num_retries=uint32(retries.attempts),
         per_try_timeout=retries.per_try,
+        retry_back_off=build_back_off(retries),
     )
     if retries.avoid_previous is not False:
-        policy.retry_host_predicate = [
-            RetryPolicy.RetryHostPredicate(
-                name="envoy.retry_host_predicates.previous_hosts", typed_config=pack(PreviousHostsPredicate())
-            )
-        ]
+        other = RetryPolicy.RetryHostPredicate(
+            name="envoy.retry_host_predicates.previous_hosts", typed_config=pack(PreviousHostsPredicate())
+        )
+        policy.retry_host_predicate.append(other)
         policy.host_selection_retry_max_attempts = 5
-    policy.retry_back_off = build_back_off(retries)
     return policy
 
 

@@ -31,7 +31,7 @@ from xds.wire.envoy.extensions_path_match_uri_template_v3_pb2 import UriTemplate
 from xds.wire.envoy.extensions_path_rewrite_uri_template_v3_pb2 import UriTemplateRewriteConfig
 from xds.wire.envoy.type_matcher_v3_pb2 import RegexMatchAndSubstitute, RegexMatcher, StringMatcher
 from xds.wire.envoy.type_v3_pb2 import FractionalPercent
-from xds.wire.messages import pack
+from xds.wire.messages import encode, pack, uint32
 
 MILLION = 1_000_000
 TEMPLATE_MATCHER = "envoy.path.match.uri_template.uri_template_matcher"
@@ -84,13 +84,13 @@ def _encode_match(
     if path is not None:
         match.path = path
     elif regex is not None:
-        match.safe_regex = RegexMatcher(regex=regex)
+        match.safe_regex.CopyFrom(RegexMatcher(regex=regex))
     elif template is not None:
         policy = pack(UriTemplateMatchConfig(path_template=template))
-        match.path_match_policy = TypedExtensionConfig(name=TEMPLATE_MATCHER, typed_config=policy)
+        match.path_match_policy.CopyFrom(TypedExtensionConfig(name=TEMPLATE_MATCHER, typed_config=policy))
     else:
         match.prefix = prefix or "/"
-    return bytes(match)
+    return encode(match)
 
 
 def _is_presence(value: Wanted) -> bool:
@@ -118,22 +118,21 @@ def encode_target(route: Route, services: Mapping[str, Service]) -> bytes:
         return cluster  # as are nearly all routes of sidecars, of which there are many
     action = RouteAction()
     if not cluster:
-        action.weighted_clusters = build_shares(shares, services)
-    elif subset:
-        action.metadata_match = find_metadata(next(iter(shares)), services)
+        action.weighted_clusters.CopyFrom(build_shares(shares, services))
+    elif (metadata := find_metadata(next(iter(shares)), services)) is not None:
+        action.metadata_match.CopyFrom(metadata)
     if route.rewrite is not None:
         _rewrite_request(action, route.rewrite, route)
     if route.mirror is not None:
-        action.request_mirror_policies = [
-            RouteAction.RequestMirrorPolicy(
-                cluster=route.mirror.to,
-                runtime_fraction=RuntimeFractionalPercent(default_value=build_percent(route.mirror.percent)),
-                disable_shadow_host_suffix_append=True,
-            )
-        ]
+        mirror = RouteAction.RequestMirrorPolicy(
+            cluster=route.mirror.to,
+            runtime_fraction=RuntimeFractionalPercent(default_value=build_percent(route.mirror.percent)),
+            disable_shadow_host_suffix_append=True,
+        )
+        action.request_mirror_policies.append(mirror)
     if route.websocket:
-        action.upgrade_configs = [RouteAction.UpgradeConfig(upgrade_type="websocket")]
-    return cluster + bytes(action)
+        action.upgrade_configs.append(RouteAction.UpgradeConfig(upgrade_type="websocket"))
+    return cluster + encode(action)
 
 
 def _rewrite_request(action: RouteAction, rewrite: Rewrite, route: Route) -> None:
@@ -144,12 +143,12 @@ def _rewrite_request(action: RouteAction, rewrite: Rewrite, route: Route) -> Non
         if isinstance(replacement, str):
             action.prefix_rewrite = replacement
         else:
-            action.regex_rewrite = replacement
+            action.regex_rewrite.CopyFrom(replacement)
     elif rewrite.template is not None:
         policy = pack(UriTemplateRewriteConfig(path_template_rewrite=rewrite.template))
-        action.path_rewrite_policy = TypedExtensionConfig(name=TEMPLATE_REWRITER, typed_config=policy)
+        action.path_rewrite_policy.CopyFrom(TypedExtensionConfig(name=TEMPLATE_REWRITER, typed_config=policy))
     elif rewrite.path is not None:
-        action.regex_rewrite = _rewrite(f"^(?:{route.regex or '.*'})$", rewrite.path)
+        action.regex_rewrite.CopyFrom(_rewrite(f"^(?:{route.regex or '.*'})$", rewrite.path))
 
 
 def build_percent(percent: float) -> FractionalPercent:
@@ -164,7 +163,7 @@ def build_shares(shares: Mapping[str, int], services: Mapping[str, Service]) -> 
     return WeightedCluster(
         clusters=[
             WeightedCluster.ClusterWeight(
-                name=split_target(target)[0], weight=weight, metadata_match=find_metadata(target, services)
+                name=split_target(target)[0], weight=uint32(weight), metadata_match=find_metadata(target, services)
             )
             for target, weight in shares.items()
         ]
@@ -195,11 +194,11 @@ def _rewrite(pattern: str, path: str) -> RegexMatchAndSubstitute:
 def encode_end(route: Route) -> bytes:
     """Encode the answer of a route that sends nothing to a service: a field of a Route."""
     if route.redirect is not None:
-        return bytes(EnvoyRoute(redirect=_build_redirect(route.redirect, route.prefix or "/")))
+        return encode(EnvoyRoute(redirect=_build_redirect(route.redirect, route.prefix or "/")))
     response = DirectResponseAction(status=route.respond.status if route.respond else 200)
     if route.respond is not None and route.respond.body:
-        response.body = DataSource(inline_string=route.respond.body)
-    return bytes(EnvoyRoute(direct_response=response))
+        response.body.CopyFrom(DataSource(inline_string=route.respond.body))
+    return encode(EnvoyRoute(direct_response=response))
 
 
 def _build_redirect(redirect: Redirect, prefix: str) -> RedirectAction:
@@ -217,7 +216,7 @@ def _build_redirect(redirect: Redirect, prefix: str) -> RedirectAction:
         if isinstance(replacement, str):
             action.prefix_rewrite = replacement
         else:
-            action.regex_rewrite = replacement
+            action.regex_rewrite.CopyFrom(replacement)
     return action
 
 
@@ -227,12 +226,12 @@ def encode_changes(route: Route) -> bytes:
         return b""
     changed = EnvoyRoute()
     if route.request_headers is not None:
-        changed.request_headers_to_add = _build_headers(route.request_headers)
-        changed.request_headers_to_remove = list(route.request_headers.remove)
+        changed.request_headers_to_add.extend(_build_headers(route.request_headers))
+        changed.request_headers_to_remove.extend(route.request_headers.remove)
     if route.response_headers is not None:
-        changed.response_headers_to_add = _build_headers(route.response_headers)
-        changed.response_headers_to_remove = list(route.response_headers.remove)
-    return bytes(changed)
+        changed.response_headers_to_add.extend(_build_headers(route.response_headers))
+        changed.response_headers_to_remove.extend(route.response_headers.remove)
+    return encode(changed)
 
 
 def _build_headers(changes: HeaderChanges) -> list[HeaderValueOption]:

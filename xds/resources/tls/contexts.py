@@ -17,7 +17,7 @@ from xds.wire.envoy.extensions_transport_sockets_tls_v3_pb2 import (
     UpstreamTlsContext,
 )
 from xds.wire.envoy.type_matcher_v3_pb2 import StringMatcher
-from xds.wire.messages import pack
+from xds.wire.messages import boolean, pack
 
 H2_AND_HTTP1 = ("h2", "http/1.1")
 H3 = ("h3",)
@@ -32,10 +32,11 @@ def build_downstream_socket(owner: str, tls: Tls, one: Certificate, alpn: tuple[
         tls_certificate_sds_secret_configs=[name_secret(owner, one.certificate)],
         alpn_protocols=[*alpn],
     )
-    context = DownstreamTlsContext(common_tls_context=common)
     if tls.client_ca is not None:
-        context.require_client_certificate = True
-        common.validation_context_sds_secret_config = name_secret(owner, tls.client_ca)
+        common.validation_context_sds_secret_config.CopyFrom(name_secret(owner, tls.client_ca))
+    context = DownstreamTlsContext(
+        common_tls_context=common, require_client_certificate=boolean(None if tls.client_ca is None else True)
+    )
     if alpn == H3:
         return TransportSocket(name=QUIC, typed_config=pack(QuicDownstreamTransport(downstream_tls_context=context)))
     return TransportSocket(name=TLS, typed_config=pack(context))
@@ -61,7 +62,7 @@ def build_tls_socket(tls: UpstreamTls, protocol: Protocol) -> TransportSocket:
         own = TlsCertificate(
             certificate_chain=DataSource(filename=tls.certificate), private_key=DataSource(filename=tls.key)
         )
-        common.tls_certificates = [own]
+        common.tls_certificates.append(own)
     context = UpstreamTlsContext(
         common_tls_context=common,
         sni=tls.sni or "",

@@ -17,6 +17,7 @@ from xds.wire.envoy.extensions_transport_sockets_tls_v3_pb2 import (
     Secret,
     TlsCertificate,
 )
+from xds.wire.messages import encode
 
 
 def name_secret(owner: str, path: str) -> SdsSecretConfig:
@@ -38,7 +39,7 @@ def _build_certificate(owner: str, one: Certificate) -> Resource:
     )
     # Both are read at once when anything in their folder is renamed, be it themselves or a link that leads to them.
     if dirname(one.certificate) == dirname(one.key):
-        certificate.watched_directory = WatchedDirectory(path=dirname(one.certificate))
+        certificate.watched_directory.CopyFrom(WatchedDirectory(path=dirname(one.certificate)))
     return _encode(Secret(name=owner + one.certificate, tls_certificate=certificate))
 
 
@@ -50,4 +51,4 @@ def _build_authority(owner: str, path: str) -> Resource:
 
 
 def _encode(secret: Secret) -> Resource:
-    return encode_resource(SECRET, secret.name, bytes(secret))
+    return encode_resource(SECRET, secret.name, encode(secret))
