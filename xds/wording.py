@@ -1,5 +1,7 @@
 """How a message repeats what was written, and the nearest right word to a wrong one."""
 
+import json
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -53,3 +55,24 @@ def show(value: object) -> str:
 def _escape(character: str) -> str:
     named = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
     return named.get(character) or character.encode("unicode_escape").decode()
+
+
+PLAIN = re.compile(
+    r"[A-Za-z/][\w./%{}*=+-]*|[0-9]+[A-Za-df-z%][A-Za-z0-9]*|[0-9]+-[0-9]+|(?:[0-9]+\.){3}[0-9]+", re.ASCII
+)
+"""Texts that are text in YAML without quotes."""
+
+NOT_TEXT = frozenset({"true", "false", "null"})
+
+
+def write_flow(value: object) -> str:
+    """Write an example as an operator does, in one line of YAML: `{header: x-user}`, `[connect-failure, 503]`."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{write_flow(key)}: {write_flow(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(write_flow, value)) + "]"
+    if isinstance(value, str):
+        return (
+            value if PLAIN.fullmatch(value) and value.lower() not in NOT_TEXT else json.dumps(value, ensure_ascii=False)
+        )
+    return json.dumps(value)

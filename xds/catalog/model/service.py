@@ -133,7 +133,14 @@ class Service:
         Annotated[tuple[Name, ...], Field(max_length=MAX_ITEMS), AfterValidator(check_upstreams)] | None,
         Field(description="the services that this one calls; when left out, all"),
     ] = None
-    sidecar: Annotated[Listen, BeforeValidator(parse_listen), LISTEN_SHAPE] = SIDECAR
+    sidecar: Annotated[
+        Listen,
+        BeforeValidator(parse_listen),
+        LISTEN_SHAPE,
+        Field(
+            description="where its sidecar takes its application's requests: address and port, or a port of 127.0.0.1"
+        ),
+    ] = SIDECAR
     ttl: Annotated[
         Annotated[Duration, AfterValidator(check_ttl)] | None,
         Field(description="callers drop its endpoints this long after they lost the control plane; never if left out"),

@@ -197,7 +197,6 @@ ADDRESS_PATTERN = r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5}$"
 
 LISTEN_SHAPE = WithJsonSchema(
     {
-        "description": "where a sidecar takes its application's requests: address and port, or a port of 127.0.0.1",
         "anyOf": [
             {"type": "string", "pattern": ADDRESS_PATTERN, "examples": ["127.0.0.1:15001"]},
             {"type": "integer", "minimum": 1, "maximum": 65535},

@@ -3,7 +3,7 @@
 import re
 from datetime import timedelta
 from functools import lru_cache
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict, StringConstraints
 
@@ -18,6 +18,9 @@ TARGET = re.compile(rf"{NAME.pattern}(/{NAME.pattern})?")
 """What a route sends requests to: a service, or with a slash one of its subsets."""
 
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME.pattern}$")]
+
+NOBODY: Final = "invalid"
+"""A name, and part of names, that is nobody's (RFC 2606)."""
 
 T = TypeVar("T", int, str)
 
