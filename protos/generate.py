@@ -1,6 +1,6 @@
-"""Write what of `protos/` a program writes (`subset.py`), and compile all of it into `xds/`: `python protos/generate.py`.
+"""Write what of `protos/` is read from envoy-data-plane (`subset.py`), and compile all of it into `xds/`.
 
-With `--check`, only say whether that is due.
+`python protos/generate.py` does both; with `--check` it only says whether that is due.
 """
 
 import re

@@ -34,6 +34,7 @@ KNOWN = {
     "ListValue": "struct",
     "NullValue": "struct",
     "Struct": "struct",
+    "Timestamp": "timestamp",
     "Value": "struct",
     **{f"{kind}Value": "wrappers" for kind in ("Bool", "Bytes", "Double", "Float", "Int32", "Int64", "String")},
     **{f"UInt{bits}Value": "wrappers" for bits in (32, 64)},
@@ -61,7 +62,7 @@ def list_types(package: str) -> dict[str, type]:
     classes = [one for _, one in inspect.getmembers(module, inspect.isclass) if one.__module__ == module.__name__]
     messages = {one: _name_message(one, package) for one in classes if issubclass(one, betterproto2.Message)}
     enums = {one: _name_enum(one, messages) for one in classes if issubclass(one, betterproto2.Enum)}
-    return {name: one for one, name in {**messages, **enums}.items()}
+    return {name: one for named in (messages, enums) for one, name in named.items()}
 
 
 def _name_message(kind: type[betterproto2.Message], package: str) -> str:

@@ -28,7 +28,7 @@ SENSITIVE = frozenset(
 """What of a Secret nobody is shown; Envoy's own config_dump leaves out the same."""
 
 NAMES_AS_THEY_ARE = str
-"""The casing of names: betterproto2's fields have Envoy's names; its own snake case would write `consecutive_5_xx` for `consecutive_5xx`."""
+"""The casing of names: those of betterproto2's fields are Envoy's, where its snake case has `consecutive_5_xx`."""
 
 
 def decode(resource: Resource) -> dict[str, Any]:

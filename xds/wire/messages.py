@@ -28,6 +28,6 @@ def uint64(value: int | None) -> UInt64Value | None:
     return None if value is None else UInt64Value(value=value)
 
 
-def boolean(value: bool | None) -> BoolValue | None:  # noqa: FBT001 it is the value
+def boolean(value: bool | None) -> BoolValue | None:
     """Wrap a truth that may be left out."""
     return None if value is None else BoolValue(value=value)

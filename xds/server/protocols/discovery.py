@@ -8,7 +8,6 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from xds.resources.inventory import Inventory
-from xds.resources.view import NodeKind
 from xds.server.address import ListenError
 from xds.server.clients.ask import Ask, ask_alone
 from xds.server.protocols.csds import CsdsServicer
@@ -31,17 +30,12 @@ OPTIONS = (
     ("grpc.http2.bdp_probe", 0),  # pings that measure the way for large requests: there are none
 )
 
-ANYONE = NodeKind("")
-"""A caller that the catalog does not name."""
-
 log = structlog.get_logger()
 
 
 def build_servicer(inventory: Inventory, limits: Limits) -> AdsServicer:
     """Make a process's servicer, ready for its first client."""
     store = SnapshotStore(inventory)
-    store.acquire(ANYONE)  # makes the types of messages ready: half a second that the first client would wait
-    store.release(ANYONE)
     gc.collect()
     gc.freeze()  # the catalog stays: no collection looks through it again
     return AdsServicer(store, limits)

@@ -24,17 +24,19 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$xds/wire/envoy/type_matcher_v3.proto\x12\x1exds.wire.envoy.type.matcher.v3\"n\n\x17RegexMatchAndSubstitute\x12=\n\x07pattern\x18\x01 \x01(\x0b\x32,.xds.wire.envoy.type.matcher.v3.RegexMatcher\x12\x14\n\x0csubstitution\x18\x02 \x01(\t\"\x1d\n\x0cRegexMatcher\x12\r\n\x05regex\x18\x02 \x01(\t\"\xc2\x01\n\rStringMatcher\x12\x13\n\x0bignore_case\x18\x06 \x01(\x08\x12\x0f\n\x05\x65xact\x18\x01 \x01(\tH\x00\x12\x10\n\x06prefix\x18\x02 \x01(\tH\x00\x12\x10\n\x06suffix\x18\x03 \x01(\tH\x00\x12\x42\n\nsafe_regex\x18\x05 \x01(\x0b\x32,.xds.wire.envoy.type.matcher.v3.RegexMatcherH\x00\x12\x12\n\x08\x63ontains\x18\x07 \x01(\tH\x00\x42\x0f\n\rmatch_patternb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$xds/wire/envoy/type_matcher_v3.proto\x12\x1exds.wire.envoy.type.matcher.v3\"M\n\x0bNodeMatcher\x12>\n\x07node_id\x18\x01 \x01(\x0b\x32-.xds.wire.envoy.type.matcher.v3.StringMatcher\"n\n\x17RegexMatchAndSubstitute\x12=\n\x07pattern\x18\x01 \x01(\x0b\x32,.xds.wire.envoy.type.matcher.v3.RegexMatcher\x12\x14\n\x0csubstitution\x18\x02 \x01(\t\"\x1d\n\x0cRegexMatcher\x12\r\n\x05regex\x18\x02 \x01(\t\"\xc2\x01\n\rStringMatcher\x12\x13\n\x0bignore_case\x18\x06 \x01(\x08\x12\x0f\n\x05\x65xact\x18\x01 \x01(\tH\x00\x12\x10\n\x06prefix\x18\x02 \x01(\tH\x00\x12\x10\n\x06suffix\x18\x03 \x01(\tH\x00\x12\x42\n\nsafe_regex\x18\x05 \x01(\x0b\x32,.xds.wire.envoy.type.matcher.v3.RegexMatcherH\x00\x12\x12\n\x08\x63ontains\x18\x07 \x01(\tH\x00\x42\x0f\n\rmatch_patternb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'xds.wire.envoy.type_matcher_v3_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REGEXMATCHANDSUBSTITUTE']._serialized_start=72
-  _globals['_REGEXMATCHANDSUBSTITUTE']._serialized_end=182
-  _globals['_REGEXMATCHER']._serialized_start=184
-  _globals['_REGEXMATCHER']._serialized_end=213
-  _globals['_STRINGMATCHER']._serialized_start=216
-  _globals['_STRINGMATCHER']._serialized_end=410
+  _globals['_NODEMATCHER']._serialized_start=72
+  _globals['_NODEMATCHER']._serialized_end=149
+  _globals['_REGEXMATCHANDSUBSTITUTE']._serialized_start=151
+  _globals['_REGEXMATCHANDSUBSTITUTE']._serialized_end=261
+  _globals['_REGEXMATCHER']._serialized_start=263
+  _globals['_REGEXMATCHER']._serialized_end=292
+  _globals['_STRINGMATCHER']._serialized_start=295
+  _globals['_STRINGMATCHER']._serialized_end=489
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,12 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class NodeMatcher(_message.Message):
+    __slots__ = ("node_id",)
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    node_id: StringMatcher
+    def __init__(self, node_id: _Optional[_Union[StringMatcher, _Mapping]] = ...) -> None: ...
+
 class RegexMatchAndSubstitute(_message.Message):
     __slots__ = ("pattern", "substitution")
     PATTERN_FIELD_NUMBER: _ClassVar[int]
