@@ -1,23 +1,34 @@
-"""The `xds` command: one module a subcommand, imported only when it is called."""
+"""The `xds` command: one module a subcommand, imported only when it is called.
+
+So is what only one way of calling it needs: such an import stands in the function that needs it, with the reason.
+"""
 
 from importlib import import_module
+from typing import NamedTuple
 
 import click
 
 from xds import __version__
 
+
+class Subcommand(NamedTuple):
+    """Where a subcommand lives, as its module's `command`, and what the help says of it without importing it."""
+
+    module: str
+    summary: str
+
+
 COMMANDS = {
-    "bootstrap": "xds.cli.bootstrap",
-    "check": "xds.cli.check",
-    "demo": "xds.cli.demo",
-    "diff": "xds.cli.diff",
-    "dump": "xds.cli.dump",
-    "explain": "xds.cli.explain",
-    "schema": "xds.cli.schema",
-    "serve": "xds.cli.serve",
-    "status": "xds.cli.status",
+    "bootstrap": Subcommand("xds.cli.bootstrap", "Print the file that an Envoy starts from."),
+    "check": Subcommand("xds.cli.check", "Find every mistake of a catalog in one run."),
+    "demo": Subcommand("xds.cli.demo", "Play a mesh on this machine: no container, no root."),
+    "diff": Subcommand("xds.cli.diff", "Compare what a catalog would serve with what is served now."),
+    "dump": Subcommand("xds.cli.dump", "Print exactly what a connected node is served."),
+    "explain": Subcommand("xds.cli.explain", "Explain what will happen to a request for a service."),
+    "schema": Subcommand("xds.cli.schema", "Print the JSON Schema of a catalog file, for editors."),
+    "serve": Subcommand("xds.cli.serve", "Serve a catalog to Envoy over xDS, and follow its edits."),
+    "status": Subcommand("xds.cli.status", "List the connected clients, and who refuses what."),
 }
-"""Where each subcommand lives; the module's `command` is it."""
 
 
 class Commands(click.Group):
@@ -31,8 +42,13 @@ class Commands(click.Group):
         """Import a subcommand's module; None for an unknown one, of which click then tells."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(COMMANDS[cmd_name]).command
+        command: click.Command = import_module(COMMANDS[cmd_name].module).command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of subcommands from the table: to import all of them takes a second."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name].summary) for name in self.list_commands(ctx)])
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
