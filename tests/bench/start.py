@@ -31,6 +31,9 @@ SECONDS = 60.0
 
 XDS = (sys.executable, "-m", "xds")
 
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""As users have it, whose Python keeps what it has compiled."""
+
 EDGE = """
 services:
   payments:
@@ -92,7 +95,7 @@ def write_catalog(folder: Path, services: int, *, gateway: bool) -> None:
 
 def run(*arguments: str) -> float:
     """Run a command of xds that ends by itself; the CPU time that it took."""
-    with subprocess.Popen([*XDS, *arguments], stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen([*XDS, *arguments], env=ENVIRONMENT, stdout=subprocess.DEVNULL) as process:
         seconds, status = _await_end(process)
     if status:
         raise RuntimeError(f"xds {' '.join(arguments)} ended with {os.waitstatus_to_exitcode(status)}")
@@ -103,7 +106,7 @@ def serve(catalog: Path, node: Node) -> float:
     """Start a server with all that it has by default, and have one client ask it for all; the CPU time until then."""
     address = f"{LOOPBACK}:{free_port()}"
     options = ["--catalog", str(catalog), "--listen", address, "--admin", f"{LOOPBACK}:{free_port()}"]
-    with subprocess.Popen([*XDS, "serve", *options], stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen([*XDS, "serve", *options], env=ENVIRONMENT, stderr=subprocess.DEVNULL) as process:
         try:
             ask_for_all(address, node)
         finally:
