@@ -3,6 +3,10 @@
 So is what only one way of calling it needs: such an import stands in the function that needs it, with the reason.
 """
 
+import gc
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from typing import NamedTuple
 
@@ -42,13 +46,26 @@ class Commands(click.Group):
         """Import a subcommand's module; None for an unknown one, of which click then tells."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(COMMANDS[cmd_name].module).command
+        module = COMMANDS[cmd_name].module
+        with nullcontext() if module in sys.modules else _imports_stay():
+            command: click.Command = import_module(module).command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of subcommands from the table: to import all of them takes a second."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name].summary) for name in self.list_commands(ctx)])
+
+
+@contextmanager
+def _imports_stay() -> Iterator[None]:
+    """Look for no garbage among what is imported, now or later: modules stay. It was a quarter of a start."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
