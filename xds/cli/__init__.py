@@ -1,4 +1,6 @@
-"""The `xds` command: one module a subcommand, imported only when it is called.
+"""The `xds` command. Each subcommand is in its own module, which is imported only when the subcommand is called.
+
+An import that only some calls need, and that takes long, stands in the function that needs it, with the reason.
 
 So is what only one way of calling it needs: such an import stands in the function that needs it, with the reason.
 """
@@ -27,6 +29,7 @@ COMMANDS = {
     "check": Subcommand("xds.cli.check", "Find every mistake of a catalog in one run."),
     "demo": Subcommand("xds.cli.demo", "Play a mesh on this machine: no container, no root."),
     "diff": Subcommand("xds.cli.diff", "Compare what a catalog would serve with what is served now."),
+    "docs": Subcommand("xds.cli.docs", "Explain the fields of the catalog."),
     "dump": Subcommand("xds.cli.dump", "Print exactly what a connected node is served."),
     "explain": Subcommand("xds.cli.explain", "Explain what will happen to a request for a service."),
     "schema": Subcommand("xds.cli.schema", "Print the JSON Schema of a catalog file, for editors."),
@@ -36,14 +39,14 @@ COMMANDS = {
 
 
 class Commands(click.Group):
-    """A group whose members are imported when they are needed, so that `xds check` never waits for gRPC."""
+    """A group that imports a subcommand when it is needed, so that `xds check` does not wait for gRPC's import."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name every subcommand, in the order of the help text."""
+        """Return the names of all subcommands, in the order of the help text."""
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a subcommand's module; None for an unknown one, of which click then tells."""
+        """Return a subcommand, or None for an unknown name, for which click prints an error."""
         if cmd_name not in COMMANDS:
             return None
         module = COMMANDS[cmd_name].module
@@ -71,15 +74,16 @@ def _imports_stay() -> Iterator[None]:
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="xds")
 def main() -> None:
-    """A service mesh's control plane: a YAML service catalog, streamed to Envoy over xDS.
+    """A control plane for a service mesh: it serves a YAML catalog of services to Envoy over xDS.
 
     \b
     Examples:
-      xds demo                                   a mesh on this machine, balanced by a real Envoy
-      xds check catalog.yaml                     every mistake in one run
-      xds serve --catalog catalog/               serve a folder; edits are taken up live
-      xds diff catalog.yaml                      what saving it would change, resource by resource
-      xds status                                 who is connected, and who refuses what
-      xds explain api-service --node web-1       route, policy, and each endpoint's expected share
+      xds demo                                   run a mesh with a real Envoy on this machine
+      xds check catalog.yaml                     print every mistake in a catalog
+      xds serve --catalog catalog/               serve a folder, and apply edits at once
+      xds diff catalog.yaml                      show which resources an edit would change
+      xds docs services.retries                  explain a field of the catalog
+      xds status                                 list connected clients and what they refuse
+      xds explain api-service --node web-1       show the route, policy and endpoints of a request
       xds bootstrap --node-id web-1 --cluster web > envoy.yaml
     """

@@ -1,7 +1,7 @@
-"""The Client Status Discovery Service: the standard way to ask what `xds status` tells.
+"""The Client Status Discovery Service (CSDS): the standard API for what `xds status` shows.
 
-It shows every node's configuration, so that it is served only where the port is loopback's. Its messages may be large:
-they are made beside the event loop.
+It shows every node's configuration, so it is served only when the server listens on loopback. Its messages may be
+large. They are built on request, in a thread.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ MISSING = (ConfigStatus.NOT_SENT, ClientResourceStatus.DOES_NOT_EXIST)
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """One resource of one client: what is served, and how the client stands with it. Times are as of time.time()."""
+    """One resource of one client: what is served, and the client's status for it. Times are time.time() values."""
 
     type_url: str
     name: str
@@ -57,14 +57,14 @@ class Config:
 
 
 class CsdsServicer:
-    """Answers from the streams of the discovery services: by `ask`, of every process that has some."""
+    """Answers from the streams of the discovery services. `ask` collects them from every process."""
 
     def __init__(self, ads: AdsServicer, ask: Ask | None = None) -> None:
         self._ask = ask or ask_alone(ads)
         self._slow = asyncio.Semaphore(1)
 
     def build_handler(self) -> grpc.GenericRpcHandler:
-        """Give the gRPC handler of both methods."""
+        """Return the gRPC handler of both methods."""
         return grpc.method_handlers_generic_handler(
             CSDS,
             {
@@ -74,7 +74,7 @@ class CsdsServicer:
         )
 
     async def _stream(self, _requests: object, context: Context) -> None:
-        while isinstance(data := await context.read(), bytes):  # else it is EOF
+        while isinstance(data := await context.read(), bytes):  # at the end it is grpc.aio.EOF
             await context.write(await self._fetch(data, context))
 
     async def _fetch(self, data: bytes, context: Context) -> bytes:
@@ -89,7 +89,10 @@ class CsdsServicer:
 
 
 def parse_request(data: bytes) -> tuple[frozenset[str] | None, bool]:
-    """Read which node ids are asked for, None for all, and whether contents are. Raises PeerError."""
+    """Return the node ids that a ClientStatusRequest asks for (None: all), and whether it asks for contents.
+
+    Raises PeerError for bytes that are no such request, and for a matcher other than an exact node id.
+    """
     try:
         request = ClientStatusRequest.FromString(data)
     except DecodeError as error:
@@ -102,12 +105,12 @@ def _read_node_id(matcher: NodeMatcher) -> str:
     node_id, size = matcher.node_id, matcher.ByteSize()
     matcher.DiscardUnknownFields()  # such as node_metadatas
     if matcher.ByteSize() != size or node_id.WhichOneof("match_pattern") != "exact" or node_id.ignore_case:
-        raise PeerError("INVALID_ARGUMENT", "a node_matcher can only be a node_id that is exact")
+        raise PeerError("INVALID_ARGUMENT", "a node_matcher must be an exact node_id: nothing else is supported")
     return node_id.exact
 
 
 async def list_configs(node_ids: frozenset[str] | None, ads: AdsServicer) -> list[tuple[WireNode, list[Config]]]:
-    """Say of each client of this process, or of those with these ids, how it stands with each resource."""
+    """Return each client of this process, or those with these ids, with its status for each resource."""
     return [
         (client.node, [config for subscribed in client.types() for config in describe_configs(subscribed)])
         for client in gather_clients(ads.streams())
@@ -116,7 +119,7 @@ async def list_configs(node_ids: frozenset[str] | None, ads: AdsServicer) -> lis
 
 
 def describe_configs(subscribed: Subscribed) -> list[Config]:
-    """Say of each resource that a client wants of one type how it stands with it."""
+    """Return a client's status for each resource of one type that it subscribed to."""
     type_url, stream, subscription = subscribed.type_url, subscribed.stream, subscribed.subscription
     resources, nack = subscribed.snapshot.resources, subscription.nack
     configs = []
@@ -148,7 +151,7 @@ def describe_configs(subscribed: Subscribed) -> list[Config]:
 
 
 def encode_response(clients: list[tuple[WireNode, list[Config]]], *, contents: bool) -> bytes:
-    """Encode what is known of each client."""
+    """Return an encoded ClientStatusResponse; `contents` adds the resources themselves, except secrets."""
     return encode(
         ClientStatusResponse(
             config=[
@@ -169,7 +172,7 @@ def _build_node(node: WireNode) -> Node:
 
 def _build_config(config: Config, *, contents: bool) -> ClientConfig.GenericXdsConfig:
     status, client_status = config.status
-    shown = contents and config.body and config.type_url != SECRET  # whoever asks is not whose secret it is
+    shown = contents and config.body and config.type_url != SECRET  # the caller is not the node that owns the secret
     error = UpdateFailureState(
         details=config.message, version_info=config.version, last_update_attempt=_read_time(config.nacked_at)
     )
