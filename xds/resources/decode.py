@@ -3,6 +3,7 @@
 It is slow (up to milliseconds a resource): whoever calls it for many does so off the event loop.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -10,13 +11,14 @@ from functools import lru_cache
 from typing import Any
 
 from google.protobuf.any_pb2 import Any as WireAny
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.json_format import MessageToDict, MessageToJson
 from google.protobuf.message import Message
 
 from xds.catalog.raw.types import Field, find_fields, find_type
 from xds.resources.resource import Resource
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, SECRET, endpoint_pb2, skeleton_pb2
 from xds.wire.messages import pack
+from xds.wire.pool import build_pool, parse_known
 
 PACKED = re.compile(rb"\n([\x15-\x7f]|[\x80-\xff]\x01)type\.googleapis\.com/")
 """How a google.protobuf.Any begins: with its first field's tag, then the length of its type's URL."""
@@ -26,6 +28,8 @@ SENSITIVE = frozenset(
     {"private_key", "private_key_provider", "pkcs12", "password", "session_ticket_keys", "generic_secret"}
 )
 """What of a Secret nobody is shown; Envoy's own config_dump leaves out the same."""
+
+WIDE = ("Int64Value", "UInt64Value")
 
 NAMES_AS_THEY_ARE = str
 """The casing of names: those of betterproto2's fields are Envoy's, where its snake case has `consecutive_5_xx`."""
@@ -76,13 +80,48 @@ def _decode_load_assignment(value: bytes) -> dict[str, Any]:
 
 
 def _decode(type_url: str, value: bytes) -> dict[str, Any]:
+    known = parse_known(type_url, value)
+    return _decode_any(type_url, value) if known is None else _write(known)
+
+
+def _write(message: Message) -> dict[str, Any]:
+    written = MessageToJson(message, preserving_proto_field_name=True, indent=None, descriptor_pool=build_pool())
+    decoded: dict[str, Any] = json.loads(written)  # MessageToDict gives more kinds of mappings than one
+    return decoded
+
+
+def _decode_any(type_url: str, value: bytes) -> dict[str, Any]:
+    """Decode any message by envoy-data-plane's classes, which may have to be imported first."""
     kind: Any = find_type(type_url.rpartition("/")[2])
     import_types(value)
     try:
         decoded: dict[str, Any] = kind.parse(value).to_dict(casing=NAMES_AS_THEY_ARE)
     except ValueError:  # raw fields took the place of others
         decoded = kind.parse(settle(kind, value)).to_dict(casing=NAMES_AS_THEY_ARE)
-    return decoded
+    quoted: dict[str, Any] = _quote_wide(decoded, kind)
+    return quoted
+
+
+def _quote_wide(value: Any, kind: Any) -> Any:
+    """Write wrapped 64-bit numbers as strings, as protobuf's JSON has them; betterproto2 leaves them numbers."""
+    if isinstance(value, list):
+        return [_quote_wide(one, kind) for one in value]
+    if not isinstance(value, dict):
+        return str(value) if getattr(kind, "__name__", "") in WIDE and isinstance(value, int) else value
+    if value.get("@type"):
+        kind = find_type(value["@type"].rpartition("/")[2])
+    if kind.__module__.endswith(".google.protobuf"):  # an object of JSON's, or an Any of nothing
+        return value
+    fields = find_fields(kind)
+    return {
+        name: value
+        if field is None
+        else {key: _quote_wide(one, field.type) for key, one in value.items()}
+        if field.key_kind
+        else _quote_wide(value, field.type)
+        for name, value in value.items()
+        for field in [fields.get(name)]
+    }
 
 
 def import_types(value: bytes) -> None:

@@ -22,15 +22,16 @@ from xds.resources.grpc.routes import encode_grpc_route
 from xds.resources.listeners.listener import ROUTER
 from xds.resources.resource import Resource, encode_resource
 from xds.resources.routes.configuration import complete_routes
-from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, encode_any, skeleton_pb2
+from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, skeleton_pb2
 from xds.wire.envoy.config_cluster_v3_pb2 import Cluster
+from xds.wire.envoy.config_listener_v3_pb2 import ApiListener, Listener
 from xds.wire.envoy.extensions_filters_http_router_v3_pb2 import Router
-from xds.wire.envoy.extensions_filters_network_http_connection_manager_v3_pb2 import HttpConnectionManager, HttpFilter
-from xds.wire.messages import encode, pack
-
-HTTP_CONNECTION_MANAGER = (
-    "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+from xds.wire.envoy.extensions_filters_network_http_connection_manager_v3_pb2 import (
+    HttpConnectionManager,
+    HttpFilter,
+    Rds,
 )
+from xds.wire.messages import encode, pack
 
 
 def build_grpc_resources(
@@ -53,13 +54,12 @@ def build_grpc_resources(
 
 def _build_listener(name: str) -> Resource:
     """Routes stand apart (RDS), since an LDS response repeats every listener that the client uses (rule 14)."""
-    config_source, connection_manager = _encode_listener_policy()
-    frame = skeleton_pb2.HttpConnectionManager(
-        rds=skeleton_pb2.Rds(config_source=config_source, route_config_name=name)
+    connection_manager = HttpConnectionManager(
+        rds=Rds(config_source=ADS_CONFIG_SOURCE, route_config_name=name),
+        http_filters=[HttpFilter(name=ROUTER, typed_config=pack(Router()))],
     )
-    api_listener = encode_any(HTTP_CONNECTION_MANAGER, frame.SerializeToString() + connection_manager)
-    message = skeleton_pb2.Listener(name=name, api_listener=skeleton_pb2.ApiListener(api_listener=api_listener))
-    return encode_resource(LISTENER, name, message.SerializeToString())
+    message = Listener(name=name, api_listener=ApiListener(api_listener=pack(connection_manager)))
+    return encode_resource(LISTENER, name, encode(message))
 
 
 def _build_routes(name: str, service: Service, services: Mapping[str, Service]) -> Resource:
@@ -79,13 +79,6 @@ def _build_cluster(name: str, service: Service, *, eds: bool) -> Resource:
         frame.load_assignment.CopyFrom(build_grpc_assignment(name, service))
     policy = _encode_cluster_policy(service.balance if eds else None)
     return encode_resource(CLUSTER, name, frame.SerializeToString() + policy)
-
-
-@lru_cache(maxsize=1)
-def _encode_listener_policy() -> tuple[bytes, bytes]:
-    """Encode a ConfigSource, and all of a HttpConnectionManager but its `rds`."""
-    router = HttpFilter(name=ROUTER, typed_config=pack(Router()))
-    return encode(ADS_CONFIG_SOURCE), encode(HttpConnectionManager(http_filters=[router]))
 
 
 @lru_cache(maxsize=256)
