@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from xds.catalog.advice.routes import advise_routes
 from xds.catalog.model.gateway import Certificate, Gateway
 from xds.catalog.model.route import Route
+from xds.catalog.text.addresses import covers_host
 from xds.catalog.text.mistake import Advice, Loc
 
 
@@ -36,12 +37,8 @@ def advise_listeners(gateway: Gateway) -> Iterator[tuple[Loc, str]]:
 
 
 def _is_covered(host: str, certificates: Sequence[Certificate]) -> bool:
-    """Tell whether any client that names such a host is shown a certificate."""
-    return any(
-        not one.hosts
-        or any(host == known or host.endswith(known[1:] if known.startswith("*.") else "\0") for known in one.hosts)
-        for one in certificates
-    )
+    """Whether any client that names such a host is shown a certificate."""
+    return any(not one.hosts or any(covers_host(known, host) for known in one.hosts) for one in certificates)
 
 
 def _stays(route: Route) -> bool:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from xds.catalog.model.endpoint import name_keys
-from xds.catalog.model.service import Service, find_key
+from xds.catalog.model.endpoint import Health
+from xds.catalog.model.service import Service
 from xds.catalog.text.mistake import Loc
 from xds.wording import show, suggest
 
@@ -35,7 +35,7 @@ def _advise_failover(service: Service) -> Iterator[tuple[Loc, str]]:
 
 def _advise_weights(service: Service) -> Iterator[tuple[Loc, str]]:
     weights = service.locality.weights or {}
-    known = dict.fromkeys(key for endpoint in service.endpoints for key in name_keys(endpoint))
+    known = dict.fromkeys(key for endpoint in service.endpoints for key in endpoint.locality_keys)
     for key in weights:
         if key not in known:
             yield ("locality", "weights", key), f"no endpoint is in {show(key)}{suggest(key, known)}"
@@ -46,7 +46,7 @@ def _advise_weights(service: Service) -> Iterator[tuple[Loc, str]]:
         where = "/".join(filter(None, (endpoint.region, endpoint.zone, endpoint.sub_zone)))
         if endpoint.drain or endpoint.health == "unhealthy":
             continue
-        if where not in told and find_key(service, endpoint) is None:
+        if where not in told and service.find_locality_key(endpoint) is None:
             told.add(where)
             what = f"in {show(where)}, which `locality.weights` does not name" if where else "in no zone or region"
             yield ("endpoints", index), f"is {what}: it gets no requests"
@@ -56,7 +56,7 @@ def _advise_zone_aware(service: Service, min_cluster_size: int) -> Iterator[tupl
     loc = ("locality", "zone_aware")
     if service.balance.policy in ("ring_hash", "maglev"):
         yield loc, f"has no effect with `balance: {service.balance.policy.value}`"
-    elif len({(one.region, one.zone, one.sub_zone) for one in service.endpoints}) < 2:
+    elif len({one.locality for one in service.endpoints}) < 2:
         yield loc, "has no effect: all endpoints are in one locality"
     elif (count := len(service.endpoints)) < min_cluster_size:
         message = f"has no effect with {count} endpoints: write `zone_aware: {{min_cluster_size: {count}}}` or less"
@@ -66,4 +66,4 @@ def _advise_zone_aware(service: Service, min_cluster_size: int) -> Iterator[tupl
 def _is_one_list(service: Service) -> bool:
     if service.locality.failover or service.locality.weights is not None:
         return False
-    return len({(one.priority or 0, one.health == "degraded") for one in service.endpoints}) < 2
+    return len({(one.priority or 0, one.health is Health.DEGRADED) for one in service.endpoints}) < 2

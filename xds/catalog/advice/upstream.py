@@ -1,17 +1,14 @@
 """Warnings about how a service is reached: fields that its protocol, or other fields, leave without effect."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 
 from xds.catalog.advice.routes import advise_per_try
 from xds.catalog.model.balance import Balance
-from xds.catalog.model.resilience import GRPC_CONDITIONS, USUAL_RETRIES, CircuitBreakers
+from xds.catalog.model.resilience import DEFAULT_REQUEST, GRPC_CONDITIONS, USUAL_RETRIES, CircuitBreakers
 from xds.catalog.model.service import Service
 from xds.catalog.model.upstream import Dns
-from xds.catalog.text.addresses import normalize_ip
 from xds.catalog.text.mistake import Loc
 
-DEFAULT_REQUEST = timedelta(seconds=15)
 OVER_HTTP2 = ("http2", "grpc")
 
 
@@ -33,7 +30,7 @@ def advise_upstream(service: Service) -> Iterator[tuple[Loc, str]]:
         yield from _advise_http(service)
     given = [("dns", service.dns is Dns.LOGICAL), ("dns_refresh", service.dns_refresh is not None)]
     for word in (word for word, is_given in given if is_given):
-        if all(normalize_ip(endpoint.address) for endpoint in service.endpoints):
+        if all(endpoint.is_ip for endpoint in service.endpoints):
             yield (word,), "has no effect without a host name among the endpoints"
 
 

@@ -31,7 +31,7 @@ class Assembly:
         self._faulty: set[str] = set()
         self._partial: set[str] = set()
         self._problems: tuple[Problem, ...] | None = ()
-        self.mark = Mark()
+        self.mark: Mark[Subject] = Mark()
 
     @property
     def services(self) -> dict[str, Service]:

@@ -127,6 +127,21 @@ class Balancing:
                 return policy
         raise ValueError("no balance")
 
+    @property
+    def heeds_weights(self) -> bool:
+        """Whether an endpoint's weight decides over its share."""
+        return self.policy in WEIGHING
+
+    @property
+    def is_hashing(self) -> bool:
+        """Whether a hash of the request decides where it goes."""
+        return self.policy in HASHING
+
+    @property
+    def has_slow_start(self) -> bool:
+        """Whether a new endpoint's share can grow to its own."""
+        return self.policy in RAMPING
+
 
 POLICIES: Final = tuple((policy.value, policy) for policy in Balance)
 """By the names as they are written: every service is asked for its own."""

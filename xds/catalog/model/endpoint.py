@@ -16,11 +16,16 @@ from pydantic.dataclasses import dataclass
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from xds.catalog.model.locality import Locality, Priority
-from xds.catalog.text.addresses import ADDRESS_PATTERN, check_address, parse_endpoint
+from xds.catalog.model.locality import NOWHERE, Locality, Priority
+from xds.catalog.text.addresses import (
+    ADDRESS_PATTERN,
+    IPV4,
+    check_address,
+    parse_endpoint,
+)
 from xds.catalog.text.mistake import Loc, Mistake
 from xds.catalog.text.names import CONFIG, Port, share
-from xds.wording import show
+from xds.wording import join_host_and_port, show
 
 MAX_WEIGHT = 2**32 - 1
 """Envoy's limit on an endpoint's weight, and on the sum over a locality (endpoint_components.proto)."""
@@ -85,6 +90,43 @@ class Endpoint:
         Field(description="labels, as Envoy's `envoy.lb` metadata"),
     ] = field(default_factory=lambda: NO_METADATA)
 
+    @property
+    def is_ip(self) -> bool:
+        """Whether the address is an IP address, which EDS takes, and no host name."""
+        return ":" in self.address or IPV4.fullmatch(self.address) is not None
+
+    @property
+    def host_and_port(self) -> str:
+        """The address and port as Envoy writes them, as in `10.0.0.4:5000` and `[::1]:5000`."""
+        return join_host_and_port(self.address, self.port)
+
+    @property
+    def is_out(self) -> bool:
+        """Whether the operator wants it to take no new requests."""
+        return self.drain or self.health is Health.UNHEALTHY
+
+    @property
+    def load_balancing_weight(self) -> int:
+        """The weight that counts: 1 when none is given."""
+        return self.weight or 1
+
+    @property
+    def locality(self) -> Locality:
+        """Where it runs."""
+        return Locality(self.region, self.zone, self.sub_zone) if self.is_located else NOWHERE
+
+    @property
+    def is_located(self) -> bool:
+        """Whether anything is known of where it runs."""
+        return bool(self.region or self.zone or self.sub_zone)
+
+    @property
+    def locality_keys(self) -> tuple[str, ...]:
+        """The keys by which `locality.weights` may name its locality, the nearest first."""
+        region, zone, sub_zone = self.region, self.zone, self.sub_zone
+        keys = (f"{region}/{zone}/{sub_zone}" if sub_zone else "", f"{region}/{zone}" if zone else "", zone, region)
+        return tuple(key for key in keys if key)
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class EndpointShape:
@@ -108,36 +150,18 @@ EXACT_INTEGER = 2**53
 """Envoy's metadata holds numbers as doubles, which are exact up to here."""
 
 
-def name_keys(endpoint: Endpoint) -> tuple[str, ...]:
-    """Give the keys by which `locality.weights` may name an endpoint's locality, the nearest first."""
-    region, zone, sub_zone = endpoint.region, endpoint.zone, endpoint.sub_zone
-    keys = (f"{region}/{zone}/{sub_zone}" if sub_zone else "", f"{region}/{zone}" if zone else "", zone, region)
-    return tuple(key for key in keys if key)
-
-
 def check_endpoints(endpoints: "tuple[Endpoint, ...]") -> "tuple[Endpoint, ...]":
     """Refuse an address and port given twice, and weights whose sum Envoy cannot hold."""
     wrong: list[tuple[Loc, str]] = []
     first: dict[tuple[str, int], int] = {}
     weight = 0
     for index, endpoint in enumerate(endpoints):
-        weight += endpoint.weight or 1
+        weight += endpoint.load_balancing_weight
         earlier = first.setdefault((endpoint.address, endpoint.port), index)
         if earlier != index:
-            host = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
-            wrong.append(((index,), f"{host}:{endpoint.port} is given twice: first as endpoints[{earlier}]"))
+            wrong.append(((index,), f"{endpoint.host_and_port} is given twice: first as endpoints[{earlier}]"))
     if weight > MAX_WEIGHT:
         wrong.append(((), f"the endpoints' weights sum up to {weight}: Envoy takes {MAX_WEIGHT} at most"))
     if wrong:
         raise Mistake(*wrong)
     return endpoints
-
-
-def is_out(endpoint: Endpoint) -> bool:
-    """Tell whether the operator wants no new requests to go to an endpoint."""
-    return endpoint.drain or endpoint.health is Health.UNHEALTHY
-
-
-def locality_of(endpoint: Endpoint) -> Locality:
-    """Say where an endpoint is."""
-    return Locality(endpoint.region, endpoint.zone, endpoint.sub_zone)

@@ -144,6 +144,9 @@ ShortLocality = Annotated[
     Annotated[LocalityPolicy, AfterValidator(check_locality)], BeforeValidator(parse_locality), LOCALITY_SHAPE
 ]
 
+DEFAULT_OVERPROVISIONING = 140
+"""Envoy's `overprovisioning_factor`, in percent."""
+
 DEFAULT_PANIC_THRESHOLD = 50
 """Envoy's `healthy_panic_threshold`, in percent."""
 

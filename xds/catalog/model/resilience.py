@@ -19,6 +19,9 @@ from xds.catalog.text.shapes import ShortOrFull
 from xds.wording import show, suggest
 
 MAX_COUNT = 2**32 - 1
+DEFAULT_REQUEST: Final = timedelta(seconds=15)
+"""How long a caller waits for an answer when nothing is said of it: Envoy's own default of a route."""
+
 KERNEL_SECONDS = 32767
 """Linux's limit on keepalive's times, in seconds."""
 

@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass
 from xds.catalog.model.access_log import ShortAccessLog
 from xds.catalog.model.affinity import Affinity, check_affinity
 from xds.catalog.model.balance import SHORT, Balanced, SlowlyStarted
-from xds.catalog.model.endpoint import Endpoint, ShortEndpoint, check_endpoints, name_keys
+from xds.catalog.model.endpoint import Endpoint, ShortEndpoint, check_endpoints
 from xds.catalog.model.health import (
     OUTLIER_SHAPE,
     HealthCheck,
@@ -23,7 +23,14 @@ from xds.catalog.model.health import (
     check_health_check,
     parse_outlier_detection,
 )
-from xds.catalog.model.locality import ANY, Overprovisioning, PanicThreshold, ShortLocality
+from xds.catalog.model.locality import (
+    ANY,
+    DEFAULT_OVERPROVISIONING,
+    DEFAULT_PANIC_THRESHOLD,
+    Overprovisioning,
+    PanicThreshold,
+    ShortLocality,
+)
 from xds.catalog.model.resilience import (
     USUAL_RETRIES,
     CircuitBreakers,
@@ -38,7 +45,7 @@ from xds.catalog.model.route_rules import MAX_ROUTES, check_own_route
 from xds.catalog.model.subsets import SUBSETS_SHAPE, Labels, parse_subsets
 from xds.catalog.model.upstream import CALLERS, Dns, TlsToEndpoints, check_service_host
 from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
-from xds.catalog.text.addresses import LISTEN_SHAPE, SIDECAR, Listen, normalize_ip, parse_listen
+from xds.catalog.text.addresses import LISTEN_SHAPE, SIDECAR, Listen, parse_listen
 from xds.catalog.text.durations import check_ttl
 from xds.catalog.text.mistake import Loc, Mistake
 from xds.catalog.text.names import CONFIG, Duration, Name, Port, Wait
@@ -176,37 +183,33 @@ class Service:
         """The services that its own routes name."""
         return frozenset(name for route in self.routes for name in route.services)
 
+    @property
+    def requested_host(self) -> str | None:
+        """The Host that its endpoints are asked for: None is the caller's, "" is each endpoint's own name.
 
-def find_key(service: Service, endpoint: Endpoint) -> str | None:
-    """Give the key of `locality.weights` that names an endpoint's locality; None when none does."""
-    weights = service.locality.weights or {}
-    return next((key for key in name_keys(endpoint) if key in weights), None)
+        With TLS it is the host that is asked for there: a server of several looks at both. A host name that stands in
+        the catalog is policy; those of endpoints from elsewhere do not count here.
+        """
+        if self.host is not None:
+            return None if self.host == CALLERS else self.host
+        if self.tls is None:
+            return None
+        if self.tls.sni is not None:
+            return self.tls.sni
+        names = {one.address for one in self.endpoints if not one.is_ip}
+        return None if not names else "" if len(names) > 1 else names.pop()
 
+    @property
+    def overprovisioning_factor(self) -> int:
+        """How much of its own part each endpoint can bear, in percent."""
+        return self.overprovisioning or DEFAULT_OVERPROVISIONING
 
-def find_host(service: Service) -> str | None:
-    """Tell which Host a service's endpoints are asked for: None is the caller's, "" is each endpoint's own name.
+    @property
+    def healthy_panic_threshold(self) -> int:
+        """With fewer healthy endpoints than this, in percent, requests go to all of them."""
+        return DEFAULT_PANIC_THRESHOLD if self.panic_threshold is None else self.panic_threshold
 
-    With TLS it is the host that is asked for there: who answers for several looks at both.
-    """
-    if service.host is not None:
-        return None if service.host == CALLERS else service.host
-    if service.tls is None:
-        return None
-    if service.tls.sni is not None:
-        return service.tls.sni
-    names = {one.address for one in service.endpoints if normalize_ip(one.address) is None}
-    return None if not names else "" if len(names) > 1 else names.pop()
-
-
-def is_eds(service: Service) -> bool:
-    """Tell whether a service's endpoints are discovered by EDS: all of them are IP addresses."""
-    return all(normalize_ip(endpoint.address) is not None for endpoint in service.endpoints)
-
-
-def is_offered_to_grpc(service: Service) -> bool:
-    """Tell whether gRPC's client can be told of a service.
-
-    It cannot of TCP services, and of those whose endpoints are host names, unless it is one alone: gRPC resolves no
-    more.
-    """
-    return service.protocol is not Protocol.TCP and (len(service.endpoints) == 1 or is_eds(service))
+    def find_locality_key(self, endpoint: Endpoint) -> str | None:
+        """Return the key of `locality.weights` that names an endpoint's locality; None when none does."""
+        weights = self.locality.weights or {}
+        return next((key for key in endpoint.locality_keys if key in weights), None)

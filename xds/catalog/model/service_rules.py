@@ -8,7 +8,6 @@ from pydantic import AfterValidator
 from xds.catalog.model.balance import Balance
 from xds.catalog.model.service import Service
 from xds.catalog.model.upstream import Dns
-from xds.catalog.text.addresses import normalize_ip
 from xds.catalog.text.mistake import Loc, Mistake
 
 
@@ -62,7 +61,7 @@ def check_outside(service: Service) -> list[tuple[Loc, str]]:
     wrong: list[tuple[Loc, str]] = []
     tls = service.tls
     if tls is not None and tls.sni is None and not tls.subject_alt_names:
-        address = next((one.address for one in service.endpoints if normalize_ip(one.address) is not None), None)
+        address = next((one.address for one in service.endpoints if one.is_ip), None)
         if address is not None:
             wrong.append(
                 ((("tls",)), f"whose certificate? {address} is no host name: write `sni` or `subject_alt_names` in it")

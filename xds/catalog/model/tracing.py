@@ -10,6 +10,7 @@ from xds.catalog.text.addresses import ADDRESS_PATTERN, explain_address, split_a
 from xds.catalog.text.names import CONFIG
 from xds.catalog.text.percents import SHARE_SHAPE, parse_share
 from xds.catalog.text.shapes import ShortOrFull
+from xds.wording import join_host_and_port
 
 OTLP_PORT: Final = 4317
 """Where collectors listen for gRPC, if nobody says otherwise."""
@@ -23,7 +24,7 @@ def check_collector(value: str) -> str:
     if (parts := split_address(value)) is None:
         raise ValueError(explain_address(value).replace(":5000", f":{OTLP_PORT}"))
     host, port = parts
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return join_host_and_port(host, port)
 
 
 COLLECTOR: dict[str, Any] = {"type": "string", "pattern": ADDRESS_PATTERN, "examples": ["collector:4317"]}

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from xds.catalog.raw.types import PREFIX, Field, explain_unknown, find_fields, find_type, suggest_type
-from xds.catalog.raw.values import INTEGERS, WELL_KNOWN, WRAPPED, encode_bytes, encode_scalar
+from xds.catalog.raw.values import INTEGERS, WELL_KNOWN, WRAPPED, encode_scalar
 from xds.catalog.text.mistake import Loc
+from xds.wire.varint import encode_field
 from xds.wording import show
 
 
@@ -84,13 +85,13 @@ class _Encoder:
                 Field("key", 1, field.key_kind, None, False, None), _read_key(field, key), here, path
             )
             entry += self._encode_one(field._replace(number=2, key_kind=""), one, here, path)
-            encoded += encode_bytes(field.number, entry)
+            encoded += encode_field(field.number, entry)
         return encoded
 
     def _encode_one(self, field: Field, value: object, loc: Loc, path: str) -> bytes:
         """Encode a field's one value, its tag included."""
         if field.kind == "message":
-            return encode_bytes(field.number, self.encode_message(field.type, value, loc, path))
+            return encode_field(field.number, self.encode_message(field.type, value, loc, path))
         try:
             return encode_scalar(field.number, field.kind, field.type, value)
         except ValueError as error:
@@ -130,7 +131,7 @@ class _Encoder:
         else:
             # What stands in an Any is of nobody but whoever wrote it.
             encoded = b"".join(_Encoder({}, self._wrong).encode_fields(kind, rest, loc, "").values())
-        return encode_bytes(1, f"{PREFIX}{name}".encode()) + encode_bytes(2, encoded)
+        return encode_field(1, f"{PREFIX}{name}".encode()) + encode_field(2, encoded)
 
 
 def _show_untyped(value: object) -> str:

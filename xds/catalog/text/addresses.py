@@ -9,7 +9,7 @@ from ipaddress import IPv6Address
 from pydantic.dataclasses import dataclass
 from pydantic.json_schema import WithJsonSchema
 
-from xds.wording import show
+from xds.wording import join_host_and_port, show
 
 OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 IPV4 = re.compile(rf"{OCTET}(?:\.{OCTET}){{3}}")
@@ -51,6 +51,14 @@ def split_address(text: str) -> tuple[str, int] | None:
         return None
     host = normalize_host(matched[1])
     return None if host is None else (host, port)
+
+
+def covers_host(pattern: str, host: str) -> bool:
+    """Whether a pattern of hosts, `*`, `*.example.com` or one host, takes every request for `host`.
+
+    `host` may be such a pattern itself.
+    """
+    return pattern in ("*", host) or (pattern.startswith("*.") and host.endswith(pattern[1:]))
 
 
 def parse_endpoint(value: object) -> object:
@@ -124,8 +132,7 @@ def explain_address(text: str) -> str:
     if host.count(":") > 1 and port.isdecimal() and normalize_ip(host):
         return f'an IPv6 address needs brackets before its port: write "[{host}]:{port}"'
     if bare := normalize_host(text):
-        example = f"[{bare}]:5000" if ":" in bare else f"{bare}:5000"
-        return f'the port is missing: write "{example}", with the port that it listens on'
+        return f'the port is missing: write "{join_host_and_port(bare, 5000)}", with the port that it listens on'
     if not colon:
         return _explain_host(text)
     if normalize_host(host) is None:
