@@ -1,11 +1,10 @@
-"""Write `protos/xds/wire/envoy/`: of Envoy's messages those that xds builds, read from envoy-data-plane's classes.
+"""Writes `protos/xds/wire/envoy/`: the messages of Envoy that xds builds, read from envoy-data-plane's classes.
 
-A message or enum is here if a module of `xds` names it, as in `Cluster.EdsClusterConfig`; it has all fields whose types
-are here, but for those that Envoy's documents call deprecated. So who needs one more names it as if it were there, and
-runs `python protos/generate.py`. Nothing is written by hand, and a test holds that nothing is stale.
+A message or enum is among them if a module of `xds` names it, as in `Cluster.EdsClusterConfig`. It has all fields whose
+types are among them, except deprecated ones. To use one more, name it as if it were there, and run
+`python protos/generate.py`. Nothing is written by hand, and a test fails when something is stale.
 
-envoy-data-plane has them all, as classes in Python: these take a second to import and milliseconds to encode. What is
-built at each start, and for each change, is encoded in C instead.
+Decision 7 in `xds/adr` says why.
 """
 
 import ast
@@ -43,13 +42,13 @@ KNOWN = {
 
 
 def name_file(package: str) -> str:
-    """Name the file of a package, without its ending: `config_cluster_v3` for `envoy.config.cluster.v3`."""
+    """Return the file of a package, without its ending: `config_cluster_v3` for `envoy.config.cluster.v3`."""
     return package.removeprefix("envoy.").replace(".", "_")
 
 
 @cache
 def list_packages() -> dict[str, str]:
-    """Give envoy-data-plane's packages by the names of their files here."""
+    """Return envoy-data-plane's packages by the names of their files here."""
     folders = (path.parent.relative_to(SOURCE) for path in SOURCE.rglob("__init__.py"))
     packages = [".".join(folder.parts) for folder in folders if folder.parts]
     return {name_file(package): package for package in packages}
@@ -57,7 +56,7 @@ def list_packages() -> dict[str, str]:
 
 @cache
 def list_types(package: str) -> dict[str, type]:
-    """Give the messages and enums of a package by Envoy's names, such as `Cluster.LbPolicy`."""
+    """Return the messages and enums of a package by Envoy's names, such as `Cluster.LbPolicy`."""
     module = import_module(f"envoy_data_plane.{package}")
     classes = [one for _, one in inspect.getmembers(module, inspect.isclass) if one.__module__ == module.__name__]
     messages = {one: _name_message(one, package) for one in classes if issubclass(one, betterproto2.Message)}
@@ -70,7 +69,7 @@ def _name_message(kind: type[betterproto2.Message], package: str) -> str:
 
 
 def _name_enum(kind: type, messages: dict[type[betterproto2.Message], str]) -> str:
-    """Name an enum, of whose outer message envoy-data-plane has only the beginning of its own name."""
+    """Return the name of an enum. envoy-data-plane has only the joined names of the enum and its outer message."""
     outer = [one for one in messages if kind.__name__.startswith(one.__name__) and kind.__name__ != one.__name__]
     if not outer:
         return kind.__name__
@@ -79,13 +78,13 @@ def _name_enum(kind: type, messages: dict[type[betterproto2.Message], str]) -> s
 
 
 def name_type(kind: type) -> tuple[str, str]:
-    """Give the package of a message or enum, and its name there."""
+    """Return the package of a message or enum, and its name there."""
     package = kind.__module__.removeprefix("envoy_data_plane.")
     return package, next(name for name, one in list_types(package).items() if one is kind)
 
 
 def find_used(root: Path) -> dict[str, set[str]]:
-    """Find the messages and enums that xds's modules name, by package; with those that they stand in."""
+    """Return the messages and enums that modules of xds name, by package, with their outer messages."""
     used: dict[str, set[str]] = {}
     for path in sorted((root / "xds").rglob("*.py")):
         if path.is_relative_to(root / FOLDER):
@@ -113,7 +112,7 @@ def _find_named(tree: ast.Module) -> Iterator[tuple[str, str]]:
 
 
 def _read_names(node: ast.AST) -> list[str]:
-    """Read the names of `Cluster.LbPolicy`; none of another expression."""
+    """Return the names in `Cluster.LbPolicy`; for another expression one that is empty."""
     match node:
         case ast.Name(id=name):
             return [name]
@@ -191,7 +190,7 @@ class Writer:
 
 
 def _read_fields(kind: Any) -> Iterator[tuple[str, Any, type]]:
-    """Give a message's fields: name, what betterproto2 knows, and the class of a message or enum."""
+    """Yield a message's fields: name, what betterproto2 knows, and the class of a message or enum."""
     deprecated = _find_deprecated(kind)
     for field in dataclasses.fields(kind):
         known = kind._betterproto
@@ -202,7 +201,7 @@ def _read_fields(kind: Any) -> Iterator[tuple[str, Any, type]]:
 
 
 def _find_deprecated(kind: type) -> set[str]:
-    """Name the fields that a class warns of."""
+    """Return the names of the fields for which a class warns."""
     if "__post_init__" not in vars(kind):
         return set()
     tree = ast.parse(textwrap.dedent(inspect.getsource(vars(kind)["__post_init__"])))
@@ -215,6 +214,6 @@ def _find_deprecated(kind: type) -> set[str]:
 
 
 def write_protos(root: Path) -> dict[Path, str]:
-    """Write the proto of each package that modules below `root` use: texts by their paths below `protos/`."""
+    """Return the text of the proto of each package that xds uses, by its path below `protos/`."""
     used = find_used(root)
     return {FOLDER / f"{name_file(package)}.proto": Writer(package, used).write() for package in sorted(used)}
