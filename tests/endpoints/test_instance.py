@@ -26,7 +26,10 @@ def test_a_value_means_what_it_means_in_the_catalog(value: object, expected: End
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        ({"address": "10.0.0.4:5000", "weight": 0}, "services.api.endpoints.api-1.weight: a weight of 0 would take"),
+        (
+            {"address": "10.0.0.4:5000", "weight": 0},
+            "services.api.endpoints.api-1.weight: expected a whole number from 1 to 4294967295, found 0",
+        ),
         ({"address": "10.0.0.4:5000", "wieght": 1}, "services.api.endpoints.api-1.wieght: unknown key"),
         ({"address": "10.0.0.4"}, "services.api.endpoints.api-1: `port` is missing"),
         ("10.0.0.4:70000", "services.api.endpoints.api-1: expected a port from 1 to 65535"),

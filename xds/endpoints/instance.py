@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from xds.catalog.model.endpoint import Endpoint, ShortEndpoint
 from xds.catalog.reading.mistakes import explain_errors
-from xds.catalog.reading.places import Place
+from xds.catalog.reading.places import Place, place_mistake
 from xds.errors import Problem
 from xds.sources.source import InstanceId, InstanceUpdate
 
@@ -31,7 +31,7 @@ def parse_instance(provider: str, instance: InstanceId, value: object) -> Endpoi
         place = _place(value)
         for step in reversed(base):
             place = (0, 0, {step: (0, 0, place)})
-        return tuple(Problem(provider, *one) for one in explain_errors(errors, base, place))
+        return tuple(place_mistake(one, provider, place) for one in explain_errors(errors, base))
 
 
 def _place(value: object) -> Place:
