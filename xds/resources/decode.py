@@ -1,7 +1,7 @@
 """From an encoded resource back to words: for people who ask what is served, never for what is sent.
 
-It is slow for a resource with fields that xds does not build itself: envoy-data-plane's classes take a second to import,
-and then milliseconds for a resource. Whoever calls it for many does so off the event loop.
+It is slow for a resource with fields that xds does not build: envoy-data-plane's classes take a second to import, and
+then milliseconds for a resource. Whoever calls it for many does so off the event loop.
 """
 
 import json
