@@ -1,4 +1,4 @@
-"""A Cluster's balance: its policy, the policy's own words, and slow start."""
+"""A Cluster's balance: its policy, the policy's own options, and slow start."""
 
 from betterproto2 import Message
 from envoy_data_plane.envoy.config.cluster.v3 import (
@@ -49,9 +49,9 @@ LB_POLICIES = {
     Balance.RING_HASH: ClusterLbPolicy.RING_HASH,  # of 1,024 places at least
     Balance.MAGLEV: ClusterLbPolicy.MAGLEV,  # of 65,537 places
 }
-"""By `lb_policy` where Envoy has a word for it there. Envoy's guide calls that word the old form; but Envoy 1.40 makes
+"""By `lb_policy` where Envoy has a value for it there. Envoy's guide calls that the old form; but Envoy 1.40 makes
 the typed extensions of it without a warning, all that we set can be said in both, and it is a byte where the other is
-a hundred. The sizes are Envoy's own defaults. What is newer than that word goes by `load_balancing_policy`."""
+a hundred. The sizes are Envoy's own defaults. What is newer than that goes by `load_balancing_policy`."""
 
 CLIENT_SIDE_WEIGHTED = "envoy.load_balancing_policies.client_side_weighted_round_robin"
 LOAD_AWARE_LOCALITY = "envoy.load_balancing_policies.load_aware_locality"
@@ -78,22 +78,22 @@ def set_policy(cluster: Cluster, balancing: Balancing, slow_start: SlowStart | N
         cluster.round_robin_lb_config = ClusterRoundRobinLbConfig(slow_start_config=_build_slow_start(slow_start))
 
 
-def build_client_side_weighted(words: ClientSideWeighted, slow_start: SlowStart | None = None) -> LoadBalancingPolicy:
+def build_client_side_weighted(options: ClientSideWeighted, slow_start: SlowStart | None = None) -> LoadBalancingPolicy:
     """Build the policy that weighs by the load in endpoints' answers. What is Envoy's default is left out."""
     usual = ClientSideWeighted()
     given = {
-        name: getattr(words, name)
+        name: getattr(options, name)
         for name in (
             "blackout_period",
             "weight_expiration_period",
             "weight_update_period",
             "error_utilization_penalty",
         )
-        if getattr(words, name) != getattr(usual, name)
+        if getattr(options, name) != getattr(usual, name)
     }
-    if words.oob_reporting_period is not None:
-        given |= {"enable_oob_load_report": True, "oob_reporting_period": words.oob_reporting_period}
-    policy = ClientSideWeightedRoundRobin(**given, metric_names_for_computing_utilization=list(words.metric_names))
+    if options.oob_reporting_period is not None:
+        given |= {"enable_oob_load_report": True, "oob_reporting_period": options.oob_reporting_period}
+    policy = ClientSideWeightedRoundRobin(**given, metric_names_for_computing_utilization=list(options.metric_names))
     if slow_start is not None:
         config = _build_slow_start(slow_start)
         policy.slow_start_config = SlowStartConfig(
@@ -126,33 +126,35 @@ def _wrap_policy(name: str, policy: Message) -> LoadBalancingPolicy:
     return LoadBalancingPolicy(policies=[LoadBalancingPolicyPolicy(typed_extension_config=extension)])
 
 
-def _build_least_request(words: LeastRequest, slow_start: SlowStart | None) -> ClusterLeastRequestLbConfig | None:
+def _build_least_request(options: LeastRequest, slow_start: SlowStart | None) -> ClusterLeastRequestLbConfig | None:
     """Build what differs from Envoy's defaults; None for nothing."""
-    if words == LeastRequest() and slow_start is None:
+    if options == LeastRequest() and slow_start is None:
         return None
     config = ClusterLeastRequestLbConfig()
-    if words.choices != LeastRequest().choices:
-        config.choice_count = words.choices
-    if words.active_request_bias is not None:
-        config.active_request_bias = _name_runtime("least_request.active_request_bias", words.active_request_bias)
+    if options.choices != LeastRequest().choices:
+        config.choice_count = options.choices
+    if options.active_request_bias is not None:
+        config.active_request_bias = _name_runtime("least_request.active_request_bias", options.active_request_bias)
     if slow_start is not None:
         config.slow_start_config = _build_slow_start(slow_start)
     return config
 
 
-def build_ring_hash(words: RingHash) -> ClusterRingHashLbConfig | None:
+def build_ring_hash(options: RingHash) -> ClusterRingHashLbConfig | None:
     """Build what differs from Envoy's defaults; None for nothing."""
-    if words == RingHash():
+    if options == RingHash():
         return None
-    return ClusterRingHashLbConfig(minimum_ring_size=words.minimum_ring_size, maximum_ring_size=words.maximum_ring_size)
+    return ClusterRingHashLbConfig(
+        minimum_ring_size=options.minimum_ring_size, maximum_ring_size=options.maximum_ring_size
+    )
 
 
-def _build_slow_start(words: SlowStart) -> ClusterSlowStartConfig:
-    config = ClusterSlowStartConfig(slow_start_window=words.window)
-    if words.aggression is not None:
-        config.aggression = _name_runtime("slow_start.aggression", words.aggression)
-    if words.min_weight_percent is not None:
-        config.min_weight_percent = Percent(value=words.min_weight_percent)
+def _build_slow_start(options: SlowStart) -> ClusterSlowStartConfig:
+    config = ClusterSlowStartConfig(slow_start_window=options.window)
+    if options.aggression is not None:
+        config.aggression = _name_runtime("slow_start.aggression", options.aggression)
+    if options.min_weight_percent is not None:
+        config.min_weight_percent = Percent(value=options.min_weight_percent)
     return config
 
 
@@ -166,14 +168,14 @@ Spread = ZoneAware | bool | None
 
 
 def find_spread(service: Service, endpoints: EndpointSet) -> Spread:
-    """Say how a service's callers share requests among its localities; one that follows load shares among none.
+    """Return how a service's callers share requests among its localities; one that follows load shares among none.
 
     An Envoy that knows where its own kind are would be zone-aware for every cluster that does not say otherwise. Who
     has no locality anywhere need not say so.
     """
     locality = service.locality
     if service.balance.follows_load:
-        return None  # Envoy refuses the word, even with nothing in it
+        return None  # Envoy refuses the field, even with nothing in it
     if locality.weights is not None:
         return True
     if locality.zone_aware is not None:
