@@ -23,6 +23,7 @@ from xds.cli.demo.processes import (
     start_envoy,
 )
 from xds.resources.bootstrap.bootstrap import ApiType, build_bootstrap
+from xds.resources.decode import decode_message
 
 VARIANTS = ("delta", "sotw")
 
@@ -118,7 +119,9 @@ class Mesh:
             zone_aware=zone_aware,
             metrics=metrics,
         )
-        envoy = self.children.enter_context(start_envoy(bootstrap.to_json(), self.folder, name=node_id))
+        envoy = self.children.enter_context(
+            start_envoy(json.dumps(decode_message(bootstrap)), self.folder, name=node_id)
+        )
         await envoy.ready()
         return envoy
 

@@ -8,7 +8,6 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from xds.resources.inventory import Inventory
-from xds.resources.view import NodeKind
 from xds.server.address import ListenError
 from xds.server.clients.ask import Ask, ask_one_process
 from xds.server.protocols.csds import CsdsServicer
@@ -31,19 +30,12 @@ OPTIONS = (
     ("grpc.http2.bdp_probe", 0),  # no pings that measure bandwidth: requests are too small to need them
 )
 
-UNKNOWN_NODE = NodeKind("")
-"""A node whose `node.cluster` names no service or gateway of the catalog."""
-
 log = structlog.get_logger()
 
 
 def build_servicer(inventory: Inventory, limits: Limits) -> AdsServicer:
     """Return a process's servicer, ready for its first client."""
     store = SnapshotStore(inventory)
-    store.acquire(
-        UNKNOWN_NODE
-    )  # loads the message types, which takes half a second, before the first client waits for it
-    store.release(UNKNOWN_NODE)
     gc.collect()
     gc.freeze()  # the catalog stays in memory, so collections need not scan it
     return AdsServicer(store, limits)
