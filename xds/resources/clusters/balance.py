@@ -1,19 +1,12 @@
-"""A Cluster's balance: its policy, the policy's own words, and slow start."""
+"""A Cluster's balance: its policy, the policy's own options, and slow start."""
 
 from google.protobuf.message import Message
 
-from xds.catalog.model.balance import (
-    Balance,
-    Balancing,
-    ClientSideWeighted,
-    LeastRequest,
-    LoadAwareLocality,
-    Maglev,
-    RingHash,
-    SlowStart,
-)
+from xds.catalog.model.balance import Balance, Balancing, LeastRequest, Maglev, RingHash
 from xds.catalog.model.locality import ZoneAware
+from xds.catalog.model.reported_load import ClientSideWeighted, LoadAwareLocality
 from xds.catalog.model.service import Service
+from xds.catalog.model.slow_start import SlowStart
 from xds.endpoints.endpoint_set import EndpointSet
 from xds.wire.envoy.config_cluster_v3_pb2 import Cluster, LoadBalancingPolicy
 from xds.wire.envoy.config_core_v3_pb2 import RuntimeDouble, TypedExtensionConfig
@@ -36,9 +29,9 @@ LB_POLICIES = {
     Balance.RING_HASH: Cluster.LbPolicy.RING_HASH,  # of 1,024 places at least
     Balance.MAGLEV: Cluster.LbPolicy.MAGLEV,  # of 65,537 places
 }
-"""By `lb_policy` where Envoy has a word for it there. Envoy's guide calls that word the old form; but Envoy 1.40 makes
+"""By `lb_policy` where Envoy has a value for it there. Envoy's guide calls that the old form; but Envoy 1.40 makes
 the typed extensions of it without a warning, all that we set can be said in both, and it is a byte where the other is
-a hundred. The sizes are Envoy's own defaults. What is newer than that word goes by `load_balancing_policy`."""
+a hundred. The sizes are Envoy's own defaults. What is newer than that goes by `load_balancing_policy`."""
 
 CLIENT_SIDE_WEIGHTED = "envoy.load_balancing_policies.client_side_weighted_round_robin"
 LOAD_AWARE_LOCALITY = "envoy.load_balancing_policies.load_aware_locality"
@@ -69,24 +62,24 @@ def set_policy(cluster: Cluster, balancing: Balancing, slow_start: SlowStart | N
         )
 
 
-def build_client_side_weighted(words: ClientSideWeighted, slow_start: SlowStart | None = None) -> LoadBalancingPolicy:
+def build_client_side_weighted(options: ClientSideWeighted, slow_start: SlowStart | None = None) -> LoadBalancingPolicy:
     """Build the policy that weighs by the load in endpoints' answers. What is Envoy's default is left out."""
     usual = ClientSideWeighted()
-    policy = ClientSideWeightedRoundRobin(metric_names_for_computing_utilization=words.metric_names)
-    if words.blackout_period != usual.blackout_period:
-        policy.blackout_period.FromTimedelta(words.blackout_period)
-    if words.weight_expiration_period != usual.weight_expiration_period:
-        policy.weight_expiration_period.FromTimedelta(words.weight_expiration_period)
-    if words.weight_update_period != usual.weight_update_period:
-        policy.weight_update_period.FromTimedelta(words.weight_update_period)
-    if words.error_utilization_penalty != usual.error_utilization_penalty:
-        policy.error_utilization_penalty.value = words.error_utilization_penalty
+    policy = ClientSideWeightedRoundRobin(metric_names_for_computing_utilization=options.metric_names)
+    if options.blackout_period != usual.blackout_period:
+        policy.blackout_period.FromTimedelta(options.blackout_period)
+    if options.weight_expiration_period != usual.weight_expiration_period:
+        policy.weight_expiration_period.FromTimedelta(options.weight_expiration_period)
+    if options.weight_update_period != usual.weight_update_period:
+        policy.weight_update_period.FromTimedelta(options.weight_update_period)
+    if options.error_utilization_penalty != usual.error_utilization_penalty:
+        policy.error_utilization_penalty.value = options.error_utilization_penalty
     if slow_start is not None:
         # Of the same fields, by another name.
         policy.slow_start_config.CopyFrom(SlowStartConfig.FromString(encode(_build_slow_start(slow_start))))
-    if words.oob_reporting_period is not None:
+    if options.oob_reporting_period is not None:
         policy.enable_oob_load_report.value = True
-        policy.oob_reporting_period.FromTimedelta(words.oob_reporting_period)
+        policy.oob_reporting_period.FromTimedelta(options.oob_reporting_period)
     return _wrap_policy(CLIENT_SIDE_WEIGHTED, policy)
 
 
@@ -114,37 +107,37 @@ def _wrap_policy(name: str, policy: Message) -> LoadBalancingPolicy:
     return LoadBalancingPolicy(policies=[LoadBalancingPolicy.Policy(typed_extension_config=extension)])
 
 
-def _build_least_request(words: LeastRequest, slow_start: SlowStart | None) -> Cluster.LeastRequestLbConfig | None:
+def _build_least_request(options: LeastRequest, slow_start: SlowStart | None) -> Cluster.LeastRequestLbConfig | None:
     """Build what differs from Envoy's defaults; None for nothing."""
-    if words == LeastRequest() and slow_start is None:
+    if options == LeastRequest() and slow_start is None:
         return None
     config = Cluster.LeastRequestLbConfig()
-    if words.choices != LeastRequest().choices:
-        config.choice_count.value = words.choices
-    if words.active_request_bias is not None:
+    if options.choices != LeastRequest().choices:
+        config.choice_count.value = options.choices
+    if options.active_request_bias is not None:
         config.active_request_bias.CopyFrom(
-            _name_runtime("least_request.active_request_bias", words.active_request_bias)
+            _name_runtime("least_request.active_request_bias", options.active_request_bias)
         )
     if slow_start is not None:
         config.slow_start_config.CopyFrom(_build_slow_start(slow_start))
     return config
 
 
-def build_ring_hash(words: RingHash) -> Cluster.RingHashLbConfig | None:
+def build_ring_hash(options: RingHash) -> Cluster.RingHashLbConfig | None:
     """Build what differs from Envoy's defaults; None for nothing."""
-    if words == RingHash():
+    if options == RingHash():
         return None
     return Cluster.RingHashLbConfig(
-        minimum_ring_size=uint64(words.minimum_ring_size), maximum_ring_size=uint64(words.maximum_ring_size)
+        minimum_ring_size=uint64(options.minimum_ring_size), maximum_ring_size=uint64(options.maximum_ring_size)
     )
 
 
-def _build_slow_start(words: SlowStart) -> Cluster.SlowStartConfig:
-    config = Cluster.SlowStartConfig(slow_start_window=words.window)
-    if words.aggression is not None:
-        config.aggression.CopyFrom(_name_runtime("slow_start.aggression", words.aggression))
-    if words.min_weight_percent is not None:
-        config.min_weight_percent.value = words.min_weight_percent
+def _build_slow_start(options: SlowStart) -> Cluster.SlowStartConfig:
+    config = Cluster.SlowStartConfig(slow_start_window=options.window)
+    if options.aggression is not None:
+        config.aggression.CopyFrom(_name_runtime("slow_start.aggression", options.aggression))
+    if options.min_weight_percent is not None:
+        config.min_weight_percent.value = options.min_weight_percent
     return config
 
 
@@ -158,14 +151,14 @@ Spread = ZoneAware | bool | None
 
 
 def find_spread(service: Service, endpoints: EndpointSet) -> Spread:
-    """Say how a service's callers share requests among its localities; one that follows load shares among none.
+    """Return how a service's callers share requests among its localities; one that follows load shares among none.
 
     An Envoy that knows where its own kind are would be zone-aware for every cluster that does not say otherwise. Who
     has no locality anywhere need not say so.
     """
     locality = service.locality
     if service.balance.follows_load:
-        return None  # Envoy refuses the word, even with nothing in it
+        return None  # Envoy refuses the field, even with nothing in it
     if locality.weights is not None:
         return True
     if locality.zone_aware is not None:
