@@ -39,21 +39,21 @@ def test_a_port_whose_server_has_just_closed_a_connection_is_free() -> None:
     assert is_free(address[1])
 
 
-def test_take_gives_the_preferred_port_or_the_next_one_that_is_free() -> None:
+def test_reserve_gives_the_preferred_port_or_the_next_one_that_is_free() -> None:
     """A port in use is passed over."""
     with closing(Ports()) as ports, listen(free_port()) as server:
         taken = server.getsockname()[1]
-        assert ports.take(taken) > taken
+        assert ports.reserve(taken) > taken
         preferred = free_port()
-        assert ports.take(preferred) == preferred
+        assert ports.reserve(preferred) == preferred
 
 
 def test_two_takers_never_share_a_port() -> None:
     """A port is its taker's before anybody listens on it, and free again once the taker has closed."""
     preferred = free_port()
     with closing(Ports()) as one:
-        assert one.take(preferred) == preferred
+        assert one.reserve(preferred) == preferred
         with closing(Ports()) as other:
-            assert other.take(preferred) > preferred
+            assert other.reserve(preferred) > preferred
     with closing(Ports()) as third:
-        assert third.take(preferred) == preferred
+        assert third.reserve(preferred) == preferred

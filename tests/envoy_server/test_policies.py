@@ -13,16 +13,22 @@ import pytest
 
 from tests.envoy_server.echo import start_echo
 from tests.envoy_server.mesh import Mesh, answered, counts_since, make_catalog, scripted_instance, send, under, until
+from tests.envoy_server.reporter import start_calls, start_reporter
 from tests.envoy_server.test_balancing import CHI_SQUARE_LIMIT, NAMES, weigh
 from tests.envoy_server.test_sidecar import ask, catalog_of
 from xds.catalog.model.balance import Balance
+from xds.catalog.model.locality import Locality
 from xds.cli.demo.envoy_admin import balancing_policy
 from xds.cli.demo.load import Load
 from xds.cli.demo.processes import Envoy, Instance, free_port
 
 USERS = [f"user-{n}" for n in range(60)]
-LB_POLICIES = {"weighted": "ROUND_ROBIN", "client_side_weighted": "ClientSideWeightedRoundRobin"}
-EQUAL = ("round_robin", "random", "client_side_weighted")
+LB_POLICIES = {
+    "weighted": "ROUND_ROBIN",
+    "client_side_weighted": "ClientSideWeightedRoundRobin",
+    "load_aware_locality": "LoadAwareLocality",
+}
+EQUAL = ("round_robin", "random", "client_side_weighted", "load_aware_locality")
 
 
 async def get(load: Load) -> str:
@@ -222,6 +228,45 @@ async def test_load_that_endpoints_report_sets_their_shares(tmp_path: Path) -> N
                 await take(mesh, load, "round_robin", 1 / 2)
 
 
+async def test_load_that_endpoints_are_asked_for_sets_their_shares(tmp_path: Path) -> None:
+    """Out of band, each endpoint is asked by a stream of its own, as often as the catalog says."""
+    apart = {"oob_reporting_period": "200ms", "blackout_period": "10ms", "weight_update_period": "100ms"}
+    async with start_reporter("idle", 0.2) as idle, start_reporter("busy", 0.6) as busy:
+        catalog = make_catalog(
+            [idle.endpoint, busy.endpoint], {"client_side_weighted": apart}, protocol="grpc", upstreams=[]
+        )
+        with Mesh(tmp_path, catalog) as mesh:
+            await mesh.start_gateway()
+            async with start_calls(mesh.gateway_port) as answers:
+                await until(lambda: len(answers) > 100 and abs(answers[-100:].count("idle") - 75) < 8)
+                assert {*idle.asked, *busy.asked} == {0.2}
+                first = len(answers)
+                idle.utilization, busy.utilization = 0.6, 0.2
+                await until(lambda: len(answers) > first + 100 and abs(answers[-100:].count("idle") - 25) < 8)
+                print(Counter(answers[-100:]), idle.reports, busy.reports)
+
+
+async def test_requests_leave_a_locality_whose_endpoints_report_more_load(tmp_path: Path) -> None:
+    """While the near one is idle it has all but a probe; when it is busy, most requests go where there is headroom."""
+    near_first = {"load_aware_locality": {"weight_update_period": "100ms", "smoothing_time_constant": "200ms"}}
+    with start_echo("near") as near, start_echo("far") as far:
+        endpoints = [{"address": near.endpoint, "zone": "a"}, {"address": far.endpoint, "zone": "b"}]
+        near.load, far.load = (f"TEXT cpu_utilization={part},rps_fractional=100" for part in (0.2, 0.2))
+        with Mesh(tmp_path, make_catalog(endpoints, near_first)) as mesh:
+            await mesh.start_envoy("edge-1", "edge", locality=Locality("", "a", ""))
+            async with under(mesh.load(150)) as load:
+
+                def near_share(answers: int) -> float:
+                    return [answer.instance for answer in load.answers[-answers:]].count("near") / answers
+
+                await until(lambda: len(load.answers) > 150 and near_share(150) > 0.9)
+                near.load, far.load = (f"TEXT cpu_utilization={part},rps_fractional=100" for part in (0.9, 0.1))
+                await until(lambda: near_share(150) < 0.2)
+                print(Counter(answer.instance for answer in load.answers[-150:]))
+                near.load, far.load = (f"TEXT cpu_utilization={part},rps_fractional=100" for part in (0.1, 0.9))
+                await until(lambda: near_share(150) > 0.9)
+
+
 async def test_drained_endpoints_finish_what_they_have(tmp_path: Path, instances: list[Instance]) -> None:
     """No new requests, not even when most are drained; what they have begun on is answered."""
     active = "cluster.api-service.upstream_rq_active"
@@ -309,16 +354,16 @@ def is_so(balance: str, load: Load, since: float) -> bool:
         return len(counts) == 1
     weights = (3, 2, 1) if balance in ("weighted", "least_request") else (1, 1, 1)
     due = dict(zip(NAMES, (total * weight / sum(weights) for weight in weights), strict=True))
-    if balance in ("round_robin", "weighted", "client_side_weighted"):
+    if balance in ("round_robin", "weighted", "client_side_weighted", "load_aware_locality"):
         return all(abs(counts[name] - due[name]) <= 4 for name in NAMES)
     return sum((counts[name] - due[name]) ** 2 / due[name] for name in NAMES) < 2 * CHI_SQUARE_LIMIT
 
 
 async def test_every_balance_follows_every_other(tmp_path: Path, instances: list[Instance]) -> None:
-    """All 42 edits, one after the other under 400 requests/s: none fails, and each new balance holds at once."""
+    """All 56 edits, one after the other under 400 requests/s: none fails, and each new balance holds at once."""
     endpoints = weigh(instances, 3, 2, 1)
     tour = make_tour([balance.value for balance in Balance])
-    assert len(tour) == 43
+    assert len(tour) == 57
     with Mesh(tmp_path, make_catalog(endpoints, tour[0], affinity={"query_parameter": "user"})) as mesh:
         envoy = await mesh.start_gateway()
         start = time.monotonic()
@@ -333,7 +378,7 @@ async def test_every_balance_follows_every_other(tmp_path: Path, instances: list
                         break
                     print(before, after, counts_since(load, since), f"{tries_left} tries left")
                 assert so, (before, after, counts_since(load, since))
-        print(f"42 edits in {time.monotonic() - start:.1f} s, {len(load.answers)} requests, none failed")
+        print(f"56 edits in {time.monotonic() - start:.1f} s, {len(load.answers)} requests, none failed")
 
 
 def in_effect(envoy: Envoy, balance: str) -> bool:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from xds.catalog.advice.routes import advise_per_try
-from xds.catalog.model.balance import Balance
 from xds.catalog.model.resilience import DEFAULT_REQUEST, GRPC_CONDITIONS, USUAL_RETRIES, CircuitBreakers
 from xds.catalog.model.service import Service
 from xds.catalog.model.upstream import Dns
@@ -40,7 +39,7 @@ def advise_upstream(service: Service) -> Iterator[Mistake]:
 
 def _advise_tcp(service: Service) -> Iterator[Mistake]:
     vain = "has no effect with `protocol: tcp`"
-    if service.balance.policy is Balance.CLIENT_SIDE_WEIGHTED:
+    if service.balance.follows_load:
         yield warning(("balance",), "TCP has no answers that could report load: all get the same share")
     if service.retries != USUAL_RETRIES:
         yield warning(("retries",), f"{vain}: what a connection has sent cannot be sent again")

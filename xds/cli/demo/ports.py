@@ -40,7 +40,7 @@ class Ports:
     def __init__(self) -> None:
         self._claims = ExitStack()
 
-    def take(self, preferred: int) -> int:
+    def reserve(self, preferred: int) -> int:
         """Reserve and return the preferred port or, if it is in use, the next free one. Raises OSError without one."""
         for port in range(preferred, 65_536):
             if is_free(port) and self._claim(port):

@@ -1,6 +1,17 @@
 """A Cluster's balance: its policy, the policy's own words, and slow start."""
 
-from xds.catalog.model.balance import Balance, Balancing, ClientSideWeighted, LeastRequest, Maglev, RingHash, SlowStart
+from google.protobuf.message import Message
+
+from xds.catalog.model.balance import (
+    Balance,
+    Balancing,
+    ClientSideWeighted,
+    LeastRequest,
+    LoadAwareLocality,
+    Maglev,
+    RingHash,
+    SlowStart,
+)
 from xds.catalog.model.locality import ZoneAware
 from xds.catalog.model.service import Service
 from xds.endpoints.endpoint_set import EndpointSet
@@ -10,8 +21,12 @@ from xds.wire.envoy.extensions_load_balancing_policies_client_side_weighted_roun
     ClientSideWeightedRoundRobin,
 )
 from xds.wire.envoy.extensions_load_balancing_policies_common_v3_pb2 import SlowStartConfig
+from xds.wire.envoy.extensions_load_balancing_policies_load_aware_locality_v3_pb2 import (
+    LoadAwareLocality as EnvoyLoadAwareLocality,
+)
+from xds.wire.envoy.extensions_load_balancing_policies_round_robin_v3_pb2 import RoundRobin
 from xds.wire.envoy.type_v3_pb2 import Percent
-from xds.wire.messages import encode, pack, uint64
+from xds.wire.messages import boolean, double, encode, pack, uint64
 
 LB_POLICIES = {
     Balance.ROUND_ROBIN: Cluster.LbPolicy.ROUND_ROBIN,
@@ -26,12 +41,17 @@ the typed extensions of it without a warning, all that we set can be said in bot
 a hundred. The sizes are Envoy's own defaults. What is newer than that word goes by `load_balancing_policy`."""
 
 CLIENT_SIDE_WEIGHTED = "envoy.load_balancing_policies.client_side_weighted_round_robin"
+LOAD_AWARE_LOCALITY = "envoy.load_balancing_policies.load_aware_locality"
+ROUND_ROBIN = "envoy.load_balancing_policies.round_robin"
 
 
 def set_policy(cluster: Cluster, balancing: Balancing, slow_start: SlowStart | None) -> None:
     """Set a Cluster's policy; the slow start is of a balance that has one, or None."""
     if balancing.client_side_weighted is not None:
         cluster.load_balancing_policy.CopyFrom(build_client_side_weighted(balancing.client_side_weighted, slow_start))
+        return
+    if balancing.load_aware_locality is not None:
+        cluster.load_balancing_policy.CopyFrom(_build_load_aware_locality(balancing.load_aware_locality))
         return
     policy = balancing.policy
     cluster.lb_policy = LB_POLICIES[policy]
@@ -61,10 +81,34 @@ def build_client_side_weighted(words: ClientSideWeighted, slow_start: SlowStart 
         policy.weight_update_period.FromTimedelta(words.weight_update_period)
     if words.error_utilization_penalty != usual.error_utilization_penalty:
         policy.error_utilization_penalty.value = words.error_utilization_penalty
+    if words.oob_reporting_period is not None:
+        policy.enable_oob_load_report.value = True
+        policy.oob_reporting_period.FromTimedelta(words.oob_reporting_period)
     if slow_start is not None:
         # Of the same fields, by another name.
         policy.slow_start_config.CopyFrom(SlowStartConfig.FromString(encode(_build_slow_start(slow_start))))
-    extension = TypedExtensionConfig(name=CLIENT_SIDE_WEIGHTED, typed_config=pack(policy))
+    return _wrap_policy(CLIENT_SIDE_WEIGHTED, policy)
+
+
+def _build_load_aware_locality(options: LoadAwareLocality) -> LoadBalancingPolicy:
+    """Build the policy that shares among localities by reported load, and inside each by turns."""
+    threshold, probes = options.utilization_variance_threshold, options.remote_probe_fraction
+    policy = EnvoyLoadAwareLocality(
+        endpoint_picking_policy=_wrap_policy(ROUND_ROBIN, RoundRobin()),
+        weight_update_period=options.weight_update_period,
+        weight_expiration_period=options.weight_expiration_period,
+        smoothing_time_constant=options.smoothing_time_constant,
+        utilization_variance_threshold=double(None if threshold is None else threshold / 100),
+        remote_probe_fraction=double(None if probes is None else probes / 100),
+        metric_names_for_computing_utilization=options.metric_names,
+        enable_oob_load_report=boolean(None if options.oob_reporting_period is None else True),
+        oob_reporting_period=options.oob_reporting_period,
+    )
+    return _wrap_policy(LOAD_AWARE_LOCALITY, policy)
+
+
+def _wrap_policy(name: str, policy: Message) -> LoadBalancingPolicy:
+    extension = TypedExtensionConfig(name=name, typed_config=pack(policy))
     return LoadBalancingPolicy(policies=[LoadBalancingPolicy.Policy(typed_extension_config=extension)])
 
 
@@ -112,13 +156,13 @@ Spread = ZoneAware | bool | None
 
 
 def find_spread(service: Service, endpoints: EndpointSet) -> Spread:
-    """Say how a service's callers share requests among its localities; `client_side_weighted` shares among none.
+    """Say how a service's callers share requests among its localities; one that follows load shares among none.
 
     An Envoy that knows where its own kind are would be zone-aware for every cluster that does not say otherwise. Who
     has no locality anywhere need not say so.
     """
     locality = service.locality
-    if service.balance.policy is Balance.CLIENT_SIDE_WEIGHTED:
+    if service.balance.follows_load:
         return None  # Envoy refuses the word, even with nothing in it
     if locality.weights is not None:
         return True

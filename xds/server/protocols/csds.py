@@ -15,8 +15,8 @@ from google.protobuf.any_pb2 import Any
 from google.protobuf.message import DecodeError
 
 from xds.errors import PeerError
-from xds.server.clients.ask import Ask, ask_alone
-from xds.server.clients.status import Subscribed, gather_clients
+from xds.server.clients.ask import Ask, ask_one_process
+from xds.server.clients.status import SubscribedType, gather_clients
 from xds.server.streams.ads import AdsServicer
 from xds.server.streams.stream import Context
 from xds.wire import SECRET
@@ -60,7 +60,7 @@ class CsdsServicer:
     """Answers from the streams of the discovery services. `ask` collects them from every process."""
 
     def __init__(self, ads: AdsServicer, ask: Ask | None = None) -> None:
-        self._ask = ask or ask_alone(ads)
+        self._ask = ask or ask_one_process(ads)
         self._slow = asyncio.Semaphore(1)
 
     def build_handler(self) -> grpc.GenericRpcHandler:
@@ -118,7 +118,7 @@ async def list_configs(node_ids: frozenset[str] | None, ads: AdsServicer) -> lis
     ]
 
 
-def describe_configs(subscribed: Subscribed) -> list[Config]:
+def describe_configs(subscribed: SubscribedType) -> list[Config]:
     """Return a client's status for each resource of one type that it subscribed to."""
     type_url, stream, subscription = subscribed.type_url, subscribed.stream, subscribed.subscription
     resources, nack = subscribed.snapshot.resources, subscription.nack

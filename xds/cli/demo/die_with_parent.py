@@ -1,4 +1,4 @@
-"""Runs a program that is killed when its parent dies: `python leash.py PARENT_PID PROGRAM ARGUMENT...`.
+"""Runs a program that is killed when its parent dies: `python die_with_parent.py PARENT_PID PROGRAM ARGUMENT...`.
 
 Only Linux supports this (`PR_SET_PDEATHSIG`); on other systems the program just runs. This is a separate program, not a
 `preexec_fn`, because Python code between fork and exec can deadlock when there are threads.
@@ -11,7 +11,7 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
-def hold(parent: int) -> None:
+def kill_with_parent(parent: int) -> None:
     """Have the kernel kill this process, also after exec, when the thread that forked it ends."""
     if sys.platform != "linux":
         return
@@ -24,5 +24,5 @@ def hold(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    hold(int(sys.argv[1]))
+    kill_with_parent(int(sys.argv[1]))
     os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606 without a shell

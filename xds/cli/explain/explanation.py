@@ -1,7 +1,7 @@
 """Finds out what happens to a request for a service, from the resources that a node is served.
 
 It computes which routes lead to the service, and each endpoint's expected share. The texts about Envoy's fields are in
-`words.py`.
+`descriptions.py`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,13 @@ from typing import Any
 
 from xds.catalog.model.locality import DEFAULT_OVERPROVISIONING, DEFAULT_PANIC_THRESHOLD, Locality, write_locality
 from xds.cli.admin_client import Json
-from xds.cli.explain.words import describe_cluster, describe_end, describe_handling, describe_match, describe_policy
+from xds.cli.explain.descriptions import (
+    describe_answer,
+    describe_cluster,
+    describe_handling,
+    describe_match,
+    describe_policy,
+)
 from xds.resources.endpoints.shares import Condition, Host, Rules, compute_shares
 from xds.wording import join_host_and_port
 
@@ -34,7 +40,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Route:
     """One route: the listener, the requests that it matches, how they are handled, and where they go.
 
     `position` is the route's place in its virtual host, from 1: Envoy uses the first route that matches. `answer`
@@ -64,7 +70,7 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ClusterExplanation:
     """How a cluster, or a subset of it, chooses among its endpoints."""
 
     cluster: str
@@ -80,8 +86,8 @@ class Explanation:
 
     service: str
     node: Mapping[str, Any]
-    ways: tuple[Way, ...]
-    choices: tuple[Choice, ...]
+    ways: tuple[Route, ...]
+    choices: tuple[ClusterExplanation, ...]
 
 
 def explain(service: str, dump: Json) -> Explanation:
@@ -89,20 +95,20 @@ def explain(service: str, dump: Json) -> Explanation:
 
     `ways` is empty if no route leads to the service.
     """
-    served = _Served(dump)
-    ways = tuple(way for way in _find_ways(served) if _concerns(way, service))
+    served = _ServedResources(dump)
+    routes = tuple(route for route in _find_routes(served) if _leads_to(route, service))
     targets = dict.fromkeys(
-        (target.cluster, tuple(sorted(target.subset.items()))) for way in ways for target in way.targets
+        (target.cluster, tuple(sorted(target.subset.items()))) for route in routes for target in route.targets
     )
     choices = tuple(
-        _explain_choice(served.clusters[cluster], served.assignment(cluster), subset)
+        _explain_cluster(served.clusters[cluster], served.assignment(cluster), subset)
         for cluster, subset in targets
         if cluster in served.clusters
     )
-    return Explanation(service, dump["node"], ways, choices)
+    return Explanation(service, dump["node"], routes, choices)
 
 
-class _Served:
+class _ServedResources:
     """A dump's resources by type and name."""
 
     def __init__(self, dump: Json) -> None:
@@ -121,18 +127,18 @@ class _Served:
         return inside or self._assignments.get(cluster, {"cluster_name": cluster})
 
 
-def _find_ways(served: _Served) -> Iterator[Way]:
+def _find_routes(served: _ServedResources) -> Iterator[Route]:
     for listener in served.listeners.values():
         told: set[str] = set()  # a listener has one filter chain per certificate, all with the same routes
         for names, filters in _find_filters(listener):
             if "cluster" in filters or "weighted_clusters" in filters:  # a TcpProxy
-                yield _explain_way(listener, names, 1, "each connection", {"route": filters})
+                yield _explain_route(listener, names, 1, "each connection", {"route": filters})
             elif (name := filters.get("rds", {}).get("route_config_name")) and name not in told:
                 told.add(name)
                 for host in served.routes.get(name, {}).get("virtual_hosts", ()):
                     for position, route in enumerate(host.get("routes", ()), 1):
                         domains = tuple(host.get("domains", ()))
-                        yield _explain_way(listener, domains, position, describe_match(route["match"]), route)
+                        yield _explain_route(listener, domains, position, describe_match(route["match"]), route)
 
 
 def _find_filters(listener: Json) -> Iterator[tuple[tuple[str, ...], Json]]:
@@ -146,12 +152,12 @@ def _find_filters(listener: Json) -> Iterator[tuple[tuple[str, ...], Json]]:
             yield names, one.get("typed_config", {})
 
 
-def _explain_way(listener: Json, domains: tuple[str, ...], position: int, match: str, route: Json) -> Way:
+def _explain_route(listener: Json, domains: tuple[str, ...], position: int, match: str, route: Json) -> Route:
     address = listener.get("address", {}).get("socket_address", {})
     where = f"{address['address']}:{address['port_value']}" if address else "the client itself"
     targets = tuple(_find_targets(route.get("route", {})))
     handling = tuple(describe_handling(route)) if match != "each connection" else ()
-    return Way(listener["name"], where, domains, position, match, handling, targets, describe_end(route))
+    return Route(listener["name"], where, domains, position, match, handling, targets, describe_answer(route))
 
 
 def _find_targets(action: Json) -> Iterator[Target]:
@@ -168,12 +174,12 @@ def _labels(action: Json) -> Mapping[str, Any]:
     return found
 
 
-def _concerns(way: Way, service: str) -> bool:
+def _leads_to(route: Route, service: str) -> bool:
     """Whether a route is in the service's own virtual host, or leads to the service."""
-    return service in way.domains or any(target.cluster == service for target in way.targets)
+    return service in route.domains or any(target.cluster == service for target in route.targets)
 
 
-def _explain_choice(cluster: Json, assignment: Json, subset: Subset) -> Choice:
+def _explain_cluster(cluster: Json, assignment: Json, subset: Subset) -> ClusterExplanation:
     found = [
         (group, one)
         for group in assignment.get("endpoints", ())
@@ -202,7 +208,7 @@ def _explain_choice(cluster: Json, assignment: Json, subset: Subset) -> Choice:
         for (_, one), host, share in zip(found, hosts, shares.of_hosts, strict=True)
     )
     notes = [*_note_panic(shares.panicking, found), *_note_zones(cluster), *describe_cluster(cluster)]
-    return Choice(cluster["name"], dict(subset), describe_policy(cluster), tuple(notes), endpoints)
+    return ClusterExplanation(cluster["name"], dict(subset), describe_policy(cluster), tuple(notes), endpoints)
 
 
 def _rules(cluster: Json, assignment: Json) -> Rules:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from weakref import ref
 
 from xds.cli.demo.processes import await_until
-from xds.server.streams.pacing import NEVER, SOME, collect_when_calm
+from xds.server.streams.pacing import MIN_COLLECTIONS, NEVER, collect_when_calm
 
 CALM_SECONDS = 0.02
 
@@ -48,9 +48,9 @@ async def test_what_is_old_is_collected_in_a_calm_moment() -> None:
         gone = ref(knot)
         kept = fill(2)
         del knot
-        kept += fill(SOME)
+        kept += fill(MIN_COLLECTIONS)
         assert kept
-        assert gc.get_count()[2] >= SOME
+        assert gc.get_count()[2] >= MIN_COLLECTIONS
         await await_until(lambda: gc.get_count()[2] == 0, 10)
         assert gone() is None
     assert gc.get_threshold() == thresholds
@@ -69,7 +69,7 @@ async def test_a_storm_is_waited_for() -> None:
         gc.callbacks.append(note)
         try:
             for _ in range(10):
-                kept.append(fill(SOME))
+                kept.append(fill(MIN_COLLECTIONS))
                 await asyncio.sleep(CALM_SECONDS / 2)
             assert collected == []
             await await_until(lambda: collected, 10)

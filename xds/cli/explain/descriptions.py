@@ -18,8 +18,8 @@ POLICIES = {
 CLIENT_SIDE = "client-side weighted round robin: by the load that endpoints report; with equal weights until they do"
 
 PATHS = ("prefix", "path", "path_separated_prefix")
-MATCH_WORDS = {*PATHS, "safe_regex", "path_match_policy", "headers", "query_parameters", "case_sensitive"}
-ACTION_WORDS = {
+MATCH_FIELDS = {*PATHS, "safe_regex", "path_match_policy", "headers", "query_parameters", "case_sensitive"}
+ACTION_FIELDS = {
     "cluster",
     "weighted_clusters",
     "metadata_match",
@@ -36,7 +36,7 @@ ACTION_WORDS = {
     "hash_policy",
     "upgrade_configs",
 }
-ROUTE_WORDS = {"name", "match", "route", "redirect", "direct_response", "typed_per_filter_config", "metadata"}
+ROUTE_FIELDS = {"name", "match", "route", "redirect", "direct_response", "typed_per_filter_config", "metadata"}
 HEADER_CHANGES = {
     "request_headers_to_add": "sets request headers",
     "request_headers_to_remove": "removes request headers",
@@ -51,7 +51,7 @@ def describe_match(match: Json) -> str:
     methods = [one for one in headers if one["name"] == ":method"]
     wanted = [_describe_value(one, ": ") for one in headers if one["name"] != ":method"]
     wanted += [f"?{_describe_value(one, '=')}" for one in match.get("query_parameters", ())]
-    wanted += [f"{key} (a field of Envoy's RouteMatch)" for key in match if key not in MATCH_WORDS]
+    wanted += [f"{key} (a field of Envoy's RouteMatch)" for key in match if key not in MATCH_FIELDS]
     words = [", ".join(_methods(one) for one in methods)] if methods else []
     words.append(_describe_path(match))
     if wanted:
@@ -91,7 +91,7 @@ def _describe_value(matcher: Json, sign: str) -> str:
     return f"{negation}{name}{sign}{shown.get(kind, value)}"
 
 
-def describe_end(route: Json) -> str | None:
+def describe_answer(route: Json) -> str | None:
     """Return how a Route without a cluster answers; None for a Route with one."""
     if "direct_response" in route:
         answer = route["direct_response"]
@@ -116,13 +116,13 @@ def describe_handling(route: Json) -> Iterator[str]:
             yield f"hash of {', else of '.join(map(_describe_hash, action['hash_policy']))}"
         for upgrade in action.get("upgrade_configs", ()):
             yield f"upgrade to {upgrade['upgrade_type']} allowed"
-        if rest := [key for key in action if key not in ACTION_WORDS]:
+        if rest := [key for key in action if key not in ACTION_FIELDS]:
             yield f"also set: {', '.join(rest)}"
     for key, words in HEADER_CHANGES.items():
         if changed := route.get(key):
             yield f"{words}: {', '.join(one if isinstance(one, str) else one['header']['key'] for one in changed)}"
     yield from _describe_filters(route)
-    if rest := [key for key in route if key not in ROUTE_WORDS and key not in HEADER_CHANGES]:
+    if rest := [key for key in route if key not in ROUTE_FIELDS and key not in HEADER_CHANGES]:
         yield f"also set: {', '.join(rest)}"
 
 
@@ -195,9 +195,9 @@ def describe_policy(cluster: Json) -> str:
 def describe_cluster(cluster: Json) -> Iterator[str]:
     """Yield one line each about health checks, outlier detection, circuit breakers, TLS and the connect timeout."""
     for check in cluster.get("health_checks", ()):
-        way = next((way for way in ("http", "grpc", "tcp") if f"{way}_health_check" in check), "another protocol")
-        path = check.get(f"{way}_health_check", {}).get("path", "")
-        yield f"health check by {f'{way} {path}'.strip()} every {check['interval']}; unhealthy endpoints are left out"
+        kind = next((kind for kind in ("http", "grpc", "tcp") if f"{kind}_health_check" in check), "another protocol")
+        path = check.get(f"{kind}_health_check", {}).get("path", "")
+        yield f"health check by {f'{kind} {path}'.strip()} every {check['interval']}; unhealthy endpoints are left out"
     if outlier := cluster.get("outlier_detection"):
         failures = outlier.get("consecutive_gateway_failure", 5)
         most = outlier.get("max_ejection_percent", 10)

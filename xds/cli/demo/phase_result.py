@@ -1,4 +1,4 @@
-"""Scene: the data of one phase while it runs. The screens show it."""
+"""PhaseResult: the data of one phase while it runs. The screens show it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from xds.cli.demo.phases import Verdict, shares
 
 
 @dataclass(slots=True)
-class Scene:
+class PhaseResult:
     """One phase: the changed lines, the seconds until they were in effect, the counts and the verdict."""
 
     title: str

@@ -8,7 +8,13 @@ from xds.catalog.catalog import Catalog
 from xds.catalog.model.locality import NOWHERE, Locality
 from xds.resources.inventory import Inventory
 from xds.resources.view import NodeKind, build_view
-from xds.server.workers.feed import apply_change, describe_all, describe_change, pack, unpack
+from xds.server.workers.inventory_change import (
+    apply_change,
+    decode_change,
+    describe_all,
+    describe_change,
+    encode_change,
+)
 from xds.snapshot.store import build_snapshot
 from xds.sources.document import Document
 
@@ -62,7 +68,7 @@ def test_a_worker_that_begins_gets_all() -> None:
     """Whatever is in the catalog."""
     empty, *all_made = build_all()
     for made in all_made:
-        assert same(apply_change(unpack(pack(describe_all(made))), empty), made)
+        assert same(apply_change(decode_change(encode_change(describe_all(made))), empty), made)
 
 
 def test_a_worker_that_is_told_of_each_change_has_the_same() -> None:
@@ -72,7 +78,7 @@ def test_a_worker_that_is_told_of_each_change_has_the_same() -> None:
     for before, now in pairwise(made):
         fed.grpc_resources("a")  # what was made on demand must not outlive the service
         fed.resources("a", Locality("eu", "z"))
-        fed = apply_change(unpack(pack(describe_change(now, before))), fed)
+        fed = apply_change(decode_change(encode_change(describe_change(now, before))), fed)
         assert same(fed, now)
         changed = now.changed | now.dependents
         assert (fed.changed, fed.changed_gateways, fed.reliant) == (changed, now.changed_gateways, now.reliant)
@@ -94,4 +100,4 @@ def test_only_what_changed_is_sent() -> None:
     edited = text.replace("127.0.0.1:7'", "127.0.0.2:7'").encode()
     now = build_inventory(workspace.update({"c.yaml": Document("c.yaml", edited)}), before)
     assert set(describe_change(now, before).services) == {"s6"}
-    assert len(pack(describe_change(now, before))) < 2500
+    assert len(encode_change(describe_change(now, before))) < 2500

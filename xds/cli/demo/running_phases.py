@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager, contextmanager
 
 from xds.cli.demo.load import Load
 from xds.cli.demo.mesh import INSTANCES, Mesh
+from xds.cli.demo.phase_result import PhaseResult
 from xds.cli.demo.phases import Phase, judge_crash, judge_failures, shares
-from xds.cli.demo.scene import Scene
 from xds.cli.demo.screen import Screen
 
 COUNTED_RATE = 150
@@ -25,23 +25,23 @@ RETURN_SECONDS = 15.0
 """How long the restarted instance may take to receive requests: several health checks, with one check per second."""
 
 
-async def play_phase(mesh: Mesh, screen: Screen, phase: Phase) -> Scene:
-    """Make one edit, send requests, and judge their shares. Return the scene with the verdict."""
-    scene = Scene(phase.title, phase.words, INSTANCES, phase.expected(len(INSTANCES)))
-    with _shown(screen, scene):
-        scene.changes, scene.effect_seconds = await mesh.apply(phase)
+async def run_phase(mesh: Mesh, screen: Screen, phase: Phase) -> PhaseResult:
+    """Make one edit, send requests, and judge their shares. Return the result with the verdict."""
+    result = PhaseResult(phase.title, phase.words, INSTANCES, phase.expected(len(INSTANCES)))
+    with _shown(screen, result):
+        result.changes, result.effect_seconds = await mesh.apply(phase)
         load = Load(f"http://{mesh.gateway}/api/data", COUNTED_RATE)
         async with _meanwhile(load.send(phase.requests)) as sending:
             while not sending.done():
-                scene.count(load)
-                screen.update(scene)
+                result.count(load)
+                screen.update(result)
                 await asyncio.wait([sending], timeout=REDRAW_SECONDS)
-        scene.count(load)
-        scene.verdict = judge_failures(phase.judge(scene.counts, scene.expected), scene.requests, load.failures)
-    return scene
+        result.count(load)
+        result.verdict = judge_failures(phase.judge(result.counts, result.expected), result.requests, load.failures)
+    return result
 
 
-async def play_crash(mesh: Mesh, screen: Screen, phase: Phase) -> Scene:
+async def run_crash(mesh: Mesh, screen: Screen, phase: Phase) -> PhaseResult:
     """Kill the instance with the largest share under load, and start it again. No request may fail.
 
     `phase` is the one whose edit is in effect. While requests run, the screen shows the shares of the last second. At
@@ -49,47 +49,47 @@ async def play_crash(mesh: Mesh, screen: Screen, phase: Phase) -> Scene:
     """
     victim = INSTANCES[0]
     usual, without = phase.expected(len(INSTANCES)), shares((0, *phase.weights[1:]))
-    scene = Scene("crash", f"{victim} is killed under load", INSTANCES, usual)
+    result = PhaseResult("crash", f"{victim} is killed under load", INSTANCES, usual)
     load, done = Load(f"http://{mesh.gateway}/api/data", CRASH_RATE), asyncio.Event()
-    with _shown(screen, scene):
+    with _shown(screen, result):
         async with _meanwhile(load.send(until=done)):
-            await _watch(screen, scene, load, STEADY_SECONDS)
+            await _watch(screen, result, load, STEADY_SECONDS)
 
-            scene.notes.append(f"kill -9 {mesh.children[victim].pid} ({victim})")
+            result.notes.append(f"kill -9 {mesh.children[victim].pid} ({victim})")
             mesh.children[victim].kill()
-            killed, scene.expected = time.monotonic(), without
-            async with _meanwhile(_note_removal(mesh, scene, victim, killed)):
-                await _watch(screen, scene, load, DOWN_SECONDS)
+            killed, result.expected = time.monotonic(), without
+            async with _meanwhile(_note_removal(mesh, result, victim, killed)):
+                await _watch(screen, result, load, DOWN_SECONDS)
 
             started = time.monotonic()
             await mesh.restart(victim).ready()
-            scene.words += " and started again"
-            scene.notes.append(f"{victim} is started again, as pid {mesh.children[victim].pid}")
+            result.words += " and started again"
+            result.notes.append(f"{victim} is started again, as pid {mesh.children[victim].pid}")
             while not load.counts([victim], started)[0] and time.monotonic() < started + RETURN_SECONDS:
-                await _watch(screen, scene, load, REDRAW_SECONDS)
-            returned, scene.expected = time.monotonic(), usual
-            await _watch(screen, scene, load, STEADY_SECONDS)
+                await _watch(screen, result, load, REDRAW_SECONDS)
+            returned, result.expected = time.monotonic(), usual
+            await _watch(screen, result, load, STEADY_SECONDS)
             done.set()
-        scene.words += "; the shares while it was down"
-        scene.expected = without
-        scene.count(load, killed, started)
+        result.words += "; the shares while it was down"
+        result.expected = without
+        result.count(load, killed, started)
         verdict = judge_crash(load.counts([victim], started)[0], returned - started)
-        scene.verdict = judge_failures(verdict, scene.requests, load.failures)
-    return scene
+        result.verdict = judge_failures(verdict, result.requests, load.failures)
+    return result
 
 
-async def _note_removal(mesh: Mesh, scene: Scene, victim: str, killed: float) -> None:
+async def _note_removal(mesh: Mesh, result: PhaseResult, victim: str, killed: float) -> None:
     """Note when Envoy has noticed that an instance is gone. Until then, retries keep requests from failing."""
     await mesh.until(lambda: not mesh.is_healthy(victim), f"see that {victim} is gone")
-    scene.notes.append(f"{(time.monotonic() - killed) * 1000:.0f} ms later Envoy sends it no more requests")
+    result.notes.append(f"{(time.monotonic() - killed) * 1000:.0f} ms later Envoy sends it no more requests")
 
 
-async def _watch(screen: Screen, scene: Scene, load: Load, seconds: float) -> None:
+async def _watch(screen: Screen, result: PhaseResult, load: Load, seconds: float) -> None:
     """Show the shares of the last second, for `seconds`."""
     end = time.monotonic() + seconds
     while (now := time.monotonic()) < end:
-        scene.count(load, now - 1.0)
-        screen.update(scene)
+        result.count(load, now - 1.0)
+        screen.update(result)
         await asyncio.sleep(min(REDRAW_SECONDS, end - now))
 
 
@@ -109,8 +109,8 @@ async def _meanwhile(work: Coroutine[None, None, None]) -> AsyncIterator[asyncio
 
 
 @contextmanager
-def _shown(screen: Screen, scene: Scene) -> Iterator[None]:
-    """Show a scene during a block."""
-    screen.begin(scene)
+def _shown(screen: Screen, result: PhaseResult) -> Iterator[None]:
+    """Show a result during a block."""
+    screen.begin(result)
     yield
-    screen.end(scene)
+    screen.end(result)

@@ -1,4 +1,4 @@
-"""Feed: the changes of the inventory that the leader sends to its workers.
+"""InventoryChange: the changes of the inventory that the leader sends to its workers.
 
 A change contains only the services and gateways that changed, with their encoded resources, so that workers parse no
 YAML.
@@ -109,7 +109,7 @@ def apply_change(change: InventoryChange, before: Inventory) -> Inventory:
     )
 
 
-def pack(change: InventoryChange) -> bytes:
+def encode_change(change: InventoryChange) -> bytes:
     """Return an encoded change, which all workers are sent."""
     buffer = io.BytesIO()
     pickler = pickle.Pickler(buffer, pickle.HIGHEST_PROTOCOL)
@@ -119,8 +119,8 @@ def pack(change: InventoryChange) -> bytes:
     return buffer.getvalue()
 
 
-def unpack(data: bytes) -> InventoryChange:
-    """Return the change that `pack` encoded."""
+def decode_change(data: bytes) -> InventoryChange:
+    """Return the change that `encode_change` encoded."""
     change: InventoryChange = pickle.loads(data)  # noqa: S301 the data is from the process that started this one
     return change
 
