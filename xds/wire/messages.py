@@ -2,7 +2,7 @@
 
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
-from google.protobuf.wrappers_pb2 import BoolValue, DoubleValue, UInt32Value, UInt64Value
+from google.protobuf.wrappers_pb2 import BoolValue, UInt32Value, UInt64Value
 
 OURS = "xds.wire."
 """Before the names of Envoy's messages, in `xds.wire.envoy`."""
@@ -31,8 +31,3 @@ def uint64(value: int | None) -> UInt64Value | None:
 def boolean(value: bool | None) -> BoolValue | None:
     """Wrap a truth that may be left out."""
     return None if value is None else BoolValue(value=value)
-
-
-def double(value: float | None) -> DoubleValue | None:
-    """Wrap a fraction that may be left out."""
-    return None if value is None else DoubleValue(value=value)

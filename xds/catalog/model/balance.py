@@ -151,7 +151,7 @@ class ClientSideWeighted:
         Field(description="How often Envoy asks each endpoint for its load, in a stream of its own (OpenRcaService)"),
         About(
             default="never: load comes with the answers",
-            envoy="ClientSideWeightedRoundRobin.enable_oob_load_report, oob_reporting_period",
+            envoy="ClientSideWeightedRoundRobin.oob_reporting_period",
         ),
     ] = None
 
@@ -212,7 +212,7 @@ class LoadAwareLocality:
         Field(description="How often Envoy asks each endpoint for its load, in a stream of its own (OpenRcaService)"),
         About(
             default="never: load comes with the answers",
-            envoy="LoadAwareLocality.enable_oob_load_report, oob_reporting_period",
+            envoy="LoadAwareLocality.oob_reporting_period",
         ),
     ] = None
 

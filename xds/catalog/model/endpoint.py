@@ -111,7 +111,7 @@ class Endpoint:
         bool,
         Strict(),
         Field(description="No new requests; running requests end normally"),
-        About(envoy="LbEndpoint.health_status: DRAINING, a priority of its own"),
+        About(envoy="LbEndpoint.health_status: DRAINING"),
     ] = False
     health: Annotated[
         Health,

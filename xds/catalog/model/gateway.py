@@ -64,11 +64,9 @@ class Certificate:
     certificate: Annotated[
         FilePath,
         Field(description="The certificate, with those between it and the root (PEM file)"),
-        About(envoy="TlsCertificate.certificate_chain, by SDS"),
+        About(envoy="TlsCertificate.certificate_chain"),
     ]
-    key: Annotated[
-        FilePath, Field(description="The private key (PEM file)"), About(envoy="TlsCertificate.private_key, by SDS")
-    ]
+    key: Annotated[FilePath, Field(description="The private key (PEM file)"), About(envoy="TlsCertificate.private_key")]
     hosts: Annotated[
         tuple[CertificateHost, ...],
         Field(

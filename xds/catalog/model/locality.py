@@ -162,7 +162,7 @@ class Locality(NamedTuple):
     sub_zone: str = ""
 
     def cut(self, depth: int) -> "Locality":
-        """Give the locality as it is told by its first `depth` words."""
+        """Return the locality as its first `depth` parts tell it."""
         return Locality(*self[:depth])
 
 

@@ -34,12 +34,12 @@ class Mesh:
     ] = None
 
 
-MeshWord = AccessLog | Tracing | bool
+MeshValue = AccessLog | Tracing | bool
 """What may stand below `mesh:`."""
 
-WORDS: Final[Mapping[str, TypeAdapter[AccessLog] | TypeAdapter[Tracing] | TypeAdapter[bool]]] = {
+MESH_FIELDS: Final[Mapping[str, TypeAdapter[AccessLog] | TypeAdapter[Tracing] | TypeAdapter[bool]]] = {
     "access_log": TypeAdapter(ShortAccessLog),
     "tracing": TypeAdapter(ShortTracing),
     "endpoint_stats": TypeAdapter(Annotated[bool, Strict()]),
 }
-"""How each word below `mesh:` is read."""
+"""How each field below `mesh:` is read."""

@@ -48,7 +48,10 @@ class Route:
     to: Annotated[
         Targets,
         Field(description="The service, or its subset as `api/v2`; or several with their weights"),
-        About(default="a route needs `to`, `redirect` or `respond`", envoy="RouteAction.cluster, weighted_clusters"),
+        About(
+            default="a route needs `to`, `redirect` or `respond`",
+            envoy="RouteAction.cluster, RouteAction.weighted_clusters",
+        ),
     ] = None
     host: Annotated[
         RouteHost | None,
@@ -128,14 +131,14 @@ class Route:
         HeaderChanges | None,
         Field(description="Header changes before the service gets the request"),
         Example({"set": {"x-team": "a"}}),
-        About(envoy="Route.request_headers_to_add, request_headers_to_remove"),
+        About(envoy="Route.request_headers_to_add, Route.request_headers_to_remove"),
         IfWrong(whole=True),
     ] = None
     response_headers: Annotated[
         HeaderChanges | None,
         Field(description="Header changes before the client gets the response"),
         Example({"remove": ["x-internal"]}),
-        About(envoy="Route.response_headers_to_add, response_headers_to_remove"),
+        About(envoy="Route.response_headers_to_add, Route.response_headers_to_remove"),
         IfWrong(whole=True),
     ] = None
     timeout: Annotated[
@@ -224,7 +227,7 @@ class Route:
 
 
 def given(route: Route) -> list[str]:
-    """Name the fields that a route has."""
+    """Return the names of the fields that a route has."""
     values = {one.name: getattr(route, one.name) for one in fields(route)}
     return [name for name, value in values.items() if value not in (None, {}, ()) and value is not False]
 

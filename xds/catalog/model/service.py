@@ -35,7 +35,7 @@ from xds.catalog.model.resilience import (
     complete_retries,
 )
 from xds.catalog.model.route import OWN_ROUTE_SHAPE, Route
-from xds.catalog.model.route_rules import MAX_ROUTES, check_own_route
+from xds.catalog.model.route_rules import EXPECTED_ROUTES, MAX_ROUTES, check_own_route
 from xds.catalog.model.subsets import EXPECTED_SUBSETS, SUBSETS_SHAPE, Labels, parse_subsets
 from xds.catalog.model.upstream import CALLERS, Dns, ServiceHost, ShortUpstreamTls
 from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
@@ -111,7 +111,7 @@ class Service:
             description="For `ring_hash` and `maglev`: what makes two requests go to the same "
             "endpoint. The first of these that a request has counts"
         ),
-        About(default="none: at random", envoy="RouteAction.hash_policy, each `terminal`"),
+        About(default="none: at random", envoy="RouteAction.hash_policy"),
     ] = None
     locality: Annotated[
         ShortLocality,
@@ -177,7 +177,9 @@ class Service:
         Keepalive | None,
         Field(description="How Envoy finds connections that died without notice"),
         Example({"idle": "60s"}),
-        About(default="off", envoy="UpstreamConnectionOptions.tcp_keepalive, connection_keepalive"),
+        About(
+            default="off", envoy="UpstreamConnectionOptions.tcp_keepalive, Http2ProtocolOptions.connection_keepalive"
+        ),
     ] = None
     tls: Annotated[
         ShortUpstreamTls,
@@ -189,7 +191,7 @@ class Service:
         Field(description="The Host header that the service gets; `off` keeps the caller's own"),
         About(
             default="the caller's own; with `tls` that of the SNI",
-            envoy="RouteAction.host_rewrite_literal, auto_host_rewrite",
+            envoy="RouteAction.host_rewrite_literal, RouteAction.auto_host_rewrite",
         ),
     ] = None
     dns: Annotated[
@@ -214,7 +216,7 @@ class Service:
         | None,
         Field(description="The services that this one calls. Its sidecar gets these and no others"),
         Expected("a list of services", ["users"]),
-        About(default="all", envoy="what CDS, EDS and RDS hold"),
+        About(default="all"),
         IfWrong(stand_in=[], wanted=True),
     ] = None
     sidecar: Annotated[
@@ -277,7 +279,7 @@ class Service:
             "gateway's routes, except `host`. Requests that match none go to the service "
             "itself",
         ),
-        Expected("a list of routes", [{"prefix": "/", "to": "web"}]),
+        EXPECTED_ROUTES,
         About(default="none: all requests go to the service itself", envoy="VirtualHost.routes"),
     ] = ()
     envoy: Annotated[

@@ -55,11 +55,10 @@ def find_locality_mistakes(service: Service) -> Iterator[Mistake]:
         message = f"`failover` makes the priorities, but endpoints[{stated}] states its own: leave out one of them"
         yield Mistake(("locality",), message)
     if service.balance.follows_load:
-        for word, is_given in (("weights", service.locality.weights), ("zone_aware", service.locality.zone_aware)):
+        for field, is_given in (("weights", service.locality.weights), ("zone_aware", service.locality.zone_aware)):
             if is_given is not None:
-                message = (
-                    f"`{service.balance.policy.value}` shares by load alone, which `{word}` cannot change: leave it out"
-                )
+                balance = service.balance.policy.value
+                message = f"`{balance}` shares by load alone, which `{field}` cannot change: leave it out"
                 yield Mistake(("locality",), message)
 
 

@@ -28,7 +28,7 @@ def check_collector(value: str) -> str:
 
 
 def is_address(value: object) -> bool:
-    """Whether a value is perhaps an address, and no word that is meant for something else."""
+    """Whether a value is perhaps an address, not a word such as `on`."""
     return isinstance(value, str) and ":" in value
 
 
@@ -47,7 +47,7 @@ class Tracing:
     otlp: Annotated[
         Collector,
         Field(description="The collector, as each Envoy reaches it: OTLP over gRPC, without TLS"),
-        About(envoy="OpenTelemetryConfig.grpc_service, the cluster `mesh/otlp`"),
+        About(envoy="OpenTelemetryConfig.grpc_service"),
     ]
     sample: Annotated[
         Percent | None,

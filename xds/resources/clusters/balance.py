@@ -22,11 +22,11 @@ from xds.wire.envoy.extensions_load_balancing_policies_client_side_weighted_roun
 )
 from xds.wire.envoy.extensions_load_balancing_policies_common_v3_pb2 import SlowStartConfig
 from xds.wire.envoy.extensions_load_balancing_policies_load_aware_locality_v3_pb2 import (
-    LoadAwareLocality as EnvoyLoadAwareLocality,
+    LoadAwareLocality as LoadAwareLocalityPolicy,
 )
 from xds.wire.envoy.extensions_load_balancing_policies_round_robin_v3_pb2 import RoundRobin
 from xds.wire.envoy.type_v3_pb2 import Percent
-from xds.wire.messages import boolean, double, encode, pack, uint64
+from xds.wire.messages import encode, pack, uint64
 
 LB_POLICIES = {
     Balance.ROUND_ROBIN: Cluster.LbPolicy.ROUND_ROBIN,
@@ -81,29 +81,31 @@ def build_client_side_weighted(words: ClientSideWeighted, slow_start: SlowStart 
         policy.weight_update_period.FromTimedelta(words.weight_update_period)
     if words.error_utilization_penalty != usual.error_utilization_penalty:
         policy.error_utilization_penalty.value = words.error_utilization_penalty
-    if words.oob_reporting_period is not None:
-        policy.enable_oob_load_report.value = True
-        policy.oob_reporting_period.FromTimedelta(words.oob_reporting_period)
     if slow_start is not None:
         # Of the same fields, by another name.
         policy.slow_start_config.CopyFrom(SlowStartConfig.FromString(encode(_build_slow_start(slow_start))))
+    if words.oob_reporting_period is not None:
+        policy.enable_oob_load_report.value = True
+        policy.oob_reporting_period.FromTimedelta(words.oob_reporting_period)
     return _wrap_policy(CLIENT_SIDE_WEIGHTED, policy)
 
 
 def _build_load_aware_locality(options: LoadAwareLocality) -> LoadBalancingPolicy:
     """Build the policy that shares among localities by reported load, and inside each by turns."""
-    threshold, probes = options.utilization_variance_threshold, options.remote_probe_fraction
-    policy = EnvoyLoadAwareLocality(
+    policy = LoadAwareLocalityPolicy(
         endpoint_picking_policy=_wrap_policy(ROUND_ROBIN, RoundRobin()),
         weight_update_period=options.weight_update_period,
         weight_expiration_period=options.weight_expiration_period,
         smoothing_time_constant=options.smoothing_time_constant,
-        utilization_variance_threshold=double(None if threshold is None else threshold / 100),
-        remote_probe_fraction=double(None if probes is None else probes / 100),
         metric_names_for_computing_utilization=options.metric_names,
-        enable_oob_load_report=boolean(None if options.oob_reporting_period is None else True),
         oob_reporting_period=options.oob_reporting_period,
     )
+    if options.utilization_variance_threshold is not None:
+        policy.utilization_variance_threshold.value = options.utilization_variance_threshold / 100
+    if options.remote_probe_fraction is not None:
+        policy.remote_probe_fraction.value = options.remote_probe_fraction / 100
+    if options.oob_reporting_period is not None:
+        policy.enable_oob_load_report.value = True
     return _wrap_policy(LOAD_AWARE_LOCALITY, policy)
 
 
