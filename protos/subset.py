@@ -4,7 +4,7 @@ A message or enum is among them if a module of `xds` names it, as in `Cluster.Ed
 types are among them, except deprecated ones. To use one more, name it as if it were there, and run
 `python protos/generate.py`. Nothing is written by hand, and a test fails when something is stale.
 
-Decision 7 in `xds/adr` says why.
+Decision 8 in `xds/adr` says why.
 """
 
 import ast

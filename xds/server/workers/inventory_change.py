@@ -17,7 +17,7 @@ from xds.catalog.model.endpoint import Endpoint
 from xds.catalog.model.gateway import Gateway
 from xds.catalog.model.mesh import Mesh
 from xds.catalog.model.service import Service
-from xds.endpoints.endpoint_set import NOBODY, Endpoints, EndpointSet, Key
+from xds.endpoints.endpoint_set import NO_ENDPOINTS, Endpoints, EndpointSet, Key
 from xds.resources.inventory import Inventory, Parts, find_reliant
 
 EndpointChange = EndpointSet | Mapping[Key, Endpoint]
@@ -84,7 +84,7 @@ def apply_change(change: InventoryChange, before: Inventory) -> Inventory:
         else:
             services[name], endpoints[name], parts[name] = held
     for name, (of_endpoints, of_parts) in change.reassigned.items():
-        was = endpoints.get(name, NOBODY)
+        was = endpoints.get(name, NO_ENDPOINTS)
         endpoints[name] = of_endpoints if isinstance(of_endpoints, EndpointSet) else was.replace(of_endpoints)
         parts[name] = of_parts
     changed = frozenset((*change.services, *change.reassigned))
