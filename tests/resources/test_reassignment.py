@@ -156,6 +156,25 @@ def test_an_edit_of_endpoints_in_yaml_builds_no_more_than_that() -> None:
     assert after.parts["plain"].resources[CLUSTER] is before.parts["plain"].resources[CLUSTER]
 
 
+def test_a_service_whose_routes_change_with_another_is_not_taken_for_one_whose_endpoints_alone_do() -> None:
+    """gRPC cannot be told any more of the service that it routes to, while an endpoint of its own changes."""
+    translator = Translator()
+    store = SnapshotStore(translate(translator))
+    kind = NodeKind("anyone", grpc=True)
+    store.acquire(kind)
+    translator.registry.put(
+        "registry",
+        {
+            ("tls", "1"): Endpoint("one.example.com", 1),
+            ("tls", "2"): Endpoint("10.0.0.1", 1),
+            ("routing", "1"): Endpoint("10.0.0.1", 1),
+        },
+    )
+    store.update(move(translator, store.inventory))
+    fresh = build_inventory(store.inventory.catalog, store.inventory.endpoints)
+    assert by_type(store.acquire(kind)) == by_type(build_snapshot(build_view(fresh, kind), fresh))
+
+
 @pytest.mark.parametrize("path", golden.CATALOGS, ids=lambda path: path.parent.name)
 def test_endpoints_from_elsewhere_are_served_as_those_of_the_catalog_are(path: Any) -> None:
     """Of every golden catalog, to the byte, when a provider says what the files say, in the same order."""

@@ -10,7 +10,7 @@ from tests.inventories import build_inventory
 from xds.catalog.catalog import Catalog
 from xds.catalog.model.access_log import OFF, AccessLog
 from xds.catalog.model.affinity import Affinity
-from xds.catalog.model.balance import SHORT, SlowStart
+from xds.catalog.model.balance import SHORT
 from xds.catalog.model.endpoint import Endpoint
 from xds.catalog.model.gateway import Certificate, Gateway, Listener, Tls
 from xds.catalog.model.locality import ANY, NOWHERE, Level, Locality, LocalityPolicy, ZoneAware
@@ -18,6 +18,7 @@ from xds.catalog.model.mesh import Mesh
 from xds.catalog.model.resilience import Budget, CircuitBreakers, Retries, Timeouts
 from xds.catalog.model.route import Route
 from xds.catalog.model.service import Protocol, Service
+from xds.catalog.model.slow_start import SlowStart
 from xds.catalog.model.subsets import Labels
 from xds.catalog.model.tracing import Tracing
 from xds.catalog.model.upstream import Dns, UpstreamTls

@@ -160,7 +160,8 @@ def build_inventory(catalog: Catalog, endpoints: Endpoints, before: Inventory | 
     changed |= builder.moved
     reliant = find_reliant(catalog.services, changed, before.reliant)
     routed_by = _note_routes(before, catalog, changed - builder.reassigned)
-    dependents = _find_dependents(before, builder, changed - builder.reassigned, routed_by) - changed
+    dependents = _find_dependents(before, builder, changed - builder.reassigned, routed_by)
+    dependents -= changed - builder.reassigned
     for name in dependents:
         builder.route(name)
     return Inventory(
@@ -171,7 +172,7 @@ def build_inventory(catalog: Catalog, endpoints: Endpoints, before: Inventory | 
         changed_gateways,
         before.catalog.mesh != catalog.mesh,
         reliant,
-        dependents,
+        dependents - changed,
         routed_by,
         builder.made,
         frozenset(builder.reassigned),
@@ -224,8 +225,9 @@ class _Builder:
         self.parts[name] = Parts(resources, parts.virtual_host, now.localities if service.locality.failover else ())
 
     def route(self, name: str) -> None:
-        """Build the virtual host of a service that did not change, but whose routes name a service that did."""
+        """Build the virtual host of a service whose own policy did not change, but whose routes name a changed one."""
         self.made.pop(name, None)
+        self.reassigned.discard(name)
         services = self.catalog.services
         self.parts[name] = replace(self.parts[name], virtual_host=build_virtual_host(name, services[name], services))
 

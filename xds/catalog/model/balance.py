@@ -1,20 +1,18 @@
-"""How requests are shared among a service's endpoints: the balances, their own fields, and slow start.
+"""How requests are shared among a service's endpoints: the balances and their own fields.
 
 A balance in its short form is its name alone. What suits which balance is told in `advice/service.py`.
 """
 
-from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field, Strict, StringConstraints
+from pydantic import AfterValidator, Field, Strict
 from pydantic.dataclasses import dataclass
 
-from xds.catalog.text.durations import format_duration
-from xds.catalog.text.field import About, Alone, Example, Expected, IfWrong, Words
+from xds.catalog.model.reported_load import ClientSideWeighted, LoadAwareLocality
+from xds.catalog.text.field import About, Example, Expected, IfWrong, Words
 from xds.catalog.text.mistake import Mistake, Mistakes
-from xds.catalog.text.names import CONFIG, NOBODY, Duration, Wait
-from xds.catalog.text.percents import Percentage
+from xds.catalog.text.names import CONFIG, Fraction
 from xds.wording import show
 
 MAX_RING = 8_388_608
@@ -50,13 +48,6 @@ FOLLOWING: Final = frozenset({Balance.CLIENT_SIDE_WEIGHTED, Balance.LOAD_AWARE_L
 """The balances that follow the load that endpoints report. Envoy has them as a `load_balancing_policy` alone."""
 
 RingSize = Annotated[int, Strict(), Field(ge=1, le=MAX_RING)]
-Fraction = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False, strict=True)]
-MetricName = Annotated[
-    str,
-    StringConstraints(max_length=256, pattern=r"^[!-+\--~]+$"),
-    Expected("a metric's name", "named_metrics.queue"),
-    IfWrong(stand_in=NOBODY),
-]
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
@@ -110,110 +101,6 @@ class Maglev:
         Field(ge=2, le=MAX_TABLE, description="The number of places in the table, a prime number"),
         Expected("a prime number {bounds}"),
         About(default="65537", envoy="Maglev.table_size"),
-    ] = None
-
-
-@dataclass(frozen=True, slots=True, config=CONFIG)
-class ClientSideWeighted:
-    """Weights that each Envoy computes from the load that endpoints report (ORCA), in answers or out of band."""
-
-    blackout_period: Annotated[
-        Duration,
-        Field(description="How long an endpoint must report before its weight counts"),
-        About(envoy="ClientSideWeightedRoundRobin.blackout_period"),
-    ] = timedelta(seconds=10)
-    weight_expiration_period: Annotated[
-        Wait,
-        Field(description="How long a weight counts after the last report"),
-        About(envoy="ClientSideWeightedRoundRobin.weight_expiration_period"),
-    ] = timedelta(minutes=3)
-    weight_update_period: Annotated[
-        Wait,
-        Field(description="How often the weights are computed"),
-        About(envoy="ClientSideWeightedRoundRobin.weight_update_period"),
-    ] = timedelta(seconds=1)
-    error_utilization_penalty: Annotated[
-        Fraction,
-        Field(description="How much the reported errors add to the utilization"),
-        About(envoy="ClientSideWeightedRoundRobin.error_utilization_penalty"),
-    ] = 1.0
-    metric_names: Annotated[
-        tuple[MetricName, ...],
-        Field(max_length=20, description="Reported metrics that give the utilization"),
-        Expected("a list of metrics", ["named_metrics.queue"]),
-        About(
-            default="`application_utilization`, or else `cpu_utilization`",
-            envoy="ClientSideWeightedRoundRobin.metric_names_for_computing_utilization",
-        ),
-    ] = ()
-    oob_reporting_period: Annotated[
-        Wait | None,
-        Field(description="How often Envoy asks each endpoint for its load, in a stream of its own (OpenRcaService)"),
-        About(
-            default="never: load comes with the answers",
-            envoy="ClientSideWeightedRoundRobin.oob_reporting_period",
-        ),
-    ] = None
-
-
-MIN_UPDATE_PERIOD: Final = timedelta(milliseconds=100)
-"""Envoy's limit on how often the shares of localities are computed."""
-
-
-def check_update_period(value: timedelta) -> timedelta:
-    """Refuse a time in which Envoy does not compute shares of localities."""
-    if value < MIN_UPDATE_PERIOD:
-        raise ValueError(f"must be {format_duration(MIN_UPDATE_PERIOD)} or more, found {format_duration(value)}")
-    return value
-
-
-@dataclass(frozen=True, slots=True, config=CONFIG)
-class LoadAwareLocality:
-    """The locality of the caller first, others as far as their endpoints report more headroom (ORCA)."""
-
-    weight_update_period: Annotated[
-        Annotated[Duration, AfterValidator(check_update_period)] | None,
-        Field(description="How often the shares of the localities are computed, 100ms or more"),
-        About(default="1s", envoy="LoadAwareLocality.weight_update_period"),
-    ] = None
-    weight_expiration_period: Annotated[
-        Wait | None,
-        Field(description="How long a reported load counts after the last report"),
-        About(default="3m", envoy="LoadAwareLocality.weight_expiration_period"),
-    ] = None
-    utilization_variance_threshold: Annotated[
-        Annotated[float, Percentage(0, 100)] | None,
-        Field(
-            description="Up to this much more utilization than elsewhere, the locality of the caller gets all requests"
-        ),
-        About(default="10%", envoy="LoadAwareLocality.utilization_variance_threshold"),
-    ] = None
-    smoothing_time_constant: Annotated[
-        Wait | None,
-        Field(description="How slowly the utilization of a locality follows the reports"),
-        About(default="5s", envoy="LoadAwareLocality.smoothing_time_constant"),
-    ] = None
-    remote_probe_fraction: Annotated[
-        Annotated[float, Percentage(0, 99)] | None,
-        Field(description="The share of requests that always goes to other localities, so that their load is known"),
-        About(default="3%", envoy="LoadAwareLocality.remote_probe_fraction"),
-    ] = None
-    metric_names: Annotated[
-        tuple[MetricName, ...],
-        Field(max_length=20, description="Reported metrics that give the utilization"),
-        Expected("a list of metrics", ["named_metrics.queue"]),
-        About(
-            default="`application_utilization`, or else `cpu_utilization`",
-            envoy="LoadAwareLocality.metric_names_for_computing_utilization",
-        ),
-    ] = ()
-    oob_reporting_period: Annotated[
-        Wait | None,
-        Field(description="How often Envoy asks each endpoint for its load, in a stream of its own (OpenRcaService)"),
-        About(
-            default="never: load comes with the answers",
-            envoy="LoadAwareLocality.oob_reporting_period",
-        ),
     ] = None
 
 
@@ -349,28 +236,3 @@ ShortBalancing = Annotated[
     Example({"least_request": {"choices": 3}}),
     IfWrong(needs=tuple(Balance)),
 ]
-
-
-@dataclass(frozen=True, slots=True, config=CONFIG)
-class SlowStart:
-    """How the share of a new endpoint grows; the short form is the `window`."""
-
-    window: Annotated[
-        Wait,
-        Field(description="How long the share grows"),
-        About(envoy="SlowStartConfig.slow_start_window"),
-        IfWrong(stand_in="1s"),
-    ]
-    aggression: Annotated[
-        Annotated[float, Field(ge=0.01, le=1000, allow_inf_nan=False, strict=True)] | None,
-        Field(description="Above 1 the share grows fast at first, below 1 it grows late"),
-        About(default="1.0, evenly", envoy="SlowStartConfig.aggression"),
-    ] = None
-    min_weight_percent: Annotated[
-        Annotated[float, Percentage(0, 100)] | None,
-        Field(description="The share with which an endpoint begins"),
-        About(default="10%", envoy="SlowStartConfig.min_weight_percent"),
-    ] = None
-
-
-ShortSlowStart = Annotated[SlowStart, Alone("window"), Example({"window": "30s"})]

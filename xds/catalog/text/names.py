@@ -69,6 +69,7 @@ def share(value: T) -> T:
 
 Port = Annotated[int, Strict(), Field(ge=1, le=65535), AfterValidator(share), Expected("a port {bounds}")]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), DURATION_SHAPE, EXPECTED_DURATION]
+Fraction = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False, strict=True)]
 Wait = Annotated[Duration, AfterValidator(check_wait)]
 Path = Annotated[
     str,

@@ -2,18 +2,11 @@
 
 from google.protobuf.message import Message
 
-from xds.catalog.model.balance import (
-    Balance,
-    Balancing,
-    ClientSideWeighted,
-    LeastRequest,
-    LoadAwareLocality,
-    Maglev,
-    RingHash,
-    SlowStart,
-)
+from xds.catalog.model.balance import Balance, Balancing, LeastRequest, Maglev, RingHash
 from xds.catalog.model.locality import ZoneAware
+from xds.catalog.model.reported_load import ClientSideWeighted, LoadAwareLocality
 from xds.catalog.model.service import Service
+from xds.catalog.model.slow_start import SlowStart
 from xds.endpoints.endpoint_set import EndpointSet
 from xds.wire.envoy.config_cluster_v3_pb2 import Cluster, LoadBalancingPolicy
 from xds.wire.envoy.config_core_v3_pb2 import RuntimeDouble, TypedExtensionConfig

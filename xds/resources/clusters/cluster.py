@@ -4,10 +4,11 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
-from xds.catalog.model.balance import Balancing, SlowStart
+from xds.catalog.model.balance import Balancing
 from xds.catalog.model.health import HealthCheck, OutlierDetection
 from xds.catalog.model.resilience import Budget, CircuitBreakers, ConnectionPool, Keepalive
 from xds.catalog.model.service import Protocol, Service
+from xds.catalog.model.slow_start import SlowStart
 from xds.catalog.model.upstream import Dns, UpstreamTls
 from xds.catalog.raw.fields import join
 from xds.endpoints.endpoint_set import EndpointSet
