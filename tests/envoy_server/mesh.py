@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -68,6 +69,10 @@ async def scripted_instance(status: int = 200, seconds: float = 0.0) -> AsyncIte
     port = free_port()
     async with answering(answer, "127.0.0.1", port):
         yield f"127.0.0.1:{port}"
+
+
+MERGE_SECONDS = 0.1
+"""For how long an Envoy that we serve gathers changes of health and weight for its workers (`update_merge_window`)."""
 
 
 class Mesh:
@@ -183,9 +188,26 @@ async def answered(load: Load, more: int) -> None:
     await until(lambda: len(load.answers) >= target)
 
 
-def counts_since(load: Load, since: float) -> Counter[str]:
-    """Count who answered the requests that were sent after a moment (monotonic)."""
-    return Counter(answer.instance for answer in load.answers if answer.at - answer.seconds >= since)
+async def settled(envoy: Envoy) -> float:
+    """Wait until an Envoy's workers have what its admin shows now; the moment, from which on requests go by it.
+
+    The admin is answered by the main thread. Changes of health and weight it gathers for a while, then sends them to
+    the workers; when it answers after that, they are on their way, and a request that comes later comes behind them.
+    """
+    await asyncio.sleep(MERGE_SECONDS)
+    for _ in range(2):  # the first answer may be of the same turn of its loop as the sending, and before it
+        await until(envoy.admin.is_ready)
+    return time.monotonic()
+
+
+def counts_since(load: Load, since: float, before: float = math.inf) -> Counter[str]:
+    """Count who answered the requests that were sent in a stretch of time (monotonic)."""
+    return Counter(answer.instance for answer in load.answers if since <= answer.at - answer.seconds < before)
+
+
+def in_flight(load: Load, *moments: float) -> int:
+    """Count the requests that were sent before one of the moments and answered after; all are answered by now."""
+    return sum(answer.at - answer.seconds < moment <= answer.at for answer in load.answers for moment in moments)
 
 
 def make_catalog(endpoints: Sequence[str | dict[str, Any]], balance: Any = "round_robin", **service: Any) -> str:

@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-SIGNIFICANCE = 0.001
-"""How rarely (one run in a thousand) chance alone may fail the test of the random phase."""
+SIGNIFICANCE = 1e-7
+"""How rarely chance alone may fail the test of the random phase; whoever sees it fail is to find a fault."""
 
 
 @dataclass(frozen=True, slots=True)
