@@ -33,10 +33,11 @@ def print_shares(heading: str, counts: Mapping[str, int], expected: Mapping[str,
 
 
 def print_phases(heading: str, phases: Mapping[str, Mapping[str, int]]) -> None:
-    """Print each one's share in one phase after the other."""
+    """Print each one's share in one phase after the other, and of how many requests."""
     names = sorted({name for counts in phases.values() for name in counts})
     width = max(map(len, [heading, *names]))
     print(f"{heading:{width}}" + "".join(f"  {title:>10}" for title in phases))
     for name in names:
         shares = [counts.get(name, 0) / max(1, sum(counts.values())) for counts in phases.values()]
         print(f"{name:{width}}" + "".join(f"  {share:10.1%}" for share in shares))
+    print(f"{'of':{width}}" + "".join(f"  {sum(counts.values()):10}" for counts in phases.values()))

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from mesh.balance import MERGE_SECONDS
 from tests.ecs import read_log
 from xds.catalog.model import Listen
 from xds.cli.demo.load import Load
@@ -69,10 +70,6 @@ async def scripted_instance(status: int = 200, seconds: float = 0.0) -> AsyncIte
     port = free_port()
     async with answering(answer, "127.0.0.1", port):
         yield f"127.0.0.1:{port}"
-
-
-MERGE_SECONDS = 0.1
-"""For how long an Envoy that we serve gathers changes of health and weight for its workers (`update_merge_window`)."""
 
 
 class Mesh:
