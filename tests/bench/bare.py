@@ -20,10 +20,10 @@ import uvloop
 
 from tests.bench.fleet import FIRST_MARK, METHODS
 from tests.bench.load import NODE, make_document, make_documents, make_name
-from xds.catalog.workspace import Workspace
+from xds.catalog.assembly.workspace import Workspace
 from xds.resources.inventory import build_inventory
 from xds.resources.view import kind_of
-from xds.server.discovery import OPTIONS
+from xds.server.protocols.discovery import OPTIONS
 from xds.session.session import DELTA, SOTW, Session, Variant
 from xds.snapshot.store import SnapshotStore
 from xds.wire import ADS, CLUSTER, CLUSTER_LOAD_ASSIGNMENT

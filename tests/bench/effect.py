@@ -21,10 +21,10 @@ from typing import TypeVar
 
 from tests.bench.load import make_documents
 from tests.ecs import read_log
-from xds.catalog.model import Listen
+from xds.catalog.text.addresses import Listen
 from xds.cli.demo.envoy_admin import http_get
 from xds.cli.demo.processes import LOOPBACK, Child, await_until, free_port, start_control_plane, start_envoy
-from xds.resources.bootstrap import ApiType, build_bootstrap
+from xds.resources.bootstrap.bootstrap import ApiType, build_bootstrap
 
 T = TypeVar("T")
 

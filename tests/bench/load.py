@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from xds.catalog.workspace import Workspace
+from xds.catalog.assembly.workspace import Workspace
 from xds.resources.inventory import build_inventory
 from xds.resources.view import kind_of
 from xds.session.session import DELTA, SOTW, Response, Session, Variant

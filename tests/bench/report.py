@@ -1,4 +1,4 @@
-"""The README's figures: a comparison with go-control-plane as a table and a picture, and a table of all else."""
+"""What xds costs, as a document: a comparison with go-control-plane as a table and a picture, and all else."""
 
 import json
 import statistics
@@ -12,17 +12,17 @@ import click
 
 HERE = Path(__file__).parent
 FIGURES = HERE / "figures.json"
-"""The raw figures that the README shows, of `python -m tests.bench ... --json tests/bench/figures.json`."""
+"""The raw figures that the document shows, as written by `python -m tests.bench ... --json` with this path."""
 
 PICTURE = HERE / "figures.svg"
-README = HERE.parent.parent / "README.md"
+DOCUMENT = HERE / "README.md"
 
 FIRST, CHANGE = "first sync of 1,000 clients, CPU s", "one change, CPU ms"
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One measurement: who asks for what, what was measured, and what each took, as low and high of several runs."""
+    """One measurement: what clients ask for, what was measured, and each server's figure (lowest and highest run)."""
 
     clients: str
     what: str
@@ -32,7 +32,7 @@ class Cell:
 
     @property
     def ratio(self) -> float:
-        """What xds takes of what the better of the two takes, by its best run."""
+        """The figure of xds, divided by the best run of the better of the two."""
         return self.xds / min(self.snapshot_cache[0], self.linear_cache[0])
 
 
@@ -58,13 +58,13 @@ GO: dict[tuple[str, int | None], dict[str, tuple[tuple[float, float], tuple[floa
         CHANGE: ((230, 284), (2.8, 3.6), "change_cpu_ms"),
     },
 }
-"""go-control-plane as it was measured: its SnapshotCache and its LinearCache, and the name of our figure."""
+"""Measured figures of go-control-plane: its SnapshotCache, its LinearCache, and the name of our figure."""
 
 WORDS = {"delta": "delta", "sotw": "State of the World"}
 
 
 def read_cells(figures: dict[str, Any]) -> list[Cell]:
-    """Put our figures beside those of go-control-plane."""
+    """Return our figures beside those of go-control-plane."""
     ours = {(cell["variant"], cell["clusters"]): cell for cell in figures["push"]}
     return [
         Cell(f"{WORDS[variant]}, {clusters or 'all'} clusters", what, snapshot, linear, ours[variant, clusters][name])
@@ -74,9 +74,9 @@ def read_cells(figures: dict[str, Any]) -> list[Cell]:
 
 
 def make_table(cells: Iterable[Cell]) -> str:
-    """Write the comparison as Markdown."""
+    """Return the comparison as a Markdown table."""
     lines = [
-        "| clients ask for | | go-control-plane: SnapshotCache | LinearCache | xds | of the better |",
+        "| clients ask for | what | go-control-plane: SnapshotCache | LinearCache | xds | ratio |",
         "|---|---|--:|--:|--:|--:|",
     ]
     for cell in cells:
@@ -86,7 +86,7 @@ def make_table(cells: Iterable[Cell]) -> str:
 
 
 def make_list(figures: dict[str, Any]) -> str:
-    """Write what was measured beside the comparison as Markdown."""
+    """Return all other figures as a Markdown table."""
     [crowd] = figures["crowd"]
     storms = {cell["variant"]: cell for cell in figures["storm"]}
     few, many = figures["scale"]
@@ -102,7 +102,7 @@ def make_list(figures: dict[str, Any]) -> str:
         return " / ".join(_number(cells[variant][name]) for variant in ("delta", "sotw"))
 
     def bare(name: str) -> str:
-        """Give what a server takes that only answers with ready bytes, of what xds takes."""
+        """Return the bare server's figure as a part of that of xds, for each variant."""
         return " / ".join(
             f"{cell[f'bare_{name}'] / cell[name]:.2f}" for cell in map(floors.get, ("delta", "sotw")) if cell
         )
@@ -112,88 +112,94 @@ def make_list(figures: dict[str, Any]) -> str:
 
     rows = [
         (
-            "gRPC's part, by a server of it that only answers with ready bytes (`floor`), delta / State of the World",
+            "gRPC's part: a bare gRPC server that only sends ready bytes, as a part of xds (`floor`), "
+            "delta / State of the World",
             f"{bare('sync_cpu_s')} of the CPU of a first sync of 1,000 clients of all clusters; "
-            f"{bare('change_cpu_ms')} of that of one change at 20 clients",
+            f"{bare('change_cpu_ms')} of the CPU of one change at 20 clients",
         ),
         (
             "10,000 clients, all clusters, delta (`push --clients 10000`)",
-            f"{_number(crowd['memory_mb'])} MB; one change reaches all for {crowd['change_cpu_ms'] / 1000:.1f} s "
-            f"of CPU, half of them after {_number(crowd['change_p50_ms'])} ms "
-            f"and 99% after {_number(crowd['change_p99_ms'])} ms; at rest {crowd['idle_core_percent']:.1f}% of a core",
+            f"{_number(crowd['memory_mb'])} MB of memory; a change costs {crowd['change_cpu_ms'] / 1000:.1f} s of CPU; "
+            f"half of the clients have it after {_number(crowd['change_p50_ms'])} ms and 99% "
+            f"after {_number(crowd['change_p99_ms'])} ms; idle, the server takes {crowd['idle_core_percent']:.1f}% "
+            "of a core",
         ),
         (
-            "2,000 clients back at once after a restart (`storm`), delta / State of the World",
-            f"{both(storms, 'restart_cpu_s')} s of CPU until at rest; resources sent again "
+            "2,000 clients reconnect at once after a restart (`storm`), delta / State of the World",
+            f"{both(storms, 'restart_cpu_s')} s of CPU until the server is idle; resources sent again: "
             f"{delta['resources_again']:,} / {sotw['resources_again']:,}",
         ),
         (
-            "… another client's push while 2,000 drop and come back, 99%",
-            f"{both(storms, 'storm_p99_ms')} ms, while they are quiet {both(storms, 'quiet_p99_ms')} ms: "
-            f"{delta['storm_p99_ms'] / delta['quiet_p99_ms']:.0f} / {sotw['storm_p99_ms'] / sotw['quiet_p99_ms']:.0f} "
-            f"times; half of them {both(storms, 'storm_p50_ms')} ms",
+            "a push to another client while 2,000 lose their connections and reconnect (`storm`), "
+            "delta / State of the World",
+            f"99% of the pushes take at most {both(storms, 'storm_p99_ms')} ms, "
+            f"and {both(storms, 'quiet_p99_ms')} ms without the storm "
+            f"({delta['storm_p99_ms'] / delta['quiet_p99_ms']:.0f} / {sotw['storm_p99_ms'] / sotw['quiet_p99_ms']:.0f} "
+            f"times as long); half of them take {both(storms, 'storm_p50_ms')} ms",
         ),
         (
             f"{many['endpoints']:,} endpoints in {many['services']:,} services (`scale`)",
             f"{many['start_cpu_s']:.1f} s of CPU from the start to the first full answer; "
-            f"{_number(many['endpoint_bytes'])} bytes of memory an endpoint; one change {many['change_cpu_ms']:.1f} ms "
-            f"of CPU and {_number(many['change_bytes'])} bytes, "
-            f"{many['change_cpu_ms'] / few['change_cpu_ms']:.2f} times that among {few['services']:,} services",
+            f"{_number(many['endpoint_bytes'])} bytes of memory for each endpoint; one change costs "
+            f"{many['change_cpu_ms']:.1f} ms of CPU and {_number(many['change_bytes'])} bytes, "
+            f"{many['change_cpu_ms'] / few['change_cpu_ms']:.2f} times the CPU of one in {few['services']:,} services",
         ),
         (
             "1,000 changes in a second, 1,000 clients (`burst`), delta / State of the World",
-            f"the last client has the last change {both(bursts, 'worst_ms')} ms after its save, "
-            f"in {both(bursts, 'most_messages')} messages; {both(bursts, 'cpu_s')} s of CPU",
+            f"the last client has the last change {both(bursts, 'worst_ms')} ms after its save; a client gets at most "
+            f"{both(bursts, 'most_messages')} messages; {both(bursts, 'cpu_s')} s of CPU",
         ),
         (
             f"from the save to the first request that a real Envoy balances by it (`effect`), {one['edits']} edits",
-            f"half within {one['p50_ms']:.0f} ms, 99% within {one['p99_ms']:.0f} ms; among 1,000 services "
+            f"half within {one['p50_ms']:.0f} ms, 99% within {one['p99_ms']:.0f} ms; with 1,000 services "
             f"{thousand['p50_ms']:.0f} and {thousand['p99_ms']:.0f} ms; {one['failed'] + thousand['failed']} of "
             f"{one['requests'] + thousand['requests']:,} requests failed",
         ),
         (
             f"{sum(cell['seconds'] for cell in soaks) / 60:.0f} minutes of random edits, lost connections and "
-            f"refusals (`soak`), {soaks[0]['clients']} clients",
+            f"refusals (`soak`), {soaks[0]['clients']} clients, delta / State of the World",
             f"{sum(cell['edits'] for cell in soaks):,} edits, {sum(cell['drops'] for cell in soaks):,} connections "
-            f"lost; memory {' / '.join(format(growth(cell), '+.1f') for cell in soaks)} MB from the middle third of "
-            f"the time to the last; no answer took longer than {_number(max(cell['stall_ms'] for cell in soaks))} ms",
+            f"lost; memory changed by {' / '.join(format(growth(cell), '+.1f') for cell in soaks)} MB from the second "
+            "third of the time to the last; "
+            f"the slowest answer took {_number(max(cell['stall_ms'] for cell in soaks))} ms",
         ),
         (
-            "`--workers 2` against one process, both cores shared with the clients (`workers`), delta",
-            f"first sync in {gain('first_sync_s')} of the time for {gain('first_sync_cpu_s')} of the CPU; "
-            f"a change at 99% of the clients in {gain('change_p99_ms')} of the time; {gain('memory_mb')} of the memory",
+            "`--workers 2` beside one process; both share two cores with the clients (`workers`), delta",
+            f"{gain('first_sync_s')} of the time and {gain('first_sync_cpu_s')} of the CPU for a first sync; "
+            f"{gain('change_p99_ms')} of the time until 99% of the clients have a change; {gain('memory_mb')} "
+            "of the memory",
         ),
         (
-            "a catalog of 1,000 services in one file / in a folder (`load`)",
+            "a catalog of 1,000 services as one file / as a folder (`load`)",
             f"{_number(file[0])} / {_number(folder[0])} ms of CPU from the text to both variants' first responses; "
             f"one changed endpoint {_number(file[1])} / {_number(folder[1])} ms",
         ),
     ]
-    return "\n".join(["| | |", "|---|---|", *(f"| {what} | {figure} |" for what, figure in rows)])
+    return "\n".join(["| what | figures |", "|---|---|", *(f"| {what} | {figure} |" for what, figure in rows)])
 
 
 def growth(soak: dict[str, Any]) -> float:
-    """Give the mean of a soak's memory in the last third of its samples beyond that in the middle one, in MB."""
+    """Return how much the mean memory of a soak grew from the second third of its samples to the last, in MB."""
     memory: list[float] = [sample["memory_mb"] for sample in soak["samples"]]
     third = max(1, len(memory) // 3)
     return statistics.mean(memory[-third:]) - statistics.mean(memory[-2 * third : -third] or memory[:1])
 
 
 def _sum_load(rows: list[dict[str, Any]]) -> tuple[float, float]:
-    """Sum the steps of a first load, and of one change, in milliseconds."""
+    """Return the CPU time of a first load and of one change, in milliseconds."""
     change = sum(row["cpu_ms"] for row in rows if "one endpoint" in row["step"])
     return sum(row["cpu_ms"] for row in rows) - change, change
 
 
 WIDTH, ROW, LEFT, SCALE, TOP = 900, 26, 330, 300, 58
-"""Of the picture, in pixels: its width, a row's height, where bars begin, how long 1 is, and where the rows begin."""
+"""The picture in pixels: its width, a row's height, where bars begin, the length of 1, and where the rows begin."""
 
 LONGEST = 1.25
-"""How much of a bar is shown; a longer one is cut."""
+"""The longest bar, as a ratio; a longer one is cut."""
 
 
 def draw(cells: list[Cell]) -> str:
-    """Draw the comparison as SVG: for each row, how much of the better Go server's figure xds needs."""
+    """Return the comparison as SVG: a bar for each row, as long as the ratio."""
     height = TOP + ROW * (len(cells) + len({cell.clients for cell in cells})) + 34
     rows: list[str] = []
     y, group = TOP, ""
@@ -234,20 +240,20 @@ text {{ font: 13px system-ui, sans-serif; fill: #24292f }}
 @click.command()
 @click.option("--figures", default=FIGURES, show_default=True, type=click.Path(exists=True, path_type=Path))
 def report(figures: Path) -> None:
-    """Write the README's table and picture anew, from raw figures."""
+    """Write the tables and the picture of README.md from the raw figures."""
     raw = json.loads(figures.read_text())
     PICTURE.write_text(draw(read_cells(raw)))
-    README.write_text(renew(README.read_text(), raw))
+    DOCUMENT.write_text(renew(DOCUMENT.read_text(), raw))
 
 
-def renew(readme: str, figures: dict[str, Any]) -> str:
-    """Put the tables between their marks in the README."""
+def renew(document: str, figures: dict[str, Any]) -> str:
+    """Return the document with new tables between their marks."""
     for mark, table in (("comparison", make_table(read_cells(figures))), ("figures", make_list(figures))):
         begin, end = f"<!-- {mark}: python -m tests.bench report -->", f"<!-- end of {mark} -->"
-        before, _, rest = readme.partition(begin)
+        before, _, rest = document.partition(begin)
         _, _, after = rest.partition(end)
-        readme = f"{before}{begin}\n{table}\n{end}{after}"
-    return readme
+        document = f"{before}{begin}\n{table}\n{end}{after}"
+    return document
 
 
 def _range(some: tuple[float, float]) -> str:

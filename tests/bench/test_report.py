@@ -1,16 +1,16 @@
-"""The README's figures are those of the raw file, to the last digit."""
+"""The figures in README.md are those of the raw file, to the last digit."""
 
 import json
 
 import pytest
 
-from tests.bench.report import FIGURES, PICTURE, README, draw, growth, make_table, read_cells, renew
+from tests.bench.report import DOCUMENT, FIGURES, PICTURE, draw, growth, make_table, read_cells, renew
 
 
-def test_the_readme_and_its_picture_show_the_raw_figures() -> None:
-    """`python -m tests.bench report` would change neither."""
+def test_the_document_and_its_picture_show_the_raw_figures() -> None:
+    """`python -m tests.bench report` changes neither."""
     figures = json.loads(FIGURES.read_text())
-    assert renew(README.read_text(), figures) == README.read_text()
+    assert renew(DOCUMENT.read_text(), figures) == DOCUMENT.read_text()
     assert draw(read_cells(figures)) == PICTURE.read_text()
 
 

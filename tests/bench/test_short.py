@@ -26,7 +26,7 @@ def test_one_changed_endpoint_sends_one_assignment_however_many_services_there_a
 
 
 def test_the_command_prints_a_table() -> None:
-    """`python -m tests.bench load` is the README's command."""
+    """`python -m tests.bench load` is a command of README.md."""
     command = [sys.executable, "-m", "tests.bench", "load", "--services", "5"]
     answer = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "parse and check" in answer.stdout

@@ -2,9 +2,9 @@
 
 from textwrap import dedent
 
+from xds.catalog.assembly.workspace import Workspace
 from xds.catalog.catalog import Catalog
-from xds.catalog.fragment import Fragment, parse_fragment
-from xds.catalog.workspace import Workspace
+from xds.catalog.reading.fragment import Fragment, parse_fragment
 from xds.errors import CatalogError, Problem
 from xds.sources.document import Document
 

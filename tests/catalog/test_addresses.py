@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from xds.catalog.addresses import check_address, check_ip, parse_endpoint, parse_listen, split_address
+from xds.catalog.text.addresses import check_address, check_ip, parse_endpoint, parse_listen, split_address
 
 
 @pytest.mark.parametrize(

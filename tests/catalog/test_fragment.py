@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from tests.catalog.catalogs import parse
 from tests.sampling import examples
-from xds.catalog.catalog import build_catalog
-from xds.catalog.fragment import Fragment, parse_fragment
+from xds.catalog.assembly.assembly import build_catalog
+from xds.catalog.reading.fragment import Fragment, parse_fragment
 from xds.errors import CatalogError
 from xds.sources.document import Document
 

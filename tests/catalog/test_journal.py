@@ -5,9 +5,8 @@ from itertools import pairwise
 import pytest
 
 from tests.catalog.catalogs import build, make_document
-from xds.catalog.catalog import Catalog, diff_catalogs
-from xds.catalog.journal import MAX_ENTRIES, Mark
-from xds.catalog.workspace import Workspace
+from xds.catalog.assembly.workspace import Workspace
+from xds.catalog.catalog import MAX_ENTRIES, Catalog, Mark, diff_catalogs
 
 A, B, C = ("services", "a"), ("services", "b"), ("gateways", "c")
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.catalog.catalogs import make_document
-from xds.catalog.last_good import LastGood, Outcome
+from xds.catalog.assembly.workspace import LastGood, Outcome
 from xds.errors import CatalogError, Severity
 
 

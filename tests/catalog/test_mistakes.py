@@ -12,9 +12,9 @@ from tests.catalog.mesh_cases import MESH_CASES
 from tests.catalog.route_cases import ROUTE_CASES
 from tests.catalog.subset_cases import CASES as SUBSET_CASES
 from tests.catalog.upstream_cases import UPSTREAM_CASES
-from xds.catalog.expected import EXPECTED
-from xds.catalog.fragment import MAX_PROBLEMS
-from xds.catalog.mistakes import _explain_value
+from xds.catalog.reading.expected import EXPECTED
+from xds.catalog.reading.fragment import MAX_PROBLEMS
+from xds.catalog.reading.mistakes import _explain_value
 
 CASES = [
     # The file.

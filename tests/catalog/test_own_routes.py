@@ -3,7 +3,7 @@
 import pytest
 
 from tests.catalog.catalogs import check_files, find_problems, make_document
-from xds.catalog.workspace import Workspace
+from xds.catalog.assembly.workspace import Workspace
 
 API = "services: {api: {endpoints: ['a:1'], routes: [%s]}, web: {upstreams: [api]}}"
 V2 = "services: {v2: {endpoints: ['v:1'], upstreams: [], %s}}"

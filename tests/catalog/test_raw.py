@@ -14,9 +14,9 @@ from envoy_data_plane.envoy.extensions.filters.http.lua.v3 import Lua
 from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpConnectionManager
 
 from tests.catalog.catalogs import check_files
-from xds.catalog.envoy_fields import encode
-from xds.catalog.raw import TYPES, RawFields, parse_raw
-from xds.resources.oneofs import settle
+from xds.catalog.raw.encode import encode
+from xds.catalog.raw.fields import TYPES, RawFields, parse_raw
+from xds.resources.decode import settle
 
 NAMES = cast("Casing", str)
 LUA = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"
@@ -126,7 +126,8 @@ gateways: {g: {port: 1, routes: [{to: db}], envoy: {listener: {}, http_connectio
 def test_types_are_imported_when_they_are_wanted() -> None:
     """A check of a catalog without raw fields does not pay for Envoy's."""
     program = (
-        "import sys; from xds.catalog.fragment import parse_fragment; from xds.sources.document import Document\n"
+        "import sys; from xds.catalog.reading.fragment import parse_fragment\n"
+        "from xds.sources.document import Document\n"
         "parse_fragment(Document('a', b'services: {a: {}}'))\n"
         "assert not any(name.startswith('envoy_data_plane') for name in sys.modules)\n"
         "parse_fragment(Document('a', b'services: {a: {envoy: {cluster: {}}}}'))\n"

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.catalog.catalogs import check_files, make_document
-from xds.catalog.workspace import Workspace
+from xds.catalog.assembly.workspace import Workspace
 from xds.errors import CatalogError
 
 WEB = "services: {web: {endpoints: [w:1]}}"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from xds.catalog.regex import check_regex, measure
+from xds.catalog.text.regex import check_regex, measure
 
 SIZES = [
     ("/x{96}", 101), ("/x{96}.", 103), ("/x{96}.*", 103), ("/x{96}[^/]+", 104), ("/x{96}[a-z]", 102),

@@ -11,9 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from tests.catalog.catalogs import check_files, find_problems
 from tests.sampling import examples
-from xds.catalog.fragment import GATEWAY, MAX_ROUNDS, SERVICE
-from xds.catalog.remainder import Remainder
-from xds.catalog.yaml import BROKEN
+from xds.catalog.reading.fragment import GATEWAY, MAX_ROUNDS, SERVICE
+from xds.catalog.reading.revalidation import Remainder
+from xds.catalog.reading.yaml import BROKEN
 
 EXAMPLE = """
     services:

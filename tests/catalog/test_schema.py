@@ -10,9 +10,9 @@ from jsonschema import Draft202012Validator
 from tests.catalog.catalogs import find_problems
 from tests.catalog.test_fragment import GOOD
 from tests.catalog.test_mistakes import CASES
-from xds.catalog.fragment import parse_fragment
+from xds.catalog.reading.fragment import parse_fragment
+from xds.catalog.reading.yaml import parse_yaml
 from xds.catalog.schema import build_schema
-from xds.catalog.yaml import parse_yaml
 from xds.sources.document import Document
 
 ROOT = Path(__file__).parents[2]

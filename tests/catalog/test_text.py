@@ -2,7 +2,7 @@
 
 import pytest
 
-from xds.catalog.fragment import parse_fragment
+from xds.catalog.reading.fragment import parse_fragment
 from xds.sources.document import Document
 
 GOOD = b'services: {web: {endpoints: ["10.0.0.4:5000"]}}\n'

@@ -7,16 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xds.catalog.origins import parse_origin
-from xds.catalog.route_values import check_headers
-from xds.catalog.sizes import parse_size
-from xds.catalog.values import (
-    Mistake,
-    check_metadata,
-    check_route_host,
-    format_duration,
-    parse_duration,
-)
+from xds.catalog.model.endpoint import check_metadata
+from xds.catalog.text.addresses import check_route_host
+from xds.catalog.text.cors_origins import parse_origin
+from xds.catalog.text.durations import format_duration, parse_duration
+from xds.catalog.text.http import check_headers
+from xds.catalog.text.mistake import Mistake
+from xds.catalog.text.sizes import parse_size
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from tests.catalog.catalogs import make_document
 from tests.sampling import examples
-from xds.catalog.catalog import Catalog, build_catalog
-from xds.catalog.fragment import parse_fragment
-from xds.catalog.workspace import Workspace
+from xds.catalog.assembly.assembly import build_catalog
+from xds.catalog.assembly.workspace import Workspace
+from xds.catalog.catalog import Catalog
+from xds.catalog.reading.fragment import parse_fragment
 from xds.errors import CatalogError, Problem
 from xds.sources.document import Document
 

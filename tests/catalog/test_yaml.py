@@ -3,9 +3,9 @@
 import pytest
 
 from tests.catalog.catalogs import find_problems
-from xds.catalog.places import find_place
-from xds.catalog.syntax import MAX_DEPTH
-from xds.catalog.yaml import MAX_SLIPS, parse_yaml
+from xds.catalog.reading.places import find_place
+from xds.catalog.reading.syntax import MAX_DEPTH
+from xds.catalog.reading.yaml import MAX_SLIPS, parse_yaml
 
 
 def parse(text: str) -> object:

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.ci.pipelines import MAIN, PIPELINES, PULL_REQUEST, Repository, Run
-from xds.catalog.model import Listen
+from xds.catalog.text.addresses import Listen
 from xds.cli.demo.envoy_admin import http_get
 from xds.cli.demo.processes import await_until, free_port, start_control_plane, start_envoy
-from xds.resources.bootstrap import ApiType, build_bootstrap
+from xds.resources.bootstrap.bootstrap import ApiType, build_bootstrap
 
 NOT_OURS = "192.0.2.1"
 """An address that no machine has (RFC 5737): the checker cannot know that, Envoy does."""

@@ -23,7 +23,7 @@ from tests.cli.asking import run
 from tests.server.administered import Administered, administered
 from xds.cli import main
 from xds.cli.demo.processes import free_port
-from xds.cli.status_screen import draw, write_lines
+from xds.cli.status.screen import draw, write_lines
 from xds.wire import CLUSTER, LISTENER
 
 

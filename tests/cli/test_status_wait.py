@@ -12,7 +12,7 @@ from tests.cli.asking import run
 from tests.server.administered import Administered, administered
 from xds.cli import main
 from xds.cli.demo.processes import free_port, start_control_plane
-from xds.sources.files import FileSource
+from xds.sources.files.watch import FileSource
 from xds.wire import CLUSTER, LISTENER
 
 CATALOG = "services: {api: {endpoints: ['127.0.0.1:5000']}}\n"

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from xds.catalog.model.locality import Locality
 from xds.cli.demo.processes import free_port
-from xds.resources.locality import Locality
 
 
 @dataclass

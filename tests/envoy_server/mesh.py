@@ -13,7 +13,8 @@ from typing import Any, Self
 
 from mesh.balance import MERGE_SECONDS
 from tests.ecs import read_log
-from xds.catalog.model import Listen
+from xds.catalog.model.locality import NOWHERE, Locality
+from xds.catalog.text.addresses import Listen
 from xds.cli.demo.load import Load
 from xds.cli.demo.processes import (
     ControlPlane,
@@ -23,8 +24,7 @@ from xds.cli.demo.processes import (
     start_control_plane,
     start_envoy,
 )
-from xds.resources.bootstrap import ApiType, build_bootstrap
-from xds.resources.locality import NOWHERE, Locality
+from xds.resources.bootstrap.bootstrap import ApiType, build_bootstrap
 
 VARIANTS = ("delta", "sotw")
 

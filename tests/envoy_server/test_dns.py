@@ -12,9 +12,9 @@ from typing import cast
 import pytest
 
 from tests.envoy_server.mesh import Mesh, answering, make_catalog, send, until
-from xds.catalog.model import Listen
+from xds.catalog.text.addresses import Listen
 from xds.cli.demo.processes import Envoy, free_port, start_envoy
-from xds.resources.bootstrap import ApiType, build_bootstrap
+from xds.resources.bootstrap.bootstrap import ApiType, build_bootstrap
 
 TTL = 600
 """Seconds that the answers may be kept: what Docker's DNS says."""

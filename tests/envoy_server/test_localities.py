@@ -12,8 +12,8 @@ from tests.chance import by_chance
 from tests.envoy_server.crowd import Crowd, Member, gather_crowd, priority_shares
 from tests.envoy_server.mesh import VARIANTS, Mesh, until
 from tests.envoy_server.traffic import Traffic
+from xds.catalog.model.locality import Locality
 from xds.cli.demo.processes import Envoy, free_port
-from xds.resources.locality import Locality
 
 CHECK = {"http": "/health", "interval": "200ms", "timeout": "500ms", "healthy_threshold": 1, "unhealthy_threshold": 1}
 

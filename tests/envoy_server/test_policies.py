@@ -29,7 +29,7 @@ from tests.envoy_server.mesh import (
 )
 from tests.envoy_server.test_balancing import NAMES, weigh
 from tests.envoy_server.test_sidecar import ask, catalog_of
-from xds.catalog.policies import Balance
+from xds.catalog.model.balance import Balance
 from xds.cli.demo.envoy_admin import balancing_policy
 from xds.cli.demo.load import Load
 from xds.cli.demo.processes import Envoy, Instance, free_port

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from tests.envoy_server.mesh import Mesh, answered, make_catalog, send, under, until
-from xds.catalog.model import Listen
+from xds.catalog.text.addresses import Listen
 from xds.cli.demo.processes import ControlPlane, Instance, free_port, start_control_plane, start_envoy
-from xds.resources.bootstrap import ApiType, build_bootstrap
+from xds.resources.bootstrap.bootstrap import ApiType, build_bootstrap
 
 
 class RestMesh(Mesh):

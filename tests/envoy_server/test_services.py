@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.envoy_server.mesh import Mesh, make_catalog, send, until
-from xds.catalog.model import Listen
+from xds.catalog.text.addresses import Listen
 from xds.cli.demo.processes import Instance, start_envoy
-from xds.resources.bootstrap import XDS_CLUSTER, ApiType, build_bootstrap
+from xds.resources.bootstrap.bootstrap import XDS_CLUSTER, ApiType, build_bootstrap
 
 
 def make_bootstrap(server: Listen, api_type: ApiType) -> str:

@@ -9,8 +9,8 @@ from typing import Any
 from tests.chance import by_chance, in_turn
 from tests.envoy_server.mesh import Mesh, answered, send, under, until
 from tests.envoy_server.test_sidecar import ask
+from xds.catalog.model.locality import Locality
 from xds.cli.demo.processes import Instance, free_port
-from xds.resources.locality import Locality
 
 SUBSETS: dict[str, dict[str, Any]] = {
     "v1": {"version": "1.0"},

@@ -15,8 +15,8 @@ import grpc
 from tests.chance import by_chance
 from tests.ecs import read_log
 from tests.grpc_client.caller import METHOD
+from xds.catalog.model.locality import NOWHERE, Locality
 from xds.cli.demo.processes import Child, ControlPlane, free_port, start_control_plane
-from xds.resources.locality import NOWHERE, Locality
 
 NAMES = ("api-1", "api-2", "api-3")
 RATE = 800.0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.grpc_client.mesh import NAMES, start_instance, start_mesh, write_catalog
 from tests.grpc_client.test_edits import follows
-from xds.resources.locality import Locality
+from xds.catalog.model.locality import Locality
 
 
 async def test_the_own_zone_comes_first(tmp_path: Path, addresses: list[str]) -> None:

@@ -13,7 +13,7 @@ import yaml
 
 from tests.logs.filebeat import FOLDER, load_config
 from tests.logs.index import TEMPLATE, load_types
-from xds.server.ecs import ACTIONS, DATASET, PROBLEM_ACTION
+from xds.server.observe.ecs import ACTIONS, DATASET, PROBLEM_ACTION
 
 OBJECTS = FOLDER / "kibana.ndjson"
 STREAM = "logs-mesh-demo"

@@ -18,8 +18,8 @@ from tests.envoy_server.test_status import NOT_OURS, WatchedMesh
 from tests.logs.filebeat import Event, Pipeline, load_config, write_docker_log
 from tests.logs.index import find_faults, load_types
 from xds.cli.demo.processes import Child, free_port
-from xds.resources.access_log import HTTP, TCP
-from xds.server.ecs import ACTIONS, LISTS, WORDS
+from xds.resources.listeners.access_log import HTTP, TCP
+from xds.server.observe.ecs import ACTIONS, LISTS, WORDS
 
 ATTRS = {"com.docker.compose.project": "xds", "com.docker.compose.service": "api", "tag": "xds_api_1"}
 APPS = Path(__file__).parents[2] / "compose" / "app"

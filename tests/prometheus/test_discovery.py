@@ -8,10 +8,10 @@ from tests.envoy_server.mesh import make_catalog, scripted_instance, until
 from tests.envoy_server.test_status import WatchedMesh
 from tests.prometheus.dashboards import find_rule_metrics
 from tests.prometheus.programs import find_program, started
-from xds.catalog.model import Listen
+from xds.catalog.model.locality import Locality
+from xds.catalog.text.addresses import Listen
 from xds.cli.demo.envoy_admin import http_get
 from xds.cli.demo.processes import Envoy, free_port
-from xds.resources.locality import Locality
 
 
 async def start_envoy(mesh: WatchedMesh, node_id: str, node_cluster: str, *, told: bool = True) -> tuple[Envoy, int]:

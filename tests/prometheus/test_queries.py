@@ -12,9 +12,9 @@ from tests.envoy_server.mesh import under, until
 from tests.envoy_server.test_status import WatchedMesh
 from tests.prometheus.dashboards import FILES, find_metrics, find_rule_metrics, list_queries
 from tests.prometheus.programs import Prometheus, find_program, started
-from xds.catalog.model import Listen
+from xds.catalog.model.locality import Locality
+from xds.catalog.text.addresses import Listen
 from xds.cli.demo.processes import free_port, start_instance
-from xds.resources.locality import Locality
 
 QUIET = {"control-plane.json: Refusals A", "control-plane.json: Who refuses A", "control-plane.json: Alerts A"}
 """What is empty in a mesh where all is well."""

@@ -3,13 +3,14 @@
 import pytest
 
 from tests.resources.golden import FOLDER, HERE, read_catalog
-from xds.catalog.model import Endpoint, Health, Service
+from xds.catalog.model.endpoint import Endpoint, Health
+from xds.catalog.model.locality import NOWHERE, Locality
+from xds.catalog.model.service import Service
 from xds.cli.explain.reading import explain
-from xds.resources.endpoint_shares import is_foreseeable, share_endpoints
+from xds.resources.endpoints.expected_shares import is_foreseeable, share_endpoints
 from xds.resources.inventory import build_inventory
-from xds.resources.locality import NOWHERE, Locality
 from xds.resources.view import NodeKind
-from xds.server.documents import describe_kind
+from xds.server.clients.documents import describe_kind
 
 
 @pytest.mark.parametrize(

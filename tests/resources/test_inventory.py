@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from tests.catalog.test_workspace import FILES, TEXTS
 from tests.sampling import examples
+from xds.catalog.assembly.workspace import LastGood
 from xds.catalog.catalog import Catalog
-from xds.catalog.last_good import LastGood
 from xds.errors import CatalogError
 from xds.resources.inventory import Inventory, build_inventory
 from xds.sources.document import Document

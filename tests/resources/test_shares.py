@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xds.resources.shares import Condition, Host, Rules, compute_shares
+from xds.resources.endpoints.shares import Condition, Host, Rules, compute_shares
 
 WELL, DEGRADED, OUT = Condition.WELL, Condition.DEGRADED, Condition.OUT
 

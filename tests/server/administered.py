@@ -12,9 +12,9 @@ import grpc
 from tests.server.serving import DELTA_ADS, Call, Serving, serving
 from xds.cli.demo.envoy_admin import http_get
 from xds.server.address import ListenAddress
-from xds.server.admin import AdminServer
-from xds.server.csds import CsdsServicer
-from xds.server.documents import Taken
+from xds.server.admin.server import AdminServer
+from xds.server.clients.documents import Taken
+from xds.server.protocols.csds import CsdsServicer
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT
 from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse, Locality, Node, Status
 

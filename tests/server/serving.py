@@ -7,9 +7,9 @@ from typing import Any
 
 import grpc
 
-from xds.catalog.workspace import Workspace
+from xds.catalog.assembly.workspace import Workspace
 from xds.resources.inventory import build_inventory
-from xds.server.ads import AdsServicer
+from xds.server.streams.ads import AdsServicer
 from xds.session.limits import Limits
 from xds.snapshot.store import SnapshotStore
 from xds.sources.document import Document

@@ -18,9 +18,9 @@ from tests.server.serving import SOTW_ADS, read_sotw, sotw
 from xds.cli.demo.envoy_admin import http_get
 from xds.cli.demo.processes import await_until, free_port, start_control_plane
 from xds.server.address import ListenAddress
-from xds.server.admin import AdminServer, names_this_machine
-from xds.server.census import Answers, Question, ask_alone
-from xds.server.metrics import MAX_NODES
+from xds.server.admin.metrics import MAX_NODES
+from xds.server.admin.server import AdminServer, names_this_machine
+from xds.server.clients.ask import Answers, Question, ask_alone
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from xds.cli.demo.processes import await_until
 from xds.server.address import ListenAddress
 from xds.server.control_plane import ControlPlane, Settings
 from xds.sources.document import Document
-from xds.sources.files import FileSource
+from xds.sources.files.watch import FileSource
 
 
 class FaultySource(FileSource):

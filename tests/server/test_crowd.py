@@ -4,8 +4,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from xds.cli.demo.processes import await_until
-from xds.server import crowd
-from xds.server.crowd import NAMED_CLUSTERS, TOLD, Crowd
+from xds.server.observe import client_log as crowd
+from xds.server.observe.client_log import NAMED_CLUSTERS, TOLD, Crowd
 from xds.wire.discovery_pb2 import Node
 
 

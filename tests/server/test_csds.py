@@ -11,7 +11,7 @@ from envoy_data_plane.envoy.type.matcher.v3 import NodeMatcher, StringMatcher
 
 from tests.server.administered import CATALOG, Administered, administered
 from xds.cli.demo.processes import free_port, start_control_plane
-from xds.server.csds import CSDS
+from xds.server.protocols.csds import CSDS
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT
 
 

@@ -11,9 +11,9 @@ import pytest
 from tests.ecs import flatten
 from xds import __version__
 from xds.errors import Problem
-from xds.server import crowd
-from xds.server.crowd import Crowd, describe_node
-from xds.server.ecs import ACTIONS, LISTS, WORDS, EcsRenderer
+from xds.server.observe import client_log as crowd
+from xds.server.observe.client_log import Crowd, describe_node
+from xds.server.observe.ecs import ACTIONS, LISTS, WORDS, EcsRenderer
 from xds.wire.discovery_pb2 import Node
 
 SOURCES = Path(crowd.__file__).parents[1]

@@ -6,14 +6,15 @@ import pytest
 
 from tests.catalog.catalogs import parse
 from tests.server.administered import CATALOG, administered
-from xds.catalog.catalog import Catalog, build_catalog
+from xds.catalog.assembly.assembly import build_catalog
+from xds.catalog.catalog import Catalog
+from xds.catalog.model.locality import NOWHERE, Locality
 from xds.cli.demo.envoy_admin import http_get
 from xds.resources.inventory import build_inventory
-from xds.resources.locality import NOWHERE, Locality
-from xds.resources.node_metadata import encode_metrics_port
-from xds.server import endpoint_metrics
-from xds.server.endpoint_metrics import NAME, build_endpoint_registry
+from xds.server.admin import endpoint_metrics
+from xds.server.admin.endpoint_metrics import NAME, build_endpoint_registry
 from xds.wire.discovery_pb2 import Locality as WireLocality
+from xds.wire.node_metadata import encode_metrics_port
 
 FAILOVER = """
 mesh: {endpoint_stats: true}

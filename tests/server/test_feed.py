@@ -2,12 +2,12 @@
 
 from itertools import pairwise
 
+from xds.catalog.assembly.workspace import Workspace
 from xds.catalog.catalog import Catalog
-from xds.catalog.workspace import Workspace
+from xds.catalog.model.locality import NOWHERE, Locality
 from xds.resources.inventory import Inventory, build_inventory
-from xds.resources.locality import NOWHERE, Locality
 from xds.resources.view import NodeKind, build_view
-from xds.server.feed import apply_change, describe_all, describe_change, pack, unpack
+from xds.server.workers.feed import apply_change, describe_all, describe_change, pack, unpack
 from xds.snapshot.store import build_snapshot
 from xds.sources.document import Document
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.sampling import examples
 from tests.server.serving import DELTA_ADS, NODE, SOTW_ADS, Serving, delta, make_catalog, read_delta, serving
-from xds.catalog.workspace import Workspace
+from xds.catalog.assembly.workspace import Workspace
 from xds.cli.demo.processes import await_until
 from xds.errors import PeerError
 from xds.resources.inventory import build_inventory

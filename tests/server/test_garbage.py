@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from weakref import ref
 
 from xds.cli.demo.processes import await_until
-from xds.server.garbage import NEVER, SOME, collect_when_calm
+from xds.server.streams.pacing import NEVER, SOME, collect_when_calm
 
 CALM_SECONDS = 0.02
 

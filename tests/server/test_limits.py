@@ -10,8 +10,8 @@ import pytest
 
 from tests.server.serving import DELTA_ADS, NODE, Call, Serving, delta, make_catalog, read_delta, serving
 from xds.cli.demo.processes import await_until, free_port, start_control_plane
-from xds.server import stream as stream_module
 from xds.server.control_plane import OPTIONS
+from xds.server.streams import stream as stream_module
 from xds.session.limits import Limits
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT
 from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, Status

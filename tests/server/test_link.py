@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from xds.server.link import CallError, Link, LinkClosedError, open_link
+from xds.server.workers.link import CallError, Link, LinkClosedError, open_link
 
 
 class Target:

@@ -5,7 +5,7 @@ import io
 import select
 from pathlib import Path
 
-from xds.server.log import Lines
+from xds.server.observe.log import Lines
 
 
 class Written(io.StringIO):

@@ -9,7 +9,7 @@ from tests.server.administered import CATALOG, administered
 from tests.server.serving import make_catalog
 from xds.cli.demo.envoy_admin import http_get
 from xds.cli.demo.processes import await_until, free_port, start_control_plane
-from xds.server.tally import MAX_GROUPS, OTHER, Tally, add_up
+from xds.server.observe.counters import MAX_GROUPS, OTHER, Tally, add_up
 from xds.session.subscription import REASONS
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT
 

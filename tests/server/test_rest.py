@@ -9,7 +9,7 @@ import pytest
 
 from tests.server.serving import Serving, make_catalog, serving
 from xds.server.address import ListenAddress
-from xds.server.rest import RestServer
+from xds.server.protocols.rest import RestServer
 from xds.session.limits import Limits
 
 NODE = {

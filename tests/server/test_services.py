@@ -5,7 +5,7 @@ import pytest
 
 from tests.server.serving import NODE, delta, make_catalog, read_delta, read_sotw, serving, sotw
 from xds.resources.view import kind_of
-from xds.server.ads import MAX_POLLED
+from xds.server.streams.ads import MAX_POLLED
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, SECRET, SERVICES
 from xds.wire.discovery_pb2 import DiscoveryRequest, Node
 

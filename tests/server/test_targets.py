@@ -8,10 +8,10 @@ import pytest
 from google.protobuf.struct_pb2 import Struct
 
 from tests.server.administered import Administered, Sidecar, administered
-from xds.resources.node_metadata import METRICS_PORT, encode_metrics_port, find_metrics_port
-from xds.server.census import Answers
-from xds.server.targets import Target, describe_targets, find_host
+from xds.server.clients.ask import Answers
+from xds.server.clients.targets import Target, describe_targets, find_host
 from xds.wire.discovery_pb2 import Locality
+from xds.wire.node_metadata import METRICS_PORT, encode_metrics_port, find_metrics_port
 
 PATH = "/v1/sd/prometheus"
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from xds.server.turns import Turns
+from xds.server.streams.pacing import Turns
 
 
 async def test_no_more_than_so_many_have_their_turn_in_one_pass() -> None:

@@ -26,14 +26,14 @@ from tests.server.serving import DELTA_ADS, make_catalog
 from xds.cli import main
 from xds.cli.demo.envoy_admin import http_get
 from xds.cli.demo.processes import ControlPlane, await_until, free_port, start_control_plane
-from xds.server import workers as workers_module
 from xds.server.address import ListenAddress, ListenError
-from xds.server.census import describe_clients
+from xds.server.clients.ask import describe_clients
 from xds.server.control_plane import ControlPlane as Leader
-from xds.server.csds import CSDS
+from xds.server.protocols.csds import CSDS
 from xds.server.settings import Settings
+from xds.server.workers import leader as workers_module
 from xds.session.subscription import REASONS
-from xds.sources.files import FileSource
+from xds.sources.files.watch import FileSource
 from xds.wire import CLUSTER
 from xds.wire.discovery_pb2 import Node
 

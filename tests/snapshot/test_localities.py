@@ -7,8 +7,8 @@ from google.protobuf.any_pb2 import Any
 
 from tests.catalog.catalogs import build
 from tests.snapshot.test_scoping import names_in, names_of
+from xds.catalog.model.locality import NOWHERE, Locality
 from xds.resources.inventory import build_inventory
-from xds.resources.locality import NOWHERE, Locality
 from xds.resources.view import NodeKind, build_view
 from xds.snapshot.snapshot import Snapshot, SnapshotChange
 from xds.snapshot.store import SnapshotStore

@@ -7,21 +7,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.sampling import examples
-from xds.catalog.access_log import OFF, AccessLog
 from xds.catalog.catalog import Catalog
-from xds.catalog.listener import Certificate, Listener, Tls
-from xds.catalog.locality import ANY, Level, LocalityPolicy, ZoneAware
-from xds.catalog.mesh import Mesh
-from xds.catalog.model import Affinity, Endpoint, Gateway, Listen, Protocol, Service, Timeouts
-from xds.catalog.outside import Dns, UpstreamTls
-from xds.catalog.policies import SHORT, SlowStart
-from xds.catalog.raw import NO_RAW, parse_raw
-from xds.catalog.resilience import Budget, CircuitBreakers, Retries
-from xds.catalog.route import Route
-from xds.catalog.subsets import Labels
-from xds.catalog.tracing import Tracing
+from xds.catalog.model.access_log import OFF, AccessLog
+from xds.catalog.model.affinity import Affinity
+from xds.catalog.model.balance import SHORT, SlowStart
+from xds.catalog.model.endpoint import Endpoint
+from xds.catalog.model.gateway import Certificate, Gateway, Listener, Tls
+from xds.catalog.model.locality import ANY, NOWHERE, Level, Locality, LocalityPolicy, ZoneAware
+from xds.catalog.model.mesh import Mesh
+from xds.catalog.model.resilience import Budget, CircuitBreakers, Retries, Timeouts
+from xds.catalog.model.route import Route
+from xds.catalog.model.service import Protocol, Service
+from xds.catalog.model.subsets import Labels
+from xds.catalog.model.tracing import Tracing
+from xds.catalog.model.upstream import Dns, UpstreamTls
+from xds.catalog.raw.fields import NO_RAW, parse_raw
+from xds.catalog.text.addresses import Listen
 from xds.resources.inventory import build_inventory
-from xds.resources.locality import NOWHERE, Locality
 from xds.resources.resource import Resource
 from xds.resources.view import NodeKind, build_view
 from xds.snapshot.snapshot import Snapshot

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from xds.catalog.last_good import LastGood
+from xds.catalog.assembly.workspace import LastGood
+from xds.catalog.model.locality import Locality
 from xds.resources.inventory import build_inventory
-from xds.resources.locality import Locality
 from xds.resources.view import NodeKind
 from xds.snapshot.store import SnapshotStore
 from xds.sources.document import Document

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from xds.sources.document import Document
-from xds.sources.files import FileSource
-from xds.sources.regular import MAX_BYTES
+from xds.sources.files.read import MAX_BYTES
+from xds.sources.files.watch import FileSource
 
 
 def read(path: Path) -> dict[str, bytes | str | None]:

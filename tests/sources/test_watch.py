@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from xds.sources.document import Document, digest_document
-from xds.sources.files import FileSource
+from xds.sources.files.watch import FileSource
 
 DEADLINE_S = 8.0
 """Below the time after which a source looks at everything anyway: what is found before was told by the kernel."""

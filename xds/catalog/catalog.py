@@ -1,17 +1,43 @@
-"""The catalog as it is served: every service and gateway, from all files, without an error."""
+"""The catalog as it is served: every service and gateway, from all files, without an error.
+
+`Mark` is a moment in the journal of what was put into an assembly, in order. Two catalogs of one assembly differ at
+most in what was put between them, so a change among thousands of services is found without a look at all of them.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from xds.catalog.assembly import Assembly
-from xds.catalog.fragment import Fragment, Subject
-from xds.catalog.journal import Mark
-from xds.catalog.mesh import Mesh
-from xds.catalog.model import Gateway, Service
-from xds.errors import CatalogError, Problem, Severity
+from xds.catalog.model.gateway import Gateway
+from xds.catalog.model.mesh import Mesh
+from xds.catalog.model.service import Service
+from xds.errors import Problem
 
 T = TypeVar("T")
+
+Subject = tuple[str, str]
+"""Which service, gateway or word of the mesh: `("services", name)`, `("gateways", name)` or `("mesh", word)`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment of a journal: the first `length` of its entries had been written. Entries are added, never changed."""
+
+    entries: list[Subject] = field(default_factory=list)
+    length: int = 0
+
+    def add(self, subjects: set[Subject]) -> "Mark":
+        """Write down what is put, in this journal if this is its newest moment and it is not full, else in another."""
+        if self.length > MAX_ENTRIES or self.length != len(self.entries):
+            return Mark([*subjects], len(subjects))
+        self.entries.extend(subjects)
+        return Mark(self.entries, len(self.entries))
+
+    def find_since(self, other: "Mark") -> frozenset[Subject] | None:
+        """Name what was put between two moments, whichever came first; None when they are of different journals."""
+        if self.entries is not other.entries:
+            return None
+        return frozenset(self.entries[min(self.length, other.length) : max(self.length, other.length)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,24 +52,6 @@ class Catalog:
     problems: tuple[Problem, ...] = ()
     mark: Mark = field(default_factory=Mark, compare=False, repr=False)
     mesh: Mesh = field(default_factory=Mesh)
-
-
-def build_catalog(fragments: Mapping[str, Fragment]) -> Catalog:
-    """Make a catalog of fragments by the names of their documents.
-
-    Raises CatalogError with every error and, after them, every warning.
-    """
-    assembly = Assembly()
-    assembly.put(fragments)
-    return publish(assembly)
-
-
-def publish(assembly: Assembly) -> Catalog:
-    """Make a catalog of what an assembly holds; raises CatalogError if that has errors."""
-    problems = assembly.problems
-    if problems and problems[0].severity is Severity.ERROR:
-        raise CatalogError(problems)
-    return Catalog(assembly.services, assembly.gateways, problems, assembly.mark, assembly.mesh)
 
 
 def diff_catalogs(old: Catalog, new: Catalog) -> tuple[frozenset[str], frozenset[str]]:
@@ -63,3 +71,7 @@ def _diff_names(
     """Compare values by name; those that did not change are mostly the identical objects."""
     names = old.keys() | new.keys() if put is None else {name for of_kind, name in put if of_kind == kind}
     return frozenset(name for name in names if (was := old.get(name)) is not (now := new.get(name)) and was != now)
+
+
+MAX_ENTRIES = 10_000
+"""A journal that is longer ends, and another begins: a comparison of all, once in so many changes, costs less."""

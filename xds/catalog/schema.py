@@ -1,37 +1,19 @@
 """The catalog's JSON Schema, made from the model: what completes and underlines in an editor."""
 
-from collections.abc import Mapping
-from dataclasses import field
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import ConfigDict, Field, TypeAdapter
-from pydantic.dataclasses import dataclass
+from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from xds.catalog.mesh import Mesh
-from xds.catalog.model import CheckedGateway, CheckedService, Listen
-from xds.catalog.policies import Balancing
-from xds.catalog.resilience import USUAL_RETRIES
-from xds.catalog.values import format_duration
-from xds.catalog.words import Name
+from xds.catalog.model.balance import Balancing
+from xds.catalog.model.catalog_file import CatalogFile
+from xds.catalog.model.resilience import USUAL_RETRIES
+from xds.catalog.text.addresses import Listen
+from xds.catalog.text.durations import format_duration
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-CONFIG = ConfigDict(extra="forbid", title="A service catalog of xds")
-
-
-@dataclass(frozen=True, slots=True, config=CONFIG)
-class CatalogFile:
-    """Services, and the gateways that lead to them; one file may have both, and a catalog many files."""
-
-    services: Annotated[Mapping[Name, CheckedService], Field(description="each service by its name")] = field(
-        default_factory=dict
-    )
-    gateways: Annotated[Mapping[Name, CheckedGateway], Field(description="each gateway by its name")] = field(
-        default_factory=dict
-    )
-    mesh: Annotated[Mesh, Field(description="what holds for all of them")] = field(default_factory=Mesh)
 
 
 class _Generator(GenerateJsonSchema):

@@ -7,23 +7,11 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlencode
 
-import click
-
-from xds.cli.bootstrap import HostPort
-
 Json = Any
 """What `json.loads` gives, in the shapes of xds/server/documents.py."""
 
 SECONDS = 60.0
 """How long the server may take; a dump of ten thousand services takes a while."""
-
-admin_option = click.option(
-    "--admin",
-    default="127.0.0.1:18002",
-    show_default=True,
-    type=HostPort(),
-    help="The server's admin address: what `xds serve` was told by --admin.",
-)
 
 
 class AdminError(Exception):

@@ -5,23 +5,9 @@ import json
 import click
 import yaml
 
-from xds.cli.locality_options import locality_options
+from xds.cli.options import HostPort, locality_options
 
 VARIANTS = ("delta", "sotw", "rest")
-
-
-class HostPort(click.ParamType[tuple[str, int]]):
-    """An option that names a host, or an IP address, and a port."""
-
-    name = "HOST:PORT"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
-        """Split the option, or fail with what is wrong with it."""
-        host, _, port = str(value).rpartition(":")
-        host = host.removeprefix("[").removesuffix("]")
-        if not host or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
-            self.fail(f"{value!r} is not a host and a port, as in 127.0.0.1:18000 or xds.example.com:18000", param, ctx)
-        return host, int(port)
 
 
 @click.command()
@@ -85,9 +71,9 @@ def command(
     # Envoy's classes take half a second to import: not for `xds --help`.
     from betterproto2 import Casing
 
-    from xds.catalog.model import Listen
-    from xds.resources.bootstrap import ApiType, build_bootstrap
-    from xds.resources.locality import Locality
+    from xds.catalog.model.locality import Locality
+    from xds.catalog.text.addresses import Listen
+    from xds.resources.bootstrap.bootstrap import ApiType, build_bootstrap
 
     message = build_bootstrap(
         node_id,

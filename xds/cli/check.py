@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
+from xds.catalog.assembly.workspace import Workspace
 from xds.catalog.catalog import Catalog
-from xds.catalog.fragment import POSITION
-from xds.catalog.workspace import Workspace
+from xds.catalog.reading.fragment import POSITION
 from xds.errors import CatalogError, Problem, Severity
 from xds.sources.document import Document
-from xds.sources.files import FileSource
-from xds.sources.regular import read_stream
+from xds.sources.files.read import read_stream
+from xds.sources.files.watch import FileSource
 
 STDIN = "<stdin>"
 

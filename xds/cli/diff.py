@@ -11,11 +11,12 @@ from pathlib import Path
 import click
 import yaml
 
+from xds.catalog.assembly.workspace import Workspace
 from xds.catalog.catalog import Catalog
-from xds.catalog.workspace import Workspace
-from xds.cli.admin_client import AdminClient, AdminError, Json, NotFoundError, admin_option, printable
+from xds.cli.admin_client import AdminClient, AdminError, Json, NotFoundError, printable
+from xds.cli.options import admin_option
 from xds.errors import CatalogError, Severity
-from xds.sources.files import FileSource
+from xds.sources.files.watch import FileSource
 
 CLUSTERS_AT_ONCE = 50
 SHOWN_NODES = 8
@@ -164,7 +165,7 @@ class _Local:
         return decode(self._snapshot(kind).of(type_url).resources[name])
 
     def _snapshot(self, kind: Kind) -> Json:
-        from xds.resources.locality import Locality
+        from xds.catalog.model.locality import Locality
         from xds.resources.view import NodeKind, build_view
         from xds.snapshot.store import build_snapshot
 

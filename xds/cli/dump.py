@@ -5,7 +5,8 @@ import sys
 
 import click
 
-from xds.cli.admin_client import AdminClient, AdminError, NotFoundError, admin_option
+from xds.cli.admin_client import AdminClient, AdminError, NotFoundError
+from xds.cli.options import admin_option
 
 
 @click.command()

@@ -9,53 +9,17 @@ import click
 import uvloop
 from click.core import ParameterSource
 
-from xds.catalog.tracing import check_collector
+from xds.cli.options import AdminType, CollectorType, ListenType
 from xds.errors import CatalogError
-from xds.server.address import ListenAddress, ListenError, parse_listen_address
+from xds.server.address import ListenAddress, ListenError
 from xds.server.control_plane import run
-from xds.server.log import LogFormat, configure_log
+from xds.server.observe.log import LogFormat, configure_log
+from xds.server.observe.spans import SpansError
 from xds.server.settings import Settings
-from xds.server.spans import SpansError
 from xds.session.limits import Limits
-from xds.sources.files import FileSource
+from xds.sources.files.watch import FileSource
 
 DEFAULT = Limits()
-
-
-class ListenType(click.ParamType[ListenAddress]):
-    """An option that names an IP address and a port."""
-
-    name = "IP:PORT"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> ListenAddress:
-        """Read the option, or fail with what is wrong with it."""
-        try:
-            return parse_listen_address(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class AdminType(click.ParamType[ListenAddress | None]):
-    """An option that names an IP address and a port, or is `off`."""
-
-    name = "IP:PORT|off"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> ListenAddress | None:
-        """Read the option, or fail with what is wrong with it."""
-        return None if value == "off" else ListenType().convert(value, param, ctx)
-
-
-class CollectorType(click.ParamType[str]):
-    """An option that names a host and a port."""
-
-    name = "HOST:PORT"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Read the option, or fail with what is wrong with it."""
-        try:
-            return check_collector(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 @click.command()

@@ -3,6 +3,7 @@
 It is slow (up to milliseconds a resource): whoever calls it for many does so off the event loop.
 """
 
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, cast
 
@@ -16,10 +17,11 @@ from envoy_data_plane.google.protobuf import Any as AnyMessage
 from google.protobuf.any_pb2 import Any as WireAny
 from google.protobuf.json_format import MessageToDict
 
-from xds.catalog.envoy_types import find_type
-from xds.resources import clusters, listeners, routes
-from xds.resources.oneofs import settle
+from xds.catalog.raw.types import Field, find_fields, find_type
+from xds.resources.clusters import cluster as clusters
+from xds.resources.listeners import listener as listeners
 from xds.resources.resource import Resource
+from xds.resources.routes import configuration as routes
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, SECRET, endpoint_pb2, skeleton_pb2
 
 KNOWN = (_cluster, _endpoint, _listener, _route, _tls, clusters, listeners, routes)
@@ -97,3 +99,77 @@ def _redact(fields: dict[str, Any]) -> dict[str, Any]:
 def _is_file(value: Any) -> bool:
     """Tell whether this is only where an Envoy finds something on its own machine."""
     return isinstance(value, dict) and value.keys() == {"filename"}
+
+
+WIDTHS = {1: 8, 5: 4}
+BYTES = 2
+
+
+def settle(kind: type, message: bytes) -> bytes:
+    """Give the same message with one field of each oneof, in those inside it too."""
+    fields = {field.number: field for field in find_fields(kind).values()}
+    kept: list[tuple[int, bytes, bytes]] = []
+    for number, head, payload in _split(message):
+        field = fields.get(number)
+        if field is None:
+            kept.append((number, head, payload))
+            continue
+        if field.oneof:
+            kept = [one for one in kept if one[0] == number or _group(fields, one[0]) != field.oneof]
+        if _is_message(field) and not field.repeated and any(one[0] == number for one in kept):
+            [before] = [one for one in kept if one[0] == number]
+            kept.remove(before)
+            payload = before[2] + payload  # they merge
+        kept.append((number, head, payload))
+    return b"".join(_join(fields.get(number), head, payload) for number, head, payload in kept)
+
+
+def _join(field: Field | None, head: bytes, payload: bytes) -> bytes:
+    if head[0] & 7 != BYTES:
+        return head + payload
+    if field is not None and _is_message(field):
+        payload = settle(field.type, payload)
+    return head + _encode_varint(len(payload)) + payload
+
+
+def _is_message(field: Field) -> bool:
+    return field.kind == "message" and not field.key_kind
+
+
+def _group(fields: Mapping[int, Field], number: int) -> str | None:
+    return fields[number].oneof if number in fields else None
+
+
+def _split(message: bytes) -> Iterator[tuple[int, bytes, bytes]]:
+    """Give each field's number, its tag, and what follows, without the length."""
+    start = 0
+    while start < len(message):
+        tag, at = _read_varint(message, start)
+        head, wire_type = message[start:at], tag & 7
+        if wire_type == BYTES:
+            length, at = _read_varint(message, at)
+            end = at + length
+        elif wire_type in WIDTHS:
+            end = at + WIDTHS[wire_type]
+        else:
+            _, end = _read_varint(message, at)
+        yield tag >> 3, head, message[at:end]
+        start = end
+
+
+def _read_varint(message: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = message[at]
+        value |= (byte & 127) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 128:
+            return value, at
+
+
+def _encode_varint(value: int) -> bytes:
+    encoded = bytearray()
+    while value > 127:
+        encoded.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*encoded, value])

@@ -7,18 +7,28 @@ sent, or callers of one locality, is made when the first of them wants it: most 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 
-from xds.catalog.access_log import AccessLog
 from xds.catalog.catalog import Catalog, diff_catalogs
-from xds.catalog.mesh import Mesh
-from xds.catalog.model import Listen, Protocol, Service
-from xds.resources.clusters import build_cluster, is_eds
-from xds.resources.endpoints import EVERYWHERE, Priorities, build_load_assignment, build_local_assignment, is_out
-from xds.resources.grpc_client import build_grpc_resources
-from xds.resources.grpc_routes import is_offered_to_grpc
-from xds.resources.listeners import build_tcp_listener
-from xds.resources.locality import NOWHERE, Locality, Reliance, find_localities, find_reliance, prioritize
+from xds.catalog.model.access_log import AccessLog
+from xds.catalog.model.endpoint import is_out
+from xds.catalog.model.locality import NOWHERE, Locality
+from xds.catalog.model.mesh import Mesh
+from xds.catalog.model.service import Protocol, Service, is_eds, is_offered_to_grpc
+from xds.catalog.text.addresses import Listen
+from xds.resources.clusters.cluster import build_cluster
+from xds.resources.endpoints.load_assignment import (
+    EVERYWHERE,
+    Priorities,
+    Reliance,
+    build_load_assignment,
+    build_local_assignment,
+    find_localities,
+    find_reliance,
+    prioritize,
+)
+from xds.resources.grpc.client import build_grpc_resources
+from xds.resources.listeners.listener import build_tcp_listener
 from xds.resources.resource import Resource
-from xds.resources.routes import build_virtual_host
+from xds.resources.routes.configuration import build_virtual_host
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER
 
 

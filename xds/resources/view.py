@@ -1,18 +1,24 @@
-"""NodeView: what one kind of node is to see of the catalog.
+"""NodeView: what one kind of node sees of the catalog, and the names of the resources that it is served.
 
 Nodes with equal views are served the same bytes. A node is known by its `node.cluster`: the name of the gateway that
-it is, or of the service whose sidecar it is; and an Envoy and gRPC's own client are told of one service in two forms.
-Where it is counts only if something that it sees relies on that, and only as far: all others share a view.
+it is, or of the service whose sidecar it is. An Envoy and gRPC's own client get one service in two forms. A node's
+locality counts only if something that it sees relies on it, and only as far: all others share a view.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from xds.catalog.access_log import AccessLog
 from xds.catalog.catalog import Catalog
-from xds.catalog.model import SIDECAR, Listen
-from xds.resources.inventory import Inventory
-from xds.resources.locality import NOWHERE, Locality
-from xds.resources.tracing import Traced
+from xds.catalog.model.access_log import AccessLog
+from xds.catalog.model.locality import NOWHERE, Locality
+from xds.catalog.text.addresses import SIDECAR, Listen
+from xds.resources.inventory import Inventory, build_local_listener
+from xds.resources.listeners.gateway import Resources, build_gateway
+from xds.resources.listeners.listener import build_http_listener
+from xds.resources.listeners.tracing import OTLP_CLUSTER, Traced, build_collector
+from xds.resources.resource import Resource
+from xds.resources.routes.configuration import build_sidecar_routes
+from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, SECRET
 from xds.wire.discovery_pb2 import Node
 
 GRPC_USER_AGENT = "gRPC "
@@ -125,3 +131,69 @@ def _find_locality(inventory: Inventory, kind: NodeKind, upstreams: frozenset[st
     relied = [reliant[name] for name in (reliant if upstreams is None else reliant.keys() & upstreams)]
     depth = max((reliance.depth for reliance in relied), default=0)
     return kind.locality.cut(depth), any(reliance.zone_aware for reliance in relied)
+
+
+OWN_TYPES = (SECRET, LISTENER, ROUTE_CONFIGURATION)
+"""The types of which a node has resources of its own that may change while its view stays."""
+
+SIDECAR_LISTENER = "sidecar"
+"""The name of a sidecar's listener for HTTP, and of its RouteConfiguration; a gateway's begin with its name."""
+
+
+def build_node_resources(view: NodeView, inventory: Inventory) -> Resources:
+    """Build a node's own resources, by type and name: Listeners, and what these name.
+
+    A gRPC client has none: it listens nowhere, and each service that it calls brings a listener and routes.
+    """
+    if isinstance(view, GrpcView):
+        return {}
+    if isinstance(view, GatewayView):
+        gateway, mesh = inventory.catalog.gateways[view.gateway], inventory.catalog.mesh
+        access_log = mesh.access_log if gateway.access_log is None else gateway.access_log
+        built = build_gateway(view.gateway, gateway, inventory.catalog.services, access_log, view.traced)
+        return {**built, **_build_collector(view)}
+    names = sorted(inventory.parts if view.hosts is None else view.hosts)
+    hosts = [part for name in names if (part := inventory.parts[name].virtual_host) is not None]
+    listener = build_http_listener(SIDECAR_LISTENER, view.listen, access_log=view.access_log, traced=view.traced)
+    return {
+        LISTENER: {SIDECAR_LISTENER: listener},
+        ROUTE_CONFIGURATION: {SIDECAR_LISTENER: build_sidecar_routes(SIDECAR_LISTENER, tuple(hosts))},
+        **_build_collector(view),
+    }
+
+
+def _build_collector(view: SidecarView | GatewayView) -> Resources:
+    """Build the cluster to which a node's spans go. What a view is traced by is a part of it: it stays as it is."""
+    return {} if view.traced is None else {CLUSTER: {OTLP_CLUSTER: build_collector(view.traced.tracing)}}
+
+
+def find_own(view: NodeView, resources: Mapping[str, Resource]) -> Iterable[str]:
+    """Name those resources of one of `OWN_TYPES` that are the node's own, among all that a view holds of the type."""
+    if not isinstance(view, GatewayView):
+        return [SIDECAR_LISTENER] if SIDECAR_LISTENER in resources else []
+    return [name for name in resources if name == view.gateway or name.startswith(f"{view.gateway}/")]
+
+
+def parts_of(view: NodeView, inventory: Inventory, name: str) -> Mapping[str, Resource]:
+    """Give what a view holds of one service, by type: its local port is for the sidecars of others alone.
+
+    Of a service that is only routed to, a gRPC client needs no more than its cluster and endpoints.
+    """
+    if isinstance(view, GrpcView):
+        made = inventory.grpc_resources(name, view.locality)
+        if view.hosts is None or name in view.hosts:
+            return made
+        return {type_url: made[type_url] for type_url in (CLUSTER, CLUSTER_LOAD_ASSIGNMENT) if type_url in made}
+    resources = inventory.resources(name, view.locality)
+    if LISTENER not in resources:
+        return resources
+    if isinstance(view, GatewayView) or view.own_tcp == name:
+        return {type_url: resource for type_url, resource in resources.items() if type_url != LISTENER}
+    if view.access_log is not None:
+        return {**resources, LISTENER: build_local_listener(name, inventory.catalog.services[name], view.access_log)}
+    return resources
+
+
+def services_of(view: NodeView, inventory: Inventory) -> Iterable[str]:
+    """Name the services that a view holds, in alphabetical order."""
+    return sorted(inventory.parts if view.upstreams is None else view.upstreams)

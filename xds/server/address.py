@@ -1,9 +1,11 @@
-"""Where the server listens: checked before gRPC is asked, so that what is wrong can be said in one line."""
+"""Addresses that the server listens on: parsed, checked, and an HTTP application at one of them."""
 
 import errno
 import ipaddress
 import socket
 from dataclasses import dataclass
+
+from aiohttp import web
 
 
 class ListenError(Exception):
@@ -74,3 +76,25 @@ def reserve(address: ListenAddress) -> socket.socket:
 
 def _family(address: ListenAddress) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in address.host else socket.AF_INET
+
+
+class Site:
+    """Serves an application; `address` has the real port once it is started."""
+
+    def __init__(self, address: ListenAddress, app: web.Application) -> None:
+        self.address = address
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+
+    async def start(self) -> None:
+        """Listen; raise ListenError when that cannot be."""
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, self.address.host, self.address.port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise ListenError(f"cannot listen at {self.address}: {error.strerror or error}") from None
+        self.address = ListenAddress(self.address.host, self._runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        """Close, and end what is under way."""
+        await self._runner.cleanup()

@@ -8,21 +8,21 @@ from collections.abc import Mapping
 
 import structlog
 
+from xds.catalog.assembly.workspace import LastGood, Outcome
 from xds.catalog.catalog import Catalog
-from xds.catalog.last_good import LastGood, Outcome
 from xds.errors import Problem, Severity
 from xds.resources.inventory import Inventory, build_inventory
 from xds.server.address import ListenAddress, ListenError, check_free
-from xds.server.admin import AdminServer
-from xds.server.discovery import OPTIONS, DiscoveryServer, build_servicer
-from xds.server.documents import Taken
-from xds.server.rest import RestServer
+from xds.server.admin.server import AdminServer
+from xds.server.clients.documents import Taken
+from xds.server.observe.counters import CatalogTally
+from xds.server.observe.spans import Span, make_spans
+from xds.server.protocols.discovery import OPTIONS, DiscoveryServer, build_servicer
+from xds.server.protocols.rest import RestServer
 from xds.server.settings import Settings
-from xds.server.spans import Span, make_spans
-from xds.server.tally import CatalogTally
-from xds.server.workers import Workers
+from xds.server.workers.leader import Workers
 from xds.sources.document import Document
-from xds.sources.files import FileSource
+from xds.sources.files.watch import FileSource
 from xds.wire import ADS
 
 __all__ = ["OPTIONS", "ControlPlane", "Settings", "run"]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from xds.server.address import ListenAddress
-from xds.server.log import LogFormat
+from xds.server.observe.log import LogFormat
 from xds.session.limits import Limits
 
 

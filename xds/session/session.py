@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Generic
 
 from xds.errors import PeerError
-from xds.resources.node_metadata import encode_metrics_port, find_metrics_port
 from xds.session.delta import DeltaSubscription
 from xds.session.heartbeat import period_ms, takes_ttl
 from xds.session.limits import Limits
@@ -22,6 +21,7 @@ from xds.wire.discovery_pb2 import (
     DiscoveryResponse,
     Node,
 )
+from xds.wire.node_metadata import encode_metrics_port, find_metrics_port
 
 DEFAULT_LIMITS = Limits()
 

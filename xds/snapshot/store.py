@@ -6,11 +6,22 @@ from dataclasses import replace
 from typing import TypeVar
 
 from xds.catalog.catalog import Catalog
+from xds.catalog.model.locality import NOWHERE
 from xds.resources.inventory import Inventory
-from xds.resources.locality import NOWHERE
-from xds.resources.node import OWN_TYPES, build_node_resources, find_own, parts_of, services_of
 from xds.resources.resource import Resource
-from xds.resources.view import GatewayView, GrpcView, NodeKind, NodeView, SidecarView, build_view
+from xds.resources.view import (
+    OWN_TYPES,
+    GatewayView,
+    GrpcView,
+    NodeKind,
+    NodeView,
+    SidecarView,
+    build_node_resources,
+    build_view,
+    find_own,
+    parts_of,
+    services_of,
+)
 from xds.snapshot.snapshot import Pool, Snapshot, SnapshotChange, make_change
 from xds.wire import CLUSTER_LOAD_ASSIGNMENT, TYPE_URLS
 

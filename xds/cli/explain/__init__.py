@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from xds.catalog.nearest import suggest
-from xds.cli.admin_client import AdminClient, AdminError, Json, NotFoundError, admin_option, printable
-from xds.cli.locality_options import locality_options
+from xds.cli.admin_client import AdminClient, AdminError, Json, NotFoundError, printable
+from xds.cli.options import admin_option, locality_options
 from xds.errors import CatalogError, Severity
+from xds.wording import suggest
 
 
 @click.command()
@@ -100,12 +100,12 @@ def _ask(admin: tuple[str, int], node: str | None, locality: Mapping[str, str]) 
 def _build(path: Path, node_cluster: str, locality: Mapping[str, str]) -> Json:
     """Build what nodes of a cluster would be served. Raises CatalogError."""
     # Envoy's classes take half a second to import: not for a server that is not there.
-    from xds.catalog.workspace import Workspace
+    from xds.catalog.assembly.workspace import Workspace
+    from xds.catalog.model.locality import Locality
     from xds.resources.inventory import build_inventory
-    from xds.resources.locality import Locality
     from xds.resources.view import NodeKind
-    from xds.server.documents import describe_kind
-    from xds.sources.files import FileSource
+    from xds.server.clients.documents import describe_kind
+    from xds.sources.files.watch import FileSource
 
     catalog = Workspace().update(FileSource(path).read())
     return describe_kind(build_inventory(catalog), NodeKind(node_cluster, locality=Locality(**locality)))

@@ -6,7 +6,7 @@ from typing import Any
 
 from xds.cli.admin_client import Json
 from xds.cli.explain.words import describe_cluster, describe_end, describe_handling, describe_match, describe_policy
-from xds.resources.shares import Condition, Host, Rules, compute_shares
+from xds.resources.endpoints.shares import Condition, Host, Rules, compute_shares
 
 CONDITIONS = {
     "DEGRADED": Condition.DEGRADED,

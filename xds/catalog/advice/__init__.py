@@ -1,0 +1,1 @@
+"""Warnings: what is legal in a catalog but surely a mistake."""

@@ -1,0 +1,147 @@
+"""Warnings about a list of routes: a route that can never match, a field without effect, an endless redirect."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+
+from xds.catalog.model.resilience import Retries
+from xds.catalog.model.route import Route
+from xds.catalog.text.durations import format_duration
+from xds.catalog.text.mistake import Advice, Loc
+from xds.catalog.text.path_template import find_start
+from xds.catalog.text.text_match import Wanted, covers
+
+
+def advise_routes(loc: Loc, routes: Sequence[Route]) -> Iterator[Advice]:
+    """Warn of what one list of routes, below `loc`, says in vain."""
+    earlier = _Routes()
+    for index, route in enumerate(routes):
+        covering = earlier.find_covering(route)
+        if covering is not None:
+            yield (*loc, "routes", index), f"can never match: routes[{covering}] takes every request that it would"
+        earlier.add(index, route)
+        for word, message in _advise_route(route):
+            yield (*loc, "routes", index, word), message
+        for below, message in advise_filters(route):
+            yield (*loc, "routes", index, *below), message
+        for below, message in advise_route_retries(route):
+            yield (*loc, "routes", index, *below), message
+
+
+def _advise_route(route: Route) -> Iterator[tuple[str, str]]:
+    """Warn of a `*` that is taken literally, of a share that is none, and of a redirect that comes back."""
+    if route.prefix is not None and route.prefix.endswith("*"):
+        yield "prefix", "ends in a `*`, which has no meaning in a prefix: leave it out"
+    if route.regex is not None and route.regex.endswith("$") and not route.regex.endswith("\\$"):
+        yield "regex", "ends in a `$`, which says nothing: the whole path is to match in any case"
+    elif route.regex is not None and not set(route.regex) & set(".[(*+?{|\\^"):
+        yield "regex", "has nothing but plain text: write `path`"
+    if route.redirect is not None and _comes_back(route):
+        yield "redirect", "leads to a request that this route takes again, without end"
+
+
+def _comes_back(route: Route) -> bool:
+    """Tell whether the client's next request is for the same host and a path that the route takes too."""
+    to = route.redirect
+    if to is None or to.https or to.port is not None or to.host not in (None, route.host):
+        return False
+    if route.method and "GET" not in route.method and to.code in (301, 302, 303):
+        return False  # the next request is a GET
+    start = route.prefix or "/"
+    if to.path is not None:
+        path = to.path.partition("?")[0]
+        other = (route.path, route.regex, route.template) != (None,) * 3
+        return path == route.path or (not other and path.startswith(start))
+    return to.prefix is None or to.prefix.startswith(start)
+
+
+class _Routes:
+    """The routes that come first, found by what they match: a thousand need not each be held against each."""
+
+    def __init__(self) -> None:
+        self._routes: dict[tuple[str | None, str, str], list[tuple[int, Route]]] = {}
+        self._lengths: set[int] = set()
+
+    def add(self, index: int, route: Route) -> None:
+        kind, text = _describe_path(route)
+        self._routes.setdefault((route.host, kind, text), []).append((index, route))
+        if kind == "prefix":
+            self._lengths.add(len(text))
+
+    def find_covering(self, route: Route) -> int | None:
+        """Find the first route that takes every request that `route` would."""
+        kind, text = _describe_path(route)
+        # What every path that it matches begins with, as far as is known.
+        known = "/" if kind == "regex" else find_start(text) if kind == "template" else text
+        candidates = [("prefix", known[:length]) for length in self._lengths if length <= len(known)]
+        if kind != "prefix":
+            candidates.append((kind, text))
+        return min(
+            (
+                index
+                for host in _covering_hosts(route.host)
+                for candidate in candidates
+                for index, earlier in self._routes.get((host, *candidate), ())
+                if _covers(earlier, route)
+            ),
+            default=None,
+        )
+
+
+def _describe_path(route: Route) -> tuple[str, str]:
+    if route.path is not None:
+        return "path", route.path
+    if route.template is not None:
+        return "template", route.template
+    return ("regex", route.regex) if route.regex is not None else ("prefix", route.prefix or "/")
+
+
+def _covers(earlier: Route, route: Route) -> bool:
+    """Tell whether a route wants nothing of a request's method, headers and query that another does not."""
+    if earlier.method and not (route.method and set(route.method) <= set(earlier.method)):
+        return False
+    return _wants_less(earlier.headers, route.headers) and _wants_less(earlier.query, route.query)
+
+
+def _wants_less(earlier: Mapping[str, Wanted], later: Mapping[str, Wanted]) -> bool:
+    return all(name in later and covers(value, later[name]) for name, value in earlier.items())
+
+
+def _covering_hosts(host: str | None) -> Iterator[str | None]:
+    yield None
+    if host is None:
+        return
+    yield host
+    rest = host.removeprefix("*.")
+    while "." in rest:
+        rest = rest.partition(".")[2]
+        yield f"*.{rest}"
+
+
+def advise_filters(route: Route) -> Iterator[tuple[Loc, str]]:
+    """Warn of what has less effect, or more, than it seems to."""
+    if route.fault is not None:
+        if route.fault.by_header:
+            yield (
+                ("fault", "by_header"),
+                "whoever can send requests here can ask for faults: only where no stranger can",
+            )
+        abort = route.fault.abort
+        if abort is not None and abort.status < 400:
+            yield ("fault", "abort", "status"), f"{abort.status} tells no client of a failure: write such as 503"
+    if route.cors is not None and route.cors.methods and route.method:
+        for index, method in enumerate(route.cors.methods):
+            if method not in route.method:
+                yield ("cors", "methods", index), f"the route takes no {method}: its `method` leaves it out"
+
+
+def advise_route_retries(route: Route) -> Iterator[tuple[Loc, str]]:
+    """Warn of a try that may take as long as all tries together."""
+    if route.retries is not None and route.timeout is not None:
+        yield from advise_per_try(route.retries, route.timeout, "`timeout`")
+
+
+def advise_per_try(retries: Retries, request: timedelta | None, word: str) -> Iterator[tuple[Loc, str]]:
+    """Warn of one try that may take as long as all tries together."""
+    if retries.per_try is not None and request and retries.per_try >= request:
+        message = f"never counts: {word} ends all tries after {format_duration(request)}"
+        yield ("retries", "per_try"), message

@@ -1,0 +1,1 @@
+"""From fragments to a catalog: names, references, and the last good state."""

@@ -1,0 +1,192 @@
+"""An assembly: all fragments, checked against each other; a change costs what it concerns, not what there is."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from xds.catalog.assembly.index import Index
+from xds.catalog.assembly.references import Finding, Ground, check_subject
+from xds.catalog.catalog import Catalog, Mark, Subject
+from xds.catalog.model.gateway import Gateway
+from xds.catalog.model.mesh import Mesh
+from xds.catalog.model.service import Service
+from xds.catalog.reading.fragment import POSITION, Fragment, limit_problems, locate
+from xds.catalog.reading.places import format_path
+from xds.catalog.text.mistake import Loc
+from xds.errors import CatalogError, Problem, Severity
+from xds.wording import Nearest, show
+
+Found = tuple[Ground, Problem]
+
+
+class Assembly:
+    """Holds fragments by name, those with mistakes too: whatever is changed next may mend them.
+
+    `mark` is how far the journal of what was put is written.
+    """
+
+    def __init__(self) -> None:
+        self._fragments: dict[str, Fragment] = {}
+        self._index = Index()
+        self._found: dict[Subject, list[Found]] = {}
+        self._faulty: set[str] = set()
+        self._partial: set[str] = set()
+        self._problems: tuple[Problem, ...] | None = ()
+        self.mark = Mark()
+
+    @property
+    def services(self) -> dict[str, Service]:
+        """A copy of the services of all fragments."""
+        return self._index.services.copy()
+
+    @property
+    def gateways(self) -> dict[str, Gateway]:
+        """A copy of the gateways of all fragments."""
+        return self._index.gateways.copy()
+
+    @property
+    def mesh(self) -> Mesh:
+        """What holds for all, of all fragments."""
+        words: dict[str, Any] = self._index.mesh
+        return Mesh(**words)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """All problems, errors before warnings, each sorted by file and position."""
+        if self._problems is None:
+            self._problems = self._collect()
+        return self._problems
+
+    def get(self, name: str) -> Fragment | None:
+        """Return the fragment of that name as it is held."""
+        return self._fragments.get(name)
+
+    def put(self, changes: Mapping[str, Fragment | None]) -> None:
+        """Set, replace or remove (None) fragments, and check again all that it concerns."""
+        touched: set[Subject] = set()
+        concerned: set[Subject] = set()
+        for name, fragment in changes.items():
+            before, after = self._put_fragment(name, fragment), fragment.starts if fragment else {}
+            for subject in before.keys() | after.keys():
+                touched.add(subject)
+                concerned |= self._index.put_owner(subject, name, owns=subject in after)
+        self.mark = self.mark.add(touched)
+        for subject in touched:
+            kind, name = subject
+            fragment = self._first(subject)
+            broken = fragment.broken.get(subject) if fragment else None
+            if kind == "services":
+                concerned |= self._index.put_service(name, fragment.services[name] if fragment else None, broken)
+            elif kind == "mesh":
+                self._index.put_mesh(name, fragment.mesh[name] if fragment else None)
+            else:
+                concerned |= self._index.put_gateway(name, fragment.gateways[name] if fragment else None, broken)
+        self._check(concerned)
+
+    def _put_fragment(self, name: str, fragment: Fragment | None) -> Mapping[Subject, tuple[int, int]]:
+        old = self._fragments.pop(name, None)
+        self._faulty.discard(name)
+        self._partial.discard(name)
+        if fragment is not None:
+            self._fragments[name] = fragment
+            if fragment.has_errors:
+                self._faulty.add(name)
+            if not fragment.whole:
+                self._partial.add(name)
+        if _judge(old) != _judge(fragment):
+            self._problems = None
+        return old.starts if old else {}
+
+    def _first(self, subject: Subject) -> Fragment | None:
+        """Find the first fragment with a definition of `subject`; more than one is a mistake, told elsewhere."""
+        kind, name = subject
+        for source in sorted(self._index.owners.get(subject, ())):
+            fragment = self._fragments[source]
+            if name in {"services": fragment.services, "gateways": fragment.gateways, "mesh": fragment.mesh}[kind]:
+                return fragment
+        return None
+
+    def _check(self, subjects: set[Subject]) -> None:
+        """Check subjects again; their findings replace those of before."""
+        nearest = Nearest(self._index.services)
+        before = {subject: self._found.pop(subject, None) for subject in subjects}
+        found: dict[str, list[tuple[Subject, Finding]]] = {}
+        for subject in subjects:
+            if subject not in self._index.owners:
+                continue
+            for source, finding in self._check_names(subject):
+                found.setdefault(source, []).append((subject, finding))
+            if first := self._first(subject):
+                for finding in check_subject(self._index, subject, nearest):
+                    found.setdefault(first.document.name, []).append((subject, finding))
+        for source, findings in found.items():
+            self._place(source, findings)
+        if any(self._found.get(subject) != was for subject, was in before.items()):
+            self._problems = None
+
+    def _check_names(self, subject: Subject) -> Iterator[tuple[str, Finding]]:
+        """Check that a name means one thing."""
+        first, *others = sorted(self._index.owners[subject])
+        kind, name = subject
+        for other in others:
+            what = f"`mesh.{name}`" if kind == "mesh" else f"{kind[:-1]} {show(name)}"
+            yield other, Finding((), f"{what} is also in {self._format_start(first, subject)}")
+        if kind == "gateways" and (owners := self._index.owners.get(("services", name))):
+            start = self._format_start(min(owners), ("services", name))
+            yield first, Finding((), f"the service in {start} has this name too: a node's cluster must be one of them")
+
+    def _format_start(self, source: str, subject: Subject) -> str:
+        line, column = self._fragments[source].starts[subject]
+        return f"{source}:{line}:{column}"
+
+    def _place(self, source: str, findings: list[tuple[Subject, Finding]]) -> None:
+        """Note the findings in one file, with their positions there."""
+        fragment = self._fragments[source]
+        locs: list[Loc] = [subject + finding.loc for subject, finding in findings]
+        positions: dict[Loc, tuple[int, int]] = {subject: fragment.starts[subject] for subject, _ in findings}
+        if deep := [loc for loc in locs if loc not in positions]:
+            positions.update(zip(deep, locate(fragment.document, deep), strict=True))
+        for loc, (subject, finding) in zip(locs, findings, strict=True):
+            problem = Problem(source, *positions[loc], format_path(loc), finding.message, finding.severity)
+            self._found.setdefault(subject, []).append((finding.ground, problem))
+
+    def _collect(self) -> tuple[Problem, ...]:
+        """Gather all problems; those that mistakes elsewhere may have caused wait until these are mended."""
+        found = [one for of_subject in self._found.values() for one in of_subject]
+        if self._partial:
+            found = [one for one in found if one[0] is not Ground.ALL_NAMES]
+        if self._faulty or any(problem.severity is Severity.ERROR for _, problem in found):
+            found = [one for one in found if one[0] is not Ground.ALL_SERVICES]
+        by_file: dict[tuple[Severity, str], list[Problem]] = {}
+        for _, problem in found:
+            by_file.setdefault((problem.severity, problem.source), []).append(problem)
+        problems = [problem for fragment in self._fragments.values() for problem in fragment.problems]
+        for of_file in by_file.values():
+            problems += limit_problems(of_file)
+        problems.sort(key=POSITION)
+        return (
+            *(problem for problem in problems if problem.severity is Severity.ERROR),
+            *(problem for problem in problems if problem.severity is Severity.WARNING),
+        )
+
+
+def _judge(fragment: Fragment | None) -> tuple[tuple[Problem, ...], bool]:
+    """Give what the problems of all depend on in one fragment."""
+    return (fragment.problems, fragment.whole) if fragment else ((), True)
+
+
+def build_catalog(fragments: Mapping[str, Fragment]) -> Catalog:
+    """Make a catalog of fragments by the names of their documents.
+
+    Raises CatalogError with every error and, after them, every warning.
+    """
+    assembly = Assembly()
+    assembly.put(fragments)
+    return publish(assembly)
+
+
+def publish(assembly: Assembly) -> Catalog:
+    """Make a catalog of what an assembly holds; raises CatalogError if that has errors."""
+    problems = assembly.problems
+    if problems and problems[0].severity is Severity.ERROR:
+        raise CatalogError(problems)
+    return Catalog(assembly.services, assembly.gateways, problems, assembly.mark, assembly.mesh)

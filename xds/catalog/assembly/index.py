@@ -1,0 +1,201 @@
+"""Who defines, names and listens where: what must be known to check services against each other, kept up to date.
+
+An `Index` changes by one service or gateway at a time, and tells which others that may concern.
+"""
+
+from collections.abc import Callable, Hashable, Iterable
+from datetime import timedelta
+from typing import NamedTuple, TypeVar
+
+from xds.catalog.catalog import Subject
+from xds.catalog.model.gateway import Gateway
+from xds.catalog.model.mesh import MeshWord
+from xds.catalog.model.resilience import Retries
+from xds.catalog.model.service import Protocol, Service, find_host
+from xds.catalog.text.mistake import Loc
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V", bound=Hashable)
+
+
+class Policy(NamedTuple):
+    """What decides how requests to a service are timed, tried and named."""
+
+    grpc: bool
+    request: timedelta | None
+    idle: timedelta | None
+    retries: Retries
+    host: str | None
+
+
+class Index:
+    """The services and gateways of all fragments, and the ways back from what they name.
+
+    `owners` has the fragments that define a subject, valid or not; `referrers` who names a service in `upstreams` or
+    routes; `open_callers` are the services without `upstreams`, which may call all; `broken` has the subjects with
+    mistakes, and of each the ways to what is not known.
+    """
+
+    def __init__(self) -> None:
+        self.services: dict[str, Service] = {}
+        self.gateways: dict[str, Gateway] = {}
+        self.mesh: dict[str, MeshWord] = {}
+        self.owners: dict[Subject, set[str]] = {}
+        self.broken: dict[Subject, frozenset[Loc]] = {}
+        self.referrers: dict[str, set[Subject]] = {}
+        self.open_callers: set[str] = set()
+        self.local_ports: dict[int, set[str]] = {}
+        self.sidecar_ports: dict[int, set[str]] = {}
+        self.subset_owners: dict[str, set[str]] = {}
+
+    def put_owner(self, subject: Subject, source: str, *, owns: bool) -> set[Subject]:
+        """Note that a fragment defines `subject`, or ceases to; name whom that concerns."""
+        kind, name = subject
+        before = subject in self.owners
+        (_add if owns else _discard)(self.owners, subject, source)
+        concerned = {subject} if kind == "mesh" else {("services", name), ("gateways", name)}
+        if kind == "services" and before != (subject in self.owners):
+            concerned |= self.referrers.get(name, set())
+        return concerned
+
+    def put_service(self, name: str, service: Service | None, broken: frozenset[Loc] | None = None) -> set[Subject]:
+        """Set, replace or remove (None) a service; name whom that concerns."""
+        old, before = self.services.get(name), self._describe(name)
+        if old is service and broken == self.broken.get(("services", name)):
+            return set()
+        callers = self._describe_callers()
+        concerned: set[Subject] = set()
+        if old is not None:
+            self.open_callers.discard(name)
+            concerned |= self._put_ports(name, old, _discard)
+        self._put_broken(("services", name), broken)
+        if service is not None:
+            self.services[name] = service
+            if service.upstreams is None:
+                self.open_callers.add(name)
+            concerned |= self._put_ports(name, service, _add)
+        else:
+            self.services.pop(name, None)
+        if before != self._describe(name):
+            concerned |= self.referrers.get(name, set())
+        concerned |= self._put_subsets(name, old, service)
+        named, names = ({*(one.upstreams or ()), *one.routed - {name}} if one else set() for one in (old, service))
+        return concerned | self._put_targets(("services", name), named, names) | self._diff_callers(callers)
+
+    def put_gateway(self, name: str, gateway: Gateway | None, broken: frozenset[Loc] | None = None) -> set[Subject]:
+        """Set, replace or remove (None) a gateway; name whom that concerns."""
+        self._put_broken(("gateways", name), broken)
+        callers = self._describe_callers()
+        old = self.gateways.pop(name, None)
+        if gateway is not None:
+            self.gateways[name] = gateway
+        before, after = (one.services if one else () for one in (old, gateway))
+        return self._put_targets(("gateways", name), before, after) | self._diff_callers(callers)
+
+    def put_mesh(self, word: str, value: MeshWord | None) -> None:
+        """Set, replace or remove (None) what holds for all."""
+        if value is None:
+            self.mesh.pop(word, None)
+        else:
+            self.mesh[word] = value
+
+    def is_known(self, subject: Subject, loc: Loc) -> bool:
+        """Tell whether no mistake puts in question what a service or gateway says at `loc`."""
+        broken = self.broken.get(subject)
+        return broken is None or not any(loc[:depth] in broken for depth in range(len(loc) + 1))
+
+    def is_tcp(self, name: str) -> bool:
+        """Tell whether a service is known to be one for TCP."""
+        service = self.services.get(name)
+        return bool(service and service.protocol is Protocol.TCP and self.is_known(("services", name), ("protocol",)))
+
+    def protocol(self, name: str) -> Protocol | None:
+        """Give what a service speaks; None while that is not known."""
+        service = self.services.get(name)
+        return service.protocol if service and self.is_known(("services", name), ("protocol",)) else None
+
+    def lacks(self, name: str, field: str) -> bool:
+        """Tell whether a service has no `local_port`, or no `endpoints`: while it has mistakes it may mean to."""
+        service = self.services.get(name)
+        return bool(service and not getattr(service, field) and ("services", name) not in self.broken)
+
+    def may_call(self, caller: str, name: str) -> bool:
+        """Tell whether a service's sidecar is sent another service."""
+        upstreams = self.services[caller].upstreams
+        return caller != name and (upstreams is None or name in upstreams)
+
+    def is_called(self, name: str) -> bool:
+        """Tell whether anything calls a service; where nothing says who calls whom, the catalog does not tell."""
+        return not self.referrers or name in self.referrers or len(self.open_callers) > (name in self.open_callers)
+
+    def _put_broken(self, subject: Subject, broken: frozenset[Loc] | None) -> None:
+        if broken is not None:
+            self.broken[subject] = broken
+        else:
+            self.broken.pop(subject, None)
+
+    def policy(self, name: str) -> Policy | None:
+        """Give what decides how requests to a service are timed, tried and named; None while it may not be meant so."""
+        service = self.services.get(name)
+        if service is None or ("services", name) in self.broken:
+            return None
+        grpc, timeouts = service.protocol is Protocol.GRPC, service.timeouts
+        return Policy(grpc, timeouts.request, timeouts.idle, service.retries.of_route, find_host(service))
+
+    def subsets(self, name: str) -> frozenset[str] | None:
+        """Name a service's subsets; None while they are not known."""
+        service = self.services.get(name)
+        known = service is not None and self.is_known(("services", name), ("subsets",))
+        return frozenset(service.subsets) if service is not None and known else None
+
+    def _describe(self, name: str) -> tuple[object, ...]:
+        """Say what those who name a service are told of."""
+        known = self.lacks(name, "endpoints"), self.is_tcp(name), self.lacks(name, "local_port")
+        return *known, self.policy(name), self.protocol(name), self.subsets(name)
+
+    def _put_ports(
+        self, name: str, service: Service, put: Callable[[dict[int, set[str]], int, str], None]
+    ) -> set[Subject]:
+        put(self.sidecar_ports, service.sidecar.port, name)
+        ports = {service.sidecar.port}
+        if service.local_port is not None:
+            put(self.local_ports, service.local_port, name)
+            ports.add(service.local_port)
+        return {("services", peer) for port in ports for peer in self.local_ports.get(port, ())}
+
+    def _put_subsets(self, name: str, old: Service | None, service: Service | None) -> set[Subject]:
+        """Note whose the subsets are; whoever takes one for a service may be told now what it is."""
+        before, after = (one.subsets.keys() if one else set() for one in (old, service))
+        for subset in before - after:
+            _discard(self.subset_owners, subset, name)
+        for subset in after - before:
+            _add(self.subset_owners, subset, name)
+        return {one for subset in before ^ after for one in self.referrers.get(subset, ())}
+
+    def _put_targets(self, subject: Subject, before: Iterable[str], after: Iterable[str]) -> set[Subject]:
+        old, new = set(before), set(after)
+        for name in old - new:
+            _discard(self.referrers, name, subject)
+        for name in new - old:
+            _add(self.referrers, name, subject)
+        return {("services", name) for name in old ^ new}
+
+    def _describe_callers(self) -> tuple[bool, frozenset[str] | None]:
+        """Say what all that nothing names depends on: see `is_called`."""
+        return bool(self.referrers), frozenset(self.open_callers) if len(self.open_callers) < 2 else None
+
+    def _diff_callers(self, before: tuple[bool, frozenset[str] | None]) -> set[Subject]:
+        if self._describe_callers() == before:
+            return set()
+        return {("services", name) for name in self.services if name not in self.referrers}
+
+
+def _add(sets: dict[K, set[V]], key: K, value: V) -> None:
+    sets.setdefault(key, set()).add(value)
+
+
+def _discard(sets: dict[K, set[V]], key: K, value: V) -> None:
+    if values := sets.get(key):
+        values.discard(value)
+        if not values:
+            del sets[key]

@@ -1,0 +1,124 @@
+"""The workspace: documents as they change, the catalog that they make, and the last good catalog.
+
+A document with errors holds up no other: its own last good state is served beside the newest of the rest, as long as
+these agree with each other.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from xds.catalog.assembly.assembly import Assembly, publish
+from xds.catalog.catalog import Catalog
+from xds.catalog.reading.fragment import Fragment, parse_fragment
+from xds.errors import CatalogError, Problem, Severity
+from xds.sources.document import Document
+
+T = TypeVar("T")
+
+
+class Workspace:
+    """Takes changes of documents and gives catalogs; only what changed is parsed, and only what it concerns checked.
+
+    After an error it holds the documents as they are now, so that any later change may mend them: in the same file
+    or in another.
+    """
+
+    def __init__(self) -> None:
+        self._assembly = Assembly()
+
+    def update(self, changes: Mapping[str, Document | None]) -> Catalog:
+        """Take in changed documents by name, None for one that is gone, and make the catalog of all.
+
+        What equals its predecessor is the identical object in both catalogs. Raises CatalogError with every error of
+        all documents and, after them, every warning.
+        """
+        self.take(changes)
+        return publish(self._assembly)
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """All problems of the documents as they are, errors before warnings."""
+        return self._assembly.problems
+
+    def take(self, changes: Mapping[str, Document | None]) -> dict[str, Fragment | None]:
+        """Take in changed documents, and give what they hold: only of those that really differ."""
+        fragments: dict[str, Fragment | None] = {}
+        for name, document in changes.items():
+            old = self._assembly.get(name)
+            if document is None:
+                fragments[name] = None
+            elif old is None:
+                fragments[name] = parse_fragment(document)
+            elif document != old.document:
+                fragments[name] = _reuse(old, parse_fragment(document))
+        self._assembly.put(fragments)
+        return fragments
+
+
+def _reuse(old: Fragment, new: Fragment) -> Fragment:
+    services, gateways = _reuse_equal(old.services, new.services), _reuse_equal(old.gateways, new.gateways)
+    return replace(new, services=services, gateways=gateways)
+
+
+def _reuse_equal(old: Mapping[str, T], new: Mapping[str, T]) -> dict[str, T]:
+    return {name: was if (was := old.get(name)) == value and was is not None else value for name, value in new.items()}
+
+
+Fragments = dict[str, Fragment | None]
+
+MAX_SINGLES = 100
+"""Up to how many changes are tried one by one, when they cannot be taken together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The catalog to serve; the problems of the documents as they are; and the names of those not served so."""
+
+    catalog: Catalog
+    problems: tuple[Problem, ...]
+    refused: tuple[str, ...]
+
+
+class LastGood:
+    """Takes changes of documents and gives the catalog to serve, the last good one where a change is bad."""
+
+    def __init__(self) -> None:
+        self._workspace = Workspace()
+        self._served = Assembly()
+        self._refused: Fragments = {}
+        self._started = False
+
+    def update(self, changes: Mapping[str, Document | None]) -> Outcome:
+        """Take in changed documents, None for one that is gone.
+
+        Raises CatalogError as long as there never was a good catalog.
+        """
+        newest = self._workspace.take(changes)
+        self._refused.update(newest)
+        if not any(problem.severity is Severity.ERROR for problem in self._workspace.problems[:1]):
+            self._served.put(self._refused)
+            self._refused = {}
+            self._started = True
+        elif not self._started:
+            raise CatalogError(self._workspace.problems)
+        else:
+            self._take_what_is_good(newest)
+        return Outcome(publish(self._served), self._workspace.problems, tuple(sorted(self._refused)))
+
+    def _take_what_is_good(self, newest: Fragments) -> None:
+        for candidate in self._candidates(newest):
+            before = {name: self._served.get(name) for name in candidate}
+            self._served.put(candidate)
+            if self._served.problems and self._served.problems[0].severity is Severity.ERROR:
+                self._served.put(before)
+            else:
+                self._refused = {name: fragment for name, fragment in self._refused.items() if name not in candidate}
+
+    def _candidates(self, newest: Fragments) -> Iterator[Fragments]:
+        """Give what may be taken: all changes whose own document is sound, else the newest ones, else each alone."""
+        for names in (list(self._refused), list(newest), *([name] for name in list(self._refused)[:MAX_SINGLES])):
+            waiting = {name: self._refused[name] for name in names if name in self._refused}
+            sound = {name: fragment for name, fragment in waiting.items() if not (fragment and fragment.has_errors)}
+            if sound:
+                yield sound

@@ -1,0 +1,293 @@
+"""What may stand at each place of a catalog file: a walk over the model's annotated types.
+
+Messages about a wrong value, what stands in for it, and the reference ask here. Nothing is built before something is
+asked for, and each place once: who reads a catalog without mistakes pays nothing.
+"""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from enum import StrEnum
+from functools import cached_property, lru_cache
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+
+import annotated_types
+from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+
+from xds.catalog.model.catalog_file import CatalogFile
+from xds.catalog.text.durations import format_duration
+from xds.catalog.text.field import About, Alone, Expected, IfWrong, Moved, Parsed, ShortForm, Words, join_examples
+from xds.catalog.text.mistake import Loc
+from xds.catalog.text.percents import Percentage
+from xds.wording import write_flow
+
+A = TypeVar("A")
+
+KEY = "[key]"
+"""The step in pydantic's way to a wrong key."""
+
+
+class Field:
+    """What may stand at one place: a field of a mapping, an item of a list, or a value or key of an open mapping."""
+
+    def __init__(self, annotation: Any, name: str = "", default: Any = dataclasses.MISSING) -> None:
+        self.name = name
+        self.default = default
+        self._annotation = annotation
+        self.type, self._annotations, self.may_be_empty = _unwrap(annotation)
+
+    # What it is.
+
+    @cached_property
+    def fields(self) -> "Mapping[str, Field]":
+        """The fields of a mapping whose keys are the catalog's own; none of anything else."""
+        if not self.is_class:
+            return {}
+        hints = typing.get_type_hints(self.type, include_extras=True)
+        found = dataclasses.fields(self.type)
+        return {one.name: Field(hints[one.name], one.name, _find_default(one)) for one in found}
+
+    @cached_property
+    def item(self) -> "Field | None":
+        """What a list's items are, or the values of a mapping whose keys are the operator's own."""
+        arguments = get_args(self.type)
+        if self.is_list:
+            return Field(arguments[0])
+        return Field(arguments[1]) if self.is_open_mapping else None
+
+    @cached_property
+    def key(self) -> "Field | None":
+        """What the keys of a mapping are that are the operator's own."""
+        return Field(get_args(self.type)[0]) if self.is_open_mapping else None
+
+    @cached_property
+    def is_class(self) -> bool:
+        """Whether it is a mapping whose keys are the catalog's own."""
+        config = getattr(self.type, "__pydantic_config__", {})
+        return dataclasses.is_dataclass(self.type) and config.get("extra") == "forbid"
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it is a list."""
+        return get_origin(self.type) is tuple
+
+    @property
+    def is_open_mapping(self) -> bool:
+        """Whether it is a mapping whose keys are the operator's own."""
+        return get_origin(self.type) is Mapping
+
+    @property
+    def is_mapping(self) -> bool:
+        """Whether it is a mapping, whosever its keys are."""
+        return self.is_class or self.is_open_mapping
+
+    @property
+    def is_annotated(self) -> bool:
+        """Whether anything is said of it beside its type."""
+        return bool(self._annotations)
+
+    @property
+    def is_required(self) -> bool:
+        """Whether a field may not be left out."""
+        return self.default is dataclasses.MISSING
+
+    def step(self, step: str | int) -> "Field | None":
+        """Return what stands one step below; None if nothing is known of it."""
+        if step == KEY:
+            return None
+        if self.is_class:
+            return self.fields.get(str(step))
+        return self.item
+
+    # What its annotations say.
+
+    @cached_property
+    def description(self) -> str:
+        """What a field means."""
+        return next((one.description for one in self._find(FieldInfo) if one.description), "")
+
+    @cached_property
+    def about(self) -> About:
+        """What else a reference says of a field."""
+        return next(self._find(About), About())
+
+    @cached_property
+    def if_wrong(self) -> IfWrong:
+        """How reading goes on beside a wrong value."""
+        return next(self._find(IfWrong), IfWrong())
+
+    @cached_property
+    def moved(self) -> Mapping[str, str]:
+        """Keys that people look for in it, and where they are."""
+        return {key: hint for one in self._find(Moved) for key, hint in one.keys.items()}
+
+    @cached_property
+    def short_form(self) -> ShortForm | None:
+        """What is short for a mapping."""
+        return next(self._find(ShortForm), None)
+
+    @cached_property
+    def examples(self) -> tuple[Any, ...]:
+        """Values that may stand here."""
+        return next((one.examples for one in self._find(Expected) if one.examples), ())
+
+    @cached_property
+    def choices(self) -> tuple[str, ...]:
+        """The words of which one may stand here: an enum's, or short forms."""
+        if isinstance(self.type, type) and issubclass(self.type, StrEnum):
+            return tuple(choice.value for choice in self.type)
+        meanings = getattr(self.short_form, "meanings", {})
+        return tuple(word for word in meanings if isinstance(word, str))
+
+    @cached_property
+    def words(self) -> str:
+        """What is expected here, without examples."""
+        own = next((one.words for one in self._find(Expected) if one.words), None) or self._derive_words()
+        return f"{self._short_words}, or {own}" if self._short_words else own
+
+    @cached_property
+    def expected(self) -> str:
+        """What is expected here, as in "a header's name, such as x-user"."""
+        words = join_examples(self.words, self.examples)
+        return words.replace(", such as", " such as", 1) if self._short_words else words
+
+    def explain_mend(self, value: object) -> str:
+        """Return how a wrong value is mended, as the end of a message, or ""."""
+        for one in self._find(Expected):
+            if found := one.mend(value):
+                return f": {found}"
+        for found, mended in self._find_mends(value):
+            if self._takes(mended):
+                return f": {found}"
+        if isinstance(value, dict) and self.is_list:
+            return ": begin each item with `- `"
+        if isinstance(value, list) and self.is_mapping:
+            return ": leave out the `- `"
+        return ""
+
+    def write(self, value: Any) -> object:
+        """Return a value that was read as an operator would write it: plain values alone."""
+        if self.short_form is not None and (short := self.short_form.write(value)) is not None:
+            return self.fields[self.short_form.field].write(short) if isinstance(self.short_form, Alone) else short
+        if isinstance(value, timedelta):
+            return format_duration(value)
+        if self.percentage is not None:
+            return f"{value:g}%"
+        if isinstance(value, tuple) and self.item is not None:
+            return [self.item.write(one) for one in value]
+        return value.value if isinstance(value, StrEnum) else value
+
+    @cached_property
+    def percentage(self) -> Percentage | None:
+        """The bounds of a percentage; None of anything else."""
+        return next(self._find(Percentage), None)
+
+    def _find(self, kind: type[A]) -> Iterator[A]:
+        """Return its annotations of a kind, the outermost first."""
+        return (one for one in reversed(self._annotations) if isinstance(one, kind))
+
+    @property
+    def _short_words(self) -> str:
+        short = self.short_form
+        if isinstance(short, Alone):
+            return self.fields[short.field].words
+        if isinstance(short, Parsed):
+            return short.expected.words
+        words = short.meanings if isinstance(short, Words) else ()
+        return ", ".join(f"`{write_flow(word)}`" for word in words)
+
+    def _derive_words(self) -> str:
+        """Return what the type itself says is expected."""
+        if self.percentage is not None:
+            return self.percentage.expected.words
+        if self.is_list:
+            return "a list"
+        if self.is_mapping:
+            return "a mapping"
+        if self.choices:
+            return f"one of {', '.join(self.choices)}"
+        if get_origin(self.type) is Literal:
+            return f"one of {', '.join(map(str, get_args(self.type)))}"
+        if self.type is bool:
+            return "true or false"
+        if self.type in (int, float):
+            return f"a {'whole number' if self.type is int else 'number'}{self._bounds}"
+        return "text" if self.type is str else "another value"
+
+    @property
+    def _bounds(self) -> str:
+        found = [
+            inner for one in self._annotations for inner in (one.metadata if isinstance(one, FieldInfo) else [one])
+        ]
+        least = [one.ge for one in found if isinstance(one, annotated_types.Ge)]
+        most = [one.le for one in found if isinstance(one, annotated_types.Le)]
+        return f" from {least[-1]} to {most[-1]}" if least and most else ""
+
+    def _find_mends(self, value: object) -> Iterator[tuple[str, object]]:
+        """Return what may be meant by a value of another type, and how that is written."""
+        if isinstance(value, str):
+            number = value.strip()[:20]
+            if number.isdecimal():
+                yield f"write {number} without quotes", int(number)
+            if self.is_list:
+                yield f"write it as a list, {write_flow([value])}", [value]
+        elif isinstance(value, bool | int | float):
+            written = str(value).lower() if isinstance(value, bool) else str(value)
+            yield f'write "{written}" in quotes', written
+
+    def _takes(self, value: object) -> bool:
+        """Whether a value may stand here."""
+        try:
+            self._adapter.validate_python(value)
+        except ValidationError:
+            return False
+        return True
+
+    @cached_property
+    def _adapter(self) -> TypeAdapter[Any]:
+        return TypeAdapter(self._annotation)
+
+
+@lru_cache(maxsize=1)
+def get_root() -> Field:
+    """Return what a catalog file is."""
+    return Field(CatalogFile)
+
+
+def walk(loc: Loc) -> Iterator[Field]:
+    """Return what stands at each step of a way from the top of a file, as far as it is known; the file itself first."""
+    found: Field | None = get_root()
+    for step in (*loc, None):
+        if found is None:
+            return
+        yield found
+        found = None if step is None else found.step(step)
+
+
+def find_field(loc: Loc) -> Field:
+    """Return what stands at a place, or at the nearest place above it of which something is known."""
+    *_, found = walk(loc)
+    return found
+
+
+def _unwrap(annotation: Any) -> tuple[Any, list[Any], bool]:
+    """Take a type apart into what it is, its annotations from the innermost on, and whether it may be empty (None)."""
+    if get_origin(annotation) is Annotated:
+        inner, *outer = get_args(annotation)
+        found, annotations, may_be_empty = _unwrap(inner)
+        return found, [*annotations, *outer], may_be_empty
+    if get_origin(annotation) in (Union, types.UnionType):
+        others = [one for one in get_args(annotation) if one is not types.NoneType]
+        if len(others) == 1 and len(get_args(annotation)) == 2:
+            found, annotations, _ = _unwrap(others[0])
+            return found, annotations, True
+    return annotation, [], False
+
+
+def _find_default(field: "dataclasses.Field[Any]") -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default

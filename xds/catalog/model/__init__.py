@@ -1,0 +1,1 @@
+"""The catalog's classes, one file for each subject with its own checks."""

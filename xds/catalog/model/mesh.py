@@ -1,0 +1,39 @@
+"""What holds for all of a mesh: the words below `mesh:`, each of them in one file of a folder."""
+
+from collections.abc import Mapping
+from typing import Annotated, Final
+
+from pydantic import Field, Strict, TypeAdapter
+from pydantic.dataclasses import dataclass
+
+from xds.catalog.model.access_log import AccessLog, ShortAccessLog
+from xds.catalog.model.tracing import ShortTracing, Tracing
+from xds.catalog.text.names import CONFIG
+
+
+@dataclass(frozen=True, slots=True, config=CONFIG)
+class Mesh:
+    """The defaults of every sidecar and gateway."""
+
+    access_log: Annotated[
+        ShortAccessLog | None, Field(description="the access log of those that say nothing else; off when left out")
+    ] = None
+    tracing: Annotated[
+        ShortTracing | None, Field(description="spans of requests, for an OpenTelemetry collector; off when left out")
+    ] = None
+    endpoint_stats: Annotated[
+        bool | None,
+        Strict(),
+        Field(description="metrics of each endpoint, in the Envoys that call it; none if left out"),
+    ] = None
+
+
+MeshWord = AccessLog | Tracing | bool
+"""What may stand below `mesh:`."""
+
+WORDS: Final[Mapping[str, TypeAdapter[AccessLog] | TypeAdapter[Tracing] | TypeAdapter[bool]]] = {
+    "access_log": TypeAdapter(ShortAccessLog),
+    "tracing": TypeAdapter(ShortTracing),
+    "endpoint_stats": TypeAdapter(Annotated[bool, Strict()]),
+}
+"""How each word below `mesh:` is read."""

@@ -1,0 +1,71 @@
+"""Subsets: a service's versions by name, each the labels that its endpoints have."""
+
+import math
+from collections.abc import Mapping
+
+from pydantic.json_schema import WithJsonSchema
+
+from xds.catalog.model.endpoint import EXACT_INTEGER, Endpoint
+from xds.catalog.text.mistake import Loc, Mistake
+from xds.catalog.text.names import NAME, NAME_PATTERN
+from xds.wording import show
+
+Scalar = str | bool | int | float
+Labels = Mapping[str, Scalar]
+"""What an endpoint's `metadata` has to hold for the endpoint to be in a subset."""
+
+MAX_LABEL = 253
+
+
+def parse_subsets(value: object) -> Mapping[str, Labels]:
+    """Check subsets by name: each has labels, whose values are text, numbers, true or false."""
+    if not isinstance(value, Mapping):
+        raise ValueError(f'expected a mapping, such as {{v2: {{version: "2.0"}}}}, found {show(value)}')  # noqa: TRY004
+    wrong: list[tuple[Loc, str]] = []
+    for name, labels in value.items():
+        if not NAME.fullmatch(name):
+            wrong.append(((name,), f"a subset's name has small letters, digits, `-`, `_` and `.`, found {show(name)}"))
+        elif not isinstance(labels, Mapping) or not labels:
+            wrong.append(((name,), f'expected labels, such as {{version: "2.0"}}, found {show(labels)}'))
+        else:
+            wrong += [((name, key), message) for key, one in labels.items() if (message := _refuse_label(key, one))]
+    if wrong:
+        raise Mistake(*wrong)
+    return {name: dict(labels) for name, labels in value.items()}
+
+
+def _refuse_label(key: str, value: object) -> str | None:
+    if not 0 < len(key) <= MAX_LABEL:
+        return f"a label's name has 1 to {MAX_LABEL} characters"
+    if not isinstance(value, str | bool | int | float) or (isinstance(value, float) and not math.isfinite(value)):
+        return f"expected text, a number, true or false, found {show(value)}"
+    if not isinstance(value, str | bool) and abs(value) > EXACT_INTEGER:
+        return f"metadata cannot hold so large a number exactly: write {show(str(value))} in quotes"
+    return None
+
+
+def is_in(endpoint: Endpoint, labels: Labels) -> bool:
+    """Tell whether Envoy takes an endpoint for one of a subset; of a label that is a list one item is enough."""
+    return all(_equals(endpoint.metadata.get(key), value) for key, value in labels.items())
+
+
+def _equals(found: object, wanted: Scalar) -> bool:
+    if isinstance(found, list):
+        return any(_equals(item, wanted) for item in found if not isinstance(item, list))
+    return found == wanted and isinstance(found, bool) is isinstance(wanted, bool)
+
+
+SUBSETS_SHAPE = WithJsonSchema(
+    {
+        "type": "object",
+        "patternProperties": {
+            NAME_PATTERN: {
+                "type": "object",
+                "minProperties": 1,
+                "additionalProperties": {"anyOf": [{"type": one} for one in ("string", "number", "boolean")]},
+            }
+        },
+        "additionalProperties": False,
+        "examples": [{"v1": {"version": "1.0"}, "v2": {"version": "2.0"}}],
+    }
+)

@@ -1,0 +1,141 @@
+"""From plain values to an encoded message of Envoy's, held against the types of envoy-data-plane.
+
+It walks the types' own fields instead of making objects of them: so every mistake is found, at its place.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from xds.catalog.raw.types import PREFIX, Field, explain_unknown, find_fields, find_type, suggest_type
+from xds.catalog.raw.values import INTEGERS, WELL_KNOWN, WRAPPED, encode_bytes, encode_scalar
+from xds.catalog.text.mistake import Loc
+from xds.wording import show
+
+
+class Wrong(NamedTuple):
+    """A mistake below the value: where, a sentence, and whether it is the key that is wrong."""
+
+    loc: Loc
+    message: str
+    key: bool = False
+
+
+def encode(type_name: str, value: object, owned: Mapping[str, str]) -> tuple[dict[str, bytes], list[Wrong]]:
+    """Encode a message of the type of that full name: the bytes of each of its fields by name, and what is wrong.
+
+    `owned` has the fields that nobody may set, as ways of names with dots between, and why.
+    """
+    wrong: list[Wrong] = []
+    return _Encoder(owned, wrong).encode_fields(find_type(type_name), value, (), ""), wrong
+
+
+class _Encoder:
+    """Encodes one value; what it finds wrong it notes, and goes on."""
+
+    def __init__(self, owned: Mapping[str, str], wrong: list[Wrong]) -> None:
+        self._owned = owned
+        self._wrong = wrong
+
+    def encode_fields(self, kind: type, value: object, loc: Loc, path: str) -> dict[str, bytes]:
+        """Encode a message field by field; `path` is the way to it by Envoy's names."""
+        encoded: dict[str, bytes] = {}
+        if not isinstance(value, Mapping):
+            self._refuse(loc, f"expected a mapping, fields of {kind.__name__}, found {show(value)}")
+            return encoded
+        known = find_fields(kind)
+        groups: dict[str, str] = {}
+        for key, one in value.items():
+            here = (*loc, key)
+            field = known.get(key)
+            if field is None:
+                self._wrong.append(Wrong(here, explain_unknown(key, kind, known), key=True))
+            elif field.name in encoded:
+                self._wrong.append(Wrong(here, f"`{field.name}` is given twice, in two ways of writing it", key=True))
+            elif reason := self._owned.get(f"{path}{field.name}"):
+                self._wrong.append(Wrong(here, reason, key=True))
+            elif field.oneof and groups.setdefault(field.oneof, field.name) != field.name:
+                message = f"has `{groups[field.oneof]}` or `{field.name}`, not both"
+                self._wrong.append(Wrong(here, message, key=True))
+            else:
+                encoded[field.name] = self._encode_field(field, one, here, f"{path}{field.name}.")
+        return encoded
+
+    def _refuse(self, loc: Loc, message: str) -> bytes:
+        self._wrong.append(Wrong(loc, message))
+        return b""
+
+    def _encode_field(self, field: Field, value: object, loc: Loc, path: str) -> bytes:
+        if field.key_kind:
+            return self._encode_map(field, value, loc, path)
+        if not field.repeated:
+            return self._encode_one(field, value, loc, path)
+        if not isinstance(value, list):
+            return self._refuse(loc, f"expected a list, found {show(value)}")
+        return b"".join(self._encode_one(field, one, (*loc, index), path) for index, one in enumerate(value))
+
+    def _encode_map(self, field: Field, value: object, loc: Loc, path: str) -> bytes:
+        if not isinstance(value, Mapping):
+            return self._refuse(loc, f"expected a mapping, found {show(value)}")
+        encoded = b""
+        for key, one in value.items():
+            here = (*loc, key)
+            entry = self._encode_one(
+                Field("key", 1, field.key_kind, None, False, None), _read_key(field, key), here, path
+            )
+            entry += self._encode_one(field._replace(number=2, key_kind=""), one, here, path)
+            encoded += encode_bytes(field.number, entry)
+        return encoded
+
+    def _encode_one(self, field: Field, value: object, loc: Loc, path: str) -> bytes:
+        """Encode a field's one value, its tag included."""
+        if field.kind == "message":
+            return encode_bytes(field.number, self.encode_message(field.type, value, loc, path))
+        try:
+            return encode_scalar(field.number, field.kind, field.type, value)
+        except ValueError as error:
+            return self._refuse(loc, str(error))
+
+    def encode_message(self, kind: type, value: object, loc: Loc, path: str) -> bytes:
+        """Encode a message without a tag, the well-known ones as JSON writes them."""
+        name = kind.__name__ if kind.__module__.endswith(".google.protobuf") else ""
+        try:
+            if name in WRAPPED:
+                return encode_scalar(1, WRAPPED[name], None, value)
+            if name in WELL_KNOWN:
+                return WELL_KNOWN[name](value)
+        except ValueError as error:
+            return self._refuse(loc, str(error))
+        if name == "Any":
+            return self._encode_any(value, loc)
+        return b"".join(self.encode_fields(kind, value, loc, path).values())
+
+    def _encode_any(self, value: object, loc: Loc) -> bytes:
+        """Encode a google.protobuf.Any: a mapping that says by `@type` what it is."""
+        if not isinstance(value, Mapping) or not isinstance(value.get("@type"), str):
+            example = f'{{"@type": {PREFIX}envoy.…, …}}'
+            return self._refuse(loc, f"expected a mapping with its type, as in {example}, found {_show_untyped(value)}")
+        name = value["@type"].rpartition("/")[2]
+        if value["@type"] != f"{PREFIX}{name}":
+            return self._refuse(
+                (*loc, "@type"), f"a type is written with {PREFIX} in front of it, found {show(value['@type'])}"
+            )
+        try:
+            kind = find_type(name)
+        except LookupError:
+            return self._refuse((*loc, "@type"), f"there is no type {show(name)}{suggest_type(name)}")
+        rest = {key: one for key, one in value.items() if key != "@type"}
+        if kind.__module__.endswith(".google.protobuf") and kind.__name__ in {*WRAPPED, *WELL_KNOWN, "Any"}:
+            encoded = self.encode_message(kind, rest.get("value"), (*loc, "value"), "")
+        else:
+            # What stands in an Any is of nobody but whoever wrote it.
+            encoded = b"".join(_Encoder({}, self._wrong).encode_fields(kind, rest, loc, "").values())
+        return encode_bytes(1, f"{PREFIX}{name}".encode()) + encode_bytes(2, encoded)
+
+
+def _show_untyped(value: object) -> str:
+    return "no `@type`" if isinstance(value, Mapping) else show(value)
+
+
+def _read_key(field: Field, key: str) -> object:
+    return int(key) if field.key_kind in INTEGERS and re.fullmatch(r"-?\d{1,20}", key) else key

@@ -1,0 +1,244 @@
+"""A fragment: one document of the catalog, parsed and validated by itself."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from operator import attrgetter
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from xds.catalog.advice.gateway import advise_gateway
+from xds.catalog.advice.service import advise_service
+from xds.catalog.catalog import Subject
+from xds.catalog.model.gateway import Gateway
+from xds.catalog.model.gateway_rules import CheckedGateway
+from xds.catalog.model.mesh import WORDS, MeshWord
+from xds.catalog.model.service import Service
+from xds.catalog.model.service_rules import CheckedService
+from xds.catalog.reading.mistakes import explain_errors, explain_unknown_key, make_slip
+from xds.catalog.reading.places import Slip, find_place
+from xds.catalog.reading.revalidation import Remainder
+from xds.catalog.reading.syntax import decode
+from xds.catalog.reading.yaml import BROKEN, Tree, parse_yaml
+from xds.catalog.text.mistake import Advice, Loc
+from xds.catalog.text.names import NAME
+from xds.errors import Problem, Severity
+from xds.sources.document import Document
+from xds.wording import show, suggest
+
+MAX_PROBLEMS = 100
+"""Errors, and warnings, that are told of one file; of the rest the number."""
+
+MAX_ROUNDS = 8
+"""How often what remains of a service is validated again: far above the rules that wait for each other."""
+
+KINDS = ("services", "gateways", "mesh")
+SERVICE: TypeAdapter[Service] = TypeAdapter(CheckedService)
+GATEWAY: TypeAdapter[Gateway] = TypeAdapter(CheckedGateway)
+
+POSITION = attrgetter("source", "line", "column")
+"""How problems are sorted; those of one position stay in their order."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """What one document says, as far as it can be understood, and its `problems`, sorted by position.
+
+    A service or gateway with mistakes is what remains without these; `broken` has the ways in it to what is not known.
+    `starts` has the line and column of every service's and gateway's name, those with mistakes too. A document is not
+    `whole` when the services that it names are not all known.
+    """
+
+    document: Document
+    services: Mapping[str, Service]
+    gateways: Mapping[str, Gateway]
+    problems: tuple[Problem, ...]
+    starts: Mapping[Subject, tuple[int, int]]
+    broken: Mapping[Subject, frozenset[Loc]] = field(default_factory=dict)
+    whole: bool = True
+    mesh: Mapping[str, MeshWord] = field(default_factory=dict)
+
+    @property
+    def has_errors(self) -> bool:
+        """Tell whether anything in it keeps the catalog from being served."""
+        return any(problem.severity is Severity.ERROR for problem in self.problems)
+
+
+def parse_fragment(document: Document) -> Fragment:
+    """Parse one document; never raises, whatever its bytes are."""
+    if document.content is None:
+        return _refuse(document, Slip(0, 0, "", document.fault or "could not be read"))
+    text = decode(document.content)
+    if isinstance(text, Slip):
+        return _refuse(document, text)
+    tree = parse_yaml(text)
+    if not tree.whole:
+        return _refuse(document, *tree.slips)
+    if tree.value is None:
+        return _refuse(document, Slip(1, 1, "", "is empty: write `services:` or `gateways:`"))
+    if not isinstance(tree.value, dict):
+        what = () if tree.value is BROKEN else (f"expected `services:` or `gateways:`, found {show(tree.value)}",)
+        return _refuse(document, *tree.slips, *(Slip(*tree.place[:2], "", message) for message in what))
+    return _Reader(tree).read(document)
+
+
+def locate(document: Document, locs: Iterable[Loc]) -> list[tuple[int, int]]:
+    """Find the lines and columns of places in a document that `parse_fragment` has read before.
+
+    It is parsed again: positions are seldom asked for, and would take more memory than the catalog.
+    """
+    text = decode(document.content or b"")
+    place = (1, 1, None) if isinstance(text, Slip) else parse_yaml(text).place
+    return [find_place(place, loc)[:2] for loc in locs]
+
+
+def limit_problems(problems: list[Problem], untold: int = 0) -> list[Problem]:
+    """Sort the problems of one file and severity, and cut them to a number that can be read."""
+    problems.sort(key=POSITION)
+    rest = len(problems) - MAX_PROBLEMS + untold
+    if rest <= 0:
+        return problems
+    last = problems[MAX_PROBLEMS - 1]
+    more = Problem(last.source, last.line, last.column, "", f"and {rest} more after this", last.severity)
+    return [*problems[:MAX_PROBLEMS], more]
+
+
+def _refuse(document: Document, *slips: Slip) -> Fragment:
+    problems = tuple(Problem(document.name, *slip) for slip in slips)
+    return Fragment(document, {}, {}, problems, {}, whole=False)
+
+
+class _Reader:
+    """Reads the services and gateways out of one document's tree."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._errors = list(tree.slips)
+        self._warnings: list[Slip] = []
+        self._starts: dict[Subject, tuple[int, int]] = {}
+        self._broken: dict[Subject, frozenset[Loc]] = {}
+        self._untold = 0
+
+    def read(self, document: Document) -> Fragment:
+        tree = self._tree
+        unknown = [key for key in tree.value if key not in KINDS and not key.startswith("x-")]
+        for key in unknown:
+            self._add((key,), explain_unknown_key((key,), list(KINDS)), key=True)
+        if not unknown and not any(kind in tree.value for kind in KINDS):
+            self._add((), "has neither `services` nor `gateways`")
+        services = self._read_all("services", SERVICE, advise_service)
+        gateways = self._read_all("gateways", GATEWAY, advise_gateway)
+        mesh = self._read_mesh()
+        problems = [
+            *limit_problems([Problem(document.name, *slip) for slip in self._errors], self._untold),
+            *limit_problems([Problem(document.name, *slip, Severity.WARNING) for slip in self._warnings]),
+        ]
+        problems.sort(key=POSITION)
+        whole = self._names_all(unknown)
+        return Fragment(
+            document, services, gateways, tuple(problems), self._starts, self._broken, whole=whole, mesh=mesh
+        )
+
+    def _names_all(self, unknown: list[str]) -> bool:
+        """Tell whether the services that the document names are all known: none in what was not understood."""
+        found = self._tree.value.get("services")
+        meant = any(suggest(key, ["services"]) for key in unknown)
+        return not meant and (found is None or isinstance(found, dict)) and not any(map(_hides_names, self._tree.slips))
+
+    def _add(self, loc: Loc, message: str, *, key: bool = False) -> None:
+        self._errors.append(make_slip(self._tree.place, loc, message, key=key))
+
+    def _read_all(self, kind: str, adapter: TypeAdapter[T], advise: Callable[[T], Iterable[Advice]]) -> dict[str, T]:
+        found = self._tree.value.get(kind, {})
+        if not isinstance(found, dict):
+            if found is not BROKEN:
+                self._add((kind,), _explain_kind(kind, found))
+            return {}
+        valid: dict[str, T] = {}
+        for name, value in found.items():
+            loc: Subject = (kind, name)
+            self._starts[loc] = find_place(self._tree.place, loc, key=True)[:2]
+            if not NAME.fullmatch(name):
+                self._add(loc, _explain_name(name), key=True)
+                if NAME.fullmatch(near := _correct_name(name)):
+                    self._starts.setdefault((kind, near), self._starts[loc])  # so that it may be named rightly
+            try:
+                valid[name] = adapter.validate_python(value)
+            except ValidationError as errors:
+                if (remainder := self._read_remainder(adapter, loc, value, errors)) is not None:
+                    valid[name] = remainder
+            else:
+                for below, message in advise(valid[name]):
+                    self._warnings.append(make_slip(self._tree.place, (*loc, *below), message))
+        return valid
+
+    def _read_mesh(self) -> dict[str, MeshWord]:
+        """Read the words of the mesh; one with mistakes is left out."""
+        found = self._tree.value.get("mesh", {})
+        if not isinstance(found, dict):
+            if found is not BROKEN:
+                self._add(("mesh",), f"expected a mapping, such as {{access_log: errors}}, found {show(found)}")
+            return {}
+        valid: dict[str, MeshWord] = {}
+        for word, value in found.items():
+            loc: Subject = ("mesh", word)
+            if word not in WORDS:
+                self._add(loc, explain_unknown_key(loc, list(WORDS)), key=True)
+                continue
+            self._starts[loc] = find_place(self._tree.place, loc, key=True)[:2]
+            try:
+                valid[word] = WORDS[word].validate_python(value)
+            except ValidationError as errors:
+                self._explain(errors, loc)
+        return valid
+
+    def _read_remainder(
+        self, adapter: TypeAdapter[T], loc: Subject, value: object, errors: ValidationError
+    ) -> T | None:
+        """Tell all mistakes of one service or gateway, those too that only show when others are gone."""
+        remainder = Remainder(loc[0], value)
+        for _ in range(MAX_ROUNDS):
+            self._explain(errors, loc)
+            remainder.remove(errors)
+            self._broken[loc] = frozenset(remainder.broken)
+            try:
+                return adapter.validate_python(remainder.value)
+            except ValidationError as more:
+                errors = more
+        return None
+
+    def _explain(self, errors: ValidationError, loc: Loc) -> None:
+        """Tell the mistakes of one service or gateway; when there are too many already, only count them."""
+        room = max(0, MAX_PROBLEMS - len(self._errors))
+        told = list(islice(explain_errors(errors, loc, self._tree.place), room)) if room else []
+        self._errors += told
+        self._untold += 0 if len(told) < room else max(0, errors.error_count() - len(told))
+
+
+def _explain_kind(kind: str, found: object) -> str:
+    if found is None:
+        return f"has nothing below it: write {kind[:-1]} names there, indented, or leave out `{kind}:`"
+    if isinstance(found, list):
+        return f"expected a mapping of {kind[:-1]} names, found a list: write `web:` in place of `- name: web`"
+    return f"expected a mapping of {kind[:-1]} names, found {show(found)}"
+
+
+def _hides_names(slip: Slip) -> bool:
+    """Tell whether a mistake in YAML may have kept services from being read: of two that are one, a name is known."""
+    if "given twice" in slip.message:
+        return slip.path == "" and slip.message.startswith('"services"')
+    return slip.path in ("", "services")
+
+
+def _explain_name(name: str) -> str:
+    near = _correct_name(name)
+    hint = f": did you mean `{near}`?" if NAME.fullmatch(near) else ""
+    return f"a name has small letters, digits, `-`, `_` and `.`, 253 at most, found {show(name)}{hint}"
+
+
+def _correct_name(name: str) -> str:
+    """Write a name as it was perhaps meant."""
+    return name.strip().lower().replace(" ", "-")

@@ -1,0 +1,80 @@
+"""The reference of the catalog: every field of it with its meaning, default and Envoy's own field, from the model."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from xds.catalog.fields import Field, get_root
+from xds.catalog.text.field import Alone, Parsed, Words
+from xds.wording import write_flow
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FieldRecord:
+    """What is to be said of one field, or of a list's items, or of an open mapping's values.
+
+    `path` is as in `services.*.endpoints[].weight`. `expected` says what a value has to be, without the examples; these
+    are written as in a catalog, as the short forms are. `default` is what holds when the field is left out; it is empty
+    when the field is `required`, and of items. `envoy` is Envoy's own field, as in `Cluster.outlier_detection`. `unit`
+    is what a bare number counts.
+    """
+
+    path: str
+    meaning: str
+    expected: str
+    examples: tuple[str, ...]
+    short_forms: tuple[str, ...]
+    default: str
+    required: bool
+    unit: str
+    envoy: str
+
+
+def describe_fields(path: str = "") -> Iterator[FieldRecord]:
+    """Describe every field at or below `path`, in the model's order; of one that is not there, nothing."""
+    for record in _describe(get_root(), ""):
+        if not path or record.path == path or record.path.startswith((f"{path}.", f"{path}[")):
+            yield record
+
+
+def _describe(above: Field, path: str) -> Iterator[FieldRecord]:
+    below = [(f"{path}.{name}".removeprefix("."), field) for name, field in above.fields.items()]
+    if above.item is not None:
+        below.append((f"{path}[]" if above.is_list else f"{path}.*", above.item))
+    for here, field in below:
+        if not (field.name or field.is_annotated or field.is_class):
+            continue
+        yield FieldRecord(
+            here,
+            field.description,
+            field.words,
+            tuple(map(write_flow, field.examples)),
+            tuple(_describe_short_form(field)),
+            _describe_default(field),
+            field.is_required and bool(field.name),
+            field.about.unit or ("percent" if field.percentage is not None else ""),
+            field.about.envoy,
+        )
+        yield from _describe(field, here)
+
+
+def _describe_short_form(field: Field) -> Iterator[str]:
+    short = field.short_form
+    if isinstance(short, Words):
+        yield from map(write_flow, short.meanings)
+    elif isinstance(short, Parsed):
+        yield from map(write_flow, short.expected.examples)
+    elif isinstance(short, Alone):
+        yield f"`{short.field}` alone"
+
+
+def _describe_default(field: Field) -> str:
+    if field.about.default or not field.name or field.is_required:
+        return field.about.default
+    written = field.write(field.default)
+    return "" if _says_nothing(written) else write_flow(written)
+
+
+def _says_nothing(value: Any) -> bool:
+    """Whether a default says no more than that the field may be left out."""
+    return value is None or value in ("", [], {}) or dataclasses.is_dataclass(value)

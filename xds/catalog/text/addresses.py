@@ -1,0 +1,205 @@
+"""Addresses as people write them: `host:port`, an IP address, a host name, a place to listen.
+
+Pure functions, used as validators by the model's classes; what they refuse they say in a sentence for the operator.
+"""
+
+import re
+from ipaddress import IPv6Address
+
+from pydantic.dataclasses import dataclass
+from pydantic.json_schema import WithJsonSchema
+
+from xds.wording import show
+
+OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+IPV4 = re.compile(rf"{OCTET}(?:\.{OCTET}){{3}}")
+LABEL = r"[a-zA-Z0-9_](?:[a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])?"
+HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z){LABEL}(?:\.{LABEL})*")
+NUMBERS = re.compile(r"[0-9.]*(?:^|\.)[0-9]+")
+"""What ends in a number is an IPv4 address or nothing: no top-level domain is one."""
+
+HOST_AND_PORT = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]+):([0-9]{1,5})")
+
+
+def normalize_ip(text: str) -> str | None:
+    """Write an IP address the one way that Envoy and its peers compare; None when `text` is no IP address."""
+    if IPV4.fullmatch(text):
+        return text
+    if ":" not in text or "%" in text:
+        return None
+    try:
+        return str(IPv6Address(text))
+    except ValueError:
+        return None
+
+
+def normalize_host(text: str) -> str | None:
+    """Write an IP address (IPv6 with or without brackets) or a host name in one way; None for anything else."""
+    if IPV4.fullmatch(text):
+        return text
+    if HOST_NAME.fullmatch(text):
+        return None if NUMBERS.fullmatch(text.rpartition(".")[2]) else text.lower()
+    if text.startswith("[") and text.endswith("]"):
+        text = text[1:-1]
+    return normalize_ip(text)
+
+
+def split_address(text: str) -> tuple[str, int] | None:
+    """Split "host:port", IPv6 in brackets; None when it is not of this form."""
+    matched = HOST_AND_PORT.fullmatch(text)
+    if matched is None or not 1 <= (port := int(matched[2])) <= 65535:
+        return None
+    host = normalize_host(matched[1])
+    return None if host is None else (host, port)
+
+
+def parse_endpoint(value: object) -> object:
+    """Turn "host:port", alone or as the `address` of a mapping without `port`, into address and port."""
+    if isinstance(value, str):
+        if parts := split_address(value):
+            return {"address": parts[0], "port": parts[1]}
+        raise ValueError(explain_address(value))
+    if isinstance(value, dict) and isinstance(address := value.get("address"), str) and value.get("port") is None:
+        if parts := split_address(address):
+            return {**value, "address": parts[0], "port": parts[1]}
+        if normalize_host(address) is None:
+            # `check_address` will say what is wrong; a port is made up, since none is missing besides.
+            return {**value, "port": 1}
+    return value
+
+
+def check_address(value: str) -> str:
+    """Check an endpoint's address, its port apart."""
+    host = normalize_host(value)
+    if host is None:
+        if split_address(value):
+            raise ValueError(f"{show(value)} has a port in it, and `port` is given too: leave out one of the two")
+        raise ValueError(explain_address(value))
+    return host
+
+
+def check_ip(value: str) -> str:
+    """Check an address to listen on."""
+    address = normalize_ip(value)
+    if address is None:
+        if split_address(value):
+            raise ValueError(f"expected an IP address alone, found {show(value)}: the port belongs in `port`")
+        raise ValueError(f"expected an IP address to listen on, found {show(value)}{_localhost(value)}")
+    return address
+
+
+def parse_listen(value: object) -> object:
+    """Turn "127.0.0.1:15001", or a port alone, which is one of 127.0.0.1, into address and port."""
+    if isinstance(value, str):
+        parts = split_address(value)
+        if parts is None:
+            raise ValueError(explain_address(value))
+        if normalize_ip(parts[0]) is None:
+            raise ValueError(f"expected an IP address to listen on, found {show(parts[0])}{_localhost(parts[0])}")
+        return {"address": parts[0], "port": parts[1]}
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not 1 <= value <= 65535:
+            raise ValueError(f"expected a port from 1 to 65535, found {value}")
+        return {"address": "127.0.0.1", "port": value}
+    if value is None or isinstance(value, bool | float | list | dict):
+        raise ValueError(f'expected an address to listen on, such as "127.0.0.1:15001", found {show(value)}')
+    return value
+
+
+def _localhost(host: str) -> str:
+    return ": write 127.0.0.1" if host.lower() == "localhost" else ""
+
+
+def explain_address(text: str) -> str:
+    """Say why `text` is not "host:port" (nor, where the port is apart, a host)."""
+    if not text.strip():
+        return 'expected an address, as in "10.0.0.4:5000", found nothing'
+    scheme, separator, rest = text.partition("://")
+    if separator:
+        rest = rest.partition("/")[0]
+        return f"an address has no {show(scheme + '://')} in front: write {show(rest if ':' in rest else rest + ':80')}"
+    if "/" in text:
+        return f"an address has no path: write {show(text.partition('/')[0])}"
+    host, colon, port = text.rpartition(":")
+    if host.count(":") > 1 and port.isdecimal() and normalize_ip(host):
+        return f'an IPv6 address needs brackets before its port: write "[{host}]:{port}"'
+    if bare := normalize_host(text):
+        example = f"[{bare}]:5000" if ":" in bare else f"{bare}:5000"
+        return f'the port is missing: write "{example}", with the port that it listens on'
+    if not colon:
+        return _explain_host(text)
+    if normalize_host(host) is None:
+        return _explain_host(host)
+    return f"expected a port from 1 to 65535 after the colon, found {show(port)}"
+
+
+def _explain_host(host: str) -> str:
+    if NUMBERS.fullmatch(host):
+        return f"{show(host)} is not an IPv4 address: four numbers from 0 to 255, without leading zeros"
+    if "%" in host:
+        return f"an address with a zone, {show(host)}, is not one for Envoy: leave out the % and what follows"
+    if ":" in host or "[" in host or "]" in host:
+        return f'{show(host)} is not an IPv6 address: write it as in "[::1]:5000"'
+    return f"{show(host)} is not a host name: letters, digits, - and _ in parts of 63 at most, joined by dots"
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """An IP address and a port to listen on."""
+
+    address: str
+    port: int
+
+
+SIDECAR = Listen("127.0.0.1", 15001)
+
+
+def check_route_host(value: str) -> str | None:
+    """Check and lower-case a route's host: exact or `*.example.com`; `*` is any, and so None.
+
+    Envoy compares hosts in lower case, and refuses a route configuration that names one twice.
+    """
+    return None if value == "*" else _check_host(value, wild=True)
+
+
+def check_host(value: str) -> str:
+    """Check and lower-case the host of a URL."""
+    return _check_host(value, wild=False)
+
+
+def _check_host(value: str, *, wild: bool) -> str:
+    host = value.lower()
+    if "*" in host and not wild:
+        raise ValueError(f'expected a host, as in "example.com", found {show(value)}')
+    if HOST_NAME.fullmatch(host.removeprefix("*.")):
+        return host
+    if "://" in host:
+        raise ValueError(f"a host has no scheme or path: write {show(host.partition('://')[2].partition('/')[0])}")
+    name, _, port = host.rpartition(":")
+    if port.isdigit() and HOST_NAME.fullmatch(name.removeprefix("*.")):
+        raise ValueError(f"a host has no port, which is matched by the gateway's own: write {show(name)}")
+    if host.endswith(".") and HOST_NAME.fullmatch(host[:-1].removeprefix("*.")):
+        raise ValueError(f"a host does not end in a dot: write {show(host[:-1])}")
+    if "*" in host:
+        raise ValueError(f'a `*` may stand only in front, as in "*.example.com", or alone; found {show(value)}')
+    raise ValueError(f'expected a host, as in "example.com", "*.example.com" or "*", found {show(value)}')
+
+
+def check_host_header(value: str) -> str:
+    """Check what a health check says in its Host header: a host, with or without a port."""
+    host, colon, port = value.partition(":")
+    if HOST_NAME.fullmatch(host) and (not colon or port.isdecimal()):
+        return value
+    raise ValueError(f'expected a host, as in "example.com" or "example.com:8080", found {show(value)}')
+
+
+ADDRESS_PATTERN = r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5}$"
+
+LISTEN_SHAPE = WithJsonSchema(
+    {
+        "anyOf": [
+            {"type": "string", "pattern": ADDRESS_PATTERN, "examples": ["127.0.0.1:15001"]},
+            {"type": "integer", "minimum": 1, "maximum": 65535},
+        ],
+    }
+)

@@ -1,0 +1,100 @@
+"""Origins: whose web pages may call, as people write it and as browsers say it."""
+
+import re
+from dataclasses import dataclass
+
+from pydantic.json_schema import WithJsonSchema
+
+from xds.catalog.text.addresses import HOST_NAME
+from xds.catalog.text.mistake import Mistake
+from xds.catalog.text.regex import check_pattern
+from xds.wording import show
+
+ORIGIN_SHAPE = WithJsonSchema(
+    {
+        "anyOf": [
+            {
+                "type": "string",
+                "pattern": r"^(\*|(https?://)?(\*\.)?[^/?#@]+)$",
+                "examples": ["https://shop.example.com"],
+            },
+            {
+                "type": "object",
+                "properties": {"regex": {"type": "string", "description": "a pattern (RE2) for the whole origin"}},
+                "required": ["regex"],
+                "additionalProperties": False,
+            },
+        ]
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Whose web pages may call: one origin, any (`*`), those of a domain (`*` in front of it), or a pattern's."""
+
+    text: str
+    is_regex: bool = False
+
+    @property
+    def pattern(self) -> str | None:
+        """The pattern (RE2) that an origin must match; None for one origin, and for any."""
+        if self.is_regex:
+            return self.text
+        if self.text == "*" or "*" not in self.text:
+            return None
+        scheme, _, domain = self.text.rpartition("://")
+        quoted = re.sub(r"([.\[\]])", r"\\\1", domain.removeprefix("*"))
+        return f"{scheme or 'https?'}://[a-z0-9.-]+{quoted}"
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether it takes an origin that nobody can have named."""
+        if self.is_regex:
+            return any(re.fullmatch(self.text, f"{scheme}://xds.invalid") for scheme in ("http", "https"))
+        return self.text == "*"
+
+
+ORIGIN = re.compile(r"(?:(https?)://)?(\*\.)?([^/:*?#@\s]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?", re.ASCII)
+EXPECTED_ORIGIN = 'expected an origin, such as "https://shop.example.com", "https://*.example.com", {regex: ...} or "*"'
+
+
+def parse_origin(value: object) -> Origin:
+    """Read an origin as a browser sends it, in small letters, without the usual port."""
+    if isinstance(value, Origin):
+        return value
+    if isinstance(value, dict) and list(value) == ["regex"] and isinstance(value["regex"], str) and value["regex"]:
+        try:
+            return Origin(check_pattern(value["regex"]), is_regex=True)
+        except ValueError as error:
+            raise Mistake((("regex",), str(error))) from None
+    if not isinstance(value, str):
+        raise ValueError(f"{EXPECTED_ORIGIN}, found {show(value)}")  # noqa: TRY004
+    return Origin(value) if value == "*" else _read_origin(value.lower())
+
+
+def _read_origin(text: str) -> Origin:
+    if text == "null":
+        raise ValueError("is what sandboxed pages and files of whoever send: no origin to trust")
+    matched = ORIGIN.fullmatch(text)
+    if matched is None:
+        return _refuse_origin(text)
+    scheme, wild, host, port = matched.groups()
+    if not HOST_NAME.fullmatch(host) and (wild or not host.startswith("[")):
+        return _refuse_origin(text)
+    if not scheme and not wild:
+        raise ValueError(f"an origin has a scheme: write {show('https://' + text)}")
+    if (scheme, port) in (("https", "443"), ("http", "80")):
+        raise ValueError(f"a browser leaves out the usual port: write {show(text.rpartition(':')[0])}")
+    origin = Origin(text)
+    if origin.pattern is not None:
+        check_pattern(origin.pattern)
+    return origin
+
+
+def _refuse_origin(text: str) -> Origin:
+    scheme, _, rest = text.rpartition("://")
+    host = rest.partition("/")[0]
+    if host != rest and host and ORIGIN.fullmatch(f"{scheme}://{host}"):
+        raise ValueError(f"an origin has no path: write {show(f'{scheme}://{host}')}")
+    raise ValueError(f"{EXPECTED_ORIGIN}, found {show(text)}")

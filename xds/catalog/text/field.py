@@ -1,0 +1,189 @@
+"""What a field of the catalog says of itself, beside its type: the annotations that stand in `Annotated[...]`.
+
+A message, a stand-in, the JSON Schema and the reference are derived from these and from the type, in `fields.py`. What
+a type says by itself (bounds, the words of an enum) is not repeated here.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from xds.wording import write_flow
+
+LEFT_OUT: Final = object()
+"""In place of a stand-in: a wrong value is left out."""
+
+
+def no_mend(value: object) -> str:
+    """Return no hint."""
+    return ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, init=False, eq=False)
+class Expected:
+    """What a value has to be, in words, and examples of it.
+
+    Without words they are derived from the type. `mend` returns how a wrong value is mended, or "".
+    """
+
+    words: str
+    examples: tuple[Any, ...]
+    mend: Callable[[Any], str]
+
+    def __init__(self, words: str = "", *examples: object, mend: Callable[[Any], str] = no_mend) -> None:
+        object.__setattr__(self, "words", words)
+        object.__setattr__(self, "examples", examples)
+        object.__setattr__(self, "mend", mend)
+
+    def __str__(self) -> str:
+        """Return the words with the examples, as in "a header's name, such as x-user"."""
+        return join_examples(self.words, self.examples)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        shape = handler(schema)
+        return {**shape, "examples": [*self.examples]} if self.examples else shape
+
+
+def join_examples(words: str, examples: tuple[Any, ...]) -> str:
+    """Return the words followed by examples as an operator writes them: "a duration, such as 10s or 1m30s"."""
+    *others, last = (write_flow(example) for example in examples) if examples else ("",)
+    written = f"{', '.join(others)} or {last}" if others else last
+    return f"{words}, such as {written}" if written else words
+
+
+def Example(*examples: object) -> Expected:  # noqa: N802 - it stands among annotations
+    """Return the annotation for examples of a value whose type says what is expected."""
+    return Expected("", *examples)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What a reference says of a field beside its description.
+
+    `default` says what a field means that is left out, where the Python default does not say it. `envoy` is Envoy's own
+    field, as in `Cluster.outlier_detection`. `unit` is what a bare number counts.
+    """
+
+    default: str = ""
+    envoy: str = ""
+    unit: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class IfWrong:
+    """How reading goes on beside a wrong value, to find other mistakes.
+
+    It is left out, or `stand_in` takes its place, a value that no rule minds (a function makes it of an item's index).
+    Beside one of its `alternatives` it is left out all the same. A value that is `whole` is wrong altogether when a
+    part of it is. A field that `identifies` an item tells it from others: when it is wrong, the item's stand-in takes
+    over. Of a mapping one of the fields that it `needs` must be left, or it is left out itself. `settle` is called with
+    the mapping in which the field is wrong.
+    """
+
+    stand_in: Any = LEFT_OUT
+    alternatives: tuple[str, ...] = ()
+    whole: bool = False
+    identifies: bool = False
+    needs: tuple[str, ...] = ()
+    settle: Callable[[dict[str, Any]], None] | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Moved:
+    """Keys that people look for in a mapping, and where they are."""
+
+    keys: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class ShortForm:
+    """What is short for a mapping: read before the mapping is, and allowed in its place by the JSON Schema."""
+
+    def parse(self, value: object) -> object:
+        """Return the mapping that a value is short for, or the value."""
+        raise NotImplementedError
+
+    def write(self, value: Any) -> object:
+        """Return the short form of what was read; None if it has none."""
+        raise NotImplementedError
+
+    def describe(self, mapping: JsonSchemaValue) -> list[JsonSchemaValue]:
+        """Return the JSON Schemas of the short forms, given that of the mapping."""
+        raise NotImplementedError
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(self.parse, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        mapping = handler(schema)
+        return {"anyOf": [*self.describe(handler.resolve_ref_schema(mapping)), mapping]}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Words(ShortForm):
+    """Words (or true and false), each short for what it stands for."""
+
+    meanings: Mapping[str | bool, Any]
+
+    def parse(self, value: object) -> object:
+        """Return what a word stands for."""
+        return self.meanings.get(value, value) if isinstance(value, str | bool) else value
+
+    def write(self, value: Any) -> object:
+        """Return the word that stands for a value."""
+        return next((word for word, meaning in self.meanings.items() if meaning == value), None)
+
+    def describe(self, mapping: JsonSchemaValue) -> list[JsonSchemaValue]:
+        """Return the words as an enum."""
+        return [{"enum": [*self.meanings]}]
+
+
+def is_scalar(value: object) -> bool:
+    """Whether a value is text or a number (or true or false)."""
+    return isinstance(value, str | int | float)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Alone(ShortForm):
+    """The value of one field alone, short for a mapping with nothing else; `takes` says of which values."""
+
+    field: str
+    takes: Callable[[object], bool] = is_scalar
+
+    def parse(self, value: object) -> object:
+        """Return a mapping of the field."""
+        return {self.field: value} if self.takes(value) else value
+
+    def write(self, value: Any) -> object:
+        """Return the field's value."""
+        return getattr(value, self.field)
+
+    def describe(self, mapping: JsonSchemaValue) -> list[JsonSchemaValue]:
+        """Return the field's own shape, without what it says of the field in the mapping."""
+        shape = mapping["properties"][self.field]
+        return [{key: value for key, value in shape.items() if key not in ("description", "default")}]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Parsed(ShortForm):
+    """A text that is read into a mapping by a function of its own; the function takes mappings too."""
+
+    read: Callable[[object], object]
+    expected: Expected
+    shape: Mapping[str, Any]
+
+    def parse(self, value: object) -> object:
+        """Return what the function makes of a value."""
+        return self.read(value)
+
+    def write(self, value: Any) -> object:
+        """Return no short form."""
+        return None
+
+    def describe(self, mapping: JsonSchemaValue) -> list[JsonSchemaValue]:
+        """Return the text's own shape."""
+        return [{**self.shape, "examples": [*self.expected.examples]}]

@@ -1,0 +1,158 @@
+"""Methods, headers, query parameters and bodies of HTTP messages, as people write them in a route.
+
+Pure functions over plain values, used as validators by the model's classes.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic.json_schema import WithJsonSchema
+
+from xds.catalog.text.mistake import Loc, Mistake
+from xds.catalog.text.text_match import How, TextMatch, Wanted
+from xds.wording import show
+
+HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,256}|:method", re.ASCII)
+HEADER_VALUE = re.compile(r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?")
+
+
+def check_hash_header(name: str) -> str:
+    """Check and lower-case the header by whose value requests are told apart; Envoy's word for Host is `:authority`."""
+    lower = name.lower()
+    if lower == "host":
+        return ":authority"
+    if lower in (":authority", ":path") or HEADER_NAME.fullmatch(lower):
+        return lower
+    raise ValueError(f"{show(name)} is not a header's name: letters, digits and - only")
+
+
+MAX_BODY = 4096
+"""Envoy's limit on the body of a direct response, in bytes."""
+
+METHOD = re.compile(r"[A-Z][A-Z_-]{0,31}")
+QUERY_TEXT = re.compile(r"""[!"$%'-;<>-~]{1,1024}""")
+"""A parameter as it stands in the URL, percent-encoded; Envoy compares it so."""
+
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "content-length",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+
+
+def check_method(value: str) -> str:
+    """Refuse what is no method, or one that is matched otherwise."""
+    if value == "CONNECT":
+        raise ValueError("CONNECT asks for a tunnel, which no route gives")
+    if METHOD.fullmatch(value):
+        return value
+    hint = f": write {value.upper()}" if METHOD.fullmatch(value.upper()) else ""
+    raise ValueError(f"expected a method, such as GET, found {show(value)}{hint}")
+
+
+def check_headers(headers: Mapping[str, Wanted]) -> Mapping[str, Wanted]:
+    """Check and lower-case the headers that a route wants."""
+    wrong: list[tuple[Loc, str]] = []
+    lowered: dict[str, Wanted] = {}
+    for name, value in headers.items():
+        lower = name.lower()
+        if lower == "host" or lower == ":authority":
+            wrong.append(((name,), "the Host header is matched by the route's `host`"))
+        elif not HEADER_NAME.fullmatch(lower):
+            wrong.append(((name,), f"{show(name)} is not a header's name: letters, digits and - only"))
+        elif lower in lowered:
+            wrong.append(((name,), f"{show(name)} is given twice: capitals make no difference"))
+        elif isinstance(value, TextMatch):
+            wrong += find_part_faults(name, value)
+        elif not value:
+            wrong.append(((name,), 'an empty value matches nothing: write "*" for any value'))
+        elif not HEADER_VALUE.fullmatch(value):
+            wrong.append(((name,), "a header's value has no control characters, and no spaces at its ends"))
+        lowered[lower] = value
+    if wrong:
+        raise Mistake(*wrong)
+    return lowered
+
+
+def check_query(query: Mapping[str, Wanted]) -> Mapping[str, Wanted]:
+    """Refuse parameters that no URL can have as they stand."""
+    wrong: list[tuple[Loc, str]] = []
+    for name, value in query.items():
+        if not QUERY_TEXT.fullmatch(name):
+            wrong.append(((name,), f"{show(name)} is not a parameter's name: write it as in the URL, percent-encoded"))
+        elif isinstance(value, TextMatch):
+            if value.how not in (How.ABSENT, How.REGEX) and not QUERY_TEXT.fullmatch(value.text.replace("=", "-")):
+                message = "a parameter's value is written as in the URL, percent-encoded"
+                wrong.append(((name, value.how.value), message))
+        elif not value:
+            wrong.append(((name,), 'an empty value matches nothing: write "*" for any value'))
+        elif not QUERY_TEXT.fullmatch(value.replace("=", "-")):
+            wrong.append(((name,), "a parameter's value is written as in the URL, percent-encoded"))
+    if wrong:
+        raise Mistake(*wrong)
+    return query
+
+
+def check_added_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Check and lower-case headers that are set or added."""
+    wrong = _check_names(headers)
+    for name, value in headers.items():
+        if not HEADER_VALUE.fullmatch(value) or len(value) > 8192:
+            wrong.append(((name,), "a header's value has no control characters, and no spaces at its ends"))
+    if wrong:
+        raise Mistake(*wrong)
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def check_removed_headers(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Check and lower-case headers that are removed."""
+    wrong = [((names.index(str(loc[0])),), message) for loc, message in _check_names(names)]
+    if wrong:
+        raise Mistake(*wrong)
+    return tuple(name.lower() for name in names)
+
+
+def _check_names(names: Iterable[str]) -> list[tuple[Loc, str]]:
+    """Say which headers no route may change, and why."""
+    wrong: list[tuple[Loc, str]] = []
+    seen: set[str] = set()
+    for name in names:
+        lower = name.lower()
+        if lower.startswith(":"):
+            wrong.append(((name,), f"{show(name)} is no header but part of the request itself"))
+        elif lower == "host":
+            wrong.append(((name,), "the Host header is changed by `rewrite: {host: ...}`"))
+        elif lower in HOP_BY_HOP:
+            wrong.append(((name,), f"{show(name)} is of one connection alone: Envoy sets it for each by itself"))
+        elif not HEADER_NAME.fullmatch(lower):
+            wrong.append(((name,), f"{show(name)} is not a header's name: letters, digits and - only"))
+        elif lower in seen:
+            wrong.append(((name,), f"{show(name)} is given twice: capitals make no difference"))
+        seen.add(lower)
+    return wrong
+
+
+def check_body(value: str) -> str:
+    """Refuse a body that Envoy would."""
+    if (size := len(value.encode())) > MAX_BODY:
+        raise ValueError(f"has {size} bytes, where {MAX_BODY} at most are taken")
+    return value
+
+
+METHOD_SHAPE: dict[str, Any] = {"type": "string", "pattern": "^[A-Z][A-Z_-]*$", "not": {"enum": ["CONNECT"]}}
+METHODS_SHAPE = WithJsonSchema({"anyOf": [METHOD_SHAPE, {"type": "array", "items": METHOD_SHAPE}]})
+
+
+def find_part_faults(name: str, wanted: TextMatch) -> list[tuple[Loc, str]]:
+    """Say what no header's value has, of a part of one."""
+    if wanted.how in (How.ABSENT, How.REGEX) or HEADER_VALUE.fullmatch(f"x{wanted.text}x"):
+        return []
+    return [((name, wanted.how.value), "a header's value has no control characters")]

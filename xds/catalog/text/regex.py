@@ -1,0 +1,94 @@
+"""Patterns for paths and other texts, as far as Python can tell what Envoy's RE2 makes of them."""
+
+import re
+import warnings
+from re import _constants as code  # type: ignore[attr-defined]
+from re import _parser as parser  # type: ignore[attr-defined]
+from typing import Any
+
+from xds.wording import show
+
+MAX_LENGTH = 1000
+
+MAX_REPEAT = 1000
+"""RE2's limit on `{n}`."""
+
+MAX_PROGRAM = 100
+"""Envoy's limit on the size of RE2's program (re2.max_program_size.error_level): one for each character, and more."""
+
+FRAME = 6
+"""What a program has besides the pattern's own part (4), and room for an estimate that is too small."""
+
+CATEGORIES = {code.CATEGORY_DIGIT: 1, code.CATEGORY_SPACE: 3, code.CATEGORY_WORD: 4}
+
+NOT_IN_RE2 = (
+    (re.compile(r"\(\?<?[=!]"), "looks around"),
+    (re.compile(r"\(\?\("), "has a condition"),
+    (re.compile(r"\(\?>|(?<!\\)[*+?}]\+"), "has an atomic group or possessive repetition"),
+    (re.compile(r"\(\?P=|(?<!\\)(?:\\\\)*\\[1-9]"), "refers back to a group"),
+    (re.compile(r"\(\?#"), "has a comment"),
+    (re.compile(r"\(\?[a-zA-Z]*[aLux]"), "has a flag"),
+    (re.compile(r"(?<!\\)(?:\\\\)*\\[ZuUN]"), "has an escape"),
+)
+"""What Python's `re` reads and RE2 does not."""
+
+
+def check_regex(value: str) -> str:
+    """Refuse a pattern for paths that Envoy would, or that no path can match."""
+    if not value.isascii() or not value.isprintable():
+        raise ValueError("a path is ASCII: write letters beyond it percent-encoded, as in /caf%C3%A9")
+    check_pattern(value)
+    if not value.startswith(("/", ".", "(", "[", "^", "\\")):
+        raise ValueError(f"matches no path, which begins with /: write {show('/' + value)}")
+    return value
+
+
+def check_pattern(value: str) -> str:
+    """Refuse a pattern that Envoy would; of its size in RE2 an estimate is held against the limit."""
+    if len(value) > MAX_LENGTH:
+        raise ValueError(f"has {len(value)} characters, where {MAX_LENGTH} at most are taken")
+    if not value.isascii() or not value.isprintable():
+        raise ValueError("a pattern is printable ASCII")
+    for pattern, what in NOT_IN_RE2:
+        if found := pattern.search(value):
+            raise ValueError(f"{what} at {show(found[0])}, which Envoy's patterns (RE2) cannot have")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            re.compile(value)
+            size = measure(value)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ValueError(f"is no regular expression: {error}") from error
+    if size > MAX_PROGRAM:
+        raise ValueError(
+            f"is too large: Envoy takes patterns of {MAX_PROGRAM} steps, one for each character, and times each {{n}}; "
+            f"this has about {size}"
+        )
+    return value
+
+
+def measure(value: str) -> int:
+    """Estimate the size of RE2's program for a pattern, rather too large than too small."""
+    return FRAME + _measure(parser.parse(value))
+
+
+def _measure(pattern: Any) -> int:
+    return sum(_measure_one(operation, argument) for operation, argument in pattern)
+
+
+def _measure_one(operation: Any, argument: Any) -> int:
+    if operation in (code.MAX_REPEAT, code.MIN_REPEAT):
+        least, most, item = argument
+        if least > MAX_REPEAT or MAX_REPEAT < most != code.MAXREPEAT:
+            raise ValueError(f"repeats more than {MAX_REPEAT} times, which Envoy's patterns (RE2) cannot")
+        size = _measure(item)
+        if most == code.MAXREPEAT:
+            return max(int(least), 1) * size + 1
+        return int(least) * size + int(most - least) * (size + 1)
+    if operation is code.SUBPATTERN:
+        return _measure(argument[3]) + (2 if argument[0] is not None else 0)
+    if operation is code.BRANCH:
+        return sum(_measure(branch) + 1 for branch in argument[1])
+    if operation is code.IN:
+        return sum(CATEGORIES.get(what, 5) if one is code.CATEGORY else 1 for one, what in argument)
+    return 2 if operation in (code.ANY, code.NOT_LITERAL) else 1

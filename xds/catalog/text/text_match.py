@@ -1,0 +1,118 @@
+"""What a route wants of a header's or a parameter's value: one text, any, a part, a pattern, or that there is none."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from pydantic.json_schema import WithJsonSchema
+
+from xds.catalog.text.mistake import Mistake
+from xds.catalog.text.regex import check_pattern
+from xds.wording import show
+
+ANY = "*"
+"""The text that stands for any value; a `*` itself is written `{exact: "*"}`."""
+
+
+class How(StrEnum):
+    """The ways in which a value is compared, in Envoy's words."""
+
+    EXACT = "exact"
+    PREFIX = "prefix"
+    SUFFIX = "suffix"
+    CONTAINS = "contains"
+    REGEX = "regex"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class TextMatch:
+    """A value that is compared otherwise than with one whole text; `text` is empty for `absent`."""
+
+    how: How
+    text: str = ""
+
+
+Wanted = str | TextMatch
+"""One whole text, `ANY`, or anything else."""
+
+
+def parse_wanted(value: object) -> Wanted:
+    """Read a text, or a mapping of one of `How`."""
+    if isinstance(value, str | TextMatch):
+        return value
+    if not isinstance(value, Mapping):
+        hint = f': write "{show(value)}" in quotes' if isinstance(value, bool | int | float) else ""
+        raise ValueError(f'expected text, such as {{prefix: a}}, or "*" for any value, found {show(value)}{hint}')  # noqa: TRY004
+    unknown = [key for key in value if key not in set(How)]
+    if unknown:
+        known = ", ".join(How)
+        raise Mistake(*(((key,), f"unknown key {show(key)}: known are {known}") for key in unknown))
+    if len(value) != 1:
+        raise ValueError(f"a value is compared in one way: write one of {', '.join(How)}, found {len(value)}")
+    [(how, text)] = value.items()
+    try:
+        return _read_one(How(how), text)
+    except ValueError as error:
+        raise Mistake(((how,), str(error))) from None
+
+
+def _read_one(how: How, text: object) -> Wanted:
+    if how is How.ABSENT:
+        if text is not True:
+            raise ValueError(f'expected true, found {show(text)}: for any value write "*"')
+        return TextMatch(How.ABSENT)
+    if not isinstance(text, str):
+        hint = f': write "{show(text)}" in quotes' if isinstance(text, bool | int | float) else ""
+        raise ValueError(f"expected text, found {show(text)}{hint}")  # noqa: TRY004
+    if not text:
+        raise ValueError('an empty text says nothing: write "*" for any value')
+    if how is How.REGEX:
+        check_pattern(text)
+    return text if how is How.EXACT and text != ANY else TextMatch(how, text)
+
+
+def covers(earlier: Wanted, later: Wanted) -> bool:
+    """Tell whether every value that `later` wants is one that `earlier` wants; False where it cannot be told."""
+    if earlier == later:
+        return True
+    one, other = _normalize(earlier), _normalize(later)
+    if How.ABSENT in (one.how, other.how):
+        return False
+    if earlier == ANY:
+        return True
+    if later == ANY or How.REGEX in (one.how, other.how):
+        return False  # what a pattern takes is not looked into: Python's engine may take for ever
+    known, holds = PARTS[one.how]
+    return other.how in known and holds(other.text, one.text)
+
+
+PARTS: dict[How, tuple[frozenset[How], Callable[[str, str], bool]]] = {
+    How.EXACT: (frozenset({How.EXACT}), str.__eq__),
+    How.PREFIX: (frozenset({How.EXACT, How.PREFIX}), str.startswith),
+    How.SUFFIX: (frozenset({How.EXACT, How.SUFFIX}), str.endswith),
+    How.CONTAINS: (frozenset({How.EXACT, How.PREFIX, How.SUFFIX, How.CONTAINS}), str.__contains__),
+}
+"""Of which kinds of texts is known that they hold a part, and how that is told."""
+
+
+def _normalize(wanted: Wanted) -> TextMatch:
+    return wanted if isinstance(wanted, TextMatch) else TextMatch(How.EXACT, wanted)
+
+
+WANTED_TEXT: dict[str, Any] = {"type": "string", "minLength": 1}
+WANTED_SHAPE = WithJsonSchema(
+    {
+        "anyOf": [
+            {"type": "string"},
+            *(
+                {"type": "object", "properties": {how: shape}, "required": [how], "additionalProperties": False}
+                for how, shape in {
+                    **dict.fromkeys(("exact", "prefix", "suffix", "contains", "regex"), WANTED_TEXT),
+                    "absent": {"enum": [True]},
+                }.items()
+            ),
+        ]
+    }
+)

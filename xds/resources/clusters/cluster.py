@@ -1,0 +1,197 @@
+"""Cluster (CDS): how a service is reached. The policy is encoded once for all services that share it."""
+
+from datetime import timedelta
+from functools import lru_cache
+from typing import NamedTuple
+
+from envoy_data_plane.envoy.config.cluster.v3 import (
+    Cluster,
+    ClusterCommonLbConfig,
+    ClusterCustomClusterType,
+    ClusterDiscoveryType,
+    ClusterEdsClusterConfig,
+    TrackClusterStats,
+)
+from envoy_data_plane.envoy.config.cluster.v3 import OutlierDetection as EnvoyOutlierDetection
+from envoy_data_plane.envoy.config.core.v3 import HealthCheck as EnvoyHealthCheck
+from envoy_data_plane.envoy.config.core.v3 import (
+    HealthCheckGrpcHealthCheck,
+    HealthCheckHttpHealthCheck,
+    HealthCheckTcpHealthCheck,
+)
+from envoy_data_plane.envoy.extensions.clusters.common.dns.v3 import DnsLookupFamily
+from envoy_data_plane.envoy.extensions.clusters.dns.v3 import DnsCluster
+from envoy_data_plane.envoy.type.v3 import CodecClientType, Int64Range
+from envoy_data_plane.google.protobuf import Any
+
+from xds.catalog.model.balance import RAMPING, Balancing, SlowStart
+from xds.catalog.model.health import HealthCheck, OutlierDetection
+from xds.catalog.model.resilience import Budget, CircuitBreakers, ConnectionPool, Keepalive
+from xds.catalog.model.service import Protocol, Service, find_host, is_eds
+from xds.catalog.model.upstream import Dns, UpstreamTls
+from xds.catalog.raw.fields import join
+from xds.resources.ads import ADS_CONFIG_SOURCE
+from xds.resources.clusters.balance import Spread, complete_lb_config, find_spread, set_policy
+from xds.resources.clusters.connections import build_circuit_breakers, set_connections
+from xds.resources.clusters.subsets import encode_subset_config
+from xds.resources.endpoints.load_assignment import EVERYWHERE, Priorities, build_assignment_message
+from xds.resources.resource import Resource, encode_resource
+from xds.resources.tls.contexts import build_tls_socket
+from xds.wire import CLUSTER, skeleton_pb2
+
+
+class _Policy(NamedTuple):
+    """All of a Cluster but its name and endpoints; `dns` is None for endpoints that EDS discovers."""
+
+    balance: Balancing
+    slow_start: SlowStart | None
+    protocol: Protocol
+    health_check: HealthCheck | None
+    outlier_detection: OutlierDetection
+    connect: timedelta
+    dns: Dns | None
+    dns_refresh: timedelta | None
+    circuit_breakers: CircuitBreakers | None
+    retry_budget: Budget | None
+    connection_pool: ConnectionPool | None
+    keepalive: Keepalive | None
+    tls: UpstreamTls | None
+    host: str | None
+    spread: Spread
+    panic_threshold: int | None
+    endpoint_stats: bool
+
+
+def build_cluster(
+    name: str, service: Service, priorities: Priorities = EVERYWHERE, *, endpoint_stats: bool = False
+) -> Resource:
+    """Build a service's cluster, of the same name.
+
+    Endpoints that are IP addresses are discovered by EDS; a single host name among them makes the cluster one that
+    Envoy resolves by DNS, with its endpoints inside, since EDS takes IP addresses alone.
+    `endpoint_stats` is what holds for the service of the word of that name, here or in the mesh.
+    """
+    dns = None if is_eds(service) else service.dns
+    policy = _Policy(
+        service.balance,
+        service.slow_start if service.balance.policy in RAMPING else None,
+        service.protocol,
+        service.health_check,
+        service.outlier_detection,
+        service.timeouts.connect,
+        dns,
+        None if dns is None else service.dns_refresh,
+        service.circuit_breakers,
+        service.retries.budget,
+        service.connection_pool,
+        service.keepalive,
+        service.tls,
+        find_host(service),
+        find_spread(service),
+        service.panic_threshold,
+        endpoint_stats,
+    )
+    frame = skeleton_pb2.Cluster(name=name)
+    if dns is not None:
+        frame.load_assignment.CopyFrom(build_assignment_message(name, service, priorities))
+    encoded = frame.SerializeToString(deterministic=True) + _encode_policy(policy) + encode_subset_config(service)
+    return encode_resource(CLUSTER, name, join(encoded, service.envoy, "cluster"))
+
+
+@lru_cache(maxsize=4096)
+def _encode_policy(policy: _Policy) -> bytes:
+    """Encode all of a Cluster but its name and endpoints."""
+    health_check, outlier_detection = policy.health_check, policy.outlier_detection
+    cluster = Cluster(
+        connect_timeout=policy.connect,
+        common_lb_config=ClusterCommonLbConfig(
+            # Envoy merges what comes within this time of a change of health. By its default of 1 s, an endpoint that
+            # fails, or comes back, just after another waits that long. New weights never wait, tried with Envoy 1.40.
+            update_merge_window=timedelta(milliseconds=100),
+            # Endpoints that were just added are no reason to panic.
+            ignore_new_hosts_until_first_hc=health_check is not None,
+        ),
+        circuit_breakers=build_circuit_breakers(policy.circuit_breakers, policy.retry_budget),
+        outlier_detection=_build_outlier_detection(outlier_detection) if outlier_detection.enabled else None,
+        track_cluster_stats=TrackClusterStats(per_endpoint_stats=True) if policy.endpoint_stats else None,
+    )
+    if cluster.common_lb_config is not None:
+        complete_lb_config(cluster.common_lb_config, policy.spread, policy.panic_threshold)
+    set_policy(cluster, policy.balance, policy.slow_start)
+    if policy.dns is not None:
+        cluster.cluster_type = _build_dns(policy.dns, policy.dns_refresh)
+    else:
+        cluster.type = ClusterDiscoveryType.EDS
+        cluster.eds_cluster_config = ClusterEdsClusterConfig(eds_config=ADS_CONFIG_SOURCE)
+    set_connections(cluster, policy.protocol, policy.connection_pool, policy.keepalive)
+    if policy.tls is not None:
+        cluster.transport_socket = build_tls_socket(policy.tls, policy.protocol)
+    if health_check is not None:
+        http2 = policy.protocol in (Protocol.HTTP2, Protocol.GRPC)
+        host = health_check.host or policy.host or ""
+        cluster.health_checks = [_build_health_check(health_check, host, http2=http2)]
+        # What the catalog leaves out is gone, whatever its health.
+        cluster.ignore_health_on_host_removal = True
+    return bytes(cluster)
+
+
+def _build_dns(dns: Dns, refresh: timedelta | None) -> ClusterCustomClusterType:
+    """Build how host names are resolved: each of its addresses an endpoint, or all of them the ways to one.
+
+    To one that has both kinds of addresses, Envoy tries them one after the other, in turns (happy eyeballs). Of
+    several endpoints, those of one kind are enough: an IPv6 address may be there without a way to it.
+    """
+    dns_cluster = DnsCluster(
+        dns_lookup_family=DnsLookupFamily.V4_PREFERRED,
+        respect_dns_ttl=refresh is None,
+        dns_refresh_rate=refresh,
+    )
+    if dns is Dns.LOGICAL:
+        dns_cluster.dns_lookup_family = DnsLookupFamily.ALL
+        dns_cluster.all_addresses_in_single_endpoint = True
+    return ClusterCustomClusterType(name="envoy.clusters.dns", typed_config=Any.pack(dns_cluster))
+
+
+def _build_outlier_detection(detection: OutlierDetection) -> EnvoyOutlierDetection:
+    """Eject an endpoint that cannot be reached or that answers 502, 503 or 504, some times in a row.
+
+    A 500 is the application's own answer: another endpoint would answer the same, so it ejects nobody by itself.
+    """
+    return EnvoyOutlierDetection(
+        consecutive_gateway_failure=detection.consecutive_failures,
+        enforcing_consecutive_gateway_failure=100,
+        consecutive_5xx=detection.consecutive_5xx,
+        enforcing_consecutive_5xx=0 if detection.consecutive_5xx is None else 100,
+        interval=detection.interval,
+        base_ejection_time=detection.base_ejection_time,
+        enforcing_success_rate=0,
+        split_external_local_origin_errors=True,
+        consecutive_local_origin_failure=detection.consecutive_failures,
+        enforcing_local_origin_success_rate=0,
+        max_ejection_percent=detection.max_ejection_percent,
+    )
+
+
+def _build_health_check(check: HealthCheck, host: str, *, http2: bool) -> EnvoyHealthCheck:
+    health_check = EnvoyHealthCheck(
+        timeout=check.timeout,
+        interval=check.interval,
+        # Without traffic Envoy checks only each 60 s by default: too late for the first request.
+        no_traffic_interval=check.interval,
+        interval_jitter_percent=check.interval_jitter,
+        unhealthy_interval=check.unhealthy_interval,
+        healthy_threshold=check.healthy_threshold,
+        unhealthy_threshold=check.unhealthy_threshold,
+    )
+    if check.http is not None:
+        health_check.http_health_check = HealthCheckHttpHealthCheck(
+            path=check.http,
+            host=host,
+            expected_statuses=[Int64Range(start=one.first, end=one.last + 1) for one in check.expect],
+            codec_client_type=CodecClientType.HTTP2 if http2 else CodecClientType.HTTP1,
+        )
+    elif check.grpc is not None:
+        health_check.grpc_health_check = HealthCheckGrpcHealthCheck(service_name=check.grpc, authority=host)
+    else:
+        health_check.tcp_health_check = HealthCheckTcpHealthCheck()  # sends nothing: to connect is to be well
+    return health_check

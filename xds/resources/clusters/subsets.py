@@ -1,0 +1,70 @@
+"""Subsets: a service's versions as Envoy's, by its endpoints' metadata; what a route to one of them asks for."""
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+from envoy_data_plane.envoy.config.cluster.v3 import (
+    Cluster,
+    ClusterLbSubsetConfig,
+    ClusterLbSubsetConfigLbSubsetFallbackPolicy,
+    ClusterLbSubsetConfigLbSubsetSelector,
+    ClusterLbSubsetConfigLbSubsetSelectorLbSubsetSelectorFallbackPolicy,
+)
+from envoy_data_plane.envoy.config.core.v3 import Metadata
+from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import TcpProxy
+from envoy_data_plane.google.protobuf import Struct, Value
+
+from xds.catalog.model.route_action import split_target
+from xds.catalog.model.service import Service
+from xds.catalog.model.subsets import Scalar
+
+LOAD_BALANCING = "envoy.lb"
+
+
+def encode_subset_config(service: Service) -> bytes:
+    """Encode how a cluster's endpoints are divided: a field of a Cluster, empty without subsets."""
+    if not service.subsets:
+        return b""
+    selectors = tuple(sorted({tuple(sorted(labels)) for labels in service.subsets.values()}))
+    return _encode_selectors(selectors, by_locality=service.locality.weights is not None)
+
+
+@lru_cache(maxsize=4096)
+def _encode_selectors(selectors: tuple[tuple[str, ...], ...], *, by_locality: bool) -> bytes:
+    """Encode it by the sets of labels that tell subsets apart.
+
+    A request for a subset in which nobody is left fails, and goes to no other version. A request for none in
+    particular may go to every endpoint. With `by_locality` the weights of localities hold within each subset too.
+    """
+    policies = ClusterLbSubsetConfigLbSubsetSelectorLbSubsetSelectorFallbackPolicy
+    config = ClusterLbSubsetConfig(
+        fallback_policy=ClusterLbSubsetConfigLbSubsetFallbackPolicy.ANY_ENDPOINT,
+        subset_selectors=[
+            ClusterLbSubsetConfigLbSubsetSelector(keys=list(keys), fallback_policy=policies.NO_FALLBACK)
+            for keys in selectors
+        ],
+        list_as_any=True,
+        locality_weight_aware=by_locality,
+    )
+    return bytes(Cluster(lb_subset_config=config))
+
+
+def find_metadata(target: str, services: Mapping[str, Service]) -> Metadata | None:
+    """Give what an endpoint must have to be one of a target's; None for a target that is all of a service."""
+    name, subset = split_target(target)
+    if not subset:
+        return None
+    labels = {key: _build_value(value) for key, value in sorted(services[name].subsets[subset].items())}
+    return Metadata(filter_metadata={LOAD_BALANCING: Struct(fields=labels)})
+
+
+def encode_tcp_subset(target: str, services: Mapping[str, Service]) -> bytes:
+    """Encode to which subset connections go: a field of a TcpProxy, empty for a target that is all of a service."""
+    metadata = find_metadata(target, services)
+    return b"" if metadata is None else bytes(TcpProxy(metadata_match=metadata))
+
+
+def _build_value(value: Scalar) -> Value:
+    if isinstance(value, bool):
+        return Value(bool_value=value)
+    return Value(string_value=value) if isinstance(value, str) else Value(number_value=float(value))

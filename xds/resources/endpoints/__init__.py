@@ -1,0 +1,1 @@
+"""Endpoint resources: ClusterLoadAssignment, and the shares that follow from it."""

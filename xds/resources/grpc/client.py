@@ -1,0 +1,114 @@
+"""What gRPC's own xDS client (`xds:///api-service`, no Envoy) is sent of a service: a Listener of the service's name,
+its RouteConfiguration, its Cluster and its ClusterLoadAssignment.
+
+They say the same as Envoy's, in the part of Envoy's words that gRPC heeds. It balances by `round_robin` within a
+locality, where it ignores endpoints' weights and knows no RANDOM, and picks the locality by chance, in proportion to
+the locality's weight. It checks nobody's health: an endpoint is out of the rounds while it cannot be connected to.
+Of consistent hashing all of its clients know RING_HASH, which heeds weights, but not MAGLEV; of LEAST_REQUEST most know
+nothing, and refuse a cluster with it.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+from envoy_data_plane.envoy.config.cluster.v3 import (
+    Cluster,
+    ClusterDiscoveryType,
+    ClusterEdsClusterConfig,
+    ClusterLbPolicy,
+)
+from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
+from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
+    HttpConnectionManager,
+    HttpFilter,
+)
+from envoy_data_plane.google.protobuf import Any
+
+from xds.catalog.model.balance import HASHING, Balancing
+from xds.catalog.model.route import Route
+from xds.catalog.model.service import Service, is_eds, is_offered_to_grpc
+from xds.resources.ads import ADS_CONFIG_SOURCE
+from xds.resources.clusters.balance import build_client_side_weighted, build_ring_hash
+from xds.resources.endpoints.load_assignment import EVERYWHERE, Priorities
+from xds.resources.grpc.load_assignment import build_grpc_assignment
+from xds.resources.grpc.routes import encode_grpc_route
+from xds.resources.listeners.listener import ROUTER
+from xds.resources.resource import Resource, encode_resource
+from xds.resources.routes.configuration import complete_routes
+from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, encode_any, skeleton_pb2
+
+HTTP_CONNECTION_MANAGER = (
+    "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+)
+
+
+def build_grpc_resources(
+    name: str, service: Service, services: Mapping[str, Service], priorities: Priorities = EVERYWHERE
+) -> Mapping[str, Resource]:
+    """Build a service's resources by type; none for a service that gRPC's client cannot be told of."""
+    if not is_offered_to_grpc(service):
+        return {}
+    eds = is_eds(service)
+    resources = {
+        CLUSTER: _build_cluster(name, service, eds=eds),
+        LISTENER: _build_listener(name),
+        ROUTE_CONFIGURATION: _build_routes(name, service, services),
+    }
+    if eds:
+        message = build_grpc_assignment(name, service, priorities).SerializeToString(deterministic=True)
+        resources[CLUSTER_LOAD_ASSIGNMENT] = encode_resource(CLUSTER_LOAD_ASSIGNMENT, name, message)
+    return resources
+
+
+def _build_listener(name: str) -> Resource:
+    """Routes stand apart (RDS), since an LDS response repeats every listener that the client uses (rule 14)."""
+    config_source, connection_manager = _encode_listener_policy()
+    frame = skeleton_pb2.HttpConnectionManager(
+        rds=skeleton_pb2.Rds(config_source=config_source, route_config_name=name)
+    )
+    api_listener = encode_any(HTTP_CONNECTION_MANAGER, frame.SerializeToString() + connection_manager)
+    message = skeleton_pb2.Listener(name=name, api_listener=skeleton_pb2.ApiListener(api_listener=api_listener))
+    return encode_resource(LISTENER, name, message.SerializeToString())
+
+
+def _build_routes(name: str, service: Service, services: Mapping[str, Service]) -> Resource:
+    """Build the service's own routes and one for the rest; their domain is any, since a channel may be told another
+    authority.
+    """
+    routes = [encoded for route in complete_routes(name, service) for encoded in encode_grpc_route(route, services)]
+    routes += encode_grpc_route(Route(to={name: 1}), {name: service})
+    host = skeleton_pb2.VirtualHost(name=name, domains=["*"], routes=routes)
+    message = skeleton_pb2.RouteConfiguration(name=name, virtual_hosts=[host.SerializeToString()])
+    return encode_resource(ROUTE_CONFIGURATION, name, message.SerializeToString())
+
+
+def _build_cluster(name: str, service: Service, *, eds: bool) -> Resource:
+    frame = skeleton_pb2.Cluster(name=name)
+    if not eds:
+        frame.load_assignment.CopyFrom(build_grpc_assignment(name, service))
+    policy = _encode_cluster_policy(service.balance if eds else None)
+    return encode_resource(CLUSTER, name, frame.SerializeToString() + policy)
+
+
+@lru_cache(maxsize=1)
+def _encode_listener_policy() -> tuple[bytes, bytes]:
+    """Encode a ConfigSource, and all of a HttpConnectionManager but its `rds`."""
+    router = HttpFilter(name=ROUTER, typed_config=Any.pack(Router()))
+    return bytes(ADS_CONFIG_SOURCE), bytes(HttpConnectionManager(http_filters=[router]))
+
+
+@lru_cache(maxsize=256)
+def _encode_cluster_policy(balancing: Balancing | None) -> bytes:
+    """Encode all of a Cluster but its name and endpoints; None is for an endpoint that gRPC resolves by DNS."""
+    if balancing is None:
+        return bytes(Cluster(type=ClusterDiscoveryType.LOGICAL_DNS))
+    cluster = Cluster(
+        type=ClusterDiscoveryType.EDS,
+        eds_cluster_config=ClusterEdsClusterConfig(eds_config=ADS_CONFIG_SOURCE),
+        lb_policy=ClusterLbPolicy.RING_HASH if balancing.policy in HASHING else ClusterLbPolicy.ROUND_ROBIN,
+    )
+    if balancing.ring_hash is not None:
+        cluster.ring_hash_lb_config = build_ring_hash(balancing.ring_hash)
+    elif balancing.client_side_weighted is not None:
+        cluster.load_balancing_policy = build_client_side_weighted(balancing.client_side_weighted)
+    return bytes(cluster)

@@ -1,0 +1,1 @@
+"""Listener resources, their access logs and tracing."""

@@ -1,0 +1,161 @@
+"""AccessLog: what an Envoy writes of each request or connection, as one line of JSON with ECS's field names.
+
+ECS (Elastic Common Schema) has no words for what is Envoy's alone: that stands below `envoyproxy`. Queries are not
+logged, since they may hold secrets. What of a line is empty is left out.
+"""
+
+from functools import lru_cache
+from typing import Any as AnyValue
+
+from envoy_data_plane.envoy.config.accesslog.v3 import AccessLog as EnvoyAccessLog
+from envoy_data_plane.envoy.config.accesslog.v3 import (
+    AccessLogFilter,
+    AndFilter,
+    ComparisonFilter,
+    ComparisonFilterOp,
+    GrpcStatusFilter,
+    GrpcStatusFilterStatus,
+    HeaderFilter,
+    OrFilter,
+    ResponseFlagFilter,
+    RuntimeFilter,
+    StatusCodeFilter,
+)
+from envoy_data_plane.envoy.config.core.v3 import RuntimeUInt32, SubstitutionFormatString
+from envoy_data_plane.envoy.config.route.v3 import HeaderMatcher
+from envoy_data_plane.envoy.extensions.access_loggers.file.v3 import FileAccessLog
+from envoy_data_plane.envoy.extensions.access_loggers.stream.v3 import StdoutAccessLog
+from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
+from envoy_data_plane.envoy.type.v3 import FractionalPercent, FractionalPercentDenominatorType
+from envoy_data_plane.google.protobuf import Any, Struct
+
+from xds.catalog.model.access_log import AccessLog
+
+MILLION = 1_000_000
+ECS_VERSION = "8.17.0"
+
+FAULTS = [
+    *("DC", "DF", "DPE", "DT", "IH", "LH", "LR", "NC", "NFCF", "NR", "OM", "RFCF"),
+    *("SI", "UC", "UF", "UH", "UMSDR", "UO", "UPE", "UR", "URX", "UT"),
+]
+"""The response flags of what went wrong; not those of what a limit or a check was set up to refuse (RL, UAEX, …)."""
+
+GRPC_ERRORS = [
+    GrpcStatusFilterStatus.UNKNOWN,
+    GrpcStatusFilterStatus.DEADLINE_EXCEEDED,
+    GrpcStatusFilterStatus.UNIMPLEMENTED,
+    GrpcStatusFilterStatus.INTERNAL,
+    GrpcStatusFilterStatus.UNAVAILABLE,
+    GrpcStatusFilterStatus.DATA_LOSS,
+]
+"""What a server is to blame for, as OpenTelemetry's semantic conventions have it; the others are as a 4xx is."""
+
+SOURCE = {"ip": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%", "port": "%DOWNSTREAM_REMOTE_PORT%"}
+DESTINATION = {
+    "address": "%UPSTREAM_HOST%",
+    "ip": "%UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+    "port": "%UPSTREAM_REMOTE_PORT%",
+}
+COMMON: dict[str, AnyValue] = {
+    "@timestamp": "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%",
+    "ecs": {"version": ECS_VERSION},
+    "source": SOURCE,
+    "destination": DESTINATION,
+    "tls": {"client": {"server_name": "%REQUESTED_SERVER_NAME%"}},
+    "error": {"message": "%UPSTREAM_TRANSPORT_FAILURE_REASON%"},
+}
+EVENT = {"kind": "event", "dataset": "envoyproxy.access"}
+
+HTTP: dict[str, AnyValue] = COMMON | {
+    "event": EVENT | {"category": ["web"], "type": ["access"], "duration": "%COMMON_DURATION(DS_RX_BEG:DS_TX_END:ns)%"},
+    "network": {"protocol": "http"},
+    "http": {
+        "version": "%PROTOCOL%",
+        "request": {
+            "id": "%REQ(X-REQUEST-ID)%",
+            "method": "%REQ(:METHOD)%",
+            "body": {"bytes": "%BYTES_RECEIVED%"},
+        },
+        "response": {"status_code": "%RESPONSE_CODE%", "body": {"bytes": "%BYTES_SENT%"}},
+    },
+    "url": {
+        "scheme": "%REQ(:SCHEME)%",
+        "domain": "%REQ(:AUTHORITY)%",
+        "path": "%PATH(NQ:ORIG_OR_PATH)%",
+    },
+    "user_agent": {"original": "%REQ(USER-AGENT)%"},
+    "trace": {"id": "%TRACE_ID%"},
+    "envoyproxy": {
+        "upstream_cluster": "%UPSTREAM_CLUSTER%",
+        "response_flags": "%RESPONSE_FLAGS%",
+        "response_code_details": "%RESPONSE_CODE_DETAILS%",
+        "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+        "grpc_status": "%GRPC_STATUS_NUMBER%",
+    },
+}
+
+TCP: dict[str, AnyValue] = COMMON | {
+    "event": EVENT
+    | {"category": ["network"], "type": ["connection"], "duration": "%COMMON_DURATION(DS_CX_BEG:DS_CX_END:ns)%"},
+    "network": {"transport": "tcp"},
+    "source": SOURCE | {"bytes": "%BYTES_RECEIVED%"},
+    "destination": DESTINATION | {"bytes": "%BYTES_SENT%"},
+    "envoyproxy": {
+        "upstream_cluster": "%UPSTREAM_CLUSTER%",
+        "response_flags": "%RESPONSE_FLAGS%",
+        "connection_termination_details": "%CONNECTION_TERMINATION_DETAILS%",
+    },
+}
+
+
+@lru_cache(maxsize=1024)
+def build_access_log(log: AccessLog | None, *, tcp: bool = False) -> tuple[EnvoyAccessLog, ...]:
+    """Build the access log of one filter: none when it is off."""
+    if log is None or not log.enabled:
+        return ()
+    log_format = SubstitutionFormatString(json_format=Struct.from_dict(TCP if tcp else HTTP), omit_empty_values=True)
+    chosen = _choose(log, tcp=tcp)
+    if log.file is None:
+        stdout = Any.pack(StdoutAccessLog(log_format=log_format))
+        return (EnvoyAccessLog(name="envoy.access_loggers.stdout", filter=chosen, typed_config=stdout),)
+    written = Any.pack(FileAccessLog(path=log.file, log_format=log_format))
+    return (EnvoyAccessLog(name="envoy.access_loggers.file", filter=chosen, typed_config=written),)
+
+
+def _choose(log: AccessLog, *, tcp: bool) -> AccessLogFilter | None:
+    filters = _find_errors(tcp=tcp) if log.errors else []
+    if log.sample is not None:
+        filters.append(_sample(log.sample))
+    if len(filters) > 1:
+        return AccessLogFilter(or_filter=OrFilter(filters=filters))
+    return filters[0] if filters else None
+
+
+def _sample(percent: float) -> AccessLogFilter:
+    """Choose by chance; requests with an x-request-id by that, so that every Envoy on their way chooses the same."""
+    share = FractionalPercent(
+        numerator=round(percent * MILLION / 100), denominator=FractionalPercentDenominatorType.MILLION
+    )
+    return AccessLogFilter(runtime_filter=RuntimeFilter(runtime_key="access_log.sample", percent_sampled=share))
+
+
+def _find_errors(*, tcp: bool) -> list[AccessLogFilter]:
+    flags = AccessLogFilter(response_flag_filter=ResponseFlagFilter(flags=FAULTS))
+    if tcp:
+        return [flags]
+    status = ComparisonFilter(
+        op=ComparisonFilterOp.GE, value=RuntimeUInt32(default_value=500, runtime_key="access_log.status")
+    )
+    # Envoy takes an answer without a gRPC status for one with an unknown error: so only calls of gRPC are looked at.
+    is_grpc = HeaderMatcher(name="content-type", string_match=StringMatcher(prefix="application/grpc"))
+    of_grpc = AndFilter(
+        filters=[
+            AccessLogFilter(header_filter=HeaderFilter(header=is_grpc)),
+            AccessLogFilter(grpc_status_filter=GrpcStatusFilter(statuses=GRPC_ERRORS)),
+        ]
+    )
+    return [
+        AccessLogFilter(status_code_filter=StatusCodeFilter(comparison=status)),
+        flags,
+        AccessLogFilter(and_filter=of_grpc),
+    ]

@@ -1,0 +1,67 @@
+"""Filter chains: which connections to a gateway go which way, told apart by SNI, and how they are encrypted."""
+
+from collections.abc import Iterator
+
+from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, FilterChainMatch, ListenerFilter
+from envoy_data_plane.envoy.extensions.filters.listener.proxy_protocol.v3 import ProxyProtocol
+from envoy_data_plane.envoy.extensions.filters.listener.tls_inspector.v3 import TlsInspector
+from envoy_data_plane.google.protobuf import Any
+
+from xds.catalog.model.gateway import Listener
+from xds.catalog.model.route import Route
+from xds.resources.tls.contexts import build_downstream_socket
+
+
+def build_listener_filters(listener: Listener) -> list[ListenerFilter]:
+    """Build what looks at a connection before a filter chain is chosen for it."""
+    filters = []
+    if listener.proxy_protocol:
+        filters.append(
+            ListenerFilter(name="envoy.filters.listener.proxy_protocol", typed_config=Any.pack(ProxyProtocol()))
+        )
+    if listener.tls is not None:
+        filters.append(
+            ListenerFilter(name="envoy.filters.listener.tls_inspector", typed_config=Any.pack(TlsInspector()))
+        )
+    return filters
+
+
+def build_chains(owner: str, listener: Listener, network_filter: Filter, alpn: tuple[str, ...]) -> list[FilterChain]:
+    """Build a chain for each certificate, all with the same filter; a single one where there is no TLS.
+
+    A client whose SNI no chain matches is refused, unless a certificate is for every host.
+    """
+    if listener.tls is None:
+        return [FilterChain(filters=[network_filter])]
+    return [
+        FilterChain(
+            name=one.certificate,
+            filter_chain_match=_match(one.hosts),
+            filters=[network_filter],
+            transport_socket=build_downstream_socket(owner, listener.tls, one, alpn),
+        )
+        for one in listener.tls.certificates
+    ]
+
+
+def build_passthrough_chain(host: str | None, network_filter: Filter) -> FilterChain:
+    """Build the chain of connections that ask for a host, and stay encrypted; None is every other host."""
+    return FilterChain(
+        name=host or "*", filter_chain_match=_match(() if host is None else (host,)), filters=[network_filter]
+    )
+
+
+def find_hosts(routes: tuple[Route, ...]) -> Iterator[tuple[str | None, Route]]:
+    """Give each host of a listener that passes connections on, and the first route that takes it."""
+    for host in dict.fromkeys(route.host for route in routes):
+        yield host, next(route for route in routes if _covers(route.host, host))
+
+
+def _covers(pattern: str | None, host: str | None) -> bool:
+    if pattern is None or pattern == host:
+        return True
+    return host is not None and pattern.startswith("*.") and host.endswith(pattern[1:])
+
+
+def _match(hosts: tuple[str, ...]) -> FilterChainMatch | None:
+    return FilterChainMatch(server_names=[*hosts]) if hosts else None

@@ -1,0 +1,176 @@
+"""A gateway's Listeners, the Secrets that they name, and their RouteConfigurations: one listener after the other."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import lru_cache
+
+from envoy_data_plane.envoy.config.core.v3 import Address, SocketAddress, SocketAddressProtocol
+from envoy_data_plane.envoy.config.core.v3 import QuicProtocolOptions as QuicLimits
+from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, QuicProtocolOptions, UdpListenerConfig
+from envoy_data_plane.envoy.config.listener.v3 import Listener as EnvoyListener
+
+from xds.catalog.model.access_log import AccessLog
+from xds.catalog.model.gateway import Gateway, Limits, Listener
+from xds.catalog.model.route import Route
+from xds.catalog.model.service import Protocol, Service
+from xds.catalog.raw.fields import NOTHING, RawFields
+from xds.resources.clusters.subsets import encode_tcp_subset
+from xds.resources.listeners.filter_chains import (
+    build_chains,
+    build_listener_filters,
+    build_passthrough_chain,
+    find_hosts,
+)
+from xds.resources.listeners.listener import build_connection_manager, build_tcp_proxy
+from xds.resources.listeners.tracing import Traced
+from xds.resources.resource import Resource, encode_resource
+from xds.resources.routes.configuration import build_gateway_routes
+from xds.resources.tls.contexts import H2_AND_HTTP1, H3
+from xds.resources.tls.secrets import build_secrets
+from xds.wire import LISTENER, ROUTE_CONFIGURATION, SECRET
+
+Resources = dict[str, dict[str, Resource]]
+"""By type and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """All that decides a listener but its routes: the key by which it is encoded once.
+
+    `raw_listener` is for those that take TCP: HTTP/3's knows too few of its fields.
+    """
+
+    owner: str
+    name: str
+    listener: Listener
+    limits: Limits
+    trusted_hops: int
+    access_log: AccessLog | None
+    traced: Traced | None
+    raw_listener: RawFields
+    raw_manager: RawFields
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Where connections go that ask for a host; None is every other host."""
+
+    host: str | None
+    cluster: str
+    idle: timedelta | None
+    by_source: bool
+    subset: bytes
+
+
+def build_gateway(
+    name: str,
+    gateway: Gateway,
+    services: Mapping[str, Service],
+    access_log: AccessLog | None,
+    traced: Traced | None = None,
+) -> Resources:
+    """Build all that is a gateway's own; each name is the gateway's, or begins with it and a slash."""
+    built: Resources = {SECRET: {}, LISTENER: {}, ROUTE_CONFIGURATION: {}}
+    raw = [gateway.envoy.get(word, NOTHING) for word in ("listener", "http_connection_manager")]
+    for _, routes, listener in gateway.find_routes():
+        own = name if not gateway.listeners else f"{name}/{_describe_place(listener)}"
+        bare = Listener(listener.port, listener.address, listener.tls, listener.http3, listener.proxy_protocol)
+        frame = _Frame(name, own, bare, gateway.limits, gateway.trusted_hops, access_log, traced, *raw)
+        target = next(iter(routes[0].services), None)
+        made: list[tuple[str, Resource]] = []
+        if listener.tls is not None:
+            made += [(SECRET, secret) for secret in build_secrets(name, listener.tls)]
+        if target is not None and services[target].protocol is Protocol.TCP:
+            made.append((LISTENER, _build_tcp(frame, _find_targets(routes, services))))
+        else:
+            made.append((LISTENER, _build_http(frame)))
+            if listener.http3:
+                made.append((LISTENER, _build_http3(frame)))
+            http3_port = listener.port if listener.http3 is True else int(listener.http3)
+            made.append((ROUTE_CONFIGURATION, build_gateway_routes(own, routes, services, http3_port, gateway.envoy)))
+        for type_url, resource in made:
+            built[type_url][resource.name] = resource
+    return built
+
+
+def _describe_place(listener: Listener) -> str:
+    """Name a listener of several: by its port, and by its address if that is not the usual one."""
+    return str(listener.port) if listener.address == "0.0.0.0" else f"{listener.address}:{listener.port}"  # noqa: S104
+
+
+def _find_targets(routes: tuple[Route, ...], services: Mapping[str, Service]) -> tuple[_Target, ...]:
+    targets = []
+    for host, route in find_hosts(routes):
+        [cluster] = route.services
+        service, subset = services[cluster], encode_tcp_subset(next(iter(route.to or {})), services)
+        targets.append(_Target(host, cluster, service.timeouts.idle, service.affinity is not None, subset))
+    return tuple(targets)
+
+
+@lru_cache(maxsize=1024)
+def _build_http(frame: _Frame) -> Resource:
+    manager = _build_manager(frame)
+    return _build_listener(frame, build_chains(frame.owner, frame.listener, manager, H2_AND_HTTP1))
+
+
+@lru_cache(maxsize=1024)
+def _build_http3(frame: _Frame) -> Resource:
+    """Build the listener for QUIC, at the same port of UDP: its requests go by the routes of the one for TCP."""
+    manager = _build_manager(frame, http3=True)
+    name = f"{frame.name}/http3"
+    streams = QuicLimits(max_concurrent_streams=frame.limits.streams)
+    listener = EnvoyListener(
+        name=name,
+        address=_build_address(frame.listener, SocketAddressProtocol.UDP),
+        udp_listener_config=UdpListenerConfig(quic_options=QuicProtocolOptions(quic_protocol_options=streams)),
+        filter_chains=build_chains(frame.owner, frame.listener, manager, H3),
+        per_connection_buffer_limit_bytes=frame.limits.buffer,
+    )
+    return encode_resource(LISTENER, name, bytes(listener))
+
+
+def _build_manager(frame: _Frame, *, http3: bool = False) -> Filter:
+    return build_connection_manager(
+        frame.name,
+        limits=frame.limits,
+        trusted_hops=frame.trusted_hops,
+        http3=http3,
+        access_log=frame.access_log,
+        traced=frame.traced,
+        raw=frame.raw_manager,
+    )
+
+
+@lru_cache(maxsize=1024)
+def _build_tcp(frame: _Frame, targets: tuple[_Target, ...]) -> Resource:
+    proxies = {
+        target.host: build_tcp_proxy(
+            frame.name,
+            target.cluster,
+            target.idle,
+            by_source=target.by_source,
+            subset=target.subset,
+            access_log=frame.access_log,
+        )
+        for target in targets
+    }
+    if frame.listener.tls is not None and frame.listener.tls.passthrough:
+        return _build_listener(frame, [build_passthrough_chain(host, proxy) for host, proxy in proxies.items()])
+    [proxy] = proxies.values()
+    return _build_listener(frame, build_chains(frame.owner, frame.listener, proxy, ()))
+
+
+def _build_listener(frame: _Frame, chains: list[FilterChain]) -> Resource:
+    listener = EnvoyListener(
+        name=frame.name,
+        address=_build_address(frame.listener, SocketAddressProtocol.TCP),
+        listener_filters=build_listener_filters(frame.listener),
+        filter_chains=chains,
+        per_connection_buffer_limit_bytes=frame.limits.buffer,
+    )
+    return encode_resource(LISTENER, frame.name, frame.raw_listener.join(bytes(listener)))
+
+
+def _build_address(listener: Listener, protocol: SocketAddressProtocol) -> Address:
+    return Address(socket_address=SocketAddress(address=listener.address, port_value=listener.port, protocol=protocol))

@@ -1,0 +1,149 @@
+"""Listener (LDS): where a sidecar or a gateway takes connections, and what it does with them."""
+
+from datetime import timedelta
+from functools import lru_cache
+
+from envoy_data_plane.envoy.config.core.v3 import Address, Http2ProtocolOptions, HttpProtocolOptions, SocketAddress
+from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, Listener
+from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
+from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
+    HttpConnectionManager,
+    HttpConnectionManagerCodecType,
+    HttpFilter,
+    Rds,
+)
+from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import TcpProxy
+from envoy_data_plane.envoy.type.v3 import HashPolicy, HashPolicySourceIp
+from envoy_data_plane.google.protobuf import Any
+
+from xds.catalog.model.access_log import AccessLog
+from xds.catalog.model.gateway import Limits
+from xds.catalog.raw.fields import NOTHING, RawFields
+from xds.catalog.text.addresses import Listen
+from xds.resources.ads import ADS_CONFIG_SOURCE
+from xds.resources.listeners.access_log import build_access_log
+from xds.resources.listeners.tracing import Traced, build_trace_guard, build_tracing
+from xds.resources.resource import Resource, encode_resource
+from xds.resources.routes.filters import build_dormant_filters
+from xds.wire import LISTENER
+
+HTTP_CONNECTION_MANAGER = "envoy.filters.network.http_connection_manager"
+TCP_PROXY = "envoy.filters.network.tcp_proxy"
+ROUTER = "envoy.filters.http.router"
+
+
+@lru_cache(maxsize=4096)
+def build_http_listener(
+    name: str, listen: Listen, *, access_log: AccessLog | None = None, traced: Traced | None = None
+) -> Resource:
+    """Build a sidecar's listener, whose requests go by the RouteConfiguration of the same name."""
+    return _build_listener(name, listen, build_connection_manager(name, access_log=access_log, traced=traced))
+
+
+@lru_cache(maxsize=4096)
+def build_tcp_listener(
+    name: str,
+    listen: Listen,
+    cluster: str,
+    idle_timeout: timedelta | None,
+    *,
+    by_source: bool = False,
+    access_log: AccessLog | None = None,
+) -> Resource:
+    """Build a listener whose connections all go to `cluster`."""
+    tcp_proxy = build_tcp_proxy(name, cluster, idle_timeout, by_source=by_source, access_log=access_log)
+    return _build_listener(name, listen, tcp_proxy)
+
+
+def build_connection_manager(
+    name: str,
+    *,
+    limits: Limits | None = None,
+    trusted_hops: int = 0,
+    http3: bool = False,
+    access_log: AccessLog | None = None,
+    raw: RawFields = NOTHING,
+    traced: Traced | None = None,
+) -> Filter:
+    """Build what takes requests, and sends them by the RouteConfiguration `name`.
+
+    With `limits` clients are strangers: their paths are normalized, their address is taken from the connection
+    instead of a header (or of what that many trusted hops say), and slow or greedy ones are bounded (Envoy's edge
+    best practices). They have no say in what is traced.
+    """
+    packed = Any.pack(HttpConnectionManager(tracing=build_tracing(traced)))
+    guarded = limits is not None and traced is not None
+    common = _encode_connection_manager(name, limits, trusted_hops, access_log, http3=http3, guarded=guarded)
+    packed.value = raw.join(common + packed.value)
+    return Filter(name=HTTP_CONNECTION_MANAGER, typed_config=packed)
+
+
+@lru_cache(maxsize=256)
+def _encode_connection_manager(
+    name: str, limits: Limits | None, trusted_hops: int, access_log: AccessLog | None, *, http3: bool, guarded: bool
+) -> bytes:
+    """Encode all but whose spans are made: a thousand sidecars have it in common."""
+    connection_manager = HttpConnectionManager(
+        stat_prefix=name,
+        rds=Rds(config_source=ADS_CONFIG_SOURCE, route_config_name=name),
+        http_filters=[*build_dormant_filters(), HttpFilter(name=ROUTER, typed_config=Any.pack(Router()))],
+        access_log=[*build_access_log(access_log)],
+    )
+    if http3:
+        connection_manager.codec_type = HttpConnectionManagerCodecType.HTTP3
+    if limits is not None:
+        connection_manager.use_remote_address = True
+        connection_manager.xff_num_trusted_hops = trusted_hops
+        connection_manager.normalize_path = True
+        connection_manager.merge_slashes = True
+        if guarded:
+            connection_manager.early_header_mutation_extensions = [build_trace_guard()]
+        _limit(connection_manager, limits)
+    return bytes(connection_manager)
+
+
+def _limit(connection_manager: HttpConnectionManager, limits: Limits) -> None:
+    connection_manager.request_headers_timeout = limits.header_timeout
+    if limits.header_size is not None:
+        connection_manager.max_request_headers_kb = limits.header_size // 1024
+    if limits.idle is not None:
+        connection_manager.common_http_protocol_options = HttpProtocolOptions(idle_timeout=limits.idle)
+    connection_manager.http2_protocol_options = Http2ProtocolOptions(
+        max_concurrent_streams=limits.streams, initial_stream_window_size=65536, initial_connection_window_size=1048576
+    )
+
+
+def build_tcp_proxy(
+    name: str,
+    cluster: str,
+    idle_timeout: timedelta | None,
+    *,
+    by_source: bool = False,
+    subset: bytes = b"",
+    access_log: AccessLog | None = None,
+) -> Filter:
+    """Build what passes connections on to `cluster`, byte for byte; idle ones end after 1 h by default.
+
+    With `by_source` a client's IP address decides the endpoint, if the cluster's policy hashes; `subset` are
+    fields of a TcpProxy by which it is one of some endpoints alone.
+    """
+    tcp_proxy = TcpProxy(
+        stat_prefix=name,
+        cluster=cluster,
+        idle_timeout=idle_timeout,
+        access_log=[*build_access_log(access_log, tcp=True)],
+    )
+    if by_source:
+        tcp_proxy.hash_policy = [HashPolicy(source_ip=HashPolicySourceIp())]
+    packed = Any.pack(tcp_proxy)
+    packed.value += subset
+    return Filter(name=TCP_PROXY, typed_config=packed)
+
+
+def _build_listener(name: str, listen: Listen, network_filter: Filter) -> Resource:
+    listener = Listener(
+        name=name,
+        address=Address(socket_address=SocketAddress(address=listen.address, port_value=listen.port)),
+        filter_chains=[FilterChain(filters=[network_filter])],
+    )
+    return encode_resource(LISTENER, name, bytes(listener))

@@ -1,0 +1,1 @@
+"""RouteConfiguration resources and the HTTP filters that routes turn on."""

@@ -1,0 +1,222 @@
+"""The HTTP filters of listeners and routes.
+
+Every HTTP listener has all filters before its router, turned off, until a route turns one on. So an edit that makes a
+route need a filter changes routes alone: no listener is built again, and no connection is drained.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from functools import lru_cache
+
+from envoy_data_plane.envoy.config.core.v3 import Metadata, RuntimeFractionalPercent
+from envoy_data_plane.envoy.config.route.v3 import (
+    FilterConfig,
+    RateLimitAction,
+    RateLimitActionMetaData,
+    RateLimitActionMetaDataSource,
+)
+from envoy_data_plane.envoy.config.route.v3 import RateLimit as EnvoyRateLimit
+from envoy_data_plane.envoy.config.route.v3 import Route as EnvoyRoute
+from envoy_data_plane.envoy.extensions.common.ratelimit.v3 import (
+    LocalRateLimitDescriptor,
+    RateLimitDescriptorEntry,
+    XRateLimitHeadersRfcVersion,
+)
+from envoy_data_plane.envoy.extensions.filters.common.fault.v3 import FaultDelay, FaultDelayHeaderDelay
+from envoy_data_plane.envoy.extensions.filters.http.buffer.v3 import Buffer, BufferPerRoute
+from envoy_data_plane.envoy.extensions.filters.http.cors.v3 import Cors as CorsFilter
+from envoy_data_plane.envoy.extensions.filters.http.cors.v3 import CorsPolicy
+from envoy_data_plane.envoy.extensions.filters.http.fault.v3 import FaultAbort, FaultAbortHeaderAbort, HttpFault
+from envoy_data_plane.envoy.extensions.filters.http.grpc_web.v3 import GrpcWeb
+from envoy_data_plane.envoy.extensions.filters.http.local_ratelimit.v3 import LocalRateLimit
+from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpFilter
+from envoy_data_plane.envoy.type.matcher.v3 import RegexMatcher, StringMatcher
+from envoy_data_plane.envoy.type.metadata.v3 import MetadataKey, MetadataKeyPathSegment
+from envoy_data_plane.envoy.type.v3 import TokenBucket
+from envoy_data_plane.google.protobuf import Any, Struct, Value
+
+from xds.catalog.model.filters import Cors, Fault, RateLimit
+from xds.catalog.model.route import Route
+from xds.catalog.model.service import Service
+from xds.catalog.text.cors_origins import Origin
+from xds.catalog.text.text_match import ANY, How, TextMatch, Wanted
+from xds.resources.routes.route import build_percent, encode_match, encode_target
+from xds.wire import skeleton_pb2
+
+METADATA = "xds"
+"""The namespace of what a route says of itself."""
+
+RATE_LIMIT = "rate_limit"
+NO_LIMIT = 2**32 - 1
+ASKED_METHOD = "access-control-request-method"
+
+
+def encode_filters(route: Route, *, limited: bool) -> bytes:
+    """Encode the filters that a route turns on; where others are `limited`, those without a limit turn that off."""
+    named = describe_match(route) if route.rate_limit is not None else None
+    if not (limited or named or route.fault or route.cors or route.grpc_web or route.max_body):
+        return b""  # as are all routes of most meshes
+    methods = route.method if route.cors is not None else ()
+    return _encode_filters(named, limited, route.fault, route.cors, methods, route.grpc_web, route.max_body)
+
+
+@lru_cache(maxsize=4096)
+def _encode_filters(
+    named: str | None,
+    limited: bool,
+    fault: Fault | None,
+    cors: Cors | None,
+    methods: tuple[str, ...],
+    grpc_web: bool,
+    max_body: int | None,
+) -> bytes:
+    encoded = EnvoyRoute()
+    filters = encoded.typed_per_filter_config
+    if cors is not None:
+        filters[CORS] = Any.pack(_build_cors(cors, methods))
+    if named is not None:
+        found = Struct(fields={RATE_LIMIT: Value(string_value=named)})
+        encoded.metadata = Metadata(filter_metadata={METADATA: found})
+    elif limited:
+        filters[LOCAL_RATE_LIMIT] = Any.pack(FilterConfig(disabled=True))
+    if fault is not None:
+        filters[FAULT] = Any.pack(_build_fault(fault))
+    if grpc_web:
+        filters[GRPC_WEB] = Any.pack(FilterConfig(config=Any()))
+    if max_body is not None:
+        filters[BUFFER] = Any.pack(BufferPerRoute(buffer=Buffer(max_request_bytes=max_body)))
+    return bytes(encoded)
+
+
+def _build_fault(fault: Fault) -> HttpFault:
+    built = HttpFault()
+    if fault.by_header:
+        everything = build_percent(100)  # of those that ask; a header may ask for a share
+        built.delay = FaultDelay(header_delay=FaultDelayHeaderDelay(), percentage=everything)
+        built.abort = FaultAbort(header_abort=FaultAbortHeaderAbort(), percentage=everything)
+    if fault.delay is not None:
+        built.delay = FaultDelay(fixed_delay=fault.delay.time, percentage=build_percent(fault.delay.percent))
+    if fault.abort is not None:
+        built.abort = FaultAbort(http_status=fault.abort.status, percentage=build_percent(fault.abort.percent))
+    return built
+
+
+def _build_cors(cors: Cors, methods: tuple[str, ...]) -> CorsPolicy:
+    """Build the policy; of an origin that is not allowed the gateway answers too, and no service is asked."""
+    return CorsPolicy(
+        allow_origin_string_match=[_build_origin(origin) for origin in cors.origins],
+        allow_methods=",".join(cors.methods or methods) or ANY,
+        allow_headers=_join(cors.headers),
+        expose_headers=_join(cors.expose),
+        max_age="" if cors.max_age is None else str(cors.max_age // timedelta(seconds=1)),
+        allow_credentials=cors.credentials or None,
+        forward_not_matching_preflights=False,
+    )
+
+
+def _build_origin(origin: Origin) -> StringMatcher:
+    if origin.pattern is not None:
+        return StringMatcher(safe_regex=RegexMatcher(regex=origin.pattern))
+    return StringMatcher(exact=origin.text)
+
+
+def _join(names: tuple[str, ...]) -> str:
+    return ANY if ANY in names else ",".join(names)
+
+
+def encode_preflight(route: Route, services: Mapping[str, Service], *, limited: bool) -> list[bytes]:
+    """Encode a Route for what browsers ask beforehand (OPTIONS), if the route's own conditions keep that out.
+
+    Such a question names the method that is to come, and has none of the headers that are to come. It never gets to
+    the service: the filter answers.
+    """
+    if route.cors is None or (not route.headers and (not route.method or "OPTIONS" in route.method)):
+        return []
+    headers: dict[str, Wanted] = {"origin": route.headers.get("origin", ANY), ASKED_METHOD: _wants_one_of(route.method)}
+    filters = _encode_filters(None, limited, None, route.cors, route.method, grpc_web=False, max_body=None)
+    encoded = skeleton_pb2.Route(match=encode_match(route, ("OPTIONS",), headers), route=encode_target(route, services))
+    return [encoded.SerializeToString() + filters]
+
+
+def _wants_one_of(methods: tuple[str, ...]) -> Wanted:
+    if not methods:
+        return ANY
+    return methods[0] if len(methods) == 1 else TextMatch(How.REGEX, "|".join(methods))
+
+
+def describe_match(route: Route) -> str:
+    """Write in one line which requests a route takes: no two that can match have the same."""
+    paths = [f"{word} {text}" for word in ("prefix", "path", "regex", "template") if (text := getattr(route, word))]
+    values = [
+        f"{kind} {name} {value if isinstance(value, str) else f'{value.how.value} {value.text}'.rstrip()}"
+        for kind, wanted in (("header", route.headers), ("query", route.query))
+        for name, value in sorted(wanted.items())
+    ]
+    return ", ".join([route.host or "*", *route.method, *paths, *values])
+
+
+def build_limits(routes: Iterable[Route]) -> dict[str, Any]:
+    """Build the rate limits of routes: the `typed_per_filter_config` of the RouteConfiguration that they are in.
+
+    Each has one bucket there. In a Route it would have as many as Envoy has routes for it: of safe methods and others,
+    and in each host's.
+    """
+    limits: dict[str, RateLimit] = {}
+    for route in routes:
+        if route.rate_limit is not None:
+            limits.setdefault(describe_match(route), route.rate_limit)  # of two that are alike the first takes all
+    everything = RuntimeFractionalPercent(default_value=build_percent(100))
+    by_route = RateLimitActionMetaData(
+        descriptor_key=RATE_LIMIT,
+        metadata_key=MetadataKey(key=METADATA, path=[MetadataKeyPathSegment(key=RATE_LIMIT)]),
+        source=RateLimitActionMetaDataSource.ROUTE_ENTRY,
+    )
+    policy = LocalRateLimit(
+        stat_prefix=STAT_PREFIX,
+        filter_enabled=everything,
+        filter_enforced=everything,
+        token_bucket=TokenBucket(max_tokens=NO_LIMIT, tokens_per_fill=NO_LIMIT, fill_interval=timedelta(seconds=1)),
+        always_consume_default_token_bucket=False,
+        rate_limits=[EnvoyRateLimit(actions=[RateLimitAction(metadata=by_route)])],
+        descriptors=[
+            LocalRateLimitDescriptor(
+                entries=[RateLimitDescriptorEntry(key=RATE_LIMIT, value=named)], token_bucket=_build_bucket(limit)
+            )
+            for named, limit in limits.items()
+        ],
+        enable_x_ratelimit_headers=XRateLimitHeadersRfcVersion.DRAFT_VERSION_03,
+        rate_limited_as_resource_exhausted=True,
+    )
+    return {LOCAL_RATE_LIMIT: Any.pack(policy)}
+
+
+def _build_bucket(limit: RateLimit) -> TokenBucket:
+    return TokenBucket(
+        max_tokens=limit.burst or limit.requests, tokens_per_fill=limit.requests, fill_interval=limit.per
+    )
+
+
+CORS = "envoy.filters.http.cors"
+LOCAL_RATE_LIMIT = "envoy.filters.http.local_ratelimit"
+FAULT = "envoy.filters.http.fault"
+GRPC_WEB = "envoy.filters.http.grpc_web"
+BUFFER = "envoy.filters.http.buffer"
+
+STAT_PREFIX = "routes"
+"""Envoy counts what it limited as `routes.http_local_rate_limit.rate_limited`."""
+
+
+@lru_cache(maxsize=1)
+def build_dormant_filters() -> tuple[HttpFilter, ...]:
+    """Build the filters in the order in which a request meets them.
+
+    CORS comes first, so that pages can read what the others answer, and that no browser's question is limited.
+    """
+    filters = {
+        CORS: Any.pack(CorsFilter()),
+        LOCAL_RATE_LIMIT: Any.pack(LocalRateLimit(stat_prefix=STAT_PREFIX)),
+        FAULT: Any.pack(HttpFault()),
+        GRPC_WEB: Any.pack(GrpcWeb()),
+        BUFFER: Any.pack(Buffer(max_request_bytes=1)),  # which Envoy wants, and every route has its own
+    }
+    return tuple(HttpFilter(name=name, typed_config=config, disabled=True) for name, config in filters.items())

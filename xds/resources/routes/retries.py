@@ -1,0 +1,57 @@
+"""A route's RetryPolicy: after what a failed request is tried again, how often, where and when."""
+
+from envoy_data_plane.envoy.config.route.v3 import RetryPolicy, RetryPolicyRetryBackOff, RetryPolicyRetryHostPredicate
+from envoy_data_plane.envoy.extensions.retry.host.previous_hosts.v3 import PreviousHostsPredicate
+from envoy_data_plane.google.protobuf import Any
+
+from xds.catalog.model.resilience import Retries
+
+RETRY_ON_ANY_METHOD = "connect-failure,refused-stream,reset-before-request"
+RETRY_ON_SAFE_METHOD = "connect-failure,refused-stream,reset,gateway-error"
+UNBEGUN = (*RETRY_ON_ANY_METHOD.split(","), "envoy-ratelimited")
+"""Conditions under which no endpoint can have begun on the request."""
+
+BROAD = frozenset({"5xx", "gateway-error", "reset"})
+"""Conditions that take all broken connections, those before the request among them."""
+
+
+def build_retry_policy(retries: Retries, *, grpc: bool, safe: bool) -> RetryPolicy | None:
+    """Build the policy for requests that are `safe` to repeat, or for the others; None when nothing is tried again."""
+    conditions, statuses = _find_conditions(retries, grpc=grpc, safe=safe)
+    if not conditions or not retries.attempts:
+        return None
+    policy = RetryPolicy(
+        retry_on=conditions,
+        retriable_status_codes=statuses,
+        num_retries=retries.attempts,
+        per_try_timeout=retries.per_try,
+    )
+    if retries.avoid_previous is not False:
+        policy.retry_host_predicate = [
+            RetryPolicyRetryHostPredicate(
+                name="envoy.retry_host_predicates.previous_hosts", typed_config=Any.pack(PreviousHostsPredicate())
+            )
+        ]
+        policy.host_selection_retry_max_attempts = 5
+    policy.retry_back_off = build_back_off(retries)
+    return policy
+
+
+def build_back_off(retries: Retries) -> RetryPolicyRetryBackOff | None:
+    """Build the waits between tries; None is as Envoy has them."""
+    if (back_off := retries.back_off) is None:
+        return None
+    return RetryPolicyRetryBackOff(base_interval=back_off.base, max_interval=back_off.max)
+
+
+def _find_conditions(retries: Retries, *, grpc: bool, safe: bool) -> tuple[str, list[int]]:
+    """Give the conditions as Envoy joins them, and the statuses that are conditions."""
+    safe = safe or bool(retries.any_method)
+    if not retries.on:
+        return RETRY_ON_SAFE_METHOD if safe else RETRY_ON_ANY_METHOD, []
+    words = [one for one in dict.fromkeys(retries.on) if isinstance(one, str)]
+    if not safe and not grpc:
+        words = [one for one in UNBEGUN if one in words or (one != "envoy-ratelimited" and BROAD & {*words})]
+        return ",".join(words), []
+    statuses = [one for one in dict.fromkeys(retries.on) if isinstance(one, int)]
+    return ",".join([*words, "retriable-status-codes"] if statuses else words), statuses

@@ -1,0 +1,256 @@
+"""A route's own words as Envoy's: what it matches, where it leads, and what it changes; nothing of its service's."""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+
+from envoy_data_plane.envoy.config.core.v3 import (
+    DataSource,
+    HeaderValue,
+    HeaderValueOption,
+    HeaderValueOptionHeaderAppendAction,
+    RuntimeFractionalPercent,
+    TypedExtensionConfig,
+)
+from envoy_data_plane.envoy.config.route.v3 import (
+    DirectResponseAction,
+    HeaderMatcher,
+    QueryParameterMatcher,
+    RedirectAction,
+    RedirectActionRedirectResponseCode,
+    RouteAction,
+    RouteActionRequestMirrorPolicy,
+    RouteActionUpgradeConfig,
+    RouteMatch,
+    WeightedCluster,
+    WeightedClusterClusterWeight,
+)
+from envoy_data_plane.envoy.config.route.v3 import Route as EnvoyRoute
+from envoy_data_plane.envoy.extensions.path.match.uri_template.v3 import UriTemplateMatchConfig
+from envoy_data_plane.envoy.extensions.path.rewrite.uri_template.v3 import UriTemplateRewriteConfig
+from envoy_data_plane.envoy.type.matcher.v3 import RegexMatchAndSubstitute, RegexMatcher, StringMatcher
+from envoy_data_plane.envoy.type.v3 import FractionalPercent, FractionalPercentDenominatorType
+from envoy_data_plane.google.protobuf import Any
+
+from xds.catalog.model.route import Route
+from xds.catalog.model.route_action import HeaderChanges, Redirect, Rewrite, split_target
+from xds.catalog.model.service import Service
+from xds.catalog.text.text_match import ANY, How, TextMatch, Wanted
+from xds.resources.clusters.subsets import find_metadata
+from xds.wire import skeleton_pb2
+
+MILLION = 1_000_000
+TEMPLATE_MATCHER = "envoy.path.match.uri_template.uri_template_matcher"
+TEMPLATE_REWRITER = "envoy.path.rewrite.uri_template.uri_template_rewriter"
+
+REDIRECT_CODES = {
+    301: RedirectActionRedirectResponseCode.MOVED_PERMANENTLY,
+    302: RedirectActionRedirectResponseCode.FOUND,
+    303: RedirectActionRedirectResponseCode.SEE_OTHER,
+    307: RedirectActionRedirectResponseCode.TEMPORARY_REDIRECT,
+    308: RedirectActionRedirectResponseCode.PERMANENT_REDIRECT,
+}
+
+
+def encode_match(route: Route, methods: tuple[str, ...], headers: Mapping[str, Wanted] | None = None) -> bytes:
+    """Encode a RouteMatch for requests with one of these methods, none is any; `headers` stand in for the route's."""
+    wanted = tuple((route.headers if headers is None else headers).items()), tuple(route.query.items())
+    return _encode_match(route.prefix, route.path, route.regex, route.template, methods, *wanted)
+
+
+@lru_cache(maxsize=4096)
+def _encode_match(
+    prefix: str | None,
+    path: str | None,
+    regex: str | None,
+    template: str | None,
+    methods: tuple[str, ...],
+    headers: tuple[tuple[str, Wanted], ...],
+    query: tuple[tuple[str, Wanted], ...],
+) -> bytes:
+    match = RouteMatch(
+        headers=[
+            HeaderMatcher(name=name, present_match=value == ANY)
+            if _is_presence(value)
+            else HeaderMatcher(name=name, string_match=build_string_matcher(value))
+            for name, value in headers
+        ],
+        query_parameters=[
+            QueryParameterMatcher(name=name, present_match=value == ANY)
+            if _is_presence(value)
+            else QueryParameterMatcher(name=name, string_match=build_string_matcher(value))
+            for name, value in query
+        ],
+    )
+    if len(methods) == 1:
+        match.headers.append(HeaderMatcher(name=":method", string_match=StringMatcher(exact=methods[0])))
+    elif methods:
+        one_of = StringMatcher(safe_regex=RegexMatcher(regex="|".join(methods)))
+        match.headers.append(HeaderMatcher(name=":method", string_match=one_of))
+    if path is not None:
+        match.path = path
+    elif regex is not None:
+        match.safe_regex = RegexMatcher(regex=regex)
+    elif template is not None:
+        policy = Any.pack(UriTemplateMatchConfig(path_template=template))
+        match.path_match_policy = TypedExtensionConfig(name=TEMPLATE_MATCHER, typed_config=policy)
+    else:
+        match.prefix = prefix or "/"
+    return bytes(match)
+
+
+def _is_presence(value: Wanted) -> bool:
+    """Tell whether all that is wanted is that there is a value, or none."""
+    return value == ANY or (isinstance(value, TextMatch) and value.how is How.ABSENT)
+
+
+def build_string_matcher(value: Wanted) -> StringMatcher:
+    """Build the matcher of one whole text, or of a part or pattern."""
+    if isinstance(value, str):
+        return StringMatcher(exact=value)
+    if value.how is How.REGEX:
+        return StringMatcher(safe_regex=RegexMatcher(regex=value.text))
+    matcher = StringMatcher()
+    setattr(matcher, value.how.value, value.text)
+    return matcher
+
+
+def encode_target(route: Route, services: Mapping[str, Service]) -> bytes:
+    """Encode where a route's requests go, and what they are rewritten to: fields of a RouteAction."""
+    shares = dict(route.to or {})
+    name, subset = split_target(next(iter(shares)))
+    cluster = skeleton_pb2.RouteAction(cluster=name).SerializeToString() if len(shares) == 1 else b""
+    if cluster and not subset and route.rewrite is None and route.mirror is None and not route.websocket:
+        return cluster  # as are nearly all routes of sidecars, of which there are many
+    action = RouteAction()
+    if not cluster:
+        action.weighted_clusters = build_shares(shares, services)
+    elif subset:
+        action.metadata_match = find_metadata(next(iter(shares)), services)
+    if route.rewrite is not None:
+        _rewrite_request(action, route.rewrite, route)
+    if route.mirror is not None:
+        action.request_mirror_policies = [
+            RouteActionRequestMirrorPolicy(
+                cluster=route.mirror.to,
+                runtime_fraction=RuntimeFractionalPercent(default_value=build_percent(route.mirror.percent)),
+                disable_shadow_host_suffix_append=True,
+            )
+        ]
+    if route.websocket:
+        action.upgrade_configs = [RouteActionUpgradeConfig(upgrade_type="websocket")]
+    return cluster + bytes(action)
+
+
+def _rewrite_request(action: RouteAction, rewrite: Rewrite, route: Route) -> None:
+    if rewrite.host is not None:
+        action.host_rewrite_literal = rewrite.host
+    if rewrite.prefix is not None:
+        replacement = _replace_prefix(route.prefix or "/", rewrite.prefix)
+        if isinstance(replacement, str):
+            action.prefix_rewrite = replacement
+        else:
+            action.regex_rewrite = replacement
+    elif rewrite.template is not None:
+        policy = Any.pack(UriTemplateRewriteConfig(path_template_rewrite=rewrite.template))
+        action.path_rewrite_policy = TypedExtensionConfig(name=TEMPLATE_REWRITER, typed_config=policy)
+    elif rewrite.path is not None:
+        action.regex_rewrite = _rewrite(f"^(?:{route.regex or '.*'})$", rewrite.path)
+
+
+def build_percent(percent: float) -> FractionalPercent:
+    """Build a share of requests, as fine as Envoy counts."""
+    return FractionalPercent(
+        numerator=round(percent * MILLION / 100), denominator=FractionalPercentDenominatorType.MILLION
+    )
+
+
+def build_shares(shares: Mapping[str, int], services: Mapping[str, Service]) -> WeightedCluster:
+    """Build the clusters among which chance chooses; two subsets of one service are two entries of its cluster."""
+    return WeightedCluster(
+        clusters=[
+            WeightedClusterClusterWeight(
+                name=split_target(target)[0], weight=weight, metadata_match=find_metadata(target, services)
+            )
+            for target, weight in shares.items()
+        ]
+    )
+
+
+def _replace_prefix(prefix: str, new: str) -> str | RegexMatchAndSubstitute:
+    """Say how one prefix replaces another such that one slash stands before what follows.
+
+    Envoy's own prefix_rewrite puts the rest right behind: of `/api` to `/` it makes `//x`, of `/` to `/v2`, `/v2x`.
+    """
+    if prefix.endswith("/") and not new.endswith("/"):
+        return f"{new}/"
+    if new.endswith("/") and not prefix.endswith("/"):
+        return _rewrite(f"^{_quote(prefix)}/*", new.replace("\\", r"\\"))
+    return new
+
+
+def _quote(text: str) -> str:
+    """Quote text for RE2, which knows no escapes of signs but those that have a meaning in a pattern."""
+    return re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", text)
+
+
+def _rewrite(pattern: str, path: str) -> RegexMatchAndSubstitute:
+    return RegexMatchAndSubstitute(pattern=RegexMatcher(regex=pattern), substitution=path)
+
+
+def encode_end(route: Route) -> bytes:
+    """Encode the answer of a route that sends nothing to a service: a field of a Route."""
+    if route.redirect is not None:
+        return bytes(EnvoyRoute(redirect=_build_redirect(route.redirect, route.prefix or "/")))
+    response = DirectResponseAction(status=route.respond.status if route.respond else 200)
+    if route.respond is not None and route.respond.body:
+        response.body = DataSource(inline_string=route.respond.body)
+    return bytes(EnvoyRoute(direct_response=response))
+
+
+def _build_redirect(redirect: Redirect, prefix: str) -> RedirectAction:
+    action = RedirectAction(response_code=REDIRECT_CODES[redirect.code])
+    if redirect.https:
+        action.https_redirect = True
+    if redirect.host is not None:
+        action.host_redirect = redirect.host
+    if redirect.port is not None:
+        action.port_redirect = redirect.port
+    if redirect.path is not None:
+        action.path_redirect = redirect.path
+    elif redirect.prefix is not None:
+        replacement = _replace_prefix(prefix, redirect.prefix)
+        if isinstance(replacement, str):
+            action.prefix_rewrite = replacement
+        else:
+            action.regex_rewrite = replacement
+    return action
+
+
+def encode_changes(route: Route) -> bytes:
+    """Encode what a route changes of headers: fields of a Route."""
+    if route.request_headers is None and route.response_headers is None:
+        return b""
+    changed = EnvoyRoute()
+    if route.request_headers is not None:
+        changed.request_headers_to_add = _build_headers(route.request_headers)
+        changed.request_headers_to_remove = list(route.request_headers.remove)
+    if route.response_headers is not None:
+        changed.response_headers_to_add = _build_headers(route.response_headers)
+        changed.response_headers_to_remove = list(route.response_headers.remove)
+    return bytes(changed)
+
+
+def _build_headers(changes: HeaderChanges) -> list[HeaderValueOption]:
+    append = HeaderValueOptionHeaderAppendAction.APPEND_IF_EXISTS_OR_ADD
+    overwrite = HeaderValueOptionHeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD
+    both: Sequence[tuple[HeaderValueOptionHeaderAppendAction, dict[str, str]]] = (
+        (overwrite, dict(changes.set)),
+        (append, dict(changes.add)),
+    )
+    return [
+        # A % begins a word of Envoy's own in a header's value, unless there are two.
+        HeaderValueOption(header=HeaderValue(key=name, value=value.replace("%", "%%")), append_action=action)
+        for action, headers in both
+        for name, value in headers.items()
+    ]

@@ -1,0 +1,81 @@
+"""TLS contexts: the transport sockets of clusters (upstream) and of listeners (downstream)."""
+
+from envoy_data_plane.envoy.config.core.v3 import DataSource, TransportSocket
+from envoy_data_plane.envoy.extensions.transport_sockets.quic.v3 import QuicDownstreamTransport
+from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
+    CertificateValidationContext,
+    CommonTlsContext,
+    DownstreamTlsContext,
+    SubjectAltNameMatcher,
+    SubjectAltNameMatcherSanType,
+    TlsCertificate,
+    TlsParameters,
+    TlsParametersTlsProtocol,
+    UpstreamTlsContext,
+)
+from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
+from envoy_data_plane.google.protobuf import Any
+
+from xds.catalog.model.gateway import Certificate, Tls
+from xds.catalog.model.service import Protocol
+from xds.catalog.model.upstream import UpstreamTls
+from xds.catalog.text.addresses import normalize_ip
+from xds.resources.tls.secrets import name_secret
+
+H2_AND_HTTP1 = ("h2", "http/1.1")
+H3 = ("h3",)
+QUIC = "envoy.transport_sockets.quic"
+TLS = "envoy.transport_sockets.tls"
+
+
+def build_downstream_socket(owner: str, tls: Tls, one: Certificate, alpn: tuple[str, ...]) -> TransportSocket:
+    """Build the transport socket of one certificate of a listener, for connections that offer `alpn`."""
+    common = CommonTlsContext(
+        tls_params=TlsParameters(tls_minimum_protocol_version=TlsParametersTlsProtocol.TLSv1_2),
+        tls_certificate_sds_secret_configs=[name_secret(owner, one.certificate)],
+        alpn_protocols=[*alpn],
+    )
+    context = DownstreamTlsContext(common_tls_context=common)
+    if tls.client_ca is not None:
+        context.require_client_certificate = True
+        common.validation_context_sds_secret_config = name_secret(owner, tls.client_ca)
+    if alpn == H3:
+        return TransportSocket(
+            name=QUIC, typed_config=Any.pack(QuicDownstreamTransport(downstream_tls_context=context))
+        )
+    return TransportSocket(name=TLS, typed_config=Any.pack(context))
+
+
+ALPN = {Protocol.HTTP: ["http/1.1"], Protocol.HTTP2: ["h2"], Protocol.GRPC: ["h2"], Protocol.TCP: []}
+"""What is offered when the catalog says nothing: no more than will be spoken."""
+
+
+def build_tls_socket(tls: UpstreamTls, protocol: Protocol) -> TransportSocket:
+    """Build TLS that checks the endpoint's certificate: who issued it, until when it holds, and whose it is.
+
+    Without `trusted_ca` Envoy would take any certificate, and Envoy 1.40 ignores `system_root_certs`. Names are
+    checked against `subject_alt_names`, or else against what was asked for: `auto_sni_san_validation` would override
+    the former, and checks nothing where nothing was asked for, which the catalog's rules do not let pass.
+    """
+    validation = CertificateValidationContext(
+        trusted_ca=DataSource(filename=tls.ca),
+        match_typed_subject_alt_names=[_match_alt_name(name) for name in tls.subject_alt_names],
+    )
+    common = CommonTlsContext(validation_context=validation, alpn_protocols=list(tls.alpn) or ALPN[protocol])
+    if tls.certificate is not None and tls.key is not None:
+        own = TlsCertificate(
+            certificate_chain=DataSource(filename=tls.certificate), private_key=DataSource(filename=tls.key)
+        )
+        common.tls_certificates = [own]
+    context = UpstreamTlsContext(
+        common_tls_context=common,
+        sni=tls.sni or "",
+        auto_host_sni=tls.sni is None,
+        auto_sni_san_validation=not tls.subject_alt_names,
+    )
+    return TransportSocket(name="envoy.transport_sockets.tls", typed_config=Any.pack(context))
+
+
+def _match_alt_name(name: str) -> SubjectAltNameMatcher:
+    kind = SubjectAltNameMatcherSanType.DNS if normalize_ip(name) is None else SubjectAltNameMatcherSanType.IP_ADDRESS
+    return SubjectAltNameMatcher(san_type=kind, matcher=StringMatcher(exact=name))

@@ -1,0 +1,54 @@
+"""Secret (SDS): which files of its own machine an Envoy is to read; what is in them never comes here.
+
+A certificate that stood in the Listener itself would be read once. One that is named by a Secret is read again when
+its files are replaced, and a file that is missing holds up what needs it, not the listener and the others.
+"""
+
+from posixpath import dirname
+
+from envoy_data_plane.envoy.config.core.v3 import DataSource, WatchedDirectory
+from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
+    CertificateValidationContext,
+    SdsSecretConfig,
+    Secret,
+    TlsCertificate,
+)
+
+from xds.catalog.model.gateway import Certificate, Tls
+from xds.resources.ads import ADS_CONFIG_SOURCE
+from xds.resources.resource import Resource, encode_resource
+from xds.wire import SECRET
+
+
+def name_secret(owner: str, path: str) -> SdsSecretConfig:
+    """Name the Secret of a file that belongs to `owner`, a gateway."""
+    return SdsSecretConfig(name=owner + path, sds_config=ADS_CONFIG_SOURCE)
+
+
+def build_secrets(owner: str, tls: Tls) -> list[Resource]:
+    """Build the Secrets that a listener's TLS names."""
+    secrets = [_build_certificate(owner, one) for one in tls.certificates]
+    if tls.client_ca is not None:
+        secrets.append(_build_authority(owner, tls.client_ca))
+    return secrets
+
+
+def _build_certificate(owner: str, one: Certificate) -> Resource:
+    certificate = TlsCertificate(
+        certificate_chain=DataSource(filename=one.certificate), private_key=DataSource(filename=one.key)
+    )
+    # Both are read at once when anything in their folder is renamed, be it themselves or a link that leads to them.
+    if dirname(one.certificate) == dirname(one.key):
+        certificate.watched_directory = WatchedDirectory(path=dirname(one.certificate))
+    return _encode(Secret(name=owner + one.certificate, tls_certificate=certificate))
+
+
+def _build_authority(owner: str, path: str) -> Resource:
+    context = CertificateValidationContext(
+        trusted_ca=DataSource(filename=path), watched_directory=WatchedDirectory(path=dirname(path))
+    )
+    return _encode(Secret(name=owner + path, validation_context=context))
+
+
+def _encode(secret: Secret) -> Resource:
+    return encode_resource(SECRET, secret.name, bytes(secret))

@@ -1,0 +1,159 @@
+"""The metrics: made of what is so when they are scraped, and of what processes counted as they went."""
+
+from collections import Counter
+from collections.abc import Iterator
+from functools import partial
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from xds import __version__
+from xds.errors import Severity
+from xds.resources.inventory import Inventory
+from xds.server.clients.ask import MAX_NACKED, Answers, Counts
+from xds.server.clients.status import State
+from xds.server.observe.counters import OTHER, SECONDS, CatalogTally, Histogram, Pushes, Tally, add_up
+from xds.session.subscription import REASONS
+from xds.wire import TYPE_URLS, short_type
+
+MAX_NODES = MAX_NACKED
+"""How many clients at most are named by a label: a metric's labels must not grow with the mesh."""
+
+LOADS = ("accepted", "refused", "failed")
+
+
+class Metrics:
+    """Makes what is scraped. It keeps what processes counted, those that are gone too: no counter goes back."""
+
+    def __init__(self, catalog_tally: CatalogTally) -> None:
+        self._catalog_tally = catalog_tally
+        self._tallies: dict[int, Tally] = {}
+        self._groups: set[str] = set()
+
+    def build_registry(
+        self, answers: Answers[Counts], inventory: Inventory, refused_files: tuple[str, ...]
+    ) -> CollectorRegistry:
+        """Give a registry for one scrape."""
+        self._tallies.update((counts.pid, counts.tally) for counts in answers.all)
+        tally = add_up(self._tallies.values(), self._groups)
+        registry = CollectorRegistry()
+        metrics = [
+            *_describe_clients(answers),
+            *_describe_tally(tally),
+            *_describe_catalog(inventory, refused_files),
+            *_describe_loads(self._catalog_tally),
+            *_describe_processes({number: counts.pid for number, counts in answers.by_worker.items()}),
+        ]
+        registry.register(Scrape(metrics))
+        return registry
+
+
+class Scrape(Collector):
+    """What there is, as prometheus_client wants it."""
+
+    def __init__(self, metrics: list[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> list[Metric]:
+        """Give every metric."""
+        return self._metrics
+
+
+def _describe_clients(answers: Answers[Counts]) -> Iterator[Metric]:
+    yield _gauge("xds_info", "What runs", ["version"], {(__version__,): 1})
+    by_variant: Counter[tuple[str, ...]] = Counter({("sotw",): 0, ("delta",): 0})
+    states: Counter[tuple[str, ...]] = Counter({(short_type(kind), state): 0 for kind in TYPE_URLS for state in State})
+    for counts in answers.all:
+        by_variant.update({(variant,): number for variant, number in counts.variants.items()})
+        states.update({(short_type(kind), state): number for (kind, state), number in counts.states.items()})
+    yield _gauge("xds_connected_clients", "Connected clients", ["variant"], by_variant)
+    yield _gauge("xds_subscriptions", "Clients by how they stand with a type", ["type", "state"], states)
+    nacked = [(node_id, cluster, short_type(kind)) for one in answers.all for node_id, cluster, kind in one.nacked]
+    words = f"1 for a client that refuses what it is served (the first {MAX_NODES} are named)"
+    yield _gauge("xds_nacked", words, ["node_id", "cluster", "type"], dict.fromkeys(nacked[:MAX_NODES], 1))
+    served = Counter(kind for kind, _ in set[tuple[str, int]]().union(*(counts.versions for counts in answers.all)))
+    versions: dict[tuple[str, ...], int] = {(short_type(kind),): served[kind] for kind in TYPE_URLS}
+    yield _gauge("xds_versions_in_use", "Different versions of a type that clients are served", ["type"], versions)
+    yield GaugeMetricFamily("xds_silent_workers", "Workers that do not answer for their clients", len(answers.silent))
+
+
+def _describe_tally(tally: Tally) -> Iterator[Metric]:
+    refusals = CounterMetricFamily("xds_nacks", "Responses that clients refused", labels=["type", "cluster"])
+    nacks = Counter({(type_url, OTHER): 0 for type_url in TYPE_URLS})
+    nacks.update(tally.nacks)
+    for (type_url, cluster), number in nacks.items():
+        refusals.add_metric([short_type(type_url), cluster], number)
+    pushes = CounterMetricFamily("xds_pushes", "Responses sent, and why", labels=["type", "reason"])
+    sizes = CounterMetricFamily("xds_push_bytes", "Bytes of the responses sent", labels=["type", "reason"])
+    words = "From when a response was made until the transport has taken it"
+    durations = HistogramMetricFamily("xds_push_duration_seconds", words, labels=["type"])
+    for type_url in TYPE_URLS:
+        for reason in REASONS:
+            counted = tally.pushes.get((type_url, reason), Pushes())
+            pushes.add_metric([short_type(type_url), reason], counted.count)
+            sizes.add_metric([short_type(type_url), reason], counted.bytes)
+        _add(durations, tally.writes.get(type_url, Histogram()), [short_type(type_url)])
+    yield from (refusals, pushes, sizes, durations)
+
+
+def _describe_processes(pids: dict[int, int]) -> Iterator[Metric]:
+    """Give the metrics of each process; a worker's are labelled by its number."""
+    families: dict[str, Metric] = {}
+    for number, pid in pids.items():
+        labels = {"worker": str(number)} if number else {}
+        for found in ProcessCollector(pid=partial(str, pid), registry=None).collect():
+            family = families.setdefault(found.name, Metric(found.name, found.documentation, found.type))
+            for sample in found.samples:
+                family.add_sample(sample.name, labels, sample.value)
+    yield from families.values()
+    yield from PlatformCollector(registry=None).collect()
+
+
+def _describe_catalog(inventory: Inventory, refused_files: tuple[str, ...]) -> Iterator[Metric]:
+    catalog = inventory.catalog
+    endpoints = sum(len(service.endpoints) for service in catalog.services.values())
+    resources: Counter[tuple[str, ...]] = Counter(
+        (short_type(type_url),) for parts in inventory.parts.values() for type_url in parts.resources
+    )
+    yield _gauge("xds_resources", "Resources that services contribute", ["type"], resources)
+    yield GaugeMetricFamily("xds_catalog_ok", "1 when every file is served as it is", int(not refused_files))
+    yield GaugeMetricFamily("xds_catalog_refused_files", "Files whose last good state is served", len(refused_files))
+    yield GaugeMetricFamily("xds_catalog_services", "Services of the catalog", len(catalog.services))
+    yield GaugeMetricFamily("xds_catalog_endpoints", "Endpoints of the catalog", endpoints)
+    yield GaugeMetricFamily("xds_catalog_gateways", "Gateways of the catalog", len(catalog.gateways))
+
+
+def _describe_loads(tally: CatalogTally) -> Iterator[Metric]:
+    loads = CounterMetricFamily("xds_catalog_loads", "Times that the catalog, or a part, was read", labels=["result"])
+    for result in LOADS:
+        loads.add_metric([result], tally.loads[result])
+    yield loads
+    problems: dict[tuple[str, ...], int] = {(severity.value,): tally.problems[severity.value] for severity in Severity}
+    yield _gauge("xds_catalog_problems", "Mistakes and warnings of the catalog as it is", ["severity"], problems)
+    words = "When the catalog was last accepted, as Unix time"
+    yield GaugeMetricFamily("xds_catalog_last_accepted_timestamp_seconds", words, tally.accepted_at)
+    for name, words, histogram in (
+        ("catalog_parse", "Reading and checking what changed of the catalog", tally.parses),
+        ("resource_build", "Building the resources of what changed", tally.builds),
+        ("config_propagation", "From when a save was noticed until the last client answered", tally.propagation),
+    ):
+        family = HistogramMetricFamily(f"xds_{name}_duration_seconds", words, labels=[])
+        _add(family, histogram, [])
+        yield family
+
+
+def _gauge(name: str, words: str, labels: list[str], values: "dict[tuple[str, ...], int]") -> Metric:
+    family = GaugeMetricFamily(name, words, labels=labels)
+    for key, value in values.items():
+        family.add_metric(list(key), value)
+    return family
+
+
+def _add(family: HistogramMetricFamily, histogram: Histogram, labels: list[str]) -> None:
+    bounds = [*map(str, SECONDS), "+Inf"]
+    buckets = list(zip(bounds, map(float, accumulate(histogram.buckets)), strict=True))
+    family.add_metric(labels, buckets, histogram.nanoseconds / 1e9)

@@ -1,0 +1,166 @@
+"""What the admin answers, as JSON's types: the shapes that `xds status`, `dump` and `diff` read, and people's scripts.
+
+Fields may be added to a shape; none is taken away or given another meaning.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from xds import __version__
+from xds.resources.decode import decode
+from xds.resources.inventory import Inventory
+from xds.resources.resource import Resource
+from xds.resources.view import NodeKind, build_view, kind_of
+from xds.server.clients.status import Client, Refusal, TypeStatus, locality_of, worst
+from xds.server.observe.client_log import describe_node
+from xds.snapshot.snapshot import Snapshot
+from xds.snapshot.store import build_snapshot
+from xds.wire import TYPE_URLS, short_type
+from xds.wire.discovery_pb2 import Locality, Node
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The state of the source that was taken in last: every stream has been told what of it is served.
+
+    `digest` is that of its documents, which a copy of them elsewhere has too; `at` is when it was taken in, as
+    time.time(), so that a refusal which came later is of this state; `refused_files` are those not served as they are.
+    """
+
+    digest: str
+    at: float
+    refused_files: tuple[str, ...] = ()
+
+
+def describe_server(inventory: Inventory, taken: Taken, silent_workers: tuple[int, ...], now: float) -> Json:
+    """Say what is served, which files are not served as they are, and which workers do not answer for their clients."""
+    catalog = inventory.catalog
+    return {
+        "version": __version__,
+        "now": write_time(now),
+        "catalog": {
+            "ok": not taken.refused_files,
+            "refused_files": list(taken.refused_files),
+            "digest": taken.digest,
+            "taken_at": write_time(taken.at),
+            "services": len(catalog.services),
+            "endpoints": sum(len(service.endpoints) for service in catalog.services.values()),
+            "gateways": len(catalog.gateways),
+            "by_locality": len(inventory.reliant),
+        },
+        "silent_workers": list(silent_workers),
+    }
+
+
+def describe_client(client: Client) -> Json:
+    """Say who a client is and how it stands with each type that it subscribed to."""
+    types = [subscribed.describe() for subscribed in client.types()]
+    return {
+        **identify(client.node),
+        "variant": client.variant,
+        "peer": client.streams[0].peer,
+        "connected_at": write_time(client.connected_at),
+        "state": worst(of_type.state for of_type in types),
+        "types": [_describe_type(of_type) for of_type in types],
+    }
+
+
+def identify(node: Node) -> Json:
+    """Say who a node says it is."""
+    return {
+        "node_id": node.id,
+        "cluster": node.cluster,
+        "locality": locality_of(node),
+        "region": node.locality.region,
+        "zone": node.locality.zone,
+        "sub_zone": node.locality.sub_zone,
+        "grpc": kind_of(node).grpc,
+        "user_agent": describe_node(node)["user_agent"],
+    }
+
+
+def describe_dump(node: Node, configs: Iterable[tuple[str, str, list[Resource]]]) -> Json:
+    """Write out what a node is served: by type, with the type's version. It takes milliseconds a resource."""
+    return {
+        "node": identify(node),
+        "configs": [
+            {
+                "type_url": type_url,
+                "version_info": version,
+                "resources": [describe_resource(type_url, resource) for resource in resources],
+            }
+            for type_url, version, resources in configs
+        ],
+    }
+
+
+def describe_kind(inventory: Inventory, kind: NodeKind) -> Json:
+    """Write out what nodes of a kind would be served, as of a node without an id, whether or not one is connected."""
+    snapshot = snapshot_for(inventory, kind)
+    types = {type_url: snapshot.of(type_url) for type_url in TYPE_URLS if snapshot.of(type_url).resources}
+    configs = [(type_url, of_type.version, list(of_type.resources.values())) for type_url, of_type in types.items()]
+    locality = Locality(**kind.locality._asdict())
+    return describe_dump(Node(cluster=kind.cluster, locality=locality), configs)
+
+
+def describe_resource(type_url: str, resource: Resource) -> Json:
+    """Write out one resource, as a config_dump of Envoy's does."""
+    return {
+        "name": resource.name,
+        "version_info": resource.version,
+        "resource": {"@type": type_url, **decode(resource)},
+    }
+
+
+def describe_snapshot(snapshot: Snapshot) -> Json:
+    """Name all resources of a snapshot with their versions, by type."""
+    return {
+        type_url: {name: resource.version for name, resource in sorted(snapshot.of(type_url).resources.items())}
+        for type_url in TYPE_URLS
+        if snapshot.of(type_url).resources
+    }
+
+
+def snapshot_for(inventory: Inventory, kind: NodeKind) -> Snapshot:
+    """Build what nodes of that kind are served of an inventory, whether or not one is connected."""
+    return build_snapshot(build_view(inventory, kind), inventory)
+
+
+def write_time(seconds: float) -> str:
+    """Write a time.time() as `2026-01-31T12:00:00.250Z`."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _describe_type(status: TypeStatus) -> Json:
+    resources: Mapping[str, Any] = {
+        "wanted": status.wanted,
+        "accepted": status.accepted,
+        "missing": list(status.missing),
+        "missing_count": status.missing_count,
+    }
+    return {
+        "type_url": status.type_url,
+        "type": short_type(status.type_url),
+        "state": status.state,
+        "answered": status.answered,
+        "version_info": status.version,
+        "resources": resources,
+        "last_push_at": None if status.pushed_at is None else write_time(status.pushed_at),
+        "nack": None if status.refusal is None else _describe_refusal(status.refusal),
+    }
+
+
+def _describe_refusal(refusal: Refusal) -> Json:
+    return {
+        "message": refusal.message,
+        "at": None if refusal.at is None else write_time(refusal.at),
+        "resource_count": refusal.resource_count,
+        "resources": [
+            {"name": one.name, "version_info": one.version, "accepted_version_info": one.accepted_version}
+            for one in refusal.resources
+        ],
+    }

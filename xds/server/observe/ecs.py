@@ -1,0 +1,144 @@
+"""The log for machines: each line one object of JSON, with the field names of the Elastic Common Schema (ECS).
+
+What ECS has no word for stands below `xds`. The names belong together with the types in compose/logs/template.json.
+"""
+
+import json
+import os
+from collections.abc import Callable, MutableMapping
+from typing import Any, Final
+
+from xds import __version__
+from xds.errors import Problem
+from xds.resources.listeners.access_log import ECS_VERSION
+
+DATASET: Final = "xds.log"
+
+PROBLEM_ACTION: Final = "catalog-problem"
+"""What a line is about that tells of a mistake in the catalog, in words of its own."""
+
+ACTIONS: Final = {
+    "NACK": "nack",
+    "a type that xds does not serve": "type-unknown",
+    "a worker did not stop: it is killed": "worker-killed",
+    "a worker did not take a change: it is replaced": "worker-replaced",
+    "a worker failed to answer": "worker-silent",
+    "admin": "admin-started",
+    "admin failed": "admin-failed",
+    "catalog changed": "catalog-changed",
+    "catalog loaded": "catalog-loaded",
+    "edit NOT TAKEN, by a fault of xds: what was served is still served": "catalog-failed",
+    "edit REFUSED: the last good state of these files is still served": "catalog-refused",
+    "more sidecars connected": "sidecars-connected",
+    "more sidecars gone": "sidecars-gone",
+    "no admin: `xds status` cannot ask this server; say where by --admin": "admin-missing",
+    "no answer at all, ending the stream": "stream-ended",
+    "no answer in time, going on": "answer-late",
+    "serving": "serving",
+    "sidecar connected": "sidecar-connected",
+    "sidecar gone": "sidecar-gone",
+    "spans": "spans-failed",
+    "stopped": "stopped",
+    "stopping": "stopping",
+    "stream refused": "stream-refused",
+    "the last spans did not reach the collector": "spans-lost",
+    "the leader is gone": "leader-gone",
+    "worker died: another takes its place": "worker-died",
+    "worker started": "worker-started",
+}
+"""`event.action` of each line: it stays, whatever becomes of the words for people."""
+
+WORDS: Final = {
+    "added": ("xds", "added"),
+    "address": ("server", "address"),
+    "changed": ("xds", "changed"),
+    "changed_files": ("file", "path"),
+    "cluster": ("xds", "cluster"),
+    "clusters": ("xds", "clusters"),
+    "endpoints": ("xds", "endpoints"),
+    "error": ("error", "message"),
+    "files": ("file", "path"),
+    "gateways": ("xds", "gateways"),
+    "how": ("error", "message"),
+    "in_seconds": ("xds", "in_seconds"),
+    "locality": ("xds", "locality"),
+    "message": ("error", "message"),
+    "more": ("xds", "more"),
+    "ms": ("event", "duration"),
+    "node": ("xds", "node_id"),
+    "path": ("url", "path"),
+    "peer": ("client", "address"),
+    "pid": ("xds", "worker_pid"),
+    "reason": ("error", "message"),
+    "removed": ("xds", "removed"),
+    "resource_count": ("xds", "resource_count"),
+    "resources": ("xds", "resources"),
+    "seconds": ("event", "duration"),
+    "services": ("xds", "services"),
+    "status": ("xds", "grpc_status"),
+    "streams": ("xds", "streams"),
+    "type": ("xds", "type"),
+    "type_url": ("xds", "type_url"),
+    "user_agent": ("user_agent", "original"),
+    "variant": ("xds", "variant"),
+    "worker": ("xds", "worker"),
+    "workers": ("xds", "workers"),
+}
+"""Where in ECS each of the log's own words stands."""
+
+LISTS: Final = {"services": ("xds", "serves")}
+"""Words that are numbers in one line and names in another, where they are names: an index has one type a field."""
+
+NANOSECONDS: Final = {"ms": 10**6, "seconds": 10**9}
+"""`event.duration` is in nanoseconds."""
+
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=repr)
+_encode: Final[Callable[[object], str]] = _JSON.encode
+
+
+class EcsRenderer:
+    """Turns an event of structlog's, with `timestamp` and `level`, into a line.
+
+    `ecs-logging` renames structlog's own three words alone, by an older ECS, and takes three times as long; all that
+    follows here would be needed beside it. What is the same in every line is encoded once.
+    """
+
+    def __init__(self, worker: int | None) -> None:
+        same = {
+            "ecs": {"version": ECS_VERSION},
+            "service": {"name": "xds", "version": __version__},
+            "process": {"pid": os.getpid()},
+        }
+        self._same = _encode(same)[1:-1]
+        self._own = {} if worker is None else {"worker": worker}
+
+    def __call__(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
+        """Write the line, which has no end of its own; what is no JSON is written as Python shows it."""
+        timestamp, level, message = event.pop("timestamp"), event.pop("level"), event.pop("event")
+        groups: dict[str, dict[str, Any]] = {"event": {"kind": "event", "dataset": DATASET}}
+        if (action := ACTIONS.get(message)) is not None:
+            groups["event"]["action"] = action
+        if self._own:
+            groups["xds"] = self._own.copy()
+        for word, value in event.items():
+            if isinstance(value, Problem):
+                _describe_problem(value, groups)
+                continue
+            listed = LISTS.get(word) if isinstance(value, list) else None
+            group, name = listed or WORDS.get(word) or ("xds", word)
+            scale = NANOSECONDS.get(word)
+            groups.setdefault(group, {})[name] = value if scale is None else round(value * scale)
+        return (
+            f'{{"@timestamp":"{timestamp}","log":{{"level":"{level}"}},"message":{_encode(message)},'
+            f"{self._same},{_encode(groups)[1:]}"
+        )
+
+
+def _describe_problem(problem: Problem, groups: dict[str, dict[str, Any]]) -> None:
+    groups["event"]["action"] = PROBLEM_ACTION
+    groups["error"] = {"message": problem.message}
+    groups["file"] = {"path": problem.source}
+    place = {"line": problem.line, "column": problem.column} if problem.line else {}
+    words = {**place, "path": problem.path} if problem.path else place
+    if words:
+        groups.setdefault("xds", {}).update(words)

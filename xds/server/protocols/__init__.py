@@ -1,0 +1,1 @@
+"""The services that clients call: discovery by gRPC and by REST, and CSDS."""

@@ -1,0 +1,185 @@
+"""The Client Status Discovery Service: the standard way to ask what `xds status` tells.
+
+It shows every node's configuration, so that it is served only where the port is loopback's. Messages are
+envoy-data-plane's: they are made when somebody asks, and beside the event loop.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from itertools import chain
+
+import grpc
+from envoy_data_plane.envoy.admin.v3 import ClientResourceStatus, UpdateFailureState
+from envoy_data_plane.envoy.config.core.v3 import Locality, Node
+from envoy_data_plane.envoy.service.status.v3 import (
+    ClientConfig,
+    ClientConfigGenericXdsConfig,
+    ClientStatusRequest,
+    ClientStatusResponse,
+    ConfigStatus,
+)
+from envoy_data_plane.google.protobuf import Any
+
+from xds.errors import PeerError
+from xds.server.clients.ask import Ask, ask_alone
+from xds.server.clients.status import Subscribed, gather_clients
+from xds.server.streams.ads import AdsServicer
+from xds.server.streams.stream import Context
+from xds.wire import SECRET
+from xds.wire.discovery_pb2 import Node as WireNode
+
+CSDS = "envoy.service.status.v3.ClientStatusDiscoveryService"
+
+
+SYNCED = (ConfigStatus.SYNCED, ClientResourceStatus.ACKED)
+ERROR = (ConfigStatus.ERROR, ClientResourceStatus.NACKED)
+STALE = (ConfigStatus.STALE, ClientResourceStatus.REQUESTED)
+NOT_SENT = (ConfigStatus.NOT_SENT, ClientResourceStatus.REQUESTED)
+MISSING = (ConfigStatus.NOT_SENT, ClientResourceStatus.DOES_NOT_EXIST)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One resource of one client: what is served, and how the client stands with it. Times are as of time.time()."""
+
+    type_url: str
+    name: str
+    version: str
+    body: bytes
+    pushed_at: float | None
+    status: tuple[ConfigStatus, ClientResourceStatus]
+    message: str
+    nacked_at: float | None
+
+
+class CsdsServicer:
+    """Answers from the streams of the discovery services: by `ask`, of every process that has some."""
+
+    def __init__(self, ads: AdsServicer, ask: Ask | None = None) -> None:
+        self._ask = ask or ask_alone(ads)
+        self._slow = asyncio.Semaphore(1)
+
+    def build_handler(self) -> grpc.GenericRpcHandler:
+        """Give the gRPC handler of both methods."""
+        return grpc.method_handlers_generic_handler(
+            CSDS,
+            {
+                "StreamClientStatus": grpc.stream_stream_rpc_method_handler(self._stream),
+                "FetchClientStatus": grpc.unary_unary_rpc_method_handler(self._fetch),
+            },
+        )
+
+    async def _stream(self, _requests: object, context: Context) -> None:
+        while isinstance(data := await context.read(), bytes):  # else it is EOF
+            await context.write(await self._fetch(data, context))
+
+    async def _fetch(self, data: bytes, context: Context) -> bytes:
+        async with self._slow:
+            try:
+                node_ids, contents = await asyncio.to_thread(parse_request, data)
+            except PeerError as error:
+                await context.abort(grpc.StatusCode[error.status], str(error))
+            answers = await self._ask(partial(list_configs, node_ids))
+            configs = sorted(chain.from_iterable(answers.all), key=lambda one: (one[0].cluster, one[0].id))
+            return await asyncio.to_thread(encode_response, configs, contents=contents)
+
+
+def parse_request(data: bytes) -> tuple[frozenset[str] | None, bool]:
+    """Read which node ids are asked for, None for all, and whether contents are. Raises PeerError."""
+    try:
+        request = ClientStatusRequest.parse(data)
+    except Exception as error:  # the decoder raises many kinds
+        raise PeerError("INVALID_ARGUMENT", f"not a ClientStatusRequest: {error}") from None
+    node_ids = []
+    for matcher in request.node_matchers:
+        node_id = matcher.node_id
+        if matcher.node_metadatas or node_id is None or node_id.exact is None or node_id.ignore_case:
+            raise PeerError("INVALID_ARGUMENT", "a node_matcher can only be a node_id that is exact")
+        node_ids.append(node_id.exact)
+    return frozenset(node_ids) if node_ids else None, not request.exclude_resource_contents
+
+
+async def list_configs(node_ids: frozenset[str] | None, ads: AdsServicer) -> list[tuple[WireNode, list[Config]]]:
+    """Say of each client of this process, or of those with these ids, how it stands with each resource."""
+    return [
+        (client.node, [config for subscribed in client.types() for config in describe_configs(subscribed)])
+        for client in gather_clients(ads.streams())
+        if node_ids is None or client.node.id in node_ids
+    ]
+
+
+def describe_configs(subscribed: Subscribed) -> list[Config]:
+    """Say of each resource that a client wants of one type how it stands with it."""
+    type_url, stream, subscription = subscribed.type_url, subscribed.stream, subscribed.subscription
+    resources, nack = subscribed.snapshot.resources, subscription.nack
+    configs = []
+    for name in sorted(subscribed.wanted_names()):
+        resource, known = resources.get(name), subscription.known.get(name)
+        if resource is None:
+            status = MISSING
+        elif known == resource.version:
+            status = SYNCED
+        elif name in subscription.rejected:
+            status = ERROR
+        elif known is not None or (subscription.in_flight and name in subscription.in_flight.batch.versions):
+            status = STALE
+        else:
+            status = NOT_SENT
+        configs.append(
+            Config(
+                type_url=type_url,
+                name=name,
+                version=resource.version if resource else "",
+                body=resource.body if resource else b"",
+                pushed_at=stream.pushed_at.get(type_url),
+                status=status,
+                message=nack.message if nack and status is ERROR else "",
+                nacked_at=stream.nacked_at.get(type_url),
+            )
+        )
+    return configs
+
+
+def encode_response(clients: list[tuple[WireNode, list[Config]]], *, contents: bool) -> bytes:
+    """Encode what is known of each client."""
+    return bytes(
+        ClientStatusResponse(
+            config=[
+                ClientConfig(
+                    node=_build_node(node),
+                    generic_xds_configs=[_build_config(one, contents=contents) for one in configs],
+                )
+                for node, configs in clients
+            ]
+        )
+    )
+
+
+def _build_node(node: WireNode) -> Node:
+    locality = Locality(region=node.locality.region, zone=node.locality.zone, sub_zone=node.locality.sub_zone)
+    return Node(id=node.id, cluster=node.cluster, locality=locality, user_agent_name=node.user_agent_name)
+
+
+def _build_config(config: Config, *, contents: bool) -> ClientConfigGenericXdsConfig:
+    status, client_status = config.status
+    built = ClientConfigGenericXdsConfig(
+        type_url=config.type_url,
+        name=config.name,
+        version_info=config.version,
+        last_updated=_read_time(config.pushed_at),
+        config_status=status,
+        client_status=client_status,
+    )
+    if contents and config.body and config.type_url != SECRET:  # whoever asks is not whose secret it is
+        built.xds_config = Any.parse(config.body)
+    if config.status is ERROR:
+        built.error_state = UpdateFailureState(
+            details=config.message, version_info=config.version, last_update_attempt=_read_time(config.nacked_at)
+        )
+    return built
+
+
+def _read_time(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

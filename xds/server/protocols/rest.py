@@ -1,0 +1,110 @@
+"""REST polling: `POST /v3/discovery:clusters` and the rest, for Envoys that cannot stream.
+
+What Envoy asks and is answered is the JSON of DiscoveryRequest and DiscoveryResponse. Resources that would send it to
+ADS for more send it here instead, by the name that `xds bootstrap` gives the control plane's cluster.
+"""
+
+import asyncio
+import json
+from functools import lru_cache, partial
+
+import structlog
+from aiohttp import web
+from google.protobuf import json_format
+from google.protobuf.any_pb2 import Any
+from pydantic import JsonValue
+
+from xds.errors import PeerError
+from xds.resources.bootstrap.bootstrap import XDS_CLUSTER
+from xds.resources.decode import decode
+from xds.resources.resource import Resource
+from xds.server.address import ListenAddress, Site
+from xds.server.observe.client_log import describe_node
+from xds.server.streams.ads import AdsServicer
+from xds.session.limits import Limits
+from xds.wire import SERVICES, short_type
+from xds.wire.discovery_pb2 import DiscoveryRequest, DiscoveryResponse
+
+REFRESH_SECONDS = 1
+"""How often an Envoy asks; it adds up to half of that by chance."""
+
+ADS_CONFIG_SOURCE = {"ads": {}, "resource_api_version": "V3"}
+REST_CONFIG_SOURCE: JsonValue = {
+    "resource_api_version": "V3",
+    "api_config_source": {
+        "api_type": "REST",
+        "transport_api_version": "V3",
+        "cluster_names": [XDS_CLUSTER],
+        "refresh_delay": f"{REFRESH_SECONDS}s",
+    },
+}
+
+log = structlog.get_logger()
+
+
+class RestServer(Site):
+    """Answers polls at an address of its own."""
+
+    def __init__(self, address: ListenAddress, ads: AdsServicer, limits: Limits) -> None:
+        app = web.Application(client_max_size=limits.message_bytes)
+        for word, type_url in SERVICES.values():
+            app.router.add_post(f"/v3/discovery:{word.lower()}", partial(self._poll, type_url))
+        super().__init__(address, app)
+        self._ads = ads
+        self._slow = asyncio.Semaphore(1)  # decoding takes a while: one at a time, beside the loop
+
+    async def _poll(self, type_url: str, request: web.Request) -> web.Response:
+        """Answer a poll: 304 when its `version_info` is current, 400 with the reason when it is none."""
+        try:
+            message = parse_json(await request.read())
+            answer = self._ads.fetch(message, type_url)
+        except PeerError as error:
+            return web.json_response({"error": str(error)}, status=400)
+        if message.HasField("error_detail"):
+            log.error(
+                "NACK", **describe_node(message.node), type=short_type(type_url), message=message.error_detail.message
+            )
+        if answer is None:
+            return web.Response(status=304)
+        async with self._slow:
+            text = await asyncio.to_thread(encode_answer, answer)
+        return web.Response(text=text, content_type="application/json")
+
+
+def parse_json(data: bytes) -> DiscoveryRequest:
+    """Parse a DiscoveryRequest's JSON; what xds does not read of it is passed over. PeerError when it is none."""
+    message = DiscoveryRequest()
+    try:
+        fields = {**json.loads(data)}  # TypeError unless it is an object
+        if isinstance(node := fields.get("node"), dict):  # its metadata is JSON's object, in our message bytes
+            fields["node"] = {name: value for name, value in node.items() if name != "metadata"}
+        json_format.ParseDict(fields, message, ignore_unknown_fields=True)
+    # What json_format raises on a shape that it does not expect depends on the shape.
+    except (json_format.ParseError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise PeerError("INVALID_ARGUMENT", f"not a DiscoveryRequest: {error}") from None
+    return message
+
+
+def encode_answer(answer: DiscoveryResponse) -> str:
+    """Write a DiscoveryResponse as JSON."""
+    resources = ",".join(map(_encode_body, answer.resources))
+    head = json.dumps({"version_info": answer.version_info, "type_url": answer.type_url, "nonce": answer.nonce})
+    return f'{head[:-1]}, "resources": [{resources}]}}'
+
+
+@lru_cache(maxsize=8192)
+def _encode_body(body: bytes) -> str:
+    """Write one encoded google.protobuf.Any as JSON; most polls ask for what others asked for before."""
+    fields = {name: _redirect(value) for name, value in decode(Resource("", "", body)).items()}
+    return json.dumps({"@type": Any.FromString(body).type_url, **fields})
+
+
+def _redirect(value: JsonValue) -> JsonValue:
+    """Send to REST what would be sent to ADS, at any depth."""
+    if value == ADS_CONFIG_SOURCE:
+        return REST_CONFIG_SOURCE
+    if isinstance(value, dict):
+        return {name: _redirect(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_redirect(one) for one in value]
+    return value

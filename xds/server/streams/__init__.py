@@ -1,0 +1,1 @@
+"""Streams: one task for each, which moves bytes between gRPC and a session."""

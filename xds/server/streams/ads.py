@@ -1,0 +1,139 @@
+"""The discovery services, aggregated and of one type each, over the snapshots of one store."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from functools import partial
+from itertools import count
+from secrets import token_hex
+from typing import Any
+
+import grpc
+
+from xds.errors import PeerError
+from xds.resources.inventory import Inventory
+from xds.resources.view import NodeKind, kind_of
+from xds.server.streams.propagation import Propagation
+from xds.server.streams.stream import Common, Context, Stream
+from xds.session.fetch import answer_fetch
+from xds.session.limits import Limits
+from xds.session.request import parse_request
+from xds.session.session import DELTA, SOTW, Session, Variant
+from xds.snapshot.snapshot import Snapshot
+from xds.snapshot.store import SnapshotStore
+from xds.wire import ADS, SERVICES
+from xds.wire.discovery_pb2 import DiscoveryRequest, DiscoveryResponse, Node
+
+DEFAULT_LIMITS = Limits()
+
+MAX_POLLED = 64
+"""How many views of nodes that poll are kept, the last ones asked for."""
+
+
+class AdsServicer:
+    """Serves every stream its node's view of the store, and pushes what changes to those whom it concerns."""
+
+    def __init__(self, store: SnapshotStore, limits: Limits = DEFAULT_LIMITS) -> None:
+        self.store = store
+        self.common = Common()
+        self._limits = limits
+        self._open = 0
+        self._streams: dict[NodeKind, set[Stream]] = {}
+        self._polled: OrderedDict[NodeKind, None] = OrderedDict()
+        self._names = count(1)
+        self._propagation: Propagation | None = None
+        self._run = token_hex(3)  # nonces of a server before a restart are not ours
+
+    def build_handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:
+        """Give the gRPC handler of every service. Messages pass as bytes: sessions read and make them."""
+        aggregated: dict[str, Variant[Any]] = {"StreamAggregatedResources": SOTW, "DeltaAggregatedResources": DELTA}
+        handlers = [grpc.method_handlers_generic_handler(ADS, self._build_streams(aggregated, None))]
+        for service, (word, type_url) in SERVICES.items():
+            methods = self._build_streams({f"Stream{word}": SOTW, f"Delta{word}": DELTA}, type_url)
+            methods[f"Fetch{word}"] = grpc.unary_unary_rpc_method_handler(partial(self._fetch, type_url))
+            handlers.append(grpc.method_handlers_generic_handler(service, methods))
+        return tuple(handlers)
+
+    def _build_streams(
+        self, variants: Mapping[str, Variant[Any]], type_url: str | None
+    ) -> "dict[str, grpc.RpcMethodHandler[bytes, bytes]]":
+        return {
+            method: grpc.stream_stream_rpc_method_handler(partial(self._serve, variant, type_url))
+            for method, variant in variants.items()
+        }
+
+    async def _fetch(self, type_url: str, data: bytes, context: Context) -> bytes:
+        try:
+            request = parse_request(DiscoveryRequest, data)
+            answer = self.fetch(request, type_url)
+        except PeerError as error:
+            await context.abort(grpc.StatusCode[error.status], str(error))
+        if answer is None:
+            await context.abort(grpc.StatusCode.ABORTED, "version_info is current: there is nothing new to fetch")
+        return answer.SerializeToString()
+
+    def fetch(self, request: DiscoveryRequest, type_url: str) -> DiscoveryResponse | None:
+        """Answer a poll; None when its version is current. Raises PeerError when it cannot be answered."""
+        return answer_fetch(request, self._acquire_polled(kind_of(request.node)).of(type_url), type_url)
+
+    def _acquire_polled(self, kind: NodeKind) -> Snapshot:
+        """Give a snapshot, and hold the view: who polls comes again, and it is made once."""
+        if kind not in self._polled and len(self._polled) >= MAX_POLLED:
+            self.store.release(self._polled.popitem(last=False)[0])
+        snapshot = self.store.acquire(kind)
+        if kind in self._polled:
+            self.store.release(kind)
+        self._polled[kind] = None
+        self._polled.move_to_end(kind)
+        return snapshot
+
+    def publish(self, inventory: Inventory) -> int:
+        """Take a new inventory, push what changed, and give the number of streams that asked for any of it."""
+        concerned, propagation = 0, Propagation()
+        for kind, change in self.store.update(inventory).items():
+            for stream in self._streams.get(kind, ()):  # none, where only polls ask
+                if (responses := stream.session.on_change(change)) is not None:
+                    stream.push(responses)
+                    stream.await_answer(propagation)
+                    concerned += 1
+        propagation.seal()
+        self._propagation = propagation
+        return concerned
+
+    async def settle(self) -> int | None:
+        """Wait until clients have answered all that the last `publish` sent them; when that was (time.monotonic_ns()).
+
+        None when it concerned nobody. Whoever does not answer loses its stream in time, and is waited for no more.
+        """
+        return None if self._propagation is None else await asyncio.shield(self._propagation.done)
+
+    def streams(self) -> Iterable[Stream]:
+        """Give every stream whose node is known."""
+        return [stream for streams in self._streams.values() for stream in streams]
+
+    async def _serve(self, variant: Variant[Any], type_url: str | None, _requests: object, context: Context) -> None:
+        stream: Stream
+
+        def acquire(node: Node) -> Snapshot:
+            kind = kind_of(node)
+            snapshot = self.store.acquire(kind)
+            self._streams.setdefault(kind, set()).add(stream)
+            return snapshot
+
+        session: Session[Any] = Session(variant, acquire, f"{self._run}-{next(self._names)}", type_url, self._limits)
+        stream = Stream(context, session, self.common)
+        self._open += 1
+        try:
+            if self._open > self._limits.streams:
+                await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "this server has as many streams as it may")
+            await stream.serve()
+        finally:
+            self._open -= 1
+            if session.node is not None:
+                self._release(kind_of(session.node), stream)
+
+    def _release(self, kind: NodeKind, stream: Stream) -> None:
+        self.store.release(kind)
+        self._streams[kind].discard(stream)
+        if not self._streams[kind]:
+            del self._streams[kind]

@@ -1,0 +1,88 @@
+"""A worker: a process that serves streams, for the leader, which holds the catalog and started it.
+
+Its standard input is the link to the leader. It ends when that closes, and hears no signal but SIGKILL: a terminal and
+a service supervisor tell the whole group, of which the leader is the one to say when to stop.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+from typing import Protocol, TypeVar
+
+import structlog
+import uvloop
+
+from xds.catalog.catalog import Catalog
+from xds.resources.inventory import build_inventory
+from xds.server.clients.ask import Answers, Question
+from xds.server.observe.log import configure_log
+from xds.server.protocols.discovery import DiscoveryServer, build_servicer
+from xds.server.settings import Settings
+from xds.server.workers.feed import apply_change, unpack
+from xds.server.workers.link import Link, open_link
+
+T = TypeVar("T")
+
+log = structlog.get_logger()
+
+
+class Leader(Protocol):
+    """What a worker asks of its leader."""
+
+    async def ask(self, question: Question[T], /) -> Answers[T]:
+        """Ask every worker."""
+        ...
+
+
+class Worker:
+    """What the leader calls; `begin` first."""
+
+    link: Link
+    is_serving = False
+
+    async def begin(self, number: int, settings: Settings, inventory: bytes) -> None:
+        """Serve an inventory, which is packed as a change of nothing."""
+        configure_log(settings.log_format, settings.log_level, number)
+        change = unpack(inventory)
+        self._ads = build_servicer(apply_change(change, build_inventory(Catalog({}, {}))), settings.limits)
+        self._server = DiscoveryServer(self._ads, settings, self._ask_all)
+        self.is_serving = True
+        await self._server.start()
+
+    async def publish(self, change: bytes) -> int:
+        """Take a packed change; the number of streams that it concerned."""
+        return await self._server.publish(apply_change(unpack(change), self._ads.store.inventory))
+
+    async def settle(self) -> int | None:
+        """Wait until clients of this process have answered the last change; when that was (time.monotonic_ns())."""
+        return await self._ads.settle()
+
+    async def ask(self, question: Question[T], /) -> T:
+        """Answer for this process."""
+        return await question(self._ads)
+
+    async def _ask_all(self, question: Question[T], /) -> Answers[T]:
+        return await self.link.call(Leader.ask, question)
+
+    async def stop(self) -> None:
+        """End every stream, and serve no more."""
+        self.is_serving = False
+        await self._server.stop()
+
+
+def main() -> None:
+    """Be a worker."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_work())
+
+
+async def _work() -> None:
+    worker = Worker()
+    worker.link = await open_link(socket.socket(fileno=0), worker)
+    await worker.link.closed
+    if worker.is_serving:
+        log.error("the leader is gone")
+        await asyncio.sleep(0)  # which is when the line is written
+    os._exit(0)  # what is left of streams ends with the process

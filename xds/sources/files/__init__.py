@@ -1,0 +1,1 @@
+"""Catalogs in files and folders: read, watched, and put in order."""

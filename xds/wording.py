@@ -1,0 +1,78 @@
+"""How a message repeats what was written, and the nearest right word to a wrong one."""
+
+import json
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+MAX_LOOKUPS = 50
+"""A look among thousands of names takes milliseconds; who has fifty wrong ones does not read a guess for each."""
+
+
+def suggest(word: str, words: Iterable[str]) -> str:
+    """End a message with the nearest word, ": did you mean `balance`?", or with nothing when none is near."""
+    found = get_close_matches(word[:100].lower(), words, n=1, cutoff=0.6)
+    return f": did you mean `{found[0]}`?" if found else ""
+
+
+class Nearest:
+    """`suggest` among many names, each wrong one looked up once, and not without end."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = names
+        self._found: dict[str, str] = {}
+
+    def suggest(self, word: str) -> str:
+        """End a message with the nearest of the names."""
+        if word not in self._found:
+            if len(self._found) >= MAX_LOOKUPS:
+                return ""
+            self._found[word] = suggest(word, self._names)
+        return self._found[word]
+
+
+SHOWN = 60
+"""Characters of an operator's own value that a message repeats."""
+
+
+def show(value: object) -> str:
+    """Repeat an operator's value in a message: as YAML would have it, short, and safe for any terminal."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        text = value if len(value) <= SHOWN else f"{value[: SHOWN - 1]}…"
+        return '"' + "".join(c if c.isprintable() and c not in '"\\' else _escape(c) for c in text) + '"'
+    if isinstance(value, list | tuple):
+        return "a list" if value else "an empty list"
+    if isinstance(value, dict):
+        return "a mapping" if value else "an empty mapping"
+    text = str(value)
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+
+
+def _escape(character: str) -> str:
+    named = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+    return named.get(character) or character.encode("unicode_escape").decode()
+
+
+PLAIN = re.compile(
+    r"[A-Za-z/][\w./%{}*=+-]*|[0-9]+[A-Za-df-z%][A-Za-z0-9]*|[0-9]+-[0-9]+|(?:[0-9]+\.){3}[0-9]+", re.ASCII
+)
+"""Texts that are text in YAML without quotes."""
+
+NOT_TEXT = frozenset({"true", "false", "null"})
+
+
+def write_flow(value: object) -> str:
+    """Write an example as an operator does, in one line of YAML: `{header: x-user}`, `[connect-failure, 503]`."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{write_flow(key)}: {write_flow(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(write_flow, value)) + "]"
+    if isinstance(value, str):
+        return (
+            value if PLAIN.fullmatch(value) and value.lower() not in NOT_TEXT else json.dumps(value, ensure_ascii=False)
+        )
+    return json.dumps(value)
