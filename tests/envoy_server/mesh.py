@@ -198,8 +198,11 @@ async def settled(envoy: Envoy) -> float:
 
 
 def counts_since(load: Load, since: float, before: float = math.inf) -> Counter[str]:
-    """Count who answered the requests that were sent in a stretch of time (monotonic)."""
-    return Counter(answer.instance for answer in load.answers if since <= answer.at - answer.seconds < before)
+    """Count who answered the requests that were sent and answered in a stretch of time (monotonic).
+
+    A busy machine sends some of them much later than it meant to: after its end, they may be of what comes then.
+    """
+    return Counter(one.instance for one in load.answers if since <= one.at - one.seconds and one.at < before)
 
 
 def in_flight(load: Load, *moments: float) -> int:
