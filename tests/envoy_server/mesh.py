@@ -92,6 +92,12 @@ class Mesh:
         fresh.write_text(catalog.replace("GATEWAY", str(self.gateway_port)))
         fresh.replace(self.catalog)
 
+    async def take(self, catalog: str) -> None:
+        """Save another catalog, and wait until the control plane has taken it."""
+        before = len(self.log("catalog changed"))
+        self.write(catalog)
+        await until(lambda: len(self.log("catalog changed")) > before)
+
     def start_control_plane(self, port: int) -> ControlPlane:
         """Start `xds serve`."""
         control_plane = start_control_plane(self.catalog, port, self.folder, "--admin", "off", "--log", "json")

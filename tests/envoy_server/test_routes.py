@@ -120,25 +120,27 @@ async def test_a_route_matches_by_method_query_and_regex(tmp_path: Path, echo: E
         assert ask(mesh, "/x/users/17").status == 404
 
 
-@pytest.mark.parametrize(
-    ("route", "path", "expected"),
-    [
-        ({"prefix": "/api", "rewrite": {"prefix": "/"}}, "/api/x?q=1", "/x?q=1"),
-        ({"prefix": "/api", "rewrite": {"prefix": "/"}}, "/api", "/"),
-        ({"prefix": "/api/", "rewrite": {"prefix": "/v2"}}, "/api/x", "/v2/x"),
-        ({"prefix": "/api", "rewrite": {"prefix": "/v2"}}, "/api/x", "/v2/x"),
-        ({"rewrite": {"prefix": "/v2"}}, "/x?q=/", "/v2/x?q=/"),
-        ({"prefix": "/a.b", "rewrite": {"prefix": "/"}}, "/a.b/x", "/x"),
-        ({"prefix": "/all", "rewrite": {"path": "/one"}}, "/all/x?q=1", "/one?q=1"),
-        ({"path": "/all", "rewrite": {"path": "/one"}}, "/all?q=1", "/one?q=1"),
-        ({"regex": "/u/([a-z]+)/(x|y)", "rewrite": {"path": r"/\2/\1"}}, "/u/ann/y?q=1", "/y/ann?q=1"),
-    ],
-)
-async def test_a_rewritten_path(tmp_path: Path, echo: Echo, route: dict[str, Any], path: str, expected: str) -> None:
+REWRITES: list[tuple[dict[str, Any], str, str]] = [
+    ({"prefix": "/api", "rewrite": {"prefix": "/"}}, "/api/x?q=1", "/x?q=1"),
+    ({"prefix": "/api", "rewrite": {"prefix": "/"}}, "/api", "/"),
+    ({"prefix": "/api/", "rewrite": {"prefix": "/v2"}}, "/api/x", "/v2/x"),
+    ({"prefix": "/api", "rewrite": {"prefix": "/v2"}}, "/api/x", "/v2/x"),
+    ({"rewrite": {"prefix": "/v2"}}, "/x?q=/", "/v2/x?q=/"),
+    ({"prefix": "/a.b", "rewrite": {"prefix": "/"}}, "/a.b/x", "/x"),
+    ({"prefix": "/all", "rewrite": {"path": "/one"}}, "/all/x?q=1", "/one?q=1"),
+    ({"path": "/all", "rewrite": {"path": "/one"}}, "/all?q=1", "/one?q=1"),
+    ({"regex": "/u/([a-z]+)/(x|y)", "rewrite": {"path": r"/\2/\1"}}, "/u/ann/y?q=1", "/y/ann?q=1"),
+]
+
+
+async def test_a_rewritten_path(tmp_path: Path, echo: Echo) -> None:
     """The service sees the new path with the old query, and no slash too many or too few."""
-    with Mesh(tmp_path, make_catalog({"echo": echo.endpoint}, {**route, "to": "echo"})) as mesh:
+    routes = [{**route, "host": f"h{number}.com", "to": "echo"} for number, (route, _, _) in enumerate(REWRITES)]
+    with Mesh(tmp_path, make_catalog({"echo": echo.endpoint}, *routes)) as mesh:
         await mesh.start_gateway()
-        assert ask(mesh, path).asked["path"] == expected
+        for number, (_, path, expected) in enumerate(REWRITES):
+            asked = ask(mesh, path, Host=f"h{number}.com").asked["path"]
+            assert (number, path, asked) == (number, path, expected)
 
 
 async def test_the_largest_patterns_that_the_checker_takes(tmp_path: Path, echo: Echo) -> None:
