@@ -1,3 +1,3 @@
-"""xds: a service mesh's control plane for Envoy."""
+"""xds: a control plane for Envoy, for a service mesh."""
 
 __version__ = "0.1.0"

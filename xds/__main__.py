@@ -1,4 +1,4 @@
-"""`python -m xds` is `xds`."""
+"""Runs `xds` as `python -m xds`."""
 
 from xds.cli import main
 

@@ -1,6 +1,7 @@
-"""The two kinds of error that are not ours: the operator's (`CatalogError`) and a client's (`PeerError`).
+"""The two kinds of error that are not bugs of xds: the operator's (CatalogError) and a client's (PeerError).
 
-Anything else that is raised is a bug of xds. A NACK is data, not an error.
+A layer may add its own class for the operator's errors, such as ListenError. Any other exception is a bug. A NACK is
+data, not an exception.
 """
 
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from enum import StrEnum
 
 
 class Severity(StrEnum):
-    """How much a problem weighs: an error keeps a catalog from being served, a warning does not."""
+    """The severity of a problem. A file with an error is not served; a file with warnings is."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -16,10 +17,10 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One mistake of the operator's: where it is, what it is, and how to mend it.
+    """One mistake in the catalog: where it is, what it is, and how to correct it.
 
-    `source` is the file's name as the operator gave it; `line` and `column` count from 1, and are 0 when the
-    problem is the whole file's. `path` names the place in the catalog, as in `services.api.endpoints[2].weight`.
+    `source` is the file's name as the operator gave it. `line` and `column` count from 1; they are 0 when the problem
+    concerns the whole file. `path` is the field in the catalog, such as `services.api.endpoints[2].weight`.
     """
 
     source: str
@@ -30,14 +31,14 @@ class Problem:
     severity: Severity = Severity.ERROR
 
     def __str__(self) -> str:
-        """The line that a terminal, an editor and a CI log all understand: `file:line:column: error: what`."""
+        """Return `file:line:column: error: path: message`, a form that terminals, editors and CI logs recognize."""
         position = f":{self.line}:{self.column}" if self.line else ""
         where = f"{self.path}: " if self.path else ""
         return f"{self.source}{position}: {self.severity}: {where}{self.message}"
 
 
 class CatalogError(Exception):
-    """A catalog that cannot be served; `problems` holds every mistake that was found, not the first alone."""
+    """The catalog cannot be served. `problems` are all mistakes that were found, not only the first."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("\n".join(map(str, problems)))
@@ -45,7 +46,7 @@ class CatalogError(Exception):
 
 
 class PeerError(Exception):
-    """A client broke the protocol: its stream ends with `status` (a gRPC status name) and this message."""
+    """A client broke the protocol. Its stream ends with `status` (the name of a gRPC status) and the message."""
 
     def __init__(self, status: str, message: str) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""api-service: it says which instance answers. Nothing in it knows of Envoy or of the mesh."""
+"""api-service: its answers contain the name of the instance. It knows nothing about Envoy or the mesh."""
 
 import os
 
@@ -11,24 +11,24 @@ app = Flask(__name__)
 
 @app.get("/")
 def hello() -> Response:
-    """Greet a person."""
+    """Return a text for people."""
     return Response(f"Hello from {INSTANCE}!\n", mimetype="text/plain")
 
 
 @app.get("/api/data")
 def data() -> Response:
-    """Answer a program."""
+    """Return JSON for programs."""
     return jsonify(service="api-service", version=os.environ["VERSION"], instance=INSTANCE, data=[1, 2, 3])
 
 
 @app.get("/healthz")
 def well() -> Response:
-    """Say that this instance is well."""
+    """Return 200 for health checks."""
     return Response("well\n", mimetype="text/plain")
 
 
 @app.after_request
 def sign(response: Response) -> Response:
-    """Say in a header who answered."""
+    """Add a header with the name of the instance that answered."""
     response.headers["Served-By"] = INSTANCE
     return response

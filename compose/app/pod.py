@@ -1,9 +1,9 @@
-"""An application and its sidecar Envoy in one container, so that they come, scale and go together.
+"""Runs an application and its sidecar Envoy in one container, so that they start, scale and end together.
 
-Rather would each have a container of its own, the two in one network: `network_mode: "service:api"`. But Compose has
-no pods: of a service that is scaled, such a sidecar joins the first container alone, and when its application is
-started again, it stays behind in a network that is no more. So both are children of this program. It ends when one of
-them does, and Docker starts the container again.
+Two containers in one network (`network_mode: "service:api"`) would be cleaner, but Compose has no pods. If a service is
+scaled, such a sidecar joins the first container only. If its application is started again, it stays in a network that
+no longer exists. So both are children of this program. It ends when one of them ends, and Docker starts the container
+again.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ import sys
 from http.client import HTTPConnection
 
 WELL = ((9901, "/ready"), (5000, "/healthz"))
-"""Where on loopback Envoy and the application say that they are well."""
+"""The port and path on loopback at which Envoy and the application answer health checks."""
 
 ENVOY = shlex.split("envoy -c /etc/envoy/bootstrap.yaml --concurrency 1 --disable-hot-restart --log-level warning")
 
@@ -25,25 +25,28 @@ GUNICORN = shlex.split(
     "gunicorn --bind 0.0.0.0:5000 --worker-class gthread --threads 32 --worker-tmp-dir /tmp --no-control-socket "
     "--keep-alive 75 --graceful-timeout 8 --log-level warning"
 )
-"""On SIGTERM requests have 8 s to end: Docker kills the container after 10 s."""
+"""After SIGTERM, requests have 8 s to end: Docker kills the container after 10 s."""
 
 
 def find_name() -> str:
-    """Find what to call this instance: `api-1`, as Docker's DNS knows the container, or else by the container's id."""
+    """Return a name for this instance: `api-1` by the container's name in Docker's DNS, or else with its id."""
     host, service = socket.gethostname(), os.environ["COMPOSE_SERVICE"]
     lookup = ["getent", "-s", "dns", "hosts", socket.gethostbyname(host)]
     answer = subprocess.run(lookup, capture_output=True, text=True, check=False).stdout
-    # <address> xds_api_1.xds_default; of newer versions of Compose xds-api-1.xds_default
+    # <address> xds_api_1.xds_default; newer versions of Compose: xds-api-1.xds_default
     found = re.search(rf"[_-]{service}[_-](\d+)\.", answer)
     return f"{service}-{found[1] if found else host}"
 
 
 async def run() -> int:
-    """Run both until one ends, or Docker says to stop; the application goes first, since it may need its sidecar."""
+    """Run both until one ends or Docker sends SIGTERM, and return the exit code.
+
+    The application is stopped first, since it may need its sidecar until it has ended.
+    """
     name, module = find_name(), os.environ["APPLICATION"]
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
-    # All else the sidecar learns from the control plane.
+    # The sidecar gets everything else from the control plane.
     identity = ("--service-node", name, "--service-cluster", os.environ["SERVICE"])
     envoy = await asyncio.create_subprocess_exec(*ENVOY, *identity)
     application = await asyncio.create_subprocess_exec(*GUNICORN, f"{module}:app", env={**os.environ, "INSTANCE": name})
@@ -62,7 +65,7 @@ async def run() -> int:
 
 
 def check() -> int:
-    """Tell Docker whether both are well."""
+    """Return 0 if both are healthy, for Docker's health check."""
     for port, path in WELL:
         connection = HTTPConnection("127.0.0.1", port, timeout=2)
         connection.request("GET", path)

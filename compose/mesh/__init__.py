@@ -1,1 +1,1 @@
-"""What a person does to the mesh in containers: `python3 -m mesh --help`. It needs Python and Docker alone."""
+"""Commands for the mesh in containers: `python3 -m mesh --help`. It needs only Python and Docker."""

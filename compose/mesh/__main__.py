@@ -1,4 +1,4 @@
-"""The commands: `python3 -m mesh traffic`, and so on, from the folder `compose`."""
+"""The command line: `python3 -m mesh traffic` and other commands, to be run in the folder `compose`."""
 
 import argparse
 import io
@@ -11,15 +11,15 @@ from mesh.project import MeshError
 from mesh.traffic import traffic
 
 COUNTED = "how long requests are counted"
-RATE = "how many requests a second (default: %(default)s)"
+RATE = "requests per second (default: %(default)s)"
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Describe the commands."""
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python3 -m mesh",
-        description="Do something to the mesh, and see what its clients notice of it.",
-        epilog="Exit codes: 0 when no request failed, 1 when one did, 2 when the command could not be done.",
+        description="Change or break something in the mesh, and see what its clients notice.",
+        epilog="Exit codes: 0 no request failed, 1 a request failed, 2 the command could not be run.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -32,22 +32,24 @@ def make_parser() -> argparse.ArgumentParser:
         command.set_defaults(act=act)
         return command
 
-    command = add(traffic, "send requests through the gateway, and see who answers", 5, COUNTED)
-    command.add_argument("path", nargs="?", default="/api/data", help="/ is answered by web (default: %(default)s)")
+    command = add(traffic, "send requests through the gateway, and see which instances answer", 5, COUNTED)
+    command.add_argument(
+        "path", nargs="?", default="/api/data", help="the path; / is served by web (default: %(default)s)"
+    )
 
-    command = add(weights, "give api-service's instances weights while requests run", 5, COUNTED)
+    command = add(weights, "set the weights of api-service's instances while requests run", 5, COUNTED)
     command.add_argument("weights", nargs="+", metavar="WEIGHT", help="one for each instance, or `equal`")
 
-    command = add(canary, "let so many percent of the requests go to api-service-v2", 5, COUNTED)
+    command = add(canary, "send a percentage of the requests to api-service-v2", 5, COUNTED)
     command.add_argument("percent", type=_percent, metavar="PERCENT", help="0 to 100")
 
-    command = add(tracing, "trace so many percent of the requests", 5, "how long requests are sent")
+    command = add(tracing, "trace a percentage of the requests", 5, "how long requests are sent")
     command.add_argument("percent", type=_percent, metavar="PERCENT", help="0 to 100; 0 is off")
 
-    command = add(kill, "kill an instance while requests run, and start it again", 4, "how long it is dead")
-    command.add_argument("instance", nargs="?", default="api-2", help="which (default: %(default)s)")
+    command = add(kill, "kill an instance while requests run, and start it again", 4, "how long it is down")
+    command.add_argument("instance", nargs="?", default="api-2", help="the instance (default: %(default)s)")
 
-    add(cut, "take the control plane off the network for a while, and save an edit meanwhile", 60, "how long")
+    add(cut, "disconnect the control plane from the network, and save an edit meanwhile", 60, "how long")
 
     add(roll, "replace the control plane's container while requests run", 2, "how long requests run before and after")
     return parser
@@ -66,9 +68,11 @@ def _percent(text: str) -> int:
 
 
 def main() -> int:
-    """Do what the command line says; the exit code."""
+    """Run the command, and return the exit code."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace", line_buffering=True)  # a bar is no reason to fail
+        sys.stdout.reconfigure(
+            errors="replace", line_buffering=True
+        )  # so that an encoding without bars raises no error
     options = make_parser().parse_args()
     try:
         return int(options.act(options))

@@ -1,4 +1,4 @@
-"""How the edge's Envoy shares requests, and since when all of it does."""
+"""How the edge's Envoy shares the requests, and from when on all its workers do so."""
 
 import time
 from fractions import Fraction
@@ -9,16 +9,16 @@ from mesh.project import Container, ask_envoy, wait_until
 SERVICE = "api-service"
 
 MERGE_SECONDS = 0.1
-"""For how long an Envoy gathers changes of health and weight before its workers, who share, hear of them.
+"""How long Envoy collects changes of health and weight before it passes them to its workers.
 
-It is `update_merge_window` of the clusters that xds serves.
+It is the `update_merge_window` of the clusters that xds serves.
 """
 
 
 def wait_for_shares(edge: Container, addresses: dict[str, str], expected: dict[str, Fraction]) -> float:
-    """Wait until each instance's share is as expected for every request to come; the seconds that it took.
+    """Wait until the edge gives each instance its expected share of every new request. Return the seconds.
 
-    What Envoy's admin shows, its workers have when they are told. It answers a second time after that.
+    Envoy's admin shows a change before the workers have it. So the admin is asked again after the merge window.
     """
     start = time.monotonic()
     for wait in (0.0, MERGE_SECONDS):
@@ -28,7 +28,7 @@ def wait_for_shares(edge: Container, addresses: dict[str, str], expected: dict[s
 
 
 def find_shares(edge: Container, addresses: dict[str, str]) -> dict[str, Fraction]:
-    """Ask the edge's Envoy for each instance's share by weight; none while an instance is not well there."""
+    """Return each instance's share by its weight in the edge's Envoy; none while an instance is unhealthy there."""
     clusters = ask_envoy(edge, "/clusters?format=json")["cluster_statuses"]
     hosts: list[Any] = next((one.get("host_statuses", []) for one in clusters if one["name"] == SERVICE), [])
     if any(host["health_status"] != {"eds_health_status": "HEALTHY"} for host in hosts):

@@ -1,4 +1,4 @@
-"""What goes wrong in a mesh, while requests run: an instance dies, the control plane is unreachable or replaced."""
+"""The commands that break something while requests run: an instance dies, the control plane is cut off or replaced."""
 
 import argparse
 import time
@@ -22,19 +22,22 @@ from mesh.tables import print_load, print_phases
 from mesh.traffic import API, GATEWAY
 
 STEADY_SECONDS = 2.0
-"""How long requests run before something happens, and after all is well again."""
+"""How long requests run before something happens, and after everything works again."""
 
 PROBE = "/saved-while-it-was-cut-off"
 ROUTES = "    routes:\n"
 
 
 def kill(options: argparse.Namespace) -> int:
-    """Kill an instance's container with its application, its sidecar and all their connections; start it again."""
+    """Kill an instance's container, with its application, its sidecar and their connections, and start it again.
+
+    Like the other commands, it returns the exit code.
+    """
     victim = find_container(options.instance)
     with Load(find_published(*GATEWAY), API, options.rate) as load:
         time.sleep(STEADY_SECONDS)
         if not load.count()[victim.label]:
-            raise MeshError(f"{victim.label} answers no requests for {API}, so that nobody would miss it")
+            raise MeshError(f"{victim.label} answers no requests for {API}, so its end would have no effect")
         before = time.monotonic()
         _run("docker", "kill", victim.name)
         dead = time.monotonic()
@@ -54,12 +57,12 @@ def kill(options: argparse.Namespace) -> int:
 
 
 def cut(options: argparse.Namespace) -> int:
-    """Take the control plane off its network, save an edit, and see that it comes into effect afterwards."""
+    """Disconnect the control plane from its network, save an edit, and check that it is in effect afterwards."""
     control_plane = list_instances(SERVICE)[0]
     network = control_plane.network
     address, edit = find_published(*GATEWAY), read(GATEWAY_FILE)
     if ROUTES not in edit or PROBE in edit:
-        raise MeshError(f"catalog/{GATEWAY_FILE} is not as this command knows it: `git checkout` brings it back")
+        raise MeshError(f"catalog/{GATEWAY_FILE} is not as this command expects it: restore it with `git checkout`")
     probe = f'{ROUTES}      - {{path: {PROBE}, respond: {{body: "in effect\\n"}}}}\n'
     with Load(address, API, options.rate) as load:
         time.sleep(STEADY_SECONDS)
@@ -68,8 +71,8 @@ def cut(options: argparse.Namespace) -> int:
             try:
                 save(GATEWAY_FILE, edit.replace(ROUTES, probe))
                 time.sleep(options.seconds)
-                waits = "no Envoy has" if not _is_in_effect(address) else "an Envoy has all the same"
-                print(f"{len(load.answers)} requests later, {len(load.failures)} of which failed, {waits} the edit.")
+                waits = "no Envoy has" if not _is_in_effect(address) else "an Envoy already has"
+                print(f"After {len(load.answers)} requests, {len(load.failures)} of which failed, {waits} the edit.")
             finally:
                 _run("docker", "network", "connect", "--alias", SERVICE, network, control_plane.name)
             seconds = wait_until(lambda: _is_in_effect(address), "the edge's new route", 60)
@@ -81,10 +84,12 @@ def cut(options: argparse.Namespace) -> int:
 
 
 def roll(options: argparse.Namespace) -> int:
-    """Replace the control plane's container by another of the same image, as an upgrade does."""
-    nodes = list_synced() & {one.label for one in list_containers()}  # some may be gone without a word
+    """Replace the control plane's container with a new one of the same image, as an upgrade does."""
+    nodes = list_synced() & {
+        one.label for one in list_containers()
+    }  # a container may be gone without closing its stream
     if not nodes:
-        raise MeshError("no Envoy is connected: `docker-compose ps` and `docker-compose logs` may say why")
+        raise MeshError("no Envoy is connected: look at `docker-compose ps` and `docker-compose logs`")
     old = list_instances(SERVICE)[0].id
     with Load(find_published(*GATEWAY), API, options.rate) as load:
         time.sleep(options.seconds)
@@ -94,13 +99,13 @@ def roll(options: argparse.Namespace) -> int:
         print(f"A new container runs after {time.monotonic() - start:.1f} s: {new[:12]} in place of {old[:12]}.")
         wait_until(lambda: nodes <= list_synced(), "the Envoys' return", 60)
         seconds = time.monotonic() - start
-        print(f"All {len(nodes)} Envoys are connected to it, and have all that it serves them, after {seconds:.1f} s.")
+        print(f"All {len(nodes)} Envoys are connected to it and up to date after {seconds:.1f} s.")
         time.sleep(options.seconds)
     return print_load(load)
 
 
 def _run(*command: str) -> None:
-    """Run a command that a person could have typed, and show it."""
+    """Print a command, and run it."""
     print(" ".join(command))
     run(command)
 

@@ -1,4 +1,4 @@
-"""Edits of the catalog's files, such as a person makes by hand: some lines, seen as a diff."""
+"""Reads, changes and saves the catalog's files, and prints each change as a diff."""
 
 import difflib
 import os
@@ -12,12 +12,12 @@ FOLDER = Path(__file__).parents[1]
 
 
 def find_file(name: str) -> Path:
-    """Find a file of the catalog that the control plane serves."""
+    """Return the path of a file of the catalog that the control plane serves."""
     return FOLDER / os.environ.get("XDS_CATALOG", "catalog") / name
 
 
 def read(name: str) -> str:
-    """Read a file of the catalog."""
+    """Return the text of a file of the catalog. Raises MeshError."""
     try:
         return find_file(name).read_text()
     except OSError as error:
@@ -25,18 +25,18 @@ def read(name: str) -> str:
 
 
 def replace(text: str, pattern: str, lines: str, name: str) -> str:
-    """Write `lines` in place of what the pattern finds in a file's text, which has it once."""
+    """Return a file's text with `lines` in place of the pattern's match. Raises MeshError unless there is one match."""
     new, times = re.subn(pattern, lambda _: lines, text, flags=re.MULTILINE)
     if times != 1:
-        raise MeshError(f"{find_file(name)} is not as this command knows it: `git checkout` brings it back")
+        raise MeshError(f"{find_file(name)} is not as this command expects it: restore it with `git checkout`")
     return new
 
 
 def save(name: str, text: str) -> bool:
-    """Save a file as editors do, by renaming; print what changed, and tell whether anything did."""
+    """Save a file by a rename, as editors do, and print the changed lines. Return whether anything changed."""
     path, before = find_file(name), read(name)
     if text == before:
-        print(f"catalog/{name} says so already")
+        print(f"catalog/{name} needs no change")
         return False
     new = path.with_name(f".{name}.new")
     new.write_text(text)

@@ -1,4 +1,4 @@
-"""What the control plane says of its clients, at the admin address that is published on this machine."""
+"""Asks the control plane's admin, which is published on this machine, about its clients."""
 
 import http.client
 import json
@@ -12,20 +12,20 @@ SERVICE = "control-plane"
 
 
 def ask_status() -> dict[str, Any]:
-    """Ask who is connected, and how it stands with each type."""
+    """Return the connected clients and their state for each type, as the admin's `/status`. Raises MeshError."""
     connection = http.client.HTTPConnection(find_published(SERVICE, 18002), timeout=5)
     try:
         connection.request("GET", "/status")
         status: dict[str, Any] = json.load(connection.getresponse())
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise MeshError(f"the control plane cannot be asked: {error}") from None
+        raise MeshError(f"the control plane does not answer: {error}") from None
     finally:
         connection.close()
     return status
 
 
 def list_synced() -> set[str]:
-    """List the nodes that have accepted all that they are served; none while the control plane cannot be asked."""
+    """Return the ids of the nodes that are SYNCED; none while the control plane does not answer."""
     try:
         return {client["node_id"] for client in ask_status()["clients"] if client["state"] == "SYNCED"}
     except MeshError:
@@ -33,18 +33,18 @@ def list_synced() -> set[str]:
 
 
 class Accepted:
-    """Whether a node has accepted another version of a type than it had when this was made."""
+    """Finds out whether a node has accepted another version of a type since this object was made."""
 
     def __init__(self, node_id: str, type_name: str) -> None:
         self._node_id, self._type = node_id, type_name
         self._before = self._find()
 
     def is_newer(self) -> bool:
-        """Tell whether it has one now."""
+        """Whether it has another version now."""
         return self._find() not in (None, self._before)
 
     def _find(self) -> str | None:
-        """Find the version, unless it is still on its way."""
+        """Return the version, or None while the node is not SYNCED."""
         types = [
             one for client in ask_status()["clients"] if client["node_id"] == self._node_id for one in client["types"]
         ]
@@ -55,12 +55,12 @@ class Accepted:
 
 @contextmanager
 def explain_refusal() -> Iterator[None]:
-    """Say of an edit that has no effect that the control plane refuses it, if that is why."""
+    """Replace a MeshError of the block with one that names the files that the control plane refuses, if any."""
     try:
         yield
     except MeshError:
         refused = ask_status()["catalog"]["refused_files"]
         if refused:
-            log = "`docker-compose logs --tail 5 control-plane` says why"
-            raise MeshError(f"the control plane does not take {', '.join(refused)}: {log}") from None
+            log = "see `docker-compose logs --tail 5 control-plane`"
+            raise MeshError(f"the control plane refuses {', '.join(refused)}: {log}") from None
         raise

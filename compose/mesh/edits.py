@@ -1,4 +1,4 @@
-"""Edits of the catalog while requests run: weights, a canary, and traces."""
+"""The commands that edit the catalog while requests run: weights, a canary, and tracing. They return the exit code."""
 
 import argparse
 import time
@@ -26,7 +26,7 @@ TRACING = r"(?<=^mesh:\n)(?:  tracing: .*\n)?"
 
 
 def weights(options: argparse.Namespace) -> int:
-    """Name each instance in the catalog, with a weight, or all of them by the one name that they share."""
+    """Write each instance with its weight into the catalog, or with `equal` the one name of all instances."""
     instances = list_instances("api")
     numbers = _read_weights(options.weights, instances)
     text = read(SERVICE_FILE)
@@ -57,13 +57,13 @@ def weights(options: argparse.Namespace) -> int:
     )
     if options.weights != ["equal"]:
         print(
-            "The catalog names each instance now, so that others get no requests until: python3 -m mesh weights equal"
+            "The catalog now names each instance. New ones get no requests until you run: python3 -m mesh weights equal"
         )
     return code
 
 
 def canary(options: argparse.Namespace) -> int:
-    """Share the gateway's requests between the two versions."""
+    """Split the gateway's requests between the two versions."""
     new = options.percent
     text = replace(read(GATEWAY_FILE), SHARES, f"{{api-service: {100 - new}, api-service-v2: {new}}}", GATEWAY_FILE)
     accepted = Accepted("edge-1", "RouteConfiguration")
@@ -84,9 +84,9 @@ def canary(options: argparse.Namespace) -> int:
 
 
 def tracing(options: argparse.Namespace) -> int:
-    """Have every Envoy send spans of so many percent of the requests to the collector, or of none."""
+    """Have every Envoy send spans of a percentage of the requests to the collector; 0 turns this off."""
     if options.percent and COLLECTOR not in {one.service for one in list_containers()}:
-        raise MeshError("no collector is there to take spans: `docker-compose --profile traces up -d` starts it")
+        raise MeshError("no collector is running: start it with `docker-compose --profile traces up -d`")
     text = replace(read(MESH_FILE), TRACING, write_tracing(options.percent), MESH_FILE)
     accepted = Accepted("edge-1", "Listener")
     with Load(find_published(*GATEWAY), "/", options.rate) as load:
@@ -102,17 +102,17 @@ def tracing(options: argparse.Namespace) -> int:
 
 
 def write_tracing(percent: int) -> str:
-    """Write the catalog's line for a share of the requests; none for 0."""
+    """Return the catalog's line that turns tracing on for a percentage of the requests; an empty text for 0."""
     return f'  tracing: {{otlp: "{OTLP}", sample: {percent}%}}\n' if percent else ""
 
 
 def _read_weights(words: list[str], instances: list[Container]) -> list[tuple[Container, int]]:
-    """Pair each instance with its weight; raise MeshError when they are not as many."""
+    """Return each instance with its weight. Raises MeshError for a wrong number of weights or a bad weight."""
     if words == ["equal"]:
         return [(one, 1) for one in instances]
     if not all(word.isascii() and word.isdigit() and 1 <= int(word) <= 1000 for word in words):
         raise MeshError(f"expected whole numbers from 1 to 1000, or `equal`; found {' '.join(words)}")
     if len(words) != len(instances):
         names = ", ".join(one.label for one in instances)
-        raise MeshError(f"there are {len(instances)} instances, {names}: write as many weights, found {len(words)}")
+        raise MeshError(f"there are {len(instances)} instances, {names}: give one weight for each, found {len(words)}")
     return [(one, int(word)) for one, word in zip(instances, words, strict=True)]

@@ -1,4 +1,4 @@
-"""Requests through the gateway at a steady rate, and who answered them."""
+"""Sends requests through the gateway at a steady rate, and records who answers."""
 
 import http.client
 import itertools
@@ -16,7 +16,7 @@ FOREVER = float("inf")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One request: when it was sent (monotonic), how long it took, and who answered or what went wrong."""
+    """One request: when it was sent (time.monotonic()), its duration, and who answered or the failure."""
 
     sent: float
     seconds: float
@@ -25,9 +25,9 @@ class Answer:
 
 
 class Load:
-    """Sends GET requests to `http://{address}{path}`, `rate` of them a second, while its block runs; keeps all answers.
+    """Sends `rate` GET requests per second to `http://{address}{path}` during its block, and keeps all answers.
 
-    A request that fails is sent no second time: what a client would notice, is noticed here.
+    It does not retry, so that it notices every failure that a client would notice.
     """
 
     def __init__(self, address: str, path: str, rate: float) -> None:
@@ -53,20 +53,20 @@ class Load:
 
     @property
     def failures(self) -> list[str]:
-        """What went wrong."""
+        """The failures of all failed requests, as text."""
         return [answer.failure for answer in self.answers if answer.failure]
 
     def count(self, since: float = 0.0, before: float = FOREVER) -> Counter[str]:
-        """Count who answered what was sent in a stretch of time."""
+        """Return the number of answers by instance, for requests sent in a period (time.monotonic() values)."""
         return Counter(one.served_by for one in self.answers if not one.failure and since <= one.sent < before)
 
     def percentile(self, share: float) -> float:
-        """Give the time, in seconds, within which that share of the answers came."""
+        """Return the time in seconds within which that share of the requests ended; 0 without answers."""
         times = sorted(answer.seconds for answer in self.answers)
         return times[min(int(share * len(times)), len(times) - 1)] if times else 0.0
 
     def _send(self) -> None:
-        """Send every request whose turn comes while this thread is free, over one connection."""
+        """Send requests over one connection. A thread takes the next request when it is free."""
         connection = http.client.HTTPConnection(self._address, timeout=TIMEOUT)
         for number in self._numbers:
             if self._stop.wait(max(0.0, self._start + number / self._rate - time.monotonic())):

@@ -1,4 +1,7 @@
-"""The containers that Compose has made of this folder, by whichever of its two commands is installed."""
+"""The containers of this Compose project, and the commands that find and ask them.
+
+It works with `docker compose` and with the older `docker-compose`.
+"""
 
 import http.client
 import io
@@ -14,12 +17,12 @@ COMPOSE = (["docker", "compose"], ["docker-compose"])
 
 
 class MeshError(Exception):
-    """What was asked for cannot be done; the message says why, and what to do."""
+    """The command cannot be run. The message says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A container that runs. `name` is what others on its network find it by, `label` what it calls itself."""
+    """A running container. `name` is its host name for other containers; `label` is its name in answers (`api-2`)."""
 
     id: str
     name: str
@@ -32,7 +35,7 @@ class Container:
 
 @cache
 def find_compose() -> list[str]:
-    """Find Compose: `docker compose`, or `docker-compose` of old."""
+    """Return the command of Compose: `docker compose`, or the older `docker-compose`. Raises MeshError."""
     for command in COMPOSE:
         try:
             subprocess.run([*command, "version"], capture_output=True, check=True)
@@ -43,44 +46,44 @@ def find_compose() -> list[str]:
 
 
 def run(command: Sequence[str]) -> str:
-    """Run a command; what it printed."""
+    """Run a command, and return what it printed. Raises MeshError if it fails."""
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode:
         said = (answer.stderr.strip() or answer.stdout.strip() or f"exit code {answer.returncode}").splitlines()
-        raise MeshError(f"{' '.join(command)}: {said[-1]}")  # docker-compose of old shows a traceback before
+        raise MeshError(f"{' '.join(command)}: {said[-1]}")  # the older docker-compose prints a traceback first
     return answer.stdout
 
 
 def list_containers() -> list[Container]:
-    """List the mesh's running containers, with those that take its traces."""
+    """Return the mesh's running containers, including those of the profile `traces`. Raises MeshError without any."""
     ids = run([*find_compose(), "--profile", "traces", "ps", "-q"]).split()
     described = json.loads(run(["docker", "inspect", *ids])) if ids else []
     running = [_describe(one) for one in described if one["State"]["Running"]]
     if not running:
-        raise MeshError("the mesh is not up: `docker-compose up -d` in the folder `compose` starts it")
+        raise MeshError("the mesh is not running: start it with `docker-compose up -d` in the folder `compose`")
     return sorted(running, key=lambda one: (one.service, int(one.label.rpartition("-")[2])))
 
 
 def list_instances(service: str) -> list[Container]:
-    """List a Compose service's running containers; there is one at least."""
+    """Return a Compose service's running containers, one at least. Raises MeshError without any."""
     found = [one for one in list_containers() if one.service == service]
     if not found:
-        raise MeshError(f"{service} is not running: `docker-compose up -d {service}` starts it")
+        raise MeshError(f"{service} is not running: start it with `docker-compose up -d {service}`")
     return found
 
 
 def find_container(label: str) -> Container:
-    """Find a container by its label, such as `api-2`."""
+    """Return the container with a label, such as `api-2`. Raises MeshError."""
     containers = list_containers()
     found = next((one for one in containers if one.label == label), None)
     if found is None:
-        raise MeshError(f"no {label} is running; there are {', '.join(one.label for one in containers)}")
+        raise MeshError(f"{label} is not running; these are: {', '.join(one.label for one in containers)}")
     return found
 
 
 @cache
 def find_published(service: str, port: int) -> str:
-    """Find where on this machine a service's port can be reached."""
+    """Return the address (`host:port`) on this machine at which a service's port is published. Raises MeshError."""
     try:
         return list_instances(service)[0].ports[f"{port}/tcp"]
     except KeyError:
@@ -88,7 +91,7 @@ def find_published(service: str, port: int) -> str:
 
 
 def ask_envoy(container: Container, path: str) -> Any:
-    """Ask an Envoy's admin, which only its own container reaches; its answer is JSON."""
+    """Return the JSON answer of an Envoy's admin, which only its own container can reach. Raises MeshError."""
     request = rf"GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
     script = f"exec 3<>/dev/tcp/127.0.0.1/9901 && printf '{request}' >&3 && cat <&3"
     answer = subprocess.run(["docker", "exec", container.id, "bash", "-c", script], capture_output=True, check=False)
@@ -100,25 +103,23 @@ def ask_envoy(container: Container, path: str) -> Any:
 
 
 def wait_until(probe: Callable[[], bool], what: str, seconds: float = 30.0) -> float:
-    """Wait for something to come about; the seconds that it took."""
+    """Wait until the probe is true, and return the seconds that it took. Raises MeshError after `seconds`."""
     start = time.monotonic()
     while not probe():
         if time.monotonic() > start + seconds:
-            raise MeshError(
-                f"{what} has not happened within {seconds:g} s: `docker-compose logs --tail 20` may say why"
-            )
+            raise MeshError(f"{what} did not come within {seconds:g} s: see `docker-compose logs --tail 20`")
         time.sleep(0.1)
     return time.monotonic() - start
 
 
 class _Answer:
-    """What a socket gave until its end, as the standard library's parser wants it."""
+    """A socket's content, with the method that the standard library's HTTP parser calls."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
 
     def makefile(self, _mode: str) -> io.BytesIO:
-        """Give all of it."""
+        """Return the content as a file."""
         return io.BytesIO(self._content)
 
 

@@ -1,16 +1,18 @@
-"""What was counted, as tables with bars."""
+"""Prints counts as tables with bars."""
 
 from collections import Counter
 from collections.abc import Mapping
 
 from mesh.load import Load
 
+REQUESTS = "REQUESTS"
+
 BAR = 40
-"""Columns that all requests together would fill."""
+"""The length of the bar for 100% of the requests, in columns."""
 
 
 def print_load(load: Load) -> int:
-    """Say how many requests were sent and how many failed, and of what; the exit code."""
+    """Print how many requests were sent and failed, with the failures. Return the exit code: 1 if any failed."""
     failures = Counter(load.failures)
     print(
         f"{len(load.answers)} requests to {load.url}, {failures.total()} failed; "
@@ -22,7 +24,7 @@ def print_load(load: Load) -> int:
 
 
 def print_shares(heading: str, counts: Mapping[str, int], expected: Mapping[str, float] | None = None) -> None:
-    """Print each one's share of the requests, beside what is expected."""
+    """Print the share of the requests that each name had, and the expected share."""
     names = sorted({*counts, *(expected or {})})
     total, width = sum(counts.values()), max(map(len, [heading, *names]))
     print(f"{heading:{width}}  REQUESTS   SHARE" + ("  EXPECTED" if expected else ""))
@@ -33,11 +35,11 @@ def print_shares(heading: str, counts: Mapping[str, int], expected: Mapping[str,
 
 
 def print_phases(heading: str, phases: Mapping[str, Mapping[str, int]]) -> None:
-    """Print each one's share in one phase after the other, and of how many requests."""
+    """Print the share of the requests that each name had, with a column for each phase, and how many they were."""
     names = sorted({name for counts in phases.values() for name in counts})
-    width = max(map(len, [heading, *names]))
+    width = max(map(len, [heading, REQUESTS, *names]))
     print(f"{heading:{width}}" + "".join(f"  {title:>10}" for title in phases))
     for name in names:
         shares = [counts.get(name, 0) / max(1, sum(counts.values())) for counts in phases.values()]
         print(f"{name:{width}}" + "".join(f"  {share:10.1%}" for share in shares))
-    print(f"{'of':{width}}" + "".join(f"  {sum(counts.values()):10}" for counts in phases.values()))
+    print(f"{REQUESTS:{width}}" + "".join(f"  {sum(counts.values()):10}" for counts in phases.values()))

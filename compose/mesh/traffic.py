@@ -1,4 +1,4 @@
-"""Requests, and who answers them."""
+"""The command that only sends requests."""
 
 import argparse
 import time
@@ -12,7 +12,7 @@ API = "/api/data"
 
 
 def traffic(options: argparse.Namespace) -> int:
-    """Send requests for a while, and show the shares."""
+    """Send requests for a while, print the shares, and return the exit code."""
     with Load(find_published(*GATEWAY), options.path, options.rate) as load:
         time.sleep(options.seconds)
     code = print_load(load)

@@ -51,7 +51,7 @@ class Site:
         checksum = artifact.with_name(f"{artifact.name}.sha256")
         checksum.rename(self.folder / checksum.name)
         _, said = self.roll_out("--first", str(self.first))
-        assert "nothing was waited for" in said
+        assert "is in place, without waiting" in said
         options = ["--admin", self.admin]
         self.control_plane = self.children.enter_context(
             start_control_plane(self.catalogs, free_port(), self.folder, *options)
@@ -144,7 +144,7 @@ async def test_what_envoy_refuses_is_taken_back(site: Site) -> None:
     assert run.commands[-1] == "ci/roll-out dist/catalog-*.tar"
     assert "edge-1 NACKED Listener edge" in run.output
     assert f"cannot bind '{NOT_OURS}:" in run.output
-    assert f"{commit} is NOT in effect: going back." in run.output
+    assert f"{commit} is NOT in effect: rolling back." in run.output
     assert run.output.endswith(f"{before} is in effect again.\n")
     assert (site.current(), site.answer()) == (before, "two")
 
@@ -166,7 +166,7 @@ async def test_a_roll_out_that_is_broken_off_is_taken_back(site: Site) -> None:
         os.kill(site.envoy.pid, signal.SIGCONT)
     output, _ = running.communicate(timeout=60)
     assert running.returncode == 1, output
-    assert "It was broken off: going back." in output
+    assert "It was interrupted: rolling back." in output
     assert output.endswith(f"{before} is in effect again.\n")
     assert site.answer() == "one"
 
@@ -180,11 +180,11 @@ async def test_a_folder_that_nobody_serves_is_not_in_effect(tmp_path: Path) -> N
     with start_control_plane(catalog, free_port(), tmp_path, "--admin", site.admin) as control_plane:
         await control_plane.ready()
         code, said = site.roll_out(str(first))
-        assert (code, "to go back to; is it XDS_CATALOGS?" in said) == (2, True)
+        assert (code, "to roll back to: check XDS_CATALOGS" in said) == (2, True)
         assert site.roll_out("--first", str(artifact))[0] == 0
         code, said = site.roll_out(str(first), XDS_WAIT="1", XDS_CLIENTS="")
         assert code == 3
-        assert "the server has not taken this catalog" in said
+        assert "the server has not loaded this catalog" in said
         assert f"{first.stem.removeprefix('catalog-')} is NOT in effect" in said
 
 
@@ -212,7 +212,7 @@ def test_a_control_plane_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert run.commands[-1] == "ci/diff catalog"
     code, said = site.roll_out(str(site.repository.publish(tmp_path / "dist")))
     assert code == 2
-    assert said.endswith("The control plane cannot be asked. Nothing was changed.\n")
+    assert said.endswith("The control plane does not answer. Nothing was changed.\n")
     assert site.current() == before
 
 
@@ -224,12 +224,12 @@ def test_what_was_not_published_is_not_rolled_out(tmp_path: Path) -> None:
     with (site.catalogs / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         code, said = site.roll_out("--first", str(artifact))
-        assert (code, "Another roll-out is under way. Nothing was changed." in said) == (2, True)
+        assert (code, "Another roll-out is running. Nothing was changed." in said) == (2, True)
     code, said = site.roll_out("--first", "dist/../../catalog-x.tar")
     assert (code, "is not named catalog-COMMIT.tar. Nothing was changed." in said) == (2, True)
     tamper(artifact)
     code, said = site.roll_out("--first", str(artifact))
-    assert (code, "is not what was published. Nothing was changed." in said) == (2, True)
+    assert (code, "does not match its checksum. Nothing was changed." in said) == (2, True)
     assert not (site.catalogs / "current").is_symlink()
 
 
@@ -253,7 +253,7 @@ def test_the_same_commit_is_the_same_artifact(tmp_path: Path) -> None:
     (repository.folder / "catalog" / "a.yaml").write_text("services: {b: {}}\n")
     (repository.folder / "catalog" / "b.yaml").write_text("services: {c: {}}\n")
     _, said = repository.call("ci/publish", "catalog", str(tmp_path / "two"), check=True)
-    assert "what is not committed is not in it" in said
+    assert "changes that are not committed are left out" in said
     [second] = (tmp_path / "two").glob("*.tar")
     assert second.read_bytes() == first
     repository.commit({})

@@ -65,17 +65,17 @@ def test_a_sidecars_request_in_words_and_numbers(catalog: str) -> None:
     assert lines == [
         "A request for api from a node of web",
         "",
-        "It comes in at 127.0.0.1:15001 (listener sidecar), for api. The first that matches:",
+        "It arrives at 127.0.0.1:15001 (listener sidecar), for api. The first match is used:",
         "1. GET, HEAD, OPTIONS any path → api",
-        "within 15s, tries included",
-        "up to 2 more tries on connect-failure, refused-stream, reset, gateway-error",
+        "timeout 15s, including retries",
+        "up to 2 retries on connect-failure, refused-stream, reset, gateway-error",
         "2. any path → api",
-        "within 15s, tries included",
-        "up to 2 more tries on connect-failure, refused-stream, reset-before-request",
+        "timeout 15s, including retries",
+        "up to 2 retries on connect-failure, refused-stream, reset-before-request",
         "",
-        "Cluster api: round robin: each endpoint in turn, as often as its weight says",
-        "an endpoint that fails 5 times in a row is out for a while; 50% of them at most",
-        "a connection has to be made within 1s",
+        "Cluster api: round robin: each endpoint in turn, in proportion to its weight",
+        "outlier detection: 5 failures in a row eject an endpoint for a while; at most 50% of them",
+        "connect timeout 1s",
         "ENDPOINT WEIGHT HEALTH PRIORITY LOCALITY SHARE",
         "10.0.0.4:5000 3 healthy 0 eu-1a 75.0%",
         "10.0.0.5:5000 1 healthy 0 eu-1b 25.0%",
@@ -88,10 +88,10 @@ def test_a_gateways_route_with_two_services(catalog: str) -> None:
     code, lines = explain("next", "--catalog", catalog, "--node", "edge")
     assert code == 0
     assert "4. POST /v2… with x-team: a → 95% api, 5% next" in lines
-    assert "one try" in lines
-    assert "within 3s, tries included" in lines
+    assert "no retries" in lines
+    assert "timeout 3s, including retries" in lines
     assert not any("/old" in line for line in lines)
-    assert "Cluster next: random: each request a throw, whatever the weights" in lines
+    assert "Cluster next: random: each request goes to a random endpoint, whatever the weights" in lines
     assert "[::1]:5000 1 healthy 0 - 100.0%" in lines
 
 
@@ -130,7 +130,7 @@ def test_connections_of_tcp(catalog: str) -> None:
     """They come in at the port of their own."""
     code, lines = explain("db", "--catalog", catalog, "--node", "web")
     assert code == 0
-    assert "It comes in at 127.0.0.1:5432 (listener tcp/db). The first that matches:" in lines
+    assert "It arrives at 127.0.0.1:5432 (listener tcp/db). The first match is used:" in lines
     assert "1. each connection → db" in lines
 
 
@@ -144,13 +144,14 @@ def test_a_service_without_endpoints_is_1(catalog: str) -> None:
 @pytest.mark.parametrize(
     ("service", "node", "said"),
     [
-        ("ap", "web", "web is not told of a service ap: did you mean `api`?"),
+        ("ap", "web", "web has no cluster for a service ap: did you mean `api`?"),
         (
             "next",
             "web",
-            "web is not told of a service next: is it in the catalog, and among the `upstreams` of the node's service?",
+            "web has no cluster for a service next: "
+            "is it in the catalog, and among the `upstreams` of the node's service?",
         ),
-        ("db", "db", "db knows db, but no listener or route of its leads there"),
+        ("db", "db", "db has a cluster db, but no listener or route that leads to it"),
     ],
 )
 def test_what_does_not_get_there_is_1(catalog: str, service: str, node: str, said: str) -> None:
@@ -187,7 +188,7 @@ async def test_a_running_server_is_asked() -> None:
         assert (code, printed) == (1, "")
         assert said == "no node 'web-l' is connected: did you mean `web-1`?\n"
         code, printed, said = await run("explain", "apj", "--admin", admin.address, "--node", "web-1")
-        assert (code, said) == (1, "web-1 is not told of a service apj: did you mean `api`?\n")
+        assert (code, said) == (1, "web-1 has no cluster for a service apj: did you mean `api`?\n")
 
 
 async def test_without_a_server_is_3() -> None:
@@ -212,9 +213,9 @@ gateways:
     code, lines = explain("api", "--catalog", str(path), "--node", "edge")
     assert code == 0
     first, second = lines.index("1. /a → api"), lines.index("2. paths like /b/{c} with x-d: e… → api")
-    assert {"filters: cors", "limited in rate by each Envoy; beyond that, 429"} <= set(lines[first:second])
-    assert "may become a websocket" in lines[second:]
-    assert not any(line.startswith(("filters", "limited", "also set")) for line in lines[second:])
+    assert {"filters: cors", "rate limit in each Envoy: requests above it are answered 429"} <= set(lines[first:second])
+    assert "upgrade to websocket allowed" in lines[second:]
+    assert not any(line.startswith(("filters", "rate limit", "also set")) for line in lines[second:])
 
 
 def test_where_a_node_is_decides_who_comes_first(tmp_path: Path) -> None:
@@ -226,7 +227,7 @@ def test_where_a_node_is_decides_who_comes_first(tmp_path: Path) -> None:
     assert [line.split()[-1] for line in lines if line.startswith("10.0.0.")] == ["0.0%", "100.0%", "0.0%"]
     code, lines = explain("api", "--node", "web-1", "--zone", "eu-1b")
     assert code == 2
-    assert "it says itself" in " ".join(lines)
+    assert "sends its own locality" in " ".join(lines)
 
 
 def test_what_is_not_zone_aware_is_not_said_to_be(tmp_path: Path) -> None:

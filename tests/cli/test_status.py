@@ -87,7 +87,7 @@ async def test_refused_files_and_missing_names_are_told() -> None:
         await admin.until("STALE")
         _, printed, _ = await run("status", "--admin", admin.address)
         assert "web-1 asks for Cluster nobody: there is none" in printed
-        assert "not served as it is, see `xds check`: shop/bad.yaml" in printed
+        assert "not served in its current state, see `xds check`: shop/bad.yaml" in printed
 
 
 async def test_a_server_that_is_not_there_is_one_line() -> None:
@@ -104,7 +104,7 @@ async def test_a_port_of_something_else_is_one_line() -> None:
     async with administered() as admin:
         code, _, said = await run("status", "--admin", admin.serving.address)
         assert code == 3
-        assert said.startswith(f"cannot ask {admin.serving.address}: it speaks no HTTP")
+        assert said.startswith(f"cannot ask {admin.serving.address}: it is no HTTP server")
         assert len(said.splitlines()) == 1
 
 

@@ -71,7 +71,7 @@ async def test_another_catalog_is_not_in_effect(tmp_path: Path) -> None:
         code, _, said = await wait(admin, "0.2", "--catalog", str(save(tmp_path / "catalog")))
         assert code == 4
         assert said.startswith("not in effect after 0.")
-        assert "the server has not taken this catalog" in said
+        assert "the server has not loaded this catalog" in said
 
 
 async def test_a_client_that_has_not_answered_is_waited_for() -> None:
@@ -143,7 +143,7 @@ async def test_a_file_that_the_server_refuses_ends_the_wait() -> None:
         admin.refused_files = ("shop/bad.yaml",)
         code, printed, said = await wait(admin)
         assert code == 1
-        assert said.endswith("the server does not serve all files as they are\n")
+        assert said.endswith("the server refused some of its files, and serves their last good state\n")
         assert "see `xds check`: shop/bad.yaml" in printed
 
 
@@ -174,7 +174,7 @@ async def test_a_server_that_starts_and_an_edit_are_waited_for(tmp_path: Path) -
         assert (await waiting)[0] == 0
         save(copy, f"{CATALOG}# a comment\n", "copy.yaml")
         code, _, said = await run("status", "--admin", admin, "--wait", "0", "--catalog", str(copy))
-        assert (code, "the server has not taken this catalog" in said) == (4, True)
+        assert (code, "the server has not loaded this catalog" in said) == (4, True)
         waiting = asyncio.create_task(run(*command))
         save(served, f"{CATALOG}# a comment\n")
         assert (await waiting)[0] == 0

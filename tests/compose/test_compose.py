@@ -99,7 +99,7 @@ def test_weights_for_others_than_there_are_are_refused(mesh: Mesh) -> None:
     process = mesh.start("weights", "1", "2")
     printed, _ = process.communicate(timeout=30)
     assert process.returncode == 2
-    assert printed == "mesh: there are 3 instances, api-1, api-2, api-3: write as many weights, found 2\n"
+    assert printed == "mesh: there are 3 instances, api-1, api-2, api-3: give one weight for each, found 2\n"
 
 
 def test_canary(mesh: Mesh) -> None:
@@ -116,13 +116,13 @@ def test_traces_need_a_collector(mesh: Mesh) -> None:
     process = mesh.start("tracing", "100")
     printed, _ = process.communicate(timeout=30)
     assert (process.returncode, "docker-compose --profile traces up -d" in printed) == (2, True), printed
-    assert "catalog/mesh.yaml says so already" in mesh.act("tracing", "0", "--seconds", "0.2")
+    assert "catalog/mesh.yaml needs no change" in mesh.act("tracing", "0", "--seconds", "0.2")
 
 
 def test_a_killed_instance_is_not_noticed(mesh: Mesh) -> None:
     """No request fails; the others share its part, and it has it back when it is up again."""
     printed = mesh.act("kill", "api-2", "--seconds", "2")
-    [totals] = re.findall(r"^of +(\d+) +(\d+) +(\d+)$", printed, re.MULTILINE)
+    [totals] = re.findall(r"^REQUESTS +(\d+) +(\d+) +(\d+)$", printed, re.MULTILINE)
     before, dead, back = (
         {name: round(int(total) * share / 100) for name, share in shares(printed, column).items()}
         for column, total in enumerate(totals, 1)

@@ -167,7 +167,7 @@ def test_the_commands_find_what_they_edit() -> None:
     service = yaml.safe_load(text)["services"]["api-service"]
     assert (service["balance"], service["endpoints"]) == ("random", ["c"])
     edge = mesh.catalog.replace(mesh.catalog.read(GATEWAY_FILE), SHARES, "other", GATEWAY_FILE)
-    with pytest.raises(MeshError, match="not as this command knows it"):
+    with pytest.raises(MeshError, match="not as this command expects it"):
         mesh.catalog.replace(edge, SHARES, "other", GATEWAY_FILE)
 
 

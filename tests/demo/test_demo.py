@@ -126,7 +126,7 @@ def test_every_phase_holds(whole_run: WholeRun) -> None:
     assert whole_run.code == 0, output
     for shares in (r"exact shares: 100, 100, 100", r"chi-square \d", r"exact shares: 150, 100, 50"):
         assert re.search(rf"held: .*{shares}", output), output
-    assert "held: no request failed; back in the rounds" in output
+    assert "held: no request failed; it received requests again" in output
     assert len(re.findall(r"saved → in effect: \d+ ms", output)) == 3
     assert len(re.findall(r"\d+ requests, 0 failed", output)) == 4
     assert "Every phase held" in output
@@ -230,7 +230,7 @@ def test_an_envoy_that_dies_is_told_and_fails_the_demo(tmp_path: Path) -> None:
 def test_it_stays_up_to_be_played_with(tmp_path: Path) -> None:
     """After the phases: what the user kills comes back, an edit counts, and Ctrl-C is a good end (exit code 0)."""
     with running(tmp_path, *at_free_port()) as demo:
-        demo.read_until("stays up")
+        demo.read_until("keeps running")
         command = demo.read_until("kill -9")
         os.kill(int(command.split()[-1]), signal.SIGKILL)
         demo.read_until("removes")

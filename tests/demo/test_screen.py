@@ -57,7 +57,7 @@ def test_a_phase_that_fell_short_is_marked() -> None:
     """Both in the picture and in the lines, by what it fell short."""
     file = io.StringIO()
     Lines(Console(file=file)).end(SHORT)
-    assert "FELL SHORT: 2 of 300 requests failed" in file.getvalue()
+    assert "FAILED: 2 of 300 requests failed" in file.getvalue()
     assert "✘ 2 of 300 requests failed" in draw(SHORT, 100)
 
 

@@ -278,7 +278,7 @@ async def test_a_wrong_question_is_400(path: str) -> None:
     async with administered() as admin:
         status, body = await asyncio.to_thread(http_get, admin.address, path)
         assert status == 400
-        assert "say which one" in body or "did you mean `Cluster`" in body
+        assert "is missing in the query" in body or "did you mean `Cluster`" in body
 
 
 @pytest.fixture

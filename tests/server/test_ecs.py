@@ -16,7 +16,7 @@ from xds.server.observe.client_log import Crowd, describe_node
 from xds.server.observe.ecs import ACTIONS, LISTS, WORDS, EcsRenderer
 from xds.wire.discovery_pb2 import Node
 
-SOURCES = Path(crowd.__file__).parents[1]
+SOURCES = Path(crowd.__file__).parents[2]
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 
 
@@ -101,7 +101,7 @@ def test_all_that_is_logged_has_an_action_and_its_words_a_place() -> None:
             [first] = call.args
             assert isinstance(first, ast.Constant) or "self._event" in ast.unparse(first), place
             messages |= {str(first.value)} if isinstance(first, ast.Constant) else set()
-    known = ast.parse((SOURCES / "server" / "stream.py").read_text())
+    known = ast.parse((SOURCES / "server" / "streams" / "stream.py").read_text())
     crowds = [one for one in ast.walk(known) if isinstance(one, ast.Call) and ast.unparse(one.func) == Crowd.__name__]
     messages |= {ast.literal_eval(text) for one in crowds for text in one.args}
     assert messages == ACTIONS.keys()

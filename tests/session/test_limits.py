@@ -66,7 +66,7 @@ def test_2_another_node_on_the_same_stream_is_refused(client: Client) -> None:
     """Rule 2: the first one counts, and a stream is of one node."""
     client.ask(CLUSTER)
     request = client.session.variant.request(node=Node(id="web-2", cluster="web"), type_url=CLUSTER)
-    with pytest.raises(PeerError, match="'web-1', not of 'web-2'") as caught:
+    with pytest.raises(PeerError, match="'web-1', not 'web-2'") as caught:
         client.session.on_request(request.SerializeToString())
     assert caught.value.status == "INVALID_ARGUMENT"
 

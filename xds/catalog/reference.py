@@ -44,18 +44,23 @@ def _describe(above: Field, path: str) -> Iterator[FieldRecord]:
     for here, field in below:
         if not (field.name or field.is_annotated or field.is_class):
             continue
-        yield FieldRecord(
-            here,
-            field.description,
-            field.words,
-            tuple(map(write_flow, field.examples)),
-            tuple(_describe_short_form(field)),
-            _describe_default(field),
-            field.is_required and bool(field.name),
-            field.about.unit or ("percent" if field.percentage is not None else ""),
-            field.about.envoy,
-        )
+        yield describe_field(here, field)
         yield from _describe(field, here)
+
+
+def describe_field(path: str, field: Field) -> FieldRecord:
+    """Return what is to be said of one field, which stands at `path`."""
+    return FieldRecord(
+        path,
+        field.description,
+        field.words,
+        tuple(map(write_flow, field.examples)),
+        tuple(_describe_short_form(field)),
+        _describe_default(field),
+        field.is_required and bool(field.name),
+        field.about.unit or ("percent" if field.percentage is not None else ""),
+        field.about.envoy,
+    )
 
 
 def _describe_short_form(field: Field) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The `xds` command: one module a subcommand, imported only when it is called."""
+"""The `xds` command. Each subcommand is in its own module, which is imported only when the subcommand is called."""
 
 from importlib import import_module
 
@@ -11,24 +11,25 @@ COMMANDS = {
     "check": "xds.cli.check",
     "demo": "xds.cli.demo",
     "diff": "xds.cli.diff",
+    "docs": "xds.cli.docs",
     "dump": "xds.cli.dump",
     "explain": "xds.cli.explain",
     "schema": "xds.cli.schema",
     "serve": "xds.cli.serve",
     "status": "xds.cli.status",
 }
-"""Where each subcommand lives; the module's `command` is it."""
+"""The module of each subcommand. The subcommand is the module's `command`."""
 
 
 class Commands(click.Group):
-    """A group whose members are imported when they are needed, so that `xds check` never waits for gRPC."""
+    """A group that imports a subcommand when it is needed, so that `xds check` does not wait for gRPC's import."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name every subcommand, in the order of the help text."""
+        """Return the names of all subcommands, in the order of the help text."""
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a subcommand's module; None for an unknown one, of which click then tells."""
+        """Return a subcommand, or None for an unknown name, for which click prints an error."""
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = import_module(COMMANDS[cmd_name]).command
@@ -38,15 +39,16 @@ class Commands(click.Group):
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="xds")
 def main() -> None:
-    """A service mesh's control plane: a YAML service catalog, streamed to Envoy over xDS.
+    """A control plane for a service mesh: it serves a YAML catalog of services to Envoy over xDS.
 
     \b
     Examples:
-      xds demo                                   a mesh on this machine, balanced by a real Envoy
-      xds check catalog.yaml                     every mistake in one run
-      xds serve --catalog catalog/               serve a folder; edits are taken up live
-      xds diff catalog.yaml                      what saving it would change, resource by resource
-      xds status                                 who is connected, and who refuses what
-      xds explain api-service --node web-1       route, policy, and each endpoint's expected share
+      xds demo                                   run a mesh with a real Envoy on this machine
+      xds check catalog.yaml                     print every mistake in a catalog
+      xds serve --catalog catalog/               serve a folder, and apply edits at once
+      xds diff catalog.yaml                      show which resources an edit would change
+      xds docs services.retries                  explain a field of the catalog
+      xds status                                 list connected clients and what they refuse
+      xds explain api-service --node web-1       show the route, policy and endpoints of a request
       xds bootstrap --node-id web-1 --cluster web > envoy.yaml
     """

@@ -1,4 +1,4 @@
-"""How a command asks the server's admin: one connection, plain HTTP, and a sentence for whatever goes wrong."""
+"""AdminClient: sends requests to the server's admin over plain HTTP, and explains errors to the operator."""
 
 import http.client
 import json
@@ -8,22 +8,22 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 Json = Any
-"""What `json.loads` gives, in the shapes of xds/server/documents.py."""
+"""A document as `json.loads` returns it. xds/server/clients/documents.py defines its shape."""
 
 SECONDS = 60.0
-"""How long the server may take; a dump of ten thousand services takes a while."""
+"""How many seconds the server may take for an answer. A dump of ten thousand services takes a while."""
 
 
 class AdminError(Exception):
-    """The server cannot be asked; the message says why, and what to look at."""
+    """The server does not answer as the admin of xds. The message says why, and what to check."""
 
 
 class NotFoundError(Exception):
-    """The server answers that there is no such thing; the message is its own."""
+    """The server answered 404. The message is the server's."""
 
 
 class AdminClient:
-    """Asks one admin address, and waits so long for an answer. As a context manager it closes its connection."""
+    """A client for one admin address. `seconds` is its timeout. As a context manager, it closes its connection."""
 
     def __init__(self, address: tuple[str, int], seconds: float = SECONDS) -> None:
         host, port = address
@@ -31,7 +31,7 @@ class AdminClient:
         self._connection = http.client.HTTPConnection(host, port, timeout=seconds)
 
     def get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Json:
-        """Ask for a document. Raises AdminError, and NotFoundError for what the server does not have."""
+        """Return a document of the server. Raises AdminError, and NotFoundError if the server does not have it."""
         try:
             self._connection.request("GET", f"{path}?{urlencode(query)}" if query else path)
             response = self._connection.getresponse()
@@ -39,11 +39,11 @@ class AdminClient:
         except (OSError, http.client.HTTPException) as error:
             self._connection.close()
             reason = (
-                str(getattr(error, "strerror", None) or error) if isinstance(error, OSError) else "it speaks no HTTP"
+                str(getattr(error, "strerror", None) or error) if isinstance(error, OSError) else "it is no HTTP server"
             )
             raise AdminError(
                 f"cannot ask {self.address}: {reason}: "
-                "is `xds serve` running here, and does its log say `admin` with this address?"
+                "is `xds serve` running here, and does its log have an `admin` line with this address?"
             ) from None
         try:
             document = json.loads(body)
@@ -67,5 +67,5 @@ class AdminClient:
 
 
 def printable(text: str) -> str:
-    """Write out what would move a terminal's cursor: a client may call itself anything."""
+    """Return text with unprintable characters escaped, since a client's name could contain terminal control codes."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -1,4 +1,4 @@
-"""`xds bootstrap`: the file that an Envoy starts from."""
+"""`xds bootstrap`: prints the configuration file that an Envoy starts with."""
 
 import json
 
@@ -11,36 +11,48 @@ VARIANTS = ("delta", "sotw", "rest")
 
 
 @click.command()
-@click.option("--node-id", required=True, help="This Envoy's own name, unique in the mesh.")
+@click.option("--node-id", required=True, help="The node id: a name for this Envoy, unique in the mesh.")
 @click.option(
     "--cluster",
     "node_cluster",
     required=True,
-    help="What it is in the catalog: the service whose sidecar it is, or the gateway.",
+    help="The node.cluster: the service in the catalog whose sidecar this Envoy is, or the gateway that it is.",
 )
 @click.option(
-    "--server", default="127.0.0.1:18000", show_default=True, type=HostPort(), help="Where `xds serve` listens."
+    "--server",
+    default="127.0.0.1:18000",
+    show_default=True,
+    type=HostPort(),
+    help="The address at which `xds serve` listens.",
 )
-@click.option("--admin", default="127.0.0.1:9901", show_default=True, type=HostPort(), help="Envoy's admin interface.")
+@click.option(
+    "--admin",
+    default="127.0.0.1:9901",
+    show_default=True,
+    type=HostPort(),
+    help="The address of Envoy's admin interface.",
+)
 @click.option(
     "--metrics",
     type=HostPort(),
-    help="Where Prometheus finds this Envoy's metrics, and nothing else of its admin interface: 0.0.0.0:9902, say.",
+    help="An address for this Envoy's metrics alone, without the rest of its admin interface, such as 0.0.0.0:9902.",
 )
 @click.option(
     "--variant",
     default="delta",
     show_default=True,
     type=click.Choice(VARIANTS),
-    help="delta sends only what changed; sotw is State of the World; rest polls `xds serve --rest`.",
+    help="The variant of xDS: delta sends only changes; sotw is State of the World; rest polls `xds serve --rest`.",
 )
 @locality_options
 @click.option(
     "--zone-aware",
     is_flag=True,
-    help="For a sidecar: ask where the service's other sidecars are, as `locality: zone_aware` needs.",
+    help="For a sidecar: subscribe to its own service's localities, which `locality: zone_aware` needs.",
 )
-@click.option("--output", default="yaml", show_default=True, type=click.Choice(["yaml", "json"]), help="The format.")
+@click.option(
+    "--output", default="yaml", show_default=True, type=click.Choice(["yaml", "json"]), help="The output format."
+)
 def command(
     node_id: str,
     node_cluster: str,
@@ -54,7 +66,7 @@ def command(
     zone_aware: bool,
     output: str,
 ) -> None:
-    """Print an Envoy bootstrap that asks `xds serve` for all the rest.
+    """Print an Envoy bootstrap. It makes Envoy get everything else from `xds serve`.
 
     \b
     Examples:
@@ -65,10 +77,8 @@ def command(
       envoy --config-yaml "$(xds bootstrap --node-id web-1 --cluster web)"
     """
     if zone_aware and not (region or zone or sub_zone):
-        raise click.UsageError(
-            "--zone-aware needs to know where this Envoy is: add --zone, and --region if there is one"
-        )
-    # Envoy's classes take half a second to import: not for `xds --help`.
+        raise click.UsageError("--zone-aware needs this Envoy's locality: add --zone, and --region if there is one")
+    # Imported here, since Envoy's message classes take half a second to import.
     from betterproto2 import Casing
 
     from xds.catalog.model.locality import Locality

@@ -1,4 +1,4 @@
-"""`xds check`: every mistake of a catalog in one run."""
+"""`xds check`: prints every mistake of a catalog in one run."""
 
 import json
 import sys
@@ -20,18 +20,18 @@ STDIN = "<stdin>"
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a check found: `problems` by file and line, and what the catalog holds, if it can be served."""
+    """The result of a check: the problems, sorted by file and line, and the catalog (None: it has errors)."""
 
     problems: tuple[Problem, ...]
     catalog: Catalog | None
     files: int
 
     def count(self, severity: Severity) -> int:
-        """Count the problems of a severity."""
+        """Return the number of problems with a severity."""
         return sum(problem.severity is severity for problem in self.problems)
 
     def describe(self) -> dict[str, int]:
-        """Count what the catalog holds."""
+        """Return the numbers of the catalog's services, endpoints, gateways and files."""
         services = self.catalog.services if self.catalog else {}
         return {
             "services": len(services),
@@ -45,25 +45,25 @@ class Report:
 @click.argument(
     "paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(exists=True, allow_dash=True, path_type=Path)
 )
-@click.option("--strict", is_flag=True, help="Take warnings for errors.")
+@click.option("--strict", is_flag=True, help="Treat warnings as errors.")
 @click.option(
     "--output",
     type=click.Choice(["table", "json"]),
     default="table",
     show_default=True,
-    help="What to print: a line for each problem, or one JSON object.",
+    help="Print a line for each problem, or one JSON object.",
 )
 @click.pass_context
 def command(ctx: click.Context, paths: tuple[Path, ...], *, strict: bool, output: str) -> None:
-    """Check a catalog: files, folders of them, or - for standard input, taken together as one.
+    """Check a catalog. PATH is a file, a folder, or - for standard input; several are checked together as one catalog.
 
-    Prints every problem as file:line:column, which editors understand. The exit status is 1 when there are errors.
+    Prints every problem with file:line:column, which editors understand. The exit code is 1 when there are errors.
 
     \b
     Examples:
       xds check catalog.yaml
-      xds check --strict catalog/           also fail on what is legal but surely not meant
-      xds check --output json catalog/      for other programs
+      xds check --strict catalog/           fail on warnings too
+      xds check --output json catalog/      print JSON for other programs
       generate-catalog | xds check -
     """
     report = check(_read(paths), strict=strict)
@@ -72,7 +72,7 @@ def command(ctx: click.Context, paths: tuple[Path, ...], *, strict: bool, output
 
 
 def check(documents: dict[str, Document], *, strict: bool = False) -> Report:
-    """Check documents together as one catalog."""
+    """Check documents, by name, together as one catalog. `strict` turns warnings into errors."""
     catalog = None
     try:
         catalog = Workspace().update(documents)
@@ -123,7 +123,7 @@ def _format_lines(report: Report) -> str:
 
 
 def _format_problem(problem: Problem) -> str:
-    """Colour the line that `Problem` writes; click takes the colour away where there is no terminal."""
+    """Return the problem's line with colours, which click removes when the output is no terminal."""
     color = "red" if problem.severity is Severity.ERROR else "yellow"
     before, _, after = str(problem).partition(f": {problem.severity}: ")
     return f"{click.style(before, bold=True)}: {click.style(problem.severity.value, fg=color)}: {after}"

@@ -1,4 +1,4 @@
-"""`xds diff`: what saving a catalog would change of what is served now, resource by resource."""
+"""`xds diff`: shows what a catalog would change in the resources that a server serves now."""
 
 import json
 import sys
@@ -19,18 +19,20 @@ from xds.errors import CatalogError, Severity
 from xds.sources.files.watch import FileSource
 
 CLUSTERS_AT_ONCE = 50
+"""How many values of `node.cluster` one request to the server names."""
+
 SHOWN_NODES = 8
 COLOURS = {"+": "green", "-": "red", "~": "yellow"}
 Versions = dict[str, dict[str, str]]
-"""Of one kind of node: version by type_url and name."""
+"""The versions of the resources that one kind of node is served, by type_url and name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
     """A resource that would be added (`+`), removed (`-`) or changed (`~`) for the nodes of `clusters`.
 
-    A kind of node is written as its `node.cluster`, with ` in eu/eu-1a` behind if it concerns those of one locality
-    alone, and ` (gRPC)` for gRPC's own clients.
+    Each of `clusters` is a `node.cluster`. It is followed by ` in eu/eu-1a` if the difference concerns only nodes of
+    that locality, and by ` (gRPC)` for gRPC's own clients. `diff` is a unified diff of a changed resource as YAML.
     """
 
     change: str
@@ -44,7 +46,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Kind:
-    """A kind of node: its `node.cluster`, whether it is gRPC's own client, and its locality where that counts."""
+    """A kind of node: its `node.cluster`, whether it is gRPC's own client, and its locality if that matters."""
 
     cluster: str
     grpc: bool = False
@@ -64,29 +66,29 @@ class Kind:
     "clusters",
     metavar="CLUSTER",
     multiple=True,
-    help="Compare for nodes of this node.cluster; may be repeated. By default: of every one that is connected.",
+    help="Compare only for nodes with this node.cluster; may be repeated. Default: all connected nodes.",
 )
 @click.option(
     "--output",
     type=click.Choice(["table", "json"]),
     default="table",
     show_default=True,
-    help="For people, or one JSON array.",
+    help="Print text for people, or one JSON array.",
 )
 def command(catalog: Path, admin: tuple[str, int], clusters: tuple[str, ...], output: str) -> None:
-    """Compare what a catalog file or folder would serve with what is served now, before you save it.
+    """Compare a catalog (a file or a folder) with what the server serves now, before you deploy the catalog.
 
-    + is a resource that nodes would get, - one that they would lose, ~ one that would change. Nothing is changed by
-    looking. When nobody is connected, it is compared for all that the catalog names.
+    + is a resource that nodes would get, - one that they would lose, ~ one that would change. The comparison changes
+    nothing. If no client is connected, it compares for every service and gateway of the catalog.
 
     \b
     Examples:
       xds diff new-catalog.yaml
-      xds diff catalog/ --node edge --node web       for these two alone
+      xds diff catalog/ --node edge --node web       compare for these two only
       git show branch:catalog.yaml > /tmp/c.yaml && xds diff /tmp/c.yaml
 
-    Exit codes, as diff(1): 0 when nothing would change, 1 when something would, 2 on trouble: mistakes in the catalog,
-    which are printed as by `xds check`, wrong usage, or a server that cannot be asked.
+    Exit codes, as for diff(1): 0 nothing would change, 1 something would change, 2 the catalog has errors (printed as
+    by `xds check`), the usage is wrong, or the server does not answer.
     """
     try:
         new = Workspace().update(FileSource(catalog).read())
@@ -109,11 +111,12 @@ def command(catalog: Path, admin: tuple[str, int], clusters: tuple[str, ...], ou
 
 
 def compare(catalog: Catalog, client: AdminClient, clusters: Sequence[str] = ()) -> Iterator[Difference]:
-    """Compare a catalog with what a server serves: each difference once, with all kinds of nodes that it concerns.
+    """Yield the differences between a catalog and what a server serves.
 
-    Raises AdminError when the server cannot be asked.
+    Each difference comes once, with all kinds of node that it concerns. Raises AdminError when the server does not
+    answer.
     """
-    # Envoy's classes take half a second to import: not for a server that is not there.
+    # Imported here, since Envoy's message classes take half a second to import.
     from xds.wire import TYPE_URLS, short_type
 
     local = _Local(catalog)
@@ -137,7 +140,7 @@ def compare(catalog: Catalog, client: AdminClient, clusters: Sequence[str] = ())
 
 
 class _Local:
-    """What a catalog would serve, built on this side."""
+    """What a catalog would serve, built in this process."""
 
     def __init__(self, catalog: Catalog) -> None:
         from xds.resources.inventory import build_inventory
@@ -148,18 +151,18 @@ class _Local:
 
     @property
     def by_locality(self) -> bool:
-        """Whether it makes a difference where a node is."""
+        """Whether any resource depends on a node's locality."""
         return bool(self._inventory.reliant)
 
     def versions(self, kind: Kind) -> Versions:
-        """Give every version of what nodes of a kind would be served."""
+        """Return the versions of all resources that nodes of a kind would be served."""
         return {
             type_url: {name: resource.version for name, resource in of_type.resources.items()}
             for type_url, of_type in self._snapshot(kind).types.items()
         }
 
     def resource(self, kind: Kind, type_url: str, name: str) -> Json:
-        """Write out one resource."""
+        """Return one resource as JSON."""
         from xds.resources.decode import decode
 
         return decode(self._snapshot(kind).of(type_url).resources[name])
@@ -188,7 +191,7 @@ def _choose(client: AdminClient, local: _Local, clusters: Sequence[str]) -> list
 
 
 def _write_kinds(concerned: Sequence[Kind], kinds: Sequence[Kind]) -> tuple[str, ...]:
-    """Write whom a difference concerns; without localities where it concerns those of all."""
+    """Return the kinds of node that a difference concerns, as text, without localities if it concerns all of them."""
     all_of, concerned_of = (Counter(Kind(one.cluster, one.grpc) for one in some) for some in (kinds, concerned))
     found = []
     for kind in concerned:
@@ -198,7 +201,7 @@ def _write_kinds(concerned: Sequence[Kind], kinds: Sequence[Kind]) -> tuple[str,
 
 
 def _ask(client: AdminClient, kinds: Sequence[Kind]) -> dict[Kind, Versions]:
-    """Ask for the versions of all that each kind of node is served, many kinds at once."""
+    """Ask the server for the versions that each kind of node is served, in few requests."""
     served: dict[Kind, Versions] = {}
     for grpc, locality in sorted({(kind.grpc, kind.locality) for kind in kinds}):
         names = [kind.cluster for kind in kinds if (kind.grpc, kind.locality) == (grpc, locality)]
@@ -210,7 +213,7 @@ def _ask(client: AdminClient, kinds: Sequence[Kind]) -> dict[Kind, Versions]:
 
 
 def _write_query(*, grpc: bool, locality: tuple[str, str, str]) -> list[tuple[str, str]]:
-    """Write what of a kind of node goes with its `node.cluster`."""
+    """Return the query parameters of a kind of node, except its `node.cluster`."""
     words = zip(("region", "zone", "sub_zone"), locality, strict=True)
     return [*([("grpc", "1")] if grpc else []), *((word, value) for word, value in words if value)]
 
@@ -220,7 +223,7 @@ def _fetch(client: AdminClient, kind: Kind, type_url: str, name: str) -> Json:
     query = [("cluster", kind.cluster), ("type", type_url), ("name", name), *kind_query]
     try:
         resource = client.get("/resource", query)["resource"]
-    except NotFoundError:  # the catalog was saved meanwhile
+    except NotFoundError:  # the server's catalog has changed in the meantime
         return {}
     return {key: value for key, value in resource.items() if key != "@type"}
 

@@ -1,4 +1,4 @@
-"""`xds dump`: exactly what a node is served."""
+"""`xds dump`: prints the resources that a node is served."""
 
 import json
 import sys
@@ -13,9 +13,9 @@ from xds.cli.options import admin_option
 @click.option("--node", "node_id", required=True, metavar="ID", help="The node's id, as `xds status` lists it.")
 @admin_option
 def command(node_id: str, admin: tuple[str, int]) -> None:
-    """Print exactly what a connected node is served, as JSON in the words of Envoy's own config_dump.
+    """Print the resources that a connected node is served, as JSON in the format of Envoy's config_dump.
 
-    Of each type that the node subscribed to: the resources that it asked for, with their versions.
+    It prints, for each type that the node subscribed to, the resources that it asked for, and their versions.
 
     \b
     Examples:
@@ -23,7 +23,7 @@ def command(node_id: str, admin: tuple[str, int]) -> None:
       xds dump --node web-1 | jq '.configs[].resources[].name'
       xds dump --node edge-1 --admin 127.0.0.1:18012 > edge-1.json
 
-    Exit codes: 0, 1 when no such node is connected, 2 on wrong usage, 3 when the server cannot be asked.
+    Exit codes: 0 ok, 1 no such node is connected, 2 wrong usage, 3 the server does not answer.
     """
     try:
         with AdminClient(admin) as client:

@@ -1,4 +1,4 @@
-"""Types and options that several commands share."""
+"""Click types and options that several commands share."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -10,12 +10,12 @@ from xds.server.address import ListenAddress, parse_listen_address
 
 
 class HostPort(click.ParamType[tuple[str, int]]):
-    """An option that names a host, or an IP address, and a port."""
+    """The type of an option with a host name or an IP address, and a port."""
 
     name = "HOST:PORT"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
-        """Split the option, or fail with what is wrong with it."""
+        """Return the host and the port, or fail with a usage error."""
         host, _, port = str(value).rpartition(":")
         host = host.removeprefix("[").removesuffix("]")
         if not host or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
@@ -28,32 +28,32 @@ admin_option = click.option(
     default="127.0.0.1:18002",
     show_default=True,
     type=HostPort(),
-    help="The server's admin address: what `xds serve` was told by --admin.",
+    help="The address of the server's admin: the value of --admin of `xds serve`.",
 )
 
 F = TypeVar("F", bound=Callable[..., object])
 
 OPTIONS = (
-    ("--region", "Where the node runs: its region, in the catalog's words."),
-    ("--zone", "Its zone, part of the region."),
-    ("--sub-zone", "Its sub-zone, part of the zone."),
+    ("--region", "The region in which the node runs, as the catalog names it."),
+    ("--zone", "The node's zone in the region."),
+    ("--sub-zone", "The node's sub-zone in the zone."),
 )
 
 
 def locality_options(command: F) -> F:
-    """Give a command `region`, `zone` and `sub_zone`, empty where they are not given."""
+    """Add the options `region`, `zone` and `sub_zone` to a command. Their default is the empty string."""
     for name, words in reversed(OPTIONS):
         command = click.option(name, default="", help=words)(command)
     return command
 
 
 class ListenType(click.ParamType[ListenAddress]):
-    """An option that names an IP address and a port."""
+    """The type of an option with an IP address and a port."""
 
     name = "IP:PORT"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> ListenAddress:
-        """Read the option, or fail with what is wrong with it."""
+        """Return the address, or fail with a usage error."""
         try:
             return parse_listen_address(str(value))
         except ValueError as error:
@@ -61,22 +61,22 @@ class ListenType(click.ParamType[ListenAddress]):
 
 
 class AdminType(click.ParamType[ListenAddress | None]):
-    """An option that names an IP address and a port, or is `off`."""
+    """The type of an option with an IP address and a port, or `off`."""
 
     name = "IP:PORT|off"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> ListenAddress | None:
-        """Read the option, or fail with what is wrong with it."""
+        """Return the address, None for `off`, or fail with a usage error."""
         return None if value == "off" else ListenType().convert(value, param, ctx)
 
 
 class CollectorType(click.ParamType[str]):
-    """An option that names a host and a port."""
+    """The type of an option with the host and the port of an OpenTelemetry collector."""
 
     name = "HOST:PORT"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Read the option, or fail with what is wrong with it."""
+        """Return the collector's address as text, or fail with a usage error."""
         try:
             return check_collector(str(value))
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""`xds schema`: the catalog's JSON Schema."""
+"""`xds schema`: prints the JSON Schema of the catalog."""
 
 import json
 
@@ -9,12 +9,12 @@ from xds.catalog.schema import build_schema
 
 @click.command()
 def command() -> None:
-    """Print the JSON Schema of a catalog file, for completion and checks in an editor.
+    """Print the JSON Schema of a catalog file, by which editors complete and check it.
 
     \b
     Examples:
       xds schema > catalog.schema.json
-      # and as the catalog's first line, for editors with the YAML language server:
+      # for editors with the YAML language server, put this in the catalog's first line:
       # yaml-language-server: $schema=catalog.schema.json
     """
     click.echo(json.dumps(build_schema(), indent=2, ensure_ascii=False))

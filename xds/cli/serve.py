@@ -1,4 +1,4 @@
-"""`xds serve`: the control plane."""
+"""`xds serve`: runs the control plane."""
 
 import asyncio
 import signal
@@ -29,53 +29,55 @@ DEFAULT = Limits()
     required=True,
     metavar="PATH",
     type=click.Path(exists=True, path_type=Path),
-    help="The catalog: a YAML file, or a folder of them.",
+    help="The catalog: a YAML file, or a folder of YAML files.",
 )
-@click.option("--listen", default="127.0.0.1:18000", show_default=True, type=ListenType(), help="Where Envoys connect.")
+@click.option(
+    "--listen", default="127.0.0.1:18000", show_default=True, type=ListenType(), help="The address for Envoys."
+)
 @click.option(
     "--admin",
     default="127.0.0.1:18002",
     show_default=True,
     metavar="IP:PORT|off",
     type=AdminType(),
-    help="Where `xds status`, `dump` and `diff` ask, and Prometheus; off: nowhere.",
+    help="The address for `xds status`, `dump`, `diff` and `explain`, and for Prometheus; `off` for none.",
 )
 @click.option(
     "--allow-plaintext",
     is_flag=True,
-    help="Listen without TLS at an address that other machines reach: whoever reaches it reads the catalog.",
+    help="Allow addresses that other machines can reach, without TLS. Anyone who can connect can read the catalog.",
 )
 @click.option(
-    "--rest", type=ListenType(), help="Where Envoys that cannot stream may poll over HTTP. [default: nowhere]"
+    "--rest", type=ListenType(), help="The address for Envoys that poll over HTTP instead of a stream. [default: none]"
 )
 @click.option(
     "--workers",
     default=1,
     show_default=True,
     type=click.IntRange(1),
-    help="How many processes serve streams, for a mesh that one core is too slow for. "
-    "With 2 or more, connections spread over them by chance, and one process more holds the catalog.",
+    help="How many processes serve streams, for a mesh that needs more than one CPU core. "
+    "With 2 or more, the kernel spreads connections over them, and one additional process holds the catalog.",
 )
 @click.option(
     "--max-streams",
     default=DEFAULT.streams,
     show_default=True,
     type=click.IntRange(1),
-    help="How many streams may be open at once; each of several workers counts its own.",
+    help="How many streams may be open at the same time; with workers, in each worker.",
 )
 @click.option(
     "--max-names",
     default=DEFAULT.names,
     show_default=True,
     type=click.IntRange(1),
-    help="How many names one stream may subscribe to, of one type.",
+    help="How many names of one type a stream may subscribe to.",
 )
 @click.option(
     "--max-message-bytes",
     default=DEFAULT.message_bytes,
     show_default=True,
     type=click.IntRange(2**16, 2**30),
-    help="The size of the largest request that is read.",
+    help="The maximum size of a request.",
 )
 @click.option(
     "--otlp",
@@ -83,8 +85,8 @@ DEFAULT = Limits()
     show_envvar=True,
     metavar="HOST:PORT",
     type=CollectorType(),
-    help="Send spans of what becomes of each edit to this OpenTelemetry collector, by gRPC without TLS. "
-    "Needs pip install 'xds[otlp]'. [default: nowhere]",
+    help="Send spans that show how each edit is applied to this OpenTelemetry collector, over gRPC without TLS. "
+    "Needs pip install 'xds[otlp]'. [default: none]",
 )
 @click.option(
     "--log",
@@ -92,14 +94,14 @@ DEFAULT = Limits()
     default=LogFormat.AUTO.value,
     show_default=True,
     type=click.Choice([log_format.value for log_format in LogFormat]),
-    help="auto: human on a terminal, JSON otherwise.",
+    help="The log format; auto is human on a terminal, and json otherwise.",
 )
 @click.option(
     "--log-level",
     default="info",
     show_default=True,
     type=click.Choice(["debug", "info", "warning", "error"]),
-    help="The least that is logged.",
+    help="The lowest level that is logged.",
 )
 def command(
     ctx: click.Context,
@@ -117,10 +119,11 @@ def command(
     *,
     allow_plaintext: bool,
 ) -> None:
-    """Serve a catalog to Envoy over xDS, and follow its edits.
+    """Serve a catalog to Envoy over xDS, and apply edits of the catalog.
 
-    A bad edit changes nothing that is served: it is logged, with the place of the mistake. SIGTERM or Ctrl-C ends
-    every stream, so that Envoys look for another server, and a second one ends at once. Envoys keep what they have.
+    An edit with a mistake does not change what is served; the log has the place of the mistake. SIGTERM or Ctrl-C ends
+    every stream, so that Envoys connect to another server; a second signal ends the process at once. Envoys keep their
+    configuration.
 
     \b
     Examples:
@@ -128,13 +131,13 @@ def command(
       xds serve --catalog catalog/ --listen 127.0.0.1:18001 --log json
       xds serve --catalog catalog/ --listen 0.0.0.0:18000 --allow-plaintext --workers 4
 
-    Exit codes: 0 after SIGTERM or Ctrl-C, 1 when the catalog or the address cannot be served, 2 on wrong usage.
+    Exit codes: 0 after SIGTERM or Ctrl-C, 1 the catalog has errors or an address cannot be used, 2 wrong usage.
     """
     for address in filter(None, (listen, rest, admin)):
         if not address.is_loopback and not allow_plaintext:
             raise click.UsageError(
                 f"{address} can be reached from other machines, and this server has no TLS: "
-                "listen at 127.0.0.1, or say --allow-plaintext"
+                "listen at 127.0.0.1, or add --allow-plaintext"
             )
     settings = Settings(
         listen,

@@ -1,4 +1,7 @@
-"""Addresses that the server listens on: parsed, checked, and an HTTP application at one of them."""
+"""The addresses that the server listens at: how they are parsed and checked, and an HTTP application at one of them.
+
+gRPC reports a port that it cannot open in many lines of log. The checks here find the reason first, for one line.
+"""
 
 import errno
 import ipaddress
@@ -9,12 +12,12 @@ from aiohttp import web
 
 
 class ListenError(Exception):
-    """The server cannot listen where it was told; the message is for the operator."""
+    """The server cannot listen at the given address. The message is for the operator."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListenAddress:
-    """An IP address and a port; port 0 is any that is free."""
+    """An IP address and a port; port 0 means any free port."""
 
     host: str
     port: int
@@ -24,27 +27,30 @@ class ListenAddress:
 
     @property
     def is_loopback(self) -> bool:
-        """Tell whether only this machine can connect."""
+        """Whether only this machine can connect."""
         return ipaddress.ip_address(self.host).is_loopback
 
 
 def parse_listen_address(text: str) -> ListenAddress:
-    """Read `127.0.0.1:18000`, `[::1]:18000` or `localhost:18000`; raise ValueError that says what is wrong."""
+    """Parse `127.0.0.1:18000`, `[::1]:18000` or `localhost:18000`.
+
+    Raises ValueError with a message for the operator.
+    """
     host, colon, port = text.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or not 0 <= int(port) <= 65535:
         raise ValueError(f"{text!r} is not an address and a port, as in 127.0.0.1:18000 or [::1]:18000")
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     elif ":" in host:
-        raise ValueError(f"{text!r}: an IPv6 address stands in brackets, as in [::1]:18000")
+        raise ValueError(f"{text!r}: write an IPv6 address in brackets, as in [::1]:18000")
     try:
         return ListenAddress(str(ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)), int(port))
     except ValueError:
-        raise ValueError(f"{text!r}: {host!r} is not an IP address; name one of this machine's") from None
+        raise ValueError(f"{text!r}: {host!r} is not an IP address: use one of this machine's") from None
 
 
 def check_free(address: ListenAddress) -> None:
-    """Raise ListenError when nobody could listen at the address now."""
+    """Check that the address can be listened at now. Raises ListenError with the reason."""
     with socket.socket(_family(address), socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -60,9 +66,9 @@ def check_free(address: ListenAddress) -> None:
 
 
 def reserve(address: ListenAddress) -> socket.socket:
-    """Hold an address without listening there, so that processes may share it that say so too (SO_REUSEPORT).
+    """Return a socket that is bound to the address but does not listen.
 
-    Raises ListenError.
+    It keeps the port for the worker processes, which listen there with SO_REUSEPORT. Raises ListenError.
     """
     held = socket.socket(_family(address), socket.SOCK_STREAM)
     try:
@@ -79,14 +85,14 @@ def _family(address: ListenAddress) -> socket.AddressFamily:
 
 
 class Site:
-    """Serves an application; `address` has the real port once it is started."""
+    """An HTTP application at one address. After `start`, `address` holds the real port, also where port 0 was given."""
 
     def __init__(self, address: ListenAddress, app: web.Application) -> None:
         self.address = address
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
 
     async def start(self) -> None:
-        """Listen; raise ListenError when that cannot be."""
+        """Listen. Raises ListenError when the server cannot listen at the address."""
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, self.address.host, self.address.port).start()
@@ -96,5 +102,5 @@ class Site:
         self.address = ListenAddress(self.address.host, self._runner.addresses[0][1])
 
     async def stop(self) -> None:
-        """Close, and end what is under way."""
+        """Stop listening, and end requests in progress after 1 s."""
         await self._runner.cleanup()

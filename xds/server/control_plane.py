@@ -1,4 +1,8 @@
-"""ControlPlane: from a source of documents to streams of resources, and the life of both."""
+"""ControlPlane: reads a source of documents, serves the resources built from it, and applies each change.
+
+This module starts, connects and stops the parts of the server. How a stream is served is in `streams`, `protocols` and
+`workers`; how documents become a catalog is in `xds.catalog`.
+"""
 
 import asyncio
 import contextlib
@@ -31,10 +35,11 @@ log = structlog.get_logger()
 
 
 class ControlPlane:
-    """Serves the catalog of one source; made with `otlp`, it may raise SpansError.
+    """Serves the catalog of one source.
 
-    `start` raises CatalogError when the catalog cannot be served at all, and ListenError when nobody could
-    connect; after it, a bad edit changes nothing that is served.
+    The constructor raises SpansError when `settings.otlp` is set and OpenTelemetry's SDK is not installed. `start`
+    raises CatalogError when the catalog has an error, and ListenError when the server cannot listen at an address. Once
+    it has started, a bad edit does not change what is served.
     """
 
     def __init__(self, source: FileSource, settings: Settings) -> None:
@@ -51,7 +56,10 @@ class ControlPlane:
         self.port = settings.listen.port
 
     async def start(self) -> None:
-        """Read the source, then listen: no client ever sees an empty world (rule 35)."""
+        """Read the source, then listen.
+
+        The server listens only once it has a catalog, so that no client is served an empty one (rule 35).
+        """
         started = time.perf_counter()
         check_free(self._settings.listen)
         if self._settings.admin and self._settings.admin_required:
@@ -88,24 +96,24 @@ class ControlPlane:
         except ListenError as error:
             if self._settings.admin_required:
                 raise
-            log.warning("no admin: `xds status` cannot ask this server; say where by --admin", reason=str(error))
+            log.warning("no admin: `xds status` cannot ask this server; set an address with --admin", reason=str(error))
         else:
             self._admin = admin
             log.info("admin", address=str(admin.address))
 
     async def follow(self) -> None:
-        """Take up each change of the source, until cancelled."""
+        """Apply each change of the source, until cancelled."""
         async for documents in self._source.watch():
             try:
                 with self._spans.open("reload") as span:
                     span.set_attribute("xds.files", len(documents))
                     await self._take(documents, span)
-            except Exception as error:  # a fault of ours must not end what is served; the next edit is taken
+            except Exception as error:  # a bug in xds must not stop the server; the next edit is tried as usual
                 self._count_load("failed")
-                log.error("edit NOT TAKEN, by a fault of xds: what was served is still served", error=repr(error))
+                log.error("edit NOT APPLIED, a bug in xds: the state before is still served", error=repr(error))
 
     async def stop(self) -> None:
-        """Tell health checks, end every stream so that its client looks elsewhere, and close."""
+        """Report NOT_SERVING to health checks, end every stream so that clients reconnect elsewhere, and close."""
         for observing in self._observing:
             observing.cancel()
         await self._streams.stop()
@@ -117,10 +125,10 @@ class ControlPlane:
         log.info("stopped")
 
     async def _take(self, documents: Mapping[str, Document | None], span: Span) -> None:
-        """Serve the catalog with the changed documents in it; of what is bad, go on with the last good state."""
+        """Apply changed documents, by name (None: deleted); a document with an error keeps its last good state."""
         started, noticed_at, taken_at = time.perf_counter(), self._source.noticed_at, time.time()
         before = self._ads.store.inventory
-        # Off the loop: a large file takes a while, and streams go on meanwhile.
+        # In a thread: a large file takes a while, and the event loop must keep serving streams.
         outcome, inventory = await asyncio.to_thread(self._translate, documents, before)
         if documents:
             self._count_load("refused" if any(name in outcome.refused for name in documents) else "accepted")
@@ -137,11 +145,11 @@ class ControlPlane:
                 streams=streams,
                 ms=round((time.perf_counter() - started) * 1000, 1),
             )
-        # Not before the streams are told: who sees this digest sees what their clients make of it.
+        # Only after the push: when a reader sees this digest, the status of each client is about this state.
         self._taken = Taken(self._source.digest, taken_at, outcome.refused)
 
     async def _push(self, inventory: Inventory, noticed_at: int) -> int:
-        """Have every stream told what changed; the number of those that it concerned."""
+        """Push an inventory to every stream; return the number of streams that it changes something for."""
         with self._spans.open("push") as push:
             streams = await self._streams.publish(inventory)
             push.set_attribute("xds.streams", streams)
@@ -152,7 +160,7 @@ class ControlPlane:
         return streams
 
     async def _observe_propagation(self, noticed_at: int) -> None:
-        """Count how long a change took, from when its save was noticed until the last client answered."""
+        """Observe how long a change took, from when the saved file was noticed until the last client answered."""
         with self._spans.open("accept"):
             answered_at = await self._streams.settle()
         if answered_at is not None:
@@ -177,7 +185,7 @@ class ControlPlane:
             self._tally.accepted_at = time.time()
 
     def _report(self, problems: tuple[Problem, ...]) -> bool:
-        """Log each problem when it appears, not again while it stays; tell whether an error was among the new."""
+        """Log each problem once, when it first appears; return whether any new problem is an error."""
         if problems is self._reported:
             return False
         old = frozenset(self._reported)
@@ -195,7 +203,7 @@ def _count(catalog: Catalog) -> dict[str, int]:
 
 
 def _describe_change(before: Inventory, after: Inventory) -> dict[str, list[str]]:
-    """Name what was added, changed and removed; leave out what is empty."""
+    """Return the names that were added, changed and removed (20 of each at most), without empty lists."""
     old, new = before.catalog, after.catalog
     names = after.changed | after.changed_gateways
     then = {name for name in names if name in old.services or name in old.gateways}
@@ -206,7 +214,7 @@ def _describe_change(before: Inventory, after: Inventory) -> dict[str, list[str]
 
 
 async def run(source: FileSource, settings: Settings, stopping: asyncio.Event) -> None:
-    """Serve until `stopping` is set."""
+    """Serve until `stopping` is set. Raises what `ControlPlane` and its `start` raise."""
     control_plane = ControlPlane(source, settings)
     await control_plane.start()
     following = asyncio.create_task(control_plane.follow())

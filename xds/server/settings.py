@@ -1,4 +1,4 @@
-"""What `xds serve` was told."""
+"""Settings: the options of `xds serve`, as the server uses them."""
 
 from dataclasses import dataclass, field
 
@@ -9,15 +9,15 @@ from xds.session.limits import Limits
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where to listen, what clients may ask for, the seconds streams have to end, and how many processes serve them."""
+    """The options of one server. `grace` is how many seconds streams may take to end when the server stops."""
 
     listen: ListenAddress
     limits: Limits = field(default_factory=Limits)
     grace: float = 5.0
     rest: ListenAddress | None = None
     admin: ListenAddress | None = None
-    admin_required: bool = True  # else, where its port is in use, the server goes on without it
-    workers: int = 1  # 1: the process that holds the catalog serves streams itself
+    admin_required: bool = True  # when False, the server runs without the admin if the admin's port is in use
+    workers: int = 1  # with 1, the process that holds the catalog also serves the streams
     log_format: LogFormat = LogFormat.AUTO
     log_level: str = "info"
-    otlp: str | None = None  # the collector of the server's own spans, as "host:port"
+    otlp: str | None = None  # the OTLP collector that receives the server's own spans, as "host:port"

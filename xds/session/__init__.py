@@ -1,5 +1,5 @@
 """One client's stream as a pure state machine: requests and snapshot changes in, responses out.
 
-No socket, clock, loop or chance: whoever moves the bytes tells a session what happened, and sends what it answers.
-Rules are numbered as in the protocol's list in this package's README.
+It uses no socket, clock, event loop or random number. The server tells a session what happened, and sends the responses
+that the session returns. Docstrings refer to rules by the numbers of this package's README.
 """

@@ -1,4 +1,7 @@
-"""Batch: what one response carries, encoded once for all streams that are sent the same."""
+"""Batch: the content of one response, and the store that lets streams share equal results.
+
+A result (an encoded response, a set of names) is kept at the TypeSnapshot from which it was computed.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,18 +12,19 @@ from xds.snapshot.snapshot import TypeSnapshot
 T = TypeVar("T")
 
 MAX_SHARED = 64
-"""How much one TypeSnapshot keeps for others to share; a client that asks for oddities cannot add more."""
+"""How many shared results one TypeSnapshot keeps: a bound on what clients with unusual requests can add."""
 
 LARGE = 32
-"""From how many names on it is worth while to look whether another stream worked the same out before."""
+"""From how many names on a result is shared. For fewer names, computing it again is cheaper than the lookup."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one response carries: the version of each resource by name, the names that are gone, and the bytes.
+    """The content of one response: the version of each resource by name, the removed names, and the bytes.
 
-    `body` is the encoded response but for its nonce, so that all streams that are sent the same share it;
-    `version_info` is that of the whole type. A heartbeat's resources have no body: the client has them.
+    `body` is the encoded response without its nonce, so that all streams that are sent the same response share it.
+    `version_info` is the version of the whole type. The resources of a heartbeat have no body, since the client has
+    them already.
     """
 
     versions: Mapping[str, str]
@@ -31,14 +35,14 @@ class Batch:
 
 
 def is_large(names: int) -> bool:
-    """Tell whether what follows from so many names is to be shared."""
+    """Whether a result for this number of names is shared."""
     return names >= LARGE
 
 
 def share(snapshot: TypeSnapshot, key: object, make: Callable[[], T]) -> T:
-    """Give what was made of the snapshot for this key before, or make it: one value for all, never to be changed.
+    """Return the snapshot's shared result for `key`, or call `make` and keep its result. Callers must not change it.
 
-    The key names the type too: types that have no resources share one empty TypeSnapshot.
+    The key must contain the type_url if the result depends on it: types without resources share one empty TypeSnapshot.
     """
     value: T | None = snapshot.shared.get(key)
     if value is None:

@@ -1,4 +1,4 @@
-"""One request, one answer: the Fetch methods and REST polling, which have no stream and so no session."""
+"""Answers to single requests: the gRPC Fetch methods and REST polling, which have no stream and no session."""
 
 from xds.errors import PeerError
 from xds.session.subscription import WILDCARD, WILDCARD_BY_DEFAULT
@@ -7,10 +7,10 @@ from xds.wire.discovery_pb2 import DiscoveryRequest, DiscoveryResponse
 
 
 def answer_fetch(request: DiscoveryRequest, snapshot: TypeSnapshot, type_url: str) -> DiscoveryResponse | None:
-    """Answer a poll of one type; None when the client has the current version already.
+    """Return the answer to a poll of one type, or None when the client has the current version.
 
-    The version is of the whole type (rule 13), so a client that asks for other names than before has to leave
-    `version_info` out. Raises PeerError for a request of another type.
+    The version is that of the whole type (rule 13). So a client that asks for other names than before must leave out
+    `version_info`. Raises PeerError for a request without a node id, and for a request of another type.
     """
     if not request.node.id:
         raise PeerError("INVALID_ARGUMENT", "a request needs a node with an id")
@@ -20,7 +20,7 @@ def answer_fetch(request: DiscoveryRequest, snapshot: TypeSnapshot, type_url: st
     if WILDCARD in names or (not names and type_url in WILDCARD_BY_DEFAULT):
         names = set(snapshot.resources)
     resources = [snapshot.resources[name] for name in sorted(names & snapshot.resources.keys())]
-    # What has a TTL is told again at each poll: to a client that hears nothing of it, it ends.
+    # A resource with a TTL is sent at each poll: otherwise it would expire at the client.
     if request.version_info == snapshot.version and not any(resource.ttl_ms for resource in resources):
         return None
     return DiscoveryResponse(

@@ -1,7 +1,7 @@
-"""Order: which type waits for which, so that traffic always has somewhere to go (rules 32 to 34).
+"""Order: which type waits for which other type, so that no route names what the client lacks (rules 32 to 34).
 
-A change goes out make before break: clusters and endpoints first; listeners, and then routes, when the client has
-accepted those; and what is gone when it has accepted these.
+A change is sent in the order "make before break". Clusters and endpoints go first. Listeners, and then routes, follow
+when the client has accepted these. Removals go last, when the client has accepted the routes.
 """
 
 from collections.abc import Mapping
@@ -14,16 +14,16 @@ from xds.snapshot.snapshot import Snapshot, SnapshotChange
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, TYPE_URLS
 
 STAGED = frozenset({LISTENER, ROUTE_CONFIGURATION})
-"""The types that name clusters: what they say next waits until the client has the clusters and their endpoints."""
+"""The types that name clusters. Their responses wait until the client has the clusters and their endpoints."""
 
 EARLIER = {type_url: TYPE_URLS[:position] for position, type_url in enumerate(TYPE_URLS)}
-"""What a type's resources may name, and so wait for."""
+"""The types that a type's resources may name, and so wait for."""
 
 
 class Order:
-    """How far one client got with the changes of what it is served.
+    """How far one client is with the changes of its snapshot.
 
-    `subscriptions` are the session's; on a stream of one type alone (`aggregated` false) the others never come.
+    `subscriptions` are the session's. On a stream of one type (`aggregated` is False) it has one subscription only.
     """
 
     __slots__ = (
@@ -41,26 +41,29 @@ class Order:
     def __init__(self, subscriptions: Mapping[str, Subscription[Any]], *, aggregated: bool) -> None:
         self._subscriptions = subscriptions
         self._aggregated = aggregated
-        self.snapshot = Snapshot({})  # what is served now; while something is retained, that is in it
-        self._latest = self.snapshot  # what is served once nothing is retained
-        self._retained: dict[str, dict[str, Resource]] = {}
+        self.snapshot = Snapshot({})  # what is served now, including `_retained`
+        self._latest = self.snapshot  # what is served when nothing is retained
+        self._retained: dict[str, dict[str, Resource]] = {}  # removed resources that are still served
         self._awaited = NONE  # new clusters whose endpoints the client does not have yet
-        self._unfollowed = NONE  # clusters that were sent before anybody asked for endpoints
-        self._returning = False  # the client came back with clusters; it will soon say what names them
-        self._overdue: set[str] = set()  # types that kept the others waiting too long
+        self._unfollowed = NONE  # clusters that were sent before the client subscribed to endpoints
+        self._returning = False  # the client reconnected with clusters; its subscriptions to other types follow soon
+        self._overdue: set[str] = set()  # types that others no longer wait for, after a timeout
 
     def begin(self, snapshot: Snapshot) -> None:
-        """Take the first snapshot."""
+        """Set the first snapshot."""
         self.snapshot = self._latest = snapshot
 
     def on_change(self, change: SnapshotChange) -> bool:
-        """Take the next snapshot, and tell the subscriptions what of it to look at now; False if there is none."""
+        """Set the next snapshot, and mark in the subscriptions the names that changed.
+
+        Returns False if the change concerns nothing that the client subscribed to.
+        """
         if not (self._retained or self._concerns(change)):
             self._latest = self.snapshot = change.snapshot
             return False
         self._latest, self.snapshot = change.snapshot, change.made
-        self._overdue.clear()  # each change is waited for anew
-        if self._retained:  # of an earlier change that the client has not got through yet
+        self._overdue.clear()  # the waits start again with each change
+        if self._retained:  # of an earlier change that the client has not finished yet
             self._retain(change)
         else:
             self._retained = {type_url: dict(of_type) for type_url, of_type in change.retained.items()}
@@ -78,23 +81,23 @@ class Order:
         return False
 
     def on_first(self, type_url: str) -> None:
-        """Take it that a type was asked for, for the first time on the stream."""
+        """Note the first request for a type on the stream."""
         if type_url == CLUSTER_LOAD_ASSIGNMENT:
-            if self._subscriptions[type_url].known:  # a client that comes back needs again what it has
+            if self._subscriptions[type_url].known:  # a reconnecting client needs its endpoints again (rule 33)
                 self._subscriptions[type_url].follow(self._unfollowed)
             self._unfollowed = NONE
         elif type_url == CLUSTER:
             self._returning = self._aggregated and self._subscriptions[type_url].returned
 
     def on_reply(self, type_url: str, nack: Nack | None) -> None:
-        """Take what a client said of a response: nobody waits for the endpoints of a cluster that it refused."""
+        """Note the client's answer to a response: nothing waits for the endpoints of a cluster that it refused."""
         if self._subscriptions[type_url].in_flight is None:
             self._overdue.discard(type_url)
         if nack is not None and type_url == CLUSTER:
             self._awaited = self._awaited.difference(nack.resource_names)
 
     def on_send(self, type_url: str, batch: Batch) -> None:
-        """Have every cluster that is new or changed followed by its endpoints, although unasked (rule 33)."""
+        """Note a response that is sent. New and changed clusters are followed by their endpoints (rule 33)."""
         self._overdue.discard(type_url)
         if type_url != CLUSTER:
             return
@@ -106,7 +109,7 @@ class Order:
             self._unfollowed = unite(self._unfollowed, changed)
 
     def _compare(self, versions: Mapping[str, str]) -> tuple[frozenset[str], frozenset[str]]:
-        """Name the clusters that are another than what the client knows, and those of them that it does not know."""
+        """Return the clusters whose version differs from what the client has, and those of them that it lacks."""
         known = self._subscriptions[CLUSTER].known
 
         def compare() -> tuple[frozenset[str], frozenset[str]]:
@@ -115,28 +118,31 @@ class Order:
 
         if not is_large(len(versions)):
             return compare()
-        # Both are kept beside what follows from them, so that their ids are of nothing else meanwhile.
+        # The result keeps references to both, so that no other object gets their ids while it is shared.
         key = ("changed", id(known), id(versions))
         return share(self.snapshot.of(CLUSTER), key, lambda: (compare(), known, versions))[0]
 
     def on_timeout(self) -> None:
-        """Wait no longer for what is unanswered, or was never asked for."""
+        """Stop waiting for responses that are unanswered, and for types that the client has not asked for."""
         self._overdue = {type_url for type_url in TYPE_URLS if self._is_open(type_url)}
         self._awaited = NONE
         self._returning = False
 
     @property
     def has_leftovers(self) -> bool:
-        """Whether the client still has what is gone, until its listeners and routes name it no more."""
+        """Whether the client still has removed resources that its listeners or routes may name."""
         return bool(self._retained) or self._withholds
 
     @property
     def is_refused(self) -> bool:
-        """Whether the client goes on with an older listener or route because it refused what came after it."""
+        """Whether the client refused its latest listeners or routes, and so uses older ones."""
         return any(one.rejected for type_url in STAGED if (one := self._subscriptions.get(type_url)))
 
     def release(self) -> bool:
-        """Let go of what is gone, once the client has listeners and routes that no longer name it."""
+        """Let the removals be sent, once the client has listeners and routes that do not name these resources.
+
+        Returns whether it did so.
+        """
         if not self.has_leftovers or self.is_refused or any(map(self._is_behind, STAGED)):
             return False
         gone, self._retained, self.snapshot = self._retained, {}, self._latest
@@ -147,7 +153,7 @@ class Order:
         return True
 
     def holds(self, subscription: Subscription[Any]) -> bool:
-        """Tell whether a type's next response has to wait, since the client lacks what its resources may name."""
+        """Whether a type's next response must wait, since the client lacks what its resources may name."""
         type_url = subscription.type_url
         if type_url not in STAGED or not (subscription.answered or subscription.returned):
             return False
@@ -160,7 +166,7 @@ class Order:
         return bool((clusters and clusters.withheld) or (assignments and assignments.withheld))
 
     def _retain(self, change: SnapshotChange) -> None:
-        """Retain what is gone by this change and by the ones before, but for what came back."""
+        """Retain the resources that this change and earlier ones removed, except those that exist again."""
         for type_url, of_type in change.retained.items():
             self._retained.setdefault(type_url, {}).update(of_type)
         self._retained = {
@@ -170,7 +176,7 @@ class Order:
         self.snapshot = change.snapshot.replace(self._retained)
 
     def _is_open(self, type_url: str) -> bool:
-        """Tell whether a response is unanswered, or a client that came back has not asked for the type yet."""
+        """Whether a response is unanswered, or a reconnecting client has not asked for the type yet."""
         if (subscription := self._subscriptions.get(type_url)) is None:
             return self._returning
         return subscription.in_flight is not None
@@ -180,7 +186,7 @@ class Order:
         return subscription is not None and subscription.in_flight is not None and type_url not in self._overdue
 
     def _lacks_assignments(self) -> bool:
-        """Tell whether the client has no endpoints yet for a cluster that is new to it."""
+        """Whether the client lacks the endpoints of a cluster that is new to it."""
         if self._awaited:
             if assignments := self._subscriptions.get(CLUSTER_LOAD_ASSIGNMENT):
                 self._awaited = self._awaited.difference(assignments.known, assignments.rejected)
@@ -189,7 +195,7 @@ class Order:
         return bool(self._awaited)
 
     def _is_behind(self, type_url: str) -> bool:
-        """Tell whether the client still goes by something older than what it is served, of one type."""
+        """Whether the client does not have the current state of a type yet."""
         if type_url in self._overdue:
             return False
         subscription = self._subscriptions.get(type_url)

@@ -1,4 +1,4 @@
-"""Requests: from bytes to a message, or to what is wrong with them."""
+"""Parses requests from bytes."""
 
 from typing import TypeVar
 
@@ -8,11 +8,11 @@ from xds.errors import PeerError
 from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DiscoveryRequest
 
 Request = TypeVar("Request", DiscoveryRequest, DeltaDiscoveryRequest)
-"""Either variant's request."""
+"""The request message of either variant."""
 
 
 def parse_request(kind: type[Request], data: bytes) -> Request:
-    """Parse a request of a kind; raise PeerError when the bytes are none."""
+    """Parse a request of the message type `kind`. Raises PeerError when the bytes are no such message."""
     try:
         request: Request = kind.FromString(data)
     except DecodeError as error:

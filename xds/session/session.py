@@ -1,4 +1,8 @@
-"""Session: all subscriptions of one stream, and how they are answered."""
+"""Session: all subscriptions of one stream.
+
+It passes each event to the subscriptions and to `order.py`, and returns the responses to send. What one type is sent is
+in `subscription.py`; the order of the types is in `order.py`.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -28,7 +32,7 @@ DEFAULT_LIMITS = Limits()
 
 @dataclass(frozen=True, slots=True)
 class Variant(Generic[Request]):
-    """What sets State of the World and delta apart: their messages, and how a subscription is stated and answered."""
+    """A variant of the protocol, State of the World or delta: its messages and its class of subscription."""
 
     name: str
     request: type[Request]
@@ -44,7 +48,7 @@ DELTA: Variant[DeltaDiscoveryRequest] = Variant(
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One encoded response, ready for the wire."""
+    """One encoded response, with the reason why it is sent."""
 
     type_url: str
     nonce: str
@@ -54,7 +58,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a request led to: responses to send, and what an operator should hear of."""
+    """The result of a request: responses to send, and what to log (a NACK, or a type that xds does not serve)."""
 
     responses: list[Response] = field(default_factory=list)
     nack: Nack | None = None
@@ -64,13 +68,13 @@ class Step:
 class Session(Generic[Request]):
     """One stream of one client.
 
-    `acquire` gives the snapshot for a node, once it has said who it is; `nonce_prefix` is unique among the
-    server's streams, so that a nonce of another stream never counts (rule 3). `type_url` is the one type of a
-    stream that is not aggregated.
+    `acquire` returns the snapshot for a node, and is called with the node of the first request. `nonce_prefix` is
+    unique among the server's streams, so that a nonce of another stream never counts (rule 3). `type_url` is the type
+    of a stream that is not aggregated, and None for ADS.
 
-    What it keeps no time for, somebody else does. `waits` counts the waits for an answer that began and is 0 while
-    there is none: `on_timeout` is called when one has lasted too long (rule 32). `heartbeat_ms` is the time from one
-    call of `on_heartbeat` to the next, 0 when there is no need of any (rule 36).
+    A session has no clock; the caller keeps two timers for it. While `waits` is not 0, the session waits for the
+    client's answer: the caller calls `on_timeout` when one wait lasts too long (rule 32). Each wait has another number.
+    `heartbeat_ms` is the time from one call of `on_heartbeat` to the next; with 0, none is needed (rule 36).
     """
 
     __slots__ = (
@@ -111,25 +115,25 @@ class Session(Generic[Request]):
 
     @property
     def snapshot(self) -> Snapshot:
-        """What is served now."""
+        """The snapshot that is served now."""
         return self._order.snapshot
 
     @property
     def is_settled(self) -> bool:
-        """Whether the client has accepted or refused all that it is to be told."""
+        """Whether the client has accepted or refused everything, and nothing more is to be sent."""
         if self.waits:
             return False
         return not any(one.in_flight is not None or one.is_pending for one in self.subscriptions.values())
 
     @property
     def heartbeat_ms(self) -> int:
-        """How often what lives for a while only has to be prolonged, in milliseconds; 0 when there is no such thing."""
+        """The milliseconds between two heartbeats; 0 when the client is served nothing with a TTL."""
         if CLUSTER_LOAD_ASSIGNMENT not in self.subscriptions:
             return 0
         return period_ms(self.snapshot.of(CLUSTER_LOAD_ASSIGNMENT))
 
     def on_request(self, data: bytes) -> Step:
-        """Take the bytes of a request; raise PeerError when they end the stream."""
+        """Handle an encoded request. Raises PeerError when the stream must end."""
         request = parse_request(self.variant.request, data)
         self._check_node(request.node)
         if self.type_url is not None:
@@ -154,49 +158,50 @@ class Session(Generic[Request]):
         return Step(self._flush(), nack)
 
     def on_change(self, change: SnapshotChange) -> list[Response] | None:
-        """Take the view's next snapshot; what is sent now is what nothing holds up.
+        """Set the view's next snapshot, and return the responses that need not wait.
 
-        None if the client asked for nothing that changed (rule 12).
+        Returns None if the client subscribed to nothing that changed (rule 12).
         """
         return self._flush() if self._order.on_change(change) else None
 
     def on_timeout(self) -> list[Response]:
-        """Wait no longer for what is unanswered: nothing that a client leaves undone holds it up for ever."""
+        """Stop waiting for the client's answers, and return the responses that waited."""
         self._order.on_timeout()
         self.waits = 0
         return self._flush()
 
     def on_heartbeat(self, elapsed_ms: float) -> list[Response]:
-        """Prolong what lives for a while only, `elapsed_ms` milliseconds after the last time that this was done."""
+        """Return heartbeats for resources with a TTL. `elapsed_ms` is the time since the last call, in milliseconds."""
         if subscription := self.subscriptions.get(CLUSTER_LOAD_ASSIGNMENT):
             subscription.on_heartbeat(self.snapshot.of(CLUSTER_LOAD_ASSIGNMENT), elapsed_ms)
         return self._flush()
 
     def _infer_type(self, request: Request) -> None:
-        """Fill in the one type of a stream that is not aggregated; another is refused (rule 1)."""
+        """Set the request's type on a stream of one type. Raises PeerError for another type (rule 1)."""
         if request.type_url not in ("", self.type_url):
             raise PeerError("INVALID_ARGUMENT", f"this stream serves {self.type_url}, not {request.type_url}")
         request.type_url = self.type_url or ""
 
     def _check_node(self, node: Node) -> None:
-        """Take the stream's first message's node; it counts for all that follow (rule 2)."""
+        """Store the node of the first request, which is valid for the whole stream (rule 2). Raises PeerError."""
         if self.node is not None:
             if node.id not in ("", self.node.id):
-                raise PeerError("INVALID_ARGUMENT", f"the stream is of node {self.node.id!r}, not of {node.id!r}")
+                raise PeerError("INVALID_ARGUMENT", f"this stream belongs to node {self.node.id!r}, not {node.id!r}")
             return
         if not node.id:
             raise PeerError("INVALID_ARGUMENT", "the first request of a stream needs a node with an id")
         self._order.begin(self._acquire(node))
         self._with_ttl = takes_ttl(node)
-        # A copy without an Envoy's list of some 500 extensions, made from bytes: one of the message keeps its memory.
+        # A copy without Envoy's list of about 500 extensions. It is parsed from bytes, since CopyFrom would keep the
+        # request's memory.
         node.DiscardUnknownFields()
-        if node.metadata:  # of which only a port is of use here
+        if node.metadata:  # xds only uses the metrics port in it
             port = find_metrics_port(node.metadata)
             node.metadata = b"" if port is None else encode_metrics_port(port)
         self.node = Node.FromString(node.SerializeToString())
 
     def _flush(self) -> list[Response]:
-        """Answer what is due, type by type, in the order that makes before it breaks."""
+        """Return the responses that may be sent now, in the order of the types, make before break."""
         responses: list[Response] = []
         self._order.release()
         held = self._answer(responses)
@@ -210,7 +215,7 @@ class Session(Generic[Request]):
         return responses
 
     def _answer(self, responses: list[Response]) -> bool:
-        """Make the responses that nothing holds up; tell whether something is held up."""
+        """Append the responses that may be sent now; return whether others must wait."""
         held = False
         for type_url in TYPE_URLS:
             if (subscription := self.subscriptions.get(type_url)) is None or not subscription.is_pending:
@@ -224,7 +229,7 @@ class Session(Generic[Request]):
                 nonce = f"{self._nonce_prefix}-{self._nonce_count}"
                 self._order.on_send(type_url, batch)
                 subscription.on_sent(nonce, batch)
-                # Encoded messages merge by concatenation: all but the nonce is shared with other streams.
+                # Concatenated protobuf encodings merge, so everything except the nonce is shared with other streams.
                 body = batch.body + self.variant.response(nonce=nonce).SerializeToString()
                 responses.append(Response(type_url, nonce, body, reason))
         return held

@@ -1,4 +1,7 @@
-"""The State of the World variant: each request states the whole subscription, a response the state of a type."""
+"""The State of the World (SotW) variant of the protocol.
+
+Each request contains the whole subscription of its type. A response contains the state of its type.
+"""
 
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -12,16 +15,16 @@ from xds.wire import CLUSTER, LISTENER, discovery_pb2, encode_any
 from xds.wire.discovery_pb2 import DiscoveryRequest, DiscoveryResponse
 
 FULL_STATE = frozenset({CLUSTER, LISTENER})
-"""The types whose responses hold all that is wanted: leaving a resource out deletes it (rule 14)."""
+"""The types whose responses contain every wanted resource: a resource that is left out is removed (rule 14)."""
 
 RESOURCE = "type.googleapis.com/envoy.service.discovery.v3.Resource"
-"""The wrapper of a resource that has a time to live."""
+"""The message that wraps a resource with a TTL."""
 
 NAME = 16
-"""About how many bytes a name has in a request."""
+"""The approximate size of a name in a request, in bytes."""
 
 Stated = tuple[bytes, frozenset[str]]
-"""The names that a request states, encoded and decoded."""
+"""The names of a request, encoded and decoded."""
 
 
 class SotwSubscription(Subscription[DiscoveryRequest]):
@@ -31,12 +34,12 @@ class SotwSubscription(Subscription[DiscoveryRequest]):
 
     def __init__(self, type_url: str, *, with_ttl: bool = False) -> None:
         super().__init__(type_url, with_ttl=with_ttl)
-        self.named = False  # once a name was asked for, asking for none is no wildcard (rule 21)
+        self.named = False  # a request has named a resource: from then on, no names mean no wildcard (rule 21)
         self.stated = b""  # the names of the last request, encoded
-        self.version_info = ""  # of the last response that the client accepted
+        self.version_info = ""  # the version of the last response that the client accepted
 
     def on_names(self, request: DiscoveryRequest, snapshot: TypeSnapshot, *, first: bool) -> None:
-        """Take the names that a request states: they are the whole subscription (rule 16)."""
+        """Replace the subscription with the names of a request (rule 16)."""
         version_info = request.version_info
         stated = _encode_names(request)
         if not first and stated == self.stated:
@@ -50,19 +53,19 @@ class SotwSubscription(Subscription[DiscoveryRequest]):
             return
         if wildcard and not self.wildcard:
             self.everything = self.owed = True
-        self.want(asked - self.names if self.names else asked)  # also what the wildcard sent already (rule 17)
+        self.want(asked - self.names if self.names else asked)  # even if the wildcard has sent them already (rule 17)
         self.names, self.wildcard = asked, wildcard
         self.forget_unwanted()
         if first:
             self.returned = bool(version_info)
         if first and wildcard and not asked and version_info == snapshot.version:
-            # The client comes back with all that there is (rule 19).
+            # The client reconnects and already has the current state (rule 19).
             self.known = snapshot.versions
             self.everything = self.owed = False
             self.version_info = version_info
 
     def accept(self, batch: Batch) -> None:
-        """Take the version that a client has to say from now on."""
+        """Store the version of an accepted batch, and forget NACKs that it settles."""
         self.version_info = batch.version_info
         if self.type_url in FULL_STATE:
             self.rejected = {}
@@ -70,27 +73,33 @@ class SotwSubscription(Subscription[DiscoveryRequest]):
             self.rejected = without(self.rejected, batch.versions.keys())
 
     def known_after(self, batch: Batch) -> Mapping[str, str]:
-        """Add a batch to what is known; one of a full-state type is all that the client now has."""
+        """Return what the client has after an accepted batch; for a full-state type, only what the batch contains."""
         accepted = {name: version for name, version in batch.versions.items() if self.wants(name)}
         return accepted if self.type_url in FULL_STATE else {**self.known, **accepted}
 
     def refused(self, batch: Batch) -> dict[str, str | None]:
-        """Give the versions that a NACK refuses; what a full state leaves out is a removal that it refuses."""
+        """Return the versions that a NACK of the batch refuses, with None for a removal.
+
+        A full-state response removes the resources that it leaves out, so the NACK refuses these removals too.
+        """
         if self.type_url not in FULL_STATE:
             return super().refused(batch)
         return {**dict.fromkeys(self.known), **batch.versions}
 
     def compose(self, snapshot: TypeSnapshot) -> Batch | None:
-        """Make a full-state response if anything in it changed, or one of what changed alone (rules 14, 15)."""
+        """Return a response, or None if nothing changed (rules 14, 15).
+
+        For a full-state type it contains all wanted resources, for the other types those that changed.
+        """
         selection = self.select(snapshot)
         if self.type_url in FULL_STATE:
-            # What a client that came back has is not known before it accepted something on this stream.
+            # What a reconnecting client has is unknown until it accepts a response on this stream.
             is_unsure = self.returned and not self.version_info
             if not (selection.names or selection.gone or self.owed or (is_unsure and self.dirty)):
                 return None
             names = None if self.wildcard else frozenset(name for name in self.names if name in snapshot.resources)
         else:
-            # Nothing tells the client what is gone; should the name come back, it is sent.
+            # A response cannot tell the client about a removal. If the name exists again later, it is sent.
             self.known = without(self.known, selection.gone)
             if not selection.names:
                 return None
@@ -99,7 +108,10 @@ class SotwSubscription(Subscription[DiscoveryRequest]):
         return share(snapshot, (self.type_url, self.with_ttl, names), make)
 
     def compose_heartbeat(self, snapshot: TypeSnapshot) -> Batch | None:
-        """Make a response of wrappers without a body. Envoy tells them by the version that it accepted last."""
+        """Return a response of wrappers without a body, or None if none has a TTL.
+
+        It has the version that the client accepted last, by which Envoy recognizes a heartbeat.
+        """
         if self.type_url in FULL_STATE or not (versions := self.to_prolong(snapshot)):
             return None
         make = partial(_encode_heartbeat, self.type_url, snapshot, versions, self.version_info)
@@ -107,7 +119,10 @@ class SotwSubscription(Subscription[DiscoveryRequest]):
 
 
 def _encode_names(request: DiscoveryRequest) -> bytes:
-    """Encode the names of a request alone: equal bytes are equal names, found out without a string for each."""
+    """Return a request's names, encoded, and clear its other fields.
+
+    Equal bytes mean equal names, so names can be compared without making a string of each.
+    """
     for field in ("version_info", "node", "type_url", "response_nonce", "error_detail"):
         request.ClearField(field)
     return request.SerializeToString()

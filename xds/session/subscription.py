@@ -1,10 +1,10 @@
-"""Subscription: what one stream wants of one type, what it has of it, and what it is still owed.
+"""Subscription: one type on one stream, with the names that the client wants, what it has, and what is to be sent.
 
-It knows no other type. What State of the World and delta share is here; `sotw.py` and `delta.py` add how names are
-asked for and how a response is made.
+A subscription knows nothing of other types. What State of the World and delta share is here. `sotw.py` and `delta.py`
+add how a request changes the names and how a response is made.
 
-What it holds of names and versions is never changed, only replaced, and so many streams hold one and the same: a
-thousand clients that want all of a thousand resources, and have them, cost one set and one dict.
+Its sets of names and mappings of versions are never changed, only replaced. So streams can share them: a thousand
+clients that want a thousand resources, and have them all, need one set and one dict in total.
 """
 
 from abc import ABC, abstractmethod
@@ -22,8 +22,8 @@ V = TypeVar("V")
 
 Reason = Literal["initial", "subscribe", "change", "follow", "heartbeat"]
 REASONS: tuple[Reason, ...] = ("initial", "subscribe", "change", "follow", "heartbeat")
-"""Why a response is sent: the first of a type; names that were added; what is served changed; endpoints after their
-cluster, unchanged (rule 33); what lives for a while only (rule 36)."""
+"""Why a response is sent: it is the first of a type (initial); the client asked for more names (subscribe); resources
+changed (change); unchanged endpoints follow their cluster (follow, rule 33); a TTL is renewed (heartbeat, rule 36)."""
 
 WILDCARD = "*"
 
@@ -32,18 +32,18 @@ NONE: frozenset[str] = frozenset()
 NOTHING_KNOWN: Mapping[str, str] = {}
 
 WILDCARD_BY_DEFAULT = frozenset({CLUSTER, LISTENER})
-"""The types of which a first request without names wants all (rules 20, 22)."""
+"""The types for which a first request without names is a wildcard (rules 20, 22)."""
 
 MAX_NAME = 4096
-"""The longest name that a client may ask for: far above any that exists, and a bound on what a stream may hold."""
+"""The maximum length of a name that a client asks for. No real name is as long; it bounds what a stream can hold."""
 
 MAX_ERROR = 4096
-"""How much of what a client says about a refusal is kept."""
+"""How many characters of a NACK's message are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Nack:
-    """A client's refusal of a response: what it said, and the resources that were in it."""
+    """A client's NACK of a response: its message, and the names of the resources in the response."""
 
     type_url: str
     message: str
@@ -52,7 +52,7 @@ class Nack:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What to send: the version of each resource by name, the names alone, and those that are gone."""
+    """What to send: the version of each resource by name, the set of these names, and the removed names."""
 
     versions: Mapping[str, str]
     names: frozenset[str]
@@ -61,14 +61,14 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """A response that the client has neither accepted nor refused yet."""
+    """A response that the client has not answered yet."""
 
     nonce: str
     batch: Batch
 
 
 class Subscription(ABC, Generic[Request]):
-    """One type of one stream. At most one response is in flight; what changes meanwhile is merged (rule 38)."""
+    """One type of one stream. At most one response is in flight; changes in the meantime are merged (rule 38)."""
 
     __slots__ = (
         "answered",
@@ -93,32 +93,32 @@ class Subscription(ABC, Generic[Request]):
 
     def __init__(self, type_url: str, *, with_ttl: bool = False) -> None:
         self.type_url = type_url
-        self.with_ttl = with_ttl  # the client understands a time to live (rule 36)
+        self.with_ttl = with_ttl  # the client supports TTL (rule 36)
         self.wildcard = False
         self.names = NONE
         self.known = NOTHING_KNOWN  # what the client accepted (rule 31): name -> version
         self.in_flight: InFlight | None = None
-        self.rejected: Mapping[str, str | None] = {}  # the version refused, None for a removal (rule 7)
-        self.due = NONE  # owed an answer, although unchanged
-        self.following = NONE  # owed too, since what refers to it was sent (rule 33)
-        self.dirty = NONE  # changed since the last response
-        self.withheld = NONE  # gone when the client came back, but it is not told yet (rule 32)
-        self.everything = False  # all that is wanted is to be looked at, not only `due` and `dirty`
-        self.owed = False  # an answer is owed, although empty (rule 24)
-        self.heartbeat_due = False  # what lives for a while only is to be prolonged
-        self.prolonged = False  # what is due is so since it lives for a while only
-        self.returned = False  # the client came back with resources of an earlier stream
-        self.answered = False  # there was a response
-        self.nack: Nack | None = None  # the last refusal, until what was refused is mended
+        self.rejected: Mapping[str, str | None] = {}  # refused (rule 7): name -> version, None for a removal
+        self.due = NONE  # names to be sent even if unchanged
+        self.following = NONE  # names to be sent even if unchanged, since their cluster was sent (rule 33)
+        self.dirty = NONE  # names that changed since the last response
+        self.withheld = NONE  # names that a reconnecting client has and that no longer exist; sent later (rule 32)
+        self.everything = False  # compare all wanted names, not only `due` and `dirty`
+        self.owed = False  # a response is to be sent even if it is empty (rule 24)
+        self.heartbeat_due = False  # a heartbeat is to be sent
+        self.prolonged = False  # the names in `due` are there because of a heartbeat
+        self.returned = False  # the client reconnected with resources of an earlier stream
+        self.answered = False  # at least one response was sent
+        self.nack: Nack | None = None  # the last NACK, until what it refused is corrected
 
     @property
     def is_pending(self) -> bool:
-        """Whether there may be something to say."""
+        """Whether there may be something to send."""
         return bool(self.due or self.dirty or self.following or self.everything or self.owed or self.heartbeat_due)
 
     @property
     def reason(self) -> Reason:
-        """Why there is something to say: of several reasons the one that an operator would name."""
+        """Why there is something to send; of several reasons, the one that matters most to an operator."""
         if not self.answered:
             return "initial"
         if self.dirty:
@@ -130,11 +130,11 @@ class Subscription(ABC, Generic[Request]):
         return "follow" if self.following else "heartbeat"
 
     def wants(self, name: str) -> bool:
-        """Tell whether the client subscribed to the name, by itself or by the wildcard."""
+        """Whether the client subscribed to the name, explicitly or by the wildcard."""
         return self.wildcard or name in self.names
 
     def on_reply(self, response_nonce: str, error: str | None, snapshot: TypeSnapshot) -> Nack | None:
-        """Take an ACK or a NACK (rule 6); a nonce that is not the last one's is neither (rules 3, 18, 28)."""
+        """Handle an ACK or a NACK (rule 6), and return the NACK. Another nonce than the last is neither (3, 18, 28)."""
         if self.in_flight is None or response_nonce != self.in_flight.nonce:
             return None
         batch, self.in_flight = self.in_flight.batch, None
@@ -150,7 +150,7 @@ class Subscription(ABC, Generic[Request]):
 
     def _on_nack(self, batch: Batch, error: str) -> Nack:
         nack = Nack(self.type_url, error, tuple(batch.versions) + batch.removed)
-        if batch.is_heartbeat:  # the client has let go of what it was to keep: it needs it whole
+        if batch.is_heartbeat:  # the client no longer has these resources, so it needs them in full
             self.due = self.due.union(filter(self.wants, batch.versions))
             return nack
         refused = {name: version for name, version in self.refused(batch).items() if self.wants(name)}
@@ -159,18 +159,18 @@ class Subscription(ABC, Generic[Request]):
         return nack
 
     def on_change(self, names: frozenset[str]) -> None:
-        """Note which resources of the type changed; those that nobody here wants cost nothing more (rule 12)."""
+        """Note which resources of the type changed. Names that the client does not want are ignored (rule 12)."""
         self.dirty = unite(self.dirty, self._wanted(names))
 
     def on_sent(self, nonce: str, batch: Batch) -> None:
-        """Note that a response left; until it is answered, nothing more does."""
+        """Note that a response was sent. The next one waits until this one is answered."""
         self.in_flight = InFlight(nonce, batch)
         self.answered = True
 
     def on_heartbeat(self, snapshot: TypeSnapshot, elapsed_ms: float) -> None:
-        """Prolong what lives for a while only (rule 36).
+        """Mark resources with a TTL to be renewed (rule 36).
 
-        What may have died since the last time, or is not prolonged by less, is due whole.
+        A resource is sent in full if it may have expired in `elapsed_ms`, or if the client does not support TTL.
         """
         self.heartbeat_due = self.with_ttl
         ending = frozenset(
@@ -182,57 +182,57 @@ class Subscription(ABC, Generic[Request]):
         self.due = unite(self.due, ending)
 
     def follow(self, names: frozenset[str]) -> None:
-        """Owe the wanted ones of `names` again, unchanged: what refers to them was sent (rule 33)."""
+        """Mark the wanted names among `names` to be sent even if unchanged: their cluster was sent (rule 33)."""
         self.following = unite(self.following, self._wanted(names))
 
     def want(self, names: frozenset[str]) -> None:
-        """Owe an answer for names that a request adds (rules 17, 25)."""
+        """Mark names that a request adds to be sent (rules 17, 25)."""
         self.due = unite(self.due, names)
 
     def release(self) -> None:
-        """Tell of what was withheld with the next response."""
+        """Mark the withheld removals to be sent with the next response."""
         self.dirty = unite(self.dirty, self.withheld)
         self.withheld = NONE
 
     def respond(self, snapshot: TypeSnapshot) -> Batch | None:
-        """Make the next response, or None while one is in flight or nothing is to be said (rule 8)."""
+        """Return the next response; None while one is in flight or when there is nothing to send (rule 8)."""
         if self.in_flight is not None or not self.is_pending:
             return None
         if self.rejected:
             self._mend(snapshot)
         if self.following:
-            # What was refused does not follow (rule 7), and what does not exist cannot.
+            # Not those that the client refused (rule 7) or that do not exist.
             self.due = self.due.union(n for n in self.following if n in snapshot.resources and n not in self.rejected)
         batch = self.compose(snapshot)
         self.following = self.due = self.dirty = NONE
         self.prolonged = False
         self.everything = self.owed = False
         if batch is None:
-            self._clear_nack()  # what was refused was taken back, and the client has the rest
+            self._clear_nack()  # the refused change was reverted, and the client has everything else
         if batch is None and self.heartbeat_due:
             self.heartbeat_due = False
             batch = self.compose_heartbeat(snapshot)
         return batch
 
     def _mend(self, snapshot: TypeSnapshot) -> None:
-        """Have what was refused sent again, if any of it is another than it was then (rule 7)."""
+        """Mark refused resources to be sent again, if any of them has changed since the NACK (rule 7)."""
         touched = {name for name in self.dirty if name in self.rejected}
         if all(self.rejected[name] == snapshot.versions.get(name) for name in touched):
             self.dirty -= touched
             return
         if len(self.rejected) > 1:
-            # A client may have taken some of what it refused together, so that what it has is not known.
+            # A client may have applied a part of the refused response, so it is unknown what it has of these.
             self.due = self.due.union(self.rejected)
             self.known = without(self.known, self.rejected.keys())
         self.rejected = {}
 
     def _clear_nack(self) -> None:
-        """Forget a refusal of which nothing stands: the operator has mended it."""
+        """Forget the NACK if none of its resources is refused any more."""
         if not self.rejected:
             self.nack = None
 
     def forget_unwanted(self) -> None:
-        """Drop all state of names that are no longer wanted, so that asking again gets them again (rule 11)."""
+        """Drop all state of names that are no longer wanted, so that a new subscription gets them again (rule 11)."""
         if not self.wildcard:
             self.known = without(self.known, self.known.keys() - self.names)
             self.rejected = without(self.rejected, self.rejected.keys() - self.names)
@@ -243,15 +243,15 @@ class Subscription(ABC, Generic[Request]):
             self._clear_nack()
 
     def select(self, snapshot: TypeSnapshot) -> Selection:
-        """Choose what to send: what is due or not yet known, and what is gone.
+        """Return what to send: resources that are due or that the client lacks, and removals.
 
-        It follows from what streams have in common, so that a large one is worked out once for all.
+        Streams in the same state share the result if it is large.
         """
         if not self.everything and not is_large(len(self.due) + len(self.dirty)):
             return self._select(snapshot)
         names = NONE if self.wildcard else self.names
         wanted = (self.everything, self.wildcard, names, self.due, self.dirty, self.withheld)
-        # What is known is kept beside what follows from it, so that its id is of nothing else meanwhile.
+        # The result keeps a reference to `known`, so that no other object gets its id while it is shared.
         key = ("selection", self.type_url, wanted, id(self.known))
         return share(snapshot, key, lambda: (self._select(snapshot), self.known))[0]
 
@@ -268,7 +268,7 @@ class Subscription(ABC, Generic[Request]):
         return Selection(versions, frozenset(versions), tuple(gone))
 
     def _candidates(self, snapshot: TypeSnapshot) -> frozenset[str]:
-        """Name what has to be looked at for a response that carries only what changed."""
+        """Return the names that a response with only the changes may contain."""
         if self.everything:
             return self.due.union(self.known, snapshot.resources if self.wildcard else self.names)
         return self.due | self.dirty
@@ -277,7 +277,7 @@ class Subscription(ABC, Generic[Request]):
         return names if self.wildcard else _keep(names, self.names)
 
     def _all_wanted(self, snapshot: TypeSnapshot) -> Mapping[str, str]:
-        """Give the versions of all that the client wants: what it has when nothing is left to say."""
+        """Return the versions of all wanted resources: what the client has when nothing is left to send."""
         if self.wildcard:
             return snapshot.versions
         if not is_large(len(self.names)):
@@ -285,57 +285,57 @@ class Subscription(ABC, Generic[Request]):
         return share(snapshot, ("versions", self.names), lambda: _choose(snapshot.versions, self.names))
 
     def to_prolong(self, snapshot: TypeSnapshot) -> dict[str, str]:
-        """Choose what to prolong: what the client has as it is now, and only for a while."""
+        """Return the versions of the resources with a TTL that the client has in the current version."""
         versions = {name: snapshot.versions[name] for name in snapshot.ttls}
         return {name: version for name, version in versions.items() if self.known.get(name) == version}
 
     def refused(self, batch: Batch) -> dict[str, str | None]:
-        """Give the versions that a NACK of the batch refuses; None is a removal."""
+        """Return the versions that a NACK of the batch refuses, with None for a removal."""
         return {**batch.versions, **dict.fromkeys(batch.removed)}
 
     @abstractmethod
     def on_names(self, request: Request, snapshot: TypeSnapshot, *, first: bool) -> None:
-        """Take what a request says of the names that are wanted, and use the request up.
+        """Update the wanted names from a request. The request's fields are cleared.
 
-        `first` is the type's first on the stream.
+        `first` is whether this is the first request for the type on the stream.
         """
 
     @abstractmethod
     def accept(self, batch: Batch) -> None:
-        """Take it that the client has accepted a batch: what of it was refused before is no more."""
+        """Handle an accepted batch: its resources no longer count as refused."""
 
     @abstractmethod
     def known_after(self, batch: Batch) -> Mapping[str, str]:
-        """Give what the client has once it has accepted a batch, while it does not have all that it wants."""
+        """Return what the client has after it accepted a batch that does not give it everything that it wants."""
 
     @abstractmethod
     def compose(self, snapshot: TypeSnapshot) -> Batch | None:
-        """Make a response of what is due and dirty, or None when the client has it all."""
+        """Return a response with what is due and what changed, or None when the client has everything."""
 
     @abstractmethod
     def compose_heartbeat(self, snapshot: TypeSnapshot) -> Batch | None:
-        """Make a response that prolongs what the client has, or None when all of that lives for ever."""
+        """Return a heartbeat for what the client has, or None when no resource has a TTL."""
 
 
 def unite(some: frozenset[str], more: frozenset[str]) -> frozenset[str]:
-    """Give both; the one itself where the other is empty, so that it can be shared."""
+    """Return the union; if one set is empty, the other object itself, so that streams share it."""
     return some | more if some and more else some or more
 
 
 def _keep(some: frozenset[str], names: frozenset[str]) -> frozenset[str]:
-    """Give those that are among `names`; the same object if all of them are."""
+    """Return the intersection; the object `some` itself if all of it is in `names`."""
     return some if some is names or some <= names else some & names
 
 
 def without(versions: Mapping[str, V], names: Collection[str]) -> Mapping[str, V]:
-    """Give the versions but for those of `names`; the same object if it has none of them."""
+    """Return the versions without those of `names`; the same object if it has none of them."""
     if not any(name in versions for name in names):
         return versions
     return {name: version for name, version in versions.items() if name not in names}
 
 
 def check_names(names: frozenset[str]) -> None:
-    """Raise PeerError for a name that is too long."""
+    """Raise PeerError if a name is too long."""
     if any(len(name) > MAX_NAME for name in names):
         raise PeerError("INVALID_ARGUMENT", f"a resource name is longer than {MAX_NAME} characters")
 

@@ -1,1 +1,4 @@
-"""The current resources, as each kind of node sees them, and what changed since the snapshot before."""
+"""Snapshots: the resources that each view of the catalog contains now, and what changed since the snapshot before.
+
+How a resource is built is in `resources`. Which stream is sent what is in `session`.
+"""

@@ -1,4 +1,4 @@
-"""Snapshot: all resources of one node view at one moment, by type and name."""
+"""Snapshot: all resources of one node view at one moment, by type and name; and the change from one to the next."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,9 +13,9 @@ from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT
 class TypeSnapshot:
     """The resources of one type, by name, and the checksum of their versions.
 
-    `versions` are the same resources' versions, and `ttls` the milliseconds of those that have a time to live.
-    `shared` is the place of what was worked out from it once for every stream that wants the same, as encoded
-    responses; it goes when the snapshot goes. It, and what follows from the resources, has no part in equality.
+    `versions` are the versions of these resources. `ttls` are the TTLs of those that have one, in milliseconds.
+    `shared` holds results computed from this snapshot that streams share, such as encoded responses (see
+    `session.batch`). Only `resources` and `checksum` count for equality.
     """
 
     resources: Mapping[str, Resource] = field(default_factory=dict)
@@ -26,14 +26,14 @@ class TypeSnapshot:
 
     @property
     def version(self) -> str:
-        """The version of the whole: 16 hexadecimal digits, equal wherever the resources are equal.
+        """The version of the whole type: 16 hexadecimal digits, the same on every server with the same resources.
 
-        It is a sum of content hashes, so that a change of one resource among a thousand costs one addition.
+        It is the sum of the resources' content hashes, so a change of one resource among a thousand costs one addition.
         """
         return f"{self.checksum:016x}"
 
     def replace(self, updates: Mapping[str, Resource | None]) -> "TypeSnapshot":
-        """Give the snapshot after `updates`, in which None stands for a resource that is gone."""
+        """Return the snapshot after `updates` by name, in which None means a removed resource."""
         resources, versions, ttls = dict(self.resources), dict(self.versions), dict(self.ttls)
         for name, resource in updates.items():
             ttls.pop(name, None)
@@ -48,7 +48,7 @@ class TypeSnapshot:
         return TypeSnapshot(resources, self.sum_up(updates), versions, ttls)
 
     def sum_up(self, updates: Mapping[str, Resource | None]) -> int:
-        """Give the checksum after `updates`, in time that grows with these alone."""
+        """Return the checksum after `updates`. The time grows with their number only."""
         checksum = self.checksum
         for name, resource in updates.items():
             if before := self.resources.get(name):
@@ -59,22 +59,23 @@ class TypeSnapshot:
 
 
 NOTHING = TypeSnapshot()
+"""No resources."""
 
 
 class Pool:
-    """The TypeSnapshots in use, by content: views that hold the same of a type share one, and all that follows from it.
+    """The TypeSnapshots in use, by content.
 
-    Sidecars that differ in their listeners alone, as those of a traced mesh do, have their clusters, endpoints and
-    routes in common.
+    Views with the same resources of a type share one TypeSnapshot and its shared results. For example, the sidecars of
+    a mesh with tracing differ in their listeners only, and share their clusters, endpoints and routes.
     """
 
     def __init__(self) -> None:
         self._by_content: WeakValueDictionary[tuple[str, int], TypeSnapshot] = WeakValueDictionary()
 
     def replace(self, type_url: str, before: TypeSnapshot, updates: Mapping[str, Resource | None]) -> TypeSnapshot:
-        """Give the one after `updates`; where another view holds the same, the time grows with these alone.
+        """Return the TypeSnapshot after `updates`, which is an existing one if one has the same version.
 
-        The same is what has the same version, as for clients.
+        In that case the time grows with the number of updates only.
         """
         key = type_url, before.sum_up(updates)
         found = self._by_content.get(key)
@@ -90,11 +91,11 @@ class Snapshot:
     types: Mapping[str, TypeSnapshot]
 
     def of(self, type_url: str) -> TypeSnapshot:
-        """Give the resources of one type; none of a type that is unknown."""
+        """Return the resources of one type; no resources for an unknown type."""
         return self.types.get(type_url, NOTHING)
 
     def replace(self, updates: Mapping[str, Mapping[str, Resource | None]], pool: Pool | None = None) -> "Snapshot":
-        """Give the snapshot after `updates` by type and name; a type that they leave out is shared."""
+        """Return the snapshot after `updates` by type and name (None: removed). Other types keep their TypeSnapshot."""
         replace = (pool or Pool()).replace
         changed = {
             type_url: replace(type_url, self.of(type_url), names) for type_url, names in updates.items() if names
@@ -106,8 +107,8 @@ class Snapshot:
 class SnapshotChange:
     """A view's new snapshot, and the names that were added, changed or removed since the one before, by type.
 
-    `retained` are the clusters and assignments that are gone, as they were: a client that still has routes to
-    them needs them until it has the new routes (make before break). `made` is the snapshot with them in it.
+    `retained` are the removed clusters and assignments: a client whose routes still name them needs them until it has
+    the new routes (make before break). `made` is the new snapshot including `retained`.
     """
 
     snapshot: Snapshot
@@ -119,7 +120,7 @@ class SnapshotChange:
 def make_change(
     before: Snapshot, updates: Mapping[str, Mapping[str, Resource | None]], pool: Pool | None = None
 ) -> SnapshotChange | None:
-    """Apply updates by type and name to a snapshot; None when there are none."""
+    """Return the change from `before` by `updates` (by type and name, None: removed), or None without updates."""
     names = {type_url: frozenset(of_type) for type_url, of_type in updates.items() if of_type}
     if not names:
         return None

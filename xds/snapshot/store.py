@@ -1,4 +1,7 @@
-"""SnapshotStore: the one place that knows which views are in use and what each is served now."""
+"""SnapshotStore: the views that connected nodes use, and the current snapshot of each.
+
+It keeps them up to date when the inventory changes, in a time that grows with the change and not with the mesh.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -32,7 +35,7 @@ Updates = dict[str, dict[str, Resource | None]]
 
 
 class SnapshotStore:
-    """The snapshots of the views that connected nodes use. It changes; what it gives out does not."""
+    """The snapshots of the views that connected nodes use. The store is mutable, the snapshots are not."""
 
     def __init__(self, inventory: Inventory) -> None:
         self.inventory = inventory
@@ -42,7 +45,7 @@ class SnapshotStore:
         self._pool = Pool()
 
     def acquire(self, kind: NodeKind) -> Snapshot:
-        """Count one more stream of nodes of that kind, and give what they are served."""
+        """Count one more stream of nodes of that kind, and return their snapshot."""
         view = self._views.by_kind.get(kind) or build_view(self.inventory, kind)
         if view not in self._snapshots:
             self._snapshots[view] = build_snapshot(view, self.inventory, self._pool)
@@ -51,17 +54,17 @@ class SnapshotStore:
         return self._snapshots[view]
 
     def release(self, kind: NodeKind) -> None:
-        """Count one stream less; a view that no stream uses is forgotten."""
+        """Count one stream fewer. A view that no stream uses is dropped."""
         self._nodes[kind] -= 1
         if self._nodes[kind] <= 0:
             del self._nodes[kind]
             self._put({kind: None})
 
     def update(self, inventory: Inventory) -> Mapping[NodeKind, SnapshotChange]:
-        """Take a new inventory; give what changed for each kind of node in use that it concerns.
+        """Set a new inventory, and return the change for each kind of node that it concerns.
 
-        The time that it takes grows with these, not with the nodes in use. Nothing is taken before all is worked out:
-        after a fault, the next update brings this one's changes too.
+        The time grows with the number of these kinds, not with all kinds in use. The store changes only at the end: if
+        an exception is raised before, the next update contains this update's changes too.
         """
         own = self._find_own(inventory)
         moves = {kind: view for kind in own if (view := build_view(inventory, kind)) != self._views.by_kind[kind]}
@@ -86,9 +89,11 @@ class SnapshotStore:
         return changes
 
     def _find_own(self, inventory: Inventory) -> set[NodeKind]:
-        """Name the kinds of node whose view may become another: those of the services and gateways that changed, those
-        that hold a service whose routes name other services now, or for which their locality counts otherwise now; and
-        all when what holds for all changed.
+        """Return the kinds of node whose view may change.
+
+        These are all kinds if the mesh's settings changed. Otherwise they are the kinds of the changed services and
+        gateways; the kinds that see a service whose routes now name other services; and the kinds with a locality that
+        see a service for which a caller's locality now matters in another way.
         """
         if inventory.mesh_changed:
             return {*self._views.by_kind}
@@ -97,14 +102,14 @@ class SnapshotStore:
         holders = self._views.find_holders(rerouted)
         return {
             *self._views.find_kinds(inventory.changed | inventory.changed_gateways),
-            *self._views.find_located(_find_turned(self.inventory, inventory)),
+            *self._views.find_located(_find_changed_reliance(self.inventory, inventory)),
             *(kind for view in holders if view.upstreams is not None for kind in self._views.kinds[view]),
         }
 
     def _diff_moves(
         self, moves: Mapping[NodeKind, NodeView], snapshots: Mapping[NodeView, Snapshot]
     ) -> Mapping[NodeKind, SnapshotChange]:
-        """Say what nodes go through whose view becomes another; it is one thing for all that make the same move."""
+        """Return the change for each kind that moves to another view. Kinds with the same move share one change."""
         kinds: dict[tuple[NodeView, NodeView], list[NodeKind]] = {}
         for kind, view in moves.items():
             kinds.setdefault((self._views.by_kind[kind], view), []).append(kind)
@@ -115,7 +120,7 @@ class SnapshotStore:
         return changes
 
     def _put(self, views: Mapping[NodeKind, NodeView | None]) -> None:
-        """Set, replace or remove (None) the views of kinds; the snapshots of those that nobody is left with go."""
+        """Set, replace or remove (None) the views of kinds, and drop the snapshots of views that are no longer used."""
         left = [self._views.by_kind[kind] for kind in views if kind in self._views.by_kind]
         for kind, view in views.items():
             self._views.put(kind, view)
@@ -125,28 +130,28 @@ class SnapshotStore:
 
 
 class _Views:
-    """The view of each kind of node in use, and the ways back: from a view to its kinds, from a service to views."""
+    """The view of each kind of node in use, with indexes from a view to its kinds and from a service to its views."""
 
     def __init__(self) -> None:
         self.by_kind: dict[NodeKind, NodeView] = {}
         self.kinds: dict[NodeView, set[NodeKind]] = {}
-        self._holders: dict[str | None, set[NodeView]] = {}  # None: of all services
+        self._holders: dict[str | None, set[NodeView]] = {}  # by service; None: views that see all services
         self._by_cluster: dict[str, set[NodeKind]] = {}
 
     def __bool__(self) -> bool:
         return bool(self.by_kind or self.kinds or self._holders or self._by_cluster)
 
     def find_kinds(self, clusters: Iterable[str]) -> set[NodeKind]:
-        """Name the kinds of node in use that have these as their `node.cluster`."""
+        """Return the kinds of node in use whose `node.cluster` is one of these."""
         return {kind for cluster in clusters for kind in self._by_cluster.get(cluster, ())}
 
     def find_located(self, services: frozenset[str]) -> set[NodeKind]:
-        """Name the kinds of node in use that see any of these services and say where they are."""
+        """Return the kinds of node in use that have a locality and see any of these services."""
         views = self.find_holders(services)
         return {kind for view in views for kind in self.kinds[view] if kind.locality != NOWHERE}
 
     def find_holders(self, services: frozenset[str]) -> set[NodeView]:
-        """Find the views that hold any of these services."""
+        """Return the views that see any of these services."""
         keys = (*services, None) if services else ()
         return {view for key in keys for view in self._holders.get(key, ())}
 
@@ -178,12 +183,12 @@ def _keys(view: NodeView) -> Iterable[str | None]:
 
 
 def _find_local(view: NodeView) -> str | None:
-    """Name the service beside a sidecar if where that is has to be known."""
+    """Return the service of a sidecar if the sidecar must know its endpoints' localities (zone-aware routing)."""
     return view.local if isinstance(view, SidecarView) else None
 
 
-def _find_turned(before: Inventory, after: Inventory) -> frozenset[str]:
-    """Name the services of which a caller's locality became a part, or is one no more, or another."""
+def _find_changed_reliance(before: Inventory, after: Inventory) -> frozenset[str]:
+    """Return the services whose resources now depend on a caller's locality in another way than before."""
     return frozenset(name for name in after.changed if before.reliant.get(name) != after.reliant.get(name))
 
 
@@ -194,7 +199,7 @@ def _discard(sets: dict[K, set[V]], key: K, value: V) -> None:
 
 
 def build_snapshot(view: NodeView, inventory: Inventory, pool: Pool | None = None) -> Snapshot:
-    """Gather all that a view holds; what is in the pool is taken from there."""
+    """Return the snapshot of a view. TypeSnapshots that exist in the pool are taken from there."""
     updates: Updates = {type_url: {} for type_url in TYPE_URLS}
     for name in services_of(view, inventory):
         for type_url, resource in parts_of(view, inventory, name).items():
@@ -207,7 +212,7 @@ def build_snapshot(view: NodeView, inventory: Inventory, pool: Pool | None = Non
 
 
 def diff_view(view: NodeView, before: Inventory, after: Inventory, snapshot: Snapshot) -> Updates:
-    """Say what a new inventory means for one view: in time that grows with the change, not with the view."""
+    """Return what a new inventory changes for one view. The time grows with the change, not with the view."""
     changed = after.changed if isinstance(view, GatewayView) else after.changed | after.dependents
     changed = changed if view.upstreams is None else changed & view.upstreams
     updates: Updates = {type_url: {} for type_url in TYPE_URLS}
@@ -228,7 +233,7 @@ def diff_view(view: NodeView, before: Inventory, after: Inventory, snapshot: Sna
 
 
 def move(old: Snapshot, new: Snapshot, pool: Pool | None = None) -> SnapshotChange | None:
-    """Say what a node goes through whose view became another: at its end is `new` itself, which others may share."""
+    """Return the change for a node that moves to another view. It ends at the object `new`, which others may share."""
     change = make_change(old, diff_snapshots(old, new), pool)
     if change is None:
         return None
@@ -236,7 +241,7 @@ def move(old: Snapshot, new: Snapshot, pool: Pool | None = None) -> SnapshotChan
 
 
 def diff_snapshots(old: Snapshot, new: Snapshot) -> Updates:
-    """Say what turns one snapshot into another; resources that did not change are mostly the identical objects."""
+    """Return the updates from one snapshot to another. Unchanged resources are mostly identical objects."""
     updates: Updates = {}
     for type_url in TYPE_URLS:
         was, now = old.of(type_url).resources, new.of(type_url).resources
@@ -251,7 +256,7 @@ def _local_resources(view: NodeView, inventory: Inventory) -> Mapping[str, Resou
 
 
 def _concerns_node(view: NodeView, before: Inventory, after: Inventory, changed: frozenset[str]) -> bool:
-    """Tell whether the node's own listener or routes may differ: not when only endpoints or policy of clusters do."""
+    """Whether the node's own listeners or routes may change: not if only endpoints or cluster settings change."""
     if isinstance(view, GrpcView):
         return False
     if isinstance(view, GatewayView):

@@ -1,1 +1,4 @@
-"""Where catalogs come from: a file or a folder, read and watched. All I/O of input is here."""
+"""The sources of catalogs: files and folders, which are read and watched. All input I/O for catalogs is here.
+
+A source yields documents as bytes. How they are parsed is in `catalog`.
+"""

@@ -1,4 +1,4 @@
-"""A document: what a source yields, before anyone has looked inside."""
+"""Document: one file as a source yields it, before it is parsed."""
 
 import hashlib
 from dataclasses import dataclass
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The bytes of one file of a catalog, or the reason why they could not be read.
+    """The bytes of one file of a catalog, or the reason why it cannot be read.
 
-    `name` is the path as the operator would write it. Exactly one of `content` and `fault` is not None;
-    `fault` is a sentence for the operator ("is 200 MB: a catalog file may have 16 MB at most").
+    `name` is the path as the operator would write it. Exactly one of `content` and `fault` is not None. `fault` is for
+    the operator and follows the name in a message: "is 200 MB: a catalog file may have 16 MB at most".
     """
 
     name: str
@@ -18,6 +18,6 @@ class Document:
 
 
 def digest_document(document: Document) -> int:
-    """Give a hash, of 256 bits, of what a document has to say, whatever its name is."""
-    said = document.content if document.content is not None else f"fault {document.fault}".encode()
-    return int.from_bytes(hashlib.sha256(said, usedforsecurity=False).digest())
+    """Return a hash of 256 bits of a document's content or fault. It does not depend on the name."""
+    content = document.content if document.content is not None else f"fault {document.fault}".encode()
+    return int.from_bytes(hashlib.sha256(content, usedforsecurity=False).digest())

@@ -1,4 +1,4 @@
-"""What `xds bootstrap` has a node say of itself in `node.metadata`: the port of its metrics, if it has one."""
+"""The entry that `xds bootstrap` adds to `node.metadata`: the port of the node's own metrics, if it has one."""
 
 from google.protobuf.message import DecodeError
 from google.protobuf.struct_pb2 import Struct
@@ -7,7 +7,7 @@ METRICS_PORT = "xds.metrics_port"
 
 
 def find_metrics_port(metadata: bytes) -> int | None:
-    """Find the port in an encoded google.protobuf.Struct, as text or a number; None when there is none."""
+    """Return the port from an encoded google.protobuf.Struct, in which it is a string or a number; None without one."""
     try:
         value = Struct.FromString(metadata).fields[METRICS_PORT]
     except DecodeError:
@@ -17,7 +17,7 @@ def find_metrics_port(metadata: bytes) -> int | None:
 
 
 def encode_metrics_port(port: int) -> bytes:
-    """Encode metadata that names a port and nothing else."""
+    """Return encoded metadata that contains only the port."""
     struct = Struct()
     struct.update({METRICS_PORT: str(port)})
     return struct.SerializeToString(deterministic=True)

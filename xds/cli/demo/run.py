@@ -1,4 +1,4 @@
-"""The demo's course: start the mesh, play each phase, crash and bring back an instance, stay up, leave no trace."""
+"""The course of the demo: it starts the mesh, runs each phase and the crash, and keeps running until Ctrl-C."""
 
 import asyncio
 import signal
@@ -23,33 +23,33 @@ LOOK_SECONDS = 0.1
 REPAIR_SECONDS = 10.0
 
 NEXT = """
-The mesh stays up for you. In a second terminal:
+The mesh keeps running, so that you can try things. In a second terminal:
 
-  # who answers
+  # see which instances answer
   for i in $(seq 60); do curl -s {url}; done | sort | uniq -c
 
-  # other weights are in effect as soon as you save; a mistake is told by the control plane's log
+  # change weights: they are in effect as soon as you save; the control plane's log reports mistakes
   nano {catalog}
   tail {logs}/control-plane.log
 
-  # who is connected and up to date; what saving another catalog would change
+  # see which clients are up to date, and what another catalog would change
   {xds} status --admin {status}
   {xds} diff --admin {status} other-catalog.yaml
 
-  # crash api-2; or the control plane: Envoy goes on with what it knows
+  # crash api-2, or the control plane: Envoy keeps its configuration
   kill -9 {instance}
   kill -9 {control_plane}
 
-  # look into Envoy
+  # ask Envoy
   curl http://{admin}/clusters
 
-What you kill is started again after {seconds:g} s. Ctrl-C ends everything and removes {folder}
+The demo starts what you kill again after {seconds:g} s. Ctrl-C ends everything and removes {folder}
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line says."""
+    """The options of the command line."""
 
     exit: bool
     variant: str
@@ -58,7 +58,7 @@ class Options:
 
 
 class Stop:
-    """The signals that end the demo. The first one cancels the task; none comes through to disturb the cleaning."""
+    """The signals that end the demo. The first one cancels the task; later ones do not interrupt the clean-up."""
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -66,7 +66,7 @@ class Stop:
         self.number = 0
 
     def listen(self, task: asyncio.Task[int]) -> None:
-        """Cancel the task on Ctrl-C, on SIGTERM and when the terminal is closed, unless told to ignore that (nohup)."""
+        """Cancel the task on Ctrl-C, on SIGTERM and when the terminal closes, except for ignored signals (nohup)."""
         for number in self.SIGNALS:
             if signal.getsignal(number) != signal.SIG_IGN:
                 asyncio.get_running_loop().add_signal_handler(number, self._stop, number, task)
@@ -79,13 +79,13 @@ class Stop:
 
 
 def run_demo(options: Options) -> int:
-    """Run the demo; its exit code."""
+    """Run the demo, and return its exit code."""
     with closing(open_screen()) as screen:
         return asyncio.run(_play(Play(options, screen)))
 
 
 async def _play(play: "Play") -> int:
-    """Play until the end or a signal; 128 + its number when it comes before the phases are done."""
+    """Run until the end or a signal, and return the exit code: 128 + the signal's number before all phases are done."""
     stop = Stop()
     task: asyncio.Task[int] | None = asyncio.current_task()
     if task:
@@ -108,7 +108,7 @@ class Play:
         self.code: int | None = None
 
     async def course(self) -> int:
-        """Play everything, from the first process to the last."""
+        """Run the whole demo, and return its exit code."""
         with Mesh(self.options.port, self.options.variant) as mesh, closing(self.screen):
             start = time.monotonic()
             self.screen.say("Starting three instances of api-service, the control plane and Envoy …")
@@ -125,24 +125,24 @@ class Play:
             return self.code
 
     def _tell_start(self, mesh: Mesh, seconds: float) -> None:
-        """Say what runs where."""
+        """Show the addresses and files of what runs."""
         if mesh.gateway != f"{LOOPBACK}:{self.options.port}":
-            self.screen.say(f"Port {self.options.port} is in use: the gateway listens on another.")
+            self.screen.say(f"Port {self.options.port} is in use, so the gateway listens on another one.")
         self.screen.say(f"Up after {seconds:.1f} s: http://{mesh.gateway}/ → Envoy → {', '.join(INSTANCES)}")
         self.screen.say(f"Envoy is configured by xds over its {self.options.variant} variant.")
-        self.screen.say(f"The catalog, which is now edited: {mesh.catalog}")
+        self.screen.say(f"The demo now edits the catalog {mesh.catalog}")
 
     def _tell_outcome(self, scenes: Sequence[Scene], seconds: float) -> int:
-        """Say what held and what fell short; the exit code."""
+        """Show which phases held and which failed, and return the exit code."""
         short = [scene for scene in scenes if not scene.verdict or not scene.verdict.holds]
         for scene in short:
-            self.screen.say(f"\nFell short: {scene.title}: {scene.verdict.words if scene.verdict else 'not played'}")
+            self.screen.say(f"\nFailed: {scene.title}: {scene.verdict.words if scene.verdict else 'not run'}")
         if not short:
             self.screen.say(f"\nEvery phase held, after {seconds:.1f} s.")
         return 1 if short else 0
 
     def _tell_next(self, mesh: Mesh) -> None:
-        """Say what to try while everything stays up."""
+        """Show what one can try while everything runs."""
         pids = {name: child.pid for name, child in mesh.children.items()}
         self.screen.say(
             NEXT.format(
@@ -160,7 +160,7 @@ class Play:
         )
 
     async def _stay(self, mesh: Mesh) -> None:
-        """Stay up until a signal; what the user kills is started again, after a while in which its loss shows."""
+        """Run until a signal. Start again what the user kills, after REPAIR_SECONDS, in which its absence shows."""
         due: dict[str, float] = {}
         while True:
             await asyncio.sleep(LOOK_SECONDS)

@@ -1,4 +1,4 @@
-"""What is known of one phase while it plays; the terminal's picture and the plain lines are both made of it."""
+"""Scene: the data of one phase while it runs. The screens show it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from xds.cli.demo.phases import Verdict, shares
 
 @dataclass(slots=True)
 class Scene:
-    """One phase: what was edited, how soon it was in effect, what was counted, what came of it."""
+    """One phase: the changed lines, the seconds until they were in effect, the counts and the verdict."""
 
     title: str
     words: str
@@ -27,22 +27,22 @@ class Scene:
 
     @property
     def observed(self) -> list[float]:
-        """The share that each instance has had."""
+        """The share of the requests that each instance answered."""
         return shares(self.counts or [0] * len(self.instances))
 
     @property
     def effect(self) -> str:
-        """The sentence on the edit's way into Envoy; empty until it has arrived."""
+        """A sentence about how long the edit took to be in effect; empty until then."""
         return "" if self.effect_seconds is None else f"saved → in effect: {self.effect_seconds * 1000:.0f} ms"
 
     @property
     def traffic(self) -> str:
-        """The sentence on the requests sent so far."""
+        """A sentence about the requests sent so far."""
         times = f"half within {self.typical_seconds * 1000:.1f} ms, 99 % within {self.slow_seconds * 1000:.1f} ms"
         return f"{self.requests} requests, {self.failures} failed; {times}"
 
     def count(self, load: Load, since: float = 0.0, before: float = float("inf")) -> None:
-        """Take over what a load has seen: shares of a stretch of time, everything else of all of it."""
+        """Copy a load's numbers: the counts of a period (time.monotonic()), and everything else of the whole time."""
         self.counts = load.counts(self.instances, since, before)
         self.requests = len(load.answers)
         self.failures = len(load.failures)

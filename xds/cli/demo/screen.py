@@ -1,4 +1,4 @@
-"""The demo's pictures: a live table with bars on a terminal, plain lines elsewhere, and the SVG of the whole run."""
+"""The demo's output: a live table with bars on a terminal, plain lines elsewhere, and an SVG of the whole run."""
 
 import io
 import re
@@ -21,39 +21,39 @@ COLOURS = ("cyan", "magenta", "yellow")
 SVG_WIDTH = 100
 WIDEST_BAR = 34
 BESIDE_THE_BARS = 32
-"""Columns that a picture needs for names, numbers and the space between."""
+"""The columns for names, numbers and the space between."""
 
 FULL_BAR = 0.7
-"""The share that fills a bar: above what any phase expects, and the same in all so that they compare."""
+"""The share that fills a bar. It is above every expected share, and the same in all phases, so that bars compare."""
 
 
 class Screen(Protocol):
-    """Where the demo shows what happens."""
+    """The output of the demo."""
 
     def say(self, text: str = "") -> None:
         """Show lines of text."""
 
     def begin(self, scene: Scene) -> None:
-        """Start to show a phase."""
+        """Start showing a phase."""
 
     def update(self, scene: Scene) -> None:
-        """Show what is known by now."""
+        """Show the phase's current state."""
 
     def end(self, scene: Scene) -> None:
-        """Show the phase's outcome, and leave it standing."""
+        """Show the phase's outcome, which stays on the screen."""
 
     def close(self) -> None:
-        """Leave the terminal as it was found."""
+        """Restore the terminal."""
 
 
 class Lines:
-    """Plain lines for a pipe, a file or a CI log: no colour, nothing drawn twice."""
+    """Plain lines for a pipe, a file or a CI log, without colours and live updates."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
     def say(self, text: str = "") -> None:
-        """Print lines as they are, however long: they are for programs and for `grep` too."""
+        """Print lines without wrapping them, since programs and `grep` read them too."""
         self._console.file.write(f"{text}\n")
         self._console.file.flush()
 
@@ -62,10 +62,10 @@ class Lines:
         self.say(f"\n{scene.title}: {scene.words}")
 
     def update(self, scene: Scene) -> None:
-        """Print nothing: the outcome is enough."""
+        """Print nothing: `end` prints the outcome."""
 
     def end(self, scene: Scene) -> None:
-        """Print what was edited, counted and found."""
+        """Print the changes, the counts and the verdict."""
         for line in (*scene.changes, *filter(None, [scene.effect]), *scene.notes, scene.traffic):
             self.say(f"  {line}")
         for name, count, observed, expected in zip(
@@ -73,55 +73,55 @@ class Lines:
         ):
             self.say(f"  {name}  {count:5}  observed {observed:6.1%}  expected {expected:6.1%}")
         if scene.verdict:
-            self.say(f"  {'held' if scene.verdict.holds else 'FELL SHORT'}: {scene.verdict.words}")
+            self.say(f"  {'held' if scene.verdict.holds else 'FAILED'}: {scene.verdict.words}")
 
     def close(self) -> None:
-        """Do nothing: nothing was changed."""
+        """Do nothing."""
 
 
 class Pictures:
-    """A terminal: the phase that plays is redrawn in place, those before stay above it."""
+    """A terminal, on which the running phase is redrawn in place below the earlier ones."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._live: Live | None = None
 
     def say(self, text: str = "") -> None:
-        """Print lines, unbroken so that commands can be copied from them."""
+        """Print lines without wrapping them, so that commands can be copied."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def begin(self, scene: Scene) -> None:
-        """Start to redraw a phase's picture in place."""
+        """Start redrawing a phase in place."""
         self._live = Live(picture(scene, self._console.width), console=self._console, auto_refresh=False)
         self._live.start()
 
     def update(self, scene: Scene) -> None:
-        """Redraw it."""
+        """Redraw the phase."""
         if self._live:
             self._live.update(picture(scene, self._console.width), refresh=True)
 
     def end(self, scene: Scene) -> None:
-        """Draw it for the last time."""
+        """Draw the phase for the last time."""
         self.update(scene)
         self.close()
 
     def close(self) -> None:
-        """Stop redrawing and show the cursor again."""
+        """Stop redrawing, and show the cursor again."""
         if self._live:
             self._live.stop()
         self._live = None
 
 
 def open_screen() -> Screen:
-    """Choose the screen for where standard output goes."""
+    """Return the screen that fits standard output."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # an arrow is no reason to fail where the encoding has none
+        sys.stdout.reconfigure(errors="replace")  # so that an encoding without arrows raises no error
     console = Console()
     return Pictures(console) if console.is_terminal and not console.is_dumb_terminal else Lines(console)
 
 
 def picture(scene: Scene, width: int) -> RenderableType:
-    """Draw one phase, so many columns wide."""
+    """Return one phase as a picture of `width` columns."""
     parts: list[RenderableType] = [Text.assemble("\n", (scene.title, "bold"), f"  {scene.words}")]
     parts += [Text(f"  {line}", "red" if line.startswith("-") else "green") for line in scene.changes]
     if scene.effect:
@@ -135,7 +135,7 @@ def picture(scene: Scene, width: int) -> RenderableType:
 
 
 def summary(scenes: Sequence[Scene], width: int) -> RenderableType:
-    """Draw what all phases came to, the bars of one below those of the other."""
+    """Return the outcomes of all phases as a picture of `width` columns."""
     parts: list[RenderableType] = []
     for scene in scenes:
         heading = Text.assemble((scene.title, "bold"), f": {scene.effect or scene.words}")
@@ -144,7 +144,7 @@ def summary(scenes: Sequence[Scene], width: int) -> RenderableType:
 
 
 def save_svg(path: Path, scenes: Sequence[Scene]) -> None:
-    """Save the picture of a whole run; it needs no font from elsewhere."""
+    """Save the picture of a whole run as an SVG without external fonts."""
     console = Console(record=True, width=SVG_WIDTH, file=io.StringIO(), color_system="truecolor", force_terminal=True)
     console.print(summary(scenes, SVG_WIDTH))
     svg = console.export_svg(title="xds demo", unique_id="xds-demo")

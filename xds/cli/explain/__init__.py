@@ -1,4 +1,7 @@
-"""`xds explain`: what will happen to a request for a service, in words and numbers."""
+"""`xds explain`: explains what happens to a request for a service.
+
+What a node is served is read in `reading.py`, its fields are described in `words.py`, and printed in `screen.py`.
+"""
 
 import json
 import sys
@@ -20,13 +23,13 @@ from xds.wording import suggest
 @click.option(
     "--node",
     metavar="ID",
-    help="The node that sends it: its id, as `xds status` lists it; with --catalog its node.cluster. "
-    "By default a sidecar that may call every service.",
+    help="The node that sends the request: its id, as `xds status` lists it; with --catalog, its node.cluster. "
+    "Default: a sidecar of no service, which may call every service.",
 )
 @click.option(
     "--catalog",
     type=click.Path(exists=True, path_type=Path),
-    help="Read this file or folder, and ask no server.",
+    help="Use the catalog in this file or folder instead of a server.",
 )
 @locality_options
 @admin_option
@@ -35,7 +38,7 @@ from xds.wording import suggest
     type=click.Choice(["table", "json"]),
     default="table",
     show_default=True,
-    help="For people, or one JSON object.",
+    help="Print text for people, or one JSON object.",
 )
 def command(
     service: str,
@@ -47,25 +50,26 @@ def command(
     admin: tuple[str, int],
     output: str,
 ) -> None:
-    """Explain what will happen to a request for a service: route, cluster, policy, and each endpoint's expected share.
+    """Explain what happens to a request for a service: route, cluster, policy, and each endpoint's expected share.
 
-    Where the node is counts for services with `locality`: a connected one says so itself, of others the options do.
+    For services with `locality`, the node's locality matters: a connected node sends its own, for others use the
+    options.
 
-    Shares are computed by Envoy's rules from what the node is served. Of health it shows what the catalog says: what an
-    Envoy's own checks find stands in that Envoy's admin.
+    Shares are computed by Envoy's rules from what the node is served. The health is that in the catalog; an Envoy's
+    admin shows the results of its own health checks.
 
     \b
     Examples:
       xds explain api-service --node web-1
       xds explain api-service --node edge-1 --output json | jq '.choices[].endpoints[] | [.address, .percent]'
-      xds explain api-service --catalog new-catalog.yaml --node edge --region eu --zone eu-1a    before it is served
+      xds explain api-service --catalog new-catalog.yaml --node edge --region eu --zone eu-1a
 
-    Exit codes: 0, 1 when no request for the service gets through, no such node is connected or the catalog has
-    mistakes, 2 on wrong usage, 3 when the server cannot be asked.
+    Exit codes: 0 ok, 1 no request reaches the service, no such node is connected or the catalog has errors, 2 wrong
+    usage, 3 the server does not answer.
     """
     locality = {"region": region, "zone": zone, "sub_zone": sub_zone}
     if catalog is None and node is not None and any(locality.values()):
-        raise click.UsageError(f"where {node} is, it says itself: leave out --region, --zone and --sub-zone")
+        raise click.UsageError(f"{node} sends its own locality: leave out --region, --zone and --sub-zone")
     try:
         dump = _ask(admin, node, locality) if catalog is None else _build(catalog, node or "", locality)
     except CatalogError as error:
@@ -74,7 +78,7 @@ def command(
         _fail(error, code=1)
     except AdminError as error:
         _fail(error, code=3)
-    # Reading needs none of Envoy's classes, but the shares are where these are.
+    # Imported here, since the module of the shares imports Envoy's message classes.
     from xds.cli.explain.reading import explain
     from xds.cli.explain.screen import draw, write_lines
 
@@ -98,8 +102,8 @@ def _ask(admin: tuple[str, int], node: str | None, locality: Mapping[str, str]) 
 
 
 def _build(path: Path, node_cluster: str, locality: Mapping[str, str]) -> Json:
-    """Build what nodes of a cluster would be served. Raises CatalogError."""
-    # Envoy's classes take half a second to import: not for a server that is not there.
+    """Return what nodes with a `node.cluster` would be served, in the shape of `/dump`. Raises CatalogError."""
+    # Imported here, since Envoy's message classes take half a second to import.
     from xds.catalog.assembly.workspace import Workspace
     from xds.catalog.model.locality import Locality
     from xds.resources.inventory import build_inventory
@@ -116,9 +120,9 @@ def _explain_nothing(service: str, dump: Json) -> str:
     clusters = [one["name"] for resources in of_clusters for one in resources]
     who = dump["node"]["node_id"] or dump["node"]["cluster"] or "a sidecar"
     if service in clusters:
-        return f"{printable(who)} knows {printable(service)}, but no listener or route of its leads there"
+        return f"{printable(who)} has a cluster {printable(service)}, but no listener or route that leads to it"
     hint = suggest(service, clusters) or ": is it in the catalog, and among the `upstreams` of the node's service?"
-    return f"{printable(who)} is not told of a service {printable(service)}{hint}"
+    return f"{printable(who)} has no cluster for a service {printable(service)}{hint}"
 
 
 def _fail(*messages: object, code: int) -> None:

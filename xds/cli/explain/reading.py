@@ -1,4 +1,8 @@
-"""What becomes of a request for a service, read out of all that a node is served."""
+"""Finds out what happens to a request for a service, from the resources that a node is served.
+
+It computes which routes lead to the service, and each endpoint's expected share. The texts about Envoy's fields are in
+`words.py`.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,12 +19,12 @@ CONDITIONS = {
     "TIMEOUT": Condition.OUT,
 }
 Subset = tuple[tuple[str, Any], ...]
-"""The labels that an endpoint has to have, by key."""
+"""The labels that an endpoint must have, as key and value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A cluster, or a subset of its endpoints, and the percentage of a route's requests that it gets."""
+    """A cluster, or a subset of its endpoints, and the percentage of a route's requests that goes there."""
 
     cluster: str
     subset: Mapping[str, Any]
@@ -29,9 +33,10 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One route: where its requests come in and which they are, how they are handled, and where they go.
+    """One route: the listener, the requests that it matches, how they are handled, and where they go.
 
-    `position` is its place among its virtual host's routes, from 1 on: the first that matches wins.
+    `position` is the route's place in its virtual host, from 1: Envoy uses the first route that matches. `answer`
+    describes a route that has no targets, such as a redirect.
     """
 
     listener: str
@@ -46,7 +51,7 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One endpoint, and the percentage of its cluster's requests that it is expected to get."""
+    """One endpoint, and the percentage of its cluster's requests that it is expected to receive."""
 
     address: str
     weight: int
@@ -69,7 +74,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """All ways of a request for a service, and the choices at their ends."""
+    """All routes of a node for a service, and how their clusters choose among endpoints."""
 
     service: str
     node: Mapping[str, Any]
@@ -78,7 +83,10 @@ class Explanation:
 
 
 def explain(service: str, dump: Json) -> Explanation:
-    """Explain a service to which a node's dump, in the shape of the admin's `/dump`, may lead; without ways if none."""
+    """Return how requests for a service are handled, from a node's dump in the shape of the admin's `/dump`.
+
+    `ways` is empty if no route leads to the service.
+    """
     served = _Served(dump)
     ways = tuple(way for way in _find_ways(served) if _concerns(way, service))
     targets = dict.fromkeys(
@@ -106,14 +114,14 @@ class _Served:
         self._assignments = found.get("ClusterLoadAssignment", {})
 
     def assignment(self, cluster: str) -> Json:
-        """Give a cluster's endpoints, wherever they stand; those that were not asked for are none."""
+        """Return a cluster's ClusterLoadAssignment, from the cluster itself or from EDS; an empty one without both."""
         inside = self.clusters[cluster].get("load_assignment")
         return inside or self._assignments.get(cluster, {"cluster_name": cluster})
 
 
 def _find_ways(served: _Served) -> Iterator[Way]:
     for listener in served.listeners.values():
-        told: set[str] = set()  # each of a listener's certificates has a filter chain, all with the same routes
+        told: set[str] = set()  # a listener has one filter chain per certificate, all with the same routes
         for names, filters in _find_filters(listener):
             if "cluster" in filters or "weighted_clusters" in filters:  # a TcpProxy
                 yield _explain_way(listener, names, 1, "each connection", {"route": filters})
@@ -126,7 +134,7 @@ def _find_ways(served: _Served) -> Iterator[Way]:
 
 
 def _find_filters(listener: Json) -> Iterator[tuple[tuple[str, ...], Json]]:
-    """Give what decides where connections or requests go, with the server names (SNI) that it is for."""
+    """Yield the filters of a listener, each with the server names (SNI) of its filter chain."""
     if api := listener.get("api_listener", {}).get("api_listener"):
         yield (), api
     chains = [*listener.get("filter_chains", ()), *filter(None, [listener.get("default_filter_chain")])]
@@ -159,7 +167,7 @@ def _labels(action: Json) -> Mapping[str, Any]:
 
 
 def _concerns(way: Way, service: str) -> bool:
-    """Tell whether a way is the service's own virtual host, or leads to it."""
+    """Whether a route is in the service's own virtual host, or leads to the service."""
     return service in way.domains or any(target.cluster == service for target in way.targets)
 
 
@@ -212,13 +220,13 @@ def _rules(cluster: Json, assignment: Json) -> Rules:
 
 def _note_panic(panicking: frozenset[int], found: Sequence[Any]) -> Iterator[str]:
     if panicking and found:
-        yield "panic: too few are well, so that Envoy takes health for wrong and asks all of them"
+        yield "panic: too few endpoints are healthy, so Envoy sends requests to all of them"
 
 
 def _note_zones(cluster: Json) -> Iterator[str]:
     config = cluster.get("common_lb_config", {}).get("zone_aware_lb_config")
     if config is not None and config.get("routing_enabled", {"value": 100}).get("value"):
-        yield "zone aware: of these shares, Envoy moves to its own zone what the others can spare"
+        yield "zone aware: Envoy prefers its own zone, as far as all zones stay evenly loaded, so real shares differ"
 
 
 def _has_labels(endpoint: Json, subset: Subset) -> bool:
@@ -227,7 +235,7 @@ def _has_labels(endpoint: Json, subset: Subset) -> bool:
 
 
 def _items(label: Any) -> Sequence[Any]:
-    """Give the items of a label that is a list: one of them is enough."""
+    """Return the items of a label that is a list, of which one must match; no items for another label."""
     return label if isinstance(label, list) else ()
 
 
@@ -243,5 +251,5 @@ def _address(endpoint: Json) -> str:
 
 
 def _number(value: Any) -> int:
-    """Read a number that protobuf's JSON may write as a mapping of its value, or as text."""
+    """Return a number from protobuf's JSON, in which it may be a mapping with `value`, or a string."""
     return int(value.get("value", 0) if isinstance(value, dict) else value)

@@ -1,4 +1,4 @@
-"""An explanation as lines: for a terminal, with colour and bars, and for a pipe."""
+"""Writes an explanation for a terminal, with colours and bars, and as plain lines for a pipe."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
@@ -13,11 +13,11 @@ from xds.cli.explain.reading import Choice, Explanation, Target, Way
 
 HEADINGS = ("ENDPOINT", "WEIGHT", "HEALTH", "PRIORITY", "LOCALITY", "SHARE")
 BAR = 20
-"""How many columns a share of all requests is long."""
+"""The length of the bar for a share of 100%, in columns."""
 
 
 def draw(explanation: Explanation) -> RenderableType:
-    """Draw an explanation for a terminal."""
+    """Return an explanation for a terminal."""
     parts: list[RenderableType] = [Text(line, style) for line, style in _write_ways(explanation)]
     for choice in explanation.choices:
         parts += [Text(line, style) for line, style in _write_choice(choice)]
@@ -32,7 +32,7 @@ def draw(explanation: Explanation) -> RenderableType:
 
 
 def write_lines(explanation: Explanation) -> Iterator[str]:
-    """Write an explanation as lines, the same whatever the width."""
+    """Yield an explanation as lines that do not depend on the terminal's width."""
     yield from (line for line, _ in _write_ways(explanation))
     for choice in explanation.choices:
         yield from (line for line, _ in _write_choice(choice))
@@ -47,7 +47,7 @@ def _write_ways(explanation: Explanation) -> Iterator[tuple[str, str]]:
     for (listener, address, domains), ways in groupby(explanation.ways, _entrance):
         hosts = f", for {', '.join(map(printable, domains))}" if domains else ""
         yield "", ""
-        yield f"It comes in at {address} (listener {printable(listener)}){hosts}. The first that matches:", ""
+        yield f"It arrives at {address} (listener {printable(listener)}){hosts}. The first match is used:", ""
         for way in ways:
             end = printable(way.answer) if way.answer else _describe_targets(way.targets)
             yield f"{way.position:>3}. {printable(way.match)} → {end}", "cyan"
@@ -77,14 +77,14 @@ def _rows(choice: Choice) -> list[Sequence[str]]:
 
 def _describe_node(node: Mapping[str, Any]) -> str:
     kind = "a gRPC client" if node.get("grpc") else "a node"
-    cluster = f"{kind} of {node['cluster']}" if node["cluster"] else f"{kind} that is no service's own"
+    cluster = f"{kind} of {node['cluster']}" if node["cluster"] else f"{kind} of no service"
     where = f" in {node['locality']}" if node.get("locality") else ""
     return printable(f"{node['node_id']}, {cluster}{where}" if node["node_id"] else f"{cluster}{where}")
 
 
 def _describe_targets(targets: Sequence[Target]) -> str:
     if not targets:
-        return "nobody"
+        return "no cluster"
     if len(targets) == 1:
         return _describe_cluster(targets[0].cluster, targets[0].subset)
     return ", ".join(f"{one.percent:.4g}% {_describe_cluster(one.cluster, one.subset)}" for one in targets)

@@ -1,7 +1,7 @@
-"""Envoy's words for a route and a cluster, said plainly.
+"""Describes the fields of a Route and a Cluster in plain text.
 
-Each function takes a message as Envoy's JSON writes it, with the names of its documentation and without defaults.
-What is set but has no words here is named as it is, so that nothing is kept back.
+Each function takes a message as Envoy's JSON, with the field names of Envoy's documentation and without default values.
+A field that is set but has no description here is listed by its name, so that no setting is hidden.
 """
 
 from collections.abc import Iterator
@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from xds.cli.admin_client import Json
 
 POLICIES = {
-    "ROUND_ROBIN": "round robin: each endpoint in turn, as often as its weight says",
-    "LEAST_REQUEST": "least request: of two endpoints drawn by chance, the one with fewer running requests",
-    "RANDOM": "random: each request a throw, whatever the weights",
-    "RING_HASH": "ring hash: requests that are alike go to one endpoint; the shares are of all the different ones",
-    "MAGLEV": "Maglev: requests that are alike go to one endpoint; the shares are of all the different ones",
+    "ROUND_ROBIN": "round robin: each endpoint in turn, in proportion to its weight",
+    "LEAST_REQUEST": "least request: of two endpoints chosen at random, the one with fewer active requests",
+    "RANDOM": "random: each request goes to a random endpoint, whatever the weights",
+    "RING_HASH": "ring hash: requests with the same hash go to the same endpoint; shares are for many different hashes",
+    "MAGLEV": "Maglev: requests with the same hash go to the same endpoint; shares are for many different hashes",
 }
-CLIENT_SIDE = "client-side weighted: in turn, by the load that endpoints report; until they do, each as often as others"
+CLIENT_SIDE = "client-side weighted round robin: by the load that endpoints report; with equal weights until they do"
 
 PATHS = ("prefix", "path", "path_separated_prefix")
 MATCH_WORDS = {*PATHS, "safe_regex", "path_match_policy", "headers", "query_parameters", "case_sensitive"}
@@ -46,12 +46,12 @@ HEADER_CHANGES = {
 
 
 def describe_match(match: Json) -> str:
-    """Say which requests a RouteMatch takes, as `GET /api… with x-team: a`."""
+    """Return which requests a RouteMatch matches, such as `GET /api… with x-team: a`."""
     headers = list(match.get("headers", ()))
     methods = [one for one in headers if one["name"] == ":method"]
     wanted = [_describe_value(one, ": ") for one in headers if one["name"] != ":method"]
     wanted += [f"?{_describe_value(one, '=')}" for one in match.get("query_parameters", ())]
-    wanted += [f"{key} (as in Envoy)" for key in match if key not in MATCH_WORDS]
+    wanted += [f"{key} (a field of Envoy's RouteMatch)" for key in match if key not in MATCH_WORDS]
     words = [", ".join(_methods(one) for one in methods)] if methods else []
     words.append(_describe_path(match))
     if wanted:
@@ -92,29 +92,30 @@ def _describe_value(matcher: Json, sign: str) -> str:
 
 
 def describe_end(route: Json) -> str | None:
-    """Say how a Route that reaches no cluster answers; None for one that does."""
+    """Return how a Route without a cluster answers; None for a Route with one."""
     if "direct_response" in route:
         answer = route["direct_response"]
         body = answer.get("body", {}).get("inline_string", "")
-        return f"answered at once: {answer.get('status', 200)}{f' {body.strip()!r}' if body else ''}"
+        return f"direct response: {answer.get('status', 200)}{f' {body.strip()!r}' if body else ''}"
     if "redirect" in route:
         redirect = route["redirect"]
-        return "sent elsewhere: " + ", ".join(f"{key} {value}" for key, value in redirect.items())
+        return "redirect: " + ", ".join(f"{key} {value}" for key, value in redirect.items())
     return None
 
 
 def describe_handling(route: Json) -> Iterator[str]:
-    """Say what else happens to a request on its way: time limits, tries, rewrites, copies, filters; a line each."""
+    """Yield one line each about timeouts, retries, rewrites, mirrors, filters and other settings of a Route."""
     action = route.get("route", {})
     if action:
         yield from _describe_times(action)
         yield from _describe_rewrites(action)
         for mirror in action.get("request_mirror_policies", ()):
-            yield f"a copy of {_describe_fraction(mirror.get('runtime_fraction', {}))} goes to {mirror['cluster']}"
+            fraction = _describe_fraction(mirror.get("runtime_fraction", {}))
+            yield f"mirror: a copy of {fraction} of the requests goes to {mirror['cluster']}"
         if action.get("hash_policy"):
-            yield f"alike are requests with the same {', else '.join(map(_describe_hash, action['hash_policy']))}"
+            yield f"hash of {', else of '.join(map(_describe_hash, action['hash_policy']))}"
         for upgrade in action.get("upgrade_configs", ()):
-            yield f"may become a {upgrade['upgrade_type']}"
+            yield f"upgrade to {upgrade['upgrade_type']} allowed"
         if rest := [key for key in action if key not in ACTION_WORDS]:
             yield f"also set: {', '.join(rest)}"
     for key, words in HEADER_CHANGES.items():
@@ -130,36 +131,36 @@ def _describe_filters(route: Json) -> Iterator[str]:
     if filters := [name for name, config in configs.items() if not config.get("disabled")]:
         yield f"filters: {', '.join(name.removeprefix('envoy.filters.http.') for name in filters)}"
     if "rate_limit" in route.get("metadata", {}).get("filter_metadata", {}).get("xds", {}):
-        yield "limited in rate by each Envoy; beyond that, 429"
+        yield "rate limit in each Envoy: requests above it are answered 429"
 
 
 def _describe_times(action: Json) -> Iterator[str]:
     timeout = action.get("timeout")
     if timeout in ("0s", "0.0s"):
         longest = action.get("max_stream_duration", {})
-        yield "no time limit but the client's own deadline" if "grpc_timeout_header_max" in longest else "no time limit"
+        yield "no timeout except the client's own deadline" if "grpc_timeout_header_max" in longest else "no timeout"
     elif timeout:
-        yield f"within {timeout}, tries included"
+        yield f"timeout {timeout}, including retries"
     if retry := action.get("retry_policy"):
         each = f" of {retry['per_try_timeout']} each" if "per_try_timeout" in retry else ""
         reasons = retry.get("retry_on", "nothing").replace(",", ", ")
-        yield f"up to {retry.get('num_retries', 1)} more tries{each} on {reasons}"
+        yield f"up to {retry.get('num_retries', 1)} retries{each} on {reasons}"
     else:
-        yield "one try"
+        yield "no retries"
 
 
 def _describe_rewrites(action: Json) -> Iterator[str]:
     if "prefix_rewrite" in action:
-        yield f"its prefix becomes {action['prefix_rewrite']}"
+        yield f"the prefix is replaced by {action['prefix_rewrite']}"
     if "regex_rewrite" in action:
         rewrite = action["regex_rewrite"]
-        yield f"its path becomes {rewrite.get('substitution', '')} where it is {rewrite['pattern']['regex']}"
+        yield f"in the path, {rewrite['pattern']['regex']} is replaced by {rewrite.get('substitution', '')}"
     if "path_rewrite_policy" in action:
-        yield f"its path becomes {action['path_rewrite_policy']['typed_config'].get('path_template_rewrite')}"
+        yield f"the path becomes {action['path_rewrite_policy']['typed_config'].get('path_template_rewrite')}"
     if "host_rewrite_literal" in action:
-        yield f"its Host becomes {action['host_rewrite_literal']}"
+        yield f"the Host header becomes {action['host_rewrite_literal']}"
     if action.get("auto_host_rewrite"):
-        yield "its Host becomes the endpoint's host name"
+        yield "the Host header becomes the endpoint's host name"
 
 
 def _describe_fraction(fraction: Json) -> str:
@@ -179,32 +180,32 @@ def _describe_hash(policy: Json) -> str:
 
 
 def describe_policy(cluster: Json) -> str:
-    """Say how a Cluster chooses among its endpoints."""
+    """Return how a Cluster chooses among its endpoints."""
     policies = cluster.get("load_balancing_policy", {}).get("policies", [])
     if not policies:
         name = str(cluster.get("lb_policy", "ROUND_ROBIN"))
-        return POLICIES.get(name, f"by Envoy's {name}")
+        return POLICIES.get(name, f"Envoy's {name}")
     kind = policies[0]["typed_extension_config"]["typed_config"]["@type"].rpartition(".")[2]
     if kind == "ClientSideWeightedRoundRobin":
         return CLIENT_SIDE
     word = "".join(f"_{letter}" if letter.isupper() else letter.upper() for letter in kind).lstrip("_")
-    return POLICIES.get(word, f"by Envoy's {kind}")
+    return POLICIES.get(word, f"Envoy's {kind}")
 
 
 def describe_cluster(cluster: Json) -> Iterator[str]:
-    """Say what else decides who gets a request: health, ejection, limits; a line each."""
+    """Yield one line each about health checks, outlier detection, circuit breakers, TLS and the connect timeout."""
     for check in cluster.get("health_checks", ()):
-        way = next((way for way in ("http", "grpc", "tcp") if f"{way}_health_check" in check), "some way")
+        way = next((way for way in ("http", "grpc", "tcp") if f"{way}_health_check" in check), "another protocol")
         path = check.get(f"{way}_health_check", {}).get("path", "")
-        yield f"each endpoint is asked by {f'{way} {path}'.strip()} each {check['interval']}; the unwell are left out"
+        yield f"health check by {f'{way} {path}'.strip()} every {check['interval']}; unhealthy endpoints are left out"
     if outlier := cluster.get("outlier_detection"):
         failures = outlier.get("consecutive_gateway_failure", 5)
         most = outlier.get("max_ejection_percent", 10)
-        yield f"an endpoint that fails {failures} times in a row is out for a while; {most}% of them at most"
+        yield f"outlier detection: {failures} failures in a row eject an endpoint for a while; at most {most}% of them"
     for limits in cluster.get("circuit_breakers", {}).get("thresholds", ()):
         said = [f"{value} {key.removeprefix('max_')}" for key, value in limits.items() if key.startswith("max_")]
         if said:
-            yield f"at most {', '.join(said)} at once"
+            yield f"circuit breaker: at most {', '.join(said)} at the same time"
     if "transport_socket" in cluster:
-        yield "connections to it are TLS"
-    yield f"a connection has to be made within {cluster.get('connect_timeout', '5s')}"
+        yield "connections to it use TLS"
+    yield f"connect timeout {cluster.get('connect_timeout', '5s')}"

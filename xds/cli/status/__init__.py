@@ -1,4 +1,7 @@
-"""`xds status`: who is connected, and how each client stands with what it is served."""
+"""`xds status`: lists the connected clients and their state for each type; with `--wait`, waits for a catalog.
+
+How a status is printed is in `screen.py`. When a catalog is in effect is decided in `waiting.py`.
+"""
 
 import json
 import sys
@@ -19,7 +22,7 @@ from xds.sources.files.watch import FileSource
 
 NACKED = "NACKED"
 EXIT_CODES = {Stage.IN_EFFECT: 0, Stage.REFUSED: 1, Stage.ON_ITS_WAY: 4}
-"""Of `--wait`."""
+"""The exit codes of `--wait`."""
 
 
 @click.command()
@@ -29,7 +32,7 @@ EXIT_CODES = {Stage.IN_EFFECT: 0, Stage.REFUSED: 1, Stage.ON_ITS_WAY: 4}
     type=click.Choice(["table", "json"]),
     default="table",
     show_default=True,
-    help="A table, or the server's own JSON.",
+    help="Print a table, or the server's JSON.",
 )
 @click.option(
     "--watch",
@@ -38,54 +41,54 @@ EXIT_CODES = {Stage.IN_EFFECT: 0, Stage.REFUSED: 1, Stage.ON_ITS_WAY: 4}
     default=None,
     metavar="[SECONDS]",
     type=click.FloatRange(min=0.1),
-    help="Look again and again, each 2 s unless said otherwise, until Ctrl-C.",
+    help="Print the status again every SECONDS, 2 by default, until Ctrl-C.",
 )
 @click.option(
     "--wait",
     default=None,
     metavar="SECONDS",
     type=click.FloatRange(min=0),
-    help="Wait, so long at most, until all clients have accepted what is served.",
+    help="Wait until all clients have accepted what is served, for SECONDS at most.",
 )
 @click.option(
     "--catalog",
     metavar="PATH",
     type=click.Path(exists=True, path_type=Path),
-    help="With --wait: until the server has taken exactly this catalog, a file or a folder. Names do not count.",
+    help="With --wait: wait also until the server has loaded this catalog, a file or a folder. Names do not matter.",
 )
 @click.option(
     "--clients",
     default=0,
     metavar="NUMBER",
     type=click.IntRange(0),
-    help="With --wait: so many clients at least have to be connected.",
+    help="With --wait: also wait until at least this number of clients is connected.",
 )
 def command(
     admin: tuple[str, int], output: str, watch: float | None, wait: float | None, catalog: Path | None, clients: int
 ) -> None:
-    """List the connected clients, and for each type whether they have what they are served.
+    """List the connected clients, and their state for each type.
 
-    SYNCED: the client accepted all of it. STALE: some of it is on its way. NACKED: the client refused some of it, and
-    goes on with what it accepted before; its words stand below the table.
+    SYNCED: the client has accepted all resources. STALE: some have not been sent or answered yet. NACKED: the client
+    refused some, and keeps what it accepted before; its message is below the table.
 
-    With --wait it says instead whether a catalog is in effect: the server has taken it, and each client that is
-    connected has accepted all of it. It lists the clients that have not, and ends as soon as one refuses it. What a
-    client refused before, and is not sent again, does not count.
+    With --wait, it tells whether a catalog is in effect: the server has loaded it, and every connected client has
+    accepted all resources. It lists the clients that have not, and ends as soon as a client refuses the catalog. A NACK
+    from before the catalog was loaded does not count, if nothing is sent again.
 
     \b
     Examples:
       xds status
-      xds status --watch                       redraw each 2 s
+      xds status --watch                       print again every 2 s
       xds status --output json | jq '.clients[] | select(.state != "SYNCED").node_id'
-      xds status --wait 60 --catalog catalog/  in effect within a minute, or not
+      xds status --wait 60 --catalog catalog/  wait for one minute until it is in effect
 
-    Exit codes: 0, 1 when anything is NACKED, 2 on wrong usage, 3 when the server cannot be asked. With --wait: 0 in
-    effect, 1 refused, 3 the server cannot be asked, even at the end, 4 not in effect in time.
+    Exit codes: 0 ok, 1 a client has NACKED something, 2 wrong usage, 3 the server does not answer. With --wait: 0 in
+    effect, 1 refused, 3 the server does not answer, also at the end, 4 not in effect in time.
     """
     if wait is not None and watch is not None:
-        raise click.UsageError("--watch goes on for ever, --wait ends: say one of them")
+        raise click.UsageError("--watch and --wait cannot be used together")
     if wait is None and (catalog is not None or clients):
-        raise click.UsageError("--catalog and --clients are what to wait for: say --wait SECONDS too")
+        raise click.UsageError("--catalog and --clients need --wait SECONDS")
     try:
         with AdminClient(admin, SECONDS if wait is None else min(SECONDS, max(wait, 1.0))) as client:
             if wait is not None:
@@ -123,7 +126,7 @@ def _digest(catalog: Path | None) -> str | None:
 
 
 def _show_outcome(outcome: Outcome, output: str) -> None:
-    """Say whether it is in effect, and list who is not well; as JSON, the last status."""
+    """Print whether the catalog is in effect, and the clients that are not SYNCED; as JSON, the last status."""
     stage, reason = outcome.verdict.stage, outcome.verdict.reason
     said = f"{stage.value} after {outcome.seconds:.1f} s{f': {reason}' if reason else ''}"
     if output == "json":
@@ -134,7 +137,7 @@ def _show_outcome(outcome: Outcome, output: str) -> None:
 
 
 def _watch(client: AdminClient, output: str, seconds: float) -> None:
-    """Show each status after the other, in place on a terminal; a server that is away is waited for."""
+    """Print the status again and again, in place on a terminal. If the server stops answering, keep trying."""
     console = Console(highlight=False)
     if output == "json" or not console.is_terminal:
         for status in _poll(client, seconds):
@@ -150,7 +153,7 @@ def _watch(client: AdminClient, output: str, seconds: float) -> None:
 
 
 def _poll(client: AdminClient, seconds: float) -> Iterator[Json | AdminError]:
-    yield client.get("/status")  # whoever cannot be asked at all is not waited for
+    yield client.get("/status")  # an error at the first request ends the command
     while True:
         time.sleep(seconds)
         try:

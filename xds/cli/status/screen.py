@@ -1,4 +1,4 @@
-"""A status as a picture for a terminal, and as plain lines for a pipe."""
+"""Writes a status as a table for a terminal, and as plain lines for a pipe."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -17,18 +17,18 @@ HEADINGS = {
     "Listener": "LDS",
     "RouteConfiguration": "RDS",
 }
-"""A type's column is headed by the word by which Envoy's operators know it."""
+"""The heading of each type's column: the short name of its discovery service."""
 
 WORST_FIRST = ("NACKED", "STALE", "SYNCED")
 WIDE, WIDEST = 96, 150
-"""Columns from which on a terminal has room for the time of each push, and for counts and versions."""
+"""The terminal widths from which on cells show the time of the last push, and also counts and versions."""
 
 SHOWN_NAMES = 5
 SHORT_VERSION, FULL_VERSION = 7, 16
 
 
 def draw(status: Json, width: int) -> RenderableType:
-    """Draw a status, so many columns wide: a line a client, the worst first, and what is refused below."""
+    """Return a table with one line per client, the worst state first, and remarks below. `width` is in columns."""
     clients = sorted(status["clients"], key=lambda client: WORST_FIRST.index(client["state"]))
     types = _types(clients)
     parts: list[RenderableType] = []
@@ -50,7 +50,7 @@ def draw(status: Json, width: int) -> RenderableType:
 
 
 def write_lines(status: Json) -> Iterator[str]:
-    """Write a status as lines, the same columns whatever their width: for `grep`, `awk` and a log."""
+    """Yield a status as lines that always have the same columns, for `grep`, `awk` and logs."""
     clients = status["clients"]
     if clients:
         types = _types(clients)
@@ -69,15 +69,15 @@ def write_lines(status: Json) -> Iterator[str]:
 
 
 def write_trouble(status: Json) -> Iterator[str]:
-    """Write a status as lines, without the clients with which all is well."""
-    unwell = [client for client in status["clients"] if client["state"] != "SYNCED"]
-    *lines, _ = write_lines({**status, "clients": unwell})
+    """Yield a status as lines, without the clients that are SYNCED."""
+    not_synced = [client for client in status["clients"] if client["state"] != "SYNCED"]
+    *lines, _ = write_lines({**status, "clients": not_synced})
     yield from lines
     yield _sum(status)
 
 
 def _headings(clients: Sequence[Json], width: int) -> list[str]:
-    """Choose the columns: a locality where there is one, and room for it."""
+    """Return the headings of the columns; LOCALITY only if a client has one and the terminal is wide enough."""
     headings = ["NODE", "CLUSTER", "LOCALITY", "VARIANT", "CLIENT", "SINCE"]
     if width < WIDE or not any(client["locality"] for client in clients):
         headings.remove("LOCALITY")
@@ -106,7 +106,7 @@ def _cell(of_type: Json | None, now: str, width: int) -> Text:
 
 
 def _write_cell(of_type: Json | None, now: str, digits: int) -> str:
-    """Write a state, the time since the last push, how many of how many were accepted, and the version served."""
+    """Return a cell: the state, the time since the last push, the accepted and wanted resources, and the version."""
     if of_type is None:
         return "-"
     pushed = _age(of_type["last_push_at"], now) if of_type["last_push_at"] else "-"
@@ -115,14 +115,14 @@ def _write_cell(of_type: Json | None, now: str, digits: int) -> str:
 
 
 def _remarks(status: Json) -> Iterator[tuple[str, str]]:
-    """Write what is refused and what is missing, and the sum of it; each line with its style."""
+    """Yield lines, with their styles, about what is refused and what is missing, and the summary."""
     for client in status["clients"]:
         for of_type in client["types"]:
             if nack := of_type["nack"]:
                 what = _names([one["name"] for one in nack["resources"]], nack["resource_count"])
                 since = f" {_age(nack['at'], status['now'])} ago" if nack["at"] else ""
                 kept = any(one["accepted_version_info"] for one in nack["resources"])
-                then = "goes on with what it accepted before" if kept else "has none that it accepted"
+                then = "keeps what it accepted before" if kept else "has accepted none of it yet"
                 who = printable(client["node_id"])
                 yield f"{who} NACKED {of_type['type']} {what}{since} and {then}:", "bold red"
                 yield from ((f"  {printable(line)}", "") for line in nack["message"].splitlines())
@@ -132,9 +132,9 @@ def _remarks(status: Json) -> Iterator[tuple[str, str]]:
     catalog = status["catalog"]
     if not catalog["ok"]:
         files = _names(catalog["refused_files"], len(catalog["refused_files"]))
-        yield f"not served as it is, see `xds check`: {files}", "bold red"
+        yield f"not served in its current state, see `xds check`: {files}", "bold red"
     for number in status.get("silent_workers", ()):
-        yield f"worker {number} does not answer: what clients it has is not known", "bold red"
+        yield f"worker {number} did not answer: its clients are missing here", "bold red"
     yield _sum(status), "dim"
 
 
@@ -149,7 +149,7 @@ def _sum(status: Json) -> str:
 
 
 def _types(clients: Sequence[Json]) -> list[str]:
-    """Name the types that any client subscribed to, in the order in which they are known."""
+    """Return the types that any client subscribed to, in the order of HEADINGS."""
     found = {of_type["type"] for client in clients for of_type in client["types"]}
     return [kind for kind in HEADINGS if kind in found]
 
@@ -160,7 +160,7 @@ def _names(names: Sequence[str], count: int) -> str:
 
 
 def _age(then: str, now: str) -> str:
-    """Write the time between two of the server's moments: `12s`, `3m`, `5h`, `9d`."""
+    """Return the time between two times of the server, such as `12s`, `3m`, `5h` or `9d`."""
     seconds = max(0.0, (datetime.fromisoformat(now) - datetime.fromisoformat(then)).total_seconds())
     for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= size:

@@ -1,4 +1,4 @@
-"""Waiting for a catalog to be in effect: what a status says of it, and asking until it says so or time is up."""
+"""Waits until a catalog is in effect, and decides from a status whether it is."""
 
 import time
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from enum import Enum
 from xds.cli.admin_client import AdminClient, AdminError, Json
 
 FIRST_DELAY, MAX_DELAY = 0.05, 2.0
-"""Seconds from one question to the next: short at first, since most changes are in effect at once."""
+"""Seconds between two requests. The delay starts short, since most changes are in effect at once, and grows."""
 
 
 class Stage(Enum):
-    """How far a catalog has got."""
+    """The stage of a catalog: in effect, refused, or not in effect yet."""
 
     IN_EFFECT = "in effect"
     REFUSED = "refused"
@@ -20,7 +20,7 @@ class Stage(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a status says of a catalog; `reason` is for people, and empty when it is in effect."""
+    """The stage of a catalog by a status. `reason` is for people, and empty when the catalog is in effect."""
 
     stage: Stage
     reason: str = ""
@@ -28,7 +28,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The last status that was had, its verdict, and after how many seconds of waiting."""
+    """The last status, its verdict, and the seconds since the wait began."""
 
     status: Json
     verdict: Verdict
@@ -36,22 +36,22 @@ class Outcome:
 
 
 def judge(status: Json, digest: str | None, least: int = 0) -> Verdict:
-    """Say how far the catalog of that digest has got; None is for the one that is served, whichever it is.
+    """Return the stage of the catalog with this digest; None stands for the catalog that the server serves.
 
-    At least so many clients have to be connected: those that a catalog makes crash refuse nothing.
+    `least` is the minimum number of connected clients: clients that crash because of a catalog refuse nothing.
 
-    A refusal that stood before the server took this catalog, and of which nothing is on its way, is none of this
-    catalog: an Envoy that is broken for reasons of its own holds up nobody.
+    A NACK from before the server loaded this catalog does not count, unless something is sent again: an Envoy that is
+    broken for another reason must not block every catalog.
     """
     catalog, clients = status["catalog"], status["clients"]
     if digest is not None and catalog["digest"] != digest:
-        return Verdict(Stage.ON_ITS_WAY, "the server has not taken this catalog; is it the one that it serves?")
+        return Verdict(Stage.ON_ITS_WAY, "the server has not loaded this catalog; does it serve another one?")
     if not catalog["ok"]:
-        return Verdict(Stage.REFUSED, "the server does not serve all files as they are")
+        return Verdict(Stage.REFUSED, "the server refused some of its files, and serves their last good state")
     if refusing := sum(_refuses(client, catalog["taken_at"]) for client in clients):
         return Verdict(Stage.REFUSED, f"by {refusing} of {_count(len(clients), 'client')}")
     if silent := status["silent_workers"]:
-        return Verdict(Stage.ON_ITS_WAY, f"{_count(len(silent), 'worker')} did not answer for their clients")
+        return Verdict(Stage.ON_ITS_WAY, f"{_count(len(silent), 'worker')} did not answer")
     if behind := sum(not all(of_type["answered"] for of_type in client["types"]) for client in clients):
         return Verdict(Stage.ON_ITS_WAY, f"{behind} of {_count(len(clients), 'client')} did not answer")
     if len(clients) < least:
@@ -60,9 +60,10 @@ def judge(status: Json, digest: str | None, least: int = 0) -> Verdict:
 
 
 def await_effect(client: AdminClient, digest: str | None, seconds: float, least: int = 0) -> Outcome:
-    """Ask until the catalog of that digest is in effect, with so many clients at least, or refused, or time is over.
+    """Ask the server until the catalog with this digest is in effect or refused, or `seconds` are over.
 
-    A server that cannot be asked may be about to start: AdminError comes when it cannot be asked at the end either.
+    `digest` and `least` are as for `judge`. A server that does not answer may be starting, so AdminError is raised only
+    if it does not answer at the end either.
     """
     start, delay = time.monotonic(), FIRST_DELAY
     while True:

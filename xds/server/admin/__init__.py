@@ -1,1 +1,4 @@
-"""The HTTP admin: status, dump, metrics."""
+"""The HTTP admin: the server for its paths, and the Prometheus metrics.
+
+The JSON documents about clients are in `server.clients`.
+"""

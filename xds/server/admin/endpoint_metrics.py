@@ -1,6 +1,7 @@
-"""The metrics of endpoints: the share of the requests that each is expected to get, beside what Envoys count.
+"""The Prometheus metrics of endpoints: the share of a service's requests that each endpoint is expected to receive.
 
-They are asked for at a path of their own, since there is one for each endpoint of a service with `endpoint_stats`.
+They are compared with the requests that Envoys count. They have their own path, since there is one series for each
+endpoint of a service with `endpoint_stats`.
 """
 
 from collections.abc import Iterable
@@ -15,24 +16,27 @@ from xds.server.admin.metrics import Scrape
 from xds.server.clients.targets import Target
 
 MAX_SERIES = 10_000
-"""How many shares at most are given: services beyond are left out whole."""
+"""The maximum number of shares. A service that would exceed it is left out completely."""
 
 NAME = "xds_endpoint_expected_share_ratio"
 LABELS = ("envoy_cluster_name", "endpoint", *Locality._fields)
-"""What the shares are told by: the cluster as Envoy's own metrics call it, and where the calling Envoy is."""
+"""The labels: the cluster under the label that Envoy's metrics use, the endpoint, and the calling Envoy's locality."""
 
 
 def find_places(targets: Iterable[Target]) -> frozenset[Locality]:
-    """Say where the Envoys are whose metrics are to be compared."""
+    """Return the localities of the Envoys that are scraped; NOWHERE alone when there are none."""
     labels = (dict(target.labels) for target in targets)
     places = frozenset(Locality(*(one.get(word, "") for word in Locality._fields)) for one in labels)
     return places or frozenset({NOWHERE})
 
 
 def build_endpoint_registry(inventory: Inventory, places: frozenset[Locality]) -> CollectorRegistry:
-    """Give a registry for one scrape. It may take a while."""
+    """Return a registry for one scrape, with the shares for Envoys in each of `places`.
+
+    It is slow: call it in a thread.
+    """
     catalog = inventory.catalog
-    words = "The part of a service's requests that an endpoint is to get by the catalog, from Envoys in that place"
+    words = "The expected part of a service's requests that an endpoint receives, from Envoys in that locality"
     shares = GaugeMetricFamily(NAME, words, labels=LABELS)
     omitted = 0
     for name, service in sorted(catalog.services.items()):
@@ -45,7 +49,7 @@ def build_endpoint_registry(inventory: Inventory, places: frozenset[Locality]) -
         for place in sorted(places):
             for endpoint, share in (everywhere or share_endpoints(service, place)).items():
                 shares.add_metric([name, endpoint, *place], share)
-    words = f"Services whose shares are left out, since all together would be more than {MAX_SERIES:,}"
+    words = f"Services whose shares are left out, since there would be more than {MAX_SERIES:,} in total"
     registry = CollectorRegistry()
     registry.register(
         Scrape([shares, GaugeMetricFamily("xds_endpoint_expected_share_omitted_services", words, omitted)])

@@ -1,4 +1,8 @@
-"""The metrics: made of what is so when they are scraped, and of what processes counted as they went."""
+"""The Prometheus metrics of the server, except those of endpoints.
+
+A scrape reads the current state (clients, catalog, processes) and the counters that each process keeps
+(`observe/counters.py`).
+"""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -21,13 +25,14 @@ from xds.session.subscription import REASONS
 from xds.wire import TYPE_URLS, short_type
 
 MAX_NODES = MAX_NACKED
-"""How many clients at most are named by a label: a metric's labels must not grow with the mesh."""
+"""The maximum number of clients that labels name: the number of series must not grow with the mesh."""
 
 LOADS = ("accepted", "refused", "failed")
+"""The results of reading the catalog. "failed" is a bug in xds."""
 
 
 class Metrics:
-    """Makes what is scraped. It keeps what processes counted, those that are gone too: no counter goes back."""
+    """Makes the metrics. It keeps the counters of processes that have ended too, so that no counter decreases."""
 
     def __init__(self, catalog_tally: CatalogTally) -> None:
         self._catalog_tally = catalog_tally
@@ -37,7 +42,10 @@ class Metrics:
     def build_registry(
         self, answers: Answers[Counts], inventory: Inventory, refused_files: tuple[str, ...]
     ) -> CollectorRegistry:
-        """Give a registry for one scrape."""
+        """Return a registry for one scrape.
+
+        `answers` are the counts of each process. `refused_files` are the files whose last good state is served.
+        """
         self._tallies.update((counts.pid, counts.tally) for counts in answers.all)
         tally = add_up(self._tallies.values(), self._groups)
         registry = CollectorRegistry()
@@ -53,32 +61,32 @@ class Metrics:
 
 
 class Scrape(Collector):
-    """What there is, as prometheus_client wants it."""
+    """A collector, in prometheus_client's sense, of metrics that are already made."""
 
     def __init__(self, metrics: list[Metric]) -> None:
         self._metrics = metrics
 
     def collect(self) -> list[Metric]:
-        """Give every metric."""
+        """Return every metric."""
         return self._metrics
 
 
 def _describe_clients(answers: Answers[Counts]) -> Iterator[Metric]:
-    yield _gauge("xds_info", "What runs", ["version"], {(__version__,): 1})
+    yield _gauge("xds_info", "The version of xds that runs", ["version"], {(__version__,): 1})
     by_variant: Counter[tuple[str, ...]] = Counter({("sotw",): 0, ("delta",): 0})
     states: Counter[tuple[str, ...]] = Counter({(short_type(kind), state): 0 for kind in TYPE_URLS for state in State})
     for counts in answers.all:
         by_variant.update({(variant,): number for variant, number in counts.variants.items()})
         states.update({(short_type(kind), state): number for (kind, state), number in counts.states.items()})
     yield _gauge("xds_connected_clients", "Connected clients", ["variant"], by_variant)
-    yield _gauge("xds_subscriptions", "Clients by how they stand with a type", ["type", "state"], states)
+    yield _gauge("xds_subscriptions", "Clients by type and by their state for it", ["type", "state"], states)
     nacked = [(node_id, cluster, short_type(kind)) for one in answers.all for node_id, cluster, kind in one.nacked]
-    words = f"1 for a client that refuses what it is served (the first {MAX_NODES} are named)"
+    words = f"1 for each client that refuses what it is served ({MAX_NODES} clients at most)"
     yield _gauge("xds_nacked", words, ["node_id", "cluster", "type"], dict.fromkeys(nacked[:MAX_NODES], 1))
     served = Counter(kind for kind, _ in set[tuple[str, int]]().union(*(counts.versions for counts in answers.all)))
     versions: dict[tuple[str, ...], int] = {(short_type(kind),): served[kind] for kind in TYPE_URLS}
     yield _gauge("xds_versions_in_use", "Different versions of a type that clients are served", ["type"], versions)
-    yield GaugeMetricFamily("xds_silent_workers", "Workers that do not answer for their clients", len(answers.silent))
+    yield GaugeMetricFamily("xds_silent_workers", "Workers that did not answer in time", len(answers.silent))
 
 
 def _describe_tally(tally: Tally) -> Iterator[Metric]:
@@ -87,9 +95,9 @@ def _describe_tally(tally: Tally) -> Iterator[Metric]:
     nacks.update(tally.nacks)
     for (type_url, cluster), number in nacks.items():
         refusals.add_metric([short_type(type_url), cluster], number)
-    pushes = CounterMetricFamily("xds_pushes", "Responses sent, and why", labels=["type", "reason"])
+    pushes = CounterMetricFamily("xds_pushes", "Responses sent, by the reason", labels=["type", "reason"])
     sizes = CounterMetricFamily("xds_push_bytes", "Bytes of the responses sent", labels=["type", "reason"])
-    words = "From when a response was made until the transport has taken it"
+    words = "From when a response is made until gRPC has accepted it for sending"
     durations = HistogramMetricFamily("xds_push_duration_seconds", words, labels=["type"])
     for type_url in TYPE_URLS:
         for reason in REASONS:
@@ -101,7 +109,7 @@ def _describe_tally(tally: Tally) -> Iterator[Metric]:
 
 
 def _describe_processes(pids: dict[int, int]) -> Iterator[Metric]:
-    """Give the metrics of each process; a worker's are labelled by its number."""
+    """Yield the metrics of each process (memory, CPU, open files). Those of a worker have its number as a label."""
     families: dict[str, Metric] = {}
     for number, pid in pids.items():
         labels = {"worker": str(number)} if number else {}
@@ -120,7 +128,7 @@ def _describe_catalog(inventory: Inventory, refused_files: tuple[str, ...]) -> I
         (short_type(type_url),) for parts in inventory.parts.values() for type_url in parts.resources
     )
     yield _gauge("xds_resources", "Resources that services contribute", ["type"], resources)
-    yield GaugeMetricFamily("xds_catalog_ok", "1 when every file is served as it is", int(not refused_files))
+    yield GaugeMetricFamily("xds_catalog_ok", "1 when every file is served as it is now", int(not refused_files))
     yield GaugeMetricFamily("xds_catalog_refused_files", "Files whose last good state is served", len(refused_files))
     yield GaugeMetricFamily("xds_catalog_services", "Services of the catalog", len(catalog.services))
     yield GaugeMetricFamily("xds_catalog_endpoints", "Endpoints of the catalog", endpoints)
@@ -128,18 +136,18 @@ def _describe_catalog(inventory: Inventory, refused_files: tuple[str, ...]) -> I
 
 
 def _describe_loads(tally: CatalogTally) -> Iterator[Metric]:
-    loads = CounterMetricFamily("xds_catalog_loads", "Times that the catalog, or a part, was read", labels=["result"])
+    loads = CounterMetricFamily("xds_catalog_loads", "Reads of the catalog or of changed files", labels=["result"])
     for result in LOADS:
         loads.add_metric([result], tally.loads[result])
     yield loads
     problems: dict[tuple[str, ...], int] = {(severity.value,): tally.problems[severity.value] for severity in Severity}
-    yield _gauge("xds_catalog_problems", "Mistakes and warnings of the catalog as it is", ["severity"], problems)
+    yield _gauge("xds_catalog_problems", "Errors and warnings in the current catalog", ["severity"], problems)
     words = "When the catalog was last accepted, as Unix time"
     yield GaugeMetricFamily("xds_catalog_last_accepted_timestamp_seconds", words, tally.accepted_at)
     for name, words, histogram in (
-        ("catalog_parse", "Reading and checking what changed of the catalog", tally.parses),
-        ("resource_build", "Building the resources of what changed", tally.builds),
-        ("config_propagation", "From when a save was noticed until the last client answered", tally.propagation),
+        ("catalog_parse", "Time to parse and check the changed files", tally.parses),
+        ("resource_build", "Time to build the changed resources", tally.builds),
+        ("config_propagation", "From when a saved file is noticed until the last client answers", tally.propagation),
     ):
         family = HistogramMetricFamily(f"xds_{name}_duration_seconds", words, labels=[])
         _add(family, histogram, [])

@@ -1,7 +1,8 @@
-"""The HTTP admin: who is connected, what each is served, what would be served, and the metrics. It changes nothing.
+"""The HTTP admin: it shows the connected clients, what each is or would be served, and the metrics. It is read-only.
 
-It shows every node's configuration, so that it listens on loopback unless the operator says otherwise. On loopback a
-browser's page cannot read it either: a request whose Host is neither `localhost` nor an IP address is refused.
+It shows every node's configuration, so it listens on loopback unless the operator sets another address. On loopback, it
+refuses a request whose Host is neither `localhost` nor an IP address: so a page in a browser cannot read it under a
+name that DNS points to this machine (DNS rebinding).
 """
 
 import asyncio
@@ -42,28 +43,36 @@ from xds.wire import TYPE_URLS, short_type
 from xds.wording import suggest
 
 INDEX = """\
-xds admin: it answers GET, and changes nothing.
+xds admin: it answers GET requests and changes nothing.
 
-/status                    every connected client, and how it stands with each type
-/dump?node=ID              exactly what that node is served
-/dump?cluster=NAME         what nodes of that node.cluster would be served; empty for one that is no service's
-/snapshot?cluster=NAME     names and versions of what nodes of that node.cluster are served; may be repeated
+/status                    every connected client, and its state for each type
+/dump?node=ID              the resources that this node is served
+/dump?cluster=NAME         the resources that a node with this node.cluster is served, connected or not; for a node
+                           that is of no service, NAME is empty
+/snapshot?cluster=NAME     names and versions of the resources that nodes with this node.cluster are served;
+                           give `cluster` again for more of them
 /resource?cluster=NAME&type=TYPE&name=NAME
-                           one resource of these, written out; TYPE as in Cluster or ClusterLoadAssignment
-                           with cluster also &grpc: what gRPC's own clients are served instead of Envoys,
-                           and &region=R&zone=Z&sub_zone=S: what nodes there are served
-/metrics                   for Prometheus
-/metrics/endpoints         for Prometheus: each endpoint's expected share, of services with `endpoint_stats`
-/v1/sd/prometheus          where the Envoys' own metrics are, for Prometheus' http_sd_configs
+                           one of these resources in full; TYPE is a short name such as Cluster
+
+With `cluster`, also:      &grpc for what gRPC's own clients are served, which differs from Envoy's
+                           &region=R&zone=Z&sub_zone=S for what nodes in this locality are served
+
+/metrics                   for Prometheus: the metrics of xds
+/metrics/endpoints         for Prometheus: each endpoint's expected share, for services with `endpoint_stats`
+/v1/sd/prometheus          for Prometheus' http_sd_configs: the addresses of the Envoys' own metrics
 """
 
 MAX_CLUSTERS = 100
+"""How many clusters one request for /snapshot may name."""
 
 log = structlog.get_logger()
 
 
 class AdminServer(Site):
-    """Answers questions at an address of its own: by `ask`, of every process that has clients."""
+    """Answers requests at its own address. It uses `ask` to learn of the clients of every process.
+
+    `taken` returns the state of the source that is served.
+    """
 
     def __init__(
         self,
@@ -90,12 +99,12 @@ class AdminServer(Site):
         self._taken = taken
         self._ask = ask or ask_alone(ads)
         self._metrics = Metrics(tally or CatalogTally())
-        self._slow = asyncio.Semaphore(1)  # what takes a while is done one at a time, beside the loop
-        self._kept: tuple[Inventory, NodeKind, Snapshot] | None = None  # who asks for one resource asks for more
+        self._slow = asyncio.Semaphore(1)  # slow work runs in a thread, one request at a time
+        self._kept: tuple[Inventory, NodeKind, Snapshot] | None = None  # a caller often asks for more of one snapshot
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Refuse what a browser's page could have sent under a name of its own; say every error as JSON."""
+        """Refuse a request with a foreign Host header, and answer every error as JSON."""
         try:
             self._check_host(request)
             response = await handler(request)
@@ -103,22 +112,22 @@ class AdminServer(Site):
             response = web.json_response({"error": error.text}, status=error.status)
             if isinstance(error, web.HTTPMethodNotAllowed):
                 response.headers["Allow"] = "GET, HEAD"
-        except Exception as error:  # a bug of ours must not take the stream's loop with it
+        except Exception as error:  # a bug in the admin must not stop the streams
             log.error("admin failed", path=request.path, error=repr(error))
-            response = web.json_response({"error": "xds failed; its log says why"}, status=500)
+            response = web.json_response({"error": "a bug in xds: its log has the exception"}, status=500)
         response.headers["Cache-Control"] = "no-store"
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 
     def _check_host(self, request: web.Request) -> None:
         if self.address.is_loopback and not names_this_machine(request.headers.get("Host", "")):
-            raise web.HTTPForbidden(text="the Host header has to be localhost or an IP address")
+            raise web.HTTPForbidden(text="the Host header must be localhost or an IP address")
 
     async def _index(self, _request: web.Request) -> web.Response:
         return web.Response(text=INDEX)
 
     async def _status(self, _request: web.Request) -> web.Response:
-        taken = self._taken()  # before anybody is asked: no client is said to have what it was told of later
+        taken = self._taken()  # before the clients: else their status could be of an older state than `taken`
         answers = await self._ask(describe_clients)
         clients = sorted(chain.from_iterable(answers.all), key=itemgetter("cluster", "node_id", "connected_at"))
         inventory = self._ads.store.inventory
@@ -135,10 +144,11 @@ class AdminServer(Site):
         served = next((found for _, found in answers.all if found), None)
         if served is None:
             connected = [one for ids, _ in answers.all for one in ids]
-            words = f"no node {node_id!r} is connected{'' if connected else ', nor is any other'}"
+            words = f"no node {node_id!r} is connected{'' if connected else ', and no other node'}"
             if answers.silent:
                 silent = ", ".join(map(str, answers.silent))
-                raise web.HTTPServiceUnavailable(text=f"{words}, unless to worker {silent}, which does not answer")
+                words += f"; worker {silent} did not answer, so it may be connected there"
+                raise web.HTTPServiceUnavailable(text=words)
             raise web.HTTPNotFound(text=f"{words}{suggest(node_id, connected)}")
         async with self._slow:
             return web.json_response(await asyncio.to_thread(describe_dump, served.node, served.configs))
@@ -194,7 +204,10 @@ class AdminServer(Site):
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _discover(self, _request: web.Request) -> web.Response:
-        """Answer Prometheus, which goes by the last list that it got whole: so it gets none that lacks anybody."""
+        """Answer Prometheus' service discovery, with 503 when a worker did not answer.
+
+        After an error Prometheus keeps its last list. A list that lacks a worker's clients would remove them.
+        """
         answers = await self._ask(find_targets)
         if answers.silent:
             silent = ", ".join(map(str, answers.silent))
@@ -213,7 +226,7 @@ def _read_kind(request: web.Request, cluster: str) -> NodeKind:
 
 
 def names_this_machine(host: str) -> bool:
-    """Tell whether a Host header is `localhost` or an IP address: no name that somebody's DNS may point here."""
+    """Whether a Host header is `localhost` or an IP address, and not a name that DNS can point to this machine."""
     name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() and not host.endswith("]") else host
     if name.lower() == "localhost":
         return True
@@ -225,8 +238,8 @@ def names_this_machine(host: str) -> bool:
 
 
 def _required(request: web.Request, key: str) -> str:
-    """Give a part of the query that has to be there, though it may be empty for a node without a cluster."""
+    """Return a required query parameter, which may be empty. Raises HTTPBadRequest when it is missing."""
     value = request.query.get(key)
     if value is None:
-        raise web.HTTPBadRequest(text=f"say which one: {request.path}?{key}=…")
+        raise web.HTTPBadRequest(text=f"`{key}` is missing in the query: {request.path}?{key}=…")
     return value

@@ -1,1 +1,4 @@
-"""What is known of the connected clients: their state, what they are served, their metrics' addresses."""
+"""The connected clients: their status, the documents about them, and the addresses of their metrics.
+
+It only reads streams and sessions.
+"""

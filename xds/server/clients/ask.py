@@ -1,7 +1,7 @@
-"""The census: what is asked of every process that serves streams, whether there is one or many.
+"""The questions about clients that the admin and CSDS ask every process that serves streams.
 
-A question is a function of a process's servicer, and its answer plain data: both can be sent to another process. The
-admin and CSDS learn of clients in no other way, so that they need not know how many processes there are.
+A question is a function that takes a process's servicer. Questions and answers can be pickled, so that they can be sent
+to another process. So the admin and CSDS need not know whether one or several processes serve the streams.
 """
 
 import asyncio
@@ -22,37 +22,41 @@ from xds.wire.discovery_pb2 import Node
 T = TypeVar("T")
 
 MAX_NACKED = 100
-"""How many refusals at most a process names."""
+"""The maximum number of NACKs that one process names."""
 
 CLIENTS_AT_ONCE = 50
-"""After how many clients a description lets streams go on."""
+"""After how many clients `describe_clients` lets the event loop serve streams."""
 
 Question = Callable[[AdsServicer], Coroutine[Any, Any, T]]
+"""A question to one process, which answers from its servicer's streams."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answers(Generic[T]):
-    """Each process's answer by its number, 0 for the one that holds the catalog; and who did not answer in time."""
+    """The answers by process number, and the numbers of workers that did not answer in time (`silent`).
+
+    Number 0 is the process that holds the catalog.
+    """
 
     by_worker: Mapping[int, T]
     silent: tuple[int, ...] = ()
 
     @property
     def all(self) -> list[T]:
-        """The answers alone."""
+        """The answers without the numbers."""
         return list(self.by_worker.values())
 
 
 class Ask(Protocol):
-    """Asks every process, and waits for none for ever."""
+    """Asks every process a question. It waits for each process for a limited time."""
 
     async def __call__(self, question: Question[T], /) -> Answers[T]:
-        """Give what they answer."""
+        """Return the answers."""
         ...
 
 
 def ask_alone(ads: AdsServicer) -> Ask:
-    """Give how to ask where one process does everything."""
+    """Return the `Ask` of a server that has one process only."""
 
     async def ask(question: Question[T], /) -> Answers[T]:
         return Answers({0: await question(ads)})
@@ -61,7 +65,7 @@ def ask_alone(ads: AdsServicer) -> Ask:
 
 
 async def describe_clients(ads: AdsServicer) -> list[Json]:
-    """Describe each client, and how it stands with each type."""
+    """Return each client, with its status for each type."""
     clients = []
     for number, client in enumerate(gather_clients(ads.streams())):
         if number and number % CLIENTS_AT_ONCE == 0:
@@ -72,14 +76,14 @@ async def describe_clients(ads: AdsServicer) -> list[Json]:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What a node is served: of each type that it subscribed to, its type_url, version and resources."""
+    """What a node is served: for each type that it subscribed to, the type_url, the version and the resources."""
 
     node: Node
     configs: list[tuple[str, str, list[Resource]]]
 
 
 async def find_served(node_id: str, ads: AdsServicer) -> tuple[list[str], Served | None]:
-    """Name all nodes that are connected, and give what that one is served, if it is among them."""
+    """Return the ids of all connected nodes, and what the node `node_id` is served (None: it is not connected)."""
     clients = {client.node.id: client for client in gather_clients(ads.streams())}
     if (client := clients.get(node_id)) is None:
         return list(clients), None
@@ -89,10 +93,11 @@ async def find_served(node_id: str, ads: AdsServicer) -> tuple[list[str], Served
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What the metrics count: clients by variant, and by type_url and state; who refuses something; what was sent.
+    """The counts of one process for the metrics.
 
-    `nacked` are ids, clusters and type_urls; `versions` the type_urls and checksums of what is served. `tally` grows as
-    long as the process `pid` lives.
+    `variants` counts clients by variant, `states` by type_url and state. `nacked` are a node id, a node.cluster and a
+    type_url for each current NACK. `versions` are the type_urls and checksums of what is served. `tally` has the
+    counters since the process `pid` started.
     """
 
     variants: Counter[str]
@@ -104,21 +109,21 @@ class Counts:
 
 
 async def count_clients(ads: AdsServicer) -> Counts:
-    """Count; it takes time with the number of clients, not with what they are served."""
+    """Return the counts. The time grows with the number of clients, not with the number of resources."""
     clients = gather_clients(ads.streams())
-    stands = [(client.node, one) for client in clients for one in client.types()]
-    states = [(node, one.type_url, one.state) for node, one in stands]
+    subscribed = [(client.node, one) for client in clients for one in client.types()]
+    states = [(node, one.type_url, one.state) for node, one in subscribed]
     nacked = [(node.id, node.cluster, type_url) for node, type_url, state in states if state is State.NACKED]
     return Counts(
         variants=Counter(client.variant for client in clients),
         states=Counter((type_url, state) for _, type_url, state in states),
         nacked=nacked[:MAX_NACKED],
-        versions={(one.type_url, one.snapshot.checksum) for _, one in stands},
+        versions={(one.type_url, one.snapshot.checksum) for _, one in subscribed},
         tally=ads.common.tally,
         pid=os.getpid(),
     )
 
 
 async def find_targets(ads: AdsServicer) -> list[Target]:
-    """Say where the metrics of each client are that told a port."""
+    """Return where the metrics are of each client whose node has a metrics port."""
     return [target for client in gather_clients(ads.streams()) if (target := find_target(client)) is not None]

@@ -1,6 +1,6 @@
-"""What the admin answers, as JSON's types: the shapes that `xds status`, `dump` and `diff` read, and people's scripts.
+"""The JSON documents that the admin returns. `xds status`, `xds dump`, `xds diff` and operators' scripts read them.
 
-Fields may be added to a shape; none is taken away or given another meaning.
+Later versions may add fields, but never remove one or change its meaning.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,10 +25,11 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """The state of the source that was taken in last: every stream has been told what of it is served.
+    """The last state of the source that was applied and pushed to every stream.
 
-    `digest` is that of its documents, which a copy of them elsewhere has too; `at` is when it was taken in, as
-    time.time(), so that a refusal which came later is of this state; `refused_files` are those not served as they are.
+    `digest` is the hash of its documents; the same documents on another machine have the same digest. `at` is when the
+    state was read, as time.time(): a NACK that came later is about this state. `refused_files` are the files whose last
+    good state is served instead.
     """
 
     digest: str
@@ -37,7 +38,10 @@ class Taken:
 
 
 def describe_server(inventory: Inventory, taken: Taken, silent_workers: tuple[int, ...], now: float) -> Json:
-    """Say what is served, which files are not served as they are, and which workers do not answer for their clients."""
+    """Return the state of the server: the catalog, the refused files, and the workers that did not answer.
+
+    `now` is a time.time().
+    """
     catalog = inventory.catalog
     return {
         "version": __version__,
@@ -57,7 +61,7 @@ def describe_server(inventory: Inventory, taken: Taken, silent_workers: tuple[in
 
 
 def describe_client(client: Client) -> Json:
-    """Say who a client is and how it stands with each type that it subscribed to."""
+    """Return a client's node, and its status for each type that it subscribed to."""
     types = [subscribed.describe() for subscribed in client.types()]
     return {
         **identify(client.node),
@@ -70,7 +74,7 @@ def describe_client(client: Client) -> Json:
 
 
 def identify(node: Node) -> Json:
-    """Say who a node says it is."""
+    """Return the fields that identify a node."""
     return {
         "node_id": node.id,
         "cluster": node.cluster,
@@ -84,7 +88,11 @@ def identify(node: Node) -> Json:
 
 
 def describe_dump(node: Node, configs: Iterable[tuple[str, str, list[Resource]]]) -> Json:
-    """Write out what a node is served: by type, with the type's version. It takes milliseconds a resource."""
+    """Return what a node is served.
+
+    `configs` are a type_url, the type's version and its resources each. It takes milliseconds per resource: call it in
+    a thread.
+    """
     return {
         "node": identify(node),
         "configs": [
@@ -99,7 +107,7 @@ def describe_dump(node: Node, configs: Iterable[tuple[str, str, list[Resource]]]
 
 
 def describe_kind(inventory: Inventory, kind: NodeKind) -> Json:
-    """Write out what nodes of a kind would be served, as of a node without an id, whether or not one is connected."""
+    """Return what nodes of a kind are served, whether or not one is connected; the node of the result has no id."""
     snapshot = snapshot_for(inventory, kind)
     types = {type_url: snapshot.of(type_url) for type_url in TYPE_URLS if snapshot.of(type_url).resources}
     configs = [(type_url, of_type.version, list(of_type.resources.values())) for type_url, of_type in types.items()]
@@ -108,7 +116,7 @@ def describe_kind(inventory: Inventory, kind: NodeKind) -> Json:
 
 
 def describe_resource(type_url: str, resource: Resource) -> Json:
-    """Write out one resource, as a config_dump of Envoy's does."""
+    """Return one resource in the shape of Envoy's config_dump."""
     return {
         "name": resource.name,
         "version_info": resource.version,
@@ -117,7 +125,7 @@ def describe_resource(type_url: str, resource: Resource) -> Json:
 
 
 def describe_snapshot(snapshot: Snapshot) -> Json:
-    """Name all resources of a snapshot with their versions, by type."""
+    """Return the version of each resource of a snapshot, by type_url and name."""
     return {
         type_url: {name: resource.version for name, resource in sorted(snapshot.of(type_url).resources.items())}
         for type_url in TYPE_URLS
@@ -126,12 +134,12 @@ def describe_snapshot(snapshot: Snapshot) -> Json:
 
 
 def snapshot_for(inventory: Inventory, kind: NodeKind) -> Snapshot:
-    """Build what nodes of that kind are served of an inventory, whether or not one is connected."""
+    """Return the snapshot that nodes of a kind are served from an inventory, whether or not one is connected."""
     return build_snapshot(build_view(inventory, kind), inventory)
 
 
 def write_time(seconds: float) -> str:
-    """Write a time.time() as `2026-01-31T12:00:00.250Z`."""
+    """Return a time.time() as text, such as `2026-01-31T12:00:00.250Z`."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -1,6 +1,6 @@
-"""Who is connected and what each client has: read from the streams when somebody asks, and only then.
+"""The connected clients and their state for each type, read from the streams on request.
 
-Nothing here changes a stream or a session, and nothing is kept: what is given out are copies.
+Nothing here changes a stream or a session, and no state is kept between requests.
 """
 
 import re
@@ -18,11 +18,14 @@ from xds.wire import TYPE_URLS
 from xds.wire.discovery_pb2 import Node
 
 MAX_NAMES = 100
-"""How many names a status tells of what is missing or refused; it says how many there are."""
+"""How many missing or refused names a status lists. Their full number is given beside the list."""
 
 
 class State(StrEnum):
-    """How a client stands with one type; of several, the worst counts."""
+    """A client's state for one type: it has all of it (SYNCED), an answer is due (STALE), or a NACK is open (NACKED).
+
+    They are in order from best to worst.
+    """
 
     SYNCED = "SYNCED"
     STALE = "STALE"
@@ -31,7 +34,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A resource of a response that was refused: its version now, and the one that the client goes on with."""
+    """A resource of a refused response: the version served now, and the version that the client keeps."""
 
     name: str
     version: str | None
@@ -40,7 +43,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A NACK that stands: the client's words, when they came (as time.time()), and what they are about."""
+    """A current NACK: the client's message, when it came (time.time()), and the resources that it is about."""
 
     message: str
     at: float | None
@@ -50,9 +53,11 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class TypeStatus:
-    """One type of one client. `wanted` counts what it asked for, `accepted` what it has in the version served.
+    """One type of one client.
 
-    `answered` tells whether nothing is on its way: a refusal that stands is then of what is served now.
+    `wanted` counts the resources that it asked for, `accepted` those that it has in the version served now. `answered`
+    is whether no response is in flight or pending: then a `refusal` is about what is served now. `pushed_at` is a
+    time.time().
     """
 
     type_url: str
@@ -69,45 +74,45 @@ class TypeStatus:
 
 @dataclass(frozen=True, slots=True)
 class Subscribed:
-    """One type that a client subscribed to, and the stream by which it did."""
+    """One type that a client subscribed to, and the stream of the subscription."""
 
     stream: Stream
     subscription: Subscription[Any]
 
     @property
     def type_url(self) -> str:
-        """The type."""
+        """The subscription's type_url."""
         return self.subscription.type_url
 
     @property
     def snapshot(self) -> TypeSnapshot:
-        """What nodes of this view are served of the type."""
+        """The resources of the type that nodes of this view are served."""
         return self.stream.session.snapshot.of(self.type_url)
 
     @property
     def state(self) -> State:
-        """How the client stands with the type; takes the same time however much there is of it."""
+        """The client's state for the type, in a time that does not depend on the number of resources."""
         if self.subscription.nack is not None:
             return State.NACKED
         return State.SYNCED if self.answered else State.STALE
 
     @property
     def answered(self) -> bool:
-        """Whether the client has accepted or refused all that it is to be told of the type."""
+        """Whether no response of the type is in flight or pending."""
         return self.subscription.in_flight is None and not self.subscription.is_pending
 
     def served(self) -> list[Resource]:
-        """Give exactly what this client is served of the type, by name."""
+        """Return the resources of the type that this client is served, sorted by name."""
         names = self.wanted_names()
         return [resource for name, resource in sorted(self.snapshot.resources.items()) if name in names]
 
     def wanted_names(self) -> set[str]:
-        """Name what the client asked for, whether it exists or not."""
+        """Return the names that the client asked for, whether or not these resources exist."""
         names = set(self.subscription.names)
         return names.union(self.snapshot.resources) if self.subscription.wildcard else names
 
     def describe(self) -> TypeStatus:
-        """Count and compare; takes time with the number of resources."""
+        """Return the client's status for the type. The time grows with the number of resources."""
         state, wanted, resources = self.state, self.wanted_names(), self.snapshot.resources
         missing = sorted(wanted.difference(resources))
         known = self.subscription.known
@@ -142,13 +147,13 @@ class Subscribed:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A connected client: its one aggregated stream, or its streams of one type each over one connection."""
+    """A connected client: one ADS stream, or the streams of one type each that come over one connection."""
 
     streams: tuple[Stream, ...]
 
     @property
     def node(self) -> Node:
-        """Who it says it is."""
+        """The node that its first request contained."""
         node = self.streams[0].session.node
         return node if node is not None else Node()
 
@@ -159,11 +164,11 @@ class Client:
 
     @property
     def connected_at(self) -> float:
-        """When its first stream began, as time.time()."""
+        """When its first stream started, as time.time()."""
         return min(stream.connected_at for stream in self.streams)
 
     def types(self) -> list[Subscribed]:
-        """Give what it subscribed to, in the order of the types."""
+        """Return the types that it subscribed to, in the order of TYPE_URLS."""
         found = {
             type_url: Subscribed(stream, subscription)
             for stream in self.streams
@@ -173,7 +178,10 @@ class Client:
 
 
 def gather_clients(streams: Iterable[Stream]) -> list[Client]:
-    """Join the streams of one type each that come from one client; sort by `node.cluster` and `node.id`."""
+    """Return the clients of these streams, sorted by `node.cluster`, `node.id` and age.
+
+    Streams of one type each are one client when their `node.id` and peer address are equal.
+    """
     clients: dict[object, list[Stream]] = {}
     for stream in streams:
         session = stream.session
@@ -184,27 +192,28 @@ def gather_clients(streams: Iterable[Stream]) -> list[Client]:
 
 
 def concerned(nack: Nack) -> list[str]:
-    """Name the resources that a refusal is about: those that the client names in it, or else all that were sent.
+    """Return the names of the resources that a NACK is about.
 
-    A State of the World response carries every cluster, and Envoy's message says which of them it did not take.
+    They are those that the client's message names, or else all of the response. A State of the World response carries
+    every cluster, and Envoy's message names those that it refused.
     """
     return [name for name in nack.resource_names if _is_named(name, nack.message)] or list(nack.resource_names)
 
 
 def locality_of(node: Node) -> str:
-    """`region/zone/sub_zone`, without what is not given."""
+    """Return a node's locality as `region/zone/sub_zone`, without empty parts."""
     locality = node.locality
     return write_locality(locality.region, locality.zone, locality.sub_zone)
 
 
 def worst(states: Iterable[State]) -> State:
-    """Give the worst of several states."""
+    """Return the worst of several states; SYNCED when there are none."""
     order = list(State)
     return max(states, key=order.index, default=State.SYNCED)
 
 
 def _is_named(name: str, message: str) -> bool:
-    """Tell whether the message has the name as a word of its own: `web` is not named by `web-2`."""
+    """Whether the message contains the name as a whole word: `web-2` does not name `web`."""
     return name in message and re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", message) is not None
 
 

@@ -1,4 +1,4 @@
-"""Targets: where Prometheus finds the metrics of the Envoys that are connected, as its HTTP service discovery asks."""
+"""Targets: the addresses of the connected Envoys' own metrics, for Prometheus' HTTP service discovery."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from xds.wire.node_metadata import find_metrics_port
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An address to scrape, what is known of the Envoy there, and when it connected (time.time())."""
+    """The address to scrape of one Envoy, the labels that describe the Envoy, and when it connected (time.time())."""
 
     address: str
     labels: tuple[tuple[str, str], ...]
@@ -19,9 +19,9 @@ class Target:
 
 
 def find_target(client: Client) -> Target | None:
-    """Say where a client's metrics are; None for one that told no port, or has no address, as at a Unix socket.
+    """Return where a client's metrics are; None if its node has no metrics port, or its peer has no IP address.
 
-    The address is the one that it comes from: a client cannot send Prometheus to another machine.
+    The host is the one that the client connects from, so that a client cannot send Prometheus to another machine.
     """
     node = client.node
     port = find_metrics_port(node.metadata)
@@ -36,7 +36,10 @@ def find_target(client: Client) -> Target | None:
 
 
 def find_host(peer: str) -> str | None:
-    """Give the host of a gRPC peer, `ipv4:10.0.0.3:4711` or `ipv6:%5B::1%5D:4711`, as a URL has it."""
+    """Return the host of a gRPC peer as a URL has it; None for a Unix socket.
+
+    A peer looks like `ipv4:10.0.0.3:4711` or `ipv6:%5B::1%5D:4711`.
+    """
     family, _, address = unquote(peer).partition(":")
     if family not in ("ipv4", "ipv6"):
         return None
@@ -45,6 +48,9 @@ def find_host(peer: str) -> str | None:
 
 
 def describe_targets(targets: Iterable[Target]) -> list[dict[str, Any]]:
-    """Write targets as Prometheus reads them; of several at one address, the one that came last."""
+    """Return targets in the JSON shape of Prometheus' http_sd.
+
+    Of several targets at one address, it has the one that connected last.
+    """
     latest = {target.address: target for target in sorted(targets, key=lambda target: target.connected_at)}
     return [{"targets": [address], "labels": dict(target.labels)} for address, target in sorted(latest.items())]

@@ -1,1 +1,1 @@
-"""What the server tells of itself: logs, traces, counters."""
+"""The server's own log, spans and counters."""

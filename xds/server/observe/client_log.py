@@ -1,7 +1,7 @@
-"""Crowd: who comes and goes, told to the log, which a crowd does not flood.
+"""The log of clients that connect or disconnect. `Crowd` limits the number of lines per second.
 
-After a restart every client of a mesh is back within seconds. The first of a second have a line each, the others one
-together, with how many they were of which cluster. Who is connected stands in `xds status`.
+After a restart every client of a mesh reconnects within seconds. In each second, the first clients get one line each.
+The others share one line, which has their number by `node.cluster`. `xds status` lists all connected clients.
 """
 
 import asyncio
@@ -14,18 +14,22 @@ from xds.catalog.model.locality import write_locality
 from xds.wire.discovery_pb2 import Node
 
 SECONDS = 1.0
-"""For how long those who come, or go, are told together when they are many."""
+"""The length of the period that the limit applies to."""
 
 TOLD = 20
-"""How many of them have a line of their own."""
+"""How many clients of one period get their own line."""
 
 NAMED_CLUSTERS = 10
+"""How many values of `node.cluster` the shared line names; it counts the rest as "others"."""
 
 log = structlog.get_logger()
 
 
 class Crowd:
-    """Tells of one thing that happens to clients, such as "sidecar connected"; `flush` tells of those not yet told."""
+    """Logs one event that happens to many clients.
+
+    `event` is the event of a client's own line, such as "sidecar connected"; `events` is the event of the shared line.
+    """
 
     def __init__(self, event: str, events: str) -> None:
         self._event = event
@@ -35,7 +39,7 @@ class Crowd:
         self._timer: asyncio.TimerHandle | None = None
 
     def tell(self, node: Node, **words: Any) -> None:
-        """Tell that it happened to a node."""
+        """Log that the event happened to a node, or count it for the shared line."""
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(SECONDS, self.flush)
         self._count += 1
@@ -45,7 +49,7 @@ class Crowd:
             self._untold[node.cluster] += 1
 
     def flush(self) -> None:
-        """Tell of those who have had no line of their own, and begin anew."""
+        """Write the shared line, if any client was counted for it, and start a new period."""
         if self._timer is not None:
             self._timer.cancel()
         if self._untold:
@@ -60,7 +64,7 @@ class Crowd:
 
 
 def describe_node(node: Node) -> dict[str, str]:
-    """Give a node's words for a log line."""
+    """Return the fields of a log line that describe a node: node, cluster, user_agent and, if set, locality."""
     version = node.user_agent_build_version.version
     agent = f"{version.major_number}.{version.minor_number}.{version.patch}" if version.ByteSize() else ""
     where = write_locality(node.locality.region, node.locality.zone, node.locality.sub_zone)

@@ -1,4 +1,7 @@
-"""Tally: what a process counts as it goes. A push adds integers to what is there; all else is done at the scrape."""
+"""The counters and histograms that each process keeps: `Tally` for its streams, `CatalogTally` for the catalog.
+
+A push only adds integers here, so that it stays fast. `admin/metrics.py` makes Prometheus metrics of them at a scrape.
+"""
 
 from bisect import bisect_left
 from collections import Counter
@@ -9,37 +12,38 @@ from typing import TypeVar
 K = TypeVar("K", bound=Hashable)
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-"""The upper bounds of a histogram's buckets; one more has what took longer."""
+"""The upper bounds of a histogram's buckets. One more bucket counts what took longer."""
 
 BOUNDS = tuple(int(seconds * 1e9) for seconds in SECONDS)
+"""The same in nanoseconds."""
 
 MAX_GROUPS = 50
-"""How many values of `node.cluster`, which clients choose, a metric names; the rest are OTHER together."""
+"""How many values of `node.cluster` a metric names. Clients choose the values; the rest count as OTHER."""
 
 OTHER = "other"
 
 
 @dataclass(slots=True)
 class Histogram:
-    """How many things took how long, in nanoseconds."""
+    """Durations: how many fell into each bucket, and their sum in nanoseconds."""
 
     buckets: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
     nanoseconds: int = 0
 
     def observe(self, nanoseconds: int) -> None:
-        """Count one."""
+        """Count one duration."""
         self.buckets[bisect_left(BOUNDS, nanoseconds)] += 1
         self.nanoseconds += nanoseconds
 
     def add(self, other: "Histogram") -> None:
-        """Count all that another counted."""
+        """Add another histogram's counts."""
         self.buckets = [one + more for one, more in zip(self.buckets, other.buckets, strict=True)]
         self.nanoseconds += other.nanoseconds
 
 
 @dataclass(slots=True)
 class Pushes:
-    """The responses of one type that were sent for one reason."""
+    """The number and the bytes of the responses of one type that were sent for one reason."""
 
     count: int = 0
     bytes: int = 0
@@ -47,9 +51,10 @@ class Pushes:
 
 @dataclass(slots=True)
 class Tally:
-    """What the streams of a process, or of several, have come to since they began.
+    """What the streams of one or more processes have counted since the processes started.
 
-    `pushes` are by type_url and reason, `writes` by type_url, `nacks` by type_url and `node.cluster`.
+    `pushes` are by type_url and reason, `writes` by type_url, `nacks` by type_url and `node.cluster`. `groups` are the
+    values of `node.cluster` that are named.
     """
 
     pushes: dict[tuple[str, str], Pushes] = field(default_factory=dict)
@@ -58,7 +63,7 @@ class Tally:
     groups: set[str] = field(default_factory=set)
 
     def count_push(self, type_url: str, reason: str, size: int, nanoseconds: int) -> None:
-        """Count a response that gRPC has taken, so long after it was made."""
+        """Count a response of `size` bytes that gRPC accepted `nanoseconds` after it was made."""
         pushes = self.pushes.get((type_url, reason))
         if pushes is None:
             pushes = self.pushes[type_url, reason] = Pushes()
@@ -70,13 +75,13 @@ class Tally:
         writes.observe(nanoseconds)
 
     def count_nacks(self, type_url: str, cluster: str, number: int = 1) -> None:
-        """Count refusals by a client of that `node.cluster`."""
+        """Count `number` NACKs from clients with that `node.cluster`."""
         if len(self.groups) < MAX_GROUPS:
             self.groups.add(cluster)
         self.nacks[type_url, cluster if cluster in self.groups else OTHER] += number
 
     def add(self, other: "Tally") -> None:
-        """Count all that another process counted."""
+        """Add another process's counts."""
         for key, pushes in other.pushes.items():
             mine = self.pushes.setdefault(key, Pushes())
             mine.count += pushes.count
@@ -91,8 +96,8 @@ class Tally:
 class CatalogTally:
     """What the process that holds the catalog counts.
 
-    `loads` are by "accepted", "refused" and "failed"; `propagation` has an observation for each change that concerned
-    anybody; `problems` are the present ones, by severity; `accepted_at` is a time.time().
+    `loads` are by "accepted", "refused" and "failed". `propagation` has one observation for each change that concerned
+    a client. `problems` are the current ones, by severity. `accepted_at` is a time.time().
     """
 
     loads: Counter[str] = field(default_factory=Counter)
@@ -104,7 +109,10 @@ class CatalogTally:
 
 
 def add_up(tallies: Iterable[Tally], groups: set[str]) -> Tally:
-    """Add up what processes counted. `groups` are those that were named before, and still are: no counter goes back."""
+    """Return the sum of several processes' counts.
+
+    `groups` are the values of `node.cluster` that earlier scrapes named. They stay named, so that no counter decreases.
+    """
     total = Tally(groups=groups)
     for tally in tallies:
         total.add(tally)

@@ -1,6 +1,6 @@
-"""The log for machines: each line one object of JSON, with the field names of the Elastic Common Schema (ECS).
+"""The log as JSON: each line is one object with the field names of the Elastic Common Schema (ECS).
 
-What ECS has no word for stands below `xds`. The names belong together with the types in compose/logs/template.json.
+What has no field in ECS gets one below `xds`. compose/logs/template.json holds the types of these fields.
 """
 
 import json
@@ -15,24 +15,24 @@ from xds.resources.listeners.access_log import ECS_VERSION
 DATASET: Final = "xds.log"
 
 PROBLEM_ACTION: Final = "catalog-problem"
-"""What a line is about that tells of a mistake in the catalog, in words of its own."""
+"""The `event.action` of a line that reports a problem of the catalog; its message is the problem's own text."""
 
 ACTIONS: Final = {
     "NACK": "nack",
-    "a type that xds does not serve": "type-unknown",
+    "a client asked for a type that xds does not serve": "type-unknown",
+    "a response stays unanswered: the stream is ended": "stream-ended",
     "a worker did not stop: it is killed": "worker-killed",
-    "a worker did not take a change: it is replaced": "worker-replaced",
+    "a worker did not apply a change: it is replaced": "worker-replaced",
     "a worker failed to answer": "worker-silent",
     "admin": "admin-started",
     "admin failed": "admin-failed",
     "catalog changed": "catalog-changed",
     "catalog loaded": "catalog-loaded",
-    "edit NOT TAKEN, by a fault of xds: what was served is still served": "catalog-failed",
+    "edit NOT APPLIED, a bug in xds: the state before is still served": "catalog-failed",
     "edit REFUSED: the last good state of these files is still served": "catalog-refused",
     "more sidecars connected": "sidecars-connected",
     "more sidecars gone": "sidecars-gone",
-    "no admin: `xds status` cannot ask this server; say where by --admin": "admin-missing",
-    "no answer at all, ending the stream": "stream-ended",
+    "no admin: `xds status` cannot ask this server; set an address with --admin": "admin-missing",
     "no answer in time, going on": "answer-late",
     "serving": "serving",
     "sidecar connected": "sidecar-connected",
@@ -46,7 +46,7 @@ ACTIONS: Final = {
     "worker died: another takes its place": "worker-died",
     "worker started": "worker-started",
 }
-"""`event.action` of each line: it stays, whatever becomes of the words for people."""
+"""The `event.action` of each message. It stays the same when the message's wording changes."""
 
 WORDS: Final = {
     "added": ("xds", "added"),
@@ -84,23 +84,26 @@ WORDS: Final = {
     "worker": ("xds", "worker"),
     "workers": ("xds", "workers"),
 }
-"""Where in ECS each of the log's own words stands."""
+"""The ECS group and field of each of structlog's keys."""
 
 LISTS: Final = {"services": ("xds", "serves")}
-"""Words that are numbers in one line and names in another, where they are names: an index has one type a field."""
+"""The group and field of keys whose value is a list in some lines and a number in others, for the lists.
+
+An Elasticsearch index has one type per field.
+"""
 
 NANOSECONDS: Final = {"ms": 10**6, "seconds": 10**9}
-"""`event.duration` is in nanoseconds."""
+"""Nanoseconds per unit of a key, since `event.duration` is in nanoseconds."""
 
 _JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=repr)
 _encode: Final[Callable[[object], str]] = _JSON.encode
 
 
 class EcsRenderer:
-    """Turns an event of structlog's, with `timestamp` and `level`, into a line.
+    """Turns a structlog event that has `timestamp` and `level` into a line.
 
-    `ecs-logging` renames structlog's own three words alone, by an older ECS, and takes three times as long; all that
-    follows here would be needed beside it. What is the same in every line is encoded once.
+    The library `ecs-logging` renames only structlog's own three keys, follows an older ECS and takes three times as
+    long; the code below would be needed beside it. The fields that are the same in every line are encoded once.
     """
 
     def __init__(self, worker: int | None) -> None:
@@ -113,7 +116,7 @@ class EcsRenderer:
         self._own = {} if worker is None else {"worker": worker}
 
     def __call__(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
-        """Write the line, which has no end of its own; what is no JSON is written as Python shows it."""
+        """Return the line without a line end. A value that JSON has no type for is written as its repr()."""
         timestamp, level, message = event.pop("timestamp"), event.pop("level"), event.pop("event")
         groups: dict[str, dict[str, Any]] = {"event": {"kind": "event", "dataset": DATASET}}
         if (action := ACTIONS.get(message)) is not None:

@@ -1,4 +1,7 @@
-"""The log: one line for each thing that an operator cares about, on standard error."""
+"""The log: where and in which format it is written, on standard error.
+
+How a line is written as JSON is in `ecs.py`.
+"""
 
 import asyncio
 import io
@@ -18,7 +21,7 @@ from xds.server.observe.ecs import EcsRenderer
 
 
 class LogFormat(StrEnum):
-    """How a line is written: for people, for machines, or by whether a person is there."""
+    """The format of a line: for people, JSON, or AUTO, which is for people when standard error is a terminal."""
 
     AUTO = "auto"
     HUMAN = "human"
@@ -26,10 +29,11 @@ class LogFormat(StrEnum):
 
 
 class Lines(io.TextIOBase):
-    """Writes what one pass of a loop logs in one go, and what is logged outside of a loop at once.
+    """A stream that collects the lines of one pass of the event loop and writes them together.
 
-    Each write lets other threads in. In a storm of clients that come and go, a loop that wrote line by line spent most
-    of its time waiting to go on. What several processes write to one pipe is not mixed up to PIPE_BUF bytes a write.
+    Each write lets another thread run. While many clients connect and disconnect, an event loop that wrote line by line
+    spent most of its time waiting to continue. Outside of an event loop, each line is written at once. A write has at
+    most PIPE_BUF bytes, where a line is not longer: so the lines of several processes do not mix in one pipe.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -37,7 +41,7 @@ class Lines(io.TextIOBase):
         self._pending: list[str] = []
 
     def write(self, text: str) -> int:
-        """Take a line."""
+        """Collect a line; return its length."""
         self._pending.append(text)
         if len(self._pending) == 1:
             try:
@@ -47,7 +51,7 @@ class Lines(io.TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        """Leave it to the end of the pass: every logger flushes after each line."""
+        """Do nothing: every logger flushes after each line, and the lines are written at the end of the pass."""
 
     def _write_out(self) -> None:
         lines, self._pending = self._pending, []
@@ -60,9 +64,9 @@ class Lines(io.TextIOBase):
 
 
 def configure_log(log_format: LogFormat, level: str, worker: int | None = None) -> None:
-    """Set how and from which level on (`debug`, `info`, `warning`, `error`) the process logs.
+    """Configure structlog: the format, and the lowest level that is logged (`debug`, `info`, `warning`, `error`).
 
-    Workers log to the same place: each of a worker's lines has its number.
+    All workers log to the same standard error, so each line of a worker has its number.
     """
     terminal = sys.stderr.isatty()
     human = log_format is LogFormat.HUMAN or (log_format is LogFormat.AUTO and terminal)
@@ -79,10 +83,15 @@ def configure_log(log_format: LogFormat, level: str, worker: int | None = None) 
 
 def _for_people(worker: int | None, *, colors: bool) -> list[Processor]:
     process = {} if worker is None else {"worker": worker}
-    return [partial(_lead, process), structlog.dev.ConsoleRenderer(colors=colors, sort_keys=False, pad_event_to=0)]
+    return [
+        partial(_order_fields, process),
+        structlog.dev.ConsoleRenderer(colors=colors, sort_keys=False, pad_event_to=0),
+    ]
 
 
-def _lead(process: Mapping[str, int], _logger: object, _method: str, event: MutableMapping[str, Any]) -> dict[str, Any]:
-    """Put first what every line has, and then the process that it is of; a problem's line says all of it in words."""
+def _order_fields(
+    process: Mapping[str, int], _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> dict[str, Any]:
+    """Order the fields: those of every line first, then the worker. A `problem` is dropped: the event has its text."""
     event.pop("problem", None)
     return {key: event.pop(key) for key in ("timestamp", "level", "event")} | {**process, **event}

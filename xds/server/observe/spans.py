@@ -1,6 +1,6 @@
-"""The server's own spans, for whoever asks for them: what becomes of an edit from its reading to its last answer.
+"""The server's own OpenTelemetry spans (`--otlp`): an edit from its reading until the last client has answered.
 
-OpenTelemetry's SDK makes them, which is an extra (`pip install 'xds[otlp]'`). Without `--otlp` it is not even imported.
+OpenTelemetry's SDK is an extra (`pip install 'xds[otlp]'`). Without `--otlp` it is not imported.
 """
 
 import asyncio
@@ -14,47 +14,47 @@ from xds import __version__
 from xds.server.address import ListenAddress
 
 SHUTDOWN_SECONDS = 3.0
-"""How long the last spans may take to reach a collector; a server that stops waits no longer."""
+"""How long a server that stops waits until the last spans have reached the collector."""
 
 log = structlog.get_logger()
 
 
 class SpansError(Exception):
-    """Spans cannot be made; the message says what to do."""
+    """Spans cannot be made. The message says what to do."""
 
 
 class Span(Protocol):
-    """What is under way: what became of it is told by attributes."""
+    """An open span."""
 
     def set_attribute(self, key: str, value: str | int | list[str], /) -> object:
-        """Say something of it."""
+        """Set an attribute of the span."""
         ...
 
 
 class Spans(Protocol):
-    """Makes spans; each is a child of the one that is open."""
+    """Makes spans. A new span is a child of the span that is open."""
 
     def open(self, name: str) -> AbstractContextManager[Span]:
-        """Make a span that lasts as long as the block."""
+        """Return a context manager whose span lasts as long as its block."""
         ...
 
     async def stop(self) -> None:
-        """Send what there is, and end."""
+        """Send the remaining spans, and end."""
         ...
 
 
 class NoSpans:
-    """Makes none."""
+    """Makes no spans, where `--otlp` is not given."""
 
     def open(self, _name: str) -> AbstractContextManager[Span]:
         """Do nothing around the block."""
         return NOTHING
 
     def set_attribute(self, _key: str, _value: str | int | list[str], /) -> None:
-        """Keep nothing."""
+        """Do nothing."""
 
     async def stop(self) -> None:
-        """Have nothing to send."""
+        """Do nothing."""
 
 
 NO_SPANS = NoSpans()
@@ -62,7 +62,10 @@ NOTHING: AbstractContextManager[Span] = nullcontext(NO_SPANS)
 
 
 class OtlpSpans:
-    """Sends spans to the collector at `host:port`, over OTLP by gRPC, in a thread of the SDK's."""
+    """Sends spans to the collector at `host:port` with OTLP over gRPC, in a thread of the SDK.
+
+    Raises SpansError when the SDK is not installed.
+    """
 
     def __init__(self, collector: str, listen: ListenAddress) -> None:
         try:
@@ -72,19 +75,19 @@ class OtlpSpans:
             from opentelemetry.sdk.trace.export import BatchSpanProcessor
         except ImportError as error:
             raise SpansError(f"--otlp needs OpenTelemetry's SDK ({error}): pip install 'xds[otlp]'") from None
-        _take_log()
-        said = {"service.name": "xds", "service.version": __version__, "service.instance.id": str(listen)}
-        self._provider = TracerProvider(resource=Resource.create(said), shutdown_on_exit=False)
+        _redirect_sdk_log()
+        attributes = {"service.name": "xds", "service.version": __version__, "service.instance.id": str(listen)}
+        self._provider = TracerProvider(resource=Resource.create(attributes), shutdown_on_exit=False)
         exporter = OTLPSpanExporter(endpoint=collector, insecure=True, timeout=SHUTDOWN_SECONDS)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("xds", __version__)
 
     def open(self, name: str) -> AbstractContextManager[Span]:
-        """Make a span that lasts as long as the block."""
+        """Return a context manager whose span lasts as long as its block."""
         return self._tracer.start_as_current_span(name)
 
     async def stop(self) -> None:
-        """Send what there is, for a moment: a collector that is gone holds up nobody."""
+        """Send the remaining spans. A collector that does not answer delays the stop by a few seconds at most."""
         try:
             async with asyncio.timeout(SHUTDOWN_SECONDS + 1):
                 await asyncio.to_thread(self._provider.shutdown)
@@ -92,20 +95,20 @@ class OtlpSpans:
             log.warning("the last spans did not reach the collector")
 
 
-class _IntoLog(logging.Handler):
-    """Logs what the SDK has to say as everything else is logged."""
+class _SdkLogHandler(logging.Handler):
+    """Writes the SDK's log messages to the log of xds."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take a line."""
+        """Write one message."""
         log.warning("spans", reason=record.getMessage())
 
 
-def _take_log() -> None:
+def _redirect_sdk_log() -> None:
     sdk = logging.getLogger("opentelemetry")
-    sdk.handlers = [_IntoLog(logging.WARNING)]
+    sdk.handlers = [_SdkLogHandler(logging.WARNING)]
     sdk.propagate = False
 
 
 def make_spans(collector: str | None, listen: ListenAddress) -> Spans:
-    """Make what makes spans; raises SpansError when it is asked for and cannot be."""
+    """Return what makes spans: nothing when `collector` is None. Raises SpansError when the SDK is not installed."""
     return NO_SPANS if collector is None else OtlpSpans(collector, listen)

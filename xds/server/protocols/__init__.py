@@ -1,1 +1,1 @@
-"""The services that clients call: discovery by gRPC and by REST, and CSDS."""
+"""The services that clients call: discovery over gRPC and over REST, and CSDS."""

@@ -1,7 +1,7 @@
-"""The Client Status Discovery Service: the standard way to ask what `xds status` tells.
+"""The Client Status Discovery Service (CSDS): the standard API for what `xds status` shows.
 
-It shows every node's configuration, so that it is served only where the port is loopback's. Messages are
-envoy-data-plane's: they are made when somebody asks, and beside the event loop.
+It shows every node's configuration, so it is served only when the server listens on loopback. Its messages are
+envoy-data-plane's. They are built on request, in a thread.
 """
 
 import asyncio
@@ -42,7 +42,7 @@ MISSING = (ConfigStatus.NOT_SENT, ClientResourceStatus.DOES_NOT_EXIST)
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """One resource of one client: what is served, and how the client stands with it. Times are as of time.time()."""
+    """One resource of one client: what is served, and the client's status for it. Times are time.time() values."""
 
     type_url: str
     name: str
@@ -55,14 +55,14 @@ class Config:
 
 
 class CsdsServicer:
-    """Answers from the streams of the discovery services: by `ask`, of every process that has some."""
+    """Answers from the streams of the discovery services. `ask` collects them from every process."""
 
     def __init__(self, ads: AdsServicer, ask: Ask | None = None) -> None:
         self._ask = ask or ask_alone(ads)
         self._slow = asyncio.Semaphore(1)
 
     def build_handler(self) -> grpc.GenericRpcHandler:
-        """Give the gRPC handler of both methods."""
+        """Return the gRPC handler of both methods."""
         return grpc.method_handlers_generic_handler(
             CSDS,
             {
@@ -72,7 +72,7 @@ class CsdsServicer:
         )
 
     async def _stream(self, _requests: object, context: Context) -> None:
-        while isinstance(data := await context.read(), bytes):  # else it is EOF
+        while isinstance(data := await context.read(), bytes):  # at the end it is grpc.aio.EOF
             await context.write(await self._fetch(data, context))
 
     async def _fetch(self, data: bytes, context: Context) -> bytes:
@@ -87,22 +87,25 @@ class CsdsServicer:
 
 
 def parse_request(data: bytes) -> tuple[frozenset[str] | None, bool]:
-    """Read which node ids are asked for, None for all, and whether contents are. Raises PeerError."""
+    """Return the node ids that a ClientStatusRequest asks for (None: all), and whether it asks for contents.
+
+    Raises PeerError for bytes that are no such request, and for a matcher other than an exact node id.
+    """
     try:
         request = ClientStatusRequest.parse(data)
-    except Exception as error:  # the decoder raises many kinds
+    except Exception as error:  # the decoder raises many types of exception
         raise PeerError("INVALID_ARGUMENT", f"not a ClientStatusRequest: {error}") from None
     node_ids = []
     for matcher in request.node_matchers:
         node_id = matcher.node_id
         if matcher.node_metadatas or node_id is None or node_id.exact is None or node_id.ignore_case:
-            raise PeerError("INVALID_ARGUMENT", "a node_matcher can only be a node_id that is exact")
+            raise PeerError("INVALID_ARGUMENT", "a node_matcher must be an exact node_id: nothing else is supported")
         node_ids.append(node_id.exact)
     return frozenset(node_ids) if node_ids else None, not request.exclude_resource_contents
 
 
 async def list_configs(node_ids: frozenset[str] | None, ads: AdsServicer) -> list[tuple[WireNode, list[Config]]]:
-    """Say of each client of this process, or of those with these ids, how it stands with each resource."""
+    """Return each client of this process, or those with these ids, with its status for each resource."""
     return [
         (client.node, [config for subscribed in client.types() for config in describe_configs(subscribed)])
         for client in gather_clients(ads.streams())
@@ -111,7 +114,7 @@ async def list_configs(node_ids: frozenset[str] | None, ads: AdsServicer) -> lis
 
 
 def describe_configs(subscribed: Subscribed) -> list[Config]:
-    """Say of each resource that a client wants of one type how it stands with it."""
+    """Return a client's status for each resource of one type that it subscribed to."""
     type_url, stream, subscription = subscribed.type_url, subscribed.stream, subscribed.subscription
     resources, nack = subscribed.snapshot.resources, subscription.nack
     configs = []
@@ -143,7 +146,7 @@ def describe_configs(subscribed: Subscribed) -> list[Config]:
 
 
 def encode_response(clients: list[tuple[WireNode, list[Config]]], *, contents: bool) -> bytes:
-    """Encode what is known of each client."""
+    """Return an encoded ClientStatusResponse; `contents` adds the resources themselves, except secrets."""
     return bytes(
         ClientStatusResponse(
             config=[
@@ -172,7 +175,7 @@ def _build_config(config: Config, *, contents: bool) -> ClientConfigGenericXdsCo
         config_status=status,
         client_status=client_status,
     )
-    if contents and config.body and config.type_url != SECRET:  # whoever asks is not whose secret it is
+    if contents and config.body and config.type_url != SECRET:  # the caller is not the node that owns the secret
         built.xds_config = Any.parse(config.body)
     if config.status is ERROR:
         built.error_state = UpdateFailureState(

@@ -1,4 +1,4 @@
-"""DiscoveryServer: the gRPC services of one process, at its port: discovery, CSDS and health."""
+"""DiscoveryServer: the gRPC server of one process, with the discovery services, CSDS and health checking."""
 
 import asyncio
 import gc
@@ -20,35 +20,35 @@ from xds.snapshot.store import SnapshotStore
 from xds.wire import ADS
 
 OPTIONS = (
-    ("grpc.max_concurrent_streams", 1000),  # of one connection
+    ("grpc.max_concurrent_streams", 1000),  # per connection
     ("grpc.max_metadata_size", 16 * 2**10),
     ("grpc.keepalive_time_ms", 30_000),  # finds half-open connections
     ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.ping_timeout_ms", 10_000),  # what it waits for the answer; keepalive_timeout_ms alone is not enough
-    ("grpc.http2.max_pings_without_data", 0),  # as long as the stream is quiet
-    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),  # lets clients find them too
-    ("grpc.http2.lookahead_bytes", 2**17),  # an Envoy's first 61 KB, and the names that follow, without asking for room
-    ("grpc.http2.bdp_probe", 0),  # pings that measure the way for large requests: there are none
+    ("grpc.http2.ping_timeout_ms", 10_000),  # the wait for a ping's answer; keepalive_timeout_ms alone has no effect
+    ("grpc.http2.max_pings_without_data", 0),  # no limit: a stream may be quiet for long
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),  # lets clients send keepalive pings too
+    ("grpc.http2.lookahead_bytes", 2**17),  # room for Envoy's first 61 KB and its names, without a window update
+    ("grpc.http2.bdp_probe", 0),  # no pings that measure bandwidth: requests are too small to need them
 )
 
 ANYONE = NodeKind("")
-"""A caller that the catalog does not name."""
+"""A node whose `node.cluster` names no service or gateway of the catalog."""
 
 log = structlog.get_logger()
 
 
 def build_servicer(inventory: Inventory, limits: Limits) -> AdsServicer:
-    """Make a process's servicer, ready for its first client."""
+    """Return a process's servicer, ready for its first client."""
     store = SnapshotStore(inventory)
-    store.acquire(ANYONE)  # makes the types of messages ready: half a second that the first client would wait
+    store.acquire(ANYONE)  # loads the message types, which takes half a second, before the first client waits for it
     store.release(ANYONE)
     gc.collect()
-    gc.freeze()  # the catalog stays: no collection looks through it again
+    gc.freeze()  # the catalog stays in memory, so collections need not scan it
     return AdsServicer(store, limits)
 
 
 class DiscoveryServer:
-    """Serves streams in this process. By `ask` its CSDS learns of the clients of others too."""
+    """Serves streams in this process. Its CSDS uses `ask` to include the clients of other processes."""
 
     def __init__(self, ads: AdsServicer, settings: Settings, ask: Ask | None = None) -> None:
         self.ask = ask or ask_alone(ads)
@@ -58,10 +58,10 @@ class DiscoveryServer:
         limits = settings.limits
         options = {
             **dict(OPTIONS),
-            # Without workers, a second server on one port is a mistake, not a share of the load.
+            # Without workers, a second server at the same port is a mistake and must fail.
             "grpc.so_reuseport": int(settings.workers > 1),
             "grpc.max_receive_message_length": limits.message_bytes,
-            # Streams that wait to be taken, as after a restart: gRPC refuses 1,000 and more unless told otherwise.
+            # New streams that wait, as after a restart. gRPC's own default refuses more than 1,000.
             "grpc.server.max_pending_requests": limits.streams,
             "grpc.server.max_pending_requests_hard_limit": limits.streams,
         }
@@ -72,7 +72,7 @@ class DiscoveryServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
 
     async def start(self) -> int:
-        """Listen, and give the port; raise ListenError when that cannot be."""
+        """Listen, and return the port. Raises ListenError."""
         for service in ("", ADS):
             await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
         try:
@@ -84,15 +84,15 @@ class DiscoveryServer:
         return port
 
     async def publish(self, inventory: Inventory) -> int:
-        """Take a new inventory, push what changed, and give the number of streams that it concerned."""
+        """Take a new inventory, push what changed, and return the number of streams that it concerned."""
         return self._ads.publish(inventory)
 
     async def settle(self) -> int | None:
-        """Wait until clients have answered what the last `publish` sent them; when that was."""
+        """Wait until clients have answered the last `publish`, and return when that was, as `AdsServicer.settle`."""
         return await self._ads.settle()
 
     async def stop(self) -> None:
-        """Tell health checks, end every stream so that its client looks elsewhere, and close."""
+        """Report NOT_SERVING to health checks, end every stream so that clients reconnect elsewhere, and close."""
         log.info("stopping", streams=len(list(self._ads.streams())))
         self._collecting.cancel()
         await self._health.enter_graceful_shutdown()

@@ -1,7 +1,7 @@
-"""REST polling: `POST /v3/discovery:clusters` and the rest, for Envoys that cannot stream.
+"""REST polling: `POST /v3/discovery:clusters` and one path for each other type, for Envoys that cannot stream.
 
-What Envoy asks and is answered is the JSON of DiscoveryRequest and DiscoveryResponse. Resources that would send it to
-ADS for more send it here instead, by the name that `xds bootstrap` gives the control plane's cluster.
+Requests and responses are DiscoveryRequest and DiscoveryResponse as JSON. Resources with a `config_source` of ADS get
+one of REST instead, which names the control plane's cluster as `xds bootstrap` writes it.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from xds.wire import SERVICES, short_type
 from xds.wire.discovery_pb2 import DiscoveryRequest, DiscoveryResponse
 
 REFRESH_SECONDS = 1
-"""How often an Envoy asks; it adds up to half of that by chance."""
+"""How often an Envoy polls. Envoy adds up to half of that at random."""
 
 ADS_CONFIG_SOURCE = {"ads": {}, "resource_api_version": "V3"}
 REST_CONFIG_SOURCE: JsonValue = {
@@ -43,7 +43,7 @@ log = structlog.get_logger()
 
 
 class RestServer(Site):
-    """Answers polls at an address of its own."""
+    """Answers polls at its own address."""
 
     def __init__(self, address: ListenAddress, ads: AdsServicer, limits: Limits) -> None:
         app = web.Application(client_max_size=limits.message_bytes)
@@ -51,10 +51,10 @@ class RestServer(Site):
             app.router.add_post(f"/v3/discovery:{word.lower()}", partial(self._poll, type_url))
         super().__init__(address, app)
         self._ads = ads
-        self._slow = asyncio.Semaphore(1)  # decoding takes a while: one at a time, beside the loop
+        self._slow = asyncio.Semaphore(1)  # decoding is slow: one answer at a time, in a thread
 
     async def _poll(self, type_url: str, request: web.Request) -> web.Response:
-        """Answer a poll: 304 when its `version_info` is current, 400 with the reason when it is none."""
+        """Answer a poll: with 304 when its `version_info` is current, with 400 and the reason when it is not valid."""
         try:
             message = parse_json(await request.read())
             answer = self._ads.fetch(message, type_url)
@@ -72,21 +72,21 @@ class RestServer(Site):
 
 
 def parse_json(data: bytes) -> DiscoveryRequest:
-    """Parse a DiscoveryRequest's JSON; what xds does not read of it is passed over. PeerError when it is none."""
+    """Parse a DiscoveryRequest from JSON, without fields that xds does not know. Raises PeerError."""
     message = DiscoveryRequest()
     try:
-        fields = {**json.loads(data)}  # TypeError unless it is an object
-        if isinstance(node := fields.get("node"), dict):  # its metadata is JSON's object, in our message bytes
+        fields = {**json.loads(data)}  # raises TypeError unless it is an object
+        if isinstance(node := fields.get("node"), dict):  # `metadata` is an object here, but bytes in our message
             fields["node"] = {name: value for name, value in node.items() if name != "metadata"}
         json_format.ParseDict(fields, message, ignore_unknown_fields=True)
-    # What json_format raises on a shape that it does not expect depends on the shape.
+    # json_format raises different exceptions for different unexpected shapes.
     except (json_format.ParseError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise PeerError("INVALID_ARGUMENT", f"not a DiscoveryRequest: {error}") from None
     return message
 
 
 def encode_answer(answer: DiscoveryResponse) -> str:
-    """Write a DiscoveryResponse as JSON."""
+    """Return a DiscoveryResponse as JSON."""
     resources = ",".join(map(_encode_body, answer.resources))
     head = json.dumps({"version_info": answer.version_info, "type_url": answer.type_url, "nonce": answer.nonce})
     return f'{head[:-1]}, "resources": [{resources}]}}'
@@ -94,13 +94,13 @@ def encode_answer(answer: DiscoveryResponse) -> str:
 
 @lru_cache(maxsize=8192)
 def _encode_body(body: bytes) -> str:
-    """Write one encoded google.protobuf.Any as JSON; most polls ask for what others asked for before."""
+    """Return one encoded google.protobuf.Any as JSON. It is cached, since most polls ask for the same resources."""
     fields = {name: _redirect(value) for name, value in decode(Resource("", "", body)).items()}
     return json.dumps({"@type": Any.FromString(body).type_url, **fields})
 
 
 def _redirect(value: JsonValue) -> JsonValue:
-    """Send to REST what would be sent to ADS, at any depth."""
+    """Return the value with each `config_source` of ADS, at any depth, replaced by one of REST."""
     if value == ADS_CONFIG_SOURCE:
         return REST_CONFIG_SOURCE
     if isinstance(value, dict):

@@ -1,1 +1,1 @@
-"""Streams: one task for each, which moves bytes between gRPC and a session."""
+"""The gRPC streams: one task per stream moves bytes between gRPC and a session."""

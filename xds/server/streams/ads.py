@@ -1,4 +1,7 @@
-"""The discovery services, aggregated and of one type each, over the snapshots of one store."""
+"""AdsServicer: the discovery services (ADS, and one service per type), which serve the snapshots of one store.
+
+How one stream is read and written is in `stream.py`; what it is answered is in `xds.session`.
+"""
 
 import asyncio
 from collections import OrderedDict
@@ -27,11 +30,11 @@ from xds.wire.discovery_pb2 import DiscoveryRequest, DiscoveryResponse, Node
 DEFAULT_LIMITS = Limits()
 
 MAX_POLLED = 64
-"""How many views of nodes that poll are kept, the last ones asked for."""
+"""How many views are kept for nodes that poll. The views that were asked for last stay."""
 
 
 class AdsServicer:
-    """Serves every stream its node's view of the store, and pushes what changes to those whom it concerns."""
+    """Serves each stream its node's view of the store, and pushes a change to the streams that it concerns."""
 
     def __init__(self, store: SnapshotStore, limits: Limits = DEFAULT_LIMITS) -> None:
         self.store = store
@@ -42,10 +45,10 @@ class AdsServicer:
         self._polled: OrderedDict[NodeKind, None] = OrderedDict()
         self._names = count(1)
         self._propagation: Propagation | None = None
-        self._run = token_hex(3)  # nonces of a server before a restart are not ours
+        self._run = token_hex(3)  # makes nonces differ from those of the server before a restart
 
     def build_handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:
-        """Give the gRPC handler of every service. Messages pass as bytes: sessions read and make them."""
+        """Return the gRPC handlers of all services. They pass messages as bytes, which sessions parse and encode."""
         aggregated: dict[str, Variant[Any]] = {"StreamAggregatedResources": SOTW, "DeltaAggregatedResources": DELTA}
         handlers = [grpc.method_handlers_generic_handler(ADS, self._build_streams(aggregated, None))]
         for service, (word, type_url) in SERVICES.items():
@@ -73,11 +76,11 @@ class AdsServicer:
         return answer.SerializeToString()
 
     def fetch(self, request: DiscoveryRequest, type_url: str) -> DiscoveryResponse | None:
-        """Answer a poll; None when its version is current. Raises PeerError when it cannot be answered."""
+        """Return the answer to a poll, or None when the client's `version_info` is current. Raises PeerError."""
         return answer_fetch(request, self._acquire_polled(kind_of(request.node)).of(type_url), type_url)
 
     def _acquire_polled(self, kind: NodeKind) -> Snapshot:
-        """Give a snapshot, and hold the view: who polls comes again, and it is made once."""
+        """Return the snapshot of a kind of node that polls, and keep its view, which the next poll needs again."""
         if kind not in self._polled and len(self._polled) >= MAX_POLLED:
             self.store.release(self._polled.popitem(last=False)[0])
         snapshot = self.store.acquire(kind)
@@ -88,10 +91,10 @@ class AdsServicer:
         return snapshot
 
     def publish(self, inventory: Inventory) -> int:
-        """Take a new inventory, push what changed, and give the number of streams that asked for any of it."""
+        """Take a new inventory, push what changed, and return the number of streams that asked for any of it."""
         concerned, propagation = 0, Propagation()
         for kind, change in self.store.update(inventory).items():
-            for stream in self._streams.get(kind, ()):  # none, where only polls ask
+            for stream in self._streams.get(kind, ()):  # a kind that only polls has no streams
                 if (responses := stream.session.on_change(change)) is not None:
                     stream.push(responses)
                     stream.await_answer(propagation)
@@ -101,14 +104,15 @@ class AdsServicer:
         return concerned
 
     async def settle(self) -> int | None:
-        """Wait until clients have answered all that the last `publish` sent them; when that was (time.monotonic_ns()).
+        """Wait until clients have answered everything that the last `publish` sent, and return when that was.
 
-        None when it concerned nobody. Whoever does not answer loses its stream in time, and is waited for no more.
+        The time is a time.monotonic_ns(), or None when the change concerned no client. The wait ends: the stream of a
+        client that does not answer is closed.
         """
         return None if self._propagation is None else await asyncio.shield(self._propagation.done)
 
     def streams(self) -> Iterable[Stream]:
-        """Give every stream whose node is known."""
+        """Return every stream that has sent its node."""
         return [stream for streams in self._streams.values() for stream in streams]
 
     async def _serve(self, variant: Variant[Any], type_url: str | None, _requests: object, context: Context) -> None:
@@ -125,7 +129,7 @@ class AdsServicer:
         self._open += 1
         try:
             if self._open > self._limits.streams:
-                await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "this server has as many streams as it may")
+                await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "this server has reached its limit of streams")
             await stream.serve()
         finally:
             self._open -= 1

@@ -1,7 +1,8 @@
-"""Pacing: work that is not urgent waits, so that what is urgent finds the event loop free.
+"""Pacing: makes work that is not urgent wait, so that pushes find the event loop free.
 
-After a restart every client of a mesh is back at once, with requests that take a while to read: they are read a few at
-a time. Python's full garbage collections, 0.1 s with a few thousand clients, wait for a calm moment.
+After a restart every client of a mesh reconnects at once, and each first request takes a while to parse. `Turns` lets
+the streams parse a few of them at a time. `collect_when_calm` does the same for Python's full garbage collections,
+which take 0.1 s with a few thousand clients.
 """
 
 import asyncio
@@ -9,15 +10,11 @@ import gc
 from collections import deque
 
 PER_PASS = 8
-"""How many have their turn in one pass of the loop: of large requests, at some 200 µs each, about 2 ms."""
+"""How many large requests one pass of the loop handles: at about 200 µs each, they take about 2 ms."""
 
 
 class Turns:
-    """Lets so many through in one pass of the loop; the others wait, first come, first served.
-
-    After a restart every client of a mesh is back at once, with requests that take a while to read. A push must not
-    wait until the last of them was read.
-    """
+    """Lets `per_pass` callers continue in one pass of the event loop; the others wait in the order of their calls."""
 
     def __init__(self, per_pass: int = PER_PASS) -> None:
         self._per_pass = per_pass
@@ -26,7 +23,7 @@ class Turns:
         self._is_due = False
 
     async def wait(self) -> None:
-        """Wait for a turn."""
+        """Wait until the caller may continue."""
         if self._left and not self._waiting:
             self._left -= 1
             self._begin_pass_later()
@@ -46,7 +43,7 @@ class Turns:
         self._left = self._per_pass
         while self._waiting and self._left:
             turn = self._waiting.popleft()
-            if not turn.done():  # else its stream has ended meanwhile
+            if not turn.done():  # done: its stream has ended
                 turn.set_result(None)
                 self._left -= 1
         if self._waiting:
@@ -54,19 +51,23 @@ class Turns:
 
 
 CALM_SECONDS = 1.0
-"""It is calm when for so long nothing new stayed that is worth a look."""
+"""How long no collection of the middle generation must run before a full collection may."""
 
 SOME = 10
-"""After how many collections of what is young a calm moment is used for all: after 70,000 new objects, as Python's."""
+"""How many collections of the middle generation make a full one worth while: 70,000 new objects, as Python's rule."""
 
 MANY = 300
-"""After how many it is not waited for any longer: what is garbage of them may take some hundred MB."""
+"""After how many collections of the middle generation a full one does not wait: garbage may hold some hundred MB."""
 
 NEVER = 2**30
 
 
 async def collect_when_calm(calm_seconds: float = CALM_SECONDS) -> None:
-    """Collect what is old when it is calm, until cancelled; what is young goes on being collected as ever."""
+    """Run full collections only in quiet moments, until cancelled. Collections of younger objects run as usual.
+
+    Python starts a full collection when many objects are new, which is while many clients reconnect. Reference counting
+    frees most of what a stream leaves behind, so the rest can wait.
+    """
     young, middle, old = gc.get_threshold()
     gc.set_threshold(young, middle, NEVER)
     try:

@@ -1,14 +1,14 @@
-"""Propagation: how far one change has got with the clients of a process whom it concerns."""
+"""Propagation: waits until the clients of one process have answered one change."""
 
 import asyncio
 import time
 
 
 class Propagation:
-    """Counts the streams that have not answered all that they were sent by a change; `seal` when all are counted.
+    """Counts the streams that have not answered everything that a change sent them. Call `seal` after the last `wait`.
 
-    `done` gives when the last answer came, as time.monotonic_ns(), which is one clock for all processes of a machine;
-    None when nobody was concerned, or all who were have gone without a word.
+    The result of `done` is when the last answer came, as time.monotonic_ns(); all processes of a machine share that
+    clock. The result is None when the change concerned no stream, or when all of these streams ended without an answer.
     """
 
     __slots__ = ("_answered_at", "_awaited", "_sealed", "done")
@@ -20,21 +20,21 @@ class Propagation:
         self._sealed = False
 
     def wait(self) -> None:
-        """Wait for one stream more."""
+        """Wait for one more stream."""
         self._awaited += 1
 
     def seal(self) -> None:
-        """Take it that no stream is added."""
+        """Note that no more streams are added."""
         self._sealed = True
         self._check()
 
     def on_answered(self) -> None:
-        """Take it that a stream has answered all."""
+        """Note that a stream has answered everything."""
         self._answered_at = time.monotonic_ns()
         self.on_gone()
 
     def on_gone(self) -> None:
-        """Wait for one stream less."""
+        """Wait for one stream fewer: it has ended or has answered."""
         self._awaited -= 1
         self._check()
 

@@ -1,4 +1,8 @@
-"""Stream: one client's gRPC stream, joined to its session."""
+"""Stream: connects one client's gRPC stream to its session.
+
+The stream reads and writes bytes, keeps the session's timers and writes the log. What to answer is the session's
+decision.
+"""
 
 import asyncio
 import contextlib
@@ -22,26 +26,24 @@ from xds.wire import short_type
 Context = grpc.aio.ServicerContext[bytes, bytes]
 
 STAGE_SECONDS = 5.0
-"""How long a stage of a change waits for the client to accept the one before (rule 32)."""
+"""How long one stage of a change waits until the client has accepted the stage before (rule 32)."""
 
 ANSWER_SECONDS = 30.0
-"""How long a client may leave a response unanswered, read or not, at least; after twice that its stream has ended."""
+"""How long a client may leave a response unanswered. The check runs once per period, so it ends the stream after one to
+two periods."""
 
 LARGE_REQUEST = 2**12
-"""From how many bytes on a request waits for its turn: ACKs and changes of a subscription are smaller."""
+"""The size in bytes above which a request waits for its turn. ACKs and changes of a subscription are smaller."""
 
 ABORT_SECONDS = 4.0
-"""How long the last word to a client may take; one that does not read would keep it for ever."""
+"""How long the server waits to send the final status. A client that does not read would keep it waiting for ever."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Common:
-    """What a process's streams have in common.
-
-    `tally` counts what goes over them.
-    """
+    """What all streams of a process share: the counters, the limit on large requests, and the log of clients."""
 
     tally: Tally = field(default_factory=Tally)
     turns: Turns = field(default_factory=Turns)
@@ -50,10 +52,11 @@ class Common:
 
 
 class Stream:
-    """Reads requests, writes responses, and tells the log what an operator should know.
+    """Reads requests, writes responses, and logs what an operator should know.
 
-    A push and an answer may want to write at one time; gRPC takes one message at a time, so the first to come writes
-    for both. The outbox is short: a session lets out one response a type until it is answered.
+    A push and an answer may need to write at the same time, but gRPC accepts one message at a time. So responses go to
+    an outbox, and the task that writes already writes all of it. The outbox stays short: a session has one unanswered
+    response per type.
     """
 
     __slots__ = (
@@ -83,8 +86,8 @@ class Stream:
         self._context = context
         self._common = common
         self._outbox: deque[Response] = deque()
-        self._ready_at = 0  # when the first of the outbox was made, as time.monotonic_ns()
-        self._owed: list[Propagation] = []  # changes that the client has not answered
+        self._ready_at = 0  # when the first response in the outbox was made, as time.monotonic_ns()
+        self._owed: list[Propagation] = []  # the changes that the client has not answered yet
         self._writing = False
         self._timed_wait = 0
         self._stage: asyncio.TimerHandle | None = None
@@ -99,9 +102,9 @@ class Stream:
         self._task = asyncio.current_task()
 
     async def serve(self) -> None:
-        """Answer requests until the client goes, breaks the protocol, or `end` is called."""
+        """Answer requests until the client closes the stream, breaks the protocol, or `end` is called."""
         try:
-            while isinstance(data := await self._context.read(), bytes):  # else it is EOF
+            while isinstance(data := await self._context.read(), bytes):  # at the end it is grpc.aio.EOF
                 if len(data) > LARGE_REQUEST:
                     await self._common.turns.wait()
                 self._take(data)
@@ -134,9 +137,9 @@ class Stream:
         if step.nack:
             self._log_nack(step.nack)
         if step.unknown_type is not None:
-            log.warning("a type that xds does not serve", **self._who(), type_url=step.unknown_type)
+            log.warning("a client asked for a type that xds does not serve", **self._who(), type_url=step.unknown_type)
         self._put(step.responses)
-        self._keep_time()
+        self._update_timers()
         if self._owed and self.session.is_settled:
             for propagation in self._owed:
                 propagation.on_answered()
@@ -149,26 +152,27 @@ class Stream:
 
     @property
     def peer(self) -> str:
-        """The client's address, as gRPC writes it."""
+        """The client's address in gRPC's form, such as `ipv4:10.0.0.3:4711`."""
         return self._context.peer()
 
     def push(self, responses: list[Response]) -> None:
-        """Send without waiting: a client that does not read delays nobody but itself."""
+        """Send responses without waiting, so that a client that does not read delays no other client."""
         self._put(responses)
-        self._keep_time()
+        self._update_timers()
         if self._outbox and not self._writing and self._ending is None:
             self._push_task = asyncio.get_running_loop().create_task(self._drain())
 
     def await_answer(self, propagation: Propagation) -> None:
-        """Tell when the client has answered all that it is sent by a change, and by those before."""
+        """Count this stream in `propagation` until the client has answered everything that it is sent."""
         if not self.session.is_settled:
             propagation.wait()
             self._owed.append(propagation)
 
     def end(self, reason: str) -> None:
-        """End the stream with UNAVAILABLE, so that the client looks for another server.
+        """End the stream with status UNAVAILABLE, so that the client connects to another server.
 
-        A write that is broken off would leave no way to say so: it may end first, if it does so soon.
+        Cancelling a write would make it impossible to send the status. So a write in progress may finish first, within
+        ABORT_SECONDS.
         """
         self._ending = reason
         if self._writing:
@@ -180,8 +184,8 @@ class Stream:
         if self._task is not None:
             self._task.cancel()
 
-    def _keep_time(self) -> None:
-        """Have a wait of the session's end in time; it is told apart from a later one by its number."""
+    def _update_timers(self) -> None:
+        """Start the timers that the session needs now. The number of a wait tells it apart from a later wait."""
         if self.session.waits and self.session.waits != self._timed_wait:
             self._timed_wait = self.session.waits
             if self._stage is not None:
@@ -193,11 +197,11 @@ class Stream:
             self._await_answers()
 
     def _await_answers(self) -> None:
-        """End the stream of a client that leaves unanswered what it left unanswered one period ago."""
+        """End the stream if a response that was unanswered one period ago is still unanswered."""
         unanswered = {one.in_flight.nonce for one in self.session.subscriptions.values() if one.in_flight is not None}
         self._answers = None
         if unanswered & self._unanswered:
-            log.warning("no answer at all, ending the stream", **self._who(), seconds=ANSWER_SECONDS)
+            log.warning("a response stays unanswered: the stream is ended", **self._who(), seconds=ANSWER_SECONDS)
             self.end(f"a response has been unanswered for {ANSWER_SECONDS:g} s")
         elif unanswered:
             self._answers = asyncio.get_running_loop().call_later(ANSWER_SECONDS, self._await_answers)
@@ -209,7 +213,10 @@ class Stream:
             self.push(self.session.on_timeout())
 
     def _await_heartbeat(self) -> None:
-        """Have the next heartbeat in time; it is told how long that was, since a process may have been stopped."""
+        """Start the timer of the next heartbeat.
+
+        The heartbeat measures the time that really passed, since the process may have been suspended.
+        """
         if self._heartbeat is not None:
             self._heartbeat.cancel()
         loop = asyncio.get_running_loop()
@@ -235,7 +242,7 @@ class Stream:
                 taken = time.monotonic_ns() - self._ready_at
                 self._common.tally.count_push(response.type_url, response.reason, len(response.body), taken)
         except (grpc.aio.BaseError, asyncio.InvalidStateError):
-            self._outbox.clear()  # the client is gone; `serve` is told so by its own read
+            self._outbox.clear()  # the client is gone; the read in `serve` ends too
         finally:
             self._writing = False
         if self._ending is not None:

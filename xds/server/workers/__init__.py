@@ -1,1 +1,1 @@
-"""Worker processes, and the feed by which they get what the leader builds."""
+"""The worker processes, and how the leader (the process that holds the catalog) starts them and sends them changes."""

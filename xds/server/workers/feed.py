@@ -1,4 +1,8 @@
-"""What a worker is fed with: services and gateways as they are now, already encoded; no YAML, and only what changed."""
+"""Feed: the changes of the inventory that the leader sends to its workers.
+
+A change contains only the services and gateways that changed, with their encoded resources, so that workers parse no
+YAML.
+"""
 
 import copyreg
 import io
@@ -17,7 +21,7 @@ from xds.resources.inventory import Inventory, Parts, find_reliant
 
 @dataclass(frozen=True, slots=True)
 class InventoryChange:
-    """Each service, with what it contributes, and each gateway that changed (None: it is gone); what holds for all."""
+    """The services that changed, with their resources, the gateways that changed, and the mesh; None means removed."""
 
     services: Mapping[str, tuple[Service, Parts] | None]
     gateways: Mapping[str, Gateway | None]
@@ -25,12 +29,12 @@ class InventoryChange:
 
 
 def describe_change(inventory: Inventory) -> InventoryChange:
-    """Say what differs from the inventory before."""
+    """Return what differs from the inventory before."""
     return _describe(inventory, inventory.changed | inventory.dependents, inventory.changed_gateways)
 
 
 def describe_all(inventory: Inventory) -> InventoryChange:
-    """Say what differs from nothing."""
+    """Return the whole inventory, as the change from an empty one."""
     return _describe(inventory, inventory.catalog.services, inventory.catalog.gateways)
 
 
@@ -44,7 +48,7 @@ def _describe(inventory: Inventory, services: Iterable[str], gateways: Iterable[
 
 
 def apply_change(change: InventoryChange, before: Inventory) -> Inventory:
-    """Give the inventory that comes after; a change that was applied already changes nothing."""
+    """Return the inventory after a change. Applying the same change twice has the same result."""
     services, gateways, parts = dict(before.catalog.services), dict(before.catalog.gateways), dict(before.parts)
     for name, held in change.services.items():
         if held is None:
@@ -70,18 +74,18 @@ def apply_change(change: InventoryChange, before: Inventory) -> Inventory:
 
 
 def pack(change: InventoryChange) -> bytes:
-    """Encode a change, once for all workers."""
+    """Return an encoded change, which all workers are sent."""
     buffer = io.BytesIO()
     pickler = pickle.Pickler(buffer, pickle.HIGHEST_PROTOCOL)
-    # The read-only mappings of the catalog are what `pickle` does not know.
+    # `pickle` does not support the catalog's read-only mappings.
     pickler.dispatch_table = {**copyreg.dispatch_table, MappingProxyType: lambda proxy: (_freeze, (dict(proxy),))}
     pickler.dump(change)
     return buffer.getvalue()
 
 
 def unpack(data: bytes) -> InventoryChange:
-    """Decode what `pack` made."""
-    change: InventoryChange = pickle.loads(data)  # noqa: S301 it is from the process that started this one
+    """Return the change that `pack` encoded."""
+    change: InventoryChange = pickle.loads(data)  # noqa: S301 the data is from the process that started this one
     return change
 
 

@@ -1,7 +1,8 @@
-"""Workers: the processes that serve streams at one port, as the leader sees them, which holds the catalog.
+"""Workers: starts and supervises the worker processes, which serve streams at one port.
 
-They are started as programs of their own: a fork would copy gRPC's threads half, and unlike multiprocessing's processes
-these can be awaited, need no process that watches over them, and have a name in `ps`.
+This is the leader's side; the leader is the process that holds the catalog. The worker's side is in `worker.py`.
+Workers are started as new programs. A fork would copy gRPC's threads incompletely. Unlike the processes of
+multiprocessing, programs can be awaited, need no extra process that watches them, and have a name in `ps`.
 """
 
 import asyncio
@@ -28,20 +29,20 @@ T = TypeVar("T")
 COMMAND = "from xds.server.workers.worker import main; main()"
 
 BEGIN_SECONDS = 60.0
-"""How long a worker may take until it listens."""
+"""How long a worker may take from its start until it listens."""
 
 TAKE_SECONDS = 30.0
 """How long a worker may take to push a change; after that it is replaced."""
 
 ANSWER_SECONDS = 5.0
-"""How long a worker is waited for; whoever asked a question is told that it did not answer."""
+"""How long the leader waits for a worker's answer or push. After that, a question's result names it as silent."""
 
 STOP_SECONDS = 5.0
-"""How long a worker may take to end, beyond the grace of its streams."""
+"""How long a worker may take to end, in addition to the grace period of its streams."""
 
 STEADY_SECONDS = 10.0
 DELAY_SECONDS, MAX_DELAY_SECONDS = 1.0, 30.0
-"""A worker that lived for less than STEADY_SECONDS is started again after a delay, each time twice as long."""
+"""A worker that ran for less than STEADY_SECONDS is started again after a delay, which doubles each time."""
 
 log = structlog.get_logger()
 
@@ -53,7 +54,10 @@ class _Running:
 
 
 class Workers:
-    """Starts workers, feeds them, asks them, and replaces whoever dies. `ads` is the leader's own, without streams."""
+    """Starts workers, sends them changes and questions, and replaces a worker that dies.
+
+    `ads` is the leader's own servicer, which has no streams.
+    """
 
     def __init__(self, ads: AdsServicer, settings: Settings) -> None:
         self._ads = ads
@@ -63,14 +67,14 @@ class Workers:
         self._stopping = False
 
     async def start(self) -> int:
-        """Wait until every worker listens, and give the port; raise ListenError when one cannot."""
+        """Wait until every worker listens, and return the port. Raises ListenError when a worker cannot start."""
         listen = self._settings.listen
         self._reserved = reserve(listen)
         port: int = self._reserved.getsockname()[1]
         self._settings = replace(self._settings, listen=ListenAddress(listen.host, port))
         numbers = range(1, self._settings.workers + 1)
         begun = {number: asyncio.get_running_loop().create_future() for number in numbers}
-        self._keepers = [asyncio.create_task(self._keep(number, begun[number])) for number in numbers]
+        self._keepers = [asyncio.create_task(self._keep_running(number, begun[number])) for number in numbers]
         try:
             await asyncio.gather(*begun.values())
         except ListenError:
@@ -79,11 +83,12 @@ class Workers:
         return port
 
     async def publish(self, inventory: Inventory) -> int:
-        """Have every worker push what changed, and give the number of streams that it concerned.
+        """Have every worker push what changed, and return the number of streams that it concerned.
 
-        Who takes long is not waited for: the next change must come to the others.
+        It waits for ANSWER_SECONDS at most, so that a slow worker does not delay the next change for the others. The
+        number does not include the streams of such a worker.
         """
-        self._ads.publish(inventory)  # who begins from now on begins with this
+        self._ads.publish(inventory)  # a worker that starts from now on gets this inventory
         change = pack(describe_change(inventory))
         pushing = [asyncio.create_task(self._push(*item, change)) for item in self._running.items()]
         done = (await asyncio.wait(pushing, timeout=ANSWER_SECONDS))[0] if pushing else ()
@@ -96,24 +101,27 @@ class Workers:
         except LinkClosedError:
             return 0
         except (CallError, TimeoutError) as error:
-            log.error("a worker did not take a change: it is replaced", worker=number, error=repr(error))
+            log.error("a worker did not apply a change: it is replaced", worker=number, error=repr(error))
             one.process.kill()
             return 0
 
     async def settle(self) -> int | None:
-        """Wait until the clients of all workers have answered the last `publish`; when that was."""
+        """Wait until the clients of all workers have answered the last `publish`, and return when that was.
+
+        The time is a time.monotonic_ns(), or None when no client answered.
+        """
 
         async def settle_one(one: _Running) -> int | None:
             try:
                 return await one.link.call(Worker.settle)
             except (CallError, LinkClosedError):
-                return None  # its clients come back to another worker, and are served anew
+                return None  # its clients reconnect, to another worker, and are served from the start
 
         ends = await asyncio.gather(*map(settle_one, list(self._running.values())))
         return max((end for end in ends if end is not None), default=None)
 
     async def ask(self, question: Question[T], /) -> Answers[T]:
-        """Ask every worker, and this process; who does not answer in time is named."""
+        """Ask every worker and this process."""
         answers = {0: await question(self._ads)}
 
         async def ask_one(number: int) -> None:
@@ -130,7 +138,7 @@ class Workers:
         return Answers(dict(sorted(answers.items())), tuple(number for number in numbers if number not in answers))
 
     async def stop(self) -> None:
-        """Have every worker end its streams, and wait until it is gone."""
+        """Have every worker end its streams, and wait until the processes have ended."""
         log.info("stopping", workers=len(self._running))
         self._stopping = True
         for number, keeper in enumerate(self._keepers, 1):
@@ -147,13 +155,13 @@ class Workers:
                 one.link.close()
                 await one.process.wait()
         except LinkClosedError:
-            pass  # it died: as good
+            pass  # it died, so it need not be stopped
         except (CallError, TimeoutError) as error:
             log.error("a worker did not stop: it is killed", pid=one.process.pid, error=repr(error))
             one.process.kill()
 
-    async def _keep(self, number: int, begun: asyncio.Future[None]) -> None:
-        """Have a worker of that number run, again and again."""
+    async def _keep_running(self, number: int, begun: asyncio.Future[None]) -> None:
+        """Run the worker with that number, and start it again when it ends. `begun` is done when it first listens."""
         loop, delay = asyncio.get_running_loop(), 0.0
         while True:
             since = loop.time()
@@ -169,7 +177,7 @@ class Workers:
             await asyncio.sleep(delay)
 
     async def _run(self, number: int, begun: asyncio.Future[None]) -> str:
-        """Have a worker run until it ends; how that was."""
+        """Run a worker until it ends, and return how it ended, for the log."""
         started = asyncio.get_running_loop().time()
         try:
             one = self._running[number] = await self._spawn()
@@ -186,7 +194,7 @@ class Workers:
             await one.link.closed
         except LinkClosedError:
             pass
-        except Exception as error:  # a fault of ours must not leave the port with a worker less
+        except Exception as error:  # after a bug in xds, the worker must still be replaced
             one.process.kill()
             return repr(error)
         finally:
@@ -202,6 +210,6 @@ class Workers:
                 *(sys.executable, "-P", "-c", COMMAND),
                 stdin=theirs.fileno(),
                 env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-                start_new_session=True,  # the terminal's Ctrl-C is for the leader
+                start_new_session=True,  # so that Ctrl-C in the terminal reaches the leader only
             )
         return _Running(process, await open_link(ours, self))

@@ -1,6 +1,6 @@
-"""Link: how two processes of one server call each other's methods, over a socket between them.
+"""Link: lets two processes of one server call each other's methods over a socket.
 
-Both ends are ours and of one version: what passes is pickled. Calls begin in the order in which they were made.
+Both processes run the same version of xds, so messages are pickled. Calls start in the order in which they are made.
 """
 
 import asyncio
@@ -18,11 +18,11 @@ HEAD_BYTES = 8
 
 
 class LinkClosedError(Exception):
-    """The other process is gone."""
+    """The other process has ended."""
 
 
 class CallError(Exception):
-    """The method raised an error over there; the message is what that was."""
+    """The method raised an exception in the other process. The message is the exception's repr()."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ class _Answer:
 
 
 class Link:
-    """One end: calls what is at the other end, and has that call the methods of `target`.
+    """One end of the link: it calls methods of the other end's target, and runs the other end's calls on `target`.
 
-    Writing never waits, so that a process which does not read holds up nobody: who calls has a time-out.
+    Writing never waits, so that a process that does not read delays no caller. Callers set their own timeouts.
     """
 
     def __init__(self, target: object, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -53,12 +53,12 @@ class Link:
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._answering: set[asyncio.Task[None]] = set()
         self.closed = asyncio.create_task(self._read())
-        """Done when the other process is gone, or `close` was called."""
+        """Done when the other process has ended, or `close` was called."""
 
     async def call(
         self, method: Callable[Concatenate[Any, P], Coroutine[Any, Any, T]], *args: P.args, **_none: P.kwargs
     ) -> T:
-        """Call the method of that name over there. Raises LinkClosedError and CallError."""
+        """Call the method with the same name at the other end. Raises LinkClosedError and CallError."""
         if self.closed.done():
             raise LinkClosedError
         number = next(self._numbers)
@@ -71,7 +71,7 @@ class Link:
             del self._waiting[number]
 
     def close(self) -> None:
-        """Let go of the other process."""
+        """Close the connection to the other process."""
         self._writer.close()
 
     def _send(self, message: _Call | _Answer) -> None:
@@ -93,7 +93,7 @@ class Link:
                     else:
                         answer.set_exception(CallError(message.error))
         except (asyncio.IncompleteReadError, OSError):
-            pass  # it is gone
+            pass  # the other process has ended
         finally:
             self._writer.close()
             for answer in self._waiting.values():
@@ -103,12 +103,12 @@ class Link:
     async def _answer(self, call: _Call) -> None:
         try:
             answer = _Answer(call.number, await getattr(self._target, call.method)(*call.args))
-        except Exception as error:  # the caller's to judge
+        except Exception as error:  # the caller decides what to do
             answer = _Answer(call.number, error=repr(error))
         if not self.closed.done():
             self._send(answer)
 
 
 async def open_link(sock: socket.socket, target: object) -> Link:
-    """Make one end of a link of one end of a socket pair."""
+    """Return a link that uses one end of a socket pair."""
     return Link(target, *await asyncio.open_unix_connection(sock=sock, limit=2**20))

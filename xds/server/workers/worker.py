@@ -1,7 +1,7 @@
-"""A worker: a process that serves streams, for the leader, which holds the catalog and started it.
+"""Worker: a process that serves streams for the leader, which holds the catalog and has started the worker.
 
-Its standard input is the link to the leader. It ends when that closes, and hears no signal but SIGKILL: a terminal and
-a service supervisor tell the whole group, of which the leader is the one to say when to stop.
+Its standard input is a socket, the link to the leader. The worker ends when the link closes. It ignores SIGTERM: a
+service supervisor sends it to the whole process group, but the leader decides when a worker stops.
 """
 
 import asyncio
@@ -28,21 +28,21 @@ log = structlog.get_logger()
 
 
 class Leader(Protocol):
-    """What a worker asks of its leader."""
+    """The methods that a worker calls on its leader."""
 
     async def ask(self, question: Question[T], /) -> Answers[T]:
-        """Ask every worker."""
+        """Ask every process."""
         ...
 
 
 class Worker:
-    """What the leader calls; `begin` first."""
+    """The methods that the leader calls on a worker, `begin` first."""
 
     link: Link
     is_serving = False
 
     async def begin(self, number: int, settings: Settings, inventory: bytes) -> None:
-        """Serve an inventory, which is packed as a change of nothing."""
+        """Serve an inventory, which is packed as the change from an empty one."""
         configure_log(settings.log_format, settings.log_level, number)
         change = unpack(inventory)
         self._ads = build_servicer(apply_change(change, build_inventory(Catalog({}, {}))), settings.limits)
@@ -51,28 +51,28 @@ class Worker:
         await self._server.start()
 
     async def publish(self, change: bytes) -> int:
-        """Take a packed change; the number of streams that it concerned."""
+        """Apply a packed change, push it, and return the number of streams that it concerned."""
         return await self._server.publish(apply_change(unpack(change), self._ads.store.inventory))
 
     async def settle(self) -> int | None:
-        """Wait until clients of this process have answered the last change; when that was (time.monotonic_ns())."""
+        """Wait until clients of this process have answered the last change, and return when (time.monotonic_ns())."""
         return await self._ads.settle()
 
     async def ask(self, question: Question[T], /) -> T:
-        """Answer for this process."""
+        """Return this process's answer."""
         return await question(self._ads)
 
     async def _ask_all(self, question: Question[T], /) -> Answers[T]:
         return await self.link.call(Leader.ask, question)
 
     async def stop(self) -> None:
-        """End every stream, and serve no more."""
+        """End every stream, and stop serving."""
         self.is_serving = False
         await self._server.stop()
 
 
 def main() -> None:
-    """Be a worker."""
+    """Run a worker until its leader closes the link."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_work())
@@ -84,5 +84,5 @@ async def _work() -> None:
     await worker.link.closed
     if worker.is_serving:
         log.error("the leader is gone")
-        await asyncio.sleep(0)  # which is when the line is written
-    os._exit(0)  # what is left of streams ends with the process
+        await asyncio.sleep(0)  # `log.Lines` writes the line at the end of this pass
+    os._exit(0)  # remaining streams end with the process

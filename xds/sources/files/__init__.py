@@ -1,1 +1,1 @@
-"""Catalogs in files and folders: read, watched, and put in order."""
+"""Catalogs in files and folders: which files belong to one, how a file is read, and how changes are noticed."""

@@ -1,6 +1,6 @@
-"""The layout of a catalog on disk: its files, the folders to watch for changes, and the links on the way.
+"""The layout of a catalog on disk: its files, the folders to watch for changes, and the symbolic links to them.
 
-Folders are known by their real paths, since the kernel tells of changes by one path for each folder.
+Folders are identified by their real paths, since the kernel reports changes with one path per folder.
 """
 
 import os
@@ -10,20 +10,20 @@ from pathlib import Path
 
 SUFFIXES = (".yaml", ".yml")
 MAX_LINKS = 40
-"""As many links as the kernel follows in one path."""
+"""How many symbolic links the kernel follows in one path."""
 
 Identity = tuple[int, int]
-"""Device and inode: a folder that was made again under its name is another."""
+"""Device and inode: they differ after a folder is deleted and made again."""
 
 
 @dataclass(slots=True)
 class Layout:
     """Where a catalog's documents are.
 
-    `files` and `faults` are by the names that the operator would write. `tree` has the real folders in which every
-    visible YAML file belongs to the catalog, and how the names of those begin (None: in more than one way). When one
-    of `steps` changes, the catalog may be elsewhere: a link on the way, a file behind a link, the catalog itself.
-    `folders` are those to watch.
+    The keys of `files` and `faults` are the names that the operator would write. `tree` has the real folders in which
+    every visible YAML file belongs to the catalog, and the prefix of these files' names (None: there are several).
+    `steps` are the paths after whose change the catalog may be somewhere else: symbolic links, files behind links, and
+    the catalog itself. `folders` are the folders to watch.
     """
 
     files: dict[str, Path] = field(default_factory=dict)
@@ -34,7 +34,7 @@ class Layout:
 
 
 def find_layout(root: Path) -> Layout:
-    """Look where the catalog at `root`, a file or a folder, is now."""
+    """Return the current layout of the catalog at `root`, which is a file or a folder."""
     layout = Layout()
     real = _follow(root, layout)
     if real.is_dir():
@@ -51,17 +51,17 @@ def find_layout(root: Path) -> Layout:
 
 
 def is_visible(name: str) -> bool:
-    """Tell whether a file or folder is one of the operator's: editors and Kubernetes hide theirs behind a dot."""
+    """Whether a file or folder is not hidden: editors and Kubernetes start their own names with a dot."""
     return not name.startswith(".")
 
 
 def is_document(name: str) -> bool:
-    """Tell whether a file of this name in a catalog's folder belongs to the catalog."""
+    """Whether a file with this name in a catalog's folder belongs to the catalog."""
     return is_visible(name) and name.endswith(SUFFIXES)
 
 
 def _walk(folder: Path, prefix: str, layout: Layout, above: tuple[Path, ...]) -> None:
-    """Take in the documents in a real folder and those below it."""
+    """Add the documents in a real folder and its subfolders. `above` are the folders above it, against loops."""
     if folder in above:
         return
     layout.tree[str(folder)] = None if str(folder) in layout.tree else prefix
@@ -83,7 +83,7 @@ def _walk(folder: Path, prefix: str, layout: Layout, above: tuple[Path, ...]) ->
 
 
 def _follow(path: Path, layout: Layout) -> Path:
-    """Find the real path, and note each step on the way: links, what does not exist, and the end."""
+    """Return the real path, and note the steps to it: links, paths that do not exist, and the real path itself."""
     ahead = list(reversed(path.absolute().parts[1:]))
     real = Path("/")
     links = 0

@@ -1,4 +1,4 @@
-"""Reading one file, whatever it turns out to be: its content, or a sentence why it has none."""
+"""Reads one file of a catalog: it returns its content, or the reason why it cannot be read."""
 
 import os
 import stat
@@ -9,7 +9,7 @@ from xds.sources.document import Document
 
 MIB = 1024 * 1024
 MAX_BYTES = 16 * MIB
-"""The largest file that is read: a hundred thousand endpoints fit in."""
+"""The maximum size of a file, which is enough for a hundred thousand endpoints."""
 
 KINDS = {
     stat.S_IFDIR: "a folder",
@@ -21,7 +21,7 @@ KINDS = {
 
 
 class Signature(NamedTuple):
-    """What tells, without reading, that a file is not the same as before."""
+    """The attributes of a file that show, without reading it, that it has changed. Times are in nanoseconds."""
 
     device: int
     inode: int
@@ -31,7 +31,7 @@ class Signature(NamedTuple):
 
 
 def sign(path: Path) -> Signature | None:
-    """Take a file's signature; None when there is none to be had."""
+    """Return a file's signature, or None if the file cannot be accessed."""
     try:
         return _sign(path.stat())
     except (OSError, ValueError):
@@ -39,12 +39,12 @@ def sign(path: Path) -> Signature | None:
 
 
 def read_document(name: str, path: Path) -> tuple[Document, Signature | None] | None:
-    """Read the file at `path`, with its signature before that; None when there is none."""
+    """Return the file at `path` as a document, with its signature from before it was read; None if there is no file."""
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
             return Document(name, fault=_explain_kind(found.st_mode)), _sign(found)
-        # It may have become a pipe since: do not wait for one who writes to it.
+        # The file may have become a pipe since: O_NONBLOCK does not wait until someone writes to it.
         with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123
             found = os.fstat(file.fileno())
             return _read(name, file, found), _sign(found)
@@ -59,8 +59,11 @@ def read_document(name: str, path: Path) -> tuple[Document, Signature | None] | 
 
 
 def read_stream(name: str, stream: BinaryIO, expected: int = 0) -> Document:
-    """Read all that an open file or pipe has to give, unless that is too much; about `expected` bytes."""
-    content = stream.read(expected + 1)  # and not room for the largest file, which each small one would keep
+    """Return the content of an open file or pipe as a document, with a fault if it is larger than MAX_BYTES.
+
+    `expected` is the probable number of bytes.
+    """
+    content = stream.read(expected + 1)  # read(MAX_BYTES) would allocate that much for each small file
     if len(content) > expected:
         content += stream.read(MAX_BYTES - expected)
     if len(content) > MAX_BYTES:

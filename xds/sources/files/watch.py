@@ -1,7 +1,7 @@
-"""A catalog in a file or a folder: read at once, then watched.
+"""FileSource: reads a catalog in a file or a folder, and then watches it for changes.
 
-What the kernel tells is a hint where to look, never the truth: the truth is what is read then. A slow look at
-everything is the net for changes that nobody tells of, as on network file systems.
+The kernel's file events are only hints where to look; what counts is what is read then. Some changes have no event, for
+example on network file systems. So everything is also checked at long intervals.
 """
 
 import asyncio
@@ -19,65 +19,66 @@ from xds.sources.files.layout import Layout, find_layout, is_document, is_visibl
 from xds.sources.files.read import Signature, read_document, sign
 
 STEP_MS = 10
-"""How long the kernel must be quiet before a change is looked at: one save is several events, and so is a checkout.
+"""How long no event must come before files are read: one save causes several events, and so does a checkout.
 
-A change waits for once to twice as long, most of an edit's way to Envoy (tests/bench/effect.py). With half of this, a
-checkout is seen in parts when the machine is busy, and watching a quiet folder takes 0.5 % of a core instead of 0.2 %.
+A change waits for one to two times as long, which is most of the time from an edit to Envoy (tests/bench/effect.py).
+With half the value, a checkout is read in parts when the machine is busy, and watching a quiet folder takes 0.5 % of a
+core instead of 0.2 %.
 """
 
 DEBOUNCE_MS = 200
-"""How long a folder that is never quiet can put that off."""
+"""The longest such wait, for a folder with events all the time."""
 
 NET_MS = 10_000
-"""How often everything is looked at, whatever the kernel tells."""
+"""How often everything is checked, without any event."""
 
 SETTLED_S = 0.1
-"""How long a file that looks unfinished must stay as it is to be taken for finished."""
+"""How long a file that looks unfinished must stay unchanged to count as finished."""
 
 PATIENCE_S = 1.0
-"""How long one that never stays as it is may hold up the others."""
+"""How long a file that changes all the time may delay the other files."""
 
 RETRY_S = 1.0
-"""How long to wait when folders cannot be watched: too many watches on this machine, or gone in this moment."""
+"""The wait after folders could not be watched: there are too many watches on the machine, or a folder is gone."""
 
 YOUNG_S = 2.0
-"""A file that was written this shortly before it was read may be written again without a new time of writing."""
+"""If a file is read within this time after it was written, a later write may leave its modification time unchanged."""
 
 
 class FileSource:
-    """Documents of one YAML file, or of all in a folder and the folders in it; hidden ones are no part of it.
+    """The documents of one YAML file, or of all YAML files in a folder and its subfolders, without hidden ones.
 
-    A path that does not exist, and a folder with nothing in it, is a document with a fault: it is a mistake in the
-    path, or a moment in which the folder is replaced, and seldom the wish to have no services.
+    A path that does not exist, or a folder without YAML files, is a document with a fault. It is probably a wrong path,
+    or the folder is being replaced; it is unlikely that the operator wants no services.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._layout = Layout()
         self._records: dict[str, _Record] = {}
-        self._sum = 0  # of their digests
+        self._sum = 0  # the sum of the records' digests
         self.noticed_at = time.monotonic_ns()
-        """When what `watch` gave last was noticed, before it was read."""
+        """When the changes that `watch` yielded last were noticed, before they were read (time.monotonic_ns())."""
 
     def read(self) -> dict[str, Document]:
-        """Read every document there is now, by name."""
+        """Read every document, and return them by name."""
         self._take(self._look(None))
         return {name: record.document for name, record in self._records.items()}
 
     @property
     def digest(self) -> str:
-        """The hash, in hexadecimal digits, of the catalog as it was read last, with what `watch` gave since.
+        """The hash of the catalog, in hexadecimal digits, as it was read or yielded last.
 
-        Files of the same contents have the same, wherever they lie and whatever they are called: a catalog here and the
-        one that a server elsewhere has read are told to be one. It is a sum of the documents', so that a change of one
-        among a thousand costs one addition.
+        It depends on the files' contents, not on their names or folders. So it shows whether a catalog here is the one
+        that a server elsewhere has read. It is the sum of the documents' hashes, so that a change of one document among
+        a thousand costs one addition.
         """
         return f"{self._sum % 2**256:064x}"
 
     async def watch(self) -> AsyncGenerator[dict[str, Document | None]]:
-        """Yield the documents that are not what they were when they were last read or yielded; None for deleted ones.
+        """Yield the documents that changed since they were last read or yielded, by name; None for deleted ones.
 
-        Without end; nothing that happens after `read` is missed.
+        It never ends, and misses no change after `read`.
         """
         while True:
             try:
@@ -89,7 +90,7 @@ class FileSource:
                 await asyncio.sleep(RETRY_S)
 
     async def _watch_layout(self) -> AsyncGenerator[dict[str, Document | None]]:
-        """Yield changes until there are other folders to watch; those that nobody was told of, first."""
+        """Yield changes until the folders to watch are others. First it yields changes before the watch began."""
         folders = (await asyncio.to_thread(find_layout, self._path)).folders
         async with _open_hints(folders) as hints:
             places: dict[str, Path] | None = None
@@ -101,7 +102,10 @@ class FileSource:
                 places = self._name({path for _, path in await anext(hints)})
 
     def _name(self, paths: set[str]) -> dict[str, Path] | None:
-        """Name the documents that changed paths are about; None when they may be about any, as when there are none."""
+        """Return the documents that changed paths belong to, by name; None if any document may have changed.
+
+        No paths mean that any document may have changed.
+        """
         layout = self._layout
         if layout.faults:
             return None
@@ -121,7 +125,7 @@ class FileSource:
         return places if paths else None
 
     async def _settle(self, places: dict[str, Path] | None) -> dict[str, Document | None]:
-        """Look until what looks unfinished stays as it is; then take it."""
+        """Read changes until files that look unfinished stay unchanged, and return the changes."""
         self.noticed_at = time.monotonic_ns()
         clock = asyncio.get_running_loop().time
         since = start = clock()
@@ -135,7 +139,7 @@ class FileSource:
         return self._take(look)
 
     def _look(self, places: dict[str, Path] | None) -> "_Look":
-        """Read again what may have changed: the documents at `places`, or all when that is None."""
+        """Read the documents at `places` again, or all that may have changed if it is None."""
         look = _Look()
         if places is not None:
             for name, place in places.items():
@@ -149,13 +153,13 @@ class FileSource:
             if old is None or old.young or old.signature is None or old.signature != sign(place):
                 self._compare(look, name, _read(name, place))
         for name in self._records.keys() - layout.files.keys() - layout.faults.keys():
-            # While a folder cannot be seen, nobody knows whether what was in it is gone.
+            # While a folder cannot be listed, it is unknown whether its files are deleted.
             if not layout.faults or self._records[name].signature is None:
                 self._compare(look, name, None)
         return look
 
     def _compare(self, look: "_Look", name: str, new: "_Record | None") -> None:
-        """Note whether a name has something else to give than before."""
+        """Note in `look` whether a document differs from its record."""
         old = self._records.get(name)
         if new is None:
             if old is not None:
@@ -168,7 +172,7 @@ class FileSource:
             self._records[name] = new
 
     def _take(self, look: "_Look") -> dict[str, Document | None]:
-        """Keep what changed, as what the next look is compared with."""
+        """Store the changes as the new records, and return them by name."""
         for name, record in look.changed.items():
             if (old := self._records.get(name)) is not None:
                 self._sum -= old.digest
@@ -182,7 +186,7 @@ class FileSource:
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """What a name had to give when it was read; `young` when an unchanged signature does not mean the same content."""
+    """A document as it was read. `young` is whether the content may change while the signature stays the same."""
 
     document: Document
     digest: int
@@ -192,7 +196,7 @@ class _Record:
 
 @dataclass(slots=True)
 class _Look:
-    """What changed since the records; `unfinished` are the changes that may not be whole yet."""
+    """The changes since the records. `unfinished` are those whose files are probably still being written."""
 
     changed: dict[str, _Record | None] = field(default_factory=dict)
     unfinished: dict[str, Signature | None] = field(default_factory=dict)
@@ -212,10 +216,10 @@ def _make_record(document: Document, signature: Signature | None = None, *, youn
 
 
 def _seems_unfinished(old: _Record | None, new: _Record) -> bool:
-    """Guess whether someone is still writing: a whole file ends a line, and one cut short in place is being refilled.
+    """Whether a file is probably still being written.
 
-    A guess too many costs a short wait; one too few, an error that the next look takes back. A file that was put in
-    the old one's place by renaming is whole.
+    It is, if it does not end with a newline, or if it became shorter in place. A file that replaced the old one by a
+    rename is finished. A wrong True costs a short wait; a wrong False, an error that goes away with the next read.
     """
     content = new.document.content
     if content is None or new.signature is None or not content.endswith(b"\n"):
@@ -227,7 +231,7 @@ def _seems_unfinished(old: _Record | None, new: _Record) -> bool:
 
 @asynccontextmanager
 async def _open_hints(folders: Iterable[str]) -> AsyncIterator[AsyncIterator[set[FileChange]]]:
-    """Watch folders from here on: each item has the paths that changed, or none when it is time to look anyway."""
+    """Watch folders. Each item is the set of paths that changed; an empty set means that it is time to check all."""
     hints = awatch(
         *folders,
         watch_filter=None,
@@ -238,7 +242,7 @@ async def _open_hints(folders: Iterable[str]) -> AsyncIterator[AsyncIterator[set
         recursive=False,
         ignore_permission_denied=True,
     )
-    # It begins to watch when it is first asked; what it is told meanwhile it keeps.
+    # The watch starts with the first `anext`, and keeps events until they are asked for.
     first = asyncio.ensure_future(anext(hints))
     await asyncio.sleep(0)
 
