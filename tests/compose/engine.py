@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from mesh.balance import wait_for_shares
-from mesh.project import COMPOSE, MeshError, find_compose, list_containers, list_instances
+from mesh.project import COMPOSE, Container, MeshError, describe, find_compose
 from xds.cli.demo.envoy_admin import http_get
 from xds.cli.demo.processes import free_port
 
@@ -27,6 +27,8 @@ SERVICES = ("control-plane", "api", "api-v2", "web", "edge")
 """What runs without a profile, by Compose's names."""
 
 CONTAINERS = {"control-plane-1", "api-1", "api-2", "api-3", "api-v2-1", "web-1", "edge-1"}
+EVERYBODY = CONTAINERS | {"api-4", "api-5"}
+"""What there is, and what may be after a test that scales."""
 
 ENVOYS = {"api-1", "api-2", "api-3", "api-v2-1", "web-1", "edge-1"}
 """By their `node.id`."""
@@ -140,20 +142,30 @@ class Mesh:
                 new = self.catalog / f".{file.name}.new"
                 shutil.copy(file, new)
                 new.replace(self.catalog / file.name)
-        if {one.label for one in list_containers() if one.network and one.service in SERVICES} != CONTAINERS:
+        if {one.label for one in self.containers() if one.network} & EVERYBODY != CONTAINERS:
             self._bring_up()
         until(lambda: self.status()["catalog"]["ok"] and self.synced() == ENVOYS, "all Envoys")
-        [edge], instances = list_instances("edge"), list_instances("api")
-        thirds = {one.label: Fraction(1, 3) for one in instances}
-        wait_for_shares(edge, {one.address: one.label for one in instances}, thirds)
+        [edge] = self.containers_of("edge")
+        instances = {one.address: one.label for one in self.containers_of("api")}
+        wait_for_shares(edge, instances, {label: Fraction(1, 3) for label in instances.values()})
 
     def _bring_up(self) -> None:
         """Start what is not there, end what is too much, and connect who was cut off."""
         self.compose("up", "-d", "--no-build", "--scale", "api=3", *SERVICES)
-        for one in list_containers():
+        for one in self.containers():
             if not one.network:
                 network = f"{self.environment['COMPOSE_PROJECT_NAME']}_default"
                 self._run(["docker", "network", "connect", "--alias", one.service, network, one.name])
+
+    def containers(self) -> list[Container]:
+        """Find what runs of the mesh, without Compose, which takes a second to start."""
+        label = f"label=com.docker.compose.project={self.environment['COMPOSE_PROJECT_NAME']}"
+        ids = self._run(["docker", "ps", "-q", "--filter", label]).split()
+        return [describe(one) for one in json.loads(self._run(["docker", "inspect", *ids]))]
+
+    def containers_of(self, service: str) -> list[Container]:
+        """Find what runs of a service."""
+        return [one for one in self.containers() if one.service == service]
 
     def status(self) -> dict[str, Any]:
         """Ask the control plane, at its published admin address."""

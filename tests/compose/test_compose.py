@@ -70,7 +70,7 @@ def are_in_turn(found: dict[str, int], weights: dict[str, int], rounds: int = 1,
 
 def inspect(mesh: Mesh, *services: str) -> list[dict[str, Any]]:
     """Describe containers as Docker does."""
-    ids = mesh.compose("ps", "-q", *services).split()
+    ids = [one.id for one in mesh.containers() if not services or one.service in services]
     described: list[dict[str, Any]] = json.loads(
         subprocess.run(["docker", "inspect", *ids], capture_output=True, check=True).stdout
     )
@@ -92,6 +92,20 @@ def test_weights(mesh: Mesh) -> None:
     assert shares(printed, 2) == {"api-1": 55.6, "api-2": 33.3, "api-3": 11.1}
     printed = mesh.act("weights", "equal", "--seconds", "1")
     assert are_in_turn(counts(printed), THIRDS, astray=CONNECTIONS)
+
+
+def test_a_test_begins_anew_whatever_the_one_before_has_left(mesh: Mesh) -> None:
+    """Weights, scale, an instance that is dead, a command that runs, a bad file, a control plane without a network."""
+    mesh.act("weights", "5", "3", "1", "--seconds", "0.1")
+    command = mesh.start("traffic", "--seconds", "100")
+    [victim], [control_plane] = inspect(mesh, "api-v2"), mesh.containers_of("control-plane")
+    subprocess.run(["docker", "kill", victim["Id"]], check=True)
+    subprocess.run(["docker", "network", "disconnect", control_plane.network, control_plane.id], check=True)
+    (mesh.catalog / "edge.yaml").write_text("gateways: 5\n")
+    mesh.compose("up", "-d", "--no-build", "--scale", "api=4", "api")
+    mesh.restore()
+    assert command.poll() is not None
+    assert are_in_turn(counts(mesh.act("traffic", "--seconds", "1")), THIRDS)
 
 
 def test_weights_for_others_than_there_are_are_refused(mesh: Mesh) -> None:
