@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +36,7 @@ OTHER_FLAGS = {
     "--service-node",  # of Envoy
     "--profile",  # of Docker Compose
     "--scale",  # of Docker Compose
+    "--whole",  # of the tests
     "--json",  # of the benches
 }
 """Options in documents that belong to other programs."""
@@ -102,6 +104,14 @@ def test_the_readme_is_short() -> None:
     """It says what xds is and where to read on; its tour runs."""
     assert len(DOCUMENTS["README.md"].text.splitlines()) <= 250
     assert len(list_runnable("README.md")) >= 9
+
+
+def test_the_readme_names_the_layers() -> None:
+    """In the order that import-linter holds, from the layer that imports none of the others."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = [layer.replace("xds.", "").replace(" | ", ", ") for layer in reversed(contracts[0]["layers"])]
+    assert f"`{' → '.join(layers)}`" in DOCUMENTS["README.md"].text
+    assert all(f"[`{layer}`](xds/{layer})" in DOCUMENTS["README.md"].text for layer in layers[1:])
 
 
 @pytest.mark.parametrize("block", list_blocks("yaml"))

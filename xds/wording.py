@@ -57,6 +57,11 @@ def _escape(character: str) -> str:
     return named.get(character) or character.encode("unicode_escape").decode()
 
 
+def join_host_and_port(host: str, port: int) -> str:
+    """Write a host and a port as one: an IPv6 address gets brackets, as in `[::1]:5000`."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 PLAIN = re.compile(
     r"[A-Za-z/][\w./%{}*=+-]*|[0-9]+[A-Za-df-z%][A-Za-z0-9]*|[0-9]+-[0-9]+|(?:[0-9]+\.){3}[0-9]+", re.ASCII
 )

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from tests.bench.burst import measure_burst
 from tests.bench.effect import measure_effect
+from tests.bench.endpoints import measure_flood, measure_one
 from tests.bench.floor import measure_floor
 from tests.bench.load import measure_load
 from tests.bench.push import measure_push
@@ -60,6 +61,24 @@ def load(services: int, path: Path | None) -> None:
             table.add_row(f"[bold]all of {title}", f"[bold]{sum(cpu for _, cpu, _ in part):,.2f}")
         Console().print(table)
     keep("load", figures, path)
+
+
+@main.command()
+@click.option("--size", "sizes", type=int, multiple=True, default=(10, 100, 1000, 10000), show_default=True)
+@click.option("--services", default=100, show_default=True, help="Services, each with as many endpoints.")
+@click.option("--repeats", default=20, show_default=True, help="How often an endpoint is changed; the median counts.")
+@click.option("--changes", default=10000, show_default=True, help="Changes a second of a flood over 1000 services.")
+@json_option
+def endpoints(sizes: tuple[int, ...], services: int, repeats: int, changes: int, path: Path | None) -> None:
+    """One changed endpoint of a service of 10 to 10,000, by the door for instances and by YAML; a flood of changes."""
+    table = Table("endpoints", "instance, CPU ms", "YAML, CPU ms", "bytes", title="One changed endpoint, 20 views")
+    ones = [measure_one(size, min(services, 200000 // size), repeats) for size in sizes]
+    for one in ones:
+        table.add_row(f"{one.endpoints:,}", f"{one.instance_cpu_ms:.3f}", f"{one.yaml_cpu_ms:.2f}", f"{one.bytes:,}")
+    Console().print(table)
+    flood = measure_flood(changes, 1000)
+    print(f"{flood.changes:,} changes a second over {flood.services:,} services, 20 views: {flood.cores:.2f} of a core")
+    keep("endpoints", {"one": [asdict(one) for one in ones], "flood": asdict(flood)}, path)
 
 
 @main.command()

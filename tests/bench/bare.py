@@ -20,8 +20,8 @@ import uvloop
 
 from tests.bench.fleet import FIRST_MARK, METHODS
 from tests.bench.load import NODE, make_document, make_documents, make_name
+from tests.inventories import Translator
 from xds.catalog.assembly.workspace import Workspace
-from xds.resources.inventory import build_inventory
 from xds.resources.view import kind_of
 from xds.server.protocols.discovery import OPTIONS
 from xds.session.session import DELTA, SOTW, Session, Variant
@@ -32,7 +32,8 @@ from xds.wire import ADS, CLUSTER, CLUSTER_LOAD_ASSIGNMENT
 def make_bodies(variant: Variant[Any], services: int, changes: int) -> tuple[list[bytes], deque[bytes]]:
     """Make the answers to a stream's first requests, and the pushes of so many changes, as xds encodes them."""
     workspace = Workspace()
-    inventory = build_inventory(workspace.update(make_documents(services, folder=True)))
+    translator = Translator()
+    inventory = translator.build(workspace.update(make_documents(services, folder=True)))
     store = SnapshotStore(inventory)
     session: Session[Any] = Session(variant, lambda node: store.acquire(kind_of(node)), "bare")
     names = [make_name(number) for number in range(services)]
@@ -50,7 +51,7 @@ def make_bodies(variant: Variant[Any], services: int, changes: int) -> tuple[lis
     pushes: deque[bytes] = deque()
     for mark in range(FIRST_MARK, FIRST_MARK + changes):
         document = make_document(0, weight=mark)
-        inventory = build_inventory(workspace.update({document.name: document}), inventory)
+        inventory = translator.build(workspace.update({document.name: document}), inventory)
         [response] = session.on_change(store.update(inventory)[kind_of(NODE)]) or []
         pushes.append(response.body)
         ask(CLUSTER_LOAD_ASSIGNMENT, names if variant is SOTW else [], response.nonce)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
+from tests.inventories import Translator
 from xds.catalog.assembly.workspace import Workspace
-from xds.resources.inventory import build_inventory
 from xds.resources.view import kind_of
 from xds.session.session import DELTA, SOTW, Response, Session, Variant
 from xds.snapshot.snapshot import SnapshotChange
@@ -80,7 +80,8 @@ def measure_load(services: int, *, folder: bool) -> Rows:
     text = sum(len(document.content or b"") for document in documents.values())
     workspace = Workspace()
     catalog = rows.timed("parse and check", lambda: workspace.update(documents), lambda _: text)
-    inventory = rows.timed("translate", lambda: build_inventory(catalog))
+    translator = Translator()
+    inventory = rows.timed("translate", lambda: translator.build(catalog))
     store = SnapshotStore(inventory)
     clients = [Client(store, DELTA), Client(store, SOTW)]
     for client in clients:
@@ -90,7 +91,7 @@ def measure_load(services: int, *, folder: bool) -> Rows:
     changed = {name: document for name, document in changed.items() if document != documents[name]}
     text = sum(len(document.content or b"") for document in changed.values())
     after = rows.timed("one endpoint: parse and check", lambda: workspace.update(changed), lambda _: text)
-    new = rows.timed("one endpoint: translate", lambda: build_inventory(after, inventory))
+    new = rows.timed("one endpoint: translate", lambda: translator.build(after, inventory))
     changes = rows.timed("one endpoint: snapshot", lambda: store.update(new))
     for client in clients:
         step = partial(client.take, changes[kind_of(NODE)])

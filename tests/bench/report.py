@@ -97,6 +97,7 @@ def make_list(figures: dict[str, Any]) -> str:
     file, folder = (_sum_load(figures["load"][layout]) for layout in ("one file", "a folder of files"))
     floors = {cell["variant"]: cell for cell in figures["floor"]}
     delta, sotw = storms["delta"], storms["sotw"]
+    endpoints, flood = figures["endpoints"]["one"], figures["endpoints"]["flood"]
 
     def both(cells: dict[str, Any], name: str) -> str:
         return " / ".join(_number(cells[variant][name]) for variant in ("delta", "sotw"))
@@ -173,6 +174,19 @@ def make_list(figures: dict[str, Any]) -> str:
             "a catalog of 1,000 services as one file / as a folder (`load`)",
             f"{_number(file[0])} / {_number(folder[0])} ms of CPU from the text to both variants' first responses; "
             f"one changed endpoint {_number(file[1])} / {_number(folder[1])} ms",
+        ),
+        (
+            "one changed endpoint of a service of "
+            f"{', '.join(format(one['endpoints'], ',') for one in endpoints)}, from an instance source (`endpoints`)",
+            f"{' / '.join(format(one['instance_cpu_ms'], '.2f') for one in endpoints)} ms of CPU, from the source's "
+            f"update to the snapshots of 20 views; by an edit of YAML "
+            f"{' / '.join(_number(one['yaml_cpu_ms']) for one in endpoints)} ms; the resource has "
+            f"{' / '.join(format(one['bytes'], ',') for one in endpoints)} bytes",
+        ),
+        (
+            f"{flood['changes']:,} changed endpoints a second over {flood['services']:,} services, 20 views "
+            "(`endpoints`)",
+            f"{flood['cores']:.2f} of a core",
         ),
     ]
     return "\n".join(["| what | figures |", "|---|---|", *(f"| {what} | {figure} |" for what, figure in rows)])

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from tests.bench.burst import measure_burst
+from tests.bench.endpoints import measure_flood, measure_one
 from tests.bench.floor import measure_floor
 from tests.bench.load import measure_load
 from tests.bench.push import measure_push
@@ -31,6 +32,17 @@ def test_the_command_prints_a_table() -> None:
     answer = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "parse and check" in answer.stdout
     assert "5 services × 10 endpoints in a folder of files" in answer.stdout
+
+
+def test_a_changed_endpoint_reaches_all_views_by_either_door() -> None:
+    """The same assignment comes of both: the bytes are those of its endpoints."""
+    few, many = measure_one(10, services=20, repeats=1), measure_one(100, services=20, repeats=1)
+    assert many.bytes > 7 * few.bytes > 0
+
+
+def test_a_flood_of_changes_is_merged() -> None:
+    """It ends, and costs something."""
+    assert measure_flood(changes=100, services=20, seconds=0.2).cores > 0
 
 
 @pytest.mark.parametrize(("variant", "clusters"), [("delta", None), pytest.param("sotw", 3, marks=pytest.mark.whole)])

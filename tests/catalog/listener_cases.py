@@ -20,11 +20,11 @@ LISTENERS = [
     ),
     (
         "listeners: []",
-        "1:27 error GATEWAY.listeners: expected a list of listeners, such as [{port: 8080}, {port: 8443, tls: {certificates: [...]}}], found an empty list",
+        "1:27 error GATEWAY.listeners: expected a list of listeners, such as [{port: 8080}, {port: 8443, tls: passthrough}], found an empty list",
     ),
     (
         "listeners: {port: 1}, routes: [{to: a}]",
-        "1:27 error GATEWAY.listeners: expected a list of listeners, such as [{port: 8080}, {port: 8443, tls: {certificates: [...]}}], found a mapping: begin each item with `- `",
+        "1:27 error GATEWAY.listeners: expected a list of listeners, such as [{port: 8080}, {port: 8443, tls: passthrough}], found a mapping: begin each item with `- `",
     ),
     (
         "listeners: [{prot: 1}, 5], routes: [{to: a}]",
@@ -50,8 +50,8 @@ LISTENERS = [
     ),
     (
         "port: 1, tls: {certificates: [{certificate: a.pem}]}, routes: [{to: a}]",
-        "1:46 error GATEWAY.tls.certificates[0]: `key` is missing: a path on the gateway's machine that begins with /",
-        '1:60 error GATEWAY.tls.certificates[0].certificate: expected a path on the gateway\'s machine that begins with /, found "a.pem"',
+        "1:46 error GATEWAY.tls.certificates[0]: `key` is missing: a path on Envoy's machine that begins with /",
+        '1:60 error GATEWAY.tls.certificates[0].certificate: expected a path on Envoy\'s machine that begins with /, found "a.pem"',
     ),
     (
         "port: 1, tls: {certificates: [{hosts: ['*', 10.0.0.1, 'a:1'], certificate: /a, key: /b}]}, routes: [{to: a}]",
@@ -132,18 +132,22 @@ LISTENER_CASES = [
     ),
     (
         "mesh: {access_log: onn}",
-        '1:20 error mesh.access_log: expected `off`, `on`, `errors`, or a mapping such as {errors: true, sample: 1%}, found "onn"',
+        '1:20 error mesh.access_log: expected `off`, `on`, `errors`, or a mapping such as {errors: true, sample: 1%}, found "onn": did you mean `on`?',
     ),
     (
         "mesh: {access_log: {smaple: 1%, sample: 101%, file: log, errors: yes}}",
         '1:21 error mesh.access_log.smaple: unknown key "smaple": did you mean `sample`?',
-        '1:41 error mesh.access_log.sample: expected a share from 0.0001% to 100%, such as 1%, found "101%"',
-        '1:53 error mesh.access_log.file: expected a path on the Envoy\'s machine that begins with /, found "log"',
+        '1:41 error mesh.access_log.sample: expected a percentage from 0.0001% to 100%, such as 10%, found "101%"',
+        '1:53 error mesh.access_log.file: expected a path on Envoy\'s machine that begins with /, found "log"',
         '1:66 error mesh.access_log.errors: expected true or false, found "yes"',
     ),
     (
-        "services: {a: {access_log: {sample: 5}}}",
-        "1:37 error services.a.access_log.sample: expected a share from 0.0001% to 100%, such as 1%, found 5: write 5%",
+        "services: {a: {access_log: {sample: 500}}}",
+        "1:37 error services.a.access_log.sample: expected a percentage from 0.0001% to 100%, such as 10%, found 500",
+    ),
+    (
+        "gateways: {g: {port: 1, address: 5, routes: [{to: a}]}}",
+        "1:34 error gateways.g.address: expected an IP address to listen on, such as 0.0.0.0, found 5",
     ),
 ]
 """Whole catalogs, as the other cases are."""

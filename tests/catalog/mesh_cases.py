@@ -10,25 +10,26 @@ MESH_CASES = [
     ("services: {a: {endpoint_stats: 5}}", "1:32 error services.a.endpoint_stats: expected true or false, found 5"),
     (
         "mesh: {tracing: 4317}",
-        '1:17 error mesh.tracing: expected a mapping, such as {otlp: "collector:4317", sample: 10%}, found 4317',
+        '1:17 error mesh.tracing: expected "host:port" of the collector, or a mapping such as {otlp: '
+        '"collector:4317", sample: 10%}, found 4317',
     ),
     (
         "mesh: {tracing: on}",
-        '1:17 error mesh.tracing: expected a mapping, such as {otlp: "collector:4317", sample: 10%}, found "on"',
+        '1:17 error mesh.tracing: expected "host:port" of the collector, or a mapping such as {otlp: '
+        '"collector:4317", sample: 10%}, found "on"',
     ),
     (
         "mesh: {tracing: {sample: 10%}}",
-        '1:17 error mesh.tracing: `otlp` is missing: the collector, as in "collector:4317"',
+        '1:17 error mesh.tracing: `otlp` is missing: "host:port" of the collector, such as "collector:4317"',
     ),
     (
         "mesh: {tracing: {otlp: 'http://collector:4317', sample: 10, smaple: 1%}}",
         '1:24 error mesh.tracing.otlp: an address has no "http://" in front: write "collector:4317"',
-        "1:57 error mesh.tracing.sample: expected a share from 0.0001% to 100%, such as 1%, found 10: write 10%",
         '1:61 error mesh.tracing.smaple: unknown key "smaple": did you mean `sample`?',
     ),
     (
         "mesh: {tracing: {otlp: collector, sample: 0%}}",
         '1:24 error mesh.tracing.otlp: the port is missing: write "collector:4317", with the port that it listens on',
-        '1:43 error mesh.tracing.sample: expected a share from 0.0001% to 100%, such as 1%, found "0%"',
+        '1:43 error mesh.tracing.sample: expected a percentage from 0.0001% to 100%, such as 10%, found "0%"',
     ),
 ]

@@ -58,7 +58,10 @@ ROUTES = [
     ("respond: {txt: a}", '1:45 error ROUTE.respond.txt: unknown key "txt": known are status, body'),
     ("to: a, method: get", '1:50 error ROUTE.method: expected a method, such as GET, found "get": write GET'),
     ("to: a, method: [GET, CONNECT]", "1:56 error ROUTE.method[1]: CONNECT asks for a tunnel, which no route gives"),
-    ("to: a, method: 5", "1:50 error ROUTE.method: expected a method, such as GET, or a list of them, found 5"),
+    (
+        "to: a, method: 5",
+        "1:50 error ROUTE.method: expected a method, or a list of them, such as GET or [GET, HEAD], found 5",
+    ),
     (
         "to: a, query: {'a b': c}",
         '1:57 error ROUTE.query["a b"]: "a b" is not a parameter\'s name: write it as in the URL, percent-encoded',
@@ -117,7 +120,7 @@ ROUTES = [
     ),
     (
         "to: a, rewrite: {host: '*.a.com'}",
-        '1:58 error ROUTE.rewrite.host: expected a host, as in "example.com", found "*.a.com"',
+        '1:58 error ROUTE.rewrite.host: expected a host, such as example.com, found "*.a.com"',
     ),
     ("to: a, rewrite: {prefx: /a}", '1:52 error ROUTE.rewrite.prefx: unknown key "prefx": did you mean `prefix`?'),
     (
@@ -138,7 +141,7 @@ ROUTES = [
     ),
     (
         "to: a, response_headers: {add: {server: a}, remove: date}",
-        '1:87 error ROUTE.response_headers.remove: expected a list of header names, such as [x-internal], found "date": write it as a list, ["date"]',
+        '1:87 error ROUTE.response_headers.remove: expected a list of header names, such as [x-internal], found "date": write it as a list, [date]',
     ),
     (
         "to: a, response_headers: {st: {server: a}}",
@@ -150,15 +153,23 @@ ROUTES = [
         "1:60 error ROUTE.retries.budget: is for a service's `retries`: it is kept over all routes to it",
     ),
     ("to: a, retries: 11", "1:51 error ROUTE.retries: expected a whole number from 0 to 10, found 11"),
-    ("to: a, mirror: b", '1:50 error ROUTE.mirror: expected a mapping, such as {to: shadow, percent: 10}, found "b"'),
+    ("to: a, mirror: b", '1:50 error ROUTE.mirror: expected a mapping, such as {to: shadow, percent: 10%}, found "b"'),
     ("to: a, mirror: {percent: 10}", "1:50 error ROUTE.mirror: `to` is missing: a service's name"),
     (
         "to: a, mirror: {to: b, percent: 0}",
-        "1:67 error ROUTE.mirror.percent: expected a number from 0.0001 to 100, found 0",
+        "1:67 error ROUTE.mirror.percent: expected a percentage from 0.0001% to 100%, such as 10%, found 0",
     ),
     (
-        "to: a, mirror: {to: b, percent: 10%}",
-        '1:67 error ROUTE.mirror.percent: expected a number above 0, 100 at most, found "10%": write 10',
+        "to: a, mirror: {to: b, percent: ten}",
+        '1:67 error ROUTE.mirror.percent: expected a percentage from 0.0001% to 100%, such as 10%, found "ten"',
+    ),
+    (
+        "redirect: {host: 5}",
+        '1:52 error ROUTE.redirect.host: expected a host, such as example.com, found 5: write "5" in quotes',
+    ),
+    (
+        "to: a, rewrite: {host: 5}",
+        '1:58 error ROUTE.rewrite.host: expected a host, such as example.com, found 5: write "5" in quotes',
     ),
     (
         "to: a, method: [GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH, TRACE, PROPFIND, PROPPATCH, MKCOL, COPY, MOVE, LOCK, UNLOCK]",

@@ -48,7 +48,7 @@ def test_endpoint_short_form(written: str, address: str, port: int) -> None:
         ("we b:80", '"we b" is not a host name'),
         ("-web:80", '"-web" is not a host name'),
         (":80", '"" is not a host name'),
-        ("", 'expected an address, as in "10.0.0.4:5000", found nothing'),
+        ("", 'expected an address, such as "10.0.0.4:5000", found nothing'),
     ],
 )
 def test_endpoint_refused(written: str, message: str) -> None:
@@ -83,8 +83,11 @@ def test_listen(written: object, address: str, port: int) -> None:
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ("localhost:15001", 'expected an IP address to listen on, found "localhost": write 127.0.0.1'),
-        ("web:15001", 'expected an IP address to listen on, found "web"'),
+        (
+            "localhost:15001",
+            'expected an IP address to listen on, such as 127.0.0.1, found "localhost": write 127.0.0.1',
+        ),
+        ("web:15001", 'expected an IP address to listen on, such as 127.0.0.1, found "web"'),
         ("127.0.0.1", "the port is missing"),
         (0, "expected a port from 1 to 65535, found 0"),
         (None, "found nothing"),
@@ -102,7 +105,7 @@ def test_listen_refused(written: object, message: str) -> None:
     [
         ("0.0.0.0:80", "the port belongs in `port`"),
         ("localhost", "write 127.0.0.1"),
-        ("web", 'expected an IP address to listen on, found "web"'),
+        ("web", 'expected an IP address to listen on, such as 127.0.0.1, found "web"'),
     ],
 )
 def test_gateway_address_refused(written: str, message: str) -> None:

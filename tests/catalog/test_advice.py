@@ -81,14 +81,14 @@ from tests.catalog.upstream_cases import UPSTREAM_ADVICE
             "services: {a: {panic_threshold: 0, endpoints: [{address: b:1, drain: true}]}}",
             [
                 "1:47 warning services.a.endpoints: every endpoint is drained or unhealthy: "
-                "with `panic_threshold: 0` every request fails"
+                "with `panic_threshold: 0%` every request fails"
             ],
         ),
         (
             "services: {a: {panic_threshold: 30, outlier_detection: {max_ejection_percent: 80}}}",
             [
                 "1:79 warning services.a.outlier_detection.max_ejection_percent: when more than 70% are out, "
-                "Envoy sends requests to all of them again: write 70 or less"
+                "Envoy sends requests to all of them again: write 70% or less"
             ],
         ),
         ("services: {a: {panic_threshold: 0, outlier_detection: {max_ejection_percent: 100}}}", []),
@@ -97,7 +97,7 @@ from tests.catalog.upstream_cases import UPSTREAM_ADVICE
             "services: {a: {panic_threshold: 70%}}",
             [
                 "1:33 warning services.a.panic_threshold: when more than 30% are out, Envoy sends requests to all of "
-                "them again, and outlier detection may take out 50%: write 50"
+                "them again, and outlier detection may take out 50%: write 50%"
             ],
         ),
         (
@@ -154,7 +154,7 @@ from tests.catalog.upstream_cases import UPSTREAM_ADVICE
                 "1:68 warning services.a.outlier_detection.consecutive_5xx: has no effect with `protocol: tcp`, "
                 "which has no statuses",
                 "1:93 warning services.a.outlier_detection.max_ejection_percent: when more than 50% are out, "
-                "Envoy sends requests to all of them again: write 50 or less",
+                "Envoy sends requests to all of them again: write 50% or less",
             ],
         ),
         (

@@ -6,14 +6,14 @@ import pytest
 
 from tests.catalog.catalogs import build, make_document
 from xds.catalog.assembly.workspace import Workspace
-from xds.catalog.catalog import MAX_ENTRIES, Catalog, Mark, diff_catalogs
+from xds.catalog.catalog import MAX_ENTRIES, Catalog, Mark, Subject, diff_catalogs
 
 A, B, C = ("services", "a"), ("services", "b"), ("gateways", "c")
 
 
 def test_between_two_moments_stands_what_was_put_between_them() -> None:
     """Whichever of them came first."""
-    start = Mark()
+    start: Mark[Subject] = Mark()
     first = start.add({A})
     last = first.add({B}).add({C, B})
     assert last.find_since(first) == first.find_since(last) == frozenset({B, C})
@@ -23,12 +23,12 @@ def test_between_two_moments_stands_what_was_put_between_them() -> None:
 
 def test_of_moments_of_different_journals_nothing_is_known() -> None:
     """Then everything is to be compared."""
-    assert Mark().add({A}).find_since(Mark().add({A})) is None
+    assert Mark([A], 1).find_since(Mark([A], 1)) is None
 
 
 def test_a_moment_that_is_not_the_newest_is_continued_in_another_journal() -> None:
     """What others have read of a journal stays as it is."""
-    first = Mark().add({A})
+    first = Mark([A], 1)
     last = first.add({B})
     other = first.add({C})
     assert last.find_since(first) == frozenset({B})
@@ -38,7 +38,8 @@ def test_a_moment_that_is_not_the_newest_is_continued_in_another_journal() -> No
 
 def test_a_journal_has_an_end() -> None:
     """A server that runs for years does not remember every change; it compares all once in a while."""
-    mark = Mark().add({("services", str(number)) for number in range(MAX_ENTRIES + 1)})
+    mark: Mark[Subject] = Mark()
+    mark = mark.add({("services", str(number)) for number in range(MAX_ENTRIES + 1)})
     fresh = mark.add({A})
     assert fresh.find_since(mark) is None
     assert len(fresh.entries) == 1

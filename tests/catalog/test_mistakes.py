@@ -12,9 +12,10 @@ from tests.catalog.mesh_cases import MESH_CASES
 from tests.catalog.route_cases import ROUTE_CASES
 from tests.catalog.subset_cases import CASES as SUBSET_CASES
 from tests.catalog.upstream_cases import UPSTREAM_CASES
-from xds.catalog.reading.expected import EXPECTED
+from xds.catalog.fields import get_root, list_fields
 from xds.catalog.reading.fragment import MAX_PROBLEMS
-from xds.catalog.reading.mistakes import _explain_value
+from xds.catalog.reading.mistakes import explain_value
+from xds.catalog.text.field import LEFT_OUT
 
 CASES = [
     # The file.
@@ -43,7 +44,7 @@ CASES = [
         '1:12 error services["a b!"]: a name has small letters, digits, `-`, `_` and `.`, 253 at most, found "a b!"',
     ),
     # Services.
-    ("services: {a: }", "1:12 error services.a: expected a service's keys, such as `endpoints`, found nothing"),
+    ("services: {a: }", "1:12 error services.a: expected a service's fields, such as `endpoints`, found nothing"),
     ("services: {a: {blance: random}}", '1:16 error services.a.blance: unknown key "blance": did you mean `balance`?'),
     (
         "services: {a: {zzz: 1}}",
@@ -54,8 +55,8 @@ CASES = [
     ),
     (
         "services: {a: {balance: weigted}}",
-        "1:25 error services.a.balance: expected one of round_robin, random, weighted, least_request, "
-        "ring_hash, maglev, client_side_weighted; "
+        "1:25 error services.a.balance: expected `round_robin`, `random`, `weighted`, `least_request`, "
+        "`ring_hash`, `maglev`, `client_side_weighted`, or a mapping such as {least_request: {choices: 3}}, "
         'found "weigted": did you mean `weighted`?',
     ),
     ("services: {a: {protocol: 2}}", "1:26 error services.a.protocol: expected one of http, http2, grpc, tcp; found 2"),
@@ -83,8 +84,8 @@ CASES = [
     ),
     (
         "services: {a: {upstreams: users}}",
-        '1:27 error services.a.upstreams: expected a list of services, such as [users], found "users": '
-        'write it as a list, ["users"]',
+        '1:27 error services.a.upstreams: expected a list of services, such as [users], found "users": write '
+        "it as a list, [users]",
     ),
     (
         "services: {a: {upstreams: [b, c, b]}}",
@@ -101,12 +102,13 @@ CASES = [
     ),
     (
         "services: {a: {sidecar: localhost:1}}",
-        '1:25 error services.a.sidecar: expected an IP address to listen on, found "localhost": write 127.0.0.1',
+        "1:25 error services.a.sidecar: expected an IP address to listen on, such as 127.0.0.1, found "
+        '"localhost": write 127.0.0.1',
     ),
     # Localities.
     (
         "services: {a: {locality: failovr}}",
-        "1:26 error services.a.locality: expected any, failover, zone_aware, or a mapping such as "
+        "1:26 error services.a.locality: expected `any`, `failover`, `zone_aware`, or a mapping such as "
         '{weights: {eu-1a: 70, eu-1b: 30}}, found "failovr": did you mean `failover`?',
     ),
     (
@@ -137,7 +139,8 @@ CASES = [
     (
         "services: {a: {locality: {weights: {a: 1}, zone_aware: {routing_enabled: 101%}}}}",
         "1:56 error services.a.locality.zone_aware: requests are shared by `weights` or by `zone_aware`, not both",
-        "1:74 error services.a.locality.zone_aware.routing_enabled: expected a percentage from 0 to 100, found 101",
+        "1:74 error services.a.locality.zone_aware.routing_enabled: expected a percentage from 0% to 100%, "
+        'such as 10%, found "101%"',
     ),
     (
         "services: {a: {locality: {zone_aware: {min_clustr_size: 3}}}}",
@@ -157,8 +160,8 @@ CASES = [
     (
         "services: {a: {endpoints: [{address: b:2, priority: 128}], overprovisioning: 99%, panic_threshold: 0.5}}",
         "1:53 error services.a.endpoints[0].priority: expected a whole number from 0 to 127, found 128",
-        "1:78 error services.a.overprovisioning: expected a percentage from 100 to 1000, found 99",
-        "1:100 error services.a.panic_threshold: expected a percentage from 0 to 100, found 0.5",
+        '1:78 error services.a.overprovisioning: expected a percentage from 100% to 1000%, such as 140%, found "99%"',
+        "1:100 error services.a.panic_threshold: expected whole percents, such as 10%, found 0.5",
     ),
     # Health checks.
     (
@@ -195,8 +198,8 @@ CASES = [
     ),
     (
         "services: {a: {health_check: {http: /, host: 'http://b'}}}",
-        '1:46 error services.a.health_check.host: expected a host, as in "example.com" or "example.com:8080", '
-        'found "http://b"',
+        "1:46 error services.a.health_check.host: expected a host, such as example.com or "
+        '"example.com:8080", found "http://b"',
     ),
     (
         'services: {a: {health_check: {grpc: ""}}}',
@@ -208,12 +211,13 @@ CASES = [
     ),
     (
         "services: {a: {outlier_detection: of}}",
-        "1:35 error services.a.outlier_detection: expected `off`, or a mapping such as {consecutive_failures: 5}, "
-        'found "of"',
+        "1:35 error services.a.outlier_detection: expected `off`, or a mapping such as "
+        '{consecutive_failures: 5}, found "of": did you mean `off`?',
     ),
     (
         "services: {a: {outlier_detection: {max_ejection_percent: 0}}}",
-        "1:58 error services.a.outlier_detection.max_ejection_percent: expected a whole number from 1 to 100, found 0",
+        "1:58 error services.a.outlier_detection.max_ejection_percent: expected a percentage from 1% to "
+        "100%, such as 10%, found 0",
     ),
     # Affinity.
     (
@@ -231,12 +235,13 @@ CASES = [
     ),
     (
         "services: {a: {balance: maglev, affinity: {cookie: a b}}}",
-        '1:52 error services.a.affinity.cookie: expected a cookie\'s name: letters, digits, - and _, found "a b"',
+        "1:52 error services.a.affinity.cookie: expected a cookie's name of letters, digits, - and _, such "
+        'as sid, found "a b"',
     ),
     (
         "services: {a: {balance: maglev, affinity: {cookie: 5}}}",
-        "1:52 error services.a.affinity.cookie: expected a cookie's name, or a mapping such as {name: sid, ttl: 1h}, "
-        "found 5",
+        "1:52 error services.a.affinity.cookie: expected a cookie's name of letters, digits, - and _, such "
+        'as sid, found 5: write "5" in quotes',
     ),
     (
         "services: {a: {protocol: tcp, balance: maglev, affinity: {header: a, cookie: b}}}",
@@ -269,7 +274,8 @@ CASES = [
     ),
     (
         "services: {a: {endpoints: [{address: b:5, weight: 0}]}}",
-        "1:51 error services.a.endpoints[0].weight: a weight of 0 would take no requests: remove the endpoint instead",
+        "1:51 error services.a.endpoints[0].weight: expected a whole number from 1 to 4294967295, found 0: a "
+        "weight of 0 would take no requests, remove the endpoint instead",
     ),
     (
         "services: {a: {endpoints: [{address: b:5, weight: 4294967296}]}}",
@@ -298,13 +304,13 @@ CASES = [
     ),
     (
         "services: {a: {endpoints: [{adress: b:5}]}}",
-        "1:28 error services.a.endpoints[0]: `address` is missing: an IP address or host name, as in 10.0.0.4",
+        "1:28 error services.a.endpoints[0]: `address` is missing: an IP address or host name, such as 10.0.0.4",
         '1:29 error services.a.endpoints[0].adress: unknown key "adress": did you mean `address`?',
     ),
     # Gateways.
     (
         "gateways: {g: {port: 1, routes: []}}",
-        "1:33 error gateways.g.routes: a gateway needs one route at least, such as {prefix: /, to: web}",
+        "1:33 error gateways.g.routes: expected a list of routes, such as [{prefix: /, to: web}], found an empty list",
     ),
     (
         "gateways: {g: {port: 1}}",
@@ -416,7 +422,7 @@ def test_problems_are_limited() -> None:
 
 def test_values_in_messages_are_safe_and_short() -> None:
     """An operator's value can neither fill nor control the terminal."""
-    [problem] = find_problems(r'services: {a: {balance: "\e[31m\n' + "x" * 1000 + '"}}')
+    [problem] = find_problems(r'services: {a: {protocol: "\e[31m\n' + "x" * 1000 + '"}}')
     assert problem.isprintable()
     assert len(problem) < 250
 
@@ -460,14 +466,24 @@ def test_values_that_are_fine_leave_no_problem() -> None:
     assert fragment.gateways["g"].routes[0].host == "*.example.com"
 
 
-@pytest.mark.parametrize("field", sorted(EXPECTED))
-def test_no_kind_of_error_speaks_pydantic(field: str) -> None:
+FIELDS = dict(list_fields(get_root()))
+
+
+@pytest.mark.parametrize("path", FIELDS)
+def test_no_kind_of_error_speaks_pydantic(path: str) -> None:
     """Whatever kind of error a field has, the sentence is ours: what was expected, and what was found."""
-    base = ("services", "a") if field in ("services[]", "gateways[]") else ("services", "a", field.removesuffix("[]"))
-    loc = (*base, 0) if field.endswith("[]") and len(base) > 2 else base
     for kind in get_args(ErrorType):
         for value in (None, True, 5, 1.5, "x", ["x"], {"x": 1}):
-            message = _explain_value(loc, kind, value, limit=3)
-            assert "found" in message or "where 3 at most" in message or "needs one route" in message
-            for jargon in ("Input", "valid", "dictionary", "instance", "tuple", "string", "integer", "str", "{}"):
+            message = explain_value(FIELDS[path], kind, value, limit=3)
+            assert message.startswith("expected ") or "where 3 at most" in message
+            for jargon in ("Input", "valid", "dictionary", "instance", "tuple", "string", "integer", "str", "bounds"):
                 assert jargon not in message.replace("`http`", "").replace("strict", "")
+
+
+@pytest.mark.parametrize("path", FIELDS)
+def test_every_example_of_a_field_may_be_written_there(path: str) -> None:
+    """What a message, an editor and the reference offer is right; so is what stands in for a wrong value."""
+    field = FIELDS[path]
+    assert [example for example in field.examples if not field.takes(example)] == []
+    stand_in = field.if_wrong.stand_in
+    assert stand_in is LEFT_OUT or field.takes(stand_in(3) if callable(stand_in) else stand_in)

@@ -24,8 +24,9 @@ CATALOGS = [
 ]
 NO_MATTER_OF_SHAPE = (
     "given twice", "is for `protocol: tcp`", "weights sum up", "whole number of milliseconds",
-    "1ms or more", "not both", "is for `", "is not a header's name", "TCP has no", "says not", "expected a host, as in",
-    "Host header", "finite number", "listen on, found", "must be text",
+    "1ms or more", "not both", "is for `", "is not a header's name", "TCP has no", "says not",
+    "expected a host, such as",
+    "Host header", "finite number", "to listen on", "must be text",
     "weight above 0", "of one connection alone", "not beside", "write `path` here", "where it began",
     "no scheme or path", "percent-encoded", "any value", "(RE2)", "regular expression", "too large", "matches no path",
     "the nearest level comes first", "above 0: write", "the weights sum up", "`failover` makes",

@@ -12,7 +12,7 @@ from xds.catalog.text.addresses import check_route_host
 from xds.catalog.text.cors_origins import parse_origin
 from xds.catalog.text.durations import format_duration, parse_duration
 from xds.catalog.text.http import check_headers
-from xds.catalog.text.mistake import Mistake
+from xds.catalog.text.mistake import Loc, Mistake, Mistakes
 from xds.catalog.text.sizes import parse_size
 
 
@@ -131,9 +131,9 @@ def test_headers_are_lower_case() -> None:
 )
 def test_headers_refused(headers: dict[str, str], message: str) -> None:
     """Each mistake is told at its header."""
-    with pytest.raises(Mistake) as caught:
+    with pytest.raises(Mistakes) as caught:
         check_headers(headers)
-    assert [text for _, text in caught.value.found] == [message]
+    assert [found.message for found in caught.value.found] == [message]
 
 
 @pytest.mark.parametrize(
@@ -145,11 +145,11 @@ def test_headers_refused(headers: dict[str, str], message: str) -> None:
         ([[[[[[[[1]]]]]]]], ("a", *(0,) * 8), "metadata may be 8 levels deep at most"),
     ],
 )
-def test_metadata_that_envoy_could_not_hold(value: object, loc: tuple[object, ...], message: str) -> None:
+def test_metadata_that_envoy_could_not_hold(value: object, loc: Loc, message: str) -> None:
     """Envoy's metadata has doubles, and protobuf reads a hundred levels."""
-    with pytest.raises(Mistake) as caught:
+    with pytest.raises(Mistakes) as caught:
         check_metadata({"a": value})
-    assert caught.value.found == ((loc, message),)
+    assert caught.value.found == (Mistake(loc, message),)
 
 
 @pytest.mark.parametrize(

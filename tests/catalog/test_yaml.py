@@ -5,19 +5,21 @@ import pytest
 from tests.catalog.catalogs import find_problems
 from xds.catalog.reading.places import find_place
 from xds.catalog.reading.syntax import MAX_DEPTH
-from xds.catalog.reading.yaml import MAX_SLIPS, parse_yaml
+from xds.catalog.reading.yaml import MAX_PROBLEMS, parse_yaml
 
 
 def parse(text: str) -> object:
     """Read a text that has no mistakes."""
     tree = parse_yaml(text)
-    assert tree.slips == ()
+    assert tree.problems == ()
     return tree.value
 
 
-def slips(text: str) -> list[str]:
+def find_in(text: str) -> list[str]:
     """Read a text that has some."""
-    return [f"{slip.line}:{slip.column} {slip.path}: {slip.message}" for slip in parse_yaml(text).slips]
+    return [
+        f"{problem.line}:{problem.column} {problem.path}: {problem.message}" for problem in parse_yaml(text).problems
+    ]
 
 
 @pytest.mark.parametrize(
@@ -128,34 +130,34 @@ def test_yaml_places_lead_into_merged_mappings() -> None:
 )
 def test_yaml_mistakes_are_told_where_they_are(text: str, expected: str) -> None:
     """Each is one sentence of ours, at its line and column."""
-    assert slips(text) == [expected]
+    assert find_in(text) == [expected]
 
 
 def test_yaml_many_levels() -> None:
     """A million brackets are refused at the first that is too deep, or where libyaml stops that looks ahead."""
     for brackets in (MAX_DEPTH + 1, 1_000_000):
-        [slip] = parse_yaml("[" * brackets).slips
-        assert (slip.line, slip.column) in ((1, MAX_DEPTH + 1), (1, 1001))
-        assert slip.message == f"lists and mappings may be {MAX_DEPTH} levels deep at most"
+        [problem] = parse_yaml("[" * brackets).problems
+        assert (problem.line, problem.column) in ((1, MAX_DEPTH + 1), (1, 1001))
+        assert problem.message == f"lists and mappings may be {MAX_DEPTH} levels deep at most"
 
 
 def test_yaml_many_levels_by_aliases() -> None:
     """Depth counts what aliases stand for."""
     text = "a0: &a0 [1]\n" + "".join(f"a{i}: &a{i} [[[[*a{i - 1}]]]]\n" for i in range(1, 100))
-    assert slips(text) == [f"17:15 a16[0][0][0][0]: lists and mappings may be {MAX_DEPTH} levels deep at most"]
+    assert find_in(text) == [f"17:15 a16[0][0][0][0]: lists and mappings may be {MAX_DEPTH} levels deep at most"]
 
 
 def test_yaml_alias_bomb() -> None:
     """Aliases of aliases cannot stand for more values than a file may hold."""
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)]
-    [slip] = slips("\n".join(lines))
-    assert "the file holds more than 1000000 values, aliases expanded" in slip
+    [problem] = find_in("\n".join(lines))
+    assert "the file holds more than 1000000 values, aliases expanded" in problem
 
 
 def test_yaml_mistakes_without_end() -> None:
     """Reading stops when there are more mistakes than anyone reads."""
-    assert len(slips("a: 1\n" * 10_000)) == MAX_SLIPS
+    assert len(find_in("a: 1\n" * 10_000)) == MAX_PROBLEMS
 
 
 @pytest.mark.parametrize("text", ["", "# only a comment\n", "---\n", "---\n...\n", "null\n"])

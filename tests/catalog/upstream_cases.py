@@ -20,7 +20,7 @@ SERVICES: list[tuple[str, ...]] = [
     ),
     (
         "balance: {}",
-        "1:25 error SERVICE.balance: says not how: write one of its words, such as {least_request: {choices: 3}}",
+        "1:25 error SERVICE.balance: says not how: write one of its fields, such as {least_request: {choices: 3}}",
     ),
     (
         "balance: {leest_request: {}}",
@@ -58,11 +58,11 @@ SERVICES: list[tuple[str, ...]] = [
     ),
     (
         "balance: {client_side_weighted: {metric_names: named_metrics.q}}",
-        '1:63 error SERVICE.balance.client_side_weighted.metric_names: expected a list of metrics, such as [named_metrics.queue], found "named_metrics.q": write it as a list, ["named_metrics.q"]',
+        '1:63 error SERVICE.balance.client_side_weighted.metric_names: expected a list of metrics, such as [named_metrics.queue], found "named_metrics.q": write it as a list, [named_metrics.q]',
     ),
     (
         "balance: {client_side_weighted: {metric_names: [5]}}",
-        "1:64 error SERVICE.balance.client_side_weighted.metric_names[0]: expected a metric's name, such as named_metrics.queue, found 5",
+        '1:64 error SERVICE.balance.client_side_weighted.metric_names[0]: expected a metric\'s name, such as named_metrics.queue, found 5: write "5" in quotes',
     ),
     (
         "balance: {random: 5}",
@@ -76,19 +76,19 @@ SERVICES: list[tuple[str, ...]] = [
     (
         "slow_start: {window: 1s, aggression: 0, min_weight_percent: 101}",
         "1:53 error SERVICE.slow_start.aggression: expected a number from 0.01 to 1000, found 0",
-        "1:76 error SERVICE.slow_start.min_weight_percent: expected a number from 0 to 100, found 101",
+        "1:76 error SERVICE.slow_start.min_weight_percent: expected a percentage from 0% to 100%, such as 10%, found 101",
     ),
     ("slow_start: {window: 0s}", "1:37 error SERVICE.slow_start.window: must be 1ms or more, found 0s"),
     (
         "slow_start: [1]",
-        "1:28 error SERVICE.slow_start: expected a duration, or a mapping such as {window: 30s}, found a list: leave out the `- `",
+        "1:28 error SERVICE.slow_start: expected a duration in h, m, s and ms, or a mapping such as {window: 30s}, found a list: leave out the `- `",
     ),
     (
         "retries: {attempts: 11, on: [5xxx, connect_failure, 99], any_method: 5}",
         "1:36 error SERVICE.retries.attempts: expected a whole number from 0 to 10, found 11",
         '1:45 error SERVICE.retries.on[0]: expected a reason to try again or a status from 100 to 599, found "5xxx": did you mean `5xx`?',
         '1:51 error SERVICE.retries.on[1]: expected a reason to try again or a status from 100 to 599, found "connect_failure": did you mean `connect-failure`?',
-        "1:68 error SERVICE.retries.on[2]: expected a reason to try again or a status from 100 to 599, found 99: words are 5xx, gateway-error, reset, reset-before-request, connect-failure, refused-stream, retriable-4xx, envoy-ratelimited, cancelled, deadline-exceeded, internal, resource-exhausted, unavailable",
+        "1:68 error SERVICE.retries.on[2]: expected a reason to try again or a status from 100 to 599, found 99: reasons are 5xx, gateway-error, reset, reset-before-request, connect-failure, refused-stream, retriable-4xx, envoy-ratelimited, cancelled, deadline-exceeded, internal, resource-exhausted, unavailable",
         "1:85 error SERVICE.retries.any_method: expected true or false, found 5",
     ),
     (
@@ -102,12 +102,12 @@ SERVICES: list[tuple[str, ...]] = [
     ("retries: {attmpts: 1}", '1:26 error SERVICE.retries.attmpts: unknown key "attmpts": did you mean `attempts`?'),
     (
         "retries: {budget: {percent: 0, min: -1}}",
-        "1:44 error SERVICE.retries.budget.percent: expected a number from 0.0001 to 100, found 0",
+        "1:44 error SERVICE.retries.budget.percent: expected a percentage from 0.0001% to 100%, such as 10%, found 0",
         "1:52 error SERVICE.retries.budget.min: expected a whole number from 0 to 4294967295, found -1",
     ),
     (
         "retries: {budget: 5}",
-        "1:34 error SERVICE.retries.budget: expected a mapping, such as {percent: 20, min: 3}, found 5",
+        "1:34 error SERVICE.retries.budget: expected a mapping, such as {percent: 20%, min: 3}, found 5",
     ),
     (
         "retries: {back_off: {max: 1s}}",
@@ -154,7 +154,10 @@ SERVICES: list[tuple[str, ...]] = [
         "1:87 error SERVICE.keepalive.ping_interval: must be 1ms or more, found 0s",
     ),
     ("keepalive: true", "1:27 error SERVICE.keepalive: expected a mapping, such as {idle: 60s}, found true"),
-    ("tls: 5", "1:21 error SERVICE.tls: expected true, or a mapping such as {ca: /etc/ssl/shop.pem}, found 5"),
+    (
+        "tls: 5",
+        "1:21 error SERVICE.tls: expected `true`, `false`, or a mapping such as {ca: /etc/ssl/shop.pem}, found 5",
+    ),
     (
         "tls: {ca: ca.pem}",
         '1:26 error SERVICE.tls.ca: expected a path on Envoy\'s machine that begins with /, found "ca.pem"',
@@ -166,7 +169,7 @@ SERVICES: list[tuple[str, ...]] = [
     ("tls: {key: /a}", "1:27 error SERVICE.tls.key: needs its `certificate` beside it"),
     (
         'tls: {sni: "*.example.com"}',
-        '1:27 error SERVICE.tls.sni: expected a host, as in "example.com", found "*.example.com"',
+        '1:27 error SERVICE.tls.sni: expected a host, such as example.com, found "*.example.com"',
     ),
     (
         "tls: {sni: 10.0.0.1}",
@@ -175,12 +178,12 @@ SERVICES: list[tuple[str, ...]] = [
     (
         'tls: {subject_alt_names: ["*.example.com", a b, 5]}',
         "1:42 error SERVICE.tls.subject_alt_names[0]: name the host itself: a certificate for *.example.com has all names below it",
-        '1:59 error SERVICE.tls.subject_alt_names[1]: expected a host or an IP address, as in "api.example.com", found "a b"',
-        '1:64 error SERVICE.tls.subject_alt_names[2]: expected a host or an IP address, as in "api.example.com", found 5',
+        '1:59 error SERVICE.tls.subject_alt_names[1]: expected a host or an IP address, such as api.example.com, found "a b"',
+        '1:64 error SERVICE.tls.subject_alt_names[2]: expected a host or an IP address, such as api.example.com, found 5: write "5" in quotes',
     ),
     (
         "tls: {subject_alt_names: a}",
-        '1:41 error SERVICE.tls.subject_alt_names: expected a list of hosts, such as [api.example.com], found "a": write it as a list, ["a"]',
+        '1:41 error SERVICE.tls.subject_alt_names: expected a list of hosts, such as [api.example.com], found "a": write it as a list, [a]',
     ),
     ('tls: {alpn: ["a b"]}', '1:29 error SERVICE.tls.alpn[0]: expected a protocol\'s name, such as h2, found "a b"'),
     (
@@ -193,7 +196,7 @@ SERVICES: list[tuple[str, ...]] = [
     ),
     (
         'tls: {sni: 5}, endpoints: ["10.0.0.1:443"]',
-        '1:27 error SERVICE.tls.sni: expected a host, as in "api.example.com", found 5',
+        '1:27 error SERVICE.tls.sni: expected a host, such as api.example.com, found 5: write "5" in quotes',
     ),
     (
         "dns_refresh: 5",
@@ -206,12 +209,20 @@ SERVICES: list[tuple[str, ...]] = [
     ),
     ('host: "http://a"', '1:22 error SERVICE.host: a host has no scheme or path: write "a"'),
     (
+        "tls: {certificate: 5, key: /a}",
+        "1:35 error SERVICE.tls.certificate: expected a path on Envoy's machine that begins with /, found 5",
+    ),
+    (
+        "health_check: {http: /, host: 5}",
+        '1:46 error SERVICE.health_check.host: expected a host, such as example.com or "example.com:8080", found 5: write "5" in quotes',
+    ),
+    (
         "host: 5",
-        '1:22 error SERVICE.host: expected a host, as in "example.com" or "*.example.com", found 5: write "5" in quotes',
+        '1:22 error SERVICE.host: expected a host, or `off`, such as example.com, found 5: write "5" in quotes',
     ),
     (
         "health_check: {http: /, interval_jitter: 101, unhealthy_interval: 0s}",
-        "1:57 error SERVICE.health_check.interval_jitter: expected a whole number from 0 to 100, in percent, found 101",
+        "1:57 error SERVICE.health_check.interval_jitter: expected a percentage from 0% to 100%, such as 10%, found 101",
         "1:82 error SERVICE.health_check.unhealthy_interval: must be 1ms or more, found 0s",
     ),
     (

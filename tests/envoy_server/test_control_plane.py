@@ -10,10 +10,10 @@ import pytest
 
 from tests.certificates import make_authority
 from tests.envoy_server.mesh import VARIANTS, Mesh, answered, make_catalog, under, until
+from tests.inventories import build_inventory
 from tests.resources.golden import CATALOGS, HERE, read_catalog
 from xds.catalog.model.locality import NOWHERE
 from xds.cli.demo.processes import Envoy, Instance, free_port
-from xds.resources.inventory import build_inventory
 from xds.resources.view import NodeKind, build_view
 
 

@@ -17,11 +17,12 @@ from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import Secret
 from google.protobuf.any_pb2 import Any as AnyMessage
 
+from tests.inventories import build_inventory
 from xds.catalog.assembly.assembly import build_catalog
 from xds.catalog.catalog import Catalog
 from xds.catalog.model.locality import Locality
 from xds.catalog.reading.fragment import parse_fragment
-from xds.resources.inventory import Inventory, build_inventory
+from xds.resources.inventory import Inventory
 from xds.resources.resource import Resource
 from xds.resources.view import NodeKind, NodeView, build_view
 from xds.snapshot.store import build_snapshot

@@ -9,9 +9,9 @@ from envoy_data_plane.envoy.config.core.v3 import DataSource
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import Secret, TlsCertificate
 from envoy_data_plane.google.protobuf import Any as AnyMessage
 
+from tests.inventories import build_inventory
 from tests.resources.golden import CATALOGS, read_catalog
 from xds.resources.decode import REDACTED, decode
-from xds.resources.inventory import build_inventory
 from xds.resources.resource import encode_resource
 from xds.resources.view import NodeKind, build_view
 from xds.snapshot.store import build_snapshot

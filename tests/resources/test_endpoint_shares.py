@@ -2,13 +2,14 @@
 
 import pytest
 
+from tests.inventories import build_inventory
 from tests.resources.golden import FOLDER, HERE, read_catalog
 from xds.catalog.model.endpoint import Endpoint, Health
 from xds.catalog.model.locality import NOWHERE, Locality
 from xds.catalog.model.service import Service
 from xds.cli.explain.reading import explain
+from xds.endpoints.endpoint_set import collect_catalog
 from xds.resources.endpoints.expected_shares import is_foreseeable, share_endpoints
-from xds.resources.inventory import build_inventory
 from xds.resources.view import NodeKind
 from xds.server.clients.documents import describe_kind
 
@@ -38,7 +39,7 @@ def test_shares_are_those_that_are_explained(name: str, caller: Locality) -> Non
         explained: dict[str, float] = {}
         for one in choices[0].endpoints:
             explained[one.address] = explained.get(one.address, 0.0) + one.percent / 100
-        assert share_endpoints(service, caller) == pytest.approx(explained), name
+        assert share_endpoints(service, collect_catalog(service.endpoints), caller) == pytest.approx(explained), name
         compared += 1
     assert compared
 
@@ -51,5 +52,5 @@ def test_a_drained_endpoint_gets_nothing_and_an_address_is_written_as_envoy_does
         Endpoint("a.internal", 80, drain=True),
         Endpoint("10.0.0.2", 80, health=Health.UNHEALTHY),
     )
-    shares = share_endpoints(Service(endpoints=endpoints), NOWHERE)
+    shares = share_endpoints(Service(endpoints=endpoints), collect_catalog(endpoints), NOWHERE)
     assert shares == {"10.0.0.1:80": 0.5, "[::1]:80": 0.5, "a.internal:80": 0.0, "10.0.0.2:80": 0.0}

@@ -4,11 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.catalog.test_workspace import FILES, TEXTS
+from tests.inventories import build_inventory
 from tests.sampling import examples
 from xds.catalog.assembly.workspace import LastGood
 from xds.catalog.catalog import Catalog
 from xds.errors import CatalogError
-from xds.resources.inventory import Inventory, build_inventory
+from xds.resources.inventory import Inventory
 from xds.sources.document import Document
 
 EDITS = st.tuples(st.dictionaries(st.sampled_from(FILES), TEXTS, min_size=1, max_size=2), st.integers(0, 3))
@@ -38,13 +39,14 @@ def test_edits_lead_where_a_start_from_nothing_leads(edits: list[tuple[dict[str,
 
 def expect(catalog: Catalog, before: Inventory) -> Inventory:
     """Build an inventory from nothing, and compare every name with the inventory before."""
-    old, parts = before.catalog, build_inventory(Catalog(catalog.services, catalog.gateways, mesh=catalog.mesh)).parts
+    old, new = before.catalog, build_inventory(Catalog(catalog.services, catalog.gateways, mesh=catalog.mesh))
+    parts = new.parts
     services = {name for name in {*old.services, *parts} if old.services.get(name) != catalog.services.get(name)}
     if bool(old.mesh.endpoint_stats) != bool(catalog.mesh.endpoint_stats):
         services |= {name for name, service in catalog.services.items() if service.endpoint_stats is None}
     names = {*old.gateways, *catalog.gateways}
     gateways = {name for name in names if old.gateways.get(name) != catalog.gateways.get(name)}
-    return Inventory(catalog, parts, frozenset(services), frozenset(gateways), old.mesh != catalog.mesh)
+    return Inventory(catalog, new.endpoints, parts, frozenset(services), frozenset(gateways), old.mesh != catalog.mesh)
 
 
 def test_what_did_not_change_is_not_made_again() -> None:

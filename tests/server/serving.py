@@ -7,8 +7,8 @@ from typing import Any
 
 import grpc
 
+from tests.inventories import build_inventory
 from xds.catalog.assembly.workspace import Workspace
-from xds.resources.inventory import build_inventory
 from xds.server.streams.ads import AdsServicer
 from xds.session.limits import Limits
 from xds.snapshot.store import SnapshotStore

@@ -5,12 +5,12 @@ import asyncio
 import pytest
 
 from tests.catalog.catalogs import parse
+from tests.inventories import build_inventory
 from tests.server.administered import CATALOG, administered
 from xds.catalog.assembly.assembly import build_catalog
 from xds.catalog.catalog import Catalog
 from xds.catalog.model.locality import NOWHERE, Locality
 from xds.cli.demo.envoy_admin import http_get
-from xds.resources.inventory import build_inventory
 from xds.server.admin import endpoint_metrics
 from xds.server.admin.endpoint_metrics import NAME, build_endpoint_registry
 from xds.wire.discovery_pb2 import Locality as WireLocality

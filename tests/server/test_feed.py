@@ -2,10 +2,11 @@
 
 from itertools import pairwise
 
+from tests.inventories import build_inventory
 from xds.catalog.assembly.workspace import Workspace
 from xds.catalog.catalog import Catalog
 from xds.catalog.model.locality import NOWHERE, Locality
-from xds.resources.inventory import Inventory, build_inventory
+from xds.resources.inventory import Inventory
 from xds.resources.view import NodeKind, build_view
 from xds.server.workers.feed import apply_change, describe_all, describe_change, pack, unpack
 from xds.snapshot.store import build_snapshot
@@ -68,10 +69,10 @@ def test_a_worker_that_is_told_of_each_change_has_the_same() -> None:
     """Services and gateways that come, change and go; it knows which did."""
     made = build_all()
     fed = made[0]
-    for now in made[1:]:
+    for before, now in pairwise(made):
         fed.grpc_resources("a")  # what was made on demand must not outlive the service
         fed.resources("a", Locality("eu", "z"))
-        fed = apply_change(unpack(pack(describe_change(now))), fed)
+        fed = apply_change(unpack(pack(describe_change(now, before))), fed)
         assert same(fed, now)
         changed = now.changed | now.dependents
         assert (fed.changed, fed.changed_gateways, fed.reliant) == (changed, now.changed_gateways, now.reliant)
@@ -81,7 +82,7 @@ def test_a_worker_that_is_told_of_each_change_has_the_same() -> None:
 def test_a_change_twice_is_a_change_once() -> None:
     """A worker that begins while the catalog changes may be told of what it has."""
     for before, now in pairwise(build_all()):
-        change = describe_change(now)
+        change = describe_change(now, before)
         assert same(apply_change(change, apply_change(change, before)), now)
 
 
@@ -92,5 +93,5 @@ def test_only_what_changed_is_sent() -> None:
     before = build_inventory(workspace.update({"c.yaml": Document("c.yaml", text.encode())}))
     edited = text.replace("127.0.0.1:7'", "127.0.0.2:7'").encode()
     now = build_inventory(workspace.update({"c.yaml": Document("c.yaml", edited)}), before)
-    assert set(describe_change(now).services) == {"s6"}
-    assert len(pack(describe_change(now))) < 2500
+    assert set(describe_change(now, before).services) == {"s6"}
+    assert len(pack(describe_change(now, before))) < 2500

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.inventories import build_inventory
 from tests.sampling import examples
 from tests.server.serving import DELTA_ADS, NODE, SOTW_ADS, Serving, delta, make_catalog, read_delta, serving
 from xds.catalog.assembly.workspace import Workspace
 from xds.cli.demo.processes import await_until
 from xds.errors import PeerError
-from xds.resources.inventory import build_inventory
 from xds.resources.view import kind_of
 from xds.session.limits import Limits
 from xds.session.session import DELTA, SOTW, Session, Variant

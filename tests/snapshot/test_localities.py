@@ -6,9 +6,9 @@ import pytest
 from google.protobuf.any_pb2 import Any
 
 from tests.catalog.catalogs import build
+from tests.inventories import build_inventory
 from tests.snapshot.test_scoping import names_in, names_of
 from xds.catalog.model.locality import NOWHERE, Locality
-from xds.resources.inventory import build_inventory
 from xds.resources.view import NodeKind, build_view
 from xds.snapshot.snapshot import Snapshot, SnapshotChange
 from xds.snapshot.store import SnapshotStore

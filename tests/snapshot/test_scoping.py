@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 
 from tests.catalog.catalogs import build
-from xds.resources.inventory import build_inventory
+from tests.inventories import build_inventory
 from xds.resources.view import NodeKind, kind_of
 from xds.session.batch import Batch
 from xds.session.session import SOTW, Session

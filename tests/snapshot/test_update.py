@@ -6,6 +6,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.inventories import build_inventory
 from tests.sampling import examples
 from xds.catalog.catalog import Catalog
 from xds.catalog.model.access_log import OFF, AccessLog
@@ -23,7 +24,6 @@ from xds.catalog.model.tracing import Tracing
 from xds.catalog.model.upstream import Dns, UpstreamTls
 from xds.catalog.raw.fields import NO_RAW, parse_raw
 from xds.catalog.text.addresses import Listen
-from xds.resources.inventory import build_inventory
 from xds.resources.resource import Resource
 from xds.resources.view import NodeKind, build_view
 from xds.snapshot.snapshot import Snapshot

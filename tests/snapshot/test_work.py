@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from tests.inventories import Translator
 from xds.catalog.assembly.workspace import LastGood
 from xds.catalog.model.locality import Locality
-from xds.resources.inventory import build_inventory
 from xds.resources.view import NodeKind
 from xds.snapshot.store import SnapshotStore
 from xds.sources.document import Document
@@ -22,8 +22,9 @@ class Mesh:
 
     def __init__(self, services: int) -> None:
         self.last_good = LastGood()
+        self.translator = Translator()
         outcome = self.last_good.update({f"{number}.yaml": write(number) for number in range(services)})
-        self.store = SnapshotStore(build_inventory(outcome.catalog))
+        self.store = SnapshotStore(self.translator.build(outcome.catalog))
         self.kinds = [*(NodeKind(f"service-{number}") for number in range(services)), NodeKind("anyone")]
         for kind in self.kinds:
             self.store.acquire(kind)
@@ -31,7 +32,7 @@ class Mesh:
     def edit(self, number: int, weight: int) -> set[NodeKind]:
         """Change a service's weight; name whom that concerns."""
         outcome = self.last_good.update({f"{number}.yaml": write(number, weight)})
-        return {*self.store.update(build_inventory(outcome.catalog, self.store.inventory))}
+        return {*self.store.update(self.translator.build(outcome.catalog, self.store.inventory))}
 
 
 def write(number: int, weight: int = 1, words: str = "locality: any") -> Document:
@@ -85,10 +86,10 @@ def test_turning_failover_on_costs_what_its_callers_cost() -> None:
             mesh.store.acquire(kind)
         for words in ("locality: failover", "locality: any", "locality: failover"):
             outcome = mesh.last_good.update({"0.yaml": write(0, 1, words)})
-            changes = mesh.store.update(build_inventory(outcome.catalog, mesh.store.inventory))
+            changes = mesh.store.update(mesh.translator.build(outcome.catalog, mesh.store.inventory))
             assert located[0] in changes
         edited = mesh.last_good.update({"0.yaml": write(0, 2, "locality: failover")})
-        inventory = build_inventory(edited.catalog, mesh.store.inventory)
+        inventory = mesh.translator.build(edited.catalog, mesh.store.inventory)
         costs.append(count_calls(partial(mesh.store.update, inventory)))
     assert costs[0] == costs[1]
 
@@ -111,7 +112,7 @@ class RoutedMesh(Mesh):
         if target:
             text += f"    routes: [{{prefix: /v2, to: {target}}}]\n"
         outcome = self.last_good.update({document.name: Document(document.name, text.encode())})
-        return {*self.store.update(build_inventory(outcome.catalog, self.store.inventory))}
+        return {*self.store.update(self.translator.build(outcome.catalog, self.store.inventory))}
 
 
 def test_a_change_concerns_the_callers_of_a_service_that_routes_to_what_changed() -> None:

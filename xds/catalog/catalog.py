@@ -6,7 +6,7 @@ most in what was put between them, so a change among thousands of services is fo
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from xds.catalog.model.gateway import Gateway
 from xds.catalog.model.mesh import Mesh
@@ -14,26 +14,27 @@ from xds.catalog.model.service import Service
 from xds.errors import Problem
 
 T = TypeVar("T")
+E = TypeVar("E")
 
 Subject = tuple[str, str]
 """Which service, gateway or word of the mesh: `("services", name)`, `("gateways", name)` or `("mesh", word)`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Mark(Generic[E]):
     """A moment of a journal: the first `length` of its entries had been written. Entries are added, never changed."""
 
-    entries: list[Subject] = field(default_factory=list)
+    entries: list[E] = field(default_factory=list)
     length: int = 0
 
-    def add(self, subjects: set[Subject]) -> "Mark":
+    def add(self, put: set[E]) -> "Mark[E]":
         """Write down what is put, in this journal if this is its newest moment and it is not full, else in another."""
         if self.length > MAX_ENTRIES or self.length != len(self.entries):
-            return Mark([*subjects], len(subjects))
-        self.entries.extend(subjects)
+            return Mark([*put], len(put))
+        self.entries.extend(put)
         return Mark(self.entries, len(self.entries))
 
-    def find_since(self, other: "Mark") -> frozenset[Subject] | None:
+    def find_since(self, other: "Mark[E]") -> frozenset[E] | None:
         """Name what was put between two moments, whichever came first; None when they are of different journals."""
         if self.entries is not other.entries:
             return None
@@ -50,7 +51,7 @@ class Catalog:
     services: Mapping[str, Service]
     gateways: Mapping[str, Gateway]
     problems: tuple[Problem, ...] = ()
-    mark: Mark = field(default_factory=Mark, compare=False, repr=False)
+    mark: Mark[Subject] = field(default_factory=Mark, compare=False, repr=False)
     mesh: Mesh = field(default_factory=Mesh)
 
 

@@ -26,6 +26,9 @@ from xds.wording import write_flow
 
 A = TypeVar("A")
 
+BOUNDS = "{bounds}"
+"""What stands in an expectation for the type's own bounds."""
+
 KEY = "[key]"
 """The step in pydantic's way to a wrong key."""
 
@@ -96,8 +99,6 @@ class Field:
 
     def step(self, step: str | int) -> "Field | None":
         """Return what stands one step below; None if nothing is known of it."""
-        if step == KEY:
-            return None
         if self.is_class:
             return self.fields.get(str(step))
         return self.item
@@ -108,6 +109,11 @@ class Field:
     def description(self) -> str:
         """What a field means."""
         return next((one.description for one in self._find(FieldInfo) if one.description), "")
+
+    @property
+    def summary(self) -> str:
+        """What a field means, and what holds when it is left out, where its default does not say it."""
+        return f"{self.description}; when left out: {self.about.default}" if self.about.default else self.description
 
     @cached_property
     def about(self) -> About:
@@ -132,7 +138,13 @@ class Field:
     @cached_property
     def examples(self) -> tuple[Any, ...]:
         """Values that may stand here."""
-        return next((one.examples for one in self._find(Expected) if one.examples), ())
+        usual = self.percentage.expected.examples if self.percentage is not None else ()
+        return next((one.examples for one in self._find(Expected) if one.examples), usual)
+
+    @property
+    def is_choice(self) -> bool:
+        """Whether it is one of some words or numbers, and nothing else."""
+        return self.short_form is None and (bool(self.choices) or get_origin(self.type) is Literal)
 
     @cached_property
     def choices(self) -> tuple[str, ...]:
@@ -146,6 +158,7 @@ class Field:
     def words(self) -> str:
         """What is expected here, without examples."""
         own = next((one.words for one in self._find(Expected) if one.words), None) or self._derive_words()
+        own = own.replace(BOUNDS, self._bounds)
         return f"{self._short_words}, or {own}" if self._short_words else own
 
     @cached_property
@@ -160,9 +173,9 @@ class Field:
             if found := one.mend(value):
                 return f": {found}"
         for found, mended in self._find_mends(value):
-            if self._takes(mended):
+            if self.takes(mended):
                 return f": {found}"
-        if isinstance(value, dict) and self.is_list:
+        if value and isinstance(value, dict) and self.is_list:
             return ": begin each item with `- `"
         if isinstance(value, list) and self.is_mapping:
             return ": leave out the `- `"
@@ -170,15 +183,20 @@ class Field:
 
     def write(self, value: Any) -> object:
         """Return a value that was read as an operator would write it: plain values alone."""
-        if self.short_form is not None and (short := self.short_form.write(value)) is not None:
-            return self.fields[self.short_form.field].write(short) if isinstance(self.short_form, Alone) else short
+        short = self.short_form
+        if isinstance(short, Alone) and value is not None:
+            return self.fields[short.field].write(getattr(value, short.field))
+        if isinstance(short, Words):
+            return next((word for word in short.meanings if self._adapter.validate_python(word) == value), value)
         if isinstance(value, timedelta):
             return format_duration(value)
         if self.percentage is not None:
             return f"{value:g}%"
         if isinstance(value, tuple) and self.item is not None:
             return [self.item.write(one) for one in value]
-        return value.value if isinstance(value, StrEnum) else value
+        if isinstance(value, StrEnum):
+            return value.value
+        return str(value) if dataclasses.is_dataclass(value) and not self.is_class else value
 
     @cached_property
     def percentage(self) -> Percentage | None:
@@ -214,7 +232,7 @@ class Field:
         if self.type is bool:
             return "true or false"
         if self.type in (int, float):
-            return f"a {'whole number' if self.type is int else 'number'}{self._bounds}"
+            return f"a {'whole number' if self.type is int else 'number'} {BOUNDS}"
         return "text" if self.type is str else "another value"
 
     @property
@@ -224,7 +242,7 @@ class Field:
         ]
         least = [one.ge for one in found if isinstance(one, annotated_types.Ge)]
         most = [one.le for one in found if isinstance(one, annotated_types.Le)]
-        return f" from {least[-1]} to {most[-1]}" if least and most else ""
+        return f"from {least[-1]} to {most[-1]}" if least and most else ""
 
     def _find_mends(self, value: object) -> Iterator[tuple[str, object]]:
         """Return what may be meant by a value of another type, and how that is written."""
@@ -238,7 +256,7 @@ class Field:
             written = str(value).lower() if isinstance(value, bool) else str(value)
             yield f'write "{written}" in quotes', written
 
-    def _takes(self, value: object) -> bool:
+    def takes(self, value: object) -> bool:
         """Whether a value may stand here."""
         try:
             self._adapter.validate_python(value)
@@ -257,6 +275,16 @@ def get_root() -> Field:
     return Field(CatalogFile)
 
 
+def list_fields(above: Field, path: str = "") -> Iterator[tuple[str, Field]]:
+    """List every field below another, and what lists and open mappings hold, as in `services.*.endpoints[].weight`."""
+    below = {f"{path}.{name}".removeprefix("."): field for name, field in above.fields.items()}
+    if above.item is not None:
+        below[f"{path}[]" if above.is_list else f"{path}.*"] = above.item
+    for here, field in below.items():
+        yield here, field
+        yield from list_fields(field, here)
+
+
 def walk(loc: Loc) -> Iterator[Field]:
     """Return what stands at each step of a way from the top of a file, as far as it is known; the file itself first."""
     found: Field | None = get_root()
@@ -269,6 +297,9 @@ def walk(loc: Loc) -> Iterator[Field]:
 
 def find_field(loc: Loc) -> Field:
     """Return what stands at a place, or at the nearest place above it of which something is known."""
+    if loc[-1:] == (KEY,):
+        above = find_field(loc[:-2])
+        return above.key or above
     *_, found = walk(loc)
     return found
 

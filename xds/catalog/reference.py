@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
-from xds.catalog.fields import Field, get_root
+from xds.catalog.fields import Field, get_root, list_fields
 from xds.catalog.text.field import Alone, Parsed, Words
 from xds.wording import write_flow
 
@@ -32,20 +32,11 @@ class FieldRecord:
 
 def describe_fields(path: str = "") -> Iterator[FieldRecord]:
     """Describe every field at or below `path`, in the model's order; of one that is not there, nothing."""
-    for record in _describe(get_root(), ""):
-        if not path or record.path == path or record.path.startswith((f"{path}.", f"{path}[")):
-            yield record
-
-
-def _describe(above: Field, path: str) -> Iterator[FieldRecord]:
-    below = [(f"{path}.{name}".removeprefix("."), field) for name, field in above.fields.items()]
-    if above.item is not None:
-        below.append((f"{path}[]" if above.is_list else f"{path}.*", above.item))
-    for here, field in below:
+    for here, field in list_fields(get_root()):
         if not (field.name or field.is_annotated or field.is_class):
             continue
-        yield describe_field(here, field)
-        yield from _describe(field, here)
+        if not path or here == path or here.startswith((f"{path}.", f"{path}[")):
+            yield describe_field(here, field)
 
 
 def describe_field(path: str, field: Field) -> FieldRecord:

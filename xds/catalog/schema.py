@@ -1,34 +1,23 @@
 """The catalog's JSON Schema, made from the model: what completes and underlines in an editor."""
 
-from datetime import timedelta
 from typing import Any
 
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from xds.catalog.model.balance import Balancing
+from xds.catalog.fields import get_root, list_fields
 from xds.catalog.model.catalog_file import CatalogFile
-from xds.catalog.model.resilience import USUAL_RETRIES
-from xds.catalog.text.addresses import Listen
-from xds.catalog.text.durations import format_duration
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 class _Generator(GenerateJsonSchema):
-    """Writes defaults as an operator would, and leaves out the titles that only repeat a key."""
+    """Leaves out the titles that only repeat a key, and defaults that say nothing."""
 
     def encode_default(self, dft: Any) -> Any:
-        if isinstance(dft, timedelta):
-            return format_duration(dft)
-        if isinstance(dft, Listen):
-            return f"{dft.address}:{dft.port}"
-        if isinstance(dft, Balancing):
-            return dft.policy.value
-        if dft is USUAL_RETRIES:
-            return dft.attempts
-        return super().encode_default(dft)
+        """Leave defaults as they are: how an operator writes them is known by their fields."""
+        return dft
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
@@ -51,8 +40,19 @@ def build_schema() -> dict[str, Any]:
     Keys at the top that begin with `x-` are the operator's own, for anchors.
     """
     schema = TypeAdapter(CatalogFile).json_schema(schema_generator=_Generator)
+    _describe_fields(schema["$defs"])
     for kind in ("services", "gateways"):
         schema["properties"][kind]["additionalProperties"] = False  # names that are no names
     schema["patternProperties"] = {"^x-": {"description": "your own, as a place for anchors"}}
     schema["anyOf"] = [{"required": ["services"]}, {"required": ["gateways"]}, {"required": ["mesh"]}]
     return {"$schema": DIALECT, **schema}
+
+
+def _describe_fields(classes: dict[str, Any]) -> None:
+    """Write each field's default as an operator would, and what a field means that is left out."""
+    for above in (field for _, field in list_fields(get_root()) if field.is_class):
+        properties = classes[above.type.__name__]["properties"]
+        for name, field in above.fields.items():
+            properties[name]["description"] = field.summary
+            if "default" in properties[name]:
+                properties[name]["default"] = field.write(field.default)

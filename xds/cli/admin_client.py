@@ -7,6 +7,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlencode
 
+from xds.wording import join_host_and_port
+
 Json = Any
 """A document as `json.loads` returns it. xds/server/clients/documents.py defines its shape."""
 
@@ -27,7 +29,7 @@ class AdminClient:
 
     def __init__(self, address: tuple[str, int], seconds: float = SECONDS) -> None:
         host, port = address
-        self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self.address = join_host_and_port(host, port)
         self._connection = http.client.HTTPConnection(host, port, timeout=seconds)
 
     def get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Json:

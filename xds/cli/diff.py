@@ -143,10 +143,11 @@ class _Local:
     """What a catalog would serve, built in this process."""
 
     def __init__(self, catalog: Catalog) -> None:
+        from xds.endpoints.endpoint_set import collect_services
         from xds.resources.inventory import build_inventory
 
         self.catalog = catalog
-        self._inventory = build_inventory(catalog)
+        self._inventory = build_inventory(catalog, collect_services(catalog.services))
         self._kept: tuple[Kind, Json] | None = None
 
     @property

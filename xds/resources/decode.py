@@ -23,6 +23,7 @@ from xds.resources.listeners import listener as listeners
 from xds.resources.resource import Resource
 from xds.resources.routes import configuration as routes
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, SECRET, endpoint_pb2, skeleton_pb2
+from xds.wire.varint import LENGTH_DELIMITED, encode_varint, read_varint
 
 KNOWN = (_cluster, _endpoint, _listener, _route, _tls, clusters, listeners, routes)
 """A class can be decoded once its module is imported: those of the types, and those that stand inside them."""
@@ -102,7 +103,6 @@ def _is_file(value: Any) -> bool:
 
 
 WIDTHS = {1: 8, 5: 4}
-BYTES = 2
 
 
 def settle(kind: type, message: bytes) -> bytes:
@@ -125,11 +125,11 @@ def settle(kind: type, message: bytes) -> bytes:
 
 
 def _join(field: Field | None, head: bytes, payload: bytes) -> bytes:
-    if head[0] & 7 != BYTES:
+    if head[0] & 7 != LENGTH_DELIMITED:
         return head + payload
     if field is not None and _is_message(field):
         payload = settle(field.type, payload)
-    return head + _encode_varint(len(payload)) + payload
+    return head + encode_varint(len(payload)) + payload
 
 
 def _is_message(field: Field) -> bool:
@@ -144,32 +144,14 @@ def _split(message: bytes) -> Iterator[tuple[int, bytes, bytes]]:
     """Give each field's number, its tag, and what follows, without the length."""
     start = 0
     while start < len(message):
-        tag, at = _read_varint(message, start)
+        tag, at = read_varint(message, start)
         head, wire_type = message[start:at], tag & 7
-        if wire_type == BYTES:
-            length, at = _read_varint(message, at)
+        if wire_type == LENGTH_DELIMITED:
+            length, at = read_varint(message, at)
             end = at + length
         elif wire_type in WIDTHS:
             end = at + WIDTHS[wire_type]
         else:
-            _, end = _read_varint(message, at)
+            _, end = read_varint(message, at)
         yield tag >> 3, head, message[at:end]
         start = end
-
-
-def _read_varint(message: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[at]
-        value |= (byte & 127) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 128:
-            return value, at
-
-
-def _encode_varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value > 127:
-        encoded.append(value & 127 | 128)
-        value >>= 7
-    return bytes([*encoded, value])

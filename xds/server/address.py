@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from xds.wording import join_host_and_port
+
 
 class ListenError(Exception):
     """The server cannot listen at the given address. The message is for the operator."""
@@ -23,7 +25,7 @@ class ListenAddress:
     port: int
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return join_host_and_port(self.host, self.port)
 
     @property
     def is_loopback(self) -> bool:

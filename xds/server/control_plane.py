@@ -8,17 +8,19 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import structlog
 
 from xds.catalog.assembly.workspace import LastGood, Outcome
-from xds.catalog.catalog import Catalog
+from xds.endpoints.instance import parse_update
+from xds.endpoints.registry import Registry
 from xds.errors import Problem, Severity
 from xds.resources.inventory import Inventory, build_inventory
 from xds.server.address import ListenAddress, ListenError, check_free
 from xds.server.admin.server import AdminServer
 from xds.server.clients.documents import Taken
+from xds.server.instances import Instances, Updates
 from xds.server.observe.counters import CatalogTally
 from xds.server.observe.spans import Span, make_spans
 from xds.server.protocols.discovery import OPTIONS, DiscoveryServer, build_servicer
@@ -26,7 +28,7 @@ from xds.server.protocols.rest import RestServer
 from xds.server.settings import Settings
 from xds.server.workers.leader import Workers
 from xds.sources.document import Document
-from xds.sources.files.watch import FileSource
+from xds.sources.source import DocumentSource, InstanceId, InstanceSource
 from xds.wire import ADS
 
 __all__ = ["OPTIONS", "ControlPlane", "Settings", "run"]
@@ -35,17 +37,23 @@ log = structlog.get_logger()
 
 
 class ControlPlane:
-    """Serves the catalog of one source.
+    """Serves the catalog of one source, with the endpoints of other sources.
 
     The constructor raises SpansError when `settings.otlp` is set and OpenTelemetry's SDK is not installed. `start`
     raises CatalogError when the catalog has an error, and ListenError when the server cannot listen at an address. Once
     it has started, a bad edit does not change what is served.
     """
 
-    def __init__(self, source: FileSource, settings: Settings) -> None:
+    def __init__(
+        self, source: DocumentSource, settings: Settings, instance_sources: Sequence[InstanceSource] = ()
+    ) -> None:
         self._source = source
+        self._instances = Instances(instance_sources, self._take_instances)
         self._settings = settings
         self._last_good = LastGood()
+        self._registry = Registry()
+        self._refused: dict[str, dict[InstanceId, tuple[Problem, ...]]] = {}
+        self._changing = asyncio.Lock()
         self._reported: tuple[Problem, ...] = ()
         self._taken: Taken
         self._tally = CatalogTally()
@@ -68,13 +76,12 @@ class ControlPlane:
             with self._spans.open("read"):
                 documents = self._source.read()
             outcome, inventory = self._translate(documents, None)
-        catalog = outcome.catalog
         self._count_load("accepted")
         self._report(outcome.problems)
         self._taken = Taken(self._source.digest, time.time())
         self._ads = build_servicer(inventory, self._settings.limits)
         seconds = time.perf_counter() - started
-        log.info("catalog loaded", **_count(catalog), ms=round(seconds * 1000, 1))
+        log.info("catalog loaded", **_count(inventory), ms=round(seconds * 1000, 1))
         self._streams = (Workers if self._settings.workers > 1 else DiscoveryServer)(self._ads, self._settings)
         await self._start_rest()
         await self._start_admin()
@@ -102,7 +109,12 @@ class ControlPlane:
             log.info("admin", address=str(admin.address))
 
     async def follow(self) -> None:
-        """Apply each change of the source, until cancelled."""
+        """Apply each change of the sources, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._instances.follow())
+            group.create_task(self._follow_documents())
+
+    async def _follow_documents(self) -> None:
         async for documents in self._source.watch():
             try:
                 with self._spans.open("reload") as span:
@@ -126,6 +138,10 @@ class ControlPlane:
 
     async def _take(self, documents: Mapping[str, Document | None], span: Span) -> None:
         """Apply changed documents, by name (None: deleted); a document with an error keeps its last good state."""
+        async with self._changing:
+            await self._take_documents(documents, span)
+
+    async def _take_documents(self, documents: Mapping[str, Document | None], span: Span) -> None:
         started, noticed_at, taken_at = time.perf_counter(), self._source.noticed_at, time.time()
         before = self._ads.store.inventory
         # In a thread: a large file takes a while, and the event loop must keep serving streams.
@@ -147,6 +163,38 @@ class ControlPlane:
             )
         # Only after the push: when a reader sees this digest, the status of each client is about this state.
         self._taken = Taken(self._source.digest, taken_at, outcome.refused)
+
+    async def _take_instances(self, updates: Updates) -> None:
+        """Apply updates of instances; a problem of one instance does not stop the others from being served."""
+        noticed_at = time.monotonic_ns()
+        try:
+            async with self._changing:
+                before = self._ads.store.inventory
+                inventory, problems = await asyncio.to_thread(self._translate_instances, updates, before)
+                for problem in problems:
+                    log.error(str(problem), problem=problem)
+                if inventory.changed:
+                    streams = await self._push(inventory, noticed_at)
+                    ms = round((time.monotonic_ns() - noticed_at) / 1e6, 1)
+                    log.debug("endpoints changed", services=sorted(inventory.changed)[:20], streams=streams, ms=ms)
+        except Exception as error:  # a bug of ours must not end what is served
+            self._count_load("failed")
+            log.error(
+                "endpoints NOT APPLIED, because of a bug in xds: what was served is still served", error=repr(error)
+            )
+
+    def _translate_instances(self, updates: Updates, before: Inventory) -> tuple[Inventory, list[Problem]]:
+        """Return the inventory after some updates, and the problems that were not known before."""
+        problems: list[Problem] = []
+        for provider, update in updates:
+            parsed = parse_update(provider, update)
+            self._registry.put(provider, parsed.endpoints, full=update.full, refused=frozenset(parsed.refused))
+            known = self._refused.setdefault(provider, {})
+            for instance, found in parsed.refused.items():
+                problems += () if known.get(instance) == found else found
+            mended = known.keys() if update.full else update.instances
+            self._refused[provider] = {name: one for name, one in known.items() if name not in mended} | parsed.refused
+        return build_inventory(before.catalog, self._registry.publish(), before), problems
 
     async def _push(self, inventory: Inventory, noticed_at: int) -> int:
         """Push an inventory to every stream; return the number of streams that it changes something for."""
@@ -174,7 +222,8 @@ class ControlPlane:
             outcome = self._last_good.update(documents)
         parsed = time.monotonic_ns()
         with self._spans.open("build"):
-            inventory = build_inventory(outcome.catalog, before)
+            self._registry.put_catalog(outcome.catalog)
+            inventory = build_inventory(outcome.catalog, self._registry.publish(), before)
         self._tally.parses.observe(parsed - started)
         self._tally.builds.observe(time.monotonic_ns() - parsed)
         return outcome, inventory
@@ -197,9 +246,13 @@ class ControlPlane:
         return any(problem.severity is Severity.ERROR for problem in new)
 
 
-def _count(catalog: Catalog) -> dict[str, int]:
-    endpoints = sum(len(service.endpoints) for service in catalog.services.values())
-    return {"services": len(catalog.services), "endpoints": endpoints, "gateways": len(catalog.gateways)}
+def _count(inventory: Inventory) -> dict[str, int]:
+    catalog = inventory.catalog
+    return {
+        "services": len(catalog.services),
+        "endpoints": inventory.count_endpoints(),
+        "gateways": len(catalog.gateways),
+    }
 
 
 def _describe_change(before: Inventory, after: Inventory) -> dict[str, list[str]]:
@@ -213,7 +266,7 @@ def _describe_change(before: Inventory, after: Inventory) -> dict[str, list[str]
     return {verb: sorted(some)[:20] for verb, some in changes.items() if some}
 
 
-async def run(source: FileSource, settings: Settings, stopping: asyncio.Event) -> None:
+async def run(source: DocumentSource, settings: Settings, stopping: asyncio.Event) -> None:
     """Serve until `stopping` is set. Raises what `ControlPlane` and its `start` raise."""
     control_plane = ControlPlane(source, settings)
     await control_plane.start()

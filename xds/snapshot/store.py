@@ -4,7 +4,7 @@ It keeps them up to date when the inventory changes, in a time that grows with t
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -12,20 +12,8 @@ from xds.catalog.catalog import Catalog
 from xds.catalog.model.locality import NOWHERE
 from xds.resources.inventory import Inventory
 from xds.resources.resource import Resource
-from xds.resources.view import (
-    OWN_TYPES,
-    GatewayView,
-    GrpcView,
-    NodeKind,
-    NodeView,
-    SidecarView,
-    build_node_resources,
-    build_view,
-    find_own,
-    parts_of,
-    services_of,
-)
-from xds.snapshot.snapshot import Pool, Snapshot, SnapshotChange, make_change
+from xds.resources.view import OWN_TYPES, NodeKind, NodeView, build_view
+from xds.snapshot.snapshot import Pool, Snapshot, SnapshotChange, TypeSnapshot, make_change
 from xds.wire import CLUSTER_LOAD_ASSIGNMENT, TYPE_URLS
 
 K = TypeVar("K")
@@ -71,13 +59,17 @@ class SnapshotStore:
         targets = set(moves.values())
         snapshots: dict[NodeView, Snapshot] = {}
         changes: dict[NodeKind, SnapshotChange] = {}
+        endpoints = _Reassignment(inventory, self._pool) if inventory.is_reassignment else None
         for view in self._views.find_holders(inventory.changed | inventory.dependents) | {
             self._views.by_kind[kind] for kind in own
         }:
             staying = self._views.kinds[view] - moves.keys()
             if staying or view in targets:
                 was = self._snapshots[view]
-                change = make_change(was, diff_view(view, self.inventory, inventory, was), self._pool)
+                if endpoints is not None and view.local not in inventory.changed:
+                    change = endpoints.change(view, was)
+                else:
+                    change = make_change(was, diff_view(view, self.inventory, inventory, was), self._pool)
                 snapshots[view] = change.snapshot if change else was
                 changes.update(dict.fromkeys(staying, change) if change else {})
         for view in targets - snapshots.keys():
@@ -98,10 +90,11 @@ class SnapshotStore:
         if inventory.mesh_changed:
             return {*self._views.by_kind}
         before, after = self.inventory.catalog, inventory.catalog
-        rerouted = frozenset(name for name in inventory.changed if _routed(before, name) != _routed(after, name))
+        changed = inventory.changed - inventory.reassigned
+        rerouted = frozenset(name for name in changed if _routed(before, name) != _routed(after, name))
         holders = self._views.find_holders(rerouted)
         return {
-            *self._views.find_kinds(inventory.changed | inventory.changed_gateways),
+            *self._views.find_kinds(changed | inventory.changed_gateways),
             *self._views.find_located(_find_changed_reliance(self.inventory, inventory)),
             *(kind for view in holders if view.upstreams is not None for kind in self._views.kinds[view]),
         }
@@ -127,6 +120,33 @@ class SnapshotStore:
         for view in left:
             if view not in self._views.kinds:
                 self._snapshots.pop(view, None)
+
+
+class _Reassignment:
+    """A change of nothing but endpoints: worked out once for all views that hold the same of them."""
+
+    def __init__(self, inventory: Inventory, pool: Pool) -> None:
+        self._inventory = inventory
+        self._pool = pool
+        self._made: dict[tuple[Hashable, int], tuple[TypeSnapshot, frozenset[str]]] = {}
+
+    def change(self, view: NodeView, before: Snapshot) -> SnapshotChange | None:
+        """Return what becomes of a view's snapshot; None when nothing does."""
+        was = before.of(CLUSTER_LOAD_ASSIGNMENT)
+        key = view.assignment_key, id(was)  # it lives as long as this
+        if key not in self._made:
+            reassigned = self._inventory.reassigned
+            updates: dict[str, Resource | None] = {}
+            for name in reassigned if view.upstreams is None else reassigned & view.upstreams:
+                assignment = view.parts(self._inventory, name).get(CLUSTER_LOAD_ASSIGNMENT)
+                if assignment is not None and assignment != was.resources.get(name):
+                    updates[name] = assignment
+            self._made[key] = self._pool.replace(CLUSTER_LOAD_ASSIGNMENT, was, updates), frozenset(updates)
+        now, names = self._made[key]
+        if not names:
+            return None
+        snapshot = Snapshot({**before.types, CLUSTER_LOAD_ASSIGNMENT: now})
+        return SnapshotChange(snapshot, {CLUSTER_LOAD_ASSIGNMENT: names}, {}, snapshot)
 
 
 class _Views:
@@ -177,14 +197,9 @@ class _Views:
 
 
 def _keys(view: NodeView) -> Iterable[str | None]:
-    local = _find_local(view)
+    local = view.local
     services: frozenset[str | None] = frozenset((None,)) if view.upstreams is None else view.upstreams
     return services if local is None else services | {local}
-
-
-def _find_local(view: NodeView) -> str | None:
-    """Return the service of a sidecar if the sidecar must know its endpoints' localities (zone-aware routing)."""
-    return view.local if isinstance(view, SidecarView) else None
 
 
 def _find_changed_reliance(before: Inventory, after: Inventory) -> frozenset[str]:
@@ -201,10 +216,10 @@ def _discard(sets: dict[K, set[V]], key: K, value: V) -> None:
 def build_snapshot(view: NodeView, inventory: Inventory, pool: Pool | None = None) -> Snapshot:
     """Return the snapshot of a view. TypeSnapshots that exist in the pool are taken from there."""
     updates: Updates = {type_url: {} for type_url in TYPE_URLS}
-    for name in services_of(view, inventory):
-        for type_url, resource in parts_of(view, inventory, name).items():
+    for name in view.find_services(inventory):
+        for type_url, resource in view.parts(inventory, name).items():
             updates[type_url][resource.name] = resource
-    for type_url, of_type in build_node_resources(view, inventory).items():
+    for type_url, of_type in view.build_own(inventory).items():
         updates[type_url].update(of_type)
     for type_url, resource in _local_resources(view, inventory).items():
         updates[type_url][resource.name] = resource
@@ -212,22 +227,26 @@ def build_snapshot(view: NodeView, inventory: Inventory, pool: Pool | None = Non
 
 
 def diff_view(view: NodeView, before: Inventory, after: Inventory, snapshot: Snapshot) -> Updates:
-    """Return what a new inventory changes for one view. The time grows with the change, not with the view."""
-    changed = after.changed if isinstance(view, GatewayView) else after.changed | after.dependents
+    """Return what a new inventory means for one view, in time that grows with the change and not with the view."""
+    changed = view.find_changed(after)
     changed = changed if view.upstreams is None else changed & view.upstreams
     updates: Updates = {type_url: {} for type_url in TYPE_URLS}
-    for name in changed:
-        old, new = parts_of(view, before, name), parts_of(view, after, name)
+    assignments = snapshot.of(CLUSTER_LOAD_ASSIGNMENT).resources
+    for name in changed & after.reassigned:
+        if (assignment := view.parts(after, name).get(CLUSTER_LOAD_ASSIGNMENT)) is not None:
+            _note(updates[CLUSTER_LOAD_ASSIGNMENT], assignments.get(name), assignment)
+    for name in changed - after.reassigned:
+        old, new = view.parts(before, name), view.parts(after, name)
         for type_url in old.keys() | new.keys():
             _note(updates[type_url], old.get(type_url), new.get(type_url))
-    if _find_local(view) in after.changed:
+    if view.local in after.changed:
         was, now = _local_resources(view, before), _local_resources(view, after)
         _note(updates[CLUSTER_LOAD_ASSIGNMENT], was.get(CLUSTER_LOAD_ASSIGNMENT), now.get(CLUSTER_LOAD_ASSIGNMENT))
-    if _concerns_node(view, before, after, changed):
-        own = build_node_resources(view, after)
+    if view.may_own_differ(before, after, changed):
+        own = view.build_own(after)
         for type_url in OWN_TYPES:
             was, now = snapshot.of(type_url).resources, own.get(type_url, {})
-            for name in {*find_own(view, was), *now}:
+            for name in {*view.find_own(was), *now}:
                 _note(updates[type_url], was.get(name), now.get(name))
     return updates
 
@@ -251,27 +270,12 @@ def diff_snapshots(old: Snapshot, new: Snapshot) -> Updates:
 
 
 def _local_resources(view: NodeView, inventory: Inventory) -> Mapping[str, Resource]:
-    local = _find_local(view)
-    return {} if local is None else inventory.local_resources(local)
-
-
-def _concerns_node(view: NodeView, before: Inventory, after: Inventory, changed: frozenset[str]) -> bool:
-    """Whether the node's own listeners or routes may change: not if only endpoints or cluster settings change."""
-    if isinstance(view, GrpcView):
-        return False
-    if isinstance(view, GatewayView):
-        return bool(changed) or view.gateway in after.changed_gateways or after.mesh_changed
-    offered = changed if view.hosts is None else changed & view.hosts
-    return any(_virtual_host(before, name) != _virtual_host(after, name) for name in offered)
+    return {} if view.local is None else inventory.local_resources(view.local)
 
 
 def _routed(catalog: Catalog, name: str) -> frozenset[str]:
     service = catalog.services.get(name)
     return service.routed if service and service.routes else frozenset()
-
-
-def _virtual_host(inventory: Inventory, name: str) -> bytes | None:
-    return inventory.parts[name].virtual_host if name in inventory.parts else None
 
 
 def _note(updates: dict[str, Resource | None], was: Resource | None, now: Resource | None) -> None:

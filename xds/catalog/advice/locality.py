@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 
-from xds.catalog.model.endpoint import name_keys
-from xds.catalog.model.service import Service, find_key
-from xds.catalog.text.mistake import Loc
+from xds.catalog.model.endpoint import Health
+from xds.catalog.model.service import Service
+from xds.catalog.text.mistake import Mistake, warning
 from xds.wording import show, suggest
 
 
-def advise_locality(service: Service) -> Iterator[tuple[Loc, str]]:
+def advise_locality(service: Service) -> Iterator[Mistake]:
     """Warn of localities that nobody is in, or that nobody names, and of words without effect."""
     if not service.endpoints:
         return
@@ -20,25 +20,25 @@ def advise_locality(service: Service) -> Iterator[tuple[Loc, str]]:
         yield from _advise_zone_aware(service, service.locality.zone_aware.min_cluster_size)
     if service.overprovisioning is not None and _is_one_list(service):
         message = "has no effect: there are no priorities, no degraded endpoints and no `locality.weights`"
-        yield ("overprovisioning",), message
+        yield warning(("overprovisioning",), message)
 
 
-def _advise_failover(service: Service) -> Iterator[tuple[Loc, str]]:
+def _advise_failover(service: Service) -> Iterator[Mistake]:
     levels = [level.value for level in service.locality.failover]
     words = " and no ".join(f"`{level}`" for level in levels)
     lost = [i for i, one in enumerate(service.endpoints) if not any(getattr(one, level) for level in levels)]
     if len(lost) == len(service.endpoints):
-        yield ("locality",), f"no endpoint has a {words}: every caller goes to all of them"
+        yield warning(("locality",), f"no endpoint has a {words}: every caller goes to all of them")
     elif lost:
-        yield ("endpoints", lost[0]), f"has no {words}: `failover` makes it the last choice of every caller"
+        yield warning(("endpoints", lost[0]), f"has no {words}: `failover` makes it the last choice of every caller")
 
 
-def _advise_weights(service: Service) -> Iterator[tuple[Loc, str]]:
+def _advise_weights(service: Service) -> Iterator[Mistake]:
     weights = service.locality.weights or {}
-    known = dict.fromkeys(key for endpoint in service.endpoints for key in name_keys(endpoint))
+    known = dict.fromkeys(key for endpoint in service.endpoints for key in endpoint.locality_keys)
     for key in weights:
         if key not in known:
-            yield ("locality", "weights", key), f"no endpoint is in {show(key)}{suggest(key, known)}"
+            yield warning(("locality", "weights", key), f"no endpoint is in {show(key)}{suggest(key, known)}")
     if not any(weights.get(key) for key in known) or service.locality.failover:
         return  # those that a priority has are shared by all in it
     told = set()
@@ -46,24 +46,24 @@ def _advise_weights(service: Service) -> Iterator[tuple[Loc, str]]:
         where = "/".join(filter(None, (endpoint.region, endpoint.zone, endpoint.sub_zone)))
         if endpoint.drain or endpoint.health == "unhealthy":
             continue
-        if where not in told and find_key(service, endpoint) is None:
+        if where not in told and service.find_locality_key(endpoint) is None:
             told.add(where)
             what = f"in {show(where)}, which `locality.weights` does not name" if where else "in no zone or region"
-            yield ("endpoints", index), f"is {what}: it gets no requests"
+            yield warning(("endpoints", index), f"is {what}: it gets no requests")
 
 
-def _advise_zone_aware(service: Service, min_cluster_size: int) -> Iterator[tuple[Loc, str]]:
+def _advise_zone_aware(service: Service, min_cluster_size: int) -> Iterator[Mistake]:
     loc = ("locality", "zone_aware")
     if service.balance.policy in ("ring_hash", "maglev"):
-        yield loc, f"has no effect with `balance: {service.balance.policy.value}`"
-    elif len({(one.region, one.zone, one.sub_zone) for one in service.endpoints}) < 2:
-        yield loc, "has no effect: all endpoints are in one locality"
+        yield warning(loc, f"has no effect with `balance: {service.balance.policy.value}`")
+    elif len({one.locality for one in service.endpoints}) < 2:
+        yield warning(loc, "has no effect: all endpoints are in one locality")
     elif (count := len(service.endpoints)) < min_cluster_size:
         message = f"has no effect with {count} endpoints: write `zone_aware: {{min_cluster_size: {count}}}` or less"
-        yield loc, message
+        yield warning(loc, message)
 
 
 def _is_one_list(service: Service) -> bool:
     if service.locality.failover or service.locality.weights is not None:
         return False
-    return len({(one.priority or 0, one.health == "degraded") for one in service.endpoints}) < 2
+    return len({(one.priority or 0, one.health is Health.DEGRADED) for one in service.endpoints}) < 2

@@ -6,37 +6,35 @@ from datetime import timedelta
 from xds.catalog.model.resilience import Retries
 from xds.catalog.model.route import Route
 from xds.catalog.text.durations import format_duration
-from xds.catalog.text.mistake import Advice, Loc
+from xds.catalog.text.mistake import Loc, Mistake, warning
 from xds.catalog.text.path_template import find_start
 from xds.catalog.text.text_match import Wanted, covers
 
 
-def advise_routes(loc: Loc, routes: Sequence[Route]) -> Iterator[Advice]:
+def advise_routes(loc: Loc, routes: Sequence[Route]) -> Iterator[Mistake]:
     """Warn of what one list of routes, below `loc`, says in vain."""
     earlier = _Routes()
     for index, route in enumerate(routes):
         covering = earlier.find_covering(route)
         if covering is not None:
-            yield (*loc, "routes", index), f"can never match: routes[{covering}] takes every request that it would"
+            yield warning(
+                (*loc, "routes", index), f"can never match: routes[{covering}] takes every request that it would"
+            )
         earlier.add(index, route)
-        for word, message in _advise_route(route):
-            yield (*loc, "routes", index, word), message
-        for below, message in advise_filters(route):
-            yield (*loc, "routes", index, *below), message
-        for below, message in advise_route_retries(route):
-            yield (*loc, "routes", index, *below), message
+        for found in (*_advise_route(route), *advise_filters(route), *advise_route_retries(route)):
+            yield found.below((*loc, "routes", index))
 
 
-def _advise_route(route: Route) -> Iterator[tuple[str, str]]:
+def _advise_route(route: Route) -> Iterator[Mistake]:
     """Warn of a `*` that is taken literally, of a share that is none, and of a redirect that comes back."""
     if route.prefix is not None and route.prefix.endswith("*"):
-        yield "prefix", "ends in a `*`, which has no meaning in a prefix: leave it out"
+        yield warning(("prefix",), "ends in a `*`, which has no meaning in a prefix: leave it out")
     if route.regex is not None and route.regex.endswith("$") and not route.regex.endswith("\\$"):
-        yield "regex", "ends in a `$`, which says nothing: the whole path is to match in any case"
+        yield warning(("regex",), "ends in a `$`, which says nothing: the whole path is to match in any case")
     elif route.regex is not None and not set(route.regex) & set(".[(*+?{|\\^"):
-        yield "regex", "has nothing but plain text: write `path`"
+        yield warning(("regex",), "has nothing but plain text: write `path`")
     if route.redirect is not None and _comes_back(route):
-        yield "redirect", "leads to a request that this route takes again, without end"
+        yield warning(("redirect",), "leads to a request that this route takes again, without end")
 
 
 def _comes_back(route: Route) -> bool:
@@ -117,31 +115,33 @@ def _covering_hosts(host: str | None) -> Iterator[str | None]:
         yield f"*.{rest}"
 
 
-def advise_filters(route: Route) -> Iterator[tuple[Loc, str]]:
+def advise_filters(route: Route) -> Iterator[Mistake]:
     """Warn of what has less effect, or more, than it seems to."""
     if route.fault is not None:
         if route.fault.by_header:
-            yield (
+            yield warning(
                 ("fault", "by_header"),
                 "whoever can send requests here can ask for faults: only where no stranger can",
             )
         abort = route.fault.abort
         if abort is not None and abort.status < 400:
-            yield ("fault", "abort", "status"), f"{abort.status} tells no client of a failure: write such as 503"
+            yield warning(
+                ("fault", "abort", "status"), f"{abort.status} tells no client of a failure: write such as 503"
+            )
     if route.cors is not None and route.cors.methods and route.method:
         for index, method in enumerate(route.cors.methods):
             if method not in route.method:
-                yield ("cors", "methods", index), f"the route takes no {method}: its `method` leaves it out"
+                yield warning(("cors", "methods", index), f"the route takes no {method}: its `method` leaves it out")
 
 
-def advise_route_retries(route: Route) -> Iterator[tuple[Loc, str]]:
+def advise_route_retries(route: Route) -> Iterator[Mistake]:
     """Warn of a try that may take as long as all tries together."""
     if route.retries is not None and route.timeout is not None:
         yield from advise_per_try(route.retries, route.timeout, "`timeout`")
 
 
-def advise_per_try(retries: Retries, request: timedelta | None, word: str) -> Iterator[tuple[Loc, str]]:
+def advise_per_try(retries: Retries, request: timedelta | None, word: str) -> Iterator[Mistake]:
     """Warn of one try that may take as long as all tries together."""
     if retries.per_try is not None and request and retries.per_try >= request:
         message = f"never counts: {word} ends all tries after {format_duration(request)}"
-        yield ("retries", "per_try"), message
+        yield warning(("retries", "per_try"), message)

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 
 from xds.catalog.model.service import Service
 from xds.catalog.model.subsets import Labels, is_in
-from xds.catalog.text.mistake import Loc
+from xds.catalog.text.mistake import Mistake, warning
 
 
-def advise_subsets(service: Service) -> Iterator[tuple[Loc, str]]:
+def advise_subsets(service: Service) -> Iterator[Mistake]:
     """Warn of subsets that no endpoint is in."""
     for name, labels in service.subsets.items():
         if service.endpoints and not any(is_in(endpoint, labels) for endpoint in service.endpoints):
             hint = next(_hint(service, labels), "")
-            yield ("subsets", name), f"no endpoint is in it: requests that a route sends to it get 503{hint}"
+            yield warning(("subsets", name), f"no endpoint is in it: requests that a route sends to it get 503{hint}")
 
 
 def _hint(service: Service, labels: Labels) -> Iterator[str]:

@@ -1,70 +1,73 @@
 """Warnings about how a service is reached: fields that its protocol, or other fields, leave without effect."""
 
 from collections.abc import Iterator
-from datetime import timedelta
 
 from xds.catalog.advice.routes import advise_per_try
 from xds.catalog.model.balance import Balance
-from xds.catalog.model.resilience import GRPC_CONDITIONS, USUAL_RETRIES, CircuitBreakers
+from xds.catalog.model.resilience import DEFAULT_REQUEST, GRPC_CONDITIONS, USUAL_RETRIES, CircuitBreakers
 from xds.catalog.model.service import Service
 from xds.catalog.model.upstream import Dns
-from xds.catalog.text.addresses import normalize_ip
-from xds.catalog.text.mistake import Loc
+from xds.catalog.text.mistake import Mistake, warning
 
-DEFAULT_REQUEST = timedelta(seconds=15)
 OVER_HTTP2 = ("http2", "grpc")
 
 
-def advise_upstream(service: Service) -> Iterator[tuple[Loc, str]]:
+def advise_upstream(service: Service) -> Iterator[Mistake]:
     """Warn of words that the service's protocol or the other words leave without effect."""
     least, weights = service.balance.least_request, [endpoint.weight for endpoint in service.endpoints]
     if least is not None and least.active_request_bias is not None and not any(weights):
-        yield ("balance", "least_request", "active_request_bias"), "counts only beside weights: no endpoint has one"
+        yield warning(
+            ("balance", "least_request", "active_request_bias"), "counts only beside weights: no endpoint has one"
+        )
     table = service.balance.maglev
     if table is not None and table.table_size is not None and table.table_size < len(weights):
-        yield ("balance", "maglev", "table_size"), f"is less than the {len(weights)} endpoints: some get no requests"
+        yield warning(
+            ("balance", "maglev", "table_size"), f"is less than the {len(weights)} endpoints: some get no requests"
+        )
     unspoken = "http/1.1" if service.protocol in OVER_HTTP2 else "h2"
     if service.tls is not None and unspoken in service.tls.alpn and service.protocol != "tcp":
         loc = ("tls", "alpn", service.tls.alpn.index(unspoken))
-        yield loc, f"offers {unspoken}, which `protocol: {service.protocol.value}` does not speak"
+        yield warning(loc, f"offers {unspoken}, which `protocol: {service.protocol.value}` does not speak")
     if service.protocol == "tcp":
         yield from _advise_tcp(service)
     else:
         yield from _advise_http(service)
     given = [("dns", service.dns is Dns.LOGICAL), ("dns_refresh", service.dns_refresh is not None)]
     for word in (word for word, is_given in given if is_given):
-        if all(normalize_ip(endpoint.address) for endpoint in service.endpoints):
-            yield (word,), "has no effect without a host name among the endpoints"
+        if all(endpoint.is_ip for endpoint in service.endpoints):
+            yield warning((word,), "has no effect without a host name among the endpoints")
 
 
-def _advise_tcp(service: Service) -> Iterator[tuple[Loc, str]]:
+def _advise_tcp(service: Service) -> Iterator[Mistake]:
     vain = "has no effect with `protocol: tcp`"
     if service.balance.policy is Balance.CLIENT_SIDE_WEIGHTED:
-        yield ("balance",), "TCP has no answers that could report load: all get the same share"
+        yield warning(("balance",), "TCP has no answers that could report load: all get the same share")
     if service.retries != USUAL_RETRIES:
-        yield ("retries",), f"{vain}: what a connection has sent cannot be sent again"
+        yield warning(("retries",), f"{vain}: what a connection has sent cannot be sent again")
     for word in ("requests", "retries"):
         if getattr(service.circuit_breakers or CircuitBreakers(), word) is not None:
-            yield ("circuit_breakers", word), f"{vain}: write `connections`"
+            yield warning(("circuit_breakers", word), f"{vain}: write `connections`")
     if service.connection_pool is not None:
-        yield ("connection_pool",), f"{vain}: each of its connections has its own"
+        yield warning(("connection_pool",), f"{vain}: each of its connections has its own")
     if service.host is not None:
-        yield ("host",), f"{vain}: it has no Host"
+        yield warning(("host",), f"{vain}: it has no Host")
     if service.keepalive is not None and service.keepalive.ping_interval is not None:
-        yield ("keepalive", "ping_interval"), f"{vain}: pings are for http2 and grpc"
+        yield warning(("keepalive", "ping_interval"), f"{vain}: pings are for http2 and grpc")
 
 
-def _advise_http(service: Service) -> Iterator[tuple[Loc, str]]:
+def _advise_http(service: Service) -> Iterator[Mistake]:
     if service.protocol not in OVER_HTTP2:
         found = [one for one in service.retries.on if one in GRPC_CONDITIONS]
         if found:
             message = f"{found[0]} is a status of gRPC: it counts only with `protocol: grpc` or `http2`"
-            yield ("retries", "on", service.retries.on.index(found[0])), message
+            yield warning(("retries", "on", service.retries.on.index(found[0])), message)
         if service.connection_pool is not None and service.connection_pool.max_concurrent_streams is not None:
             message = "has no effect with `protocol: http`, of which a connection has one request at a time"
-            yield ("connection_pool", "max_concurrent_streams"), message
+            yield warning(("connection_pool", "max_concurrent_streams"), message)
         if service.keepalive is not None and service.keepalive.ping_interval is not None:
-            yield ("keepalive", "ping_interval"), "has no effect with `protocol: http`: pings are for http2 and grpc"
+            yield warning(
+                ("keepalive", "ping_interval"), "has no effect with `protocol: http`: pings are for http2 and grpc"
+            )
     request = service.timeouts.request
     if request is None and service.protocol != "grpc":
         request = DEFAULT_REQUEST

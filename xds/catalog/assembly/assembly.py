@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from xds.catalog.assembly.index import Index
-from xds.catalog.assembly.references import Finding, Ground, check_subject
+from xds.catalog.assembly.references import check_subject
 from xds.catalog.catalog import Catalog, Mark, Subject
 from xds.catalog.model.gateway import Gateway
 from xds.catalog.model.mesh import Mesh
 from xds.catalog.model.service import Service
 from xds.catalog.reading.fragment import POSITION, Fragment, limit_problems, locate
 from xds.catalog.reading.places import format_path
-from xds.catalog.text.mistake import Loc
+from xds.catalog.text.mistake import Ground, Loc, Mistake
 from xds.errors import CatalogError, Problem, Severity
 from xds.wording import Nearest, show
 
@@ -31,7 +31,7 @@ class Assembly:
         self._faulty: set[str] = set()
         self._partial: set[str] = set()
         self._problems: tuple[Problem, ...] | None = ()
-        self.mark = Mark()
+        self.mark: Mark[Subject] = Mark()
 
     @property
     def services(self) -> dict[str, Service]:
@@ -106,48 +106,48 @@ class Assembly:
         return None
 
     def _check(self, subjects: set[Subject]) -> None:
-        """Check subjects again; their findings replace those of before."""
+        """Check subjects again; their mistakes replace those of before."""
         nearest = Nearest(self._index.services)
         before = {subject: self._found.pop(subject, None) for subject in subjects}
-        found: dict[str, list[tuple[Subject, Finding]]] = {}
+        found: dict[str, list[tuple[Subject, Mistake]]] = {}
         for subject in subjects:
             if subject not in self._index.owners:
                 continue
-            for source, finding in self._check_names(subject):
-                found.setdefault(source, []).append((subject, finding))
+            for source, mistake in self._check_names(subject):
+                found.setdefault(source, []).append((subject, mistake))
             if first := self._first(subject):
-                for finding in check_subject(self._index, subject, nearest):
-                    found.setdefault(first.document.name, []).append((subject, finding))
-        for source, findings in found.items():
-            self._place(source, findings)
+                for mistake in check_subject(self._index, subject, nearest):
+                    found.setdefault(first.document.name, []).append((subject, mistake))
+        for source, mistakes in found.items():
+            self._place(source, mistakes)
         if any(self._found.get(subject) != was for subject, was in before.items()):
             self._problems = None
 
-    def _check_names(self, subject: Subject) -> Iterator[tuple[str, Finding]]:
+    def _check_names(self, subject: Subject) -> Iterator[tuple[str, Mistake]]:
         """Check that a name means one thing."""
         first, *others = sorted(self._index.owners[subject])
         kind, name = subject
         for other in others:
             what = f"`mesh.{name}`" if kind == "mesh" else f"{kind[:-1]} {show(name)}"
-            yield other, Finding((), f"{what} is also in {self._format_start(first, subject)}")
+            yield other, Mistake((), f"{what} is also in {self._format_start(first, subject)}")
         if kind == "gateways" and (owners := self._index.owners.get(("services", name))):
             start = self._format_start(min(owners), ("services", name))
-            yield first, Finding((), f"the service in {start} has this name too: a node's cluster must be one of them")
+            yield first, Mistake((), f"the service in {start} has this name too: a node's cluster must be one of them")
 
     def _format_start(self, source: str, subject: Subject) -> str:
         line, column = self._fragments[source].starts[subject]
         return f"{source}:{line}:{column}"
 
-    def _place(self, source: str, findings: list[tuple[Subject, Finding]]) -> None:
-        """Note the findings in one file, with their positions there."""
+    def _place(self, source: str, mistakes: list[tuple[Subject, Mistake]]) -> None:
+        """Note the mistakes in one file, with their positions there."""
         fragment = self._fragments[source]
-        locs: list[Loc] = [subject + finding.loc for subject, finding in findings]
-        positions: dict[Loc, tuple[int, int]] = {subject: fragment.starts[subject] for subject, _ in findings}
+        locs: list[Loc] = [subject + mistake.loc for subject, mistake in mistakes]
+        positions: dict[Loc, tuple[int, int]] = {subject: fragment.starts[subject] for subject, _ in mistakes}
         if deep := [loc for loc in locs if loc not in positions]:
             positions.update(zip(deep, locate(fragment.document, deep), strict=True))
-        for loc, (subject, finding) in zip(locs, findings, strict=True):
-            problem = Problem(source, *positions[loc], format_path(loc), finding.message, finding.severity)
-            self._found.setdefault(subject, []).append((finding.ground, problem))
+        for loc, (subject, mistake) in zip(locs, mistakes, strict=True):
+            problem = Problem(source, *positions[loc], format_path(loc), mistake.message, mistake.severity)
+            self._found.setdefault(subject, []).append((mistake.ground, problem))
 
     def _collect(self) -> tuple[Problem, ...]:
         """Gather all problems; those that mistakes elsewhere may have caused wait until these are mended."""

@@ -11,7 +11,7 @@ from xds.catalog.catalog import Subject
 from xds.catalog.model.gateway import Gateway
 from xds.catalog.model.mesh import MeshWord
 from xds.catalog.model.resilience import Retries
-from xds.catalog.model.service import Protocol, Service, find_host
+from xds.catalog.model.service import Protocol, Service
 from xds.catalog.text.mistake import Loc
 
 K = TypeVar("K", bound=Hashable)
@@ -140,7 +140,7 @@ class Index:
         if service is None or ("services", name) in self.broken:
             return None
         grpc, timeouts = service.protocol is Protocol.GRPC, service.timeouts
-        return Policy(grpc, timeouts.request, timeouts.idle, service.retries.of_route, find_host(service))
+        return Policy(grpc, timeouts.request, timeouts.idle, service.retries.of_route, service.requested_host)
 
     def subsets(self, name: str) -> frozenset[str] | None:
         """Name a service's subsets; None while they are not known."""

@@ -1,8 +1,6 @@
 """What one service or gateway says of another: the checks that no file can pass or fail by itself."""
 
 from collections.abc import Iterator
-from enum import Enum, auto
-from typing import NamedTuple
 
 from xds.catalog.assembly.index import Index, Policy
 from xds.catalog.catalog import Subject
@@ -12,32 +10,15 @@ from xds.catalog.model.route import Route, given
 from xds.catalog.model.route_action import split_target
 from xds.catalog.model.service import Protocol, Service
 from xds.catalog.text.addresses import SIDECAR
-from xds.catalog.text.mistake import Loc
+from xds.catalog.text.mistake import Ground, Loc, Mistake, warning
 from xds.errors import Severity
 from xds.wording import Nearest, show, suggest
 
 MATCHES = frozenset({"host", "prefix", "path", "regex", "template", "method", "headers", "query"})
-"""The words of a route that choose requests."""
+"""The fields of a route that choose requests."""
 
 
-class Ground(Enum):
-    """What a finding rests on: on some grounds it may be wrong while another file has mistakes."""
-
-    SOUND = auto()
-    ALL_NAMES = auto()
-    ALL_SERVICES = auto()
-
-
-class Finding(NamedTuple):
-    """A mistake, or something not meant, at `loc` of a subject; where that stands in the file is not known here."""
-
-    loc: Loc
-    message: str
-    severity: Severity = Severity.ERROR
-    ground: Ground = Ground.SOUND
-
-
-def check_subject(index: Index, subject: Subject, nearest: Nearest) -> Iterator[Finding]:
+def check_subject(index: Index, subject: Subject, nearest: Nearest) -> Iterator[Mistake]:
     """Check one service or gateway against all others."""
     kind, name = subject
     if kind == "services" and (service := index.services.get(name)):
@@ -46,7 +27,7 @@ def check_subject(index: Index, subject: Subject, nearest: Nearest) -> Iterator[
         yield from _check_gateway(index, name, gateway, nearest)
 
 
-def _check_service(index: Index, name: str, service: Service, nearest: Nearest) -> Iterator[Finding]:
+def _check_service(index: Index, name: str, service: Service, nearest: Nearest) -> Iterator[Mistake]:
     for position, upstream in enumerate(service.upstreams or ()):
         loc = ("upstreams", position)
         if not index.is_known(("services", name), loc):
@@ -54,16 +35,16 @@ def _check_service(index: Index, name: str, service: Service, nearest: Nearest) 
         yield from _check_target(index, loc, upstream, nearest)
         if index.is_tcp(upstream) and index.lacks(upstream, "local_port") and upstream != name:
             message = f"{show(upstream)} is `protocol: tcp` without `local_port`: no sidecar offers it"
-            yield Finding(loc, message, Severity.WARNING)
+            yield warning(loc, message)
     yield from _check_own_routes(index, name, service, nearest)
     if service.local_port is not None:
         yield from _check_local_port(index, name, service.local_port)
     if service.endpoints and not index.is_called(name):
         message = "nothing calls this service: no route and no `upstreams` names it"
-        yield Finding((), message, Severity.WARNING, Ground.ALL_SERVICES)
+        yield Mistake((), message, Severity.WARNING, ground=Ground.ALL_SERVICES)
 
 
-def _check_own_routes(index: Index, name: str, service: Service, nearest: Nearest) -> Iterator[Finding]:
+def _check_own_routes(index: Index, name: str, service: Service, nearest: Nearest) -> Iterator[Mistake]:
     """Check the routes that callers' sidecars apply: for requests, and never to connections."""
     for position, route in enumerate(service.routes):
         loc: Loc = ("routes", position)
@@ -74,7 +55,7 @@ def _check_own_routes(index: Index, name: str, service: Service, nearest: Neares
                 yield from _check_target(index, (*loc, *below), target, nearest)
                 if index.is_tcp(target):
                     message = f"{show(target)} is `protocol: tcp`: it takes connections, not requests"
-                    yield Finding((*loc, *below), message)
+                    yield Mistake((*loc, *below), message)
             if below[0] == "to":
                 yield from _check_protocol(index, loc, route, target)
         if route.to is None and index.is_known(("services", name), loc):
@@ -84,7 +65,7 @@ def _check_own_routes(index: Index, name: str, service: Service, nearest: Neares
             yield from _check_policies(index, loc, route)
 
 
-def _check_subsets(index: Index, loc: Loc, route: Route) -> Iterator[Finding]:
+def _check_subsets(index: Index, loc: Loc, route: Route) -> Iterator[Mistake]:
     """Look for the subsets that a route names among those of their services."""
     for below, (service, subset) in route.subsets.items():
         known = index.subsets(service)
@@ -92,22 +73,22 @@ def _check_subsets(index: Index, loc: Loc, route: Route) -> Iterator[Finding]:
             continue
         near = suggest(subset, known).replace("`", f"`{service}/", 1) or f": it has {', '.join(sorted(known)[:10])}"
         has = f"has no subset {show(subset)}{near}" if known else "has no `subsets`"
-        yield Finding((*loc, *below), f"{show(service)} {has}")
+        yield Mistake((*loc, *below), f"{show(service)} {has}")
 
 
-def _check_local_port(index: Index, name: str, port: int) -> Iterator[Finding]:
+def _check_local_port(index: Index, name: str, port: int) -> Iterator[Mistake]:
     others = sorted(index.local_ports[port] - {name})
     if others:
-        yield Finding(("local_port",), f"{port} is the local port of {show(others[0])} too: each needs its own")
+        yield Mistake(("local_port",), f"{port} is the local port of {show(others[0])} too: each needs its own")
     if port == SIDECAR.port:
-        yield Finding(("local_port",), f"{port} is the port of the sidecars themselves")
+        yield Mistake(("local_port",), f"{port} is the port of the sidecars themselves")
     else:
         callers = (caller for caller in index.sidecar_ports.get(port, ()) if index.may_call(caller, name))
         if caller := min(callers, default=None):
-            yield Finding(("local_port",), f"{port} is the port of the sidecar of {show(caller)}, which calls this")
+            yield Mistake(("local_port",), f"{port} is the port of the sidecar of {show(caller)}, which calls this")
 
 
-def _check_gateway(index: Index, name: str, gateway: Gateway, nearest: Nearest) -> Iterator[Finding]:
+def _check_gateway(index: Index, name: str, gateway: Gateway, nearest: Nearest) -> Iterator[Mistake]:
     yield from _check_listeners(index, name, gateway)
     yield from _check_raw(index, gateway)
     for loc, route in _all_routes(gateway):
@@ -121,18 +102,18 @@ def _check_gateway(index: Index, name: str, gateway: Gateway, nearest: Nearest) 
                 continue
             if below != ("to",):
                 message = f"{show(target)} is `protocol: tcp`: its connections cannot be shared or copied"
-                yield Finding((*loc, *below), message)
+                yield Mistake((*loc, *below), message)
         if index.is_known(("gateways", name), (*loc, "to")):
             yield from _check_subsets(index, loc, route)
             yield from _check_policies(index, loc, route)
 
 
-def _check_protocol(index: Index, loc: Loc, route: Route, target: str) -> Iterator[Finding]:
-    """Hold a route's words against what its service speaks."""
+def _check_protocol(index: Index, loc: Loc, route: Route, target: str) -> Iterator[Mistake]:
+    """Hold a route's fields against what its service speaks."""
     protocol = index.protocol(target)
     if protocol is not None:
-        for below, message, severity in find_protocol_faults(route, target, protocol.value):
-            yield Finding((*loc, *below), message, severity)
+        for found in check_protocol(route, target, protocol.value):
+            yield found.below(loc)
 
 
 def _all_routes(gateway: Gateway) -> Iterator[tuple[Loc, Route]]:
@@ -145,9 +126,9 @@ def _all_routes(gateway: Gateway) -> Iterator[tuple[Loc, Route]]:
             yield (*loc, "routes", position), route
 
 
-def _check_listeners(index: Index, name: str, gateway: Gateway) -> Iterator[Finding]:
+def _check_listeners(index: Index, name: str, gateway: Gateway) -> Iterator[Mistake]:
     """Check that what is not HTTP goes where connections go, and nothing else does."""
-    found: dict[Finding, None] = {}
+    found: dict[Mistake, None] = {}
     of = "listener" if gateway.listeners else "gateway"
     for (place, _), (loc, routes, listener) in zip(gateway.find_listeners(), gateway.find_routes(), strict=True):
         if not index.is_known(("gateways", name), (*place, "tls")):
@@ -160,25 +141,25 @@ def _check_listeners(index: Index, name: str, gateway: Gateway) -> Iterator[Find
             [target] = (split_target(one)[0] for one in route.to or {})
             if passthrough and index.protocol(target) not in (None, Protocol.TCP):
                 what = f"{show(target)} is not `protocol: tcp`, and `tls: passthrough` leaves no requests to see"
-                found[Finding((*below, "to"), what)] = None
+                found[Mistake((*below, "to"), what)] = None
             elif not passthrough and index.is_tcp(target):
                 found |= dict.fromkeys(_check_tcp_route(below, route, target, of, alone=len(routes) == 1))
                 if listener.http3:
-                    found[Finding((*place, "http3"), f"{show(target)} is `protocol: tcp`, which is not HTTP")] = None
+                    found[Mistake((*place, "http3"), f"{show(target)} is `protocol: tcp`, which is not HTTP")] = None
     yield from found
 
 
-def _check_raw(index: Index, gateway: Gateway) -> Iterator[Finding]:
+def _check_raw(index: Index, gateway: Gateway) -> Iterator[Mistake]:
     """Warn of raw fields of what a gateway has not whose listeners are all for connections."""
     targets = [next((one for route in routes for one in route.services), "") for _, routes, _ in gateway.find_routes()]
     target = targets[0]
     for word in gateway.envoy:
         if word != "listener" and all(map(index.is_tcp, targets)):
             message = f"has no effect: {show(target)} is `protocol: tcp`, and a gateway to it has a listener alone"
-            yield Finding(("envoy", word), message, Severity.WARNING)
+            yield warning(("envoy", word), message)
 
 
-def _check_policies(index: Index, loc: Loc, route: Route) -> Iterator[Finding]:
+def _check_policies(index: Index, loc: Loc, route: Route) -> Iterator[Mistake]:
     """Compare what a route's services say of timeouts, retries and Host: Envoy has one of each a route."""
     first, *others = route.to or {"": 1}
     services = {target: split_target(target)[0] for target in (first, *others)}
@@ -189,7 +170,7 @@ def _check_policies(index: Index, loc: Loc, route: Route) -> Iterator[Finding]:
         if other in policies and (words := _compare(route, policies[first], policies[other])):
             what = f"{' and '.join(words)} than {show(services[first])}"
             message = f"has other {what}: the first service's hold for all of the route"
-            yield Finding((*loc, "to", other), message, Severity.WARNING)
+            yield warning((*loc, "to", other), message)
 
 
 def _compare(route: Route, first: Policy, other: Policy) -> list[str]:
@@ -207,24 +188,24 @@ def _compare(route: Route, first: Policy, other: Policy) -> list[str]:
     return words
 
 
-def _check_tcp_route(loc: Loc, route: Route, target: str, of: str, *, alone: bool) -> Iterator[Finding]:
+def _check_tcp_route(loc: Loc, route: Route, target: str, of: str, *, alone: bool) -> Iterator[Mistake]:
     what = f"{show(target)} is `protocol: tcp`"
     if not alone:
-        yield Finding((*loc, "to"), f"{what}: a route to it must be the {of}'s only one")
+        yield Mistake((*loc, "to"), f"{what}: a route to it must be the {of}'s only one")
     for field in given(route):
         if field in MATCHES:
-            yield Finding((*loc, field), f"{what}: its connections have no {field} to match, leave this out")
+            yield Mistake((*loc, field), f"{what}: its connections have no {field} to match, leave this out")
         elif field != "to":
-            yield Finding((*loc, field), f"{what}: its connections are passed on as they are, leave this out")
+            yield Mistake((*loc, field), f"{what}: its connections are passed on as they are, leave this out")
 
 
-def _check_target(index: Index, loc: Loc, name: str, nearest: Nearest) -> Iterator[Finding]:
+def _check_target(index: Index, loc: Loc, name: str, nearest: Nearest) -> Iterator[Mistake]:
     if ("services", name) not in index.owners:
         subset = _find_subset(index, loc, name)
         message = f"there is no service {show(name)}{subset or nearest.suggest(name)}"
-        yield Finding(loc, message, ground=Ground.ALL_NAMES)
+        yield Mistake(loc, message, ground=Ground.ALL_NAMES)
     elif index.lacks(name, "endpoints"):
-        yield Finding(loc, f"{show(name)} has no endpoints: requests to it fail", Severity.WARNING)
+        yield Mistake(loc, f"{show(name)} has no endpoints: requests to it fail", Severity.WARNING)
 
 
 def _find_subset(index: Index, loc: Loc, name: str) -> str:
@@ -233,13 +214,13 @@ def _find_subset(index: Index, loc: Loc, name: str) -> str:
     return f": did you mean `{min(owners)}/{name}`?" if owners else ""
 
 
-def find_protocol_faults(route: Route, service: str, protocol: str) -> Iterator[tuple[Loc, str, Severity]]:
-    """Tell which words of a route a service of that protocol cannot be asked for, or suffers from."""
+def check_protocol(route: Route, service: str, protocol: str) -> Iterator[Mistake]:
+    """Refuse fields of a route that a service of that protocol cannot serve, and warn of what it suffers from."""
     what = f"{show(service)} is `protocol: {protocol}`"
     if route.websocket and protocol != "http":
-        yield ("websocket",), f"{what}: WebSockets go over `protocol: http`", Severity.ERROR
+        yield Mistake(("websocket",), f"{what}: WebSockets go over `protocol: http`")
     if route.grpc_web and protocol == "http":
-        yield ("grpc_web",), f"{what}: gRPC goes over `protocol: grpc`", Severity.ERROR
+        yield Mistake(("grpc_web",), f"{what}: gRPC goes over `protocol: grpc`")
     if route.max_body is not None and protocol == "grpc":
         message = f"{what}: a call that streams its requests waits for its own end, and is cut off at the limit"
-        yield ("max_body",), message, Severity.WARNING
+        yield warning(("max_body",), message)

@@ -1,16 +1,13 @@
-"""The access log's words: what of an Envoy's requests is written down, and where."""
+"""The access log: what of an Envoy's requests is written down, and where."""
 
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field, Strict
+from pydantic import AfterValidator, Field, Strict
 from pydantic.dataclasses import dataclass
 
+from xds.catalog.text.field import About, Example, Words
 from xds.catalog.text.names import CONFIG, FilePath
-from xds.catalog.text.percents import SHARE_SHAPE, parse_share
-from xds.catalog.text.shapes import ShortShape
-
-SHORT: Final = {"off": {"enabled": False}, "on": {}, "errors": {"errors": True}}
-"""What each word alone is short for."""
+from xds.catalog.text.percents import Percent
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
@@ -22,20 +19,24 @@ class AccessLog:
 
     enabled: Annotated[bool, Strict(), Field(description="false is the same as `access_log: off`")] = True
     errors: Annotated[
-        bool, Strict(), Field(description="those that failed: 5xx, what Envoy could not do, gRPC's errors")
+        bool,
+        Strict(),
+        Field(description="those that failed: 5xx, what Envoy could not do, gRPC's errors"),
+        About(envoy="AccessLogFilter.or_filter"),
     ] = False
     sample: Annotated[
-        Annotated[float, BeforeValidator(parse_share), SHARE_SHAPE] | None,
-        Field(description="how many of all, by chance, such as 1%"),
+        Percent | None,
+        Field(description="how many of all, by chance"),
+        About(default="all, or with `errors` none besides", envoy="AccessLogFilter.runtime_filter"),
     ] = None
     file: Annotated[
-        FilePath | None, Field(description="a file on the Envoy's machine; its standard output if left out")
+        FilePath | None,
+        Field(description="a file on Envoy's machine"),
+        About(default="Envoy's standard output", envoy="FileAccessLog.path"),
     ] = None
 
 
-def parse_access_log(value: object) -> object:
-    """Turn `off`, `on` and `errors` into the mappings that they are short for."""
-    return SHORT.get(value, value) if isinstance(value, str) else value
+OFF: Final = AccessLog(enabled=False)
 
 
 def check_access_log(log: AccessLog) -> AccessLog:
@@ -43,10 +44,9 @@ def check_access_log(log: AccessLog) -> AccessLog:
     return log if log.enabled else OFF
 
 
-OFF: Final = AccessLog(enabled=False)
-
-ACCESS_LOG_SHAPE = ShortShape(("off", "on", "errors"))
-
 ShortAccessLog = Annotated[
-    AccessLog, BeforeValidator(parse_access_log), AfterValidator(check_access_log), ACCESS_LOG_SHAPE
+    AccessLog,
+    Words({"off": {"enabled": False}, "on": {}, "errors": {"errors": True}}),
+    AfterValidator(check_access_log),
+    Example({"errors": True, "sample": "1%"}),
 ]

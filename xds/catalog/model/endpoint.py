@@ -3,7 +3,6 @@
 The class is both the validator and the immutable model; the JSON Schema is made from it too.
 """
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import field
@@ -11,21 +10,29 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, JsonValue, Strict, StringConstraints
+from pydantic import AfterValidator, Field, GetJsonSchemaHandler, JsonValue, Strict, StringConstraints
 from pydantic.dataclasses import dataclass
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from xds.catalog.model.locality import Locality, Priority
-from xds.catalog.text.addresses import ADDRESS_PATTERN, check_address, parse_endpoint
-from xds.catalog.text.mistake import Loc, Mistake
-from xds.catalog.text.names import CONFIG, Port, share
-from xds.wording import show
+from xds.catalog.model.locality import NOWHERE, Locality, Priority
+from xds.catalog.text.addresses import ADDRESS_SHAPE, EXPECTED_ENDPOINT, IPV4, Address, parse_endpoint
+from xds.catalog.text.field import About, Expected, IfWrong, Parsed
+from xds.catalog.text.mistake import Loc, Mistake, Mistakes
+from xds.catalog.text.names import CONFIG, NOBODY, Port, share
+from xds.wording import join_host_and_port, show
 
 MAX_WEIGHT = 2**32 - 1
 """Envoy's limit on an endpoint's weight, and on the sum over a locality (endpoint_components.proto)."""
 
-Weight = Annotated[int, Strict(), Field(ge=1, le=MAX_WEIGHT)]
+
+def mend_weight(value: object) -> str:
+    """Return what to do in place of a weight of nothing."""
+    is_zero = value == 0 and not isinstance(value, bool)
+    return "a weight of 0 would take no requests, remove the endpoint instead" if is_zero else ""
+
+
+Weight = Annotated[int, Strict(), Field(ge=1, le=MAX_WEIGHT), Expected(mend=mend_weight)]
 
 Label = Annotated[str, StringConstraints(max_length=253, pattern=r"^[^\x00-\x1f\x7f]*$"), AfterValidator(share)]
 
@@ -43,22 +50,24 @@ class Health(StrEnum):
 
 def check_metadata(metadata: Mapping[str, object]) -> Mapping[str, object]:
     """Refuse labels that Envoy's metadata could not hold: too deep, or numbers that a double has not."""
-    wrong: list[tuple[Loc, str]] = []
+    mistakes: list[Mistake] = []
     found: list[tuple[Loc, object]] = [((), metadata)]
     while found:
         loc, value = found.pop()
         if len(loc) > METADATA_DEPTH:
-            wrong.append((loc, f"metadata may be {METADATA_DEPTH} levels deep at most"))
+            mistakes.append(Mistake(loc, f"metadata may be {METADATA_DEPTH} levels deep at most"))
         elif isinstance(value, Mapping):
             found += [((*loc, key), item) for key, item in value.items()]
         elif isinstance(value, list):
             found += [((*loc, index), item) for index, item in enumerate(value)]
         elif isinstance(value, float) and not math.isfinite(value):
-            wrong.append((loc, f"expected a finite number, found {value}"))
+            mistakes.append(Mistake(loc, f"expected a finite number, found {value}"))
         elif isinstance(value, int) and abs(value) > EXACT_INTEGER:
-            wrong.append((loc, f"metadata cannot hold so large a number exactly: write {show(str(value))} in quotes"))
-    if wrong:
-        raise Mistake(*wrong)
+            mistakes.append(
+                Mistake(loc, f"metadata cannot hold so large a number exactly: write {show(str(value))} in quotes")
+            )
+    if mistakes:
+        raise Mistakes(*mistakes)
     return metadata
 
 
@@ -66,40 +75,111 @@ def check_metadata(metadata: Mapping[str, object]) -> Mapping[str, object]:
 class Endpoint:
     """One instance of a service; in short form, `"host:port"`."""
 
-    address: Annotated[str, AfterValidator(check_address), Field(description="IP address or host name")]
-    port: Annotated[Port, Field(description="may be written in `address` instead, as in `10.0.0.4:5000`")]
-    weight: Annotated[Weight | None, Field(description="share of the requests, relative to the others'")] = None
-    region: Annotated[Label, Field(description="where it runs, as a cloud names it")] = ""
-    zone: Annotated[Label, Field(description="part of the region that fails as one")] = ""
-    sub_zone: Annotated[Label, Field(description="part of the zone, such as a rack")] = ""
-    priority: Annotated[
-        Priority | None, Field(description="0 is asked first, the next only as far as those before are unwell")
+    address: Annotated[
+        Address,
+        Field(description="IP address or host name; of a host name Envoy asks DNS"),
+        About(envoy="SocketAddress.address"),
+        IfWrong(identifies=True),
+    ]
+    port: Annotated[
+        Port,
+        Field(description="may be written in `address` instead, as in `10.0.0.4:5000`"),
+        About(envoy="SocketAddress.port_value"),
+        IfWrong(identifies=True),
+    ]
+    weight: Annotated[
+        Weight | None,
+        Field(description="share of the requests, relative to the others'"),
+        About(default="1", envoy="LbEndpoint.load_balancing_weight"),
     ] = None
-    drain: Annotated[bool, Strict(), Field(description="no new requests, while those that it has are answered")] = False
+    region: Annotated[
+        Label, Field(description="where it runs, as a cloud names it"), About(envoy="Locality.region")
+    ] = ""
+    zone: Annotated[Label, Field(description="part of the region that fails as one"), About(envoy="Locality.zone")] = ""
+    sub_zone: Annotated[
+        Label, Field(description="part of the zone, such as a rack"), About(envoy="Locality.sub_zone")
+    ] = ""
+    priority: Annotated[
+        Priority | None,
+        Field(
+            description="0 is asked first, the next only as far as those before are unwell; holes between numbers do "
+            "not count"
+        ),
+        About(default="0", envoy="LocalityLbEndpoints.priority"),
+    ] = None
+    drain: Annotated[
+        bool,
+        Strict(),
+        Field(description="no new requests, while those that it has are answered"),
+        About(envoy="LbEndpoint.health_status: DRAINING, a priority of its own"),
+    ] = False
     health: Annotated[
-        Health, Field(description="degraded: only when the others are too few; unhealthy: no requests")
+        Health,
+        Field(description="degraded: only when the others are too few; unhealthy: no requests"),
+        About(envoy="LbEndpoint.health_status"),
     ] = Health.HEALTHY
     metadata: Annotated[
-        Mapping[str, JsonValue],
+        Mapping[str, Annotated[JsonValue, Expected("a label's value"), IfWrong(stand_in=None, whole=True)]],
         AfterValidator(check_metadata),
-        Field(description="labels, as Envoy's `envoy.lb` metadata"),
+        Field(description="labels, by which `subsets` tell endpoints apart"),
+        Expected("a mapping of labels", {"version": "2.0"}),
+        About(envoy="LbEndpoint.metadata: envoy.lb"),
     ] = field(default_factory=lambda: NO_METADATA)
 
+    @property
+    def is_ip(self) -> bool:
+        """Whether the address is an IP address, which EDS takes, and no host name."""
+        return ":" in self.address or IPV4.fullmatch(self.address) is not None
 
-@dataclasses.dataclass(frozen=True, slots=True)
+    @property
+    def host_and_port(self) -> str:
+        """The address and port as Envoy writes them, as in `10.0.0.4:5000` and `[::1]:5000`."""
+        return join_host_and_port(self.address, self.port)
+
+    @property
+    def is_out(self) -> bool:
+        """Whether the operator wants it to take no new requests."""
+        return self.drain or self.health is Health.UNHEALTHY
+
+    @property
+    def load_balancing_weight(self) -> int:
+        """The weight that counts: 1 when none is given."""
+        return self.weight or 1
+
+    @property
+    def locality(self) -> Locality:
+        """Where it runs."""
+        return Locality(self.region, self.zone, self.sub_zone) if self.is_located else NOWHERE
+
+    @property
+    def is_located(self) -> bool:
+        """Whether anything is known of where it runs."""
+        return bool(self.region or self.zone or self.sub_zone)
+
+    @property
+    def locality_keys(self) -> tuple[str, ...]:
+        """The keys by which `locality.weights` may name its locality, the nearest first."""
+        region, zone, sub_zone = self.region, self.zone, self.sub_zone
+        keys = (f"{region}/{zone}/{sub_zone}" if sub_zone else "", f"{region}/{zone}" if zone else "", zone, region)
+        return tuple(key for key in keys if key)
+
+
 class EndpointShape:
-    """An endpoint is a mapping, in which the port may stand in `address`, or `"host:port"` alone."""
+    """An endpoint's port may stand in its `address`."""
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         mapping = handler(schema)
         handler.resolve_ref_schema(mapping)["required"] = ["address"]
-        short = {"type": "string", "pattern": ADDRESS_PATTERN, "examples": ["10.0.0.4:5000", "[::1]:5000"]}
-        return {"anyOf": [short, mapping]}
+        return mapping
 
 
-ENDPOINT_SHAPE = EndpointShape()
-
-ShortEndpoint = Annotated[Endpoint, BeforeValidator(parse_endpoint), ENDPOINT_SHAPE]
+ShortEndpoint = Annotated[
+    Endpoint,
+    EndpointShape(),
+    Parsed(parse_endpoint, EXPECTED_ENDPOINT, ADDRESS_SHAPE),
+    Expected("a mapping with `address`"),
+    IfWrong(stand_in=lambda index: {"address": f"{index}.{NOBODY}", "port": 1}),
+]
 
 METADATA_DEPTH = 8
 """Each level takes three of the hundred levels of messages that protobuf reads."""
@@ -108,36 +188,19 @@ EXACT_INTEGER = 2**53
 """Envoy's metadata holds numbers as doubles, which are exact up to here."""
 
 
-def name_keys(endpoint: Endpoint) -> tuple[str, ...]:
-    """Give the keys by which `locality.weights` may name an endpoint's locality, the nearest first."""
-    region, zone, sub_zone = endpoint.region, endpoint.zone, endpoint.sub_zone
-    keys = (f"{region}/{zone}/{sub_zone}" if sub_zone else "", f"{region}/{zone}" if zone else "", zone, region)
-    return tuple(key for key in keys if key)
-
-
 def check_endpoints(endpoints: "tuple[Endpoint, ...]") -> "tuple[Endpoint, ...]":
     """Refuse an address and port given twice, and weights whose sum Envoy cannot hold."""
-    wrong: list[tuple[Loc, str]] = []
+    mistakes: list[Mistake] = []
     first: dict[tuple[str, int], int] = {}
     weight = 0
     for index, endpoint in enumerate(endpoints):
-        weight += endpoint.weight or 1
+        weight += endpoint.load_balancing_weight
         earlier = first.setdefault((endpoint.address, endpoint.port), index)
         if earlier != index:
-            host = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
-            wrong.append(((index,), f"{host}:{endpoint.port} is given twice: first as endpoints[{earlier}]"))
+            message = f"{endpoint.host_and_port} is given twice: first as endpoints[{earlier}]"
+            mistakes.append(Mistake((index,), message))
     if weight > MAX_WEIGHT:
-        wrong.append(((), f"the endpoints' weights sum up to {weight}: Envoy takes {MAX_WEIGHT} at most"))
-    if wrong:
-        raise Mistake(*wrong)
+        mistakes.append(Mistake((), f"the endpoints' weights sum up to {weight}: Envoy takes {MAX_WEIGHT} at most"))
+    if mistakes:
+        raise Mistakes(*mistakes)
     return endpoints
-
-
-def is_out(endpoint: Endpoint) -> bool:
-    """Tell whether the operator wants no new requests to go to an endpoint."""
-    return endpoint.drain or endpoint.health is Health.UNHEALTHY
-
-
-def locality_of(endpoint: Endpoint) -> Locality:
-    """Say where an endpoint is."""
-    return Locality(endpoint.region, endpoint.zone, endpoint.sub_zone)

@@ -5,9 +5,9 @@ What must hold among their fields is checked in `gateway_rules.py`.
 
 from dataclasses import field
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Strict
+from pydantic import AfterValidator, Field, PlainValidator, Strict
 from pydantic.dataclasses import dataclass
 from pydantic.json_schema import WithJsonSchema
 
@@ -15,19 +15,19 @@ from xds.catalog.model.access_log import ShortAccessLog
 from xds.catalog.model.route import Route
 from xds.catalog.model.route_rules import MAX_ROUTES, Routes
 from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
-from xds.catalog.text.addresses import NUMBERS, check_ip, check_route_host
+from xds.catalog.text.addresses import NUMBERS, IpAddress, check_route_host
+from xds.catalog.text.field import About, Example, Expected, IfWrong, Words
 from xds.catalog.text.mistake import Loc
-from xds.catalog.text.names import CONFIG, Duration, FilePath, Port, Wait
-from xds.catalog.text.shapes import ShortShape
-from xds.catalog.text.sizes import SIZE_SHAPE, parse_size
+from xds.catalog.text.names import CONFIG, NOBODY, Duration, FilePath, Port, Wait
+from xds.catalog.text.sizes import Size
 from xds.wording import show
 
+ANY_ADDRESS: Final = "0.0.0.0"  # noqa: S104 - a gateway is for everybody
 MAX_LISTENERS = 100
 MAX_CERTIFICATES = 1000
 
-Size = Annotated[int, BeforeValidator(parse_size), SIZE_SHAPE]
-
 HTTP3_SHAPE = WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 1, "maximum": 65535}]})
+EXPECTED_HTTP3: Final = Expected("true, or the port by which clients reach it")
 
 
 def check_http3(value: object) -> bool | int:
@@ -36,11 +36,10 @@ def check_http3(value: object) -> bool | int:
         return False
     if isinstance(value, bool) or (isinstance(value, int) and 1 <= value <= 65535):
         return value
-    raise ValueError(f"expected true, or the port by which clients reach it, found {show(value)}")
+    raise ValueError(f"expected {EXPECTED_HTTP3}, found {show(value)}")
 
 
-Http3 = Annotated[bool | int, PlainValidator(check_http3), HTTP3_SHAPE]
-Address = Annotated[str, AfterValidator(check_ip)]
+Http3 = Annotated[bool | int, PlainValidator(check_http3), HTTP3_SHAPE, EXPECTED_HTTP3]
 
 
 def check_certificate_host(value: str) -> str:
@@ -53,20 +52,33 @@ def check_certificate_host(value: str) -> str:
     return host
 
 
+CertificateHost = Annotated[
+    str, AfterValidator(check_certificate_host), Expected("a host", "shop.example.com", "*.example.com")
+]
+
+
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Certificate:
     """A certificate and its key, as files on the gateway's machine, and the hosts that it is shown for."""
 
-    certificate: Annotated[FilePath, Field(description="the certificate, and those between it and the root (PEM)")]
-    key: Annotated[FilePath, Field(description="its private key (PEM)")]
+    certificate: Annotated[
+        FilePath,
+        Field(description="the certificate, and those between it and the root (PEM)"),
+        About(envoy="TlsCertificate.certificate_chain, by SDS"),
+    ]
+    key: Annotated[
+        FilePath, Field(description="its private key (PEM)"), About(envoy="TlsCertificate.private_key, by SDS")
+    ]
     hosts: Annotated[
-        tuple[Annotated[str, AfterValidator(check_certificate_host)], ...],
-        Field(
-            min_length=1,
-            max_length=MAX_CERTIFICATES,
-            description="`shop.example.com` or `*.example.com`; when left out, every host that no other is for",
-        ),
+        tuple[CertificateHost, ...],
+        Field(min_length=1, max_length=MAX_CERTIFICATES, description="`shop.example.com` or `*.example.com`"),
+        Expected("a list of hosts", ["shop.example.com"]),
+        About(default="every host that no other is for", envoy="FilterChainMatch.server_names"),
     ] = ()
+
+
+CERTIFICATE_FILES: Final = {"certificate": "/certs/web.pem", "key": "/certs/web.key"}
+INVALID_FILES: Final = {"certificate": f"/{NOBODY}", "key": f"/{NOBODY}"}
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
@@ -74,24 +86,27 @@ class Tls:
     """How connections are encrypted; `passthrough`: by the services, which the gateway tells apart by SNI."""
 
     certificates: Annotated[
-        tuple[Certificate, ...],
+        tuple[Annotated[Certificate, Example({"hosts": ["example.com"], **CERTIFICATE_FILES})], ...],
         Field(max_length=MAX_CERTIFICATES, description="a client that asks for a host of none is refused"),
+        Expected("a list of certificates", [CERTIFICATE_FILES]),
+        About(envoy="Listener.filter_chains"),
     ] = ()
     client_ca: Annotated[
-        FilePath | None, Field(description="clients must have a certificate of this authority's (PEM file)")
+        FilePath | None,
+        Field(description="clients must have a certificate of this authority's (PEM file)"),
+        About(default="none: anybody", envoy="DownstreamTlsContext.require_client_certificate"),
     ] = None
-    passthrough: Annotated[bool, Strict(), Field(description="true is the same as `tls: passthrough`")] = False
+    passthrough: Annotated[
+        bool, Strict(), Field(description="true is the same as `tls: passthrough`"), About(envoy="TcpProxy")
+    ] = False
 
 
-TLS_SHAPE = ShortShape(("passthrough",))
-
-
-def parse_tls(value: object) -> object:
-    """Turn `passthrough` into the mapping that it is short for."""
-    return {"passthrough": True} if value == "passthrough" else value
-
-
-ShortTls = Annotated[Tls, BeforeValidator(parse_tls), TLS_SHAPE]
+ShortTls = Annotated[
+    Tls,
+    Words({"passthrough": {"passthrough": True}}),
+    Example({"certificates": [CERTIFICATE_FILES]}),
+    IfWrong(stand_in={"certificates": [INVALID_FILES]}, whole=True),
+]
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
@@ -99,79 +114,144 @@ class Limits:
     """How much, and how long, clients may keep a gateway busy."""
 
     header_size: Annotated[
-        Size | None, Field(description="all headers of a request; in whole KiB, 60KiB if left out")
+        Size | None,
+        Field(description="all headers of a request, in whole KiB"),
+        About(default="60KiB", envoy="HttpConnectionManager.max_request_headers_kb"),
     ] = None
-    header_timeout: Annotated[Wait, Field(description="for all headers of a request to come")] = timedelta(seconds=10)
+    header_timeout: Annotated[
+        Wait,
+        Field(description="for all headers of a request to come"),
+        About(envoy="HttpConnectionManager.request_headers_timeout"),
+    ] = timedelta(seconds=10)
     streams: Annotated[
-        int, Strict(), Field(ge=1, le=2**31 - 1, description="requests at once over one connection of HTTP/2 or HTTP/3")
+        int,
+        Strict(),
+        Field(ge=1, le=2**31 - 1, description="requests at once over one connection of HTTP/2 or HTTP/3"),
+        About(envoy="Http2ProtocolOptions.max_concurrent_streams"),
     ] = 100
-    buffer: Annotated[Size | None, Field(description="bytes held for one connection; 1MiB if left out")] = None
-    idle: Annotated[
-        Duration | None, Field(description="how long a connection without requests is kept; 1h if left out")
+    buffer: Annotated[
+        Size | None,
+        Field(description="bytes held for one connection"),
+        About(default="1MiB", envoy="Listener.per_connection_buffer_limit_bytes"),
     ] = None
+    idle: Annotated[
+        Duration | None,
+        Field(description="how long a connection without requests is kept"),
+        About(default="1h", envoy="HttpProtocolOptions.idle_timeout"),
+    ] = None
+
+
+TlsField = Annotated[
+    ShortTls | None,
+    Field(description="certificates, or `passthrough`"),
+    About(default="none: plain text", envoy="DownstreamTlsContext"),
+]
+Http3Field = Annotated[
+    Http3,
+    Field(description="HTTP/3 over UDP too; `true`, or the port by which clients reach it when that is another"),
+    About(envoy="UdpListenerConfig.quic_options"),
+]
+ProxyProtocolField = Annotated[
+    bool,
+    Strict(),
+    Field(description="a load balancer says in front of each connection whose it is; others are refused"),
+    About(envoy="ProxyProtocol"),
+]
+AddressField = Annotated[
+    IpAddress,
+    Field(description="IP address to listen on"),
+    Example(ANY_ADDRESS),
+    About(default=f"{ANY_ADDRESS}, all interfaces", envoy="Listener.address"),
+    IfWrong(identifies=True),
+]
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Listener:
     """One port of a gateway, and what it does with connections to it."""
 
-    port: Annotated[Port, Field(description="where it listens")]
-    address: Annotated[Address, Field(description="IP address to listen on")] = "0.0.0.0"  # noqa: S104
-    tls: Annotated[ShortTls | None, Field(description="certificates, or `passthrough`; none: plain text")] = None
-    http3: Annotated[Http3, Field(description="HTTP/3 over UDP too; `true`, or the port by which clients reach it")] = (
-        False
-    )
-    proxy_protocol: Annotated[
-        bool, Strict(), Field(description="a load balancer says in front of each connection whose it is")
-    ] = False
+    port: Annotated[
+        Port, Field(description="where it listens"), About(envoy="Listener.address"), IfWrong(identifies=True)
+    ]
+    address: AddressField = ANY_ADDRESS
+    tls: TlsField = None
+    http3: Http3Field = False
+    proxy_protocol: ProxyProtocolField = False
     routes: Annotated[
-        Routes, Field(min_length=1, max_length=MAX_ROUTES, description="in place of the gateway's `routes`")
+        Routes,
+        Field(min_length=1, max_length=MAX_ROUTES, description="the first that matches wins"),
+        About(default="the gateway's `routes`", envoy="VirtualHost.routes"),
     ] = ()
+
+
+def stand_in_listener(index: int) -> dict[str, object]:
+    """Return a listener at a place of its own, so that it equals no other."""
+    return {"port": 65535 - index, "address": f"192.0.2.{index}", "routes": [{"to": NOBODY}]}
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Gateway:
     """An Envoy at the mesh's edge: where it listens, and which requests go to which service.
 
-    `port` and the words that a listener has too are short for one listener.
+    `port` and the fields that a listener has too are short for one listener.
     """
 
-    port: Annotated[Port | None, Field(description="where it listens")] = None
+    port: Annotated[
+        Port | None,
+        Field(description="where it listens"),
+        About(default="`port` or `listeners` is wanted", envoy="Listener.address"),
+        IfWrong(stand_in=1, alternatives=("listeners",)),
+    ] = None
     routes: Annotated[
-        Routes, Field(min_length=1, max_length=MAX_ROUTES, description="the first that matches wins")
+        Routes,
+        Field(min_length=1, max_length=MAX_ROUTES, description="the first that matches wins, whatever its host"),
+        About(default="wanted, unless every listener has its own", envoy="VirtualHost.routes"),
     ] = ()
-    address: Annotated[Address, Field(description="IP address to listen on")] = "0.0.0.0"  # noqa: S104
-    tls: Annotated[ShortTls | None, Field(description="certificates, or `passthrough`; none: plain text")] = None
-    http3: Annotated[Http3, Field(description="HTTP/3 over UDP too; `true`, or the port by which clients reach it")] = (
-        False
-    )
-    proxy_protocol: Annotated[
-        bool, Strict(), Field(description="a load balancer says in front of each connection whose it is")
-    ] = False
+    address: AddressField = ANY_ADDRESS
+    tls: TlsField = None
+    http3: Http3Field = False
+    proxy_protocol: ProxyProtocolField = False
     listeners: Annotated[
-        tuple[Listener, ...],
+        tuple[
+            Annotated[Listener, Expected("a listener", {"port": 8080}), IfWrong(stand_in=stand_in_listener)],
+            ...,
+        ],
         Field(min_length=1, max_length=MAX_LISTENERS, description="in place of `port`: several, each with its own"),
+        Expected("a list of listeners", [{"port": 8080}, {"port": 8443, "tls": "passthrough"}]),
+        About(default="one, of the gateway's own fields", envoy="Listener"),
+        IfWrong(stand_in=[{"port": 1, "routes": [{"to": NOBODY}]}], alternatives=("port",)),
     ] = ()
-    limits: Annotated[Limits, Field(description="what clients may ask of it")] = field(default_factory=Limits)
+    limits: Annotated[
+        Limits, Field(description="how much, and how long, clients may keep it busy"), Example({"buffer": "64KiB"})
+    ] = field(default_factory=Limits)
     trusted_hops: Annotated[
-        int, Strict(), Field(ge=0, le=100, description="proxies in front whose X-Forwarded-For is believed")
+        int,
+        Strict(),
+        Field(ge=0, le=100, description="proxies in front whose X-Forwarded-For is believed"),
+        About(envoy="HttpConnectionManager.xff_num_trusted_hops"),
     ] = 0
-    access_log: Annotated[ShortAccessLog | None, Field(description="in place of the mesh's")] = None
+    access_log: Annotated[
+        ShortAccessLog | None,
+        Field(description="its access log"),
+        About(default="the mesh's", envoy="AccessLog"),
+    ] = None
     envoy: Annotated[
         Raw,
         PlainValidator(parse_raw("listener", "http_connection_manager", "route_configuration")),
         make_raw_shape("listener", "http_connection_manager", "route_configuration"),
-        Field(description="for what has no word: fields of Envoy's own messages, merged into those that are made"),
+        Field(description="for what has no field here: those of Envoy's own messages, merged into those that are made"),
+        About(default="none", envoy="Listener, HttpConnectionManager, RouteConfiguration"),
+        IfWrong(whole=True),
     ] = field(default_factory=lambda: NO_RAW)
 
     def find_listeners(self) -> tuple[tuple[Loc, Listener], ...]:
-        """Give each listener and where it stands; the short form is one with the gateway's own words."""
+        """Return each listener and where it stands; the short form is one with the gateway's own fields."""
         if self.listeners:
             return tuple((("listeners", index), listener) for index, listener in enumerate(self.listeners))
         return (((), Listener(self.port or 1, self.address, self.tls, self.http3, self.proxy_protocol)),)
 
     def find_routes(self) -> tuple[tuple[Loc, tuple[Route, ...], Listener], ...]:
-        """Give each listener with its routes, and below what these stand: its own, or the gateway's."""
+        """Return each listener with its routes, and below what these stand: its own, or the gateway's."""
         return tuple(
             (loc, listener.routes, listener) if listener.routes else ((), self.routes, listener)
             for loc, listener in self.find_listeners()

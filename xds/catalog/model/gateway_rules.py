@@ -10,14 +10,12 @@ from pydantic_core import CoreSchema
 
 from xds.catalog.model.gateway import Gateway, Tls
 from xds.catalog.model.route import Route, given
-from xds.catalog.text.mistake import Loc, Mistake
+from xds.catalog.text.mistake import Loc, Mistake, Mistakes
 from xds.wording import show
-
-Wrong = list[tuple[Loc, str]]
 
 ANY = ("0.0.0.0", "::")  # noqa: S104
 PASSED_ON = frozenset({"host", "to"})
-"""The words of a route that chooses connections by SNI."""
+"""The fields of a route that chooses connections by SNI."""
 
 OF_LISTENERS = ("address", "tls", "http3", "proxy_protocol")
 KIBIBYTE = 1024
@@ -26,83 +24,93 @@ MAX_HEADER_SIZE = 8192 * KIBIBYTE
 
 def check_gateway(gateway: Gateway) -> Gateway:
     """Refuse a gateway that listens nowhere or twice at one place, or has nowhere to send what comes."""
-    wrong = _check_forms(gateway)
+    mistakes = _check_forms(gateway)
     for loc, listener in gateway.find_listeners():
-        wrong += [((*loc, "tls", *below), message) for below, message in _check_tls(listener.tls)]
+        mistakes += [found.below((*loc, "tls")) for found in _check_tls(listener.tls)]
         if listener.http3 and (listener.tls is None or listener.tls.passthrough):
-            wrong.append(((*loc, "http3"), "HTTP/3 is always encrypted: it needs `tls: {certificates: [...]}` here"))
+            mistakes.append(
+                Mistake((*loc, "http3"), "HTTP/3 is always encrypted: it needs `tls: {certificates: [...]}` here")
+            )
     for loc, routes, listener in gateway.find_routes():
         if not routes:
-            wrong.append(((*loc, "routes"), "`routes` is missing: a list of routes, such as [{prefix: /, to: web}]"))
+            mistakes.append(
+                Mistake((*loc, "routes"), "`routes` is missing: a list of routes, such as [{prefix: /, to: web}]")
+            )
         if listener.tls is not None and listener.tls.passthrough:
-            wrong += _check_passthrough(loc, routes)
+            mistakes += _check_passthrough(loc, routes)
     size = gateway.limits.header_size
     if size is not None and (size % KIBIBYTE or size > MAX_HEADER_SIZE):
-        wrong.append((("limits", "header_size"), "expected whole KiB, 8192KiB at most, in which Envoy counts"))
-    if wrong:
-        raise Mistake(*dict.fromkeys(wrong))
+        mistakes.append(
+            Mistake(("limits", "header_size"), "expected whole KiB, 8192KiB at most, in which Envoy counts")
+        )
+    if mistakes:
+        raise Mistakes(*dict.fromkeys(mistakes))
     return gateway
 
 
-def _check_forms(gateway: Gateway) -> Wrong:
+def _check_forms(gateway: Gateway) -> list[Mistake]:
     if not gateway.listeners:
         missing = "`port` is missing: a port from 1 to 65535; or `listeners`, for several"
-        return [(("port",), missing)] if gateway.port is None else []
-    wrong: Wrong = []
+        return [Mistake(("port",), missing)] if gateway.port is None else []
+    mistakes: list[Mistake] = []
     if gateway.port is not None:
-        wrong.append((("port",), "a gateway has `port` or `listeners`, not both: make it one of these"))
-    for word in OF_LISTENERS:
-        if getattr(gateway, word) not in (None, False, ANY[0]):
-            wrong.append(((word,), f"with `listeners`, each has its own `{word}`: move it there"))
+        mistakes.append(Mistake(("port",), "a gateway has `port` or `listeners`, not both: make it one of these"))
+    mistakes += [
+        Mistake((field,), f"with `listeners`, each has its own `{field}`: move it there")
+        for field in OF_LISTENERS
+        if getattr(gateway, field) not in (None, False, ANY[0])
+    ]
     places: dict[int, list[tuple[int, str]]] = {}
     for index, listener in enumerate(gateway.listeners):
         for earlier, address in places.setdefault(listener.port, []):
             if address == listener.address or {address, listener.address} & {*ANY}:
                 message = f"{listener.port} is the port of listeners[{earlier}] too: each needs its own"
-                wrong.append((("listeners", index, "port"), message))
+                mistakes.append(Mistake(("listeners", index, "port"), message))
                 break
         places[listener.port].append((index, listener.address))
-    return wrong
+    return mistakes
 
 
-def _check_tls(tls: Tls | None) -> Wrong:
+def _check_tls(tls: Tls | None) -> list[Mistake]:
     if tls is None:
         return []
     if tls.passthrough:
         given = [word for word in ("certificates", "client_ca") if getattr(tls, word)]
-        return [((word,), "is not for `passthrough`, where the service is the one to encrypt") for word in given]
+        return [Mistake((word,), "is not for `passthrough`, where the service is the one to encrypt") for word in given]
     if not tls.certificates:
-        return [((), "has no certificate: write `certificates` in it, or `tls: passthrough`")]
-    wrong: Wrong = []
+        return [Mistake((), "has no certificate: write `certificates` in it, or `tls: passthrough`")]
+    mistakes: list[Mistake] = []
     firsts: dict[str | None, int] = {}
     keys: dict[str, str] = {}
     for index, one in enumerate(tls.certificates):
         for position, host in enumerate(one.hosts):
             if (earlier := firsts.setdefault(host, index)) != index:
                 message = f"{show(host)} is a host of certificates[{earlier}] too: a host has one certificate"
-                wrong.append((("certificates", index, "hosts", position), message))
+                mistakes.append(Mistake(("certificates", index, "hosts", position), message))
         if not one.hosts and (earlier := firsts.setdefault(None, index)) != index:
             message = f"is for every host, as certificates[{earlier}] is: write its `hosts`"
-            wrong.append((("certificates", index), message))
+            mistakes.append(Mistake(("certificates", index), message))
         if keys.setdefault(one.certificate, one.key) != one.key:
-            wrong.append((("certificates", index, "key"), f"{show(one.certificate)} has another key above"))
-    return wrong
+            mistakes.append(Mistake(("certificates", index, "key"), f"{show(one.certificate)} has another key above"))
+    return mistakes
 
 
-def _check_passthrough(loc: Loc, routes: Sequence[Route]) -> Wrong:
+def _check_passthrough(loc: Loc, routes: Sequence[Route]) -> list[Mistake]:
     """Refuse what no encrypted connection has to match or to change."""
-    wrong: Wrong = []
+    mistakes: list[Mistake] = []
     for index, route in enumerate(routes):
         message = "`tls: passthrough` leaves a connection encrypted: a route there has `host` and `to` alone"
         if not route.to:
-            wrong.append(((*loc, "routes", index), message))
+            mistakes.append(Mistake((*loc, "routes", index), message))
             continue
         for word in given(route):
             if word not in PASSED_ON:
-                wrong.append(((*loc, "routes", index, word), message))
+                mistakes.append(Mistake((*loc, "routes", index, word), message))
             elif word == "to" and len(route.to) > 1:
-                wrong.append(((*loc, "routes", index, "to"), "a connection cannot be shared: name one service"))
-    return wrong
+                mistakes.append(
+                    Mistake((*loc, "routes", index, "to"), "a connection cannot be shared: name one service")
+                )
+    return mistakes
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -1,18 +1,18 @@
 """Health: active checks, the statuses that they expect, and outlier detection."""
 
-import dataclasses
 import re
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, Strict, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, StringConstraints
 from pydantic.dataclasses import dataclass
-from pydantic.json_schema import JsonSchemaValue, WithJsonSchema
-from pydantic_core import CoreSchema
+from pydantic.json_schema import WithJsonSchema
 
-from xds.catalog.text.addresses import check_host_header
-from xds.catalog.text.mistake import Loc, Mistake
+from xds.catalog.text.addresses import HostHeader
+from xds.catalog.text.field import About, Example, Expected, IfWrong, Words
+from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, PathAndQuery, Wait
+from xds.catalog.text.percents import Percentage
 from xds.wording import show
 
 Threshold = Annotated[int, Strict(), Field(ge=1, le=1000)]
@@ -30,7 +30,7 @@ STATUSES_SHAPE = WithJsonSchema(
     {
         "anyOf": [
             {"type": "integer", "minimum": 100, "maximum": 599},
-            {"type": "string", "pattern": "^[1-5][0-9]{2}( ?- ?[1-5][0-9]{2})?$", "examples": ["200-299"]},
+            {"type": "string", "pattern": "^[1-5][0-9]{2}( ?- ?[1-5][0-9]{2})?$"},
         ]
     }
 )
@@ -42,37 +42,79 @@ def parse_statuses(value: object) -> object:
         first, last = int(matched[1]), int(matched[2] or matched[1])
         if 100 <= first <= last <= 599:
             return {"first": first, "last": last}
-    raise ValueError(f"expected a status from 100 to 599, or a range such as 200-299, found {show(value)}")
+    raise ValueError(f"expected {EXPECTED_STATUSES.words}, found {show(value)}")
+
+
+EXPECTED_STATUSES = Expected("a status from 100 to 599, or a range such as 200-299", "200-299", 404)
+ExpectedStatuses = Annotated[
+    Statuses, BeforeValidator(parse_statuses), STATUSES_SHAPE, EXPECTED_STATUSES, IfWrong(stand_in=200)
+]
+GrpcService = Annotated[
+    str,
+    StringConstraints(max_length=256, pattern=r"^[!-~]*$"),
+    Expected('what to ask gRPC\'s health service for, or ""'),
+]
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class HealthCheck:
     """An active check, made by every Envoy that calls the service: by `http`, `grpc` or `tcp`."""
 
-    http: Annotated[PathAndQuery | None, Field(description="path that answers 200 when the endpoint is well")] = None
-    grpc: Annotated[
-        Annotated[str, StringConstraints(max_length=256, pattern=r"^[!-~]*$")] | None,
-        Field(description='what gRPC\'s health service is asked for; "" is all of the server'),
+    http: Annotated[
+        PathAndQuery | None,
+        Field(description="by HTTP: the path that answers 200 when the endpoint is well"),
+        About(envoy="HealthCheck.http_health_check.path"),
+        IfWrong(stand_in="/"),
     ] = None
-    tcp: Annotated[bool, Strict(), Field(description="it is enough that a connection can be made")] = False
+    grpc: Annotated[
+        GrpcService | None,
+        Field(description='by gRPC: what its health service is asked for; "" is all of the server'),
+        About(envoy="HealthCheck.grpc_health_check.service_name"),
+        IfWrong(stand_in=""),
+    ] = None
+    tcp: Annotated[
+        bool,
+        Strict(),
+        Field(description="by TCP: it is enough that a connection can be made"),
+        About(envoy="HealthCheck.tcp_health_check"),
+    ] = False
     expect: Annotated[
-        tuple[Annotated[Statuses, BeforeValidator(parse_statuses), STATUSES_SHAPE], ...],
-        Field(max_length=100, description="for http: the statuses that are well; 200 when left out"),
+        tuple[ExpectedStatuses, ...],
+        Field(max_length=100, description="for http: the statuses that are well"),
+        Expected("a list of statuses", ["200-299", 404]),
+        About(default="200", envoy="HealthCheck.http_health_check.expected_statuses"),
     ] = ()
     host: Annotated[
-        Annotated[str, AfterValidator(check_host_header)] | None,
-        Field(description="for http and grpc: the Host that is asked for; the service's name when left out"),
+        HostHeader | None,
+        Field(description="for http and grpc: the Host that is asked for"),
+        About(default="the service's `host`, or its name", envoy="HealthCheck.http_health_check.host"),
     ] = None
-    interval: Annotated[Wait, Field(description="from one check to the next")] = timedelta(seconds=10)
-    timeout: Annotated[Wait, Field(description="how long to wait for the answer")] = timedelta(seconds=2)
+    interval: Annotated[Wait, Field(description="from one check to the next"), About(envoy="HealthCheck.interval")] = (
+        timedelta(seconds=10)
+    )
+    timeout: Annotated[
+        Wait, Field(description="how long to wait for the answer"), About(envoy="HealthCheck.timeout")
+    ] = timedelta(seconds=2)
     interval_jitter: Annotated[
-        int, Strict(), Field(ge=0, le=100, description="percent by which a check may come later, by chance")
+        Annotated[int, Percentage(0, 100)],
+        Field(description="by how much a check may come later, by chance, so that not all Envoys ask at once"),
+        About(envoy="HealthCheck.interval_jitter_percent"),
     ] = 10
     unhealthy_interval: Annotated[
-        Wait | None, Field(description="from one check of an unwell endpoint to the next; `interval` if left out")
+        Wait | None,
+        Field(description="from one check of an unwell endpoint to the next"),
+        About(default="`interval`", envoy="HealthCheck.unhealthy_interval"),
     ] = None
-    healthy_threshold: Annotated[Threshold, Field(description="good answers in a row to be well again")] = 2
-    unhealthy_threshold: Annotated[Threshold, Field(description="bad answers in a row to be unwell")] = 2
+    healthy_threshold: Annotated[
+        Threshold,
+        Field(description="good answers in a row to be well again"),
+        About(envoy="HealthCheck.healthy_threshold"),
+    ] = 2
+    unhealthy_threshold: Annotated[
+        Threshold,
+        Field(description="bad answers in a row to be unwell"),
+        About(envoy="HealthCheck.unhealthy_threshold"),
+    ] = 2
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
@@ -81,39 +123,38 @@ class OutlierDetection:
 
     enabled: Annotated[bool, Strict(), Field(description="false is the same as `outlier_detection: off`")] = True
     consecutive_failures: Annotated[
-        Threshold, Field(description="so many in a row: it cannot be reached, or answers 502, 503 or 504")
+        Threshold,
+        Field(description="so many in a row take it out: it cannot be reached, or answers 502, 503 or 504"),
+        About(envoy="OutlierDetection.consecutive_gateway_failure"),
     ] = 5
     consecutive_5xx: Annotated[
-        Threshold | None, Field(description="so many in a row of any 5xx; when left out, 500 and 501 do not count")
+        Threshold | None,
+        Field(description="so many in a row of any 5xx take it out"),
+        About(default="500 and 501 do not count", envoy="OutlierDetection.consecutive_5xx"),
     ] = None
-    interval: Annotated[Wait | None, Field(description="how often it is looked who may come back; 10s if left out")] = (
-        None
-    )
+    interval: Annotated[
+        Wait | None,
+        Field(description="how often it is looked who may come back"),
+        About(default="10s", envoy="OutlierDetection.interval"),
+    ] = None
     base_ejection_time: Annotated[
-        Wait | None, Field(description="for how long, times how often it was out; 30s if left out, 5m at most")
+        Wait | None,
+        Field(description="for how long, times how often it was out; 5m at most"),
+        About(default="30s", envoy="OutlierDetection.base_ejection_time"),
     ] = None
     max_ejection_percent: Annotated[
-        int, Strict(), Field(ge=1, le=100, description="how many of the endpoints may be out at once")
+        Annotated[int, Percentage(1, 100)],
+        Field(description="how many of the endpoints may be out at once"),
+        About(envoy="OutlierDetection.max_ejection_percent"),
     ] = 50
 
 
+ShortOutlierDetection = Annotated[
+    OutlierDetection, Words({"off": {"enabled": False}}), Example({"consecutive_failures": 5})
+]
+
+
 STATUSES = re.compile(r"(\d{3})(?: ?- ?(\d{3}))?", re.ASCII)
-
-
-def parse_outlier_detection(value: object) -> object:
-    """Turn `off` into the mapping that it is short for."""
-    return {"enabled": False} if value == "off" else value
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class OutlierShape:
-    """Outlier detection is a mapping, or `off`."""
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"anyOf": [{"enum": ["off"]}, handler(schema)]}
-
-
-OUTLIER_SHAPE = OutlierShape()
 
 
 def check_health_check(check: HealthCheck) -> HealthCheck:
@@ -122,13 +163,21 @@ def check_health_check(check: HealthCheck) -> HealthCheck:
     given = [way for way, is_given in ways if is_given]
     if not given:
         raise ValueError("says not how: write one of http, grpc and tcp, such as {http: /health}")
-    wrong: list[tuple[Loc, str]] = [
-        ((way,), f"a check is made by `{given[0]}` or by `{way}`, not both") for way in given[1:]
+    mistakes: list[Mistake] = [
+        Mistake((way,), f"a check is made by `{given[0]}` or by `{way}`, not both") for way in given[1:]
     ]
     if check.expect and given[0] != "http":
-        wrong.append((("expect",), f"is for `http`: a check by `{given[0]}` has no statuses"))
+        mistakes.append(Mistake(("expect",), f"is for `http`: a check by `{given[0]}` has no statuses"))
     if check.host is not None and given[0] == "tcp":
-        wrong.append((("host",), "is for `http` and `grpc`: a check by `tcp` asks for nothing"))
-    if wrong:
-        raise Mistake(*wrong)
+        mistakes.append(Mistake(("host",), "is for `http` and `grpc`: a check by `tcp` asks for nothing"))
+    if mistakes:
+        raise Mistakes(*mistakes)
     return check
+
+
+CheckedHealthCheck = Annotated[
+    HealthCheck,
+    AfterValidator(check_health_check),
+    Example({"http": "/health"}),
+    IfWrong(needs=("http", "grpc", "tcp")),
+]

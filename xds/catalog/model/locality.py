@@ -1,24 +1,21 @@
-"""The words for where callers look first: a service's `locality`.
+"""Where callers look first: a service's `locality`.
 
-What must hold among them and a service's endpoints is in `locality_rules.py`. The localities that are meant are those
-that endpoints state (`region`, `zone`, `sub_zone`) and that an Envoy's bootstrap states for itself.
+What must hold among its fields and a service's endpoints is in `service_rules.py`. The localities that are meant are
+those that endpoints state (`region`, `zone`, `sub_zone`) and that an Envoy's bootstrap states for itself.
 """
 
-import dataclasses
-import re
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Final, NamedTuple
 
-from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, Strict, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, Strict, StringConstraints
 from pydantic.dataclasses import dataclass
-from pydantic.json_schema import JsonSchemaValue, WithJsonSchema
-from pydantic_core import CoreSchema
+from pydantic.json_schema import WithJsonSchema
 
-from xds.catalog.text.mistake import Loc, Mistake
+from xds.catalog.text.field import About, Example, Expected, IfWrong, Words
+from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, parse_list
-from xds.catalog.text.percents import percent_shape
-from xds.wording import show, suggest
+from xds.catalog.text.percents import Percentage
 
 MAX_PRIORITY = 127
 """Envoy takes 129 priorities, of which one is for what is drained."""
@@ -32,24 +29,17 @@ class Level(StrEnum):
     REGION = "region"
 
 
-LocalityKey = Annotated[str, StringConstraints(min_length=1, max_length=761, pattern=r"^[^\x00-\x1f\x7f]*$")]
-LocalityWeight = Annotated[int, Strict(), Field(ge=0, le=1_000_000)]
+LocalityKey = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=761, pattern=r"^[^\x00-\x1f\x7f]*$"),
+    Expected("a zone, region, region/zone or region/zone/sub_zone", "eu-1a"),
+]
+LocalityWeight = Annotated[int, Strict(), Field(ge=0, le=1_000_000), IfWrong(stand_in=1)]
 Priority = Annotated[int, Strict(), Field(ge=0, le=MAX_PRIORITY)]
 
 
-def parse_percent(value: object) -> object:
-    """Turn "140%" into 140."""
-    if isinstance(value, str) and (matched := PERCENT.fullmatch(value)):
-        return int(matched[1])
-    return value
-
-
-Overprovisioning = Annotated[
-    Annotated[int, Strict(), Field(ge=100, le=1000)], BeforeValidator(parse_percent), percent_shape(100, 1000)
-]
-PanicThreshold = Annotated[
-    Annotated[int, Strict(), Field(ge=0, le=100)], BeforeValidator(parse_percent), percent_shape(0, 100)
-]
+Overprovisioning = Annotated[int, Percentage(100, 1000, "140%")]
+PanicThreshold = Annotated[int, Percentage(0, 100)]
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
@@ -57,9 +47,16 @@ class ZoneAware:
     """How callers keep requests in their own locality while every endpoint gets the same share."""
 
     min_cluster_size: Annotated[
-        int, Strict(), Field(ge=1, le=65536, description="with fewer healthy endpoints, requests go to all")
+        int,
+        Strict(),
+        Field(ge=1, le=65536, description="with fewer healthy endpoints, requests go to all"),
+        About(envoy="ZoneAwareLbConfig.min_cluster_size"),
     ] = 6
-    routing_enabled: Annotated[PanicThreshold, Field(description="percent of the requests for which it holds")] = 100
+    routing_enabled: Annotated[
+        Annotated[int, Percentage(0, 100)],
+        Field(description="for how many of the requests it holds"),
+        About(envoy="ZoneAwareLbConfig.routing_enabled"),
+    ] = 100
 
 
 LEVEL_SHAPE: dict[str, Any] = {"enum": ["sub_zone", "zone", "region"]}
@@ -95,13 +92,24 @@ class LocalityPolicy:
         AfterValidator(check_levels),
         FAILOVER_SHAPE,
         Field(description="the caller's own zone first, then its region, then the rest: the levels, nearest first"),
+        Expected("a list of levels", ["zone", "region"]),
+        About(default="none; `[zone, region]` for `locality: failover`", envoy="LocalityLbEndpoints.priority"),
+        IfWrong(whole=True),
     ] = ()
     weights: Annotated[
         Annotated[Mapping[LocalityKey, LocalityWeight], Field(max_length=1000), AfterValidator(check_weights)] | None,
-        Field(description="share of each zone; or of each region, region/zone or region/zone/sub_zone"),
+        Field(
+            description="each zone's share of the requests, 0 is none; a key may be a region, region/zone or "
+            "region/zone/sub_zone too, the most exact one counts, and what has no key gets none"
+        ),
+        Expected("a mapping of localities and their weights", {"eu-1a": 70, "eu-1b": 30}),
+        About(default="none: not weighed", envoy="CommonLbConfig.locality_weighted_lb_config"),
     ] = None
     zone_aware: Annotated[
-        ZoneAware | None, Field(description="as much to the caller's own locality as leaves all with the same load")
+        ZoneAware | None,
+        Field(description="as much to the caller's own locality as leaves all with the same load"),
+        Example({"min_cluster_size": 6}),
+        About(envoy="CommonLbConfig.zone_aware_lb_config"),
     ] = None
 
 
@@ -109,56 +117,40 @@ ANY: Final = LocalityPolicy()
 """All endpoints are one list, wherever they are. One for all services that say nothing."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class LocalityShape:
-    """A locality is a mapping, or a word that is short for one."""
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        return {"anyOf": [{"enum": ["any", "failover", "zone_aware"]}, handler(schema)]}
-
-
-LOCALITY_SHAPE = LocalityShape()
-
-
 def check_locality(locality: LocalityPolicy) -> LocalityPolicy:
     """Refuse two ways of sharing requests among localities."""
-    wrong: list[tuple[Loc, str]] = []
+    mistakes: list[Mistake] = []
     if locality.weights is not None and locality.zone_aware is not None:
         message = "requests are shared by `weights` or by `zone_aware`, not both"
-        wrong.append((("zone_aware",), message))
-    if wrong:
-        raise Mistake(*wrong)
+        mistakes.append(Mistake(("zone_aware",), message))
+    if mistakes:
+        raise Mistakes(*mistakes)
     return locality
 
 
-def parse_locality(value: object) -> object:
-    """Turn `any`, `failover` or `zone_aware` into the mapping that it is short for."""
-    if not isinstance(value, str):
-        return value
-    if value not in SHORT:
-        raise ValueError(f"expected {_ways()}, found {show(value)}{suggest(value, SHORT)}")
-    return SHORT[value]
-
+SHORT: Final[dict[str | bool, object]] = {
+    "any": {},
+    "failover": {"failover": ["zone", "region"]},
+    "zone_aware": {"zone_aware": {}},
+}
+"""What each word stands for."""
 
 ShortLocality = Annotated[
-    Annotated[LocalityPolicy, AfterValidator(check_locality)], BeforeValidator(parse_locality), LOCALITY_SHAPE
+    Annotated[LocalityPolicy, AfterValidator(check_locality)],
+    Words(SHORT),
+    Example({"weights": {"eu-1a": 70, "eu-1b": 30}}),
 ]
+
+DEFAULT_OVERPROVISIONING = 140
+"""Envoy's `overprovisioning_factor`, in percent."""
 
 DEFAULT_PANIC_THRESHOLD = 50
 """Envoy's `healthy_panic_threshold`, in percent."""
 
-SHORT = {"any": {}, "failover": {"failover": ["zone", "region"]}, "zone_aware": {"zone_aware": {}}}
-"""The words that are short for a mapping."""
-
 ORDER = ("sub_zone", "zone", "region")
-PERCENT = re.compile(r"(\d{1,4}) ?%", re.ASCII)
 
 MAX_WEIGHTS = 1_000_000
 """Far below Envoy's limit on a sum of weights, so that a weight can be split among a key's localities."""
-
-
-def _ways() -> str:
-    return "any, failover, zone_aware, or a mapping such as {weights: {eu-1a: 70, eu-1b: 30}}"
 
 
 class Locality(NamedTuple):

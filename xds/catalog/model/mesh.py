@@ -1,4 +1,4 @@
-"""What holds for all of a mesh: the words below `mesh:`, each of them in one file of a folder."""
+"""What holds for all of a mesh: the fields below `mesh:`, each of them in one file of a folder."""
 
 from collections.abc import Mapping
 from typing import Annotated, Final
@@ -8,6 +8,7 @@ from pydantic.dataclasses import dataclass
 
 from xds.catalog.model.access_log import AccessLog, ShortAccessLog
 from xds.catalog.model.tracing import ShortTracing, Tracing
+from xds.catalog.text.field import About
 from xds.catalog.text.names import CONFIG
 
 
@@ -16,15 +17,20 @@ class Mesh:
     """The defaults of every sidecar and gateway."""
 
     access_log: Annotated[
-        ShortAccessLog | None, Field(description="the access log of those that say nothing else; off when left out")
+        ShortAccessLog | None,
+        Field(description="the access log of those that say nothing else"),
+        About(default="off", envoy="AccessLog"),
     ] = None
     tracing: Annotated[
-        ShortTracing | None, Field(description="spans of requests, for an OpenTelemetry collector; off when left out")
+        ShortTracing | None,
+        Field(description="spans of requests, for an OpenTelemetry collector"),
+        About(default="off", envoy="HttpConnectionManager.tracing"),
     ] = None
     endpoint_stats: Annotated[
         bool | None,
         Strict(),
-        Field(description="metrics of each endpoint, in the Envoys that call it; none if left out"),
+        Field(description="metrics of each endpoint, in the Envoys that call it"),
+        About(default="false", envoy="Cluster.track_cluster_stats"),
     ] = None
 
 

@@ -1,6 +1,6 @@
-"""What keeps a service's trouble from spreading: tries, limits, connections; in the service's words and a route's.
+"""What keeps a service's trouble from spreading: retries, limits, connections; in a service's fields and a route's.
 
-What suits which protocol is told in `advice.py`.
+What suits which protocol is told in `advice/upstream.py`.
 """
 
 from dataclasses import fields, replace
@@ -12,13 +12,16 @@ from pydantic.dataclasses import dataclass
 from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.text.durations import format_duration
-from xds.catalog.text.mistake import Mistake
+from xds.catalog.text.field import About, Alone, Example, Expected, IfWrong
+from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, Duration, Wait
-from xds.catalog.text.percents import PERCENT_SHAPE, check_percent
-from xds.catalog.text.shapes import ShortOrFull
+from xds.catalog.text.percents import Percent
 from xds.wording import show, suggest
 
 MAX_COUNT = 2**32 - 1
+DEFAULT_REQUEST: Final = timedelta(seconds=15)
+"""How long a caller waits for an answer when nothing is said of it: Envoy's own default of a route."""
+
 KERNEL_SECONDS = 32767
 """Linux's limit on keepalive's times, in seconds."""
 
@@ -30,39 +33,56 @@ def parse_conditions(value: object) -> object:
     return [value] if isinstance(value, str | int) else value
 
 
+EXPECTED_CONDITION: Final = Expected("a reason to try again or a status from 100 to 599", "connect-failure", 503)
+
+
 def parse_condition(value: object) -> str | int:
-    """Check one reason to try again: Envoy's word for it, or a status."""
+    """Check one reason to try again: Envoy's name for it, or a status."""
     if isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= 599:
         return value
     if isinstance(value, str) and value in (*HTTP_CONDITIONS, *GRPC_CONDITIONS):
         return value
     near = suggest(value, [*HTTP_CONDITIONS, *GRPC_CONDITIONS]) if isinstance(value, str) else ""
-    hint = near or f": words are {', '.join((*HTTP_CONDITIONS, *GRPC_CONDITIONS))}"
-    raise ValueError(f"expected a reason to try again or a status from 100 to 599, found {show(value)}{hint}")
+    hint = near or f": reasons are {', '.join((*HTTP_CONDITIONS, *GRPC_CONDITIONS))}"
+    raise ValueError(f"expected {EXPECTED_CONDITION.words}, found {show(value)}{hint}")
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Budget:
-    """How many tries more a service's running requests may be."""
+    """How many of a service's running requests may be retries."""
 
     percent: Annotated[
-        float, BeforeValidator(check_percent), PERCENT_SHAPE, Field(description="of the running requests")
+        Percent, Field(description="of the running requests"), About(envoy="RetryBudget.budget_percent")
     ] = 50.0
-    min: Annotated[int, Strict(), Field(ge=0, le=MAX_COUNT, description="so many in any case")] = 20
+    min: Annotated[
+        int,
+        Strict(),
+        Field(ge=0, le=MAX_COUNT, description="so many in any case"),
+        About(envoy="RetryBudget.min_retry_concurrency"),
+    ] = 20
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class BackOff:
     """How long is waited before another try: by chance up to `base`, then 3 times that, 7 times, and so on to `max`."""
 
-    base: Annotated[Wait, Field(description="before the second try")]
-    max: Annotated[Wait | None, Field(description="before any try; ten times `base` when left out")] = None
+    base: Annotated[
+        Wait,
+        Field(description="before the second try"),
+        About(envoy="RetryBackOff.base_interval"),
+        IfWrong(stand_in="1ms"),
+    ]
+    max: Annotated[
+        Wait | None,
+        Field(description="before any try"),
+        About(default="ten times `base`", envoy="RetryBackOff.max_interval"),
+    ] = None
 
 
 def check_back_off(back_off: BackOff) -> BackOff:
     """Refuse a longest wait that is shorter than the first, as Envoy does."""
     if back_off.max is not None and back_off.max < back_off.base:
-        raise Mistake((("max",), f"is less than `base`, which is {format_duration(back_off.base)}"))
+        raise Mistakes(Mistake(("max",), f"is less than `base`, which is {format_duration(back_off.base)}"))
     return back_off
 
 
@@ -83,6 +103,7 @@ CONDITION_SHAPE: dict[str, Any] = {
     "anyOf": [{"enum": [*HTTP_CONDITIONS, *GRPC_CONDITIONS]}, {"type": "integer", "minimum": 100, "maximum": 599}]
 }
 CONDITIONS_SHAPE = WithJsonSchema({"anyOf": [CONDITION_SHAPE, {"type": "array", "items": CONDITION_SHAPE}]})
+Condition = Annotated[str | int, PlainValidator(parse_condition), EXPECTED_CONDITION, IfWrong(stand_in=503)]
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
@@ -94,32 +115,53 @@ class Retries:
 
     attempts: Annotated[
         Annotated[int, Strict(), Field(ge=0, le=10)] | None,
-        Field(description="how often, beside the first try; 2 when left out"),
+        Field(description="how often, beside the first try"),
+        About(default="2", envoy="RetryPolicy.num_retries"),
     ] = None
     on: Annotated[
-        tuple[Annotated[str | int, PlainValidator(parse_condition)], ...],
+        tuple[Condition, ...],
         BeforeValidator(parse_conditions),
         CONDITIONS_SHAPE,
-        Field(description="after what; a broken connection, 502, 503 and 504 when left out"),
+        Field(description="after what: Envoy's reasons, gRPC's statuses and plain HTTP statuses"),
+        Expected("a list of reasons and statuses", ["connect-failure", 503]),
+        About(
+            default="a broken connection, 502, 503 and 504; for methods that may not be repeated, only if no endpoint "
+            "can have begun",
+            envoy="RetryPolicy.retry_on",
+        ),
     ] = ()
     any_method: Annotated[
         Annotated[bool, Strict()] | None,
         Field(description="all of `on` counts for POST and other methods that may not be repeated too"),
+        About(default="false"),
     ] = None
-    per_try: Annotated[Wait | None, Field(description="how long one try may take; all of the time when left out")] = (
-        None
-    )
-    budget: Annotated[Budget | None, Field(description="a service's own: how many tries more at once")] = None
+    per_try: Annotated[
+        Wait | None,
+        Field(description="how long one try may take"),
+        About(default="all of the time", envoy="RetryPolicy.per_try_timeout"),
+    ] = None
+    budget: Annotated[
+        Budget | None,
+        Field(description="a service's own: how many tries more there may be at once"),
+        Example({"percent": "20%", "min": 3}),
+        About(default="{percent: 50%, min: 20}", envoy="CircuitBreakers.Thresholds.retry_budget"),
+    ] = None
     back_off: Annotated[
         Annotated[BackOff, AfterValidator(check_back_off)] | None,
-        Field(description="the wait before each other try; {base: 25ms} when left out"),
+        Field(
+            description="the wait before each other try, by chance: up to `base`, then to three times that, and so on"
+        ),
+        Example({"base": "25ms"}),
+        About(default="{base: 25ms}", envoy="RetryPolicy.retry_back_off"),
     ] = None
     avoid_previous: Annotated[
-        Annotated[bool, Strict()] | None, Field(description="at another endpoint, if there is one; true if left out")
+        Annotated[bool, Strict()] | None,
+        Field(description="at another endpoint, if there is one"),
+        About(default="true", envoy="RetryPolicy.retry_host_predicate"),
     ] = None
 
     def over(self, base: "Retries") -> "Retries":
-        """Give these words, and those of `base` that are left out here."""
+        """Return these fields, and those of `base` that are left out here."""
         found = {one.name: getattr(self, one.name) for one in fields(self)}
         return replace(base, **{name: value for name, value in found.items() if value not in (None, ())})
 
@@ -133,31 +175,37 @@ USUAL_RETRIES: Final = Retries(attempts=2)
 """What a service has that says nothing of them."""
 
 
-def parse_retries(value: object) -> object:
-    """Turn the attempts alone into the mapping that they are short for."""
-    return {"attempts": value} if isinstance(value, str | int | float) else value
-
-
 def complete_retries(retries: Retries) -> Retries:
-    """Give a service its attempts where it says nothing of them."""
+    """Fill in the attempts of a service that says nothing of them."""
     return retries if retries.attempts is not None else replace(retries, attempts=USUAL_RETRIES.attempts)
 
 
-RETRIES_SHAPE = ShortOrFull({"type": "integer", "minimum": 0, "maximum": 10})
-
-Tries = Annotated[Retries, BeforeValidator(parse_retries), RETRIES_SHAPE]
+ShortRetries = Annotated[Retries, Alone("attempts"), Example({"attempts": 3})]
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class CircuitBreakers:
     """How much at once each Envoy lets through to a service: what is more is answered 503 at once."""
 
-    connections: Annotated[Count | None, Field(description="1024 when left out")] = None
-    pending_requests: Annotated[Count | None, Field(description="waiting for a connection; 1024 when left out")] = None
-    requests: Annotated[Count | None, Field(description="running; 1024 when left out")] = None
+    connections: Annotated[
+        Count | None,
+        Field(description="how many connections"),
+        About(default="1024", envoy="CircuitBreakers.Thresholds.max_connections"),
+    ] = None
+    pending_requests: Annotated[
+        Count | None,
+        Field(description="how many requests that wait for a connection"),
+        About(default="1024", envoy="CircuitBreakers.Thresholds.max_pending_requests"),
+    ] = None
+    requests: Annotated[
+        Count | None,
+        Field(description="how many running requests"),
+        About(default="1024", envoy="CircuitBreakers.Thresholds.max_requests"),
+    ] = None
     retries: Annotated[
         Annotated[int, Strict(), Field(ge=0, le=MAX_COUNT)] | None,
-        Field(description="running tries more, in place of the budget"),
+        Field(description="how many running tries more, in place of the budget"),
+        About(default="the budget of `retries`", envoy="CircuitBreakers.Thresholds.max_retries"),
     ] = None
 
 
@@ -166,17 +214,24 @@ class ConnectionPool:
     """The connections that each Envoy keeps to a service's endpoints."""
 
     max_requests_per_connection: Annotated[
-        Count | None, Field(description="then it is closed; no limit when left out")
+        Count | None,
+        Field(description="after so many it is closed"),
+        About(default="no limit", envoy="HttpProtocolOptions.max_requests_per_connection"),
     ] = None
     max_connection_duration: Annotated[
-        Wait | None, Field(description="then it takes no more requests; no limit when left out")
+        Wait | None,
+        Field(description="after so long it takes no more requests"),
+        About(default="no limit", envoy="HttpProtocolOptions.max_connection_duration"),
     ] = None
     idle_timeout: Annotated[
-        Duration | None, Field(description="how long it is kept without requests; 1h when left out, 0s is for ever")
+        Duration | None,
+        Field(description="how long it is kept without requests; 0s is for ever"),
+        About(default="1h", envoy="HttpProtocolOptions.idle_timeout"),
     ] = None
     max_concurrent_streams: Annotated[
         Annotated[int, Strict(), Field(ge=1, le=2**31 - 1)] | None,
         Field(description="for http2 and grpc: requests at once on one connection"),
+        About(default="Envoy's own", envoy="Http2ProtocolOptions.max_concurrent_streams"),
     ] = None
 
 
@@ -188,28 +243,53 @@ def check_seconds(value: timedelta) -> timedelta:
     return value
 
 
-Seconds = Annotated[Duration, AfterValidator(check_seconds)]
+Seconds = Annotated[
+    Duration, AfterValidator(check_seconds), Expected(f"whole seconds, from 1s to {KERNEL_SECONDS}s", "10s", "1m30s")
+]
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Keepalive:
     """How connections that went dead in silence are found: by TCP's probes, and for http2 and grpc by pings."""
 
-    idle: Annotated[Seconds, Field(description="without a byte, then the first probe")] = timedelta(seconds=60)
-    interval: Annotated[Seconds, Field(description="from probe to probe")] = timedelta(seconds=10)
-    probes: Annotated[int, Strict(), Field(ge=1, le=127, description="so many unanswered end the connection")] = 3
+    idle: Annotated[
+        Seconds,
+        Field(description="so long without a byte, then the first probe"),
+        About(envoy="TcpKeepalive.keepalive_time"),
+    ] = timedelta(seconds=60)
+    interval: Annotated[
+        Seconds, Field(description="from probe to probe"), About(envoy="TcpKeepalive.keepalive_interval")
+    ] = timedelta(seconds=10)
+    probes: Annotated[
+        int,
+        Strict(),
+        Field(ge=1, le=127, description="so many unanswered end the connection"),
+        About(envoy="TcpKeepalive.keepalive_probes"),
+    ] = 3
     ping_interval: Annotated[
-        Wait | None, Field(description="for http2 and grpc: from ping to ping; none when left out")
+        Wait | None,
+        Field(description="for http2 and grpc: from ping to ping"),
+        About(default="no pings", envoy="KeepaliveSettings.interval"),
     ] = None
-    ping_timeout: Annotated[Wait, Field(description="how long to wait for a ping's answer")] = timedelta(seconds=5)
+    ping_timeout: Annotated[
+        Wait, Field(description="how long to wait for a ping's answer"), About(envoy="KeepaliveSettings.timeout")
+    ] = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Timeouts:
     """How long a caller waits; `request` is for the whole answer, retries included. `0s` is without end."""
 
-    connect: Annotated[Wait, Field(description="for a connection to be made")] = timedelta(seconds=1)
-    request: Annotated[Duration | None, Field(description="default 15s; for grpc, what the client's deadline says")] = (
-        None
-    )
-    idle: Annotated[Duration | None, Field(description="without a byte either way; default 5m, for tcp 1h")] = None
+    connect: Annotated[
+        Wait, Field(description="for a connection to be made"), About(envoy="Cluster.connect_timeout")
+    ] = timedelta(seconds=1)
+    request: Annotated[
+        Duration | None,
+        Field(description="for the whole answer, retries included; 0s is without end"),
+        About(default="15s; for grpc the client's own deadline", envoy="RouteAction.timeout"),
+    ] = None
+    idle: Annotated[
+        Duration | None,
+        Field(description="without a byte either way"),
+        About(default="5m; for tcp 1h", envoy="RouteAction.idle_timeout"),
+    ] = None

@@ -10,34 +10,32 @@ from dataclasses import field, fields
 from itertools import combinations
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, PlainValidator, Strict
+from pydantic import AfterValidator, Field, GetJsonSchemaHandler, PlainValidator, Strict
 from pydantic.dataclasses import dataclass
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from xds.catalog.model.filters import Cors, Fault, RateLimit, check_cors, check_fault
-from xds.catalog.model.resilience import Tries
+from xds.catalog.model.filters import CheckedCors, CheckedFault, RateLimit
+from xds.catalog.model.resilience import ShortRetries
 from xds.catalog.model.route_action import (
-    TARGETS_SHAPE,
     HeaderChanges,
     Mirror,
     Redirect,
     Respond,
     Rewrite,
-    parse_targets,
+    Targets,
     split_target,
 )
 from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
-from xds.catalog.text.addresses import check_route_host
-from xds.catalog.text.http import METHODS_SHAPE, check_headers, check_method, check_query
+from xds.catalog.text.addresses import RouteHost
+from xds.catalog.text.field import About, Example, Expected, IfWrong
+from xds.catalog.text.http import Methods, check_headers, check_query
 from xds.catalog.text.mistake import Loc
-from xds.catalog.text.names import CONFIG, Duration, Path, parse_list
-from xds.catalog.text.path_template import TEMPLATE_SHAPE, check_template
-from xds.catalog.text.regex import check_regex
-from xds.catalog.text.sizes import SIZE_SHAPE, parse_size
-from xds.catalog.text.text_match import WANTED_SHAPE, Wanted, parse_wanted
-
-WantedTexts = Mapping[str, Annotated[Wanted, PlainValidator(parse_wanted), WANTED_SHAPE]]
+from xds.catalog.text.names import CONFIG, Duration, Path
+from xds.catalog.text.path_template import PathTemplate
+from xds.catalog.text.regex import PathRegex
+from xds.catalog.text.sizes import Size
+from xds.catalog.text.text_match import WantedTexts
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
@@ -48,73 +46,157 @@ class Route:
     """
 
     to: Annotated[
-        Mapping[str, int] | None,
-        PlainValidator(parse_targets),
-        TARGETS_SHAPE,
+        Targets,
         Field(description="the service, or `api/v2` for its subset; or several, each with its share of the requests"),
+        About(
+            default="one of `to`, `redirect` and `respond` is wanted", envoy="RouteAction.cluster, weighted_clusters"
+        ),
     ] = None
     host: Annotated[
-        Annotated[str, AfterValidator(check_route_host)] | None,
-        Field(description="exact, or `*.example.com`; any host when left out"),
+        RouteHost | None,
+        Field(description="exact, or `*.example.com`; the port in a Host header does not count"),
+        About(default="any", envoy="VirtualHost.domains"),
     ] = None
-    prefix: Annotated[Path | None, Field(description="what the path begins with")] = None
-    path: Annotated[Path | None, Field(description="exact path, without the query")] = None
+    prefix: Annotated[
+        Path | None,
+        Field(description="what the path begins with"),
+        About(default="`/`, without `path`, `regex` and `template`", envoy="RouteMatch.prefix"),
+        IfWrong(stand_in="/"),
+    ] = None
+    path: Annotated[
+        Path | None,
+        Field(description="exact path, without the query"),
+        About(envoy="RouteMatch.path"),
+        IfWrong(stand_in="/"),
+    ] = None
     regex: Annotated[
-        Annotated[str, AfterValidator(check_regex)] | None,
+        PathRegex | None,
         Field(description="what the whole path, without the query, is to match (RE2)"),
+        About(envoy="RouteMatch.safe_regex"),
     ] = None
     template: Annotated[
-        Annotated[str, AfterValidator(check_template), TEMPLATE_SHAPE] | None,
-        Field(description="the whole path with variables, without the query, such as /users/{id}/orders/*"),
+        PathTemplate | None,
+        Field(description="the whole path with variables, without the query"),
+        About(envoy="RouteMatch.path_match_policy"),
     ] = None
     method: Annotated[
-        tuple[Annotated[str, AfterValidator(check_method)], ...],
-        BeforeValidator(parse_list),
-        METHODS_SHAPE,
-        Field(description="the method, or a list of them; any when left out"),
+        Methods,
+        Field(description="the method, or a list of them"),
+        About(default="any", envoy="RouteMatch.headers"),
+        IfWrong(whole=True),
     ] = ()
     headers: Annotated[
         WantedTexts,
         AfterValidator(check_headers),
-        Field(description="header and its value; `*` is any value, `{prefix: a}` and the like a part of it"),
+        Field(
+            description="header and its value; `*` is any value, `{prefix: a}` and the like (exact, suffix, contains, "
+            "regex, absent) a part of it"
+        ),
+        Expected("a mapping of header names and values", {"x-team": "a"}),
+        About(default="none", envoy="RouteMatch.headers"),
     ] = field(default_factory=dict)
     query: Annotated[
         WantedTexts,
         AfterValidator(check_query),
-        Field(description="parameter of the query and its value; `*` is any value, `{prefix: a}` and the like a part"),
+        Field(
+            description="parameter of the query and its value, as they stand in the URL; written as those of headers"
+        ),
+        Expected("a mapping of the query's parameters and values", {"user": "a"}),
+        About(default="none", envoy="RouteMatch.query_parameters"),
     ] = field(default_factory=dict)
-    rewrite: Annotated[Rewrite | None, Field(description="the path or host that the service sees")] = None
-    redirect: Annotated[Redirect | None, Field(description="in place of `to`: send the client elsewhere")] = None
-    respond: Annotated[Respond | None, Field(description="in place of `to`: answer at once")] = None
-    request_headers: Annotated[HeaderChanges | None, Field(description="changed before the service sees them")] = None
-    response_headers: Annotated[HeaderChanges | None, Field(description="changed before the client sees them")] = None
-    timeout: Annotated[Duration | None, Field(description="in place of the service's `timeouts.request`")] = None
-    retries: Annotated[Tries | None, Field(description="its words are in place of the service's `retries`")] = None
-    mirror: Annotated[Mirror | None, Field(description="a copy of the requests for another service")] = None
+    rewrite: Annotated[
+        Rewrite | None,
+        Field(description="the path or host that the service sees"),
+        Example({"prefix": "/v2"}),
+        About(default="as the client sent it", envoy="RouteAction"),
+        IfWrong(whole=True),
+    ] = None
+    redirect: Annotated[
+        Redirect | None,
+        Field(description="in place of `to`: send the client elsewhere"),
+        Example({"https": True}),
+        About(envoy="Route.redirect"),
+        IfWrong(stand_in={"https": True}, alternatives=("to", "respond"), whole=True),
+    ] = None
+    respond: Annotated[
+        Respond | None,
+        Field(description="in place of `to`: answer at once"),
+        Example({"status": 404}),
+        About(envoy="Route.direct_response"),
+        IfWrong(stand_in={}, alternatives=("to", "redirect"), whole=True),
+    ] = None
+    request_headers: Annotated[
+        HeaderChanges | None,
+        Field(description="changed before the service sees them"),
+        Example({"set": {"x-team": "a"}}),
+        About(envoy="Route.request_headers_to_add, request_headers_to_remove"),
+        IfWrong(whole=True),
+    ] = None
+    response_headers: Annotated[
+        HeaderChanges | None,
+        Field(description="changed before the client sees them"),
+        Example({"remove": ["x-internal"]}),
+        About(envoy="Route.response_headers_to_add, response_headers_to_remove"),
+        IfWrong(whole=True),
+    ] = None
+    timeout: Annotated[
+        Duration | None,
+        Field(description="for the whole answer, retries included"),
+        About(default="the service's `timeouts.request`; of several, the first's", envoy="RouteAction.timeout"),
+    ] = None
+    retries: Annotated[
+        ShortRetries | None,
+        Field(description="its fields are in place of those of the service's `retries`"),
+        About(default="the service's", envoy="RouteAction.retry_policy"),
+    ] = None
+    mirror: Annotated[
+        Mirror | None,
+        Field(description="a copy of the requests for another service, whose answers nobody waits for"),
+        Example({"to": "shadow", "percent": "10%"}),
+        About(envoy="RouteAction.request_mirror_policies"),
+        IfWrong(whole=True),
+    ] = None
     fault: Annotated[
-        Annotated[Fault, AfterValidator(check_fault)] | None,
+        CheckedFault | None,
         Field(description="failures on purpose, to see what becomes of them"),
+        About(envoy="HTTPFault"),
     ] = None
     rate_limit: Annotated[
-        RateLimit | None, Field(description="how many requests each Envoy lets through; the rest is answered with 429")
+        RateLimit | None,
+        Field(description="how many requests each Envoy lets through; the rest is answered with 429"),
+        Example({"requests": 100, "per": "1s"}),
+        About(envoy="LocalRateLimit"),
+        IfWrong(whole=True),
     ] = None
     cors: Annotated[
-        Annotated[Cors, AfterValidator(check_cors)] | None,
+        CheckedCors | None,
         Field(description="web pages of other origins that may call"),
+        About(envoy="CorsPolicy"),
     ] = None
-    websocket: Annotated[bool, Strict(), Field(description="WebSockets are let through")] = False
-    grpc_web: Annotated[bool, Strict(), Field(description="calls of gRPC-Web, by browsers, are turned into gRPC")] = (
-        False
-    )
+    websocket: Annotated[
+        bool,
+        Strict(),
+        Field(description="WebSockets are let through, over HTTP/1.1, to a service of `protocol: http`"),
+        About(default="false: answered with 403", envoy="RouteAction.upgrade_configs"),
+    ] = False
+    grpc_web: Annotated[
+        bool,
+        Strict(),
+        Field(description="calls of gRPC-Web, by browsers, are turned into gRPC"),
+        About(envoy="GrpcWeb"),
+    ] = False
     max_body: Annotated[
-        Annotated[int, BeforeValidator(parse_size), SIZE_SHAPE] | None,
+        Size | None,
         Field(description="a request whose body is larger is answered with 413; the body is held until it is whole"),
+        About(default="no limit", envoy="Buffer.max_request_bytes"),
     ] = None
     envoy: Annotated[
         Raw,
         PlainValidator(parse_raw("route")),
         make_raw_shape("route"),
-        Field(description="for what has no word: fields of Envoy's own Route, merged into those that are made of this"),
+        Field(description="for what has no field here: those of Envoy's own Route, merged into those that are made"),
+        About(default="none", envoy="Route"),
+        IfWrong(whole=True),
     ] = field(default_factory=lambda: NO_RAW)
 
     @property
@@ -143,7 +225,7 @@ class Route:
 
 
 def given(route: Route) -> list[str]:
-    """Name the words that a route has."""
+    """Name the fields that a route has."""
     values = {one.name: getattr(route, one.name) for one in fields(route)}
     return [name for name, value in values.items() if value not in (None, {}, ()) and value is not False]
 

@@ -2,76 +2,127 @@
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Annotated
+from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, Strict
+from pydantic import Field, PlainValidator, Strict
 from pydantic.dataclasses import dataclass
 from pydantic.json_schema import WithJsonSchema
 
-from xds.catalog.text.addresses import check_host
-from xds.catalog.text.http import check_added_headers, check_body, check_removed_headers
-from xds.catalog.text.mistake import Loc, Mistake
-from xds.catalog.text.names import CONFIG, TARGET, TARGET_PATTERN, Name, Path, PathAndQuery, Port
-from xds.catalog.text.path_template import REWRITE_SHAPE, check_substitution, check_template_rewrite
-from xds.catalog.text.percents import PERCENT_SHAPE, check_percent
+from xds.catalog.text.addresses import Host
+from xds.catalog.text.field import About, Expected, IfWrong
+from xds.catalog.text.http import AddedHeaders, Body, RemovedHeaders
+from xds.catalog.text.mistake import Mistake, Mistakes
+from xds.catalog.text.names import (
+    CONFIG,
+    NAME_RULE,
+    NOBODY,
+    TARGET,
+    TARGET_PATTERN,
+    Name,
+    Path,
+    PathAndQuery,
+    Port,
+)
+from xds.catalog.text.path_template import Substitution, TemplateRewrite
+from xds.catalog.text.percents import Percent
 from xds.wording import show
-
-REDIRECT_CODES = (301, 302, 303, 307, 308)
-
-Host = Annotated[str, AfterValidator(check_host)]
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Rewrite:
     """What the service sees in place of the request's path or host; the query stays."""
 
-    prefix: Annotated[Path | None, Field(description="in place of the route's prefix; the rest stays")] = None
+    prefix: Annotated[
+        Path | None,
+        Field(description="in place of the route's prefix; the rest stays"),
+        About(envoy="RouteAction.prefix_rewrite"),
+    ] = None
     path: Annotated[
-        Annotated[str, AfterValidator(check_substitution)] | None,
+        Substitution | None,
         Field(description=r"in place of the whole path; of a route with `regex`, \1 is what its first group matched"),
+        About(envoy="RouteAction.regex_rewrite"),
     ] = None
     template: Annotated[
-        Annotated[str, AfterValidator(check_template_rewrite), REWRITE_SHAPE] | None,
+        TemplateRewrite | None,
         Field(description="in place of the whole path, with the variables of the route's `template`"),
+        About(envoy="RouteAction.path_rewrite_policy"),
     ] = None
-    host: Annotated[Host | None, Field(description="in place of the Host header")] = None
+    host: Annotated[
+        Host | None, Field(description="in place of the Host header"), About(envoy="RouteAction.host_rewrite_literal")
+    ] = None
+
+
+RedirectCode = Literal[301, 302, 303, 307, 308]
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Redirect:
     """The answer that sends the client elsewhere; what is not given stays as the client had it."""
 
-    https: Annotated[bool, Strict(), Field(description="to the scheme https")] = False
-    host: Annotated[Host | None, Field(description="to another host")] = None
-    port: Annotated[Port | None, Field(description="to another port")] = None
-    prefix: Annotated[Path | None, Field(description="in place of the route's prefix; the rest stays")] = None
-    path: Annotated[PathAndQuery | None, Field(description="in place of the whole path")] = None
-    code: Annotated[int, Strict(), Field(description="the status", json_schema_extra={"enum": [*REDIRECT_CODES]})] = 302
+    https: Annotated[
+        bool, Strict(), Field(description="to the scheme https"), About(envoy="RedirectAction.https_redirect")
+    ] = False
+    host: Annotated[
+        Host | None,
+        Field(description="to another host"),
+        About(default="the client's", envoy="RedirectAction.host_redirect"),
+    ] = None
+    port: Annotated[
+        Port | None,
+        Field(description="to another port"),
+        About(default="the client's", envoy="RedirectAction.port_redirect"),
+    ] = None
+    prefix: Annotated[
+        Path | None,
+        Field(description="in place of the route's prefix; the rest stays"),
+        About(envoy="RedirectAction.prefix_rewrite"),
+    ] = None
+    path: Annotated[
+        PathAndQuery | None,
+        Field(description="in place of the whole path"),
+        About(default="the client's", envoy="RedirectAction.path_redirect"),
+    ] = None
+    code: Annotated[
+        RedirectCode,
+        Field(description="the status; 302 is kept by no browser"),
+        About(envoy="RedirectAction.response_code"),
+    ] = 302
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Respond:
     """The answer that the gateway gives by itself."""
 
-    status: Annotated[int, Strict(), Field(ge=200, le=599, description="the status")] = 200
-    body: Annotated[str, AfterValidator(check_body), Field(description="the text, of 4096 bytes at most")] = ""
-
-
-HeaderText = Annotated[Mapping[str, str], AfterValidator(check_added_headers)]
+    status: Annotated[
+        int,
+        Strict(),
+        Field(ge=200, le=599, description="the status"),
+        Expected("a status {bounds}"),
+        About(envoy="DirectResponseAction.status"),
+    ] = 200
+    body: Annotated[
+        Body,
+        Field(description="the text, of 4096 bytes at most"),
+        About(default="none", envoy="DirectResponseAction.body"),
+    ] = ""
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class HeaderChanges:
     """Headers of a request or response that are set, added and removed."""
 
-    set: Annotated[HeaderText, Field(description="header and value, in place of any that is there")] = field(
-        default_factory=dict
-    )
-    add: Annotated[HeaderText, Field(description="header and value, beside any that is there")] = field(
-        default_factory=dict
-    )
+    set: Annotated[
+        AddedHeaders,
+        Field(description="header and value, in place of any that is there"),
+        About(envoy="HeaderValueOption: OVERWRITE_IF_EXISTS_OR_ADD"),
+    ] = field(default_factory=dict)
+    add: Annotated[
+        AddedHeaders,
+        Field(description="header and value, beside any that is there"),
+        About(envoy="HeaderValueOption: APPEND_IF_EXISTS_OR_ADD"),
+    ] = field(default_factory=dict)
     remove: Annotated[
-        tuple[str, ...], AfterValidator(check_removed_headers), Field(description="headers to leave out")
+        RemovedHeaders, Field(description="headers to leave out"), About(envoy="Route.request_headers_to_remove")
     ] = ()
 
 
@@ -79,20 +130,23 @@ class HeaderChanges:
 class Mirror:
     """A copy of the route's requests for another service, whose answers nobody waits for."""
 
-    to: Annotated[Name, Field(description="the service")]
+    to: Annotated[Name, Field(description="the service"), About(envoy="RequestMirrorPolicy.cluster")]
     percent: Annotated[
-        float, BeforeValidator(check_percent), PERCENT_SHAPE, Field(description="how many of the requests")
+        Percent, Field(description="how many of the requests"), About(envoy="RequestMirrorPolicy.runtime_fraction")
     ] = 100.0
 
 
 def split_target(target: str) -> tuple[str, str]:
-    """Give the service of a target, and its subset or "": of `api/v2` these are `api` and `v2`."""
+    """Return the service of a target, and its subset or "": of `api/v2` these are `api` and `v2`."""
     service, _, subset = target.partition("/")
     return service, subset
 
 
 MAX_SHARES = 2**32 - 1
 """Envoy's limit on the sum of the weights of a route's clusters."""
+
+
+EXPECTED_TARGETS: Final = Expected("a service's name, or several as in {v1: 95, v2: 5}", "api/v2")
 
 
 def parse_targets(value: object) -> Mapping[str, int] | None:
@@ -105,26 +159,26 @@ def parse_targets(value: object) -> Mapping[str, int] | None:
         return {value: 1}
     if not isinstance(value, Mapping):
         # pydantic turns a ValueError, not a TypeError, into a mistake among others
-        raise ValueError(f"expected a service's name, or several as in {{v1: 95, v2: 5}}, found {show(value)}")  # noqa: TRY004
-    wrong: list[tuple[Loc, str]] = []
+        raise ValueError(f"expected {EXPECTED_TARGETS.words}, found {show(value)}")  # noqa: TRY004
+    mistakes: list[Mistake] = []
     for name, weight in value.items():
         if not TARGET.fullmatch(name):
-            wrong.append(((name,), _refuse_name(name)))
+            mistakes.append(Mistake((name,), _refuse_name(name)))
         elif not isinstance(weight, int) or isinstance(weight, bool) or not 0 <= weight <= MAX_SHARES:
-            wrong.append(((name,), f"expected a whole number from 0 to {MAX_SHARES}, found {show(weight)}"))
-    if not wrong and not 1 <= sum(value.values()) <= MAX_SHARES:
+            mistakes.append(Mistake((name,), f"expected a whole number from 0 to {MAX_SHARES}, found {show(weight)}"))
+    if not mistakes and not 1 <= sum(value.values()) <= MAX_SHARES:
         most = f"the weights sum up to {sum(value.values())}: Envoy takes {MAX_SHARES} at most"
         none = "no service has a weight above 0: requests would have nowhere to go"
         raise ValueError(most if any(value.values()) else none)
-    if wrong:
-        raise Mistake(*wrong)
+    if mistakes:
+        raise Mistakes(*mistakes)
     return dict(value)
 
 
 def _refuse_name(name: str) -> str:
     if name.count("/") > 1 or name.endswith("/"):
         return f"expected a service's name, or with a slash one of its subsets, as in api/v2; found {show(name)}"
-    return f"expected a service's name, found {show(name)}: names have small letters, digits, `-`, `_` and `.`"
+    return f"expected a service's name, found {show(name)}: {NAME_RULE}"
 
 
 TARGETS_SHAPE = WithJsonSchema(
@@ -139,3 +193,11 @@ TARGETS_SHAPE = WithJsonSchema(
         ]
     }
 )
+
+Targets = Annotated[
+    Mapping[str, int] | None,
+    PlainValidator(parse_targets),
+    TARGETS_SHAPE,
+    EXPECTED_TARGETS,
+    IfWrong(stand_in=NOBODY, alternatives=("redirect", "respond"), whole=True),
+]

@@ -7,8 +7,9 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from xds.catalog.model.route import ROUTE_SHAPE, Route, given
-from xds.catalog.model.route_action import REDIRECT_CODES
-from xds.catalog.text.mistake import Loc, Mistake
+from xds.catalog.text.field import Expected, IfWrong
+from xds.catalog.text.mistake import Loc, Mistake, Mistakes
+from xds.catalog.text.names import NOBODY
 from xds.catalog.text.path_template import find_variables
 from xds.catalog.text.regex import MAX_PROGRAM, measure
 
@@ -45,92 +46,98 @@ def check_own_route(route: Route) -> Route:
 def _check_words(route: Route, *, own: bool) -> Route:
     words = given(route)
     ends = [word for word in ENDS if word in words] or ["to"] * own
-    wrong = [*_check_ends(words, ends)]
+    mistakes = [*_check_ends(words, ends)]
     if own and route.host is not None:
-        wrong.append((("host",), "a service's routes are for requests to that service's own host: leave this out"))
+        mistakes.append(
+            Mistake(("host",), "a service's routes are for requests to that service's own host: leave this out")
+        )
     paths = [word for word in PATHS if word in words]
-    wrong += [((word,), f"a route has `{paths[0]}` or `{word}`, not both") for word in paths[1:]]
+    mistakes += [Mistake((word,), f"a route has `{paths[0]}` or `{word}`, not both") for word in paths[1:]]
     if len(paths) < 2:
-        wrong += _check_rewrite(route)
-        wrong += check_template_words(route)
-        wrong += _check_redirect(route)
-    wrong += check_filters(route)
+        mistakes += _check_rewrite(route)
+        mistakes += check_template_words(route)
+        mistakes += _check_redirect(route)
+    mistakes += check_filters(route)
     if len("|".join(route.method)) > MAX_METHODS:
-        wrong.append((("method",), f"has {len(route.method)} methods: more than Envoy takes in one route"))
-    wrong += _check_raw(route, ends)
+        mistakes.append(Mistake(("method",), f"has {len(route.method)} methods: more than Envoy takes in one route"))
+    mistakes += _check_raw(route, ends)
     for word in ("request_headers", "response_headers"):
-        wrong += _check_changes(route, word)
+        mistakes += _check_changes(route, word)
     if route.retries is not None and route.retries.budget is not None:
-        wrong.append((("retries", "budget"), "is for a service's `retries`: it is kept over all routes to it"))
-    if wrong:
-        raise Mistake(*wrong)
+        mistakes.append(
+            Mistake(("retries", "budget"), "is for a service's `retries`: it is kept over all routes to it")
+        )
+    if mistakes:
+        raise Mistakes(*mistakes)
     return route
 
 
-def _check_ends(words: list[str], ends: list[str]) -> Iterator[tuple[Loc, str]]:
+def _check_ends(words: list[str], ends: list[str]) -> Iterator[Mistake]:
     """Refuse no end and several, and what has no meaning beside the one."""
     if not ends:
-        yield (), "`to` is missing: a service's name; or `redirect` or `respond` in its place"
+        yield Mistake((), "`to` is missing: a service's name; or `redirect` or `respond` in its place")
     for word in ends[1:]:
-        yield (word,), f"a route has `{ends[0]}` or `{word}`, not both"
+        yield Mistake((word,), f"a route has `{ends[0]}` or `{word}`, not both")
     if len(ends) == 1 and ends != ["to"]:
         for word in words:
             if word in OF_SERVICES:
-                yield (word,), f"is for requests that go to a service, not beside `{ends[0]}`"
+                yield Mistake((word,), f"is for requests that go to a service, not beside `{ends[0]}`")
 
 
-def _check_raw(route: Route, ends: list[str]) -> list[tuple[Loc, str]]:
+def _check_raw(route: Route, ends: list[str]) -> list[Mistake]:
     """Refuse raw fields of an end that the route has not: Envoy's would take the place of the catalog's."""
     if len(ends) != 1 or "route" not in route.envoy:
         return []
     others = (name for end, name in RAW_ENDS.items() if end != ends[0] and name in route.envoy["route"].names)
     loc: Loc = ("envoy", "route")
     return [
-        ((*loc, name), f"would take the place of the route's `{ends[0]}`: leave out one of both") for name in others
+        Mistake((*loc, name), f"would take the place of the route's `{ends[0]}`: leave out one of both")
+        for name in others
     ]
 
 
-def _check_rewrite(route: Route) -> list[tuple[Loc, str]]:
-    rewrite, wrong = route.rewrite, []
+def _check_rewrite(route: Route) -> list[Mistake]:
+    rewrite, mistakes = route.rewrite, []
     if rewrite is None:
         return []
     loc: Loc = ("rewrite",)
     if (rewrite.prefix, rewrite.path, rewrite.template, rewrite.host) == (None,) * 4:
-        wrong.append((loc, "says nothing: write `prefix`, `path`, `template` or `host` in it"))
+        mistakes.append(Mistake(loc, "says nothing: write `prefix`, `path`, `template` or `host` in it"))
     if rewrite.prefix is not None and rewrite.path is not None:
-        wrong.append(((*loc, "path"), "a rewrite has `prefix` or `path`, not both"))
+        mistakes.append(Mistake((*loc, "path"), "a rewrite has `prefix` or `path`, not both"))
     if rewrite.prefix is not None and (other := _find_other_path(route)):
-        wrong.append(((*loc, "prefix"), f"the route has no prefix but `{other}`: write `path` here"))
-    wrong += _check_prefix(route, loc, rewrite.prefix)
+        mistakes.append(Mistake((*loc, "prefix"), f"the route has no prefix but `{other}`: write `path` here"))
+    mistakes += _check_prefix(route, loc, rewrite.prefix)
     if rewrite.path is not None:
         groups = re.compile(route.regex).groups if route.regex is not None else 0
         highest = max((int(one) for one in re.findall(r"\\(\d)", rewrite.path)), default=0)
         if route.regex is not None and measure(f"^(?:{route.regex})$") > MAX_PROGRAM:
-            wrong.append(
-                ((*loc, "path"), "the route's `regex` is too large to be rewritten: shorten it by two characters")
+            mistakes.append(
+                Mistake(
+                    (*loc, "path"), "the route's `regex` is too large to be rewritten: shorten it by two characters"
+                )
             )
         if "\\" in rewrite.path and route.regex is None:
-            wrong.append(((*loc, "path"), r"a \ stands for a group of the route's `regex`, which it has not"))
+            mistakes.append(Mistake((*loc, "path"), r"a \ stands for a group of the route's `regex`, which it has not"))
         elif highest > groups:
-            wrong.append(((*loc, "path"), rf"\{highest} is no group of the route's `regex`: it has {groups}"))
-    return wrong
+            mistakes.append(Mistake((*loc, "path"), rf"\{highest} is no group of the route's `regex`: it has {groups}"))
+    return mistakes
 
 
-def _check_redirect(route: Route) -> list[tuple[Loc, str]]:
-    redirect, wrong = route.redirect, []
+def _check_redirect(route: Route) -> list[Mistake]:
+    redirect, mistakes = route.redirect, []
     if redirect is None:
         return []
     loc: Loc = ("redirect",)
-    if redirect.code not in REDIRECT_CODES:
-        codes = ", ".join(map(str, REDIRECT_CODES))
-        wrong.append(((*loc, "code"), f"expected one of {codes}; found {redirect.code}"))
     if not redirect.https and (redirect.host, redirect.port, redirect.prefix, redirect.path) == (None,) * 4:
-        wrong.append((loc, "leads to where it began: write `https: true`, `host`, `port`, `prefix` or `path` in it"))
+        mistakes.append(
+            Mistake(loc, "leads to where it began: write `https: true`, `host`, `port`, `prefix` or `path` in it")
+        )
     if redirect.prefix is not None and redirect.path is not None:
-        wrong.append(((*loc, "path"), "a redirect has `prefix` or `path`, not both"))
+        mistakes.append(Mistake((*loc, "path"), "a redirect has `prefix` or `path`, not both"))
     if redirect.prefix is not None and (other := _find_other_path(route)):
-        wrong.append(((*loc, "prefix"), f"the route has no prefix but `{other}`: write `path` here"))
-    return wrong + _check_prefix(route, loc, redirect.prefix)
+        mistakes.append(Mistake((*loc, "prefix"), f"the route has no prefix but `{other}`: write `path` here"))
+    return mistakes + _check_prefix(route, loc, redirect.prefix)
 
 
 def _find_other_path(route: Route) -> str | None:
@@ -138,7 +145,7 @@ def _find_other_path(route: Route) -> str | None:
     return next((word for word in PATHS[1:] if getattr(route, word) is not None), None)
 
 
-def _check_prefix(route: Route, loc: Loc, new: str | None) -> list[tuple[Loc, str]]:
+def _check_prefix(route: Route, loc: Loc, new: str | None) -> list[Mistake]:
     """Refuse a long prefix whose slash goes over to the new one, which takes a pattern."""
     old = route.prefix or "/"
     if new is None or not new.endswith("/") or old.endswith("/") or len(old) <= MAX_PREFIX:
@@ -146,57 +153,74 @@ def _check_prefix(route: Route, loc: Loc, new: str | None) -> list[tuple[Loc, st
     message = (
         f"ends in a / and the route's prefix does not: of so long a one, {MAX_PREFIX} characters at most are taken"
     )
-    return [((*loc, "prefix"), message)]
+    return [Mistake((*loc, "prefix"), message)]
 
 
-def _check_changes(route: Route, word: str) -> list[tuple[Loc, str]]:
+def _check_changes(route: Route, word: str) -> list[Mistake]:
     changes = getattr(route, word)
     if changes is None:
         return []
     if not (changes.set or changes.add or changes.remove):
-        return [((word,), "says nothing: write `set`, `add` or `remove` in it")]
-    wrong: list[tuple[Loc, str]] = []
+        return [Mistake((word,), "says nothing: write `set`, `add` or `remove` in it")]
+    mistakes: list[Mistake] = []
     for index, name in enumerate(changes.remove):
         if name in changes.set or name in changes.add:
-            wrong.append(((word, "remove", index), f"`{name}` is set or added too: one of both"))
+            mistakes.append(Mistake((word, "remove", index), f"`{name}` is set or added too: one of both"))
     if word == "response_headers":
         names = [((word, how, name), name) for how in ("set", "add") for name in getattr(changes, how)]
         names += [((word, "remove", index), name) for index, name in enumerate(changes.remove)]
-        wrong += [(loc, f"Envoy writes `{name}` last: no route can change it") for loc, name in names if name in LAST]
-    return wrong
+        mistakes += [
+            Mistake(loc, f"Envoy writes `{name}` last: no route can change it") for loc, name in names if name in LAST
+        ]
+    return mistakes
 
 
-def check_filters(route: Route) -> list[tuple[Loc, str]]:
+def check_filters(route: Route) -> list[Mistake]:
     """Refuse words of a route that exclude each other."""
-    wrong: list[tuple[Loc, str]] = []
+    mistakes: list[Mistake] = []
     if route.redirect is not None or route.respond is not None:
         return []  # none of them may be there at all
     if route.websocket and route.max_body is not None:
-        wrong.append((("max_body",), "a WebSocket has no end to wait for: leave this or `websocket` out"))
+        mistakes.append(Mistake(("max_body",), "a WebSocket has no end to wait for: leave this or `websocket` out"))
     if route.websocket and route.method and "GET" not in route.method:
-        wrong.append((("websocket",), "a WebSocket begins with GET, which the route's `method` leaves out"))
+        mistakes.append(Mistake(("websocket",), "a WebSocket begins with GET, which the route's `method` leaves out"))
     if route.grpc_web and route.method and "POST" not in route.method:
-        wrong.append((("grpc_web",), "a gRPC call is a POST, which the route's `method` leaves out"))
-    return wrong
+        mistakes.append(Mistake(("grpc_web",), "a gRPC call is a POST, which the route's `method` leaves out"))
+    return mistakes
 
 
-def check_template_words(route: Route) -> list[tuple[Loc, str]]:
+def check_template_words(route: Route) -> list[Mistake]:
     """Refuse a rewrite with variables that the route's template has not, or beside another rewrite of the path."""
     rewrite = route.rewrite
     if rewrite is None or rewrite.template is None:
         return []
     loc: Loc = ("rewrite", "template")
     others = [word for word in ("prefix", "path") if getattr(rewrite, word) is not None]
-    wrong: list[tuple[Loc, str]] = [(loc, f"a rewrite has `{word}` or `template`, not both") for word in others]
+    mistakes: list[Mistake] = [Mistake(loc, f"a rewrite has `{word}` or `template`, not both") for word in others]
     if route.template is None:
-        return [*wrong, (loc, "is for a route with `template`, whose variables it takes: write `path` here")]
+        return [*mistakes, Mistake(loc, "is for a route with `template`, whose variables it takes: write `path` here")]
     known = find_variables(route.template)
     missing = [name for name in find_variables(rewrite.template) if name not in known]
     names = ", ".join(known) or "none"
-    return wrong + [(loc, f"`{name}` is no variable of the route's `template`: it has {names}") for name in missing]
+    return mistakes + [
+        Mistake(loc, f"`{name}` is no variable of the route's `template`: it has {names}") for name in missing
+    ]
 
 
 MAX_ROUTES = 1000
 """Envoy tries a virtual host's routes one after the other."""
 
-Routes = tuple[Annotated[Route, AfterValidator(check_route), ROUTE_SHAPE], ...]
+Routes = Annotated[
+    tuple[
+        Annotated[
+            Route,
+            AfterValidator(check_route),
+            ROUTE_SHAPE,
+            Expected("a route", {"prefix": "/", "to": "web"}),
+            IfWrong(stand_in={"to": NOBODY}),
+        ],
+        ...,
+    ],
+    Expected("a list of routes", [{"prefix": "/", "to": "web"}]),
+    IfWrong(stand_in=[{"to": NOBODY}], wanted=True),
+]

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Mapping
+from typing import Final
 
 from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.model.endpoint import EXACT_INTEGER, Endpoint
-from xds.catalog.text.mistake import Loc, Mistake
+from xds.catalog.text.field import Expected
+from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import NAME, NAME_PATTERN
 from xds.wording import show
 
@@ -16,21 +18,27 @@ Labels = Mapping[str, Scalar]
 
 MAX_LABEL = 253
 
+EXPECTED_SUBSETS: Final = Expected("a mapping", {"v2": {"version": "2.0"}})
+
 
 def parse_subsets(value: object) -> Mapping[str, Labels]:
     """Check subsets by name: each has labels, whose values are text, numbers, true or false."""
     if not isinstance(value, Mapping):
-        raise ValueError(f'expected a mapping, such as {{v2: {{version: "2.0"}}}}, found {show(value)}')  # noqa: TRY004
-    wrong: list[tuple[Loc, str]] = []
+        raise ValueError(f"expected {EXPECTED_SUBSETS}, found {show(value)}")  # noqa: TRY004
+    mistakes: list[Mistake] = []
     for name, labels in value.items():
         if not NAME.fullmatch(name):
-            wrong.append(((name,), f"a subset's name has small letters, digits, `-`, `_` and `.`, found {show(name)}"))
+            mistakes.append(
+                Mistake((name,), f"a subset's name has small letters, digits, `-`, `_` and `.`, found {show(name)}")
+            )
         elif not isinstance(labels, Mapping) or not labels:
-            wrong.append(((name,), f'expected labels, such as {{version: "2.0"}}, found {show(labels)}'))
+            mistakes.append(Mistake((name,), f'expected labels, such as {{version: "2.0"}}, found {show(labels)}'))
         else:
-            wrong += [((name, key), message) for key, one in labels.items() if (message := _refuse_label(key, one))]
-    if wrong:
-        raise Mistake(*wrong)
+            mistakes += [
+                Mistake((name, key), message) for key, one in labels.items() if (message := _refuse_label(key, one))
+            ]
+    if mistakes:
+        raise Mistakes(*mistakes)
     return {name: dict(labels) for name, labels in value.items()}
 
 
@@ -66,6 +74,5 @@ SUBSETS_SHAPE = WithJsonSchema(
             }
         },
         "additionalProperties": False,
-        "examples": [{"v1": {"version": "1.0"}, "v2": {"version": "2.0"}}],
     }
 )

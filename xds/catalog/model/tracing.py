@@ -1,15 +1,16 @@
-"""The words of tracing: where every Envoy sends its spans, and of how many requests."""
+"""Tracing: where every Envoy sends its spans, and of how many requests."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 from pydantic.json_schema import WithJsonSchema
 
-from xds.catalog.text.addresses import ADDRESS_PATTERN, explain_address, split_address
+from xds.catalog.text.addresses import ADDRESS_SHAPE, explain_address, split_address
+from xds.catalog.text.field import About, Alone, Example, Expected
 from xds.catalog.text.names import CONFIG
-from xds.catalog.text.percents import SHARE_SHAPE, parse_share
-from xds.catalog.text.shapes import ShortOrFull
+from xds.catalog.text.percents import Percent
+from xds.wording import join_host_and_port
 
 OTLP_PORT: Final = 4317
 """Where collectors listen for gRPC, if nobody says otherwise."""
@@ -21,13 +22,22 @@ USUAL_SAMPLE: Final = 1.0
 def check_collector(value: str) -> str:
     """Write "host:port" in one way."""
     if (parts := split_address(value)) is None:
-        raise ValueError(explain_address(value).replace(":5000", f":{OTLP_PORT}"))
+        raise ValueError(explain_address(value, OTLP_PORT))
     host, port = parts
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    return join_host_and_port(host, port)
 
 
-COLLECTOR: dict[str, Any] = {"type": "string", "pattern": ADDRESS_PATTERN, "examples": ["collector:4317"]}
-COLLECTOR_SHAPE = WithJsonSchema(COLLECTOR)
+def is_address(value: object) -> bool:
+    """Whether a value is perhaps an address, and no word that is meant for something else."""
+    return isinstance(value, str) and ":" in value
+
+
+Collector = Annotated[
+    str,
+    AfterValidator(check_collector),
+    WithJsonSchema(ADDRESS_SHAPE),
+    Expected('"host:port" of the collector', f"collector:{OTLP_PORT}"),
+]
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
@@ -35,14 +45,14 @@ class Tracing:
     """OpenTelemetry's spans of requests, sent over OTLP by gRPC; an address alone is short for `otlp`."""
 
     otlp: Annotated[
-        str,
-        AfterValidator(check_collector),
-        COLLECTOR_SHAPE,
-        Field(description='the collector, as each Envoy reaches it: "host:port", without TLS'),
+        Collector,
+        Field(description="the collector, as each Envoy reaches it, for OTLP over gRPC without TLS"),
+        About(envoy="OpenTelemetryConfig.grpc_service, the cluster `mesh/otlp`"),
     ]
     sample: Annotated[
-        Annotated[float, BeforeValidator(parse_share), SHARE_SHAPE] | None,
-        Field(description="how many of the requests that begin a trace, by chance; 1% when left out"),
+        Percent | None,
+        Field(description="how many of the requests that begin a trace, by chance"),
+        About(default=f"{USUAL_SAMPLE:g}%", envoy="HttpConnectionManager.Tracing.random_sampling"),
     ] = None
 
     @property
@@ -57,11 +67,6 @@ class Tracing:
         return host.strip("[]"), int(port)
 
 
-def parse_tracing(value: object) -> object:
-    """Turn an address into the mapping that it is short for."""
-    return {"otlp": value} if isinstance(value, str) and ":" in value else value
-
-
-TRACING_SHAPE = ShortOrFull(COLLECTOR)
-
-ShortTracing = Annotated[Tracing, BeforeValidator(parse_tracing), TRACING_SHAPE]
+ShortTracing = Annotated[
+    Tracing, Alone("otlp", takes=is_address), Example({"otlp": f"collector:{OTLP_PORT}", "sample": "10%"})
+]

@@ -1,24 +1,22 @@
 """How Envoy reaches a service outside the mesh: TLS to its endpoints, the Host it is asked for, DNS."""
 
-import re
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 from pydantic.dataclasses import dataclass
-from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.text.addresses import HOST_NAME, check_host, normalize_ip
-from xds.catalog.text.mistake import Mistake
-from xds.catalog.text.names import CONFIG
-from xds.catalog.text.shapes import ShortOrFull
+from xds.catalog.text.field import About, Example, Expected, IfWrong, Words
+from xds.catalog.text.mistake import Mistake, Mistakes
+from xds.catalog.text.names import CONFIG, NOBODY, FilePath
 from xds.wording import show
 
 SYSTEM_CA = "/etc/ssl/certs/ca-certificates.crt"
 """Where Debian, Ubuntu, Alpine and Envoy's own images keep the authorities that the world trusts."""
 
 CALLERS: Final = "off"
-"""The word for the Host that the caller wrote."""
+"""Stands for the Host that the caller wrote."""
 
 
 class Dns(StrEnum):
@@ -28,11 +26,7 @@ class Dns(StrEnum):
     LOGICAL = "logical"
 
 
-def check_file(value: str) -> str:
-    """Refuse a path that would depend on where Envoy was started."""
-    if not re.fullmatch(r"/[^\x00-\x1f\x7f]{0,4095}", value):
-        raise ValueError(f"expected a path on Envoy's machine that begins with /, found {show(value)}")
-    return value
+EXPECTED_ALT_NAME: Final = Expected("a host or an IP address", "api.example.com")
 
 
 def check_sni(value: str) -> str:
@@ -49,13 +43,18 @@ def check_alt_name(value: str) -> str:
     if "*" in value:
         raise ValueError("name the host itself: a certificate for *.example.com has all names below it")
     if not HOST_NAME.fullmatch(value.lower()):
-        raise ValueError(f'expected a host or an IP address, as in "api.example.com", found {show(value)}')
+        raise ValueError(f"expected {EXPECTED_ALT_NAME}, found {show(value)}")
     return value.lower()
 
 
-FILE_SHAPE = WithJsonSchema({"type": "string", "pattern": "^/", "examples": ["/etc/ssl/shop.pem"]})
-
-File = Annotated[str, AfterValidator(check_file), FILE_SHAPE]
+Sni = Annotated[str, AfterValidator(check_sni), Expected("a host", "api.example.com"), IfWrong(stand_in=NOBODY)]
+AltName = Annotated[str, AfterValidator(check_alt_name), EXPECTED_ALT_NAME, IfWrong(stand_in=NOBODY)]
+Alpn = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=255, pattern=r"^[!-~]+$"),
+    Expected("a protocol's name", "h2"),
+    IfWrong(stand_in=NOBODY),
+]
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
@@ -63,42 +62,62 @@ class UpstreamTls:
     """TLS to a service's endpoints; in short form `true`. Their certificates are checked, always."""
 
     sni: Annotated[
-        Annotated[str, AfterValidator(check_sni)] | None,
-        Field(description="the host that is asked for; the endpoint's host name when left out"),
+        Sni | None,
+        Field(description="the host that is asked for"),
+        About(default="the endpoint's host name", envoy="UpstreamTlsContext.sni"),
     ] = None
-    ca: Annotated[File, Field(description="file on Envoy's machine: the authorities that are trusted")] = SYSTEM_CA
+    ca: Annotated[
+        FilePath,
+        Field(description="file on Envoy's machine: the authorities that are trusted"),
+        About(envoy="CertificateValidationContext.trusted_ca"),
+    ] = SYSTEM_CA
     subject_alt_names: Annotated[
-        tuple[Annotated[str, AfterValidator(check_alt_name)], ...],
-        Field(max_length=100, description="of which the certificate must have one; the host that is asked for if none"),
+        tuple[AltName, ...],
+        Field(max_length=100, description="of which the certificate must have one"),
+        Expected("a list of hosts", ["api.example.com"]),
+        About(
+            default="the host that is asked for",
+            envoy="CertificateValidationContext.match_typed_subject_alt_names",
+        ),
+        IfWrong(stand_in=[NOBODY]),
     ] = ()
-    certificate: Annotated[File | None, Field(description="file on Envoy's machine: its own certificate")] = None
-    key: Annotated[File | None, Field(description="file on Envoy's machine: the certificate's key")] = None
+    certificate: Annotated[
+        FilePath | None,
+        Field(description="file on Envoy's machine: its own certificate"),
+        About(default="none", envoy="CommonTlsContext.tls_certificates"),
+    ] = None
+    key: Annotated[
+        FilePath | None,
+        Field(description="file on Envoy's machine: the certificate's key"),
+        About(default="none", envoy="TlsCertificate.private_key"),
+    ] = None
     alpn: Annotated[
-        tuple[Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[!-~]+$")], ...],
-        Field(max_length=10, description="what is offered to speak; h2 or http/1.1 by `protocol`, none for tcp"),
+        tuple[Alpn, ...],
+        Field(max_length=10, description="what is offered to speak"),
+        Expected("a list", ["h2"]),
+        About(default="h2 or http/1.1 by `protocol`, none for tcp", envoy="CommonTlsContext.alpn_protocols"),
     ] = ()
-
-
-def parse_tls(value: object) -> object:
-    """Turn `true` and `false` into what they are short for."""
-    return {True: {}, False: None}[value] if isinstance(value, bool) else value
 
 
 def check_tls(tls: UpstreamTls) -> UpstreamTls:
     """Refuse a certificate without its key, and a key without its certificate."""
     if (tls.certificate is None) != (tls.key is None):
         given, lacking = ("key", "certificate") if tls.certificate is None else ("certificate", "key")
-        raise Mistake(((given,), f"needs its `{lacking}` beside it"))
+        raise Mistakes(Mistake((given,), f"needs its `{lacking}` beside it"))
     return tls
 
 
-TLS_TO_SHAPE = ShortOrFull({"type": "boolean"})
-
-TlsToEndpoints = Annotated[
-    Annotated[UpstreamTls, AfterValidator(check_tls)] | None, BeforeValidator(parse_tls), TLS_TO_SHAPE
+ShortUpstreamTls = Annotated[
+    Annotated[UpstreamTls, AfterValidator(check_tls)] | None,
+    Words({True: {}, False: None}),
+    Example({"ca": "/etc/ssl/shop.pem"}),
+    IfWrong(whole=True),
 ]
 
 
 def check_service_host(value: str) -> str:
     """Check the Host that a service expects; `off` is the caller's own."""
     return value if value == CALLERS else check_host(value)
+
+
+ServiceHost = Annotated[str, AfterValidator(check_service_host), Expected("a host, or `off`", "example.com")]

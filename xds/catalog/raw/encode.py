@@ -5,37 +5,29 @@ It walks the types' own fields instead of making objects of them: so every mista
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from xds.catalog.raw.types import PREFIX, Field, explain_unknown, find_fields, find_type, suggest_type
-from xds.catalog.raw.values import INTEGERS, WELL_KNOWN, WRAPPED, encode_bytes, encode_scalar
-from xds.catalog.text.mistake import Loc
+from xds.catalog.raw.values import INTEGERS, WELL_KNOWN, WRAPPED, encode_scalar
+from xds.catalog.text.mistake import Loc, Mistake
+from xds.wire.varint import encode_field
 from xds.wording import show
 
 
-class Wrong(NamedTuple):
-    """A mistake below the value: where, a sentence, and whether it is the key that is wrong."""
-
-    loc: Loc
-    message: str
-    key: bool = False
-
-
-def encode(type_name: str, value: object, owned: Mapping[str, str]) -> tuple[dict[str, bytes], list[Wrong]]:
+def encode(type_name: str, value: object, owned: Mapping[str, str]) -> tuple[dict[str, bytes], list[Mistake]]:
     """Encode a message of the type of that full name: the bytes of each of its fields by name, and what is wrong.
 
     `owned` has the fields that nobody may set, as ways of names with dots between, and why.
     """
-    wrong: list[Wrong] = []
-    return _Encoder(owned, wrong).encode_fields(find_type(type_name), value, (), ""), wrong
+    mistakes: list[Mistake] = []
+    return _Encoder(owned, mistakes).encode_fields(find_type(type_name), value, (), ""), mistakes
 
 
 class _Encoder:
     """Encodes one value; what it finds wrong it notes, and goes on."""
 
-    def __init__(self, owned: Mapping[str, str], wrong: list[Wrong]) -> None:
+    def __init__(self, owned: Mapping[str, str], mistakes: list[Mistake]) -> None:
         self._owned = owned
-        self._wrong = wrong
+        self._mistakes = mistakes
 
     def encode_fields(self, kind: type, value: object, loc: Loc, path: str) -> dict[str, bytes]:
         """Encode a message field by field; `path` is the way to it by Envoy's names."""
@@ -49,20 +41,22 @@ class _Encoder:
             here = (*loc, key)
             field = known.get(key)
             if field is None:
-                self._wrong.append(Wrong(here, explain_unknown(key, kind, known), key=True))
+                self._mistakes.append(Mistake(here, explain_unknown(key, kind, known), at_key=True))
             elif field.name in encoded:
-                self._wrong.append(Wrong(here, f"`{field.name}` is given twice, in two ways of writing it", key=True))
+                self._mistakes.append(
+                    Mistake(here, f"`{field.name}` is given twice, in two ways of writing it", at_key=True)
+                )
             elif reason := self._owned.get(f"{path}{field.name}"):
-                self._wrong.append(Wrong(here, reason, key=True))
+                self._mistakes.append(Mistake(here, reason, at_key=True))
             elif field.oneof and groups.setdefault(field.oneof, field.name) != field.name:
                 message = f"has `{groups[field.oneof]}` or `{field.name}`, not both"
-                self._wrong.append(Wrong(here, message, key=True))
+                self._mistakes.append(Mistake(here, message, at_key=True))
             else:
                 encoded[field.name] = self._encode_field(field, one, here, f"{path}{field.name}.")
         return encoded
 
     def _refuse(self, loc: Loc, message: str) -> bytes:
-        self._wrong.append(Wrong(loc, message))
+        self._mistakes.append(Mistake(loc, message))
         return b""
 
     def _encode_field(self, field: Field, value: object, loc: Loc, path: str) -> bytes:
@@ -84,13 +78,13 @@ class _Encoder:
                 Field("key", 1, field.key_kind, None, False, None), _read_key(field, key), here, path
             )
             entry += self._encode_one(field._replace(number=2, key_kind=""), one, here, path)
-            encoded += encode_bytes(field.number, entry)
+            encoded += encode_field(field.number, entry)
         return encoded
 
     def _encode_one(self, field: Field, value: object, loc: Loc, path: str) -> bytes:
         """Encode a field's one value, its tag included."""
         if field.kind == "message":
-            return encode_bytes(field.number, self.encode_message(field.type, value, loc, path))
+            return encode_field(field.number, self.encode_message(field.type, value, loc, path))
         try:
             return encode_scalar(field.number, field.kind, field.type, value)
         except ValueError as error:
@@ -129,8 +123,8 @@ class _Encoder:
             encoded = self.encode_message(kind, rest.get("value"), (*loc, "value"), "")
         else:
             # What stands in an Any is of nobody but whoever wrote it.
-            encoded = b"".join(_Encoder({}, self._wrong).encode_fields(kind, rest, loc, "").values())
-        return encode_bytes(1, f"{PREFIX}{name}".encode()) + encode_bytes(2, encoded)
+            encoded = b"".join(_Encoder({}, self._mistakes).encode_fields(kind, rest, loc, "").values())
+        return encode_field(1, f"{PREFIX}{name}".encode()) + encode_field(2, encoded)
 
 
 def _show_untyped(value: object) -> str:

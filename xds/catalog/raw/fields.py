@@ -1,7 +1,7 @@
-"""Raw fields: what an operator writes in Envoy's own words below `envoy`, for what the catalog has no word.
+"""Raw fields: Envoy's own fields below `envoy`, for what the catalog has no field.
 
 Here is which messages may be written where, and what of them is the catalog's own. That they are Envoy's is checked
-by `envoy_fields.py`, which is imported when somebody writes any.
+by `encode.py`, which is imported when somebody writes any.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from pydantic.json_schema import WithJsonSchema
 
-from xds.catalog.text.mistake import Loc, Mistake
+from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.wording import show, suggest
 
 TYPES = {
@@ -20,7 +20,7 @@ TYPES = {
     "route_configuration": "envoy.config.route.v3.RouteConfiguration",
     "route": "envoy.config.route.v3.Route",
 }
-"""The messages, by the words for them."""
+"""The messages, by their names below `envoy`."""
 
 NAME = "is the catalog's own: others refer to it by its name"
 ENDPOINTS = "is the catalog's own: write `endpoints`"
@@ -50,7 +50,7 @@ OWNED: dict[str, dict[str, str]] = {
         "non_forwarding_action": END,
     },
 }
-"""What nobody may set: it is decided by other words of the catalog, and other messages depend on it."""
+"""What nobody may set: it is decided by other fields of the catalog, and other messages depend on it."""
 
 IN_FRONT = {"http_connection_manager": "http_filters"}
 """The list whose raw items come before the catalog's own, of which the last is to stay the last."""
@@ -75,57 +75,54 @@ class RawFields:
 NOTHING = RawFields(b"", b"", frozenset())
 
 Raw = Mapping[str, RawFields]
-"""Raw fields by the word for the message."""
+"""Raw fields by the name of the message."""
 
 NO_RAW: Raw = MappingProxyType({})
 
 
-def join(message: bytes, raw: Raw, word: str) -> bytes:
+def join(message: bytes, raw: Raw, name: str) -> bytes:
     """Merge an encoded message with the raw fields for it, if there are any."""
-    return raw[word].join(message) if word in raw else message
+    return raw[name].join(message) if name in raw else message
 
 
-def parse_raw(*words: str) -> Callable[[object], Raw]:
+def parse_raw(*messages: str) -> Callable[[object], Raw]:
     """Make the validator of `envoy` where these messages may be written."""
 
     def parse(value: object) -> Raw:
         if value is NO_RAW:
             return NO_RAW
         if not isinstance(value, Mapping) or not value:
-            example = f"{{{words[0]}: {{…}}}}"
+            example = f"{{{messages[0]}: {{…}}}}"
             raise ValueError(f"expected a mapping, such as {example} with Envoy's own fields, found {show(value)}")
         if all(isinstance(one, RawFields) for one in value.values()):
             return value  # read before
-        wrong: list[tuple[Loc, str]] = []
-        keys: set[Loc] = set()
-        raw = {word: _encode(word, one, wrong, keys) for word, one in value.items() if word in words}
-        for word in value.keys() - raw.keys():
-            near = suggest(word, words) or f": known are {', '.join(words)}"
-            wrong.append(((word,), f"unknown key {show(word)}{near}"))
-            keys.add((word,))
-        if wrong:
-            raise Mistake(*wrong, keys=keys)
+        mistakes: list[Mistake] = []
+        raw = {name: _encode(name, one, mistakes) for name, one in value.items() if name in messages}
+        for name in value.keys() - raw.keys():
+            near = suggest(name, messages) or f": known are {', '.join(messages)}"
+            mistakes.append(Mistake((name,), f"unknown key {show(name)}{near}", at_key=True))
+        if mistakes:
+            raise Mistakes(*mistakes)
         return raw
 
     return parse
 
 
-def _encode(word: str, value: object, wrong: list[tuple[Loc, str]], keys: set[Loc]) -> RawFields:
+def _encode(name: str, value: object, mistakes: list[Mistake]) -> RawFields:
     from xds.catalog.raw.encode import encode
 
-    encoded, found = encode(TYPES[word], value, OWNED[word])
-    for loc, message, is_key in found:
-        wrong.append(((word, *loc), message))
-        if is_key:
-            keys.add((word, *loc))
-    before = encoded.get(IN_FRONT.get(word, ""), b"")
-    after = b"".join(one for name, one in encoded.items() if name != IN_FRONT.get(word))
+    encoded, found = encode(TYPES[name], value, OWNED[name])
+    mistakes += [one.below((name,)) for one in found]
+    before = encoded.get(IN_FRONT.get(name, ""), b"")
+    after = b"".join(one for field, one in encoded.items() if field != IN_FRONT.get(name))
     return RawFields(before, after, frozenset(encoded))
 
 
-def make_raw_shape(*words: str) -> WithJsonSchema:
+def make_raw_shape(*messages: str) -> WithJsonSchema:
     """Make the shape of `envoy`: its messages' own fields are too many for a schema."""
-    properties = {word: {"type": "object", "description": f"Envoy's own fields of it ({word}, v3)"} for word in words}
+    properties = {
+        name: {"type": "object", "description": f"Envoy's own fields of it ({name}, v3)"} for name in messages
+    }
     return WithJsonSchema(
         {"type": "object", "minProperties": 1, "properties": properties, "additionalProperties": False}
     )

@@ -14,11 +14,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from xds.catalog.text.durations import parse_duration
+from xds.wire.varint import encode_field, encode_varint
 from xds.wording import show, suggest
 
 JSON_DURATION = re.compile(r"(-?)(\d{1,12})(?:\.(\d{1,9}))?s", re.ASCII)
 
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+VARINT, FIXED64, FIXED32 = 0, 1, 5
 
 INTEGERS = {
     "int32": (-(2**31), 2**31 - 1),
@@ -49,40 +50,26 @@ WRAPPED = {
 """The well-known types that stand for a value which may be missing; of each the kind of its one field."""
 
 
-def _encode_varint(value: int) -> bytes:
-    value %= 2**64
-    encoded = bytearray()
-    while value > 127:
-        encoded.append(value & 127 | 128)
-        value >>= 7
-    return bytes([*encoded, value])
-
-
-def encode_bytes(number: int, value: bytes) -> bytes:
-    """Encode a field of bytes, as text and messages are too."""
-    return _encode_varint(number << 3 | BYTES) + _encode_varint(len(value)) + value
-
-
 def encode_scalar(number: int, kind: str, type_: Any, value: object) -> bytes:
     """Encode a value of no message, with its tag; ValueError if it is of another kind."""
     if kind == "string":
-        return encode_bytes(number, _read_string(value).encode())
+        return encode_field(number, _read_string(value).encode())
     if kind == "bytes":
-        return encode_bytes(number, _read_bytes(value))
+        return encode_field(number, _read_bytes(value))
     if kind == "enum":
-        return _encode_varint(number << 3 | VARINT) + _encode_varint(_read_enum(type_, value))
+        return encode_varint(number << 3 | VARINT) + encode_varint(_read_enum(type_, value))
     if kind == "bool":
         if not isinstance(value, bool):
             raise ValueError(f"expected true or false, found {show(value)}")
-        return _encode_varint(number << 3 | VARINT) + _encode_varint(value)
+        return encode_varint(number << 3 | VARINT) + encode_varint(value)
     plain = _read_float(kind, value) if kind in ("float", "double") else _read_integer(kind, value)
     if kind in FIXED:
         packed = struct.pack(FIXED[kind], plain)
-        return _encode_varint(number << 3 | (FIXED32 if len(packed) == 4 else FIXED64)) + packed
+        return encode_varint(number << 3 | (FIXED32 if len(packed) == 4 else FIXED64)) + packed
     integer = int(plain)
     if kind.startswith("sint"):
         integer = integer << 1 if integer >= 0 else (-integer << 1) - 1
-    return _encode_varint(number << 3 | VARINT) + _encode_varint(integer)
+    return encode_varint(number << 3 | VARINT) + encode_varint(integer)
 
 
 def _read_string(value: object) -> str:
@@ -159,13 +146,13 @@ def _encode_timestamp(value: object) -> bytes:
 def _encode_struct(value: object) -> bytes:
     if not isinstance(value, Mapping):
         raise ValueError(f"expected a mapping, found {show(value)}")  # noqa: TRY004
-    entries = (encode_bytes(1, key.encode()) + encode_bytes(2, _encode_value(one)) for key, one in value.items())
-    return b"".join(encode_bytes(1, entry) for entry in entries)
+    entries = (encode_field(1, key.encode()) + encode_field(2, _encode_value(one)) for key, one in value.items())
+    return b"".join(encode_field(1, entry) for entry in entries)
 
 
 def _encode_value(value: object) -> bytes:
     if value is None:
-        return _encode_varint(1 << 3 | VARINT) + b"\0"
+        return encode_varint(1 << 3 | VARINT) + b"\0"
     if isinstance(value, bool):
         return encode_scalar(4, "bool", None, value)
     if isinstance(value, int | float):
@@ -173,19 +160,19 @@ def _encode_value(value: object) -> bytes:
     if isinstance(value, str):
         return encode_scalar(3, "string", None, value)
     if isinstance(value, list):
-        return encode_bytes(6, _encode_list(value))
-    return encode_bytes(5, _encode_struct(value))
+        return encode_field(6, _encode_list(value))
+    return encode_field(5, _encode_struct(value))
 
 
 def _encode_list(value: object) -> bytes:
     if not isinstance(value, list):
         raise ValueError(f"expected a list, found {show(value)}")  # noqa: TRY004
-    return b"".join(encode_bytes(1, _encode_value(one)) for one in value)
+    return b"".join(encode_field(1, _encode_value(one)) for one in value)
 
 
 def _encode_mask(value: object) -> bytes:
     names = (re.sub("([A-Z])", r"_\1", one).lower() for one in _read_string(value).split(","))
-    return b"".join(encode_bytes(1, name.encode()) for name in names)
+    return b"".join(encode_field(1, name.encode()) for name in names)
 
 
 WELL_KNOWN: dict[str, Callable[[object], bytes]] = {

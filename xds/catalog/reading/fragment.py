@@ -11,17 +11,18 @@ from pydantic import TypeAdapter, ValidationError
 from xds.catalog.advice.gateway import advise_gateway
 from xds.catalog.advice.service import advise_service
 from xds.catalog.catalog import Subject
+from xds.catalog.fields import find_field
 from xds.catalog.model.gateway import Gateway
 from xds.catalog.model.gateway_rules import CheckedGateway
 from xds.catalog.model.mesh import WORDS, MeshWord
 from xds.catalog.model.service import Service
 from xds.catalog.model.service_rules import CheckedService
-from xds.catalog.reading.mistakes import explain_errors, explain_unknown_key, make_slip
-from xds.catalog.reading.places import Slip, find_place
-from xds.catalog.reading.revalidation import Remainder
+from xds.catalog.reading.mistakes import explain_errors, explain_unknown_key
+from xds.catalog.reading.places import find_place, place_mistake
 from xds.catalog.reading.syntax import decode
+from xds.catalog.reading.valid_part import ValidPart
 from xds.catalog.reading.yaml import BROKEN, Tree, parse_yaml
-from xds.catalog.text.mistake import Advice, Loc
+from xds.catalog.text.mistake import Loc, Mistake
 from xds.catalog.text.names import NAME
 from xds.errors import Problem, Severity
 from xds.sources.document import Document
@@ -63,26 +64,27 @@ class Fragment:
 
     @property
     def has_errors(self) -> bool:
-        """Tell whether anything in it keeps the catalog from being served."""
+        """Whether anything in it keeps the catalog from being served."""
         return any(problem.severity is Severity.ERROR for problem in self.problems)
 
 
 def parse_fragment(document: Document) -> Fragment:
     """Parse one document; never raises, whatever its bytes are."""
     if document.content is None:
-        return _refuse(document, Slip(0, 0, "", document.fault or "could not be read"))
-    text = decode(document.content)
-    if isinstance(text, Slip):
+        return _refuse(document, Problem(document.name, 0, 0, "", document.fault or "could not be read"))
+    text = decode(document.content, document.name)
+    if isinstance(text, Problem):
         return _refuse(document, text)
-    tree = parse_yaml(text)
+    tree = parse_yaml(text, document.name)
     if not tree.whole:
-        return _refuse(document, *tree.slips)
+        return _refuse(document, *tree.problems)
     if tree.value is None:
-        return _refuse(document, Slip(1, 1, "", "is empty: write `services:` or `gateways:`"))
+        return _refuse(document, Problem(document.name, 1, 1, "", "is empty: write `services:` or `gateways:`"))
     if not isinstance(tree.value, dict):
         what = () if tree.value is BROKEN else (f"expected `services:` or `gateways:`, found {show(tree.value)}",)
-        return _refuse(document, *tree.slips, *(Slip(*tree.place[:2], "", message) for message in what))
-    return _Reader(tree).read(document)
+        told = (Problem(document.name, *tree.place[:2], "", message) for message in what)
+        return _refuse(document, *tree.problems, *told)
+    return _Reader(document, tree).read()
 
 
 def locate(document: Document, locs: Iterable[Loc]) -> list[tuple[int, int]]:
@@ -90,8 +92,8 @@ def locate(document: Document, locs: Iterable[Loc]) -> list[tuple[int, int]]:
 
     It is parsed again: positions are seldom asked for, and would take more memory than the catalog.
     """
-    text = decode(document.content or b"")
-    place = (1, 1, None) if isinstance(text, Slip) else parse_yaml(text).place
+    text = decode(document.content or b"", document.name)
+    place = (1, 1, None) if isinstance(text, Problem) else parse_yaml(text).place
     return [find_place(place, loc)[:2] for loc in locs]
 
 
@@ -106,73 +108,76 @@ def limit_problems(problems: list[Problem], untold: int = 0) -> list[Problem]:
     return [*problems[:MAX_PROBLEMS], more]
 
 
-def _refuse(document: Document, *slips: Slip) -> Fragment:
-    problems = tuple(Problem(document.name, *slip) for slip in slips)
+def _refuse(document: Document, *problems: Problem) -> Fragment:
     return Fragment(document, {}, {}, problems, {}, whole=False)
 
 
 class _Reader:
     """Reads the services and gateways out of one document's tree."""
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, document: Document, tree: Tree) -> None:
+        self._document = document
         self._tree = tree
-        self._errors = list(tree.slips)
-        self._warnings: list[Slip] = []
+        self._errors = list(tree.problems)
+        self._warnings: list[Problem] = []
         self._starts: dict[Subject, tuple[int, int]] = {}
         self._broken: dict[Subject, frozenset[Loc]] = {}
         self._untold = 0
 
-    def read(self, document: Document) -> Fragment:
+    def read(self) -> Fragment:
         tree = self._tree
         unknown = [key for key in tree.value if key not in KINDS and not key.startswith("x-")]
         for key in unknown:
-            self._add((key,), explain_unknown_key((key,), list(KINDS)), key=True)
+            self._refuse((key,), explain_unknown_key(key, [*KINDS]), at_key=True)
         if not unknown and not any(kind in tree.value for kind in KINDS):
-            self._add((), "has neither `services` nor `gateways`")
+            self._refuse((), "has neither `services` nor `gateways`")
         services = self._read_all("services", SERVICE, advise_service)
         gateways = self._read_all("gateways", GATEWAY, advise_gateway)
         mesh = self._read_mesh()
         problems = [
-            *limit_problems([Problem(document.name, *slip) for slip in self._errors], self._untold),
-            *limit_problems([Problem(document.name, *slip, Severity.WARNING) for slip in self._warnings]),
+            *limit_problems(self._errors, self._untold),
+            *limit_problems(self._warnings),
         ]
         problems.sort(key=POSITION)
         whole = self._names_all(unknown)
         return Fragment(
-            document, services, gateways, tuple(problems), self._starts, self._broken, whole=whole, mesh=mesh
+            self._document, services, gateways, tuple(problems), self._starts, self._broken, whole=whole, mesh=mesh
         )
 
     def _names_all(self, unknown: list[str]) -> bool:
-        """Tell whether the services that the document names are all known: none in what was not understood."""
+        """Whether the services that the document names are all known: none stands in what was not understood."""
         found = self._tree.value.get("services")
         meant = any(suggest(key, ["services"]) for key in unknown)
-        return not meant and (found is None or isinstance(found, dict)) and not any(map(_hides_names, self._tree.slips))
+        hidden = self._tree.incomplete & {(), ("services",)}
+        return not (meant or hidden) and (found is None or isinstance(found, dict))
 
-    def _add(self, loc: Loc, message: str, *, key: bool = False) -> None:
-        self._errors.append(make_slip(self._tree.place, loc, message, key=key))
+    def _place(self, mistake: Mistake) -> Problem:
+        return place_mistake(mistake, self._document.name, self._tree.place)
 
-    def _read_all(self, kind: str, adapter: TypeAdapter[T], advise: Callable[[T], Iterable[Advice]]) -> dict[str, T]:
+    def _refuse(self, loc: Loc, message: str, *, at_key: bool = False) -> None:
+        self._errors.append(self._place(Mistake(loc, message, at_key=at_key)))
+
+    def _read_all(self, kind: str, adapter: TypeAdapter[T], advise: Callable[[T], Iterable[Mistake]]) -> dict[str, T]:
         found = self._tree.value.get(kind, {})
         if not isinstance(found, dict):
             if found is not BROKEN:
-                self._add((kind,), _explain_kind(kind, found))
+                self._refuse((kind,), _explain_kind(kind, found))
             return {}
         valid: dict[str, T] = {}
         for name, value in found.items():
             loc: Subject = (kind, name)
             self._starts[loc] = find_place(self._tree.place, loc, key=True)[:2]
             if not NAME.fullmatch(name):
-                self._add(loc, _explain_name(name), key=True)
+                self._refuse(loc, _explain_name(name), at_key=True)
                 if NAME.fullmatch(near := _correct_name(name)):
                     self._starts.setdefault((kind, near), self._starts[loc])  # so that it may be named rightly
             try:
                 valid[name] = adapter.validate_python(value)
             except ValidationError as errors:
-                if (remainder := self._read_remainder(adapter, loc, value, errors)) is not None:
-                    valid[name] = remainder
+                if (part := self._read_valid_part(adapter, loc, value, errors)) is not None:
+                    valid[name] = part
             else:
-                for below, message in advise(valid[name]):
-                    self._warnings.append(make_slip(self._tree.place, (*loc, *below), message))
+                self._warnings += [self._place(mistake.below(loc)) for mistake in advise(valid[name])]
         return valid
 
     def _read_mesh(self) -> dict[str, MeshWord]:
@@ -180,13 +185,13 @@ class _Reader:
         found = self._tree.value.get("mesh", {})
         if not isinstance(found, dict):
             if found is not BROKEN:
-                self._add(("mesh",), f"expected a mapping, such as {{access_log: errors}}, found {show(found)}")
+                self._refuse(("mesh",), f"expected {find_field(('mesh',)).expected}, found {show(found)}")
             return {}
         valid: dict[str, MeshWord] = {}
         for word, value in found.items():
             loc: Subject = ("mesh", word)
             if word not in WORDS:
-                self._add(loc, explain_unknown_key(loc, list(WORDS)), key=True)
+                self._refuse(loc, explain_unknown_key(word, [*WORDS]), at_key=True)
                 continue
             self._starts[loc] = find_place(self._tree.place, loc, key=True)[:2]
             try:
@@ -195,17 +200,17 @@ class _Reader:
                 self._explain(errors, loc)
         return valid
 
-    def _read_remainder(
+    def _read_valid_part(
         self, adapter: TypeAdapter[T], loc: Subject, value: object, errors: ValidationError
     ) -> T | None:
         """Tell all mistakes of one service or gateway, those too that only show when others are gone."""
-        remainder = Remainder(loc[0], value)
+        part = ValidPart(loc[0], value)
         for _ in range(MAX_ROUNDS):
             self._explain(errors, loc)
-            remainder.remove(errors)
-            self._broken[loc] = frozenset(remainder.broken)
+            part.remove(errors)
+            self._broken[loc] = frozenset(part.broken)
             try:
-                return adapter.validate_python(remainder.value)
+                return adapter.validate_python(part.value)
             except ValidationError as more:
                 errors = more
         return None
@@ -213,7 +218,7 @@ class _Reader:
     def _explain(self, errors: ValidationError, loc: Loc) -> None:
         """Tell the mistakes of one service or gateway; when there are too many already, only count them."""
         room = max(0, MAX_PROBLEMS - len(self._errors))
-        told = list(islice(explain_errors(errors, loc, self._tree.place), room)) if room else []
+        told = [self._place(mistake) for mistake in islice(explain_errors(errors, loc), room)] if room else []
         self._errors += told
         self._untold += 0 if len(told) < room else max(0, errors.error_count() - len(told))
 
@@ -224,13 +229,6 @@ def _explain_kind(kind: str, found: object) -> str:
     if isinstance(found, list):
         return f"expected a mapping of {kind[:-1]} names, found a list: write `web:` in place of `- name: web`"
     return f"expected a mapping of {kind[:-1]} names, found {show(found)}"
-
-
-def _hides_names(slip: Slip) -> bool:
-    """Tell whether a mistake in YAML may have kept services from being read: of two that are one, a name is known."""
-    if "given twice" in slip.message:
-        return slip.path == "" and slip.message.startswith('"services"')
-    return slip.path in ("", "services")
 
 
 def _explain_name(name: str) -> str:

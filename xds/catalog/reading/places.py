@@ -1,9 +1,9 @@
 """Where things stand in a file: the tree of positions that is built beside a YAML value, and how places are told."""
 
 import re
-from typing import NamedTuple
 
-from xds.catalog.text.mistake import Loc
+from xds.catalog.text.mistake import Loc, Mistake
+from xds.errors import Problem
 from xds.wording import show
 
 Place = tuple[int, int, "dict[str, tuple[int, int, Place]] | list[Place] | None"]
@@ -13,15 +13,6 @@ Plain tuples, since a large catalog has a hundred thousand of them.
 """
 
 PLAIN_KEY = re.compile(r"[\w.*/:-]{1,253}")
-
-
-class Slip(NamedTuple):
-    """A mistake in one file: where it is, the path to it, and a sentence."""
-
-    line: int
-    column: int
-    path: str
-    message: str
 
 
 def find_place(place: Place, loc: Loc, *, key: bool = False) -> tuple[int, int, Loc]:
@@ -44,10 +35,16 @@ def find_place(place: Place, loc: Loc, *, key: bool = False) -> tuple[int, int, 
 
 def format_path(loc: Loc) -> str:
     """Write a way as operators read it: `services.api.endpoints[2].weight`."""
-    words = []
+    parts = []
     for step in loc:
         if isinstance(step, int):
-            words.append(f"[{step}]")
+            parts.append(f"[{step}]")
         else:
-            words.append(f".{step}" if PLAIN_KEY.fullmatch(step) else f"[{show(step)}]")
-    return "".join(words).removeprefix(".")
+            parts.append(f".{step}" if PLAIN_KEY.fullmatch(step) else f"[{show(step)}]")
+    return "".join(parts).removeprefix(".")
+
+
+def place_mistake(mistake: Mistake, source: str, place: Place) -> Problem:
+    """Return a mistake as the problem of a file, at its place or at what of it stands there."""
+    line, column, there = find_place(place, mistake.loc, key=mistake.at_key)
+    return Problem(source, line, column, format_path(there), mistake.message, mistake.severity)

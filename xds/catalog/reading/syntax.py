@@ -5,7 +5,7 @@ from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 
 import yaml
 
-from xds.catalog.reading.places import Slip
+from xds.errors import Problem
 
 MAX_DEPTH = 64
 
@@ -35,8 +35,8 @@ EXPLAINED = {
 }
 
 
-def explain_syntax(error: yaml.YAMLError, text: str) -> Slip:
-    """Say where YAML is broken and how it may be mended."""
+def explain_syntax(error: yaml.YAMLError, text: str, source: str) -> Problem:
+    """Return where YAML is broken and how it may be mended."""
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         problem, context = str(error.problem or ""), str(error.context or "")
@@ -48,8 +48,8 @@ def explain_syntax(error: yaml.YAMLError, text: str) -> Slip:
                 if "escape" in problem:
                     message, line, column = None, mark.line, mark.column
             message = message or next((words for start, words in EXPLAINED.items() if start in problem), None)
-            return Slip(line + 1, column + 1, "", message or f"is not valid YAML: {problem}")
-    return Slip(1, 1, "", "is not valid YAML")
+            return Problem(source, line + 1, column + 1, "", message or f"is not valid YAML: {problem}")
+    return Problem(source, 1, 1, "", "is not valid YAML")
 
 
 def _line(text: str, line: int) -> str:
@@ -75,16 +75,17 @@ FORBIDDEN = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00
 """What libyaml does not read: control characters, and a byte order mark that is not the first character."""
 
 
-def decode(content: bytes) -> str | Slip:
-    """Read `content` as UTF-8 (a byte order mark is fine), or say where and why it cannot be."""
+def decode(content: bytes, source: str) -> str | Problem:
+    """Read `content` as UTF-8 (a byte order mark is fine), or return where and why it cannot be."""
     if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
-        return Slip(1, 1, "", "is in UTF-16: save the file as UTF-8")
+        return Problem(source, 1, 1, "", "is in UTF-16: save the file as UTF-8")
     mark = len(BOM_UTF8) if content.startswith(BOM_UTF8) else 0
     try:
         text = content[mark:].decode()
     except UnicodeDecodeError as error:
         start = error.start + mark
-        return _slip(
+        return _place_behind(
+            source,
             content[mark:start].decode(),
             f"byte 0x{content[start]:02x} at offset {start} is not UTF-8: save the file as UTF-8",
         )
@@ -92,11 +93,11 @@ def decode(content: bytes) -> str | Slip:
         offset = len(text[: found.start()].encode()) + mark
         character = f"the character U+{ord(found[0]):04X}" if ord(found[0]) else "a NUL byte"
         what = f"{character} (at offset {offset}) cannot stand in YAML: is this a text file?"
-        return _slip(text[: found.start()], what)
+        return _place_behind(source, text[: found.start()], what)
     return text
 
 
-def _slip(before: str, message: str) -> Slip:
+def _place_behind(source: str, before: str, message: str) -> Problem:
     """Place a mistake that comes right after `before`; lines end as in YAML."""
     lines = re.split("\r\n|[\r\n\x85\u2028\u2029]", before)
-    return Slip(len(lines), len(lines[-1]) + 1, "", message)
+    return Problem(source, len(lines), len(lines[-1]) + 1, "", message)

@@ -19,13 +19,14 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from xds.catalog.reading.places import Place, Slip, format_path
+from xds.catalog.reading.places import Place, format_path
 from xds.catalog.reading.scalars import STANDARD, TAGS, resolve
 from xds.catalog.reading.syntax import MAX_DEPTH, TOO_DEEP, explain_syntax
 from xds.catalog.text.mistake import Loc
+from xds.errors import Problem
 from xds.wording import show
 
-MAX_SLIPS = 100
+MAX_PROBLEMS = 100
 MAX_NODES = 1_000_000
 """Values in one file, each counted as often as aliases repeat it."""
 
@@ -38,32 +39,34 @@ MERGE = "<<"
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A YAML text's one document: its value, the places of everything in it, and the mistakes that were found.
+    """A YAML text's one document: its value, the places of everything in it, and the problems that were found.
 
-    `whole` is False when reading had to stop before the end; the value is then None.
+    `incomplete` has the ways to the values of which a part could not be read. The document is not `whole` when reading
+    had to stop before the end; the value is then None.
     """
 
     value: Any
     place: Place
-    slips: tuple[Slip, ...]
+    problems: tuple[Problem, ...]
+    incomplete: frozenset[Loc] = frozenset()
     whole: bool = True
 
 
-def parse_yaml(text: str) -> Tree:
-    """Read a YAML text of which `syntax.decode` let every character pass; never raises."""
-    builder = _Builder()
+def parse_yaml(text: str, source: str = "") -> Tree:
+    """Read a YAML text of which `syntax.decode` let every character pass; never raises. `source` is its file's name."""
+    builder = _Builder(source)
     loader = yaml.CSafeLoader(text)
     try:
         while (event := loader.get_event()) is not None:
             builder.on_event(event)
     except _Stop:
-        return Tree(None, (1, 1, None), tuple(builder.slips), whole=False)
+        return Tree(None, (1, 1, None), tuple(builder.problems), whole=False)
     except yaml.YAMLError as error:
-        return Tree(None, (1, 1, None), (*builder.slips, explain_syntax(error, text)), whole=False)
+        return Tree(None, (1, 1, None), (*builder.problems, explain_syntax(error, text, source)), whole=False)
     finally:
         loader.dispose()
     value, place = builder.root
-    return Tree(value, place, tuple(builder.slips))
+    return Tree(value, place, tuple(builder.problems), frozenset(builder.incomplete))
 
 
 class _Stop(Exception):  # noqa: N818
@@ -109,9 +112,11 @@ class _Builder:
     A scalar is what a large catalog has most of: nothing is made for it but its value and place.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, source: str) -> None:
         self.root: tuple[Any, Place] = (None, (1, 1, None))
-        self.slips: list[Slip] = []
+        self.problems: list[Problem] = []
+        self.incomplete: set[Loc] = set()
+        self._source = source
         self._frames: list[_Frame] = []
         self._anchors: dict[str, _Anchored | None] = {}  # None while the anchored value is being read
         self._nodes = 0
@@ -133,16 +138,19 @@ class _Builder:
             if self._documents > 1:
                 self._stop(event, "a catalog file holds one document: remove this `---`, or make it a file of its own")
 
-    def _slip(self, event: Any, message: str) -> None:
-        self._slip_at(event.start_mark.line + 1, event.start_mark.column + 1, message)
+    def _refuse(self, event: Any, message: str) -> None:
+        self._refuse_at(event.start_mark.line + 1, event.start_mark.column + 1, message)
 
     def _stop(self, event: Any, message: str) -> NoReturn:
-        self._slip(event, message)
+        self._refuse(event, message)
         raise _Stop
 
-    def _slip_at(self, line: int, column: int, message: str) -> None:
-        self.slips.append(Slip(line, column, format_path(self._loc()), message))
-        if len(self.slips) >= MAX_SLIPS:
+    def _refuse_at(self, line: int, column: int, message: str, key: str | None = None) -> None:
+        """Note that something cannot be read in the value that is being read, or in that of its `key`."""
+        loc = self._loc()
+        self.problems.append(Problem(self._source, line, column, format_path(loc), message))
+        self.incomplete.add(loc if key is None else (*loc, key))
+        if len(self.problems) >= MAX_PROBLEMS:
             raise _Stop
 
     def _loc(self) -> Loc:
@@ -174,7 +182,7 @@ class _Builder:
             pass
         else:
             value = BROKEN
-            self._slip(event, _explain_tag(tag, text))
+            self._refuse(event, _explain_tag(tag, text))
         self._count(event, 1)
         place = (mark.line + 1, mark.column + 1, None)
         if event.anchor is not None:
@@ -187,10 +195,10 @@ class _Builder:
     def _add_alias(self, event: Any) -> None:
         place = (event.start_mark.line + 1, event.start_mark.column + 1, None)
         if event.anchor not in self._anchors:
-            self._slip(event, f"no anchor &{event.anchor} stands before this alias")
+            self._refuse(event, f"no anchor &{event.anchor} stands before this alias")
             self._add(BROKEN, place)
         elif (node := self._anchors[event.anchor]) is None:
-            self._slip(event, f"the alias *{event.anchor} stands inside its own anchor: it would never end")
+            self._refuse(event, f"the alias *{event.anchor} stands inside its own anchor: it would never end")
             self._add(BROKEN, place)
         else:
             self._count(event, node.size)
@@ -200,7 +208,7 @@ class _Builder:
 
     def _open(self, event: Any, kind: type[Event]) -> None:
         if event.tag not in (None, "!", COLLECTIONS[kind]):
-            self._slip(event, _explain_tag(event.tag))
+            self._refuse(event, _explain_tag(event.tag))
         before, mark, is_list = self._nodes, event.start_mark, kind is SequenceStartEvent
         self._count(event, 1)
         self._nest(event, 1)
@@ -252,16 +260,16 @@ class _Builder:
         frame.key_line, frame.key_column, children = place
         if is_merge:
             if frame.merged:
-                self._slip_at(frame.key_line, frame.key_column, "`<<` is given twice: write `<<: [*one, *other]`")
+                self._refuse_at(frame.key_line, frame.key_column, "`<<` is given twice: write `<<: [*one, *other]`")
             frame.merging = True
         elif type(key) is not str:
             if key is not BROKEN:
                 what = f'write "{show(key)}" in quotes' if children is None and key is not None else "a word"
-                self._slip_at(frame.key_line, frame.key_column, f"a key must be text, found {show(key)}: {what}")
+                self._refuse_at(frame.key_line, frame.key_column, f"a key must be text, found {show(key)}: {what}")
         elif key in frame.value:
             line, column, _ = frame.children[key]
             message = f"{show(key)} is given twice: first at line {line}, column {column}"
-            self._slip_at(frame.key_line, frame.key_column, message)
+            self._refuse_at(frame.key_line, frame.key_column, message, key)
         else:
             frame.key = key
 
@@ -274,7 +282,7 @@ class _Builder:
             if isinstance(value, dict) and isinstance(below, dict):
                 frame.merged.append((value, below))
             elif value is not BROKEN:
-                self._slip_at(line, column, f"`<<` takes a mapping, or a list of them, found {show(value)}")
+                self._refuse_at(line, column, f"`<<` takes a mapping, or a list of them, found {show(value)}")
 
 
 def _explain_tag(tag: str, text: str | None = None) -> str:

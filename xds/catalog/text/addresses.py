@@ -5,11 +5,14 @@ Pure functions, used as validators by the model's classes; what they refuse they
 
 import re
 from ipaddress import IPv6Address
+from typing import Annotated, Any, Final
 
+from pydantic import AfterValidator, BeforeValidator
 from pydantic.dataclasses import dataclass
 from pydantic.json_schema import WithJsonSchema
 
-from xds.wording import show
+from xds.catalog.text.field import Expected
+from xds.wording import join_host_and_port, show
 
 OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 IPV4 = re.compile(rf"{OCTET}(?:\.{OCTET}){{3}}")
@@ -17,6 +20,16 @@ LABEL = r"[a-zA-Z0-9_](?:[a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])?"
 HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z){LABEL}(?:\.{LABEL})*")
 NUMBERS = re.compile(r"[0-9.]*(?:^|\.)[0-9]+")
 """What ends in a number is an IPv4 address or nothing: no top-level domain is one."""
+
+EXPECTED_ENDPOINT: Final = Expected('"host:port"', "10.0.0.4:5000", "[::1]:5000")
+EXPECTED_ADDRESS: Final = Expected("an IP address or host name", "10.0.0.4")
+EXPECTED_IP: Final = Expected("an IP address to listen on", "127.0.0.1")
+EXPECTED_LISTEN: Final = Expected("an address to listen on, or a port of 127.0.0.1", "127.0.0.1:15001")
+EXPECTED_HOST: Final = Expected("a host", "example.com")
+EXPECTED_ROUTE_HOST: Final = Expected("a host", "example.com", "*.example.com", "*")
+EXPECTED_HOST_HEADER: Final = Expected("a host", "example.com", "example.com:8080")
+
+EXAMPLE_PORT: Final = 5000
 
 HOST_AND_PORT = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]+):([0-9]{1,5})")
 
@@ -53,18 +66,30 @@ def split_address(text: str) -> tuple[str, int] | None:
     return None if host is None else (host, port)
 
 
+def covers_host(pattern: str, host: str) -> bool:
+    """Whether a pattern of hosts, `*`, `*.example.com` or one host, takes every request for `host`.
+
+    `host` may be such a pattern itself.
+    """
+    return pattern in ("*", host) or (pattern.startswith("*.") and host.endswith(pattern[1:]))
+
+
 def parse_endpoint(value: object) -> object:
     """Turn "host:port", alone or as the `address` of a mapping without `port`, into address and port."""
     if isinstance(value, str):
         if parts := split_address(value):
             return {"address": parts[0], "port": parts[1]}
         raise ValueError(explain_address(value))
-    if isinstance(value, dict) and isinstance(address := value.get("address"), str) and value.get("port") is None:
-        if parts := split_address(address):
+    if isinstance(value, dict) and value.get("port") is None:
+        address = value.get("address")
+        if isinstance(address, str) and (parts := split_address(address)):
             return {**value, "address": parts[0], "port": parts[1]}
-        if normalize_host(address) is None:
-            # `check_address` will say what is wrong; a port is made up, since none is missing besides.
-            return {**value, "port": 1}
+        if isinstance(address, str) and normalize_host(address) is not None:
+            raise ValueError(
+                f"`port` is missing: write it here, or in the address as in {EXPECTED_ENDPOINT.written[0]}"
+            )
+        # What is wrong with the address is told when it is checked; a port is made up, since none is missing besides.
+        return {**value, "port": 1}
     return value
 
 
@@ -84,7 +109,7 @@ def check_ip(value: str) -> str:
     if address is None:
         if split_address(value):
             raise ValueError(f"expected an IP address alone, found {show(value)}: the port belongs in `port`")
-        raise ValueError(f"expected an IP address to listen on, found {show(value)}{_localhost(value)}")
+        raise ValueError(f"expected {EXPECTED_IP}, found {show(value)}{_localhost(value)}")
     return address
 
 
@@ -95,14 +120,14 @@ def parse_listen(value: object) -> object:
         if parts is None:
             raise ValueError(explain_address(value))
         if normalize_ip(parts[0]) is None:
-            raise ValueError(f"expected an IP address to listen on, found {show(parts[0])}{_localhost(parts[0])}")
+            raise ValueError(f"expected {EXPECTED_IP}, found {show(parts[0])}{_localhost(parts[0])}")
         return {"address": parts[0], "port": parts[1]}
     if isinstance(value, int) and not isinstance(value, bool):
         if not 1 <= value <= 65535:
             raise ValueError(f"expected a port from 1 to 65535, found {value}")
         return {"address": "127.0.0.1", "port": value}
     if value is None or isinstance(value, bool | float | list | dict):
-        raise ValueError(f'expected an address to listen on, such as "127.0.0.1:15001", found {show(value)}')
+        raise ValueError(f"expected {EXPECTED_LISTEN}, found {show(value)}")
     return value
 
 
@@ -110,27 +135,26 @@ def _localhost(host: str) -> str:
     return ": write 127.0.0.1" if host.lower() == "localhost" else ""
 
 
-def explain_address(text: str) -> str:
-    """Say why `text` is not "host:port" (nor, where the port is apart, a host)."""
+def explain_address(text: str, port: int = EXAMPLE_PORT) -> str:
+    """Return why `text` is not "host:port" (nor, where the port is apart, a host); `port` is the usual one."""
     if not text.strip():
-        return 'expected an address, as in "10.0.0.4:5000", found nothing'
+        return f'expected an address, such as "10.0.0.4:{port}", found nothing'
     scheme, separator, rest = text.partition("://")
     if separator:
         rest = rest.partition("/")[0]
         return f"an address has no {show(scheme + '://')} in front: write {show(rest if ':' in rest else rest + ':80')}"
     if "/" in text:
         return f"an address has no path: write {show(text.partition('/')[0])}"
-    host, colon, port = text.rpartition(":")
-    if host.count(":") > 1 and port.isdecimal() and normalize_ip(host):
-        return f'an IPv6 address needs brackets before its port: write "[{host}]:{port}"'
+    host, colon, written = text.rpartition(":")
+    if host.count(":") > 1 and written.isdecimal() and normalize_ip(host):
+        return f'an IPv6 address needs brackets before its port: write "[{host}]:{written}"'
     if bare := normalize_host(text):
-        example = f"[{bare}]:5000" if ":" in bare else f"{bare}:5000"
-        return f'the port is missing: write "{example}", with the port that it listens on'
+        return f'the port is missing: write "{join_host_and_port(bare, port)}", with the port that it listens on'
     if not colon:
         return _explain_host(text)
     if normalize_host(host) is None:
         return _explain_host(host)
-    return f"expected a port from 1 to 65535 after the colon, found {show(port)}"
+    return f"expected a port from 1 to 65535 after the colon, found {show(written)}"
 
 
 def _explain_host(host: str) -> str:
@@ -149,6 +173,9 @@ class Listen:
 
     address: str
     port: int
+
+    def __str__(self) -> str:
+        return join_host_and_port(self.address, self.port)
 
 
 SIDECAR = Listen("127.0.0.1", 15001)
@@ -170,7 +197,7 @@ def check_host(value: str) -> str:
 def _check_host(value: str, *, wild: bool) -> str:
     host = value.lower()
     if "*" in host and not wild:
-        raise ValueError(f'expected a host, as in "example.com", found {show(value)}')
+        raise ValueError(f"expected {EXPECTED_HOST}, found {show(value)}")
     if HOST_NAME.fullmatch(host.removeprefix("*.")):
         return host
     if "://" in host:
@@ -182,7 +209,7 @@ def _check_host(value: str, *, wild: bool) -> str:
         raise ValueError(f"a host does not end in a dot: write {show(host[:-1])}")
     if "*" in host:
         raise ValueError(f'a `*` may stand only in front, as in "*.example.com", or alone; found {show(value)}')
-    raise ValueError(f'expected a host, as in "example.com", "*.example.com" or "*", found {show(value)}')
+    raise ValueError(f"expected {EXPECTED_ROUTE_HOST if wild else EXPECTED_HOST}, found {show(value)}")
 
 
 def check_host_header(value: str) -> str:
@@ -190,16 +217,17 @@ def check_host_header(value: str) -> str:
     host, colon, port = value.partition(":")
     if HOST_NAME.fullmatch(host) and (not colon or port.isdecimal()):
         return value
-    raise ValueError(f'expected a host, as in "example.com" or "example.com:8080", found {show(value)}')
+    raise ValueError(f"expected {EXPECTED_HOST_HEADER}, found {show(value)}")
 
 
 ADDRESS_PATTERN = r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5}$"
+ADDRESS_SHAPE: Final[dict[str, Any]] = {"type": "string", "pattern": ADDRESS_PATTERN}
 
-LISTEN_SHAPE = WithJsonSchema(
-    {
-        "anyOf": [
-            {"type": "string", "pattern": ADDRESS_PATTERN, "examples": ["127.0.0.1:15001"]},
-            {"type": "integer", "minimum": 1, "maximum": 65535},
-        ],
-    }
-)
+LISTEN_SHAPE = WithJsonSchema({"anyOf": [ADDRESS_SHAPE, {"type": "integer", "minimum": 1, "maximum": 65535}]})
+
+Address = Annotated[str, AfterValidator(check_address), EXPECTED_ADDRESS]
+IpAddress = Annotated[str, AfterValidator(check_ip), EXPECTED_IP]
+ListenAddress = Annotated[Listen, BeforeValidator(parse_listen), LISTEN_SHAPE, EXPECTED_LISTEN]
+Host = Annotated[str, AfterValidator(check_host), EXPECTED_HOST]
+RouteHost = Annotated[str, AfterValidator(check_route_host), EXPECTED_ROUTE_HOST]
+HostHeader = Annotated[str, AfterValidator(check_host_header), EXPECTED_HOST_HEADER]

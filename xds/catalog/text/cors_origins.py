@@ -2,11 +2,14 @@
 
 import re
 from dataclasses import dataclass
+from typing import Annotated, Final
 
+from pydantic import PlainValidator
 from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.text.addresses import HOST_NAME
-from xds.catalog.text.mistake import Mistake
+from xds.catalog.text.field import Expected
+from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.regex import check_pattern
 from xds.wording import show
 
@@ -16,7 +19,6 @@ ORIGIN_SHAPE = WithJsonSchema(
             {
                 "type": "string",
                 "pattern": r"^(\*|(https?://)?(\*\.)?[^/?#@]+)$",
-                "examples": ["https://shop.example.com"],
             },
             {
                 "type": "object",
@@ -56,7 +58,9 @@ class Origin:
 
 
 ORIGIN = re.compile(r"(?:(https?)://)?(\*\.)?([^/:*?#@\s]+|\[[0-9a-f:.]+\])(?::(\d{1,5}))?", re.ASCII)
-EXPECTED_ORIGIN = 'expected an origin, such as "https://shop.example.com", "https://*.example.com", {regex: ...} or "*"'
+EXPECTED_ORIGIN: Final = Expected(
+    "an origin", "https://shop.example.com", "https://*.example.com", {"regex": "https://shop[0-9]"}, "*"
+)
 
 
 def parse_origin(value: object) -> Origin:
@@ -67,9 +71,9 @@ def parse_origin(value: object) -> Origin:
         try:
             return Origin(check_pattern(value["regex"]), is_regex=True)
         except ValueError as error:
-            raise Mistake((("regex",), str(error))) from None
+            raise Mistakes(Mistake(("regex",), str(error))) from None
     if not isinstance(value, str):
-        raise ValueError(f"{EXPECTED_ORIGIN}, found {show(value)}")  # noqa: TRY004
+        raise ValueError(f"expected {EXPECTED_ORIGIN}, found {show(value)}")  # noqa: TRY004
     return Origin(value) if value == "*" else _read_origin(value.lower())
 
 
@@ -97,4 +101,7 @@ def _refuse_origin(text: str) -> Origin:
     host = rest.partition("/")[0]
     if host != rest and host and ORIGIN.fullmatch(f"{scheme}://{host}"):
         raise ValueError(f"an origin has no path: write {show(f'{scheme}://{host}')}")
-    raise ValueError(f"{EXPECTED_ORIGIN}, found {show(text)}")
+    raise ValueError(f"expected {EXPECTED_ORIGIN}, found {show(text)}")
+
+
+CorsOrigin = Annotated[Origin, PlainValidator(parse_origin), ORIGIN_SHAPE, EXPECTED_ORIGIN]

@@ -9,7 +9,10 @@ from datetime import timedelta
 
 from pydantic.json_schema import WithJsonSchema
 
+from xds.catalog.text.field import Expected
 from xds.wording import show
+
+EXPECTED_DURATION = Expected("a duration in h, m, s and ms", "10s", "250ms", "1m30s")
 
 MAX_DURATION = timedelta(days=365)
 """Far below Envoy's own limit, and far beyond any wait that is meant."""
@@ -34,9 +37,7 @@ def parse_duration(value: object) -> object:
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str):  # pydantic turns a ValueError, not a TypeError, into a mistake among others
-        raise ValueError(  # noqa: TRY004
-            f"expected a duration in h, m, s and ms, such as 10s, 250ms or 1m30s, found {show(value)}"
-        )
+        raise ValueError(f"expected {EXPECTED_DURATION}, found {show(value)}")  # noqa: TRY004
     matched = DURATION.fullmatch(value)
     if matched is None or not value:
         raise ValueError(_explain_duration(value))
@@ -58,7 +59,7 @@ def _explain_duration(value: str) -> str:
         near = re.sub(rf"(?<=\d)(?:{words})", unit, near)
     near = re.sub(r"^(\d{1,3})d(?:ays?)?$", lambda days: f"{int(days[1]) * 24}h", near, flags=re.ASCII)
     hint = f": did you mean {near}?" if near and DURATION.fullmatch(near) else ""
-    return f"expected a duration in h, m, s and ms, such as 10s, 250ms or 1m30s, found {show(value)}{hint}"
+    return f"expected {EXPECTED_DURATION}, found {show(value)}{hint}"
 
 
 def format_duration(value: timedelta) -> str:
@@ -86,4 +87,4 @@ def check_ttl(value: timedelta) -> timedelta:
 
 DURATION_PATTERN = r"^(?=[0-9])([0-9]+(\.[0-9]+)?h)?([0-9]+(\.[0-9]+)?m)?([0-9]+(\.[0-9]+)?s)?([0-9]+(\.[0-9]+)?ms)?$"
 
-DURATION_SHAPE = WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["10s", "250ms", "1m30s"]})
+DURATION_SHAPE = WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN})

@@ -39,6 +39,11 @@ class Expected:
         object.__setattr__(self, "examples", examples)
         object.__setattr__(self, "mend", mend)
 
+    @property
+    def written(self) -> tuple[str, ...]:
+        """The examples as an operator writes them."""
+        return tuple(map(write_flow, self.examples))
+
     def __str__(self) -> str:
         """Return the words with the examples, as in "a header's name, such as x-user"."""
         return join_examples(self.words, self.examples)
@@ -77,14 +82,15 @@ class About:
 class IfWrong:
     """How reading goes on beside a wrong value, to find other mistakes.
 
-    It is left out, or `stand_in` takes its place, a value that no rule minds (a function makes it of an item's index).
-    Beside one of its `alternatives` it is left out all the same. A value that is `whole` is wrong altogether when a
-    part of it is. A field that `identifies` an item tells it from others: when it is wrong, the item's stand-in takes
-    over. Of a mapping one of the fields that it `needs` must be left, or it is left out itself. `settle` is called with
-    the mapping in which the field is wrong.
+    The value is left out, or `stand_in` takes its place: a value that no rule minds, or a function that makes one of
+    an item's index. A field that is `wanted`, or one of its `alternatives`, must be there. A value that is `whole` is
+    wrong altogether when a part of it is. A field that `identifies` an item tells it from others: when it is wrong, the
+    item's stand-in takes over. Of a mapping one of the fields that it `needs` must be left, or it is left out itself.
+    `settle` is called with the mapping in which the field is wrong.
     """
 
     stand_in: Any = LEFT_OUT
+    wanted: bool = False
     alternatives: tuple[str, ...] = ()
     whole: bool = False
     identifies: bool = False
@@ -105,10 +111,6 @@ class ShortForm:
 
     def parse(self, value: object) -> object:
         """Return the mapping that a value is short for, or the value."""
-        raise NotImplementedError
-
-    def write(self, value: Any) -> object:
-        """Return the short form of what was read; None if it has none."""
         raise NotImplementedError
 
     def describe(self, mapping: JsonSchemaValue) -> list[JsonSchemaValue]:
@@ -133,10 +135,6 @@ class Words(ShortForm):
         """Return what a word stands for."""
         return self.meanings.get(value, value) if isinstance(value, str | bool) else value
 
-    def write(self, value: Any) -> object:
-        """Return the word that stands for a value."""
-        return next((word for word, meaning in self.meanings.items() if meaning == value), None)
-
     def describe(self, mapping: JsonSchemaValue) -> list[JsonSchemaValue]:
         """Return the words as an enum."""
         return [{"enum": [*self.meanings]}]
@@ -158,14 +156,13 @@ class Alone(ShortForm):
         """Return a mapping of the field."""
         return {self.field: value} if self.takes(value) else value
 
-    def write(self, value: Any) -> object:
-        """Return the field's value."""
-        return getattr(value, self.field)
-
     def describe(self, mapping: JsonSchemaValue) -> list[JsonSchemaValue]:
         """Return the field's own shape, without what it says of the field in the mapping."""
         shape = mapping["properties"][self.field]
-        return [{key: value for key, value in shape.items() if key not in ("description", "default")}]
+        kept = {key: value for key, value in shape.items() if key not in ("description", "default")}
+        if "anyOf" in kept:  # in the mapping it may be left empty
+            kept["anyOf"] = [one for one in kept["anyOf"] if one != {"type": "null"}]
+        return [kept]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
@@ -179,10 +176,6 @@ class Parsed(ShortForm):
     def parse(self, value: object) -> object:
         """Return what the function makes of a value."""
         return self.read(value)
-
-    def write(self, value: Any) -> object:
-        """Return no short form."""
-        return None
 
     def describe(self, mapping: JsonSchemaValue) -> list[JsonSchemaValue]:
         """Return the text's own shape."""

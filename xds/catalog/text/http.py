@@ -5,11 +5,14 @@ Pure functions over plain values, used as validators by the model's classes.
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any, Final
 
+from pydantic import AfterValidator, BeforeValidator
 from pydantic.json_schema import WithJsonSchema
 
-from xds.catalog.text.mistake import Loc, Mistake
+from xds.catalog.text.field import Expected
+from xds.catalog.text.mistake import Mistake, Mistakes
+from xds.catalog.text.names import parse_list
 from xds.catalog.text.text_match import How, TextMatch, Wanted
 from xds.wording import show
 
@@ -17,8 +20,12 @@ HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,256}|:method", re.ASCII)
 HEADER_VALUE = re.compile(r"[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?")
 
 
+EXPECTED_HEADER: Final = Expected("a header's name", "x-user")
+EXPECTED_METHOD: Final = Expected("a method", "GET")
+
+
 def check_hash_header(name: str) -> str:
-    """Check and lower-case the header by whose value requests are told apart; Envoy's word for Host is `:authority`."""
+    """Check and lower-case the header by whose value requests are told apart; Envoy's name for Host is `:authority`."""
     lower = name.lower()
     if lower == "host":
         return ":authority"
@@ -55,89 +62,93 @@ def check_method(value: str) -> str:
     if METHOD.fullmatch(value):
         return value
     hint = f": write {value.upper()}" if METHOD.fullmatch(value.upper()) else ""
-    raise ValueError(f"expected a method, such as GET, found {show(value)}{hint}")
+    raise ValueError(f"expected {EXPECTED_METHOD}, found {show(value)}{hint}")
 
 
 def check_headers(headers: Mapping[str, Wanted]) -> Mapping[str, Wanted]:
     """Check and lower-case the headers that a route wants."""
-    wrong: list[tuple[Loc, str]] = []
+    mistakes: list[Mistake] = []
     lowered: dict[str, Wanted] = {}
     for name, value in headers.items():
         lower = name.lower()
         if lower == "host" or lower == ":authority":
-            wrong.append(((name,), "the Host header is matched by the route's `host`"))
+            mistakes.append(Mistake((name,), "the Host header is matched by the route's `host`"))
         elif not HEADER_NAME.fullmatch(lower):
-            wrong.append(((name,), f"{show(name)} is not a header's name: letters, digits and - only"))
+            mistakes.append(Mistake((name,), f"{show(name)} is not a header's name: letters, digits and - only"))
         elif lower in lowered:
-            wrong.append(((name,), f"{show(name)} is given twice: capitals make no difference"))
+            mistakes.append(Mistake((name,), f"{show(name)} is given twice: capitals make no difference"))
         elif isinstance(value, TextMatch):
-            wrong += find_part_faults(name, value)
+            mistakes += find_part_faults(name, value)
         elif not value:
-            wrong.append(((name,), 'an empty value matches nothing: write "*" for any value'))
+            mistakes.append(Mistake((name,), 'an empty value matches nothing: write "*" for any value'))
         elif not HEADER_VALUE.fullmatch(value):
-            wrong.append(((name,), "a header's value has no control characters, and no spaces at its ends"))
+            mistakes.append(Mistake((name,), "a header's value has no control characters, and no spaces at its ends"))
         lowered[lower] = value
-    if wrong:
-        raise Mistake(*wrong)
+    if mistakes:
+        raise Mistakes(*mistakes)
     return lowered
 
 
 def check_query(query: Mapping[str, Wanted]) -> Mapping[str, Wanted]:
     """Refuse parameters that no URL can have as they stand."""
-    wrong: list[tuple[Loc, str]] = []
+    mistakes: list[Mistake] = []
     for name, value in query.items():
         if not QUERY_TEXT.fullmatch(name):
-            wrong.append(((name,), f"{show(name)} is not a parameter's name: write it as in the URL, percent-encoded"))
+            mistakes.append(
+                Mistake((name,), f"{show(name)} is not a parameter's name: write it as in the URL, percent-encoded")
+            )
         elif isinstance(value, TextMatch):
             if value.how not in (How.ABSENT, How.REGEX) and not QUERY_TEXT.fullmatch(value.text.replace("=", "-")):
                 message = "a parameter's value is written as in the URL, percent-encoded"
-                wrong.append(((name, value.how.value), message))
+                mistakes.append(Mistake((name, value.how.value), message))
         elif not value:
-            wrong.append(((name,), 'an empty value matches nothing: write "*" for any value'))
+            mistakes.append(Mistake((name,), 'an empty value matches nothing: write "*" for any value'))
         elif not QUERY_TEXT.fullmatch(value.replace("=", "-")):
-            wrong.append(((name,), "a parameter's value is written as in the URL, percent-encoded"))
-    if wrong:
-        raise Mistake(*wrong)
+            mistakes.append(Mistake((name,), "a parameter's value is written as in the URL, percent-encoded"))
+    if mistakes:
+        raise Mistakes(*mistakes)
     return query
 
 
 def check_added_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
     """Check and lower-case headers that are set or added."""
-    wrong = _check_names(headers)
+    mistakes = _check_names(headers)
     for name, value in headers.items():
         if not HEADER_VALUE.fullmatch(value) or len(value) > 8192:
-            wrong.append(((name,), "a header's value has no control characters, and no spaces at its ends"))
-    if wrong:
-        raise Mistake(*wrong)
+            mistakes.append(Mistake((name,), "a header's value has no control characters, and no spaces at its ends"))
+    if mistakes:
+        raise Mistakes(*mistakes)
     return {name.lower(): value for name, value in headers.items()}
 
 
 def check_removed_headers(names: tuple[str, ...]) -> tuple[str, ...]:
     """Check and lower-case headers that are removed."""
-    wrong = [((names.index(str(loc[0])),), message) for loc, message in _check_names(names)]
-    if wrong:
-        raise Mistake(*wrong)
+    mistakes = [Mistake((names.index(str(loc[0])),), message) for loc, message, *_ in _check_names(names)]
+    if mistakes:
+        raise Mistakes(*mistakes)
     return tuple(name.lower() for name in names)
 
 
-def _check_names(names: Iterable[str]) -> list[tuple[Loc, str]]:
+def _check_names(names: Iterable[str]) -> list[Mistake]:
     """Say which headers no route may change, and why."""
-    wrong: list[tuple[Loc, str]] = []
+    mistakes: list[Mistake] = []
     seen: set[str] = set()
     for name in names:
         lower = name.lower()
         if lower.startswith(":"):
-            wrong.append(((name,), f"{show(name)} is no header but part of the request itself"))
+            mistakes.append(Mistake((name,), f"{show(name)} is no header but part of the request itself"))
         elif lower == "host":
-            wrong.append(((name,), "the Host header is changed by `rewrite: {host: ...}`"))
+            mistakes.append(Mistake((name,), "the Host header is changed by `rewrite: {host: ...}`"))
         elif lower in HOP_BY_HOP:
-            wrong.append(((name,), f"{show(name)} is of one connection alone: Envoy sets it for each by itself"))
+            mistakes.append(
+                Mistake((name,), f"{show(name)} is of one connection alone: Envoy sets it for each by itself")
+            )
         elif not HEADER_NAME.fullmatch(lower):
-            wrong.append(((name,), f"{show(name)} is not a header's name: letters, digits and - only"))
+            mistakes.append(Mistake((name,), f"{show(name)} is not a header's name: letters, digits and - only"))
         elif lower in seen:
-            wrong.append(((name,), f"{show(name)} is given twice: capitals make no difference"))
+            mistakes.append(Mistake((name,), f"{show(name)} is given twice: capitals make no difference"))
         seen.add(lower)
-    return wrong
+    return mistakes
 
 
 def check_body(value: str) -> str:
@@ -150,9 +161,29 @@ def check_body(value: str) -> str:
 METHOD_SHAPE: dict[str, Any] = {"type": "string", "pattern": "^[A-Z][A-Z_-]*$", "not": {"enum": ["CONNECT"]}}
 METHODS_SHAPE = WithJsonSchema({"anyOf": [METHOD_SHAPE, {"type": "array", "items": METHOD_SHAPE}]})
 
+HashHeader = Annotated[str, AfterValidator(check_hash_header), EXPECTED_HEADER]
+Method = Annotated[str, AfterValidator(check_method), EXPECTED_METHOD]
+Methods = Annotated[
+    tuple[Method, ...],
+    BeforeValidator(parse_list),
+    METHODS_SHAPE,
+    Expected("a method, or a list of them", "GET", ["GET", "HEAD"]),
+]
+AddedHeaders = Annotated[
+    Mapping[str, str],
+    AfterValidator(check_added_headers),
+    Expected("a mapping of header names and values", {"x-team": "a"}),
+]
+RemovedHeaders = Annotated[
+    tuple[Annotated[str, EXPECTED_HEADER], ...],
+    AfterValidator(check_removed_headers),
+    Expected("a list of header names", ["x-internal"]),
+]
+Body = Annotated[str, AfterValidator(check_body)]
 
-def find_part_faults(name: str, wanted: TextMatch) -> list[tuple[Loc, str]]:
+
+def find_part_faults(name: str, wanted: TextMatch) -> list[Mistake]:
     """Say what no header's value has, of a part of one."""
     if wanted.how in (How.ABSENT, How.REGEX) or HEADER_VALUE.fullmatch(f"x{wanted.text}x"):
         return []
-    return [((name, wanted.how.value), "a header's value has no control characters")]
+    return [Mistake((name, wanted.how.value), "a header's value has no control characters")]

@@ -1,22 +1,47 @@
-"""Mistakes in a value, and warnings about it, before anyone knows where the value stands in a file."""
+"""A mistake in a value, or a warning about it, before anyone knows where the value stands in a file.
 
-from collections.abc import Collection
+Placed in a file it is a `Problem` (`xds/errors.py`).
+"""
+
+from enum import Enum, auto
+from typing import NamedTuple
+
+from xds.errors import Severity
 
 Loc = tuple[str | int, ...]
 """The way from a value to one inside it: keys and indexes, as in `("services", "api", "endpoints", 2)`."""
 
 
-class Mistake(ValueError):  # noqa: N818 - one class, whatever is mistaken
-    """Mistakes in parts of one value: for each, where it is below that value, and a sentence.
+class Ground(Enum):
+    """What a mistake rests on: on some grounds it may be none while another file has mistakes."""
 
-    Of those in `keys`, it is the key that is wrong.
-    """
+    ITSELF = auto()
+    ALL_NAMES = auto()
+    ALL_SERVICES = auto()
 
-    def __init__(self, *found: tuple[Loc, str], keys: Collection[Loc] = ()) -> None:
-        super().__init__("; ".join(message for _, message in found))
+
+class Mistake(NamedTuple):
+    """What is wrong at `loc`, in a sentence; `at_key` when it is the key there that is wrong, not its value."""
+
+    loc: Loc
+    message: str
+    severity: Severity = Severity.ERROR
+    at_key: bool = False
+    ground: Ground = Ground.ITSELF
+
+    def below(self, loc: Loc) -> "Mistake":
+        """Return the mistake as it stands below a value that `loc` leads to."""
+        return self._replace(loc=(*loc, *self.loc))
+
+
+def warning(loc: Loc, message: str) -> Mistake:
+    """Return a mistake that does not keep a catalog from being served."""
+    return Mistake(loc, message, Severity.WARNING)
+
+
+class Mistakes(ValueError):  # noqa: N818 - what a validator raises is all that it found
+    """The mistakes in parts of one value, each at its place below that value."""
+
+    def __init__(self, *found: Mistake) -> None:
+        super().__init__("; ".join(mistake.message for mistake in found))
         self.found = found
-        self.keys = keys
-
-
-Advice = tuple[Loc, str]
-"""Where, below the service or gateway, and a sentence."""

@@ -7,9 +7,14 @@ from typing import Annotated, Final, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict, StringConstraints
 
-from xds.catalog.text.durations import DURATION_SHAPE, check_wait, parse_duration
+from xds.catalog.text.durations import DURATION_SHAPE, EXPECTED_DURATION, check_wait, parse_duration
+from xds.catalog.text.field import Expected, IfWrong
+from xds.wording import show
 
 CONFIG = ConfigDict(extra="forbid")
+
+NOBODY: Final = "invalid"
+"""A name, and part of names, that is nobody's (RFC 2606)."""
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?")
 """A service's or gateway's name: it is also a host, a `node.cluster`, and part of Envoy's names for things."""
@@ -17,10 +22,41 @@ NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?")
 TARGET = re.compile(rf"{NAME.pattern}(/{NAME.pattern})?")
 """What a route sends requests to: a service, or with a slash one of its subsets."""
 
-Name = Annotated[str, StringConstraints(pattern=f"^{NAME.pattern}$")]
+NAME_PATTERN = f"^{NAME.pattern}$"
+TARGET_PATTERN = f"^{TARGET.pattern}$"
 
-NOBODY: Final = "invalid"
-"""A name, and part of names, that is nobody's (RFC 2606)."""
+NAME_RULE = "names have small letters, digits, `-`, `_` and `.`"
+
+
+def mend_name(value: object) -> str:
+    """Return how a service's name is mended that is none."""
+    if isinstance(value, str) and "/" in value:
+        return f"a subset is named by a route's `to` alone, write {value.partition('/')[0]}"
+    return NAME_RULE if isinstance(value, str) else ""
+
+
+def mend_path(value: object) -> str:
+    """Return how a path is mended that is none."""
+    if not isinstance(value, str):
+        return ""
+    if "://" in value:
+        return "leave out the scheme and host"
+    if value and not value.startswith("/"):
+        return f"write {show('/' + value)}"
+    for sign in "#?":
+        if sign in value:
+            return f"leave out the {sign} and what follows"
+    if not value.isascii() or " " in value:
+        return "write spaces and letters beyond ASCII percent-encoded, as in /caf%C3%A9"
+    return ""
+
+
+Name = Annotated[
+    str,
+    StringConstraints(pattern=NAME_PATTERN),
+    Expected("a service's name", mend=mend_name),
+    IfWrong(stand_in=NOBODY),
+]
 
 T = TypeVar("T", int, str)
 
@@ -31,20 +67,29 @@ def share(value: T) -> T:
     return value
 
 
-Port = Annotated[int, Strict(), Field(ge=1, le=65535), AfterValidator(share)]
-Duration = Annotated[timedelta, BeforeValidator(parse_duration), DURATION_SHAPE]
+Port = Annotated[int, Strict(), Field(ge=1, le=65535), AfterValidator(share), Expected("a port {bounds}")]
+Duration = Annotated[timedelta, BeforeValidator(parse_duration), DURATION_SHAPE, EXPECTED_DURATION]
 Wait = Annotated[Duration, AfterValidator(check_wait)]
-Path = Annotated[str, StringConstraints(max_length=4096, pattern=r'^/[!"$->@-~]*$')]
+Path = Annotated[
+    str,
+    StringConstraints(max_length=4096, pattern=r'^/[!"$->@-~]*$'),
+    Expected("a path that begins with /, without query", mend=mend_path),
+]
 """A request's path is ASCII, whatever else percent-encoded; Envoy matches it without query and fragment."""
-PathAndQuery = Annotated[str, StringConstraints(max_length=4096, pattern=r'^/[!"$-~]*$')]
-FilePath = Annotated[str, StringConstraints(max_length=4096, pattern=r"^/[^\x00-\x1f\x7f]*[^/\x00-\x1f\x7f]$")]
+PathAndQuery = Annotated[
+    str,
+    StringConstraints(max_length=4096, pattern=r'^/[!"$-~]*$'),
+    Expected("a path that begins with /", mend=mend_path),
+]
+FilePath = Annotated[
+    str,
+    StringConstraints(max_length=4096, pattern=r"^/[^\x00-\x1f\x7f]*[^/\x00-\x1f\x7f]$"),
+    Expected("a path on Envoy's machine that begins with /"),
+    IfWrong(stand_in=f"/{NOBODY}"),
+]
 """A file on the machine of the Envoy that opens it."""
 
 
 def parse_list(value: object) -> object:
     """Turn one text into a list of it."""
     return [value] if isinstance(value, str) else value
-
-
-NAME_PATTERN = "^[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?$"
-TARGET_PATTERN = f"{NAME_PATTERN[:-1]}(/{NAME_PATTERN[1:-1]})?$"

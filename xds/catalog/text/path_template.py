@@ -5,9 +5,13 @@ What is refused here is what Envoy's uri_template matcher refuses, and a little 
 
 import re
 from collections import Counter
+from typing import Annotated, Final
 
+from pydantic import AfterValidator
 from pydantic.json_schema import WithJsonSchema
 
+from xds.catalog.text.field import Expected, IfWrong
+from xds.catalog.text.names import mend_path
 from xds.wording import show
 
 MAX_LENGTH = 256
@@ -34,7 +38,6 @@ TEMPLATE_SHAPE = WithJsonSchema(
         "type": "string",
         "maxLength": MAX_LENGTH,
         "pattern": rf"^(/|(/{_SEGMENT})+([{SIGNS}]+|/)?)$",
-        "examples": ["/users/{id}/orders/*"],
     }
 )
 REWRITE_SHAPE = WithJsonSchema(
@@ -43,9 +46,13 @@ REWRITE_SHAPE = WithJsonSchema(
         "minLength": 1,
         "maxLength": MAX_LENGTH,
         "pattern": rf"^(/([{SIGNS}]|\{{{_NAME}\}})+)*/?$",
-        "examples": ["/v2/{id}"],
     }
 )
+
+
+EXPECTED_TEMPLATE: Final = Expected("a path with variables", "/users/{id}/orders/*")
+EXPECTED_REWRITE: Final = Expected("a path with variables of the route's template", "/v2/{id}")
+EXPECTED_SUBSTITUTION: Final = Expected("a path that begins with /, without query", mend=mend_path)
 
 
 def check_template(value: str) -> str:
@@ -53,7 +60,7 @@ def check_template(value: str) -> str:
     _check_length(value)
     if not value.startswith("/"):
         hint = f": write {show('/' + value)}" if value[:1].isalnum() else ""
-        raise ValueError(f"expected a path with variables, such as /users/{{id}}/orders/*, found {show(value)}{hint}")
+        raise ValueError(f"expected {EXPECTED_TEMPLATE}, found {show(value)}{hint}")
     if value == "/":
         return value
     segments = SEGMENT.findall(value)
@@ -80,7 +87,7 @@ def _check_length(value: str) -> None:
 
 
 def _split(segment: str) -> list[str]:
-    """Give a segment's literals, `*` and `**`, those of a variable one by one."""
+    """Return a segment's literals, `*` and `**`, those of a variable one by one."""
     if segment in ("*", "**") or LITERAL.fullmatch(segment):
         return [segment]
     if not segment:
@@ -111,7 +118,7 @@ def find_variables(template: str) -> list[str]:
 
 
 def find_start(template: str) -> str:
-    """Give what every path that a template matches begins with."""
+    """Return what every path that a template matches begins with."""
     return re.split(r"[*{]", template, maxsplit=1)[0]
 
 
@@ -120,9 +127,7 @@ def check_template_rewrite(value: str) -> str:
     rest = VARIABLE.sub("x", value)
     _check_length(value)
     if not value.startswith("/") or not re.fullmatch(rf"[/{SIGNS}]+", rest):
-        raise ValueError(
-            f"expected a path with variables of the route's template, such as /v2/{{id}}, found {show(value)}"
-        )
+        raise ValueError(f"expected {EXPECTED_REWRITE}, found {show(value)}")
     if "//" in value:
         raise ValueError("has two slashes in a row")
     if wrong := [
@@ -139,10 +144,15 @@ def check_substitution(value: str) -> str:
     r"""Refuse what is no path; `\1` to `\9` may stand in it."""
     if len(value) > 4096 or not re.fullmatch(r'[/\\][!"$->@-~]*', value):
         hint = f": write {show('/' + value)}" if value and value[0].isalnum() else ""
-        raise ValueError(f"expected a path that begins with /, without query, found {show(value)}{hint}")
+        raise ValueError(f"expected {EXPECTED_SUBSTITUTION}, found {show(value)}{hint}")
     for what in GROUP.findall(value):
         if not what.isdigit():
             raise ValueError(rf"a \ stands only before a group's number, as in \1, found {show(what)} after it")
     if re.search(r"(?<!\\)\\$", value):
         raise ValueError(r"a \ stands only before a group's number, as in \1")
     return value
+
+
+PathTemplate = Annotated[str, AfterValidator(check_template), TEMPLATE_SHAPE, EXPECTED_TEMPLATE, IfWrong(stand_in="/")]
+TemplateRewrite = Annotated[str, AfterValidator(check_template_rewrite), REWRITE_SHAPE, EXPECTED_REWRITE]
+Substitution = Annotated[str, AfterValidator(check_substitution), EXPECTED_SUBSTITUTION]

@@ -1,48 +1,15 @@
-"""Percentages and shares as people write them: `10%`, or a bare number."""
+"""Percentages as people write them: `10%`, or the bare number."""
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic.json_schema import JsonSchemaValue, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from xds.catalog.text.field import Expected
 from xds.wording import show
-
-
-def check_percent(value: object) -> object:
-    """Refuse what is no number, or is finer than Envoy counts."""
-    if isinstance(value, str) and value.endswith("%"):
-        raise ValueError(f"expected a number above 0, 100 at most, found {show(value)}: write {value[:-1]}")
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"expected a number above 0, 100 at most, found {show(value)}")  # noqa: TRY004
-    if not 0.0001 <= value <= 100:
-        raise ValueError(f"expected a number from 0.0001 to 100, found {show(value)}")
-    return value
-
-
-def percent_shape(minimum: int, maximum: int) -> WithJsonSchema:
-    """Describe a whole number of percent, with or without the sign."""
-    number = {"type": "integer", "minimum": minimum, "maximum": maximum}
-    return WithJsonSchema({"anyOf": [number, {"type": "string", "pattern": "^[0-9]{1,4} ?%$"}]})
-
-
-PERCENT_SHAPE = WithJsonSchema({"type": "number", "minimum": 0.0001, "maximum": 100})
-
-SHARE_SHAPE = WithJsonSchema({"type": "string", "pattern": r"^[0-9]{1,3}(\.[0-9]{1,4})?%$", "examples": ["1%"]})
-
-SHARE = re.compile(r"(\d{1,3}(?:\.\d{1,4})?)%", re.ASCII)
-
-
-def parse_share(value: object) -> object:
-    """Turn "1%" into 1.0; a number needs its sign."""
-    if isinstance(value, str) and (matched := SHARE.fullmatch(value)) and 0 < (share := float(matched[1])) <= 100:
-        return share
-    hint = f": write {value}%" if isinstance(value, int | float) and not isinstance(value, bool) else ""
-    raise ValueError(f"expected a share from 0.0001% to 100%, such as 1%, found {show(value)}{hint}")
-
 
 PERCENTAGE = re.compile(r"(\d{1,4}(?:\.\d{1,9})?) ?%", re.ASCII)
 PATTERN = r"^[0-9]{1,4}(\.[0-9]+)? ?%$"
@@ -92,3 +59,7 @@ class Percentage:
         pattern = WHOLE_PATTERN if kind == "integer" else PATTERN
         text = {"type": "string", "pattern": pattern, "examples": [self.example]}
         return {"anyOf": [text, {"type": kind, **bounds}]}
+
+
+Percent = Annotated[float, Percentage(0.0001, 100)]
+"""A share of the requests, as finely as Envoy counts."""

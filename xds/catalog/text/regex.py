@@ -4,8 +4,11 @@ import re
 import warnings
 from re import _constants as code  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import AfterValidator
+
+from xds.catalog.text.field import Expected
 from xds.wording import show
 
 MAX_LENGTH = 1000
@@ -92,3 +95,6 @@ def _measure_one(operation: Any, argument: Any) -> int:
     if operation is code.IN:
         return sum(CATEGORIES.get(what, 5) if one is code.CATEGORY else 1 for one, what in argument)
     return 2 if operation in (code.ANY, code.NOT_LITERAL) else 1
+
+
+PathRegex = Annotated[str, AfterValidator(check_regex), Expected("a pattern for the whole path", "/users/[0-9]+")]

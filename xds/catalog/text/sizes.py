@@ -1,9 +1,12 @@
 """What people write for a number of bytes: `512KiB`, `1MB`."""
 
 import re
+from typing import Annotated
 
+from pydantic import BeforeValidator
 from pydantic.json_schema import WithJsonSchema
 
+from xds.catalog.text.field import Expected
 from xds.wording import show
 
 MAX_SIZE = 2**30
@@ -15,10 +18,9 @@ SIZE_SHAPE = WithJsonSchema(
     {
         "type": "string",
         "pattern": rf"^(?=.*[1-9])[0-9]+(\.[0-9]+)?({'|'.join(UNITS)})$",
-        "examples": ["1MiB", "512KiB", "10MB"],
     }
 )
-EXPECTED = "expected a size in B, KB, MB, GB, KiB, MiB or GiB, such as 1MiB or 512KiB"
+EXPECTED_SIZE = Expected("a size in B, KB, MB, GB, KiB, MiB or GiB", "1MiB", "512KiB")
 
 
 def parse_size(value: object) -> int:
@@ -26,7 +28,7 @@ def parse_size(value: object) -> int:
     if isinstance(value, int | float) and not isinstance(value, bool):
         raise ValueError(f"a size needs a unit: write {value}B, {value}KiB or {value}MiB, not {value}")  # noqa: TRY004
     if not isinstance(value, str):  # pydantic turns a ValueError, not a TypeError, into a mistake among others
-        raise ValueError(f"{EXPECTED}, found {show(value)}")  # noqa: TRY004
+        raise ValueError(f"expected {EXPECTED_SIZE}, found {show(value)}")  # noqa: TRY004
     matched = SIZE.fullmatch(value)
     if matched is None:
         raise ValueError(_explain(value))
@@ -44,4 +46,7 @@ def _explain(value: str) -> str:
     words = {unit.lower(): unit for unit in UNITS} | {unit[:-1].lower(): unit for unit in ("KiB", "MiB", "GiB")}
     near = re.fullmatch(r"\s*(\d{1,12}(?:\.\d{1,6})?)[\s_]*([a-z]+)\s*", value[:40].lower(), re.ASCII)
     hint = f": did you mean {near[1]}{words[near[2]]}?" if near and near[2] in words else ""
-    return f"{EXPECTED}, found {show(value)}{hint}"
+    return f"expected {EXPECTED_SIZE}, found {show(value)}{hint}"
+
+
+Size = Annotated[int, BeforeValidator(parse_size), SIZE_SHAPE, EXPECTED_SIZE]

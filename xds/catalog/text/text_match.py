@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any, Final
 
+from pydantic import PlainValidator
 from pydantic.json_schema import WithJsonSchema
 
-from xds.catalog.text.mistake import Mistake
+from xds.catalog.text.field import Expected, IfWrong
+from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.regex import check_pattern
 from xds.wording import show
 
@@ -38,24 +40,27 @@ Wanted = str | TextMatch
 """One whole text, `ANY`, or anything else."""
 
 
+EXPECTED_WANTED: Final = Expected('text, such as {prefix: a}, or "*" for any value')
+
+
 def parse_wanted(value: object) -> Wanted:
     """Read a text, or a mapping of one of `How`."""
     if isinstance(value, str | TextMatch):
         return value
     if not isinstance(value, Mapping):
         hint = f': write "{show(value)}" in quotes' if isinstance(value, bool | int | float) else ""
-        raise ValueError(f'expected text, such as {{prefix: a}}, or "*" for any value, found {show(value)}{hint}')  # noqa: TRY004
+        raise ValueError(f"expected {EXPECTED_WANTED}, found {show(value)}{hint}")  # noqa: TRY004
     unknown = [key for key in value if key not in set(How)]
     if unknown:
         known = ", ".join(How)
-        raise Mistake(*(((key,), f"unknown key {show(key)}: known are {known}") for key in unknown))
+        raise Mistakes(*(Mistake((key,), f"unknown key {show(key)}: known are {known}") for key in unknown))
     if len(value) != 1:
         raise ValueError(f"a value is compared in one way: write one of {', '.join(How)}, found {len(value)}")
     [(how, text)] = value.items()
     try:
         return _read_one(How(how), text)
     except ValueError as error:
-        raise Mistake(((how,), str(error))) from None
+        raise Mistakes(Mistake((how,), str(error))) from None
 
 
 def _read_one(how: How, text: object) -> Wanted:
@@ -74,7 +79,7 @@ def _read_one(how: How, text: object) -> Wanted:
 
 
 def covers(earlier: Wanted, later: Wanted) -> bool:
-    """Tell whether every value that `later` wants is one that `earlier` wants; False where it cannot be told."""
+    """Whether every value that `later` wants is one that `earlier` wants; False where it cannot be told."""
     if earlier == later:
         return True
     one, other = _normalize(earlier), _normalize(later)
@@ -116,3 +121,9 @@ WANTED_SHAPE = WithJsonSchema(
         ]
     }
 )
+
+WantedTexts = Mapping[
+    str,
+    Annotated[Wanted, PlainValidator(parse_wanted), WANTED_SHAPE, EXPECTED_WANTED, IfWrong(stand_in=ANY, whole=True)],
+]
+"""What is wanted of headers, or of a query's parameters, by their names."""

@@ -106,13 +106,15 @@ def _build(path: Path, node_cluster: str, locality: Mapping[str, str]) -> Json:
     # Imported here, since Envoy's message classes take half a second to import.
     from xds.catalog.assembly.workspace import Workspace
     from xds.catalog.model.locality import Locality
+    from xds.endpoints.endpoint_set import collect_services
     from xds.resources.inventory import build_inventory
     from xds.resources.view import NodeKind
     from xds.server.clients.documents import describe_kind
     from xds.sources.files.watch import FileSource
 
     catalog = Workspace().update(FileSource(path).read())
-    return describe_kind(build_inventory(catalog), NodeKind(node_cluster, locality=Locality(**locality)))
+    inventory = build_inventory(catalog, collect_services(catalog.services))
+    return describe_kind(inventory, NodeKind(node_cluster, locality=Locality(**locality)))
 
 
 def _explain_nothing(service: str, dump: Json) -> str:

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from xds.catalog.model.locality import DEFAULT_OVERPROVISIONING, DEFAULT_PANIC_THRESHOLD, Locality, write_locality
 from xds.cli.admin_client import Json
 from xds.cli.explain.words import describe_cluster, describe_end, describe_handling, describe_match, describe_policy
 from xds.resources.endpoints.shares import Condition, Host, Rules, compute_shares
+from xds.wording import join_host_and_port
 
 CONDITIONS = {
     "DEGRADED": Condition.DEGRADED,
@@ -211,8 +213,8 @@ def _rules(cluster: Json, assignment: Json) -> Rules:
         for group in assignment.get("endpoints", ())
     }
     return Rules(
-        overprovisioning=_number(assignment.get("policy", {}).get("overprovisioning_factor", 140)),
-        panic_threshold=common.get("healthy_panic_threshold", {"value": 50.0}).get("value", 0.0),
+        overprovisioning=_number(assignment.get("policy", {}).get("overprovisioning_factor", DEFAULT_OVERPROVISIONING)),
+        panic_threshold=common.get("healthy_panic_threshold", {"value": DEFAULT_PANIC_THRESHOLD}).get("value", 0.0),
         localities=localities if weighted else None,
         weighed=cluster.get("lb_policy") != "RANDOM",
     )
@@ -241,13 +243,12 @@ def _items(label: Any) -> Sequence[Any]:
 
 def _locality(group: Json) -> str:
     place = group.get("locality", {})
-    return "/".join(filter(None, (place.get(key) for key in ("region", "zone", "sub_zone"))))
+    return write_locality(*(place.get(field, "") for field in Locality._fields))
 
 
 def _address(endpoint: Json) -> str:
     address = endpoint["endpoint"]["address"]["socket_address"]
-    host = f"[{address['address']}]" if ":" in address["address"] else address["address"]
-    return f"{host}:{address['port_value']}"
+    return join_host_and_port(address["address"], address["port_value"])
 
 
 def _number(value: Any) -> int:

@@ -25,6 +25,7 @@ from envoy_data_plane.google.protobuf import Any
 from xds.catalog.model.balance import Balance, Balancing, ClientSideWeighted, LeastRequest, Maglev, RingHash, SlowStart
 from xds.catalog.model.locality import ZoneAware
 from xds.catalog.model.service import Service
+from xds.endpoints.endpoint_set import EndpointSet
 
 LB_POLICIES = {
     Balance.ROUND_ROBIN: ClusterLbPolicy.ROUND_ROBIN,
@@ -122,7 +123,7 @@ Spread = ZoneAware | bool | None
 """How a cluster shares requests among localities: zone-aware, by weights (True), not at all (False); or never asked."""
 
 
-def find_spread(service: Service) -> Spread:
+def find_spread(service: Service, endpoints: EndpointSet) -> Spread:
     """Say how a service's callers share requests among its localities; `client_side_weighted` shares among none.
 
     An Envoy that knows where its own kind are would be zone-aware for every cluster that does not say otherwise. Who
@@ -135,8 +136,7 @@ def find_spread(service: Service) -> Spread:
         return True
     if locality.zone_aware is not None:
         return locality.zone_aware
-    is_somewhere = any(one.region or one.zone or one.sub_zone for one in service.endpoints)
-    return False if is_somewhere else None
+    return False if endpoints.located else None
 
 
 def complete_lb_config(config: ClusterCommonLbConfig, spread: Spread, panic_threshold: int | None) -> None:

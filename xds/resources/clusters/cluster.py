@@ -24,17 +24,18 @@ from envoy_data_plane.envoy.extensions.clusters.dns.v3 import DnsCluster
 from envoy_data_plane.envoy.type.v3 import CodecClientType, Int64Range
 from envoy_data_plane.google.protobuf import Any
 
-from xds.catalog.model.balance import RAMPING, Balancing, SlowStart
+from xds.catalog.model.balance import Balancing, SlowStart
 from xds.catalog.model.health import HealthCheck, OutlierDetection
 from xds.catalog.model.resilience import Budget, CircuitBreakers, ConnectionPool, Keepalive
-from xds.catalog.model.service import Protocol, Service, find_host, is_eds
+from xds.catalog.model.service import Protocol, Service
 from xds.catalog.model.upstream import Dns, UpstreamTls
 from xds.catalog.raw.fields import join
+from xds.endpoints.endpoint_set import EndpointSet
 from xds.resources.ads import ADS_CONFIG_SOURCE
 from xds.resources.clusters.balance import Spread, complete_lb_config, find_spread, set_policy
 from xds.resources.clusters.connections import build_circuit_breakers, set_connections
 from xds.resources.clusters.subsets import encode_subset_config
-from xds.resources.endpoints.load_assignment import EVERYWHERE, Priorities, build_assignment_message
+from xds.resources.endpoints.load_assignment import EVERYWHERE, Priorities, encode_assignment
 from xds.resources.resource import Resource, encode_resource
 from xds.resources.tls.contexts import build_tls_socket
 from xds.wire import CLUSTER, skeleton_pb2
@@ -63,7 +64,12 @@ class _Policy(NamedTuple):
 
 
 def build_cluster(
-    name: str, service: Service, priorities: Priorities = EVERYWHERE, *, endpoint_stats: bool = False
+    name: str,
+    service: Service,
+    endpoints: EndpointSet,
+    priorities: Priorities = EVERYWHERE,
+    *,
+    endpoint_stats: bool = False,
 ) -> Resource:
     """Build a service's cluster, of the same name.
 
@@ -71,10 +77,10 @@ def build_cluster(
     Envoy resolves by DNS, with its endpoints inside, since EDS takes IP addresses alone.
     `endpoint_stats` is what holds for the service of the word of that name, here or in the mesh.
     """
-    dns = None if is_eds(service) else service.dns
+    dns = None if endpoints.is_eds else service.dns
     policy = _Policy(
         service.balance,
-        service.slow_start if service.balance.policy in RAMPING else None,
+        service.slow_start if service.balance.has_slow_start else None,
         service.protocol,
         service.health_check,
         service.outlier_detection,
@@ -86,14 +92,14 @@ def build_cluster(
         service.connection_pool,
         service.keepalive,
         service.tls,
-        find_host(service),
-        find_spread(service),
+        service.requested_host,
+        find_spread(service, endpoints),
         service.panic_threshold,
         endpoint_stats,
     )
     frame = skeleton_pb2.Cluster(name=name)
     if dns is not None:
-        frame.load_assignment.CopyFrom(build_assignment_message(name, service, priorities))
+        frame.load_assignment.MergeFromString(encode_assignment(name, service, endpoints, priorities))
     encoded = frame.SerializeToString(deterministic=True) + _encode_policy(policy) + encode_subset_config(service)
     return encode_resource(CLUSTER, name, join(encoded, service.envoy, "cluster"))
 

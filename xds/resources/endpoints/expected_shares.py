@@ -6,22 +6,19 @@ is not known here.
 
 from collections.abc import Mapping
 
-from xds.catalog.model.balance import WEIGHING, Balance
-from xds.catalog.model.endpoint import Endpoint, Health, is_out
+from xds.catalog.model.balance import Balance
+from xds.catalog.model.endpoint import Endpoint, Health
 from xds.catalog.model.locality import Locality, write_locality
 from xds.catalog.model.service import Service
+from xds.endpoints.endpoint_set import EndpointSet
 from xds.resources.endpoints.load_assignment import (
     EVERYWHERE,
     Priorities,
-    find_localities,
     group_endpoints,
     prioritize,
     weigh_groups,
 )
 from xds.resources.endpoints.shares import Condition, Host, Rules, compute_shares
-
-USUAL_OVERPROVISIONING = 140
-USUAL_PANIC_THRESHOLD = 50
 
 
 def is_foreseeable(service: Service) -> bool:
@@ -29,45 +26,38 @@ def is_foreseeable(service: Service) -> bool:
     return service.locality.zone_aware is None and service.balance.policy is not Balance.CLIENT_SIDE_WEIGHTED
 
 
-def share_endpoints(service: Service, caller: Locality) -> Mapping[str, float]:
+def share_endpoints(service: Service, endpoints: EndpointSet, caller: Locality) -> Mapping[str, float]:
     """Give the share of each endpoint by its address, as "10.0.0.4:5000"; a host name counts as one address."""
-    groups = group_endpoints(service, _prioritize(service, caller))
+    groups = group_endpoints(endpoints, _prioritize(service, endpoints, caller))
     weights = weigh_groups(service, groups) if service.locality.weights is not None else None
-    listed = [(priority, where, one) for (priority, where), endpoints in groups.items() for one in endpoints]
-    heeds = service.balance.policy in WEIGHING
+    listed = [(priority, where, one) for (priority, where), group in groups.items() for one in group]
+    heeds = service.balance.heeds_weights
     hosts = [
-        Host(priority, write_locality(*where), (one.weight or 1) if heeds else 1, _find_condition(one))
+        Host(priority, write_locality(*where), one.load_balancing_weight if heeds else 1, _find_condition(one))
         for priority, where, one in listed
     ]
     rules = Rules(
-        overprovisioning=service.overprovisioning or USUAL_OVERPROVISIONING,
-        panic_threshold=USUAL_PANIC_THRESHOLD if service.panic_threshold is None else service.panic_threshold,
+        overprovisioning=service.overprovisioning_factor,
+        panic_threshold=service.healthy_panic_threshold,
         localities=None
         if weights is None
         else {(priority, write_locality(*where)): weight for (priority, where), weight in weights.items()},
     )
     shares: dict[str, float] = {}
     for (_, _, one), share in zip(listed, compute_shares(hosts, rules).of_hosts, strict=True):
-        address = write_address(one)
-        shares[address] = shares.get(address, 0.0) + share
+        shares[one.host_and_port] = shares.get(one.host_and_port, 0.0) + share
     return shares
 
 
-def write_address(endpoint: Endpoint) -> str:
-    """Write where an endpoint is as Envoy does."""
-    host = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
-    return f"{host}:{endpoint.port}"
-
-
-def _prioritize(service: Service, caller: Locality) -> Priorities:
+def _prioritize(service: Service, endpoints: EndpointSet, caller: Locality) -> Priorities:
     if not service.locality.failover:
         return EVERYWHERE
-    localities = find_localities(one for one in service.endpoints if not is_out(one))
+    localities = endpoints.localities
     ranks = prioritize(localities, service.locality.failover, caller)
     return dict(zip(localities, ranks, strict=True)) if any(ranks) else EVERYWHERE
 
 
 def _find_condition(endpoint: Endpoint) -> Condition:
-    if is_out(endpoint):
+    if endpoint.is_out:
         return Condition.OUT
     return Condition.DEGRADED if endpoint.health is Health.DEGRADED else Condition.WELL

@@ -1,19 +1,20 @@
 """ClusterLoadAssignment: a service's endpoints by locality and priority, as Envoy is told of them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple
 
 from google.protobuf.struct_pb2 import Struct
 
-from xds.catalog.model.balance import WEIGHING
-from xds.catalog.model.endpoint import Endpoint, Health, is_out, locality_of
+from xds.catalog.model.endpoint import Endpoint, Health
 from xds.catalog.model.locality import MAX_PRIORITY, Level, Locality
-from xds.catalog.model.service import Service, find_key
-from xds.catalog.text.addresses import normalize_ip
+from xds.catalog.model.service import Service
+from xds.endpoints.endpoint_set import NOBODY, EndpointSet, Key
 from xds.resources.resource import Resource, encode_resource
 from xds.wire import CLUSTER_LOAD_ASSIGNMENT, endpoint_pb2
 from xds.wire.discovery_pb2 import Locality as WireLocality
+from xds.wire.varint import encode_field
 
 HEALTH_STATUSES = {Health.DEGRADED: endpoint_pb2.DEGRADED, Health.UNHEALTHY: endpoint_pb2.UNHEALTHY}
 
@@ -26,63 +27,138 @@ EVERYWHERE: Priorities = {}
 SPARE = MAX_PRIORITY + 1
 """The rank of endpoints that are to take no requests: after all that a catalog can state."""
 
+Group = tuple[int, Locality]
+"""A rank, which becomes a priority, and a locality."""
 
-def build_load_assignment(name: str, service: Service, priorities: Priorities = EVERYWHERE) -> Resource:
+ENDPOINTS = 2
+"""The number of ClusterLoadAssignment's field of LocalityLbEndpoints."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A service's endpoints as they are encoded, by rank and locality, in the order in which the set first names each.
+
+    The bytes are those of LocalityLbEndpoints that hold one endpoint: joined, they hold all. `keys` is the set's order,
+    and `weighted` whether weights are in them.
+    """
+
+    groups: Mapping[Group, Mapping[Key, bytes]]
+    keys: tuple[Key, ...]
+    weighted: bool
+
+
+def encode_endpoints(
+    service: Service,
+    endpoints: EndpointSet,
+    before: Encoded | None = None,
+    was: EndpointSet = NOBODY,
+    changed: Collection[Key] = (),
+) -> Encoded:
+    """Encode the endpoints of a set.
+
+    With `before`, which holds the set as it `was`, those alone that `changed` are encoded. When these also stay in
+    their groups, no other is looked at.
+    """
+    weighted, keys = service.balance.heeds_weights, tuple(endpoints.by_key)
+    if before is None or before.weighted != weighted:
+        before, changed = None, keys
+    fresh = {key: _encode_one(endpoints.by_key[key], weighted=weighted) for key in changed if key in endpoints.by_key}
+    if before is not None and before.keys == keys:
+        places = {key: _find_group(endpoints.by_key[key]) for key in fresh}
+        if all(_find_group(was.by_key[key]) == group for key, group in places.items()):
+            groups = dict(before.groups)
+            for group in set(places.values()):
+                groups[group] = {**groups[group], **{key: fresh[key] for key in fresh if places[key] == group}}
+            return Encoded(groups, before.keys, weighted)
+    kept = {} if before is None else {key: one for some in before.groups.values() for key, one in some.items()}
+    encoded = kept | fresh
+    grouped: dict[Group, dict[Key, bytes]] = {}
+    for key, endpoint in endpoints.by_key.items():
+        grouped.setdefault(_find_group(endpoint), {})[key] = encoded[key]
+    return Encoded(grouped, keys, weighted)
+
+
+def build_load_assignment(
+    name: str,
+    service: Service,
+    endpoints: EndpointSet,
+    priorities: Priorities = EVERYWHERE,
+    encoded: Encoded | None = None,
+) -> Resource:
     """Build a service's resource; for one with no endpoints it is explicit and empty, never missing (rule 34)."""
-    message = build_assignment_message(name, service, priorities)
-    ttl_ms = 0
-    if service.ttl is not None:
-        message.policy.endpoint_stale_after.FromTimedelta(service.ttl)
-        ttl_ms = round(service.ttl / timedelta(milliseconds=1))
-    return encode_resource(CLUSTER_LOAD_ASSIGNMENT, name, message.SerializeToString(deterministic=True), ttl_ms)
+    message = encode_assignment(name, service, endpoints, priorities, encoded, stale_after=service.ttl)
+    ttl_ms = 0 if service.ttl is None else round(service.ttl / timedelta(milliseconds=1))
+    return encode_resource(CLUSTER_LOAD_ASSIGNMENT, name, message, ttl_ms)
 
 
-def build_assignment_message(
-    name: str, service: Service, priorities: Priorities = EVERYWHERE
-) -> endpoint_pb2.ClusterLoadAssignment:
-    """Build the message, endpoints grouped by locality in the order in which the catalog first names each.
+def encode_assignment(
+    name: str,
+    service: Service,
+    endpoints: EndpointSet,
+    priorities: Priorities = EVERYWHERE,
+    encoded: Encoded | None = None,
+    *,
+    stale_after: timedelta | None = None,
+) -> bytes:
+    """Encode a ClusterLoadAssignment of groups in their order; what is `encoded` of the endpoints already is joined.
 
     Without `locality.weights` localities have none: Envoy balances over the endpoints of all as over one list.
     """
-    weighted = service.balance.policy in WEIGHING
-    message = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
-    if service.overprovisioning is not None:
-        message.policy.overprovisioning_factor.value = service.overprovisioning
-    groups = group_endpoints(service, priorities)
-    weights = weigh_groups(service, groups) if service.locality.weights is not None else {}
-    for (priority, where), endpoints in groups.items():
+    encoded = encoded or encode_endpoints(service, endpoints)
+    groups: dict[Group, list[bytes]] = {}
+    for group, some in encoded.groups.items():
+        groups.setdefault((_prioritize(group, priorities), group[1]), []).extend(some.values())
+    weights: Mapping[Group, int] = {}
+    if service.locality.weights is not None:
+        weights = weigh_groups(service, group_endpoints(endpoints, priorities))
+    parts = [endpoint_pb2.ClusterLoadAssignment(cluster_name=name).SerializeToString()]
+    order = compact([rank for rank, _ in groups])
+    for priority, ((_, where), lb_endpoints) in zip(order, groups.items(), strict=True):
         locality = WireLocality(region=where.region, zone=where.zone, sub_zone=where.sub_zone)
-        group = message.endpoints.add(locality=locality, priority=priority)
+        head = endpoint_pb2.LocalityLbEndpoints(locality=locality)
+        tail = endpoint_pb2.LocalityLbEndpoints(priority=priority)
         if weight := weights.get((priority, where), 0):  # without one, no request goes there while others have one
-            group.load_balancing_weight.value = weight
-        for endpoint in endpoints:
-            _complete_endpoint(add_endpoint(group, endpoint), endpoint, weighted=weighted)
-    return message
+            tail.load_balancing_weight.value = weight
+        parts.append(
+            encode_field(ENDPOINTS, b"".join((head.SerializeToString(), *lb_endpoints, tail.SerializeToString())))
+        )
+    policy = endpoint_pb2.ClusterLoadAssignmentPolicy()
+    if service.overprovisioning is not None:
+        policy.overprovisioning_factor.value = service.overprovisioning
+    if stale_after is not None:
+        policy.endpoint_stale_after.FromTimedelta(stale_after)
+    if policy.ByteSize():
+        parts.append(endpoint_pb2.ClusterLoadAssignment(policy=policy).SerializeToString())
+    return b"".join(parts)
+
+
+def _find_group(endpoint: Endpoint) -> Group:
+    """Return the rank and locality that an endpoint stands in, as far as the catalog alone decides.
+
+    Endpoints that are to take no requests stand in a priority of their own, after the others. In one with them they
+    would count as failed: were they more than half, Envoy would panic, and send requests to all. A priority
+    of nothing else is asked only when the first has nobody left.
+    """
+    return SPARE if endpoint.is_out else endpoint.priority or 0, endpoint.locality
+
+
+def _prioritize(group: Group, priorities: Priorities) -> int:
+    rank, where = group
+    return priorities[where] if priorities and rank != SPARE else rank
 
 
 Groups = Mapping[tuple[int, Locality], list[Endpoint]]
 """Endpoints by their priority and locality."""
 
 
-def group_endpoints(service: Service, priorities: Priorities = EVERYWHERE) -> Groups:
-    """Group a service's endpoints as the catalog orders them; priorities begin with 0 and have no holes.
-
-    Endpoints that are to take no requests stand in a priority of their own, after the others. In one with them they
-    would count as failed: were they more than half, Envoy would panic, and send requests to all. A priority
-    of nothing else is asked only when the first has nobody left.
-    """
-    groups: dict[tuple[int, str, str, str], list[Endpoint]] = {}
-    for endpoint in service.endpoints:
-        if is_out(endpoint):
-            rank = SPARE
-        else:
-            rank = priorities[locality_of(endpoint)] if priorities else endpoint.priority or 0
-        groups.setdefault((rank, endpoint.region, endpoint.zone, endpoint.sub_zone), []).append(endpoint)
-    order = compact([rank for rank, *_ in groups])
-    return {
-        (priority, Locality(region, zone, sub_zone)): endpoints
-        for priority, ((_, region, zone, sub_zone), endpoints) in zip(order, groups.items(), strict=True)
-    }
+def group_endpoints(endpoints: EndpointSet, priorities: Priorities = EVERYWHERE) -> Groups:
+    """Group endpoints by priority and locality, in order; priorities begin with 0 and have no holes."""
+    groups: dict[Group, list[Endpoint]] = {}
+    for endpoint in endpoints:
+        group = _find_group(endpoint)
+        groups.setdefault((_prioritize(group, priorities), group[1]), []).append(endpoint)
+    order = compact([rank for rank, _ in groups])
+    return {(priority, where): some for priority, ((_, where), some) in zip(order, groups.items(), strict=True)}
 
 
 def weigh_groups(service: Service, groups: Groups) -> dict[tuple[int, Locality], int]:
@@ -97,7 +173,7 @@ def weigh_groups(service: Service, groups: Groups) -> dict[tuple[int, Locality],
     }
 
 
-def build_local_assignment(name: str, service: Service) -> Resource:
+def build_local_assignment(name: str, endpoints: EndpointSet) -> Resource:
     """Build what a sidecar's Envoy needs to know of its own kind to be zone-aware: where all of them are.
 
     It is another resource than the service's own, since Envoy takes no other priority than 0 here. Nothing is sent to
@@ -106,15 +182,15 @@ def build_local_assignment(name: str, service: Service) -> Resource:
     local = local_name(name)
     message = endpoint_pb2.ClusterLoadAssignment(cluster_name=local)
     groups: dict[Locality, list[tuple[int, Endpoint]]] = {}
-    for index, endpoint in enumerate(service.endpoints):
-        if not is_out(endpoint):
-            groups.setdefault(locality_of(endpoint), []).append((index, endpoint))
-    for where, endpoints in groups.items():
+    for index, endpoint in enumerate(endpoints):
+        if not endpoint.is_out:
+            groups.setdefault(endpoint.locality, []).append((index, endpoint))
+    for where, some in groups.items():
         locality = WireLocality(region=where.region, zone=where.zone, sub_zone=where.sub_zone)
         group = message.endpoints.add(locality=locality)
-        for index, endpoint in endpoints:
+        for index, endpoint in some:
             address = add_endpoint(group, endpoint).endpoint.address.socket_address
-            if normalize_ip(address.address) is None:
+            if not endpoint.is_ip:
                 address.address = f"240.{index >> 16}.{index >> 8 & 255}.{index & 255}"
     return encode_resource(CLUSTER_LOAD_ASSIGNMENT, local, message.SerializeToString(deterministic=True))
 
@@ -133,18 +209,24 @@ def add_endpoint(group: endpoint_pb2.LocalityLbEndpoints, endpoint: Endpoint) ->
     return message
 
 
-def _complete_endpoint(message: endpoint_pb2.LbEndpoint, endpoint: Endpoint, *, weighted: bool) -> None:
-    """Weights go out only for a balance that heeds them: Envoy's ROUND_ROBIN would, unasked; its RANDOM would not."""
+def _encode_one(endpoint: Endpoint, *, weighted: bool) -> bytes:
+    """Encode LocalityLbEndpoints of one endpoint.
+
+    Weights go out only for a balance that heeds them: Envoy's ROUND_ROBIN would, unasked; its RANDOM would not.
+    """
+    group = endpoint_pb2.LocalityLbEndpoints()
+    message = add_endpoint(group, endpoint)
     if endpoint.drain:
         message.health_status = endpoint_pb2.DRAINING
     elif endpoint.health is not Health.HEALTHY:
         message.health_status = HEALTH_STATUSES[endpoint.health]
     if weighted:
-        message.load_balancing_weight.value = endpoint.weight or 1
+        message.load_balancing_weight.value = endpoint.load_balancing_weight
     if endpoint.metadata:
         labels = Struct()
         labels.update(dict(endpoint.metadata))
         message.metadata.filter_metadata["envoy.lb"].CopyFrom(labels)
+    return group.SerializeToString(deterministic=True)
 
 
 WEIGHT_SCALE = 1000
@@ -207,9 +289,11 @@ def weigh(service: Service, localities: Mapping[Locality, Sequence[Endpoint]]) -
     When no weight is left for any of them, all endpoints are as one list again, as Envoy has it by itself.
     """
     weights = service.locality.weights or {}
-    heeds = service.balance.policy in WEIGHING
-    sizes = {one: sum((e.weight or 1) if heeds else 1 for e in endpoints) for one, endpoints in localities.items()}
-    keys = {one: key for one, endpoints in localities.items() if (key := find_key(service, endpoints[0]))}
+    heeds = service.balance.heeds_weights
+    sizes = {
+        one: sum(e.load_balancing_weight if heeds else 1 for e in endpoints) for one, endpoints in localities.items()
+    }
+    keys = {one: key for one, endpoints in localities.items() if (key := service.find_locality_key(endpoints[0]))}
     totals: dict[str, int] = {}
     for one, key in keys.items():
         totals[key] = totals.get(key, 0) + sizes[one]
@@ -218,8 +302,3 @@ def weigh(service: Service, localities: Mapping[Locality, Sequence[Endpoint]]) -
         one: max(1, weights[key] * scale * sizes[one] // totals[key]) for one, key in keys.items() if weights[key]
     }
     return {one: shares.get(one, 0) for one in localities} if shares else sizes
-
-
-def find_localities(endpoints: Iterable[Endpoint]) -> tuple[Locality, ...]:
-    """Give the localities of endpoints, each once, in the order in which they come."""
-    return tuple(dict.fromkeys(map(locality_of, endpoints)))

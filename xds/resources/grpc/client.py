@@ -24,13 +24,14 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
 )
 from envoy_data_plane.google.protobuf import Any
 
-from xds.catalog.model.balance import HASHING, Balancing
+from xds.catalog.model.balance import Balancing
 from xds.catalog.model.route import Route
-from xds.catalog.model.service import Service, is_eds, is_offered_to_grpc
+from xds.catalog.model.service import Service
+from xds.endpoints.endpoint_set import Endpoints, EndpointSet
 from xds.resources.ads import ADS_CONFIG_SOURCE
 from xds.resources.clusters.balance import build_client_side_weighted, build_ring_hash
 from xds.resources.endpoints.load_assignment import EVERYWHERE, Priorities
-from xds.resources.grpc.load_assignment import build_grpc_assignment
+from xds.resources.grpc.load_assignment import build_grpc_assignment, is_offered_to_grpc
 from xds.resources.grpc.routes import encode_grpc_route
 from xds.resources.listeners.listener import ROUTER
 from xds.resources.resource import Resource, encode_resource
@@ -43,19 +44,22 @@ HTTP_CONNECTION_MANAGER = (
 
 
 def build_grpc_resources(
-    name: str, service: Service, services: Mapping[str, Service], priorities: Priorities = EVERYWHERE
+    name: str,
+    services: Mapping[str, Service],
+    endpoints: Endpoints,
+    priorities: Priorities = EVERYWHERE,
 ) -> Mapping[str, Resource]:
     """Build a service's resources by type; none for a service that gRPC's client cannot be told of."""
-    if not is_offered_to_grpc(service):
+    service, own = services[name], endpoints.of(name)
+    if not is_offered_to_grpc(service, own):
         return {}
-    eds = is_eds(service)
     resources = {
-        CLUSTER: _build_cluster(name, service, eds=eds),
+        CLUSTER: _build_cluster(name, service, own),
         LISTENER: _build_listener(name),
-        ROUTE_CONFIGURATION: _build_routes(name, service, services),
+        ROUTE_CONFIGURATION: _build_routes(name, services, endpoints),
     }
-    if eds:
-        message = build_grpc_assignment(name, service, priorities).SerializeToString(deterministic=True)
+    if own.is_eds:
+        message = build_grpc_assignment(name, service, own, priorities).SerializeToString(deterministic=True)
         resources[CLUSTER_LOAD_ASSIGNMENT] = encode_resource(CLUSTER_LOAD_ASSIGNMENT, name, message)
     return resources
 
@@ -71,22 +75,22 @@ def _build_listener(name: str) -> Resource:
     return encode_resource(LISTENER, name, message.SerializeToString())
 
 
-def _build_routes(name: str, service: Service, services: Mapping[str, Service]) -> Resource:
+def _build_routes(name: str, services: Mapping[str, Service], endpoints: Endpoints) -> Resource:
     """Build the service's own routes and one for the rest; their domain is any, since a channel may be told another
     authority.
     """
-    routes = [encoded for route in complete_routes(name, service) for encoded in encode_grpc_route(route, services)]
-    routes += encode_grpc_route(Route(to={name: 1}), {name: service})
+    listed = (*complete_routes(name, services[name]), Route(to={name: 1}))
+    routes = [encoded for route in listed for encoded in encode_grpc_route(route, services, endpoints)]
     host = skeleton_pb2.VirtualHost(name=name, domains=["*"], routes=routes)
     message = skeleton_pb2.RouteConfiguration(name=name, virtual_hosts=[host.SerializeToString()])
     return encode_resource(ROUTE_CONFIGURATION, name, message.SerializeToString())
 
 
-def _build_cluster(name: str, service: Service, *, eds: bool) -> Resource:
+def _build_cluster(name: str, service: Service, endpoints: EndpointSet) -> Resource:
     frame = skeleton_pb2.Cluster(name=name)
-    if not eds:
-        frame.load_assignment.CopyFrom(build_grpc_assignment(name, service))
-    policy = _encode_cluster_policy(service.balance if eds else None)
+    if not endpoints.is_eds:
+        frame.load_assignment.CopyFrom(build_grpc_assignment(name, service, endpoints))
+    policy = _encode_cluster_policy(service.balance if endpoints.is_eds else None)
     return encode_resource(CLUSTER, name, frame.SerializeToString() + policy)
 
 
@@ -105,7 +109,7 @@ def _encode_cluster_policy(balancing: Balancing | None) -> bytes:
     cluster = Cluster(
         type=ClusterDiscoveryType.EDS,
         eds_cluster_config=ClusterEdsClusterConfig(eds_config=ADS_CONFIG_SOURCE),
-        lb_policy=ClusterLbPolicy.RING_HASH if balancing.policy in HASHING else ClusterLbPolicy.ROUND_ROBIN,
+        lb_policy=ClusterLbPolicy.RING_HASH if balancing.is_hashing else ClusterLbPolicy.ROUND_ROBIN,
     )
     if balancing.ring_hash is not None:
         cluster.ring_hash_lb_config = build_ring_hash(balancing.ring_hash)

@@ -2,10 +2,11 @@
 
 from typing import NamedTuple
 
-from xds.catalog.model.balance import HASHING, Balance
-from xds.catalog.model.endpoint import Endpoint, is_out
+from xds.catalog.model.balance import Balance
+from xds.catalog.model.endpoint import Endpoint
 from xds.catalog.model.locality import NOWHERE, Locality
-from xds.catalog.model.service import Service
+from xds.catalog.model.service import Protocol, Service
+from xds.endpoints.endpoint_set import EndpointSet
 from xds.resources.endpoints.load_assignment import (
     EVERYWHERE,
     WEIGHT_SCALE,
@@ -27,12 +28,21 @@ class Group(NamedTuple):
 
     def share(self, *, weighted: bool) -> list[int]:
         """Give the weight of each endpoint among all of the priority; they share that of the group, if it has one."""
-        own = [(one.weight or 1) if weighted else 1 for one in self.endpoints]
+        own = [one.load_balancing_weight if weighted else 1 for one in self.endpoints]
         return own if self.weight is None else [max(1, self.weight * WEIGHT_SCALE * one // sum(own)) for one in own]
 
 
+def is_offered_to_grpc(service: Service, endpoints: EndpointSet) -> bool:
+    """Whether gRPC's client can be told of a service.
+
+    It cannot of TCP services, and of those whose endpoints are host names, unless it is one alone: gRPC resolves no
+    more.
+    """
+    return service.protocol is not Protocol.TCP and (len(endpoints) == 1 or endpoints.is_eds)
+
+
 def build_grpc_assignment(
-    name: str, service: Service, priorities: Priorities = EVERYWHERE
+    name: str, service: Service, endpoints: EndpointSet, priorities: Priorities = EVERYWHERE
 ) -> endpoint_pb2.ClusterLoadAssignment:
     """Build localities such that gRPC's choice between and within them is the catalog's balance.
 
@@ -44,11 +54,11 @@ def build_grpc_assignment(
 
     Endpoints that the operator has taken out are left out, unless they are all that there is: gRPC drains nothing.
     """
-    taken = [one for one in service.endpoints if not is_out(one)] or list(service.endpoints)
-    by_chance, hashing = _is_by_chance(service.balance.policy, taken), service.balance.policy in HASHING
+    taken = [one for one in endpoints if not one.is_out] or list(endpoints)
+    by_chance, hashing = _is_by_chance(service.balance.policy, taken), service.balance.is_hashing
     weighted = service.balance.policy is not Balance.RANDOM
     message = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
-    for priority, groups in enumerate(_group(service, priorities)):
+    for priority, groups in enumerate(_group(service, endpoints, priorities)):
         shared = [pair for one in groups for pair in zip(one.endpoints, one.share(weighted=weighted), strict=True)]
         if by_chance:
             for endpoint, share in shared:
@@ -66,17 +76,17 @@ def build_grpc_assignment(
     return message
 
 
-def _group(service: Service, priorities: Priorities) -> list[list[Group]]:
+def _group(service: Service, endpoints: EndpointSet, priorities: Priorities) -> list[list[Group]]:
     """Give the groups of each priority, of whom the operator has not taken out; none that is to get no requests."""
-    groups = group_endpoints(service, priorities)
-    taken = {key: some for key, some in groups.items() if not is_out(some[0])} or groups
+    groups = group_endpoints(endpoints, priorities)
+    taken = {key: some for key, some in groups.items() if not some[0].is_out} or groups
     found: list[list[Group]] = [[] for _ in {priority for priority, _ in taken}]
     if service.locality.weights is not None:
         for (priority, locality), weight in weigh_groups(service, taken).items():
             if weight:
                 found[priority].append(Group(locality, weight, taken[priority, locality]))
         return found
-    position = {id(endpoint): number for number, endpoint in enumerate(service.endpoints)}
+    position = {id(endpoint): number for number, endpoint in enumerate(endpoints)}
     for number, one in enumerate(found):
         members = [endpoint for (priority, _), some in taken.items() if priority == number for endpoint in some]
         one.append(Group(NOWHERE, None, sorted(members, key=lambda endpoint: position[id(endpoint)])))

@@ -16,7 +16,9 @@ from envoy_data_plane.envoy.config.route.v3 import (
 from xds.catalog.model.affinity import Affinity
 from xds.catalog.model.resilience import GRPC_CONDITIONS, Retries
 from xds.catalog.model.route import Route
-from xds.catalog.model.service import Service, is_offered_to_grpc
+from xds.catalog.model.service import Service
+from xds.endpoints.endpoint_set import Endpoints
+from xds.resources.grpc.load_assignment import is_offered_to_grpc
 from xds.resources.routes.retries import build_back_off
 from xds.resources.routes.route import build_shares, encode_end, encode_match
 from xds.wire import skeleton_pb2
@@ -25,7 +27,7 @@ METHOD = "POST"
 """Every call's."""
 
 
-def encode_grpc_route(route: Route, services: Mapping[str, Service]) -> list[bytes]:
+def encode_grpc_route(route: Route, services: Mapping[str, Service], endpoints: Endpoints) -> list[bytes]:
     """Encode a route as gRPC knows it; none if no call can match it, or if it leads where gRPC cannot go.
 
     It matches by path and headers, shares among clusters by weight, and has a timeout and retries. A call that is to
@@ -36,7 +38,7 @@ def encode_grpc_route(route: Route, services: Mapping[str, Service]) -> list[byt
     match = encode_match(route, ())
     if not route.to:
         return [skeleton_pb2.Route(match=match).SerializeToString() + encode_end(route)]
-    if route.subsets or not all(is_offered_to_grpc(services[name]) for name in route.to):
+    if route.subsets or not all(is_offered_to_grpc(services[name], endpoints.of(name)) for name in route.to):
         return []
     first = services[next(iter(route.to))]
     timeout = first.timeouts.request if route.timeout is None else route.timeout

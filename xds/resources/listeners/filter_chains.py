@@ -9,6 +9,7 @@ from envoy_data_plane.google.protobuf import Any
 
 from xds.catalog.model.gateway import Listener
 from xds.catalog.model.route import Route
+from xds.catalog.text.addresses import covers_host
 from xds.resources.tls.contexts import build_downstream_socket
 
 
@@ -54,13 +55,7 @@ def build_passthrough_chain(host: str | None, network_filter: Filter) -> FilterC
 def find_hosts(routes: tuple[Route, ...]) -> Iterator[tuple[str | None, Route]]:
     """Give each host of a listener that passes connections on, and the first route that takes it."""
     for host in dict.fromkeys(route.host for route in routes):
-        yield host, next(route for route in routes if _covers(route.host, host))
-
-
-def _covers(pattern: str | None, host: str | None) -> bool:
-    if pattern is None or pattern == host:
-        return True
-    return host is not None and pattern.startswith("*.") and host.endswith(pattern[1:])
+        yield host, next(route for route in routes if covers_host(route.host or "*", host or "*"))
 
 
 def _match(hosts: tuple[str, ...]) -> FilterChainMatch | None:

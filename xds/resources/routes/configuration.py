@@ -26,11 +26,12 @@ from envoy_data_plane.envoy.config.route.v3 import (
 )
 
 from xds.catalog.model.affinity import Affinity
-from xds.catalog.model.resilience import Retries, Timeouts
+from xds.catalog.model.resilience import DEFAULT_REQUEST, Retries, Timeouts
 from xds.catalog.model.route import Route
 from xds.catalog.model.route_action import split_target
-from xds.catalog.model.service import Protocol, Service, find_host
+from xds.catalog.model.service import Protocol, Service
 from xds.catalog.raw.fields import NO_RAW, Raw, join
+from xds.catalog.text.addresses import covers_host
 from xds.resources.resource import Resource, encode_resource
 from xds.resources.routes.filters import build_limits, encode_filters, encode_preflight
 from xds.resources.routes.retries import build_retry_policy
@@ -38,7 +39,6 @@ from xds.resources.routes.route import encode_changes, encode_end, encode_match,
 from xds.wire import ROUTE_CONFIGURATION, skeleton_pb2
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
-DEFAULT_REQUEST_TIMEOUT = timedelta(seconds=15)
 
 
 def build_virtual_host(name: str, service: Service, services: Mapping[str, Service]) -> bytes:
@@ -93,7 +93,7 @@ def build_gateway_routes(
             routes=[
                 encoded
                 for route in gateway_routes
-                if _covers(route.host or "*", host)
+                if covers_host(route.host or "*", host)
                 for encoded in _build_routes(route, services, limited=limited)
             ],
         ).SerializeToString(deterministic=True)
@@ -101,11 +101,6 @@ def build_gateway_routes(
     ]
     more = bytes(RouteConfiguration(typed_per_filter_config=build_limits(gateway_routes))) if limited else b""
     return _build_configuration(name, virtual_hosts, more + (_encode_alt_svc(http3_port) if http3_port else b""), raw)
-
-
-def _covers(pattern: str, host: str) -> bool:
-    """Tell whether every request for `host` is one for `pattern`; both are an exact host, `*.suffix` or `*`."""
-    return pattern in ("*", host) or (pattern.startswith("*.") and host.endswith(pattern[1:]))
 
 
 def _build_configuration(name: str, virtual_hosts: Sequence[bytes], more: bytes = b"", raw: Raw = NO_RAW) -> Resource:
@@ -141,7 +136,7 @@ def _encode_routes(route: Route, services: Mapping[str, Service], *, limited: bo
     service = services[split_target(next(iter(route.to)))[0]]
     timeouts = service.timeouts if route.timeout is None else replace(service.timeouts, request=route.timeout)
     retries = (service.retries if route.retries is None else route.retries.over(service.retries)).of_route
-    host = None if route.rewrite is not None and route.rewrite.host is not None else find_host(service)
+    host = None if route.rewrite is not None and route.rewrite.host is not None else service.requested_host
     grpc = service.protocol is Protocol.GRPC
     # A gRPC call is a POST, whatever it does.
     repeatable = bool(retries.attempts) and not grpc and not retries.any_method
@@ -174,14 +169,14 @@ def _split_methods(methods: tuple[str, ...], *, repeatable: bool) -> list[tuple[
 def _encode_action(
     timeouts: Timeouts, retries: Retries, affinity: Affinity | None, host: str | None, *, grpc: bool, safe: bool
 ) -> bytes:
-    """Encode all of a RouteAction but its cluster; `host` is as `find_host` gives it."""
+    """Encode all of a RouteAction but its cluster; `host` is as `Service.requested_host` is."""
     action = RouteAction(timeout=timeouts.request)
     if host:
         action.host_rewrite_literal = host
     elif host is not None:
         action.auto_host_rewrite = True
     if timeouts.request is None:
-        action.timeout = timedelta(0) if grpc else DEFAULT_REQUEST_TIMEOUT
+        action.timeout = timedelta(0) if grpc else DEFAULT_REQUEST
         if grpc:  # the client's own deadline, whatever it is
             action.max_stream_duration = RouteActionMaxStreamDuration(grpc_timeout_header_max=timedelta(0))
     if timeouts.idle is not None:

@@ -42,12 +42,13 @@ def build_endpoint_registry(inventory: Inventory, places: frozenset[Locality]) -
     for name, service in sorted(catalog.services.items()):
         if not has_endpoint_stats(service, catalog.mesh) or not is_foreseeable(service):
             continue
-        if len(shares.samples) + len(service.endpoints) * len(places) > MAX_SERIES:
+        endpoints = inventory.endpoints.of(name)
+        if len(shares.samples) + len(endpoints) * len(places) > MAX_SERIES:
             omitted += 1
             continue
-        everywhere = None if name in inventory.reliant else share_endpoints(service, NOWHERE)
+        everywhere = None if name in inventory.reliant else share_endpoints(service, endpoints, NOWHERE)
         for place in sorted(places):
-            for endpoint, share in (everywhere or share_endpoints(service, place)).items():
+            for endpoint, share in (everywhere or share_endpoints(service, endpoints, place)).items():
                 shares.add_metric([name, endpoint, *place], share)
     words = f"Services whose shares are left out, since there would be more than {MAX_SERIES:,} in total"
     registry = CollectorRegistry()

@@ -123,7 +123,7 @@ def _describe_processes(pids: dict[int, int]) -> Iterator[Metric]:
 
 def _describe_catalog(inventory: Inventory, refused_files: tuple[str, ...]) -> Iterator[Metric]:
     catalog = inventory.catalog
-    endpoints = sum(len(service.endpoints) for service in catalog.services.values())
+    endpoints = inventory.count_endpoints()
     resources: Counter[tuple[str, ...]] = Counter(
         (short_type(type_url),) for parts in inventory.parts.values() for type_url in parts.resources
     )

@@ -52,7 +52,7 @@ def describe_server(inventory: Inventory, taken: Taken, silent_workers: tuple[in
             "digest": taken.digest,
             "taken_at": write_time(taken.at),
             "services": len(catalog.services),
-            "endpoints": sum(len(service.endpoints) for service in catalog.services.values()),
+            "endpoints": inventory.count_endpoints(),
             "gateways": len(catalog.gateways),
             "by_locality": len(inventory.reliant),
         },

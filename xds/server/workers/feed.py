@@ -13,24 +13,46 @@ from types import MappingProxyType
 from typing import Any
 
 from xds.catalog.catalog import Catalog
+from xds.catalog.model.endpoint import Endpoint
 from xds.catalog.model.gateway import Gateway
 from xds.catalog.model.mesh import Mesh
 from xds.catalog.model.service import Service
+from xds.endpoints.endpoint_set import NOBODY, Endpoints, EndpointSet, Key
 from xds.resources.inventory import Inventory, Parts, find_reliant
+
+EndpointChange = EndpointSet | Mapping[Key, Endpoint]
+"""A service's endpoints as they are now, or those alone that others took the place of."""
 
 
 @dataclass(frozen=True, slots=True)
 class InventoryChange:
-    """The services that changed, with their resources, the gateways that changed, and the mesh; None means removed."""
+    """The services that changed, with their endpoints and resources, the gateways that changed, and the mesh.
 
-    services: Mapping[str, tuple[Service, Parts] | None]
+    None means removed. Of the services that are `reassigned` nothing changed but their endpoints.
+    """
+
+    services: Mapping[str, tuple[Service, EndpointSet, Parts] | None]
     gateways: Mapping[str, Gateway | None]
     mesh: Mesh = field(default_factory=Mesh)
+    reassigned: Mapping[str, tuple[EndpointChange, Parts]] = field(default_factory=dict)
 
 
-def describe_change(inventory: Inventory) -> InventoryChange:
-    """Return what differs from the inventory before."""
-    return _describe(inventory, inventory.changed | inventory.dependents, inventory.changed_gateways)
+def describe_change(inventory: Inventory, before: Inventory) -> InventoryChange:
+    """Describe what differs from the inventory before."""
+    old, new = before.catalog.services, inventory.catalog.services
+    light = {name for name in inventory.reassigned if old.get(name) is new[name]}
+    reassigned = {
+        name: (_diff_endpoints(before.endpoints.of(name), inventory.endpoints.of(name)), inventory.parts[name])
+        for name in light
+    }
+    changed = (inventory.changed | inventory.dependents) - light
+    return replace(_describe(inventory, changed, inventory.changed_gateways), reassigned=reassigned)
+
+
+def _diff_endpoints(was: EndpointSet, now: EndpointSet) -> EndpointChange:
+    if [*was.by_key] != [*now.by_key]:
+        return now
+    return {key: endpoint for key, endpoint in now.by_key.items() if endpoint is not was.by_key[key]}
 
 
 def describe_all(inventory: Inventory) -> InventoryChange:
@@ -39,9 +61,12 @@ def describe_all(inventory: Inventory) -> InventoryChange:
 
 
 def _describe(inventory: Inventory, services: Iterable[str], gateways: Iterable[str]) -> InventoryChange:
-    catalog, parts = inventory.catalog, inventory.parts
+    catalog, parts, endpoints = inventory.catalog, inventory.parts, inventory.endpoints
     return InventoryChange(
-        {name: (catalog.services[name], parts[name]) if name in parts else None for name in services},
+        {
+            name: (catalog.services[name], endpoints.of(name), parts[name]) if name in parts else None
+            for name in services
+        },
         {name: catalog.gateways.get(name) for name in gateways},
         catalog.mesh,
     )
@@ -50,12 +75,19 @@ def _describe(inventory: Inventory, services: Iterable[str], gateways: Iterable[
 def apply_change(change: InventoryChange, before: Inventory) -> Inventory:
     """Return the inventory after a change. Applying the same change twice has the same result."""
     services, gateways, parts = dict(before.catalog.services), dict(before.catalog.gateways), dict(before.parts)
+    endpoints = dict(before.endpoints.by_service)
     for name, held in change.services.items():
         if held is None:
             services.pop(name, None)
             parts.pop(name, None)
+            endpoints.pop(name, None)
         else:
-            services[name], parts[name] = held
+            services[name], endpoints[name], parts[name] = held
+    for name, (of_endpoints, of_parts) in change.reassigned.items():
+        was = endpoints.get(name, NOBODY)
+        endpoints[name] = of_endpoints if isinstance(of_endpoints, EndpointSet) else was.replace(of_endpoints)
+        parts[name] = of_parts
+    changed = frozenset((*change.services, *change.reassigned))
     for name, gateway in change.gateways.items():
         if gateway is None:
             gateways.pop(name, None)
@@ -64,12 +96,16 @@ def apply_change(change: InventoryChange, before: Inventory) -> Inventory:
     return replace(
         before,
         catalog=Catalog(services, gateways, mesh=change.mesh),
+        endpoints=Endpoints(endpoints),
         parts=parts,
-        changed=frozenset(change.services),
+        changed=changed,
+        reassigned=frozenset(change.reassigned),
+        dependents=frozenset(),
         changed_gateways=frozenset(change.gateways),
         mesh_changed=before.catalog.mesh != change.mesh,
         reliant=find_reliant(services, change.services, before.reliant),
-        made={name: made for name, made in before.made.items() if name not in change.services},
+        made={name: made for name, made in before.made.items() if name not in changed},
+        encoded={},  # only the leader, who builds, has use for it
     )
 
 

@@ -88,8 +88,9 @@ class Workers:
         It waits for ANSWER_SECONDS at most, so that a slow worker does not delay the next change for the others. The
         number does not include the streams of such a worker.
         """
-        self._ads.publish(inventory)  # a worker that starts from now on gets this inventory
-        change = pack(describe_change(inventory))
+        before = self._ads.store.inventory
+        self._ads.publish(inventory)  # who begins from now on begins with this
+        change = pack(describe_change(inventory, before))
         pushing = [asyncio.create_task(self._push(*item, change)) for item in self._running.items()]
         done = (await asyncio.wait(pushing, timeout=ANSWER_SECONDS))[0] if pushing else ()
         return sum(task.result() for task in done)

@@ -14,6 +14,7 @@ import structlog
 import uvloop
 
 from xds.catalog.catalog import Catalog
+from xds.endpoints.endpoint_set import Endpoints
 from xds.resources.inventory import build_inventory
 from xds.server.clients.ask import Answers, Question
 from xds.server.observe.log import configure_log
@@ -45,7 +46,7 @@ class Worker:
         """Serve an inventory, which is packed as the change from an empty one."""
         configure_log(settings.log_format, settings.log_level, number)
         change = unpack(inventory)
-        self._ads = build_servicer(apply_change(change, build_inventory(Catalog({}, {}))), settings.limits)
+        self._ads = build_servicer(apply_change(change, build_inventory(Catalog({}, {}), Endpoints())), settings.limits)
         self._server = DiscoveryServer(self._ads, settings, self._ask_all)
         self.is_serving = True
         await self._server.start()

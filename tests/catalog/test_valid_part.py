@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from tests.catalog.catalogs import check_files, find_problems
 from tests.sampling import examples
 from xds.catalog.reading.fragment import GATEWAY, MAX_ROUNDS, SERVICE
-from xds.catalog.reading.revalidation import Remainder
+from xds.catalog.reading.valid_part import ValidPart
 from xds.catalog.reading.yaml import BROKEN
 
 EXAMPLE = """
@@ -82,6 +82,7 @@ def test_rules_of_a_service_that_has_other_mistakes(service: str, expected: list
 
 
 REWRITE = ("rewrite.prefx", "rewrite.host", "timeout")
+REDIRECT = ("routes[0].redirect.code", "routes[0].redirect.host")
 CHANGED = "routes[0].request_headers.set.a"
 STATUS = "routes[0].respond.status"
 
@@ -109,7 +110,7 @@ LIMITED = [
         ("5, {to: a, prefix: /a, path: /b}", ["routes[0]", "routes[1].path"]),
         ("{to: {A: 1, b: x}, prefix: /a, path: /b}", ["routes[0].to.A", "routes[0].to.b", "routes[0].path"]),
         ("{to: a, rewrite: {prefx: /a, host: 5}, timeout: 5}", [f"routes[0].{one}" for one in REWRITE]),
-        ("{redirect: {code: 5, host: a:b}, prefix: /a, path: /b}", ["routes[0].redirect.host", "routes[0].path"]),
+        ("{redirect: {code: 5, host: a:b}, prefix: /a, path: /b}", [*REDIRECT, "routes[0].path"]),
         ("{path: /a, redirect: {prefix: /b, path: /c}}", ["routes[0].redirect.prefix", "routes[0].redirect.path"]),
         ("{to: a, request_headers: {set: {a: 5}}, respond: {status: 5}}", [CHANGED, "routes[0].respond", STATUS]),
         ("{to: a, headers: {a: {prefix: 5}, b: {z: 1}}, query: {'a b': c, d: {regex: (}}}", WANTED),
@@ -231,7 +232,7 @@ def test_list_that_is_too_long_hides_no_mistake() -> None:
 
 
 def test_what_aliases_share_is_left_as_it_is() -> None:
-    """A remainder is a copy: the other users of an anchor are told of its mistakes too."""
+    """A part is a copy: the other users of an anchor are told of its mistakes too."""
     text = "x-e: &e [b, c:1, c:1]\nservices: {a: {endpoints: *e}, b: {endpoints: *e}}"
     assert len(find_problems(text)) == 4
 
@@ -281,7 +282,10 @@ INJECTIONS: list[tuple[Callable[[Value, Value], object], tuple[str, ...]]] = [
         lambda s, _: s["users"].update(locality={"failover": ["zone", "regon"], "weights": {"z": "1"}}),
         ("did you mean `region`?", 'from 0 to 1000000, found "1"'),
     ),
-    (lambda s, _: s["users"].update(panic_threshold="101%"), ("a percentage from 0 to 100, found 101",)),
+    (
+        lambda s, _: s["users"].update(panic_threshold="101%"),
+        ('a percentage from 0% to 100%, such as 10%, found "101%"',),
+    ),
     (
         lambda s, _: s["cache"].update(
             locality={"failover": "zone", "weights": {"z": 1}, "zone_aware": {}},
@@ -299,7 +303,7 @@ INJECTIONS: list[tuple[Callable[[Value, Value], object], tuple[str, ...]]] = [
     (lambda s, _: s["cache"].update(protocol="tpc"), ("did you mean `tcp`?",)),
     (lambda s, _: s["cache"].update(timeouts={"connect": "0s"}), ("1ms or more, found 0s",)),
     (lambda s, _: s["db"].update(sidecar="localhost:1"), ("expected an IP address to listen on",)),
-    (lambda s, _: s.update(lost=5), ("expected a service's keys, such as `endpoints`, found 5",)),
+    (lambda s, _: s.update(lost=5), ("expected a service's fields, such as `endpoints`, found 5",)),
     (lambda s, _: s.update(Web={"upstreams": []}), ("a name has small letters",)),
     (lambda _, g: g.update(users={"port": 1, "routes": [{"to": "users"}]}), ("has this name too",)),
     (lambda _, g: g["edge"].update(port=70000), ("expected a port from 1 to 65535, found 70000",)),
@@ -412,12 +416,12 @@ def test_something_remains_of_anything(service: Value, gateway: Value) -> None:
     both: list[tuple[str, TypeAdapter[Any], Value]] = [("services", SERVICE, service), ("gateways", GATEWAY, gateway)]
     for kind, adapter, value in both:
         before = repr(value)
-        remainder = Remainder(kind, value)
+        part = ValidPart(kind, value)
         for _ in range(MAX_ROUNDS):
             try:
-                adapter.validate_python(remainder.value)
+                adapter.validate_python(part.value)
                 break
             except ValidationError as errors:
-                remainder.remove(errors)
-        adapter.validate_python(remainder.value)
+                part.remove(errors)
+        adapter.validate_python(part.value)
         assert repr(value) == before

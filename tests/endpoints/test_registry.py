@@ -1,0 +1,184 @@
+"""The registry: providers beside each other and the catalog, and moments that tell what changed between them."""
+
+from collections.abc import Mapping
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xds.catalog.catalog import Catalog
+from xds.catalog.model.endpoint import Endpoint
+from xds.catalog.model.service import Service
+from xds.endpoints.endpoint_set import CATALOG, Endpoints, collect, find_changes
+from xds.endpoints.registry import Registry
+from xds.sources.source import InstanceId
+
+A1, A2, B1 = ("a", "1"), ("a", "2"), ("b", "1")
+
+
+def at(port: int, weight: int | None = None, host: str = "10.0.0.1", zone: str = "") -> Endpoint:
+    """Make an endpoint."""
+    return Endpoint(host, port, weight=weight, zone=zone)
+
+
+def make_catalog(**services: tuple[Endpoint, ...]) -> Catalog:
+    """Make a catalog of services with these endpoints."""
+    return Catalog({name: Service(endpoints=endpoints) for name, endpoints in services.items()}, {})
+
+
+def ports(endpoints: Endpoints, service: str = "a") -> list[int]:
+    """List a service's ports, in order."""
+    return [endpoint.port for endpoint in endpoints.of(service)]
+
+
+def test_the_catalog_comes_first_in_its_order_then_instances_by_provider_and_name() -> None:
+    """Whenever each came."""
+    registry = Registry()
+    registry.put("z", {A1: at(9)})
+    registry.put("b", {A2: at(8), A1: at(7)})
+    registry.put_catalog(make_catalog(a=(at(3), at(2))))
+    registry.put("b", {("a", "0"): at(6)})
+    assert ports(registry.publish()) == [3, 2, 6, 7, 8, 9]
+
+
+def test_a_change_of_one_instance_is_all_that_differs() -> None:
+    """So that whoever builds from it need not look at the rest."""
+    registry = Registry()
+    registry.put("p", {A1: at(1), A2: at(2), B1: at(3)}, full=True)
+    before = registry.publish()
+    registry.put("p", {A1: at(1, weight=5)})
+    after = registry.publish()
+    assert find_changes(before, after) == {"a": {("p", "1")}}
+    assert after.of("b") is before.of("b")
+    assert next(iter(after.of("a"))).weight == 5
+
+
+def test_a_repeat_is_no_change() -> None:
+    """Providers may repeat what they said, one by one or as a full set."""
+    registry = Registry()
+    registry.put("p", {A1: at(1), A2: at(2)}, full=True)
+    before = registry.publish()
+    registry.put("p", {A1: at(1)})
+    registry.put("p", {A1: at(1), A2: at(2)}, full=True)
+    assert find_changes(before, registry.publish()) == {}
+
+
+def test_a_full_set_removes_what_it_does_not_name_of_its_provider_alone() -> None:
+    """Other providers and the catalog are not concerned."""
+    registry = Registry()
+    registry.put_catalog(make_catalog(a=(at(1),)))
+    registry.put("p", {A1: at(2), A2: at(3), B1: at(4)}, full=True)
+    registry.put("q", {A1: at(5)}, full=True)
+    registry.put("p", {A2: at(3)}, full=True)
+    endpoints = registry.publish()
+    assert ports(endpoints) == [1, 3, 5]
+    assert ports(endpoints, "b") == []
+
+
+def test_a_refused_instance_stays_as_it_was() -> None:
+    """In a full set too, which names it."""
+    registry = Registry()
+    registry.put("p", {A1: at(1), A2: at(2)}, full=True)
+    registry.put("p", {A1: at(1)}, full=True, refused=frozenset({A2}))
+    assert ports(registry.publish()) == [1, 2]
+
+
+def test_changes_of_one_tick_are_merged() -> None:
+    """Only the last word of each counts; what came and went was never there."""
+    registry = Registry()
+    before = registry.publish()
+    for weight in range(1, 4):
+        registry.put("p", {A1: at(1, weight=weight), A2: at(2)})
+    registry.put("p", {A2: None})
+    after = registry.publish()
+    assert find_changes(before, after) == {"a": {("p", "1")}}
+    assert [endpoint.weight for endpoint in after.of("a")] == [3]
+
+
+def test_what_the_catalog_says_of_an_address_wins() -> None:
+    """An address stands once in an assignment; when the first goes, the next takes its place."""
+    registry = Registry()
+    registry.put("p", {A1: at(1, weight=2)})
+    registry.put("q", {A1: at(1, weight=3)})
+    assert [one.weight for one in registry.publish().of("a")] == [2]
+    registry.put_catalog(make_catalog(a=(at(1, weight=7),)))
+    assert [one.weight for one in registry.publish().of("a")] == [7]
+    registry.put_catalog(make_catalog(a=()))
+    assert [one.weight for one in registry.publish().of("a")] == [2]
+    registry.put("p", {A1: None})
+    assert [one.weight for one in registry.publish().of("a")] == [3]
+
+
+def test_an_instance_that_moves_keeps_its_name() -> None:
+    """Its old address is free again."""
+    registry = Registry()
+    registry.put("p", {A1: at(1), A2: at(2)})
+    registry.put("p", {A1: at(2), A2: at(1)})
+    assert ports(registry.publish()) == [2, 1]
+
+
+def test_instances_of_an_unknown_service_wait() -> None:
+    """They count when the catalog has the service."""
+    registry = Registry()
+    registry.put("p", {A1: at(1)})
+    registry.put_catalog(make_catalog(b=()))
+    registry.put_catalog(make_catalog(a=(), b=()))
+    assert ports(registry.publish()) == [1]
+
+
+ENDPOINT = st.builds(
+    at,
+    st.integers(1, 4),
+    st.sampled_from([None, 1, 2]),
+    st.sampled_from(["10.0.0.1", "a.example.com"]),
+    st.sampled_from(["", "z"]),
+)
+CHANGES = st.dictionaries(st.tuples(st.sampled_from("ab"), st.sampled_from("12")), st.none() | ENDPOINT, max_size=4)
+FILE = st.dictionaries(
+    st.sampled_from("ab"),
+    st.lists(ENDPOINT, max_size=3, unique_by=lambda one: (one.address, one.port)).map(tuple),
+)
+EVENTS = st.lists(st.tuples(st.sampled_from("pq"), CHANGES, st.booleans()) | FILE | st.none(), min_size=1, max_size=20)
+
+
+@settings(deadline=None)
+@given(EVENTS)
+def test_what_is_published_depends_on_what_is_said_not_on_how_it_came(
+    events: list[tuple[str, Mapping[InstanceId, Endpoint | None], bool] | dict[str, tuple[Endpoint, ...]] | None],
+) -> None:
+    """Any events, with any moments published between them, come to the sets that are made from nothing."""
+    registry, said, catalog = Registry(), dict[tuple[str, InstanceId], Endpoint](), make_catalog()
+    before, known = registry.publish(), registry.publish()
+    for event in events:
+        if event is None:
+            known = registry.publish()
+        elif isinstance(event, dict):
+            catalog = make_catalog(**event)
+            registry.put_catalog(catalog)
+        else:
+            provider, changes, full = event
+            registry.put(provider, changes, full=full)
+            if full:
+                said = {key: one for key, one in said.items() if key[0] != provider}
+            for instance, endpoint in changes.items():
+                said.pop((provider, instance), None)
+                if endpoint is not None:
+                    said[provider, instance] = endpoint
+    after = registry.publish()
+    for service in "ab":
+        listed = (
+            [((CATALOG, one.host_and_port), one) for one in catalog.services[service].endpoints]
+            if (service in catalog.services)
+            else []
+        )
+        listed += [((provider, name), one) for (provider, (of, name)), one in sorted(said.items()) if of == service]
+        first = {(one.address, one.port): key for key, one in reversed(listed)}
+        expected = collect((key, one) for key, one in listed if first[one.address, one.port] == key)
+        found = after.of(service)
+        assert found == expected
+        assert [*found.by_key] == [*expected.by_key]
+    for moment in (before, known):
+        changed = find_changes(moment, after)
+        for service in "ab":
+            was, now = moment.of(service).by_key, after.of(service).by_key
+            differing = {key for key in was.keys() | now.keys() if was.get(key) != now.get(key)}
+            assert differing <= changed.get(service, frozenset())

@@ -1,0 +1,24 @@
+"""Inventories of catalogs alone, without any other source of endpoints."""
+
+from xds.catalog.catalog import Catalog
+from xds.endpoints.endpoint_set import collect_services
+from xds.endpoints.registry import Registry
+from xds.resources import inventory
+from xds.resources.inventory import Inventory
+
+
+def build_inventory(catalog: Catalog, before: Inventory | None = None) -> Inventory:
+    """Build the inventory of a catalog, with the endpoints that stand in it."""
+    return inventory.build_inventory(catalog, collect_services(catalog.services), before)
+
+
+class Translator:
+    """Builds the inventory after each edit as a server does: what did not change is not looked at."""
+
+    def __init__(self) -> None:
+        self.registry = Registry()
+
+    def build(self, catalog: Catalog, before: Inventory | None = None) -> Inventory:
+        """Build the inventory of a catalog and of what the registry has besides."""
+        self.registry.put_catalog(catalog)
+        return inventory.build_inventory(catalog, self.registry.publish(), before)

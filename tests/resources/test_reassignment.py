@@ -1,0 +1,176 @@
+"""A change of endpoints alone: what it builds is what a build from nothing would, and it builds nothing else."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.inventories import Translator
+from tests.resources import golden
+from xds.catalog.assembly.workspace import Workspace
+from xds.catalog.model.endpoint import Endpoint
+from xds.catalog.model.locality import Locality
+from xds.resources.endpoints import load_assignment
+from xds.resources.inventory import Inventory, build_inventory
+from xds.resources.resource import Resource
+from xds.resources.view import NodeKind, build_view
+from xds.snapshot.snapshot import Snapshot, TypeSnapshot
+from xds.snapshot.store import SnapshotStore, build_snapshot
+from xds.sources.document import Document
+from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, TYPE_URLS
+
+SERVICES: dict[str, Any] = {
+    "plain": {},
+    "weighted": {"balance": "weighted", "ttl": "30s", "overprovisioning": 120},
+    "near": {"locality": "failover"},
+    "shares": {"locality": {"weights": {"a": 70, "b": 30}}},
+    "zones": {"locality": "zone_aware", "upstreams": ["zones", "near"]},
+    "tls": {"tls": True, "protocol": "grpc"},
+    "routing": {"routes": [{"prefix": "/v2", "to": "tls"}]},
+    "tcp": {"protocol": "tcp", "local_port": 7000},
+}
+CATALOG = json.dumps(
+    {
+        "services": SERVICES,
+        "gateways": {"edge": {"port": 80, "routes": [{"prefix": "/", "to": "plain"}, {"prefix": "/n", "to": "near"}]}},
+    }
+)
+KINDS = [
+    NodeKind(cluster, grpc, locality)
+    for cluster in ("anyone", "edge", "zones", "routing")
+    for grpc in (False, True)
+    for locality in (Locality(), Locality("eu", "a"), Locality("us", "b"))
+]
+ENDPOINT = st.builds(
+    Endpoint,
+    st.sampled_from(["10.0.0.1", "10.0.0.2", "::1", "one.example.com", "two.example.com"]),
+    st.integers(1, 3),
+    weight=st.sampled_from([None, 1, 5]),
+    region=st.sampled_from(["", "eu"]),
+    zone=st.sampled_from(["", "a", "b"]),
+    drain=st.booleans(),
+)
+CHANGES = st.dictionaries(
+    st.tuples(st.sampled_from([*SERVICES]), st.sampled_from("123")), st.none() | ENDPOINT, min_size=1, max_size=4
+)
+
+
+def translate(translator: Translator, text: str = CATALOG, before: Inventory | None = None) -> Inventory:
+    """Build the inventory of a catalog and of what the translator's registry has."""
+    catalog = Workspace().update({"c.yaml": Document("c.yaml", text.encode())})
+    return translator.build(catalog, before)
+
+
+def move(translator: Translator, before: Inventory) -> Inventory:
+    """Build the inventory after changes of endpoints."""
+    return build_inventory(before.catalog, translator.registry.publish(), before)
+
+
+@settings(deadline=None)
+@given(st.lists(CHANGES, min_size=1, max_size=6))
+def test_any_changes_come_to_what_is_built_from_nothing(changes: list[dict[tuple[str, str], Endpoint | None]]) -> None:
+    """For every kind of node, to the byte; and the changes that the store tells are those between the snapshots."""
+    translator = Translator()
+    store = SnapshotStore(translate(translator))
+    for kind in KINDS:
+        store.acquire(kind)
+    for change in changes:
+        before = {kind: build_snapshot(build_view(store.inventory, kind), store.inventory) for kind in KINDS}
+        translator.registry.put("registry", change)
+        told = store.update(move(translator, store.inventory))
+        fresh = build_inventory(store.inventory.catalog, store.inventory.endpoints)
+        assert {name: parts.resources for name, parts in store.inventory.parts.items()} == {
+            name: parts.resources for name, parts in fresh.parts.items()
+        }
+        for kind in KINDS:
+            expected = by_type(build_snapshot(build_view(fresh, kind), fresh))
+            assert by_type(store.acquire(kind)) == expected
+            store.release(kind)
+            assert by_type(told[kind].snapshot if kind in told else before[kind]) == expected
+
+
+def by_type(snapshot: Snapshot) -> dict[str, TypeSnapshot]:
+    """Return what a node is served of every type, none of some."""
+    return {type_url: snapshot.of(type_url) for type_url in TYPE_URLS}
+
+
+def assignment(inventory: Inventory, name: str = "plain") -> Resource:
+    """Return a service's assignment."""
+    return inventory.parts[name].resources[CLUSTER_LOAD_ASSIGNMENT]
+
+
+def test_one_changed_endpoint_encodes_that_one_and_builds_its_assignment_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a thousand: the others' bytes are joined, and cluster and routes are the identical objects."""
+    translator = Translator()
+    instances = {("weighted", str(port)): Endpoint("10.0.0.1", port, weight=1) for port in range(1, 1001)}
+    translator.registry.put("registry", instances, full=True)
+    before = translate(translator)
+    encoded: list[Endpoint] = []
+    encode = load_assignment._encode_one
+
+    def count(endpoint: Endpoint, *, weighted: bool) -> bytes:
+        encoded.append(endpoint)
+        return encode(endpoint, weighted=weighted)
+
+    monkeypatch.setattr(load_assignment, "_encode_one", count)
+    changed = Endpoint("10.0.0.1", 500, weight=9)
+    translator.registry.put("registry", {("weighted", "500"): changed})
+    after = move(translator, before)
+    assert encoded == [changed]
+    assert after.changed == after.reassigned == {"weighted"}
+    assert after.is_reassignment
+    assert after.parts["weighted"].resources[CLUSTER] is before.parts["weighted"].resources[CLUSTER]
+    assert after.parts["weighted"].virtual_host is before.parts["weighted"].virtual_host
+    assert assignment(after, "weighted") != assignment(before, "weighted")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "rebuilt"),
+    [
+        (Endpoint("10.0.0.2", 2), False),
+        (Endpoint("10.0.0.2", 2, zone="a"), True),
+        (Endpoint("two.example.com", 2), True),
+    ],
+    ids=["another address", "the first that has a locality", "the first host name"],
+)
+def test_a_cluster_is_built_again_only_when_a_fact_about_the_whole_turns(endpoint: Endpoint, *, rebuilt: bool) -> None:
+    """Whether EDS can hold the endpoints, and whether any of them has a locality."""
+    translator = Translator()
+    translator.registry.put("registry", {("plain", "1"): Endpoint("10.0.0.1", 1)})
+    before = translate(translator)
+    translator.registry.put("registry", {("plain", "2"): endpoint})
+    after = move(translator, before)
+    assert (after.parts["plain"].resources[CLUSTER] != before.parts["plain"].resources[CLUSTER]) is rebuilt
+    assert (after.reassigned == {"plain"}) is not rebuilt
+
+
+def test_an_edit_of_endpoints_in_yaml_builds_no_more_than_that() -> None:
+    """A weight in a file is a changed endpoint, as one from anywhere else is."""
+    translator = Translator()
+    text = json.dumps({"services": {"plain": {"balance": "weighted", "endpoints": ["10.0.0.1:1", "10.0.0.1:2"]}}})
+    before = translate(translator, text)
+    after = translate(translator, text.replace('"10.0.0.1:2"', '{"address": "10.0.0.1:2", "weight": 3}'), before)
+    assert after.is_reassignment
+    assert after.parts["plain"].resources[CLUSTER] is before.parts["plain"].resources[CLUSTER]
+
+
+@pytest.mark.parametrize("path", golden.CATALOGS, ids=lambda path: path.parent.name)
+def test_endpoints_from_elsewhere_are_served_as_those_of_the_catalog_are(path: Any) -> None:
+    """Of every golden catalog, to the byte, when a provider says what the files say, in the same order."""
+    catalog = golden.read_catalog(path)
+    translator = Translator()
+    expected = translator.build(catalog)
+    registry = Translator().registry
+    registry.put(
+        "registry",
+        {
+            (name, f"{index:06}"): endpoint
+            for name, service in catalog.services.items()
+            for index, endpoint in enumerate(service.endpoints)
+        },
+        full=True,
+    )
+    found = build_inventory(catalog, registry.publish())
+    assert found.parts == expected.parts

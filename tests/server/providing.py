@@ -1,0 +1,59 @@
+"""A source of endpoints in memory, and a control plane in this process that follows it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from xds.server.address import ListenAddress
+from xds.server.control_plane import ControlPlane, Settings
+from xds.sources.files.watch import FileSource
+from xds.sources.source import InstanceUpdate
+
+
+class MemorySource:
+    """Yields what a test puts into it; an exception that is put is raised."""
+
+    def __init__(self, name: str = "memory") -> None:
+        self._name = name
+        self._queue: asyncio.Queue[InstanceUpdate | Exception] = asyncio.Queue()
+        self.watched = 0
+
+    @property
+    def name(self) -> str:
+        """The provider's name."""
+        return self._name
+
+    def put(self, update: InstanceUpdate | Exception) -> None:
+        """Have the source yield or raise something next."""
+        self._queue.put_nowait(update)
+
+    def say(self, instances: dict[tuple[str, str], object | None], *, full: bool = False) -> None:
+        """Have the source yield an update."""
+        self.put(InstanceUpdate(instances, full))
+
+    async def watch(self) -> AsyncGenerator[InstanceUpdate]:
+        """Yield updates, without end."""
+        self.watched += 1
+        while True:
+            update = await self._queue.get()
+            if isinstance(update, Exception):
+                raise update
+            yield update
+
+
+@asynccontextmanager
+async def provided(folder: Path, catalog: str, *sources: MemorySource, workers: int = 1) -> AsyncIterator[ControlPlane]:
+    """Serve a catalog file, and the endpoints of these sources, at a free port of loopback."""
+    path = folder / "catalog.yaml"
+    path.write_text(catalog)
+    settings = Settings(ListenAddress("127.0.0.1", 0), workers=workers)
+    control_plane = ControlPlane(FileSource(path), settings, sources)
+    await control_plane.start()
+    following = asyncio.create_task(control_plane.follow())
+    try:
+        yield control_plane
+    finally:
+        following.cancel()
+        await asyncio.wait({following})
+        await control_plane.stop()

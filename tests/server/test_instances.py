@@ -1,0 +1,131 @@
+"""Endpoints from sources beside the catalog reach clients, merged by tick; whatever a source does, it ends nothing."""
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from google.protobuf.any_pb2 import Any
+from structlog.testing import capture_logs
+
+from tests.server.administered import Sidecar
+from tests.server.providing import MemorySource, provided
+from tests.server.test_workers import connect
+from xds.cli.demo.processes import await_until
+from xds.server import instances
+from xds.server.control_plane import ControlPlane
+from xds.wire import CLUSTER_LOAD_ASSIGNMENT, endpoint_pb2
+from xds.wire.discovery_pb2 import DeltaDiscoveryResponse
+
+CATALOG = """\
+services:
+  api: {balance: weighted, endpoints: ["127.0.0.1:5000"]}
+  users: {balance: weighted}
+"""
+
+
+def read_weights(response: DeltaDiscoveryResponse) -> dict[int, int]:
+    """Return each endpoint's weight by its port."""
+    assignment = endpoint_pb2.ClusterLoadAssignment.FromString(Any.FromString(response.resources[0].resource).value)
+    return {
+        one.endpoint.address.socket_address.port_value: one.load_balancing_weight.value
+        for locality in assignment.endpoints
+        for one in locality.lb_endpoints
+    }
+
+
+async def follow(stack: AsyncExitStack, control_plane: ControlPlane, *services: str) -> Sidecar:
+    """Connect a client that has taken all clusters and these services' endpoints."""
+    sidecar = await connect(stack, f"127.0.0.1:{control_plane.port}", "web-1")
+    await sidecar.ask(CLUSTER_LOAD_ASSIGNMENT, *services)
+    await sidecar.accept(CLUSTER_LOAD_ASSIGNMENT)
+    return sidecar
+
+
+async def read_until(sidecar: Sidecar, expected: dict[int, int]) -> int:
+    """Read and accept assignments until one is as expected; return how many there were."""
+    for count in range(1, 100):
+        response = await sidecar.read()
+        assert response.type_url == CLUSTER_LOAD_ASSIGNMENT
+        await sidecar.accept(CLUSTER_LOAD_ASSIGNMENT)
+        if read_weights(response) == expected:
+            return count
+    raise AssertionError("never as expected")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_what_a_source_says_reaches_a_client(tmp_path: Path, workers: int) -> None:
+    """Beside the catalog's endpoints: instances that come, change their weight, and go."""
+    source = MemorySource()
+    async with provided(tmp_path, CATALOG, source, workers=workers) as control_plane, AsyncExitStack() as stack:
+        sidecar = await follow(stack, control_plane, "api")
+        source.say({("api", "1"): "127.0.0.1:5001"}, full=True)
+        await read_until(sidecar, {5000: 1, 5001: 1})
+        source.say({("api", "1"): {"address": "127.0.0.1:5001", "weight": 4}})
+        await read_until(sidecar, {5000: 1, 5001: 4})
+        late = await connect(stack, f"127.0.0.1:{control_plane.port}", "web-2")
+        assert read_weights(await late.ask(CLUSTER_LOAD_ASSIGNMENT, "api")) == {5000: 1, 5001: 4}
+        source.say({}, full=True)
+        await read_until(sidecar, {5000: 1})
+
+
+async def test_an_edit_of_the_catalog_keeps_what_sources_said(tmp_path: Path) -> None:
+    """And a source's change keeps what the catalog says."""
+    source = MemorySource()
+    async with provided(tmp_path, CATALOG, source) as control_plane, AsyncExitStack() as stack:
+        sidecar = await follow(stack, control_plane, "api")
+        source.say({("api", "1"): "127.0.0.1:5001"}, full=True)
+        await read_until(sidecar, {5000: 1, 5001: 1})
+        (tmp_path / "catalog.yaml").write_text(CATALOG.replace("5000", "5009"))
+        await read_until(sidecar, {5009: 1, 5001: 1})
+        source.say({("api", "1"): {"address": "127.0.0.1:5001", "weight": 2}})
+        await read_until(sidecar, {5009: 1, 5001: 2})
+
+
+async def test_many_changes_come_as_few(tmp_path: Path) -> None:
+    """What comes within a tick is one change; a client that is at the last one has missed none."""
+    source = MemorySource()
+    async with provided(tmp_path, CATALOG, source) as control_plane, AsyncExitStack() as stack:
+        sidecar = await follow(stack, control_plane, "users")
+        for number in range(1, 1001):
+            source.say({("users", "1"): {"address": "127.0.0.1:1", "weight": number}})
+        assert await read_until(sidecar, {1: 1000}) < 20
+
+
+async def test_a_bad_instance_is_told_once_and_stays_as_it_was(tmp_path: Path) -> None:
+    """The others of its update are taken."""
+    source = MemorySource()
+    with capture_logs() as logs:
+        async with provided(tmp_path, CATALOG, source) as control_plane, AsyncExitStack() as stack:
+            sidecar = await follow(stack, control_plane, "users")
+            source.say({("users", "1"): "127.0.0.1:1"}, full=True)
+            await read_until(sidecar, {1: 1})
+            for weight in (2, 3):
+                source.say(
+                    {("users", "1"): "127.0.0.1", ("users", "2"): {"address": "127.0.0.1:2", "weight": weight}},
+                    full=True,
+                )
+                await read_until(sidecar, {1: 1, 2: weight})
+    told = [line["event"] for line in logs if line["log_level"] == "error"]
+    assert len(told) == 1
+    assert told[0].startswith('memory: error: services.users.endpoints.1: the port is missing: write "127.0.0.1:5000"')
+
+
+async def test_a_source_that_fails_is_asked_again_and_what_it_said_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another source is not concerned."""
+    monkeypatch.setattr(instances, "RETRY_SECONDS", 0.01)
+    failing, other = MemorySource("failing"), MemorySource("other")
+    with capture_logs() as logs:
+        async with provided(tmp_path, CATALOG, failing, other) as control_plane, AsyncExitStack() as stack:
+            sidecar = await follow(stack, control_plane, "users")
+            failing.say({("users", "1"): "127.0.0.1:1"}, full=True)
+            await read_until(sidecar, {1: 1})
+            failing.put(ConnectionError("refused"))
+            await await_until(lambda: failing.watched == 2, 10)
+            other.say({("users", "1"): "127.0.0.1:2"}, full=True)
+            await read_until(sidecar, {1: 1, 2: 1})
+            failing.say({("users", "2"): "127.0.0.1:3"}, full=True)
+            await read_until(sidecar, {3: 1, 2: 1})
+    [told] = [line for line in logs if line["log_level"] == "error"]
+    assert (told["source"], told["reason"]) == ("failing", "ConnectionError('refused')")

@@ -1,0 +1,135 @@
+"""The valid part of a service or gateway with mistakes: what it says besides them.
+
+Rules over a whole list or mapping are checked by the model only when every part of it is sound. So each mistake that
+was told is taken out, or gives way to a stand-in that no rule minds, and what remains is validated again. How that is
+done with a field is said at the field (`IfWrong`). Nothing here runs for a service or gateway without mistakes, and
+nothing of a valid part is ever served.
+"""
+
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from xds.catalog.fields import KEY, Field, find_field, walk
+from xds.catalog.text.field import LEFT_OUT
+from xds.catalog.text.mistake import Loc, Mistakes
+from xds.wording import suggest
+
+
+class ValidPart:
+    """One service's or gateway's value, and the ways in it that lead to what is `broken`: there nothing is known."""
+
+    def __init__(self, kind: str, value: object) -> None:
+        self.value: Any = _copy(value)
+        self.broken: set[Loc] = set()
+        self._above: Loc = (kind, "")
+
+    def remove(self, errors: ValidationError) -> None:
+        """Take out of the value what was found wrong with it."""
+        for error in errors.errors(include_url=False):
+            if error["type"] == "unexpected_keyword_argument":
+                self._remove_key(error["loc"])
+            elif error["type"] == "too_long" and self._cut(error["loc"]) is None:
+                del self._find(error["loc"])[error["ctx"]["max_length"] :]
+            elif error["type"] != "too_short" or not error["input"]:
+                for loc, is_rule in self._locate(error):
+                    self._remove_value(loc, is_rule=is_rule)
+        for loc in self.broken:
+            if loc and (settle := self._field(loc).if_wrong.settle) is not None:
+                settle(self._find(loc[:-1]))
+        self._remove_emptied()
+
+    def _locate(self, error: ErrorDetails) -> list[tuple[Loc, bool]]:
+        """Return the places that an error is about, and of each whether it is wrong that something is there at all."""
+        loc, cause = error["loc"], error.get("ctx", {}).get("error")
+        found = [(loc, False)]
+        if isinstance(cause, Mistakes):
+            found = [((*loc, *mistake.loc), self._cut(loc) is None) for mistake in cause.found]
+        return [(self._cut(one) or one, is_rule and self._cut(one) in (None, one)) for one, is_rule in found]
+
+    def _cut(self, loc: Loc) -> Loc | None:
+        """Return the way to the value that is wrong altogether when a part of it is; None if `loc` is in none."""
+        for depth, field in enumerate(walk((*self._above, *loc)), -len(self._above)):
+            if field.if_wrong.whole and depth > 0:
+                return loc[:depth]
+        return None
+
+    def _remove_emptied(self) -> None:
+        """Remove what says nothing any more: what it would be by was told already."""
+        for name, field in self._field(()).fields.items():
+            needs, value = field.if_wrong.needs, self.value.get(name)
+            if needs and isinstance(value, dict) and not value.keys() & set(needs):
+                del self.value[name]
+
+    def _remove_key(self, loc: Loc) -> None:
+        """Remove an unknown key; what it was perhaps meant for is not known either."""
+        if (whole := self._cut(loc)) is not None:
+            self._remove_value(whole, is_rule=False)
+            return
+        owner = self._find(loc[:-1])
+        owner.pop(loc[-1], None)
+        word = str(loc[-1]).partition(":")[0]
+        for name in self._field(loc[:-1]).fields:
+            if name not in owner and suggest(word, [name]):
+                self._remove_value((*loc[:-1], name), is_rule=True)
+
+    def _remove_value(self, loc: Loc, *, is_rule: bool) -> None:
+        if loc and loc[-1] == KEY:
+            self._find(loc[:-2]).pop(loc[-2], None)
+            return
+        while loc and not isinstance(self._find(loc[:-1]), dict | list):
+            loc = loc[:-1]  # what is short for a mapping
+        field = self._field(loc)
+        if field.if_wrong.identifies and isinstance(loc[-2:][0], int):
+            loc, field = loc[:-1], self._field(loc[:-1])
+        self.broken.add(loc)
+        if not loc:
+            self.value = _stand_in(field)
+            return
+        owner, step = self._find(loc[:-1]), loc[-1]
+        if isinstance(owner, list):
+            owner[int(step)] = _replace_item(field, int(step), owner[int(step)])
+        elif field.if_wrong.stand_in is not LEFT_OUT and not (is_rule and _is_spare(field, str(step), owner)):
+            owner[step] = _stand_in(field)
+        else:
+            owner.pop(step, None)
+
+    def _find(self, loc: Loc) -> Any:
+        found = self.value
+        for step in loc:
+            found = None if isinstance(found, str) else found[step]
+        return found
+
+    def _field(self, loc: Loc) -> Field:
+        return find_field((*self._above, *loc))
+
+
+def _is_spare(field: Field, name: str, owner: Any) -> bool:
+    """Whether a value may be left out: it is not wanted, or there is another in its place."""
+    if field.if_wrong.alternatives:
+        return any(alternative in owner for alternative in field.if_wrong.alternatives)
+    return name in owner or not field.if_wrong.wanted
+
+
+def _replace_item(field: Field, index: int, item: object) -> object:
+    """Return what stands in for an item; of a mapping only what tells it from others, if anything does."""
+    stand_in = _stand_in(field, index)
+    identity = [name for name, one in field.fields.items() if one.if_wrong.identifies]
+    if identity and isinstance(item, dict):
+        return {**item, **{name: stand_in[name] for name in identity}}
+    return stand_in
+
+
+def _stand_in(field: Field, index: int = 0) -> Any:
+    found = field.if_wrong.stand_in
+    if found is LEFT_OUT:
+        return None
+    return found(index) if callable(found) else _copy(found)
+
+
+def _copy(value: Any) -> Any:
+    """Copy lists and mappings, which aliases may share with others."""
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in value.items()}
+    return [_copy(item) for item in value] if isinstance(value, list) else value

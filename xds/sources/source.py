@@ -1,0 +1,73 @@
+"""What a source promises: of documents, which hold policy, and of instances, which are the endpoints of services.
+
+The two differ in how often they change. A document is read by people, has positions, and passes the whole catalog's
+checks. An instance changes a thousand times as often, passes no YAML, and is checked alone.
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from xds.sources.document import Document
+
+InstanceId = tuple[str, str]
+"""The service that an instance answers for, and the instance's own name, unique among its provider's of that service.
+
+A change of the address keeps the name: it is the same instance.
+"""
+
+
+class DocumentSource(Protocol):
+    """Where policy comes from.
+
+    `read` returns the full set; `watch` then yields, without end, what is not as it was when it was last read or
+    yielded. Nothing that happens after `read` is missed, a repeat is allowed, and half a set is never yielded: a source
+    that cannot see everything yields nothing for what it cannot see.
+    """
+
+    noticed_at: int
+    """When what `watch` yielded last was noticed, before it was read; time.monotonic_ns()."""
+
+    def read(self) -> dict[str, Document]:
+        """Return every document there is now, by name."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """A hash of the set as it was last read or yielded, equal for the same contents wherever they are."""
+        ...
+
+    def watch(self) -> AsyncGenerator[dict[str, Document | None]]:
+        """Yield changed documents by name, None for one that is gone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceUpdate:
+    """What a provider says of its instances: plain values, as the catalog's `endpoints` have them, not checked yet.
+
+    None stands for an instance that is gone. In a `full` update, every instance that is not named is gone.
+    """
+
+    instances: Mapping[InstanceId, object | None]
+    full: bool = False
+
+
+class InstanceSource(Protocol):
+    """Where endpoints come from: a registry, Consul, Kubernetes. The promise of such a provider:
+
+    - The first update that `watch` yields is the full set. Until then nothing is known of the provider's instances, so
+      whatever was served of them stays.
+    - Later updates hold what changed, or the full set again. A repeat is allowed and costs little.
+    - Half a set is never yielded as a full one. A provider that loses its connection yields nothing until it has the
+      full set again.
+    """
+
+    @property
+    def name(self) -> str:
+        """The provider's name, unique in a server and the same after a restart, such as `consul`."""
+        ...
+
+    def watch(self) -> AsyncGenerator[InstanceUpdate]:
+        """Yield updates, without end."""
+        ...
