@@ -1,23 +1,38 @@
-"""Compile `protos/` into `xds/`: `python protos/generate.py`; with `--check`, only say whether that is due."""
+"""Write what of `protos/` is read from envoy-data-plane (`subset.py`), and compile all of it into `xds/`.
+
+`python protos/generate.py` does both; with `--check` it only says whether that is due.
+"""
 
 import re
+import shutil
 import sys
 import tempfile
 from importlib.resources import files
 from pathlib import Path
 
 from grpc_tools import protoc
+from subset import FOLDER, write_protos
 
 PROTOS = Path(__file__).parent
 ROOT = PROTOS.parent
 VERSION = re.compile(r"^# Protobuf Python Version: .*$|^    \d+,$", re.MULTILINE)
 
 
-def compile_protos(out: Path) -> list[Path]:
+def generate(protos: Path, out: Path) -> list[tuple[Path, Path]]:
+    """Write into `protos` what a program writes, and compile all of it into `out`; return the files, by their roots."""
+    shutil.rmtree(protos / FOLDER, ignore_errors=True)
+    (protos / FOLDER).mkdir()
+    for path, text in write_protos(ROOT).items():
+        (protos / path).write_text(text)
+    written = [(protos, path.relative_to(protos)) for path in sorted(protos.glob(f"{FOLDER}/*.proto"))]
+    return [*written, *((out, path) for path in compile_protos(protos, out))]
+
+
+def compile_protos(protos: Path, out: Path) -> list[Path]:
     """Write a `_pb2.py` and a `_pb2.pyi` under `out` for each proto; return their paths, relative to `out`."""
-    sources = sorted(str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*.proto"))
+    sources = sorted(str(path.relative_to(protos)) for path in protos.rglob("*.proto"))
     include = str(files("grpc_tools").joinpath("_proto"))
-    arguments = ["protoc", f"-I{PROTOS}", f"-I{include}", f"--python_out={out}", f"--pyi_out={out}", *sources]
+    arguments = ["protoc", f"-I{protos}", f"-I{include}", f"--python_out={out}", f"--pyi_out={out}", *sources]
     if protoc.main(arguments) != 0:
         sys.exit("protoc refused the protos; its message stands above")
     return [
@@ -27,20 +42,33 @@ def compile_protos(out: Path) -> list[Path]:
     ]
 
 
+def list_written() -> set[Path]:
+    """Name the files that a program has written, relative to the project's root."""
+    compiled = [path for suffix in ("py", "pyi") for path in ROOT.glob(f"xds/**/*_pb2.{suffix}")]
+    return {path.relative_to(ROOT) for path in [*compiled, *(PROTOS / FOLDER).glob("*.proto")]}
+
+
 def find_stale() -> list[Path]:
-    """Name the generated files that differ from what the protos give, whatever the compiler's own version."""
+    """Name the files that differ from what would be written, whatever the compiler's own version."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
-        return [
+        shutil.copytree(PROTOS, out / PROTOS.name)
+        due = {
+            root.relative_to(out) / path: (root / path).read_text() for root, path in generate(out / PROTOS.name, out)
+        }
+        return sorted(
             path
-            for path in compile_protos(out)
-            if not (ROOT / path).is_file()
-            or VERSION.sub("", (ROOT / path).read_text()) != VERSION.sub("", (out / path).read_text())
-        ]
+            for path in due.keys() | list_written()
+            if path not in due
+            or not (ROOT / path).is_file()
+            or VERSION.sub("", (ROOT / path).read_text()) != VERSION.sub("", due[path])
+        )
 
 
 if __name__ == "__main__":
     if "--check" not in sys.argv[1:]:
-        compile_protos(ROOT)
-    elif stale := find_stale():
-        sys.exit("stale, run `python protos/generate.py`: " + ", ".join(map(str, stale)))
+        made = {(root / path).relative_to(ROOT) for root, path in generate(PROTOS, ROOT)}
+        for left_over in list_written() - made:
+            (ROOT / left_over).unlink()
+    elif stale_files := find_stale():
+        sys.exit("stale, run `python protos/generate.py`: " + ", ".join(map(str, stale_files)))

@@ -11,8 +11,13 @@ MAX_LOOKUPS = 50
 
 def suggest(word: str, words: Iterable[str]) -> str:
     """End a message with the nearest word, ": did you mean `balance`?", or with nothing when none is near."""
-    found = get_close_matches(word[:100].lower(), words, n=1, cutoff=0.6)
-    return f": did you mean `{found[0]}`?" if found else ""
+    near = find_nearest(word, words)
+    return f": did you mean `{near}`?" if near is not None else ""
+
+
+def find_nearest(word: str, words: Iterable[str]) -> str | None:
+    """Return the nearest word, or None when none is near."""
+    return next(iter(get_close_matches(word[:100].lower(), words, n=1, cutoff=0.6)), None)
 
 
 class Nearest:

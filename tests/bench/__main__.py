@@ -19,6 +19,7 @@ from tests.bench.push import measure_push
 from tests.bench.report import report
 from tests.bench.scale import measure_scale
 from tests.bench.soak import Sample, measure_soak
+from tests.bench.start import measure_start
 from tests.bench.storm import measure_storm
 
 VARIANTS = ("delta", "sotw")
@@ -153,6 +154,17 @@ def storm(clients: int, services: int, variants: tuple[str, ...], path: Path | N
     cells = [measure_storm(variant, clients, services) for variant in variants]
     show("A reconnect storm", cells)
     keep("storm", cells, path)
+
+
+@main.command()
+@click.option("--services", default=10, show_default=True, help="Services of 10 endpoints each.")
+@click.option("--runs", default=7, show_default=True)
+@json_option
+def start(services: int, runs: int, path: Path | None) -> None:
+    """CPU time of `xds --help`, of `xds check`, and of `xds serve` until its first client has all."""
+    cells = [measure_start(services, runs, gateway=gateway) for gateway in (False, True)]
+    show(f"A start, the median of {runs}", cells)
+    keep("start", cells, path)
 
 
 @main.command()

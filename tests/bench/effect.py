@@ -6,6 +6,7 @@ services, under a steady load. `python -m tests.bench.effect PORT PORT` is the t
 """
 
 import asyncio
+import json
 import random
 import statistics
 import sys
@@ -25,6 +26,7 @@ from xds.catalog.text.addresses import Listen
 from xds.cli.demo.envoy_admin import http_get
 from xds.cli.demo.processes import LOOPBACK, Child, await_until, free_port, start_control_plane, start_envoy
 from xds.resources.bootstrap.bootstrap import ApiType, build_bootstrap
+from xds.resources.decode import decode_message
 
 T = TypeVar("T")
 
@@ -123,7 +125,7 @@ class Bench:
         server = Listen(LOOPBACK, int(self.control_plane.address.rpartition(":")[2]))
         admin = Listen(LOOPBACK, 0)
         bootstrap = build_bootstrap("web-1", "web", server, admin, ApiType.DELTA)
-        envoy = children.enter_context(start_envoy(bootstrap.to_json(), self.folder))
+        envoy = children.enter_context(start_envoy(json.dumps(decode_message(bootstrap)), self.folder))
         await envoy.ready(START_S)
         await envoy.listening(f"{LOOPBACK}:{self.sidecar_port}", START_S)
         assert envoy.admin.stats("^cluster_manager.active_clusters$").popitem()[1] > self.services

@@ -90,6 +90,7 @@ def make_list(figures: dict[str, Any]) -> str:
     [crowd] = figures["crowd"]
     storms = {cell["variant"]: cell for cell in figures["storm"]}
     few, many = figures["scale"]
+    plain, _ = figures["start"]
     one, thousand = figures["effect"]
     bursts = {cell["variant"]: cell for cell in figures["burst"]}
     workers = {(cell["variant"], cell["workers"]): cell for cell in figures["workers"]}
@@ -98,6 +99,9 @@ def make_list(figures: dict[str, Any]) -> str:
     floors = {cell["variant"]: cell for cell in figures["floor"]}
     delta, sotw = storms["delta"], storms["sotw"]
     endpoints, flood = figures["endpoints"]["one"], figures["endpoints"]["flood"]
+
+    def starts(name: str) -> str:
+        return " / ".join(f"{cell[name]:.2f}" for cell in figures["start"])
 
     def both(cells: dict[str, Any], name: str) -> str:
         return " / ".join(_number(cells[variant][name]) for variant in ("delta", "sotw"))
@@ -137,6 +141,11 @@ def make_list(figures: dict[str, Any]) -> str:
             f"and {both(storms, 'quiet_p99_ms')} ms without the storm "
             f"({delta['storm_p99_ms'] / delta['quiet_p99_ms']:.0f} / {sotw['storm_p99_ms'] / sotw['quiet_p99_ms']:.0f} "
             f"times as long); half of them take {both(storms, 'storm_p50_ms')} ms",
+        ),
+        (
+            f"a start with {plain['services']} services (`start`), without a gateway / with one",
+            f"{starts('serve_cpu_s')} s of CPU until the first client of `xds serve` has all; `xds check` "
+            f"{starts('check_cpu_s')} s; `xds --help` {plain['help_cpu_s']:.2f} s",
         ),
         (
             f"{many['endpoints']:,} endpoints in {many['services']:,} services (`scale`)",

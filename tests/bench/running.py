@@ -113,7 +113,7 @@ class Server:
         deadline = time.monotonic() + START_SECONDS
         while f'"{event}"' not in self.child.log.read_text()[self._log_begins :]:
             if time.monotonic() > deadline or not self.child.is_running:
-                raise TimeoutError(self.child.last_words())
+                raise TimeoutError(self.child.log_tail())
             time.sleep(0.05)
 
 

@@ -67,7 +67,7 @@ from tests.catalog.upstream_cases import UPSTREAM_ADVICE
             "services: {a: {balance: random, slow_start: 5s}}",
             [
                 "1:45 warning services.a.slow_start: has no effect with `balance: random`: "
-                "it is for round_robin, weighted, least_request and client_side_weighted"
+                "it is for round_robin, weighted, least_request, client_side_weighted"
             ],
         ),
         (

@@ -56,7 +56,8 @@ CASES = [
     (
         "services: {a: {balance: weigted}}",
         "1:25 error services.a.balance: expected `round_robin`, `random`, `weighted`, `least_request`, "
-        "`ring_hash`, `maglev`, `client_side_weighted`, or a mapping such as {least_request: {choices: 3}}, "
+        "`ring_hash`, `maglev`, `client_side_weighted`, `load_aware_locality`, "
+        "or a mapping such as {least_request: {choices: 3}}, "
         'found "weigted": did you mean `weighted`?',
     ),
     ("services: {a: {protocol: 2}}", "1:26 error services.a.protocol: expected one of http, http2, grpc, tcp; found 2"),

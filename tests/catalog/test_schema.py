@@ -24,7 +24,7 @@ CATALOGS = [
 ]
 NO_MATTER_OF_SHAPE = (
     "given twice", "is for `protocol: tcp`", "weights sum up", "whole number of milliseconds",
-    "1ms or more", "not both", "is for `", "is not a header's name", "TCP has no", "says not",
+    "0ms or more", "1ms or more", "not both", "is for `", "is not a header's name", "TCP has no", "says not",
     "expected a host, such as",
     "Host header", "finite number", "to listen on", "must be text",
     "weight above 0", "of one connection alone", "not beside", "write `path` here", "where it began",

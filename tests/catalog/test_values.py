@@ -2,17 +2,21 @@
 
 import re
 from datetime import timedelta
+from typing import Annotated
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
+from xds.catalog.fields import get_root, list_fields
 from xds.catalog.model.endpoint import check_metadata
 from xds.catalog.text.addresses import check_route_host
 from xds.catalog.text.cors_origins import parse_origin
 from xds.catalog.text.durations import format_duration, parse_duration
 from xds.catalog.text.http import check_headers
 from xds.catalog.text.mistake import Loc, Mistake, Mistakes
+from xds.catalog.text.percents import Percentage
 from xds.catalog.text.sizes import parse_size
 
 
@@ -186,3 +190,33 @@ def test_origin(written: object, pattern: str | None) -> None:
     assert origin.pattern == pattern
     assert origin.text == origin.text.lower()
     assert parse_origin(origin) == origin
+
+
+@pytest.mark.parametrize(("written", "meant"), [("10%", 10), (10, 10), ("0.5%", 0.5), (0.5, 0.5), ("10 %", 10)])
+def test_percentage(written: object, meant: float) -> None:
+    """With its sign, or the bare number."""
+    assert TypeAdapter(Annotated[float, Percentage(0, 100)]).validate_python(written) == meant
+
+
+@pytest.mark.parametrize("written", ["101%", -1, "10", "ten%", True, None, float("nan"), [10]])
+def test_percentage_refused(written: object) -> None:
+    """What is no percentage, or out of bounds, is answered with one."""
+    with pytest.raises(ValidationError, match=r"expected a percentage from 0% to 100%, such as 10%, found"):
+        TypeAdapter(Annotated[float, Percentage(0, 100)]).validate_python(written)
+
+
+def test_every_percentage_is_written_in_both_ways() -> None:
+    """Every field of the catalog that is a percentage takes 50% and 50, or what else lies within its bounds."""
+    percentages = [field for _, field in list_fields(get_root()) if field.percentage is not None]
+    assert len({field.name for field in percentages}) >= 10
+    for field in percentages:
+        assert field.percentage is not None
+        number = int(field.percentage.minimum + field.percentage.maximum) // 2
+        assert field.takes(number)
+        assert field.takes(f"{number}%")
+
+
+def test_no_number_in_percent_is_anything_but_a_percentage() -> None:
+    """A field whose name says that it is in percent takes the sign."""
+    fields = dict(list_fields(get_root()))
+    assert [path for path, one in fields.items() if "percent" in one.name and one.percentage is None] == []

@@ -57,6 +57,20 @@ SERVICES: list[tuple[str, ...]] = [
         '1:117 error SERVICE.balance.client_side_weighted.error_utilization_penalty: expected a number from 0 to 1000, found "x"',
     ),
     (
+        "balance: {load_aware_locality: {weight_update_period: 50ms, remote_probe_fraction: 100%}}",
+        "1:70 error SERVICE.balance.load_aware_locality.weight_update_period: must be 100ms or more, found 50ms",
+        '1:99 error SERVICE.balance.load_aware_locality.remote_probe_fraction: expected a percentage from 0% to 99%, such as 10%, found "100%"',
+    ),
+    (
+        "balance: load_aware_locality, locality: {weights: {eu: 1}}, subsets: {v1: {version: 1}}",
+        "1:56 error SERVICE.locality: `load_aware_locality` shares by load alone, which `weights` cannot change: leave it out",
+        "1:85 error SERVICE.subsets: are not for `load_aware_locality`, which Envoy cannot divide: write another balance",
+    ),
+    (
+        "balance: {client_side_weighted: {oob_reporting_period: 0s}}",
+        "1:71 error SERVICE.balance.client_side_weighted.oob_reporting_period: must be 1ms or more, found 0s",
+    ),
+    (
         "balance: {client_side_weighted: {metric_names: named_metrics.q}}",
         '1:63 error SERVICE.balance.client_side_weighted.metric_names: expected a list of metrics, such as [named_metrics.queue], found "named_metrics.q": write it as a list, [named_metrics.q]',
     ),

@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import json
 import os
 import re
 import signal
@@ -16,6 +17,7 @@ from xds.catalog.text.addresses import Listen
 from xds.cli.demo.envoy_admin import http_get
 from xds.cli.demo.processes import await_until, free_port, start_control_plane, start_envoy
 from xds.resources.bootstrap.bootstrap import ApiType, build_bootstrap
+from xds.resources.decode import decode_message
 
 NOT_OURS = "192.0.2.1"
 """An address that no machine has (RFC 5737): the checker cannot know that, Envoy does."""
@@ -60,7 +62,7 @@ class Site:
         host, _, port = self.control_plane.address.rpartition(":")
         place = (Listen(host, int(port)), Listen("127.0.0.1", 0))
         bootstrap = build_bootstrap("edge-1", "edge", *place, ApiType("delta"))
-        self.envoy = self.children.enter_context(start_envoy(bootstrap.to_json(), self.folder))
+        self.envoy = self.children.enter_context(start_envoy(json.dumps(decode_message(bootstrap)), self.folder))
         await self.envoy.listening(f"127.0.0.1:{self.port}")
 
     def run(self, pipeline: str, event: str) -> Run:

@@ -1,9 +1,11 @@
 """Ports: what is in use is found and avoided."""
 
 import socket
+import subprocess
+import sys
 from contextlib import closing
 
-from xds.cli.demo.ports import LOOPBACK, QUIET_PORTS, Ports, free_port, is_free
+from xds.cli.demo.ports import KEPT, LOOPBACK, QUIET_PORTS, Ports, free_port, is_free
 
 
 def listen(port: int = 0, address: str = LOOPBACK) -> socket.socket:
@@ -39,21 +41,30 @@ def test_a_port_whose_server_has_just_closed_a_connection_is_free() -> None:
     assert is_free(address[1])
 
 
-def test_take_gives_the_preferred_port_or_the_next_one_that_is_free() -> None:
+def test_reserve_gives_the_preferred_port_or_the_next_one_that_is_free() -> None:
     """A port in use is passed over."""
     with closing(Ports()) as ports, listen(free_port()) as server:
         taken = server.getsockname()[1]
-        assert ports.take(taken) > taken
+        assert ports.reserve(taken) > taken
         preferred = free_port()
-        assert ports.take(preferred) == preferred
+        assert ports.reserve(preferred) == preferred
 
 
 def test_two_takers_never_share_a_port() -> None:
     """A port is its taker's before anybody listens on it, and free again once the taker has closed."""
     preferred = free_port()
     with closing(Ports()) as one:
-        assert one.take(preferred) == preferred
+        assert one.reserve(preferred) == preferred
         with closing(Ports()) as other:
-            assert other.take(preferred) > preferred
+            assert other.reserve(preferred) > preferred
     with closing(Ports()) as third:
-        assert third.take(preferred) == preferred
+        assert third.reserve(preferred) == preferred
+
+
+def test_a_free_port_is_given_once_until_many_more_were_given() -> None:
+    """Its server may take its time to start; but a process keeps no more than it needs."""
+    given = [free_port() for _ in range(KEPT)]
+    assert len({*given}) == KEPT
+    other = "from xds.cli.demo.ports import free_port; print(*(free_port() for _ in range(150)))"
+    printed = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True, check=True).stdout
+    assert not {*map(int, printed.split())} & {*given}

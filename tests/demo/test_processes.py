@@ -23,7 +23,7 @@ def start(folder: Path, program: str, name: str = "child") -> Child:
 
 async def up(child: Child) -> None:
     """Wait until it has said that it is up."""
-    await child.until(lambda: "up" in child.last_words(), "say that it is up", 10)
+    await child.until(lambda: "up" in child.log_tail(), "say that it is up", 10)
 
 
 async def test_an_instance_is_ready_when_it_answers(tmp_path: Path) -> None:

@@ -5,16 +5,16 @@ import io
 import pytest
 from rich.console import Console
 
+from xds.cli.demo.phase_result import PhaseResult
 from xds.cli.demo.phases import Verdict
-from xds.cli.demo.scene import Scene
-from xds.cli.demo.screen import Lines, picture, summary
+from xds.cli.demo.screen import PlainScreen, draw_phase, draw_summary
 
 INSTANCES = ("api-1", "api-2", "api-3")
 
 
-def make_scene(verdict: Verdict) -> Scene:
-    """Make a scene at its end."""
-    return Scene(
+def make_result(verdict: Verdict) -> PhaseResult:
+    """Make a result at its end."""
+    return PhaseResult(
         title="weighted 3:2:1",
         words="in each round of six: three, two and one",
         instances=INSTANCES,
@@ -27,15 +27,15 @@ def make_scene(verdict: Verdict) -> Scene:
     )
 
 
-HELD = make_scene(Verdict(True, "exact shares: 150, 100, 50"))
-SHORT = make_scene(Verdict(False, "2 of 300 requests failed"))
+HELD = make_result(Verdict(True, "exact shares: 150, 100, 50"))
+SHORT = make_result(Verdict(False, "2 of 300 requests failed"))
 
 
-def draw(scene: Scene, width: int) -> str:
-    """Draw a scene as a terminal of that width shows it."""
+def draw(result: PhaseResult, width: int) -> str:
+    """Draw a result as a terminal of that width shows it."""
     console = Console(file=io.StringIO(), width=width)
     with console.capture() as capture:
-        console.print(picture(scene, width))
+        console.print(draw_phase(result, width))
     return capture.get()
 
 
@@ -56,7 +56,7 @@ def test_bars_are_as_long_as_their_shares() -> None:
 def test_a_phase_that_fell_short_is_marked() -> None:
     """Both in the picture and in the lines, by what it fell short."""
     file = io.StringIO()
-    Lines(Console(file=file)).end(SHORT)
+    PlainScreen(Console(file=file)).end(SHORT)
     assert "FAILED: 2 of 300 requests failed" in file.getvalue()
     assert "✘ 2 of 300 requests failed" in draw(SHORT, 100)
 
@@ -65,7 +65,7 @@ def test_the_summary_shows_every_phase() -> None:
     """One picture, each phase with its verdict."""
     console = Console(file=io.StringIO(), width=100)
     with console.capture() as capture:
-        console.print(summary([HELD, SHORT], 100))
+        console.print(draw_summary([HELD, SHORT], 100))
     drawn = capture.get()
     assert drawn.count("weighted 3:2:1") == 2
     assert "✔" in drawn

@@ -25,6 +25,7 @@ from xds.cli.demo.processes import (
     start_envoy,
 )
 from xds.resources.bootstrap.bootstrap import ApiType, build_bootstrap
+from xds.resources.decode import decode_message
 
 VARIANTS = ("delta", "sotw")
 
@@ -126,7 +127,9 @@ class Mesh:
             zone_aware=zone_aware,
             metrics=metrics,
         )
-        envoy = self.children.enter_context(start_envoy(bootstrap.to_json(), self.folder, name=node_id))
+        envoy = self.children.enter_context(
+            start_envoy(json.dumps(decode_message(bootstrap)), self.folder, name=node_id)
+        )
         await envoy.ready()
         return envoy
 

@@ -15,6 +15,7 @@ from tests.envoy_server.mesh import Mesh, answering, make_catalog, send, until
 from xds.catalog.text.addresses import Listen
 from xds.cli.demo.processes import Envoy, free_port, start_envoy
 from xds.resources.bootstrap.bootstrap import ApiType, build_bootstrap
+from xds.resources.decode import decode_message
 
 TTL = 600
 """Seconds that the answers may be kept: what Docker's DNS says."""
@@ -65,12 +66,12 @@ async def start_gateway(mesh: Mesh, folder: Path, resolver: int) -> Envoy:
     await mesh.control_plane.ready()
     host, _, port = mesh.control_plane.address.rpartition(":")
     server, admin = Listen(host, int(port)), Listen("127.0.0.1", 0)
-    bootstrap = build_bootstrap("edge-1", "edge", server, admin, ApiType.DELTA).to_dict()
-    bootstrap["typedDnsResolverConfig"] = {
+    bootstrap = decode_message(build_bootstrap("edge-1", "edge", server, admin, ApiType.DELTA))
+    bootstrap["typed_dns_resolver_config"] = {
         "name": "envoy.network.dns_resolver.cares",
-        "typedConfig": {
+        "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig",
-            "resolvers": [{"socketAddress": {"address": "127.0.0.1", "portValue": resolver}}],
+            "resolvers": [{"socket_address": {"address": "127.0.0.1", "port_value": resolver}}],
         },
     }
     envoy = mesh.children.enter_context(start_envoy(json.dumps(bootstrap), folder, name="edge-1"))

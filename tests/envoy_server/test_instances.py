@@ -1,6 +1,7 @@
 """Endpoints from a source beside the catalog, as a real Envoy balances over them."""
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
@@ -12,6 +13,7 @@ from xds.catalog.text.addresses import Listen
 from xds.cli.demo.load import Load
 from xds.cli.demo.processes import Instance, free_port, start_envoy
 from xds.resources.bootstrap.bootstrap import ApiType, build_bootstrap
+from xds.resources.decode import decode_message
 
 CATALOG = """\
 services:
@@ -34,7 +36,7 @@ async def mesh(folder: Path, source: MemorySource) -> AsyncIterator[Load]:
         server, admin = Listen("127.0.0.1", control_plane.port), Listen("127.0.0.1", 0)
         bootstrap = build_bootstrap("edge-1", "edge", server, admin, ApiType.DELTA)
         with ExitStack() as children:
-            envoy = children.enter_context(start_envoy(bootstrap.to_json(), folder, name="edge-1"))
+            envoy = children.enter_context(start_envoy(json.dumps(decode_message(bootstrap)), folder, name="edge-1"))
             await envoy.listening(f"127.0.0.1:{port}")
             yield Load(f"http://127.0.0.1:{port}/api/data", 400)
 

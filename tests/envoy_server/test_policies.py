@@ -28,9 +28,11 @@ from tests.envoy_server.mesh import (
     under,
     until,
 )
+from tests.envoy_server.reporter import start_calls, start_reporter
 from tests.envoy_server.test_balancing import NAMES, weigh
 from tests.envoy_server.test_sidecar import ask, catalog_of
 from xds.catalog.model.balance import Balance
+from xds.catalog.model.locality import Locality
 from xds.cli.demo.envoy_admin import balancing_policy
 from xds.cli.demo.load import Load
 from xds.cli.demo.processes import Envoy, Instance, free_port
@@ -39,9 +41,16 @@ RING = 1024
 """Places of Envoy's ring; its table for Maglev has more, and is the more even."""
 
 USERS = [f"user-{n}" for n in range(60)]
-LB_POLICIES = {"weighted": "ROUND_ROBIN", "client_side_weighted": "ClientSideWeightedRoundRobin"}
+LB_POLICIES = {
+    "weighted": "ROUND_ROBIN",
+    "client_side_weighted": "ClientSideWeightedRoundRobin",
+    "load_aware_locality": "LoadAwareLocality",
+}
 HASHING = ("ring_hash", "maglev")
-EQUAL = ("round_robin", "random", "client_side_weighted")
+REWEIGHED = ("client_side_weighted", "load_aware_locality")
+"""Whose weights Envoy computes anew each second, after which turns begin anew."""
+
+EQUAL = ("round_robin", "random", "client_side_weighted", "load_aware_locality")
 
 
 async def get(load: Load) -> str:
@@ -275,6 +284,45 @@ async def test_load_that_endpoints_report_sets_their_shares(tmp_path: Path) -> N
             assert counts["idle"] in in_turn(counts.total(), share, 2, rounds=rounds, astray=astray)
 
 
+async def test_load_that_endpoints_are_asked_for_sets_their_shares(tmp_path: Path) -> None:
+    """Out of band, each endpoint is asked by a stream of its own, as often as the catalog says."""
+    apart = {"oob_reporting_period": "200ms", "blackout_period": "10ms", "weight_update_period": "100ms"}
+    async with start_reporter("idle", 0.2) as idle, start_reporter("busy", 0.6) as busy:
+        catalog = make_catalog(
+            [idle.endpoint, busy.endpoint], {"client_side_weighted": apart}, protocol="grpc", upstreams=[]
+        )
+        with Mesh(tmp_path, catalog) as mesh:
+            await mesh.start_gateway()
+            async with start_calls(mesh.gateway_port) as answers:
+                await until(lambda: len(answers) > 100 and abs(answers[-100:].count("idle") - 75) < 8)
+                assert {*idle.asked, *busy.asked} == {0.2}
+                first = len(answers)
+                idle.utilization, busy.utilization = 0.6, 0.2
+                await until(lambda: len(answers) > first + 100 and abs(answers[-100:].count("idle") - 25) < 8)
+                print(Counter(answers[-100:]), idle.reports, busy.reports)
+
+
+async def test_requests_leave_a_locality_whose_endpoints_report_more_load(tmp_path: Path) -> None:
+    """While the near one is idle it has all but a probe; when it is busy, most requests go where there is headroom."""
+    near_first = {"load_aware_locality": {"weight_update_period": "100ms", "smoothing_time_constant": "200ms"}}
+    with start_echo("near") as near, start_echo("far") as far:
+        endpoints = [{"address": near.endpoint, "zone": "a"}, {"address": far.endpoint, "zone": "b"}]
+        near.load, far.load = (f"TEXT cpu_utilization={part},rps_fractional=100" for part in (0.2, 0.2))
+        with Mesh(tmp_path, make_catalog(endpoints, near_first)) as mesh:
+            await mesh.start_envoy("edge-1", "edge", locality=Locality("", "a", ""))
+            async with under(mesh.load(150)) as load:
+
+                def near_share(answers: int) -> float:
+                    return [answer.instance for answer in load.answers[-answers:]].count("near") / answers
+
+                await until(lambda: len(load.answers) > 150 and near_share(150) > 0.9)
+                near.load, far.load = (f"TEXT cpu_utilization={part},rps_fractional=100" for part in (0.9, 0.1))
+                await until(lambda: near_share(150) < 0.2)
+                print(Counter(answer.instance for answer in load.answers[-150:]))
+                near.load, far.load = (f"TEXT cpu_utilization={part},rps_fractional=100" for part in (0.1, 0.9))
+                await until(lambda: near_share(150) > 0.9)
+
+
 async def test_drained_endpoints_finish_what_they_have(tmp_path: Path, instances: list[Instance]) -> None:
     """No new requests, not even when most are drained; what they have begun on is answered."""
     active = "cluster.api-service.upstream_rq_active"
@@ -361,10 +409,11 @@ def is_so(balance: str, load: Load, since: float, before: float = math.inf) -> b
         return len(counts) == 1
     weights = (3, 2, 1) if balance in ("weighted", "least_request") else (1, 1, 1)
     shares = [weight / sum(weights) for weight in weights]
+    rounds = 2 + math.floor(before - since) if balance in REWEIGHED else 1
     bounds = [
         by_chance(counts.total(), share)
         if balance in ("random", "least_request")
-        else in_turn(counts.total(), share, 3, astray=astray)
+        else in_turn(counts.total(), share, 3, rounds=rounds, astray=astray)
         for share in shares
     ]
     return all(counts[name] in of_name for name, of_name in zip(NAMES, bounds, strict=True))
@@ -373,14 +422,14 @@ def is_so(balance: str, load: Load, since: float, before: float = math.inf) -> b
 async def test_every_balance_follows_every_other(
     tmp_path: Path, instances: list[Instance], pytestconfig: pytest.Config
 ) -> None:
-    """All 42 edits, one after the other under load: none fails, and each new balance holds at once.
+    """All 56 edits, one after the other under load: none fails, and each new balance holds at once.
 
-    Without `--whole`, seven of them: each balance once.
+    Without `--whole`, eight of them: each balance once.
     """
     endpoints = weigh(instances, 3, 2, 1)
     balances = [balance.value for balance in Balance]
     tour = make_tour(balances) if pytestconfig.getoption("whole") else [*balances, balances[0]]
-    assert len(tour) in (43, 8)
+    assert len(tour) in (57, 9)
     with Mesh(tmp_path, make_catalog(endpoints, tour[0], affinity={"query_parameter": "user"})) as mesh:
         envoy = await mesh.start_gateway()
         stretches: list[tuple[float, float]] = []

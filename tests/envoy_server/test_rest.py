@@ -1,11 +1,13 @@
 """An Envoy that cannot stream: it polls over HTTP, and balances and follows edits like any other."""
 
+import json
 from pathlib import Path
 
 from tests.envoy_server.mesh import Mesh, answered, make_catalog, send, under, until
 from xds.catalog.text.addresses import Listen
 from xds.cli.demo.processes import ControlPlane, Instance, free_port, start_control_plane, start_envoy
 from xds.resources.bootstrap.bootstrap import ApiType, build_bootstrap
+from xds.resources.decode import decode_message
 
 
 class RestMesh(Mesh):
@@ -26,7 +28,7 @@ async def test_an_envoy_that_polls_balances_and_follows_edits(tmp_path: Path, in
         bootstrap = build_bootstrap(
             "edge-1", "edge", Listen("127.0.0.1", mesh.rest_port), Listen("127.0.0.1", 0), ApiType.REST
         )
-        envoy = mesh.children.enter_context(start_envoy(bootstrap.to_json(), tmp_path, name="edge-1"))
+        envoy = mesh.children.enter_context(start_envoy(json.dumps(decode_message(bootstrap)), tmp_path, name="edge-1"))
         await envoy.ready()
         await envoy.listening(f"127.0.0.1:{mesh.gateway_port}")
         counts = await send(mesh.load(), 50)

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -10,20 +9,21 @@ from tests.envoy_server.mesh import Mesh, make_catalog, send, until
 from xds.catalog.text.addresses import Listen
 from xds.cli.demo.processes import Instance, start_envoy
 from xds.resources.bootstrap.bootstrap import XDS_CLUSTER, ApiType, build_bootstrap
+from xds.resources.decode import decode_message
 
 
 def make_bootstrap(server: Listen, api_type: ApiType) -> str:
     """Have CDS and LDS ask StreamClusters and StreamListeners, or DeltaClusters and DeltaListeners."""
-    bootstrap: dict[str, Any] = build_bootstrap("edge-1", "edge", server, Listen("127.0.0.1", 0), api_type).to_dict()
+    bootstrap = decode_message(build_bootstrap("edge-1", "edge", server, Listen("127.0.0.1", 0), api_type))
     source = {
-        "resourceApiVersion": "V3",
-        "apiConfigSource": {
-            "apiType": "DELTA_GRPC" if api_type is ApiType.DELTA else "GRPC",
-            "transportApiVersion": "V3",
-            "grpcServices": [{"envoyGrpc": {"clusterName": XDS_CLUSTER}}],
+        "resource_api_version": "V3",
+        "api_config_source": {
+            "api_type": "DELTA_GRPC" if api_type is ApiType.DELTA else "GRPC",
+            "transport_api_version": "V3",
+            "grpc_services": [{"envoy_grpc": {"cluster_name": XDS_CLUSTER}}],
         },
     }
-    bootstrap["dynamicResources"] |= {"cdsConfig": source, "ldsConfig": source}
+    bootstrap["dynamic_resources"] |= {"cds_config": source, "lds_config": source}
     return json.dumps(bootstrap)
 
 

@@ -19,7 +19,7 @@ from tests.logs.filebeat import Event, Pipeline, load_config, write_docker_log
 from tests.logs.index import find_faults, load_types
 from xds.cli.demo.processes import Child, free_port
 from xds.resources.listeners.access_log import HTTP, TCP
-from xds.server.observe.ecs import ACTIONS, LISTS, WORDS
+from xds.server.observe.ecs import ACTIONS, FIELDS, LIST_FIELDS
 
 ATTRS = {"com.docker.compose.project": "xds", "com.docker.compose.service": "api", "tag": "xds_api_1"}
 APPS = Path(__file__).parents[2] / "compose" / "app"
@@ -153,7 +153,7 @@ def test_other_containers_are_left_alone() -> None:
 def test_the_template_has_all_fields_and_no_others_of_ours() -> None:
     """Every word of the control plane's log and of the access log's format, whether a test has made it occur or not."""
     types = load_types()
-    words = {".".join(place) for place in [*WORDS.values(), *LISTS.values()]}
+    words = {".".join(place) for place in [*FIELDS.values(), *LIST_FIELDS.values()]}
     words |= {"xds.line", "xds.column", "xds.path"}
     formats = {name for one in (HTTP, TCP) for name, _ in flatten(one)}
     assert words | formats <= types.keys()

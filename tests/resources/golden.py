@@ -22,6 +22,7 @@ from xds.catalog.assembly.assembly import build_catalog
 from xds.catalog.catalog import Catalog
 from xds.catalog.model.locality import Locality
 from xds.catalog.reading.fragment import parse_fragment
+from xds.resources.decode import import_types
 from xds.resources.inventory import Inventory
 from xds.resources.resource import Resource
 from xds.resources.view import NodeKind, NodeView, build_view
@@ -97,6 +98,7 @@ def decode(resource: Resource) -> dict[str, Any]:
     """Give a resource as Envoy's documentation writes it, by envoy-data-plane's classes."""
     message = AnyMessage.FromString(resource.body)
     _, kind = MESSAGES[message.type_url]
+    import_types(message.value)
     decoded: dict[str, Any] = kind.parse(message.value).to_dict(casing=Casing.SNAKE)
     return decoded
 

@@ -7,7 +7,7 @@ from tests.resources.golden import FOLDER, HERE, read_catalog
 from xds.catalog.model.endpoint import Endpoint, Health
 from xds.catalog.model.locality import NOWHERE, Locality
 from xds.catalog.model.service import Service
-from xds.cli.explain.reading import explain
+from xds.cli.explain.explanation import explain
 from xds.endpoints.endpoint_set import collect_catalog
 from xds.resources.endpoints.expected_shares import is_foreseeable, share_endpoints
 from xds.resources.view import NodeKind

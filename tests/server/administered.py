@@ -13,7 +13,7 @@ from tests.server.serving import DELTA_ADS, Call, Serving, serving
 from xds.cli.demo.envoy_admin import http_get
 from xds.server.address import ListenAddress
 from xds.server.admin.server import AdminServer
-from xds.server.clients.documents import Taken
+from xds.server.clients.documents import AppliedState
 from xds.server.protocols.csds import CsdsServicer
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT
 from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse, Locality, Node, Status
@@ -89,9 +89,9 @@ class Administered:
             self.serving.open(DELTA_ADS), Node(id=node_id, cluster=cluster, **{"locality": locality, **node})
         )
 
-    def taken(self) -> Taken:
-        """Say what of the source was taken in."""
-        return Taken(self.digest, self.taken_at, self.refused_files)
+    def applied(self) -> AppliedState:
+        """Say what of the source was applied."""
+        return AppliedState(self.digest, self.taken_at, self.refused_files)
 
     async def get(self, path: str) -> Any:
         """Ask the admin for a document."""
@@ -120,7 +120,7 @@ async def administered(catalog: str = CATALOG) -> AsyncIterator[Administered]:
     """Serve a catalog and its admin at free ports of loopback."""
     async with serving(catalog) as running:
         made = Administered(running)
-        admin = AdminServer(ListenAddress("127.0.0.1", 0), running.servicer, made.taken)
+        admin = AdminServer(ListenAddress("127.0.0.1", 0), running.servicer, made.applied)
         await admin.start()
         made.server, made.address = admin, str(admin.address)
         server = grpc.aio.server()

@@ -20,7 +20,7 @@ from xds.cli.demo.processes import await_until, free_port, start_control_plane
 from xds.server.address import ListenAddress
 from xds.server.admin.metrics import MAX_NODES
 from xds.server.admin.server import AdminServer, names_this_machine
-from xds.server.clients.ask import Answers, Question, ask_alone
+from xds.server.clients.ask import Answers, Question, ask_one_process
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION
 
 T = TypeVar("T")
@@ -54,11 +54,11 @@ async def test_a_status_tells_of_no_catalog_that_its_clients_were_not_asked_abou
         admin.digest = "before"
 
         async def ask(question: Question[T], /) -> Answers[T]:
-            answers = await ask_alone(admin.serving.servicer)(question)
+            answers = await ask_one_process(admin.serving.servicer)(question)
             admin.digest = "after"
             return answers
 
-        server = AdminServer(ListenAddress("127.0.0.1", 0), admin.serving.servicer, admin.taken, ask)
+        server = AdminServer(ListenAddress("127.0.0.1", 0), admin.serving.servicer, admin.applied, ask)
         await server.start()
         try:
             bodies = [(await asyncio.to_thread(http_get, str(server.address), "/status", 10.0))[1] for _ in range(2)]

@@ -11,12 +11,12 @@ import pytest
 from tests.ecs import flatten
 from xds import __version__
 from xds.errors import Problem
-from xds.server.observe import client_log as crowd
-from xds.server.observe.client_log import Crowd, describe_node
-from xds.server.observe.ecs import ACTIONS, LISTS, WORDS, EcsRenderer
+from xds.server.observe import client_log
+from xds.server.observe.client_log import ClientLog, describe_node
+from xds.server.observe.ecs import ACTIONS, FIELDS, LIST_FIELDS, EcsRenderer
 from xds.wire.discovery_pb2 import Node
 
-SOURCES = Path(crowd.__file__).parents[2]
+SOURCES = Path(client_log.__file__).parents[2]
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 
 
@@ -33,7 +33,11 @@ def find_calls() -> Iterator[tuple[str, ast.Call]]:
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
                 whose = call.func.value
                 logs = isinstance(whose, ast.Name) and whose.id == "log" and call.func.attr in LEVELS
-                if logs or call.func.attr == "tell" or (isinstance(call.func, ast.Name) and call.func.id == "Crowd"):
+                if (
+                    logs
+                    or call.func.attr == "log_client"
+                    or (isinstance(call.func, ast.Name) and call.func.id == "ClientLog")
+                ):
                     yield f"{file.name}:{call.lineno}", call
 
 
@@ -97,15 +101,15 @@ def test_all_that_is_logged_has_an_action_and_its_words_a_place() -> None:
     messages, words = set(), {"variant", *describe_node(Node(id="a")), "locality"}
     for place, call in find_calls():
         words |= {word.arg for word in call.keywords if word.arg}
-        if isinstance(call.func, ast.Attribute) and call.func.attr != "tell":
+        if isinstance(call.func, ast.Attribute) and call.func.attr != "log_client":
             [first] = call.args
             assert isinstance(first, ast.Constant) or "self._event" in ast.unparse(first), place
             messages |= {str(first.value)} if isinstance(first, ast.Constant) else set()
     known = ast.parse((SOURCES / "server" / "streams" / "stream.py").read_text())
-    crowds = [one for one in ast.walk(known) if isinstance(one, ast.Call) and ast.unparse(one.func) == Crowd.__name__]
-    messages |= {ast.literal_eval(text) for one in crowds for text in one.args}
+    logs = [one for one in ast.walk(known) if isinstance(one, ast.Call) and ast.unparse(one.func) == ClientLog.__name__]
+    messages |= {ast.literal_eval(text) for one in logs for text in one.args}
     assert messages == ACTIONS.keys()
     assert len(messages) > 20
-    assert words <= WORDS.keys()
-    assert LISTS.keys() <= WORDS.keys()
+    assert words <= FIELDS.keys()
+    assert LIST_FIELDS.keys() <= FIELDS.keys()
     assert len({*ACTIONS.values()}) == len(ACTIONS)

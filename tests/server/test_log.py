@@ -5,7 +5,7 @@ import io
 import select
 from pathlib import Path
 
-from xds.server.observe.log import Lines
+from xds.server.observe.log import BufferedLines
 
 
 class Written(io.StringIO):
@@ -24,7 +24,7 @@ class Written(io.StringIO):
 async def test_lines_of_one_pass_are_few_writes_of_whole_lines() -> None:
     """Each as large as a pipe takes without mixing it with what other processes write; a longer line goes alone."""
     written = Written()
-    lines = Lines(written)
+    lines = BufferedLines(written)
     said = [f"{number} {'ä' * (number % 150)}\n" for number in range(100)] + ["x" * 3 * select.PIPE_BUF + "\n", "end\n"]
     for line in said:
         lines.write(line)
@@ -39,5 +39,5 @@ async def test_lines_of_one_pass_are_few_writes_of_whole_lines() -> None:
 def test_what_is_said_outside_of_a_loop_is_written_at_once(tmp_path: Path) -> None:
     """There is no pass to wait for."""
     with (tmp_path / "log").open("w") as stream:
-        Lines(stream).write("now\n")
+        BufferedLines(stream).write("now\n")
         assert (tmp_path / "log").read_text() == "now\n"

@@ -9,25 +9,25 @@ from tests.server.administered import CATALOG, administered
 from tests.server.serving import make_catalog
 from xds.cli.demo.envoy_admin import http_get
 from xds.cli.demo.processes import await_until, free_port, start_control_plane
-from xds.server.observe.counters import MAX_GROUPS, OTHER, Tally, add_up
+from xds.server.observe.counters import MAX_CLUSTERS, OTHER, StreamCounters, sum_counters
 from xds.session.subscription import REASONS
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT
 
 
 def test_groups_are_bounded_and_no_counter_goes_back() -> None:
     """Clients choose `node.cluster`: the first are named, for good, and the rest counted together."""
-    tallies = [Tally(), Tally()]
+    of_processes = [StreamCounters(), StreamCounters()]
     groups: set[str] = set()
     seen: dict[tuple[str, str], int] = {}
-    for number in range(2 * MAX_GROUPS):
-        for tally, cluster in zip(tallies, (f"a-{number}", f"b-{number}"), strict=True):
-            tally.count_nacks(CLUSTER, cluster)
-        total = add_up(tallies, groups).nacks
+    for number in range(2 * MAX_CLUSTERS):
+        for counters, cluster in zip(of_processes, (f"a-{number}", f"b-{number}"), strict=True):
+            counters.count_nacks(CLUSTER, cluster)
+        total = sum_counters(of_processes, groups).nacks
         assert all(total[key] >= count for key, count in seen.items())
         seen = dict(total)
-    assert sum(seen.values()) == 4 * MAX_GROUPS
-    assert len(seen) <= MAX_GROUPS + 1
-    assert seen[CLUSTER, OTHER] > 2 * MAX_GROUPS
+    assert sum(seen.values()) == 4 * MAX_CLUSTERS
+    assert len(seen) <= MAX_CLUSTERS + 1
+    assert seen[CLUSTER, OTHER] > 2 * MAX_CLUSTERS
 
 
 async def test_pushes_are_counted_by_type_and_reason() -> None:
@@ -68,7 +68,7 @@ async def test_a_change_is_through_when_the_last_client_has_answered() -> None:
         for sidecar in (first, second, third):
             await sidecar.take()
         admin.serving.edit(CATALOG.replace("balance: weighted", "balance: random"))
-        through = asyncio.ensure_future(servicer.settle())
+        through = asyncio.ensure_future(servicer.wait_for_answers())
         for sidecar in (first, second, third):
             await sidecar.read()
         await first.accept()
@@ -79,7 +79,7 @@ async def test_a_change_is_through_when_the_last_client_has_answered() -> None:
         async with asyncio.timeout(10):
             assert await through is not None
         admin.serving.edit(CATALOG.replace("balance: weighted", "balance: random").replace("5003", "5004"))
-        assert await servicer.settle() is None
+        assert await servicer.wait_for_answers() is None
 
 
 @pytest.mark.parametrize("workers", [1, 2])

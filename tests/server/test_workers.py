@@ -275,14 +275,14 @@ async def test_workers_leave_signals_to_the_leader(workers: Workers) -> None:
 
 
 @asynccontextmanager
-async def led(tmp_path: Path) -> AsyncIterator[tuple[Leader, workers_module.Workers]]:
+async def led(tmp_path: Path) -> AsyncIterator[tuple[Leader, workers_module.WorkerPool]]:
     """Be the leader of two workers."""
     catalog = tmp_path / "catalog.yaml"
     catalog.write_text(make_catalog("a"))
     leader = Leader(FileSource(catalog), Settings(ListenAddress("127.0.0.1", 0), workers=2))
     await leader.start()
     following = asyncio.create_task(leader.follow())
-    assert isinstance(leader._streams, workers_module.Workers)
+    assert isinstance(leader._streams, workers_module.WorkerPool)
     try:
         yield leader, leader._streams
     finally:
@@ -299,7 +299,7 @@ async def test_a_worker_that_hangs_holds_up_nobody(tmp_path: Path, monkeypatch: 
         answers = await workers.ask(describe_clients)
         assert answers.silent == (1,)
         assert set(answers.by_worker) == {0, 2}
-        monkeypatch.setattr(workers_module, "TAKE_SECONDS", 1.0)
+        monkeypatch.setattr(workers_module, "PUSH_SECONDS", 1.0)
         (tmp_path / "catalog.yaml").write_text(make_catalog("a", "b"))
         got = [sidecar for sidecar in sidecars if await is_told(sidecar)]
         assert len(got) == len(answers.by_worker[2])

@@ -3,7 +3,7 @@
 from google.protobuf.any_pb2 import Any
 
 from xds.resources.resource import encode_resource
-from xds.session.session import DELTA, SOTW, Session, Step
+from xds.session.session import DELTA, SOTW, RequestResult, Session
 from xds.snapshot.snapshot import Snapshot, SnapshotChange, make_change
 from xds.wire.discovery_pb2 import (
     DeltaDiscoveryRequest,
@@ -40,7 +40,7 @@ class SotwClient:
     def __init__(self, contents: Contents, stream: str = "s", type_url: str | None = None) -> None:
         self.world = change_contents(Snapshot({}), contents).snapshot
         self.session: Session[DiscoveryRequest] = Session(SOTW, lambda _node: self.world, stream, type_url)
-        self.step = Step()
+        self.result = RequestResult()
 
     def ask(
         self,
@@ -61,18 +61,18 @@ class SotwClient:
         )
         if error:
             request.error_detail.CopyFrom(Status(code=13, message=error))
-        self.step = self.session.on_request(request.SerializeToString())
-        return self.read(self.step)
+        self.result = self.session.on_request(request.SerializeToString())
+        return self.read(self.result)
 
     def change(self, contents: Contents) -> list[DiscoveryResponse]:
         """Change the world, and read what is pushed."""
         change = change_contents(self.world, contents)
         self.world = change.snapshot
-        return self.read(Step(self.session.on_change(change) or []))
+        return self.read(RequestResult(self.session.on_change(change) or []))
 
-    def read(self, step: Step) -> list[DiscoveryResponse]:
+    def read(self, result: RequestResult) -> list[DiscoveryResponse]:
         """Decode responses."""
-        return [DiscoveryResponse.FromString(response.body) for response in step.responses]
+        return [DiscoveryResponse.FromString(response.body) for response in result.responses]
 
 
 class DeltaClient:
@@ -81,7 +81,7 @@ class DeltaClient:
     def __init__(self, contents: Contents, stream: str = "s", type_url: str | None = None) -> None:
         self.world = change_contents(Snapshot({}), contents).snapshot
         self.session: Session[DeltaDiscoveryRequest] = Session(DELTA, lambda _node: self.world, stream, type_url)
-        self.step = Step()
+        self.result = RequestResult()
 
     def ask(
         self,
@@ -104,18 +104,18 @@ class DeltaClient:
         )
         if error:
             request.error_detail.CopyFrom(Status(code=13, message=error))
-        self.step = self.session.on_request(request.SerializeToString())
-        return self.read(self.step)
+        self.result = self.session.on_request(request.SerializeToString())
+        return self.read(self.result)
 
     def change(self, contents: Contents) -> list[DeltaDiscoveryResponse]:
         """Change the world, and read what is pushed."""
         change = change_contents(self.world, contents)
         self.world = change.snapshot
-        return self.read(Step(self.session.on_change(change) or []))
+        return self.read(RequestResult(self.session.on_change(change) or []))
 
-    def read(self, step: Step) -> list[DeltaDiscoveryResponse]:
+    def read(self, result: RequestResult) -> list[DeltaDiscoveryResponse]:
         """Decode responses."""
-        return [DeltaDiscoveryResponse.FromString(response.body) for response in step.responses]
+        return [DeltaDiscoveryResponse.FromString(response.body) for response in result.responses]
 
 
 def contents_of(response: Reply) -> list[str]:

@@ -95,7 +95,7 @@ def test_3_nonces_differ_within_a_stream_and_between_streams() -> None:
 def test_4_an_unknown_type_stalls_nothing(client: Client) -> None:
     """Rule 4: it is told to the operator, and the others go on."""
     assert client.ask("type.googleapis.com/envoy.Unknown", "x") == []
-    assert client.step.unknown_type == "type.googleapis.com/envoy.Unknown"
+    assert client.result.unknown_type == "type.googleapis.com/envoy.Unknown"
     [response] = client.ask(CLUSTER)
     assert contents_of(response) == ["a=1", "b=1"]
 
@@ -111,9 +111,9 @@ def test_6_7_a_refused_response_is_not_sent_again_before_it_changes(client: Clie
     """Rules 6 and 7: a NACK accepts nothing, and only a change of what was refused sends anything."""
     [bad] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", "b")
     assert client.ask(CLUSTER_LOAD_ASSIGNMENT, *_names(client, "a", "b"), to=bad, error="no such thing") == []
-    assert client.step.nack is not None
-    assert client.step.nack.message == "no such thing"
-    assert set(client.step.nack.resource_names) == {"a", "b"}
+    assert client.result.nack is not None
+    assert client.result.nack.message == "no such thing"
+    assert set(client.result.nack.resource_names) == {"a", "b"}
     assert client.session.subscriptions[CLUSTER_LOAD_ASSIGNMENT].known == {}
     assert client.ask(CLUSTER_LOAD_ASSIGNMENT, *_names(client, "a", "b"), nonce=bad.nonce) == []
     assert client.change({CLUSTER: {"a": "2"}}) == []
@@ -129,7 +129,7 @@ def test_6_error_detail_makes_a_nack_whatever_the_version_says(client: Client) -
         client.ask(CLUSTER, nonce=bad.nonce, version="whatever", error="no")
     else:
         client.ask(CLUSTER, nonce=bad.nonce, error="no")
-    assert client.step.nack is not None
+    assert client.result.nack is not None
     assert client.session.subscriptions[CLUSTER].known == {}
 
 
@@ -137,7 +137,7 @@ def test_8_an_ack_gets_no_response(client: Client) -> None:
     """Rule 8."""
     [response] = client.ask(CLUSTER)
     assert client.ask(CLUSTER, to=response) == []
-    assert client.step.nack is None
+    assert client.result.nack is None
 
 
 def test_8_a_change_to_the_same_content_sends_nothing(client: Client) -> None:
@@ -199,7 +199,7 @@ def test_streams_that_ask_the_same_share_the_bytes() -> None:
         other = SotwClient({}, stream)
         other.world = world
         other.ask(CLUSTER)
-        bodies += other.step.responses
+        bodies += other.result.responses
     assert sum(isinstance(one, Batch) for one in world.of(CLUSTER).shared.values()) == 1
     assert bodies[0].body != bodies[1].body
 

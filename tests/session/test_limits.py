@@ -8,7 +8,7 @@ from tests.session.client import Contents, DeltaClient, SotwClient, contents_of
 from xds.errors import PeerError
 from xds.session.limits import Limits
 from xds.session.session import Session
-from xds.session.subscription import MAX_ERROR, MAX_NAME
+from xds.session.subscription import MAX_ERROR_LENGTH, MAX_NAME_LENGTH
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT
 from xds.wire.discovery_pb2 import Node
 
@@ -41,9 +41,9 @@ def test_more_names_of_one_type_than_may_be_are_refused(client: Client) -> None:
 
 def test_a_name_that_is_too_long_is_refused(client: Client) -> None:
     """A stream may hold many names, so each is bounded."""
-    client.ask(CLUSTER_LOAD_ASSIGNMENT, "x" * MAX_NAME)
+    client.ask(CLUSTER_LOAD_ASSIGNMENT, "x" * MAX_NAME_LENGTH)
     with pytest.raises(PeerError, match="longer than") as caught:
-        client.ask(CLUSTER_LOAD_ASSIGNMENT, "x" * (MAX_NAME + 1))
+        client.ask(CLUSTER_LOAD_ASSIGNMENT, "x" * (MAX_NAME_LENGTH + 1))
     assert caught.value.status == "INVALID_ARGUMENT"
 
 
@@ -57,9 +57,9 @@ def test_unknown_types_keep_no_state(client: Client) -> None:
 def test_a_long_error_is_kept_in_part(client: Client) -> None:
     """What a client says of a refusal is for people."""
     [response] = client.ask(CLUSTER)
-    client.ask(CLUSTER, to=response, error="no" * MAX_ERROR)
-    assert client.step.nack is not None
-    assert len(client.step.nack.message) == MAX_ERROR
+    client.ask(CLUSTER, to=response, error="no" * MAX_ERROR_LENGTH)
+    assert client.result.nack is not None
+    assert len(client.result.nack.message) == MAX_ERROR_LENGTH
 
 
 def test_2_another_node_on_the_same_stream_is_refused(client: Client) -> None:

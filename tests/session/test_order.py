@@ -3,7 +3,7 @@
 import pytest
 
 from tests.session.client import Contents, DeltaClient, Reply, SotwClient, contents_of
-from xds.session.session import Step
+from xds.session.session import RequestResult
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION
 
 WORLD: Contents = {
@@ -119,10 +119,12 @@ def test_32_waiting_is_bounded(envoy: Envoy) -> None:
     [clusters] = envoy.client.change(MOVE)
     first_wait = envoy.client.session.waits
     assert first_wait
-    [routes] = envoy.client.read(Step(envoy.client.session.on_timeout()))
+    [routes] = envoy.client.read(RequestResult(envoy.client.session.on_timeout()))
     assert contents_of(routes) == ["r=to b"]
     assert envoy.client.session.waits > first_wait
-    assert all(response.type_url != CLUSTER for response in envoy.client.read(Step(envoy.client.session.on_timeout())))
+    assert all(
+        response.type_url != CLUSTER for response in envoy.client.read(RequestResult(envoy.client.session.on_timeout()))
+    )
     [gone, *_] = envoy.accept(clusters)
     assert removed(gone, envoy)
 

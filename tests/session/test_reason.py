@@ -14,7 +14,7 @@ WORLD: Contents = {CLUSTER: {"a": "1", "b": "1"}, CLUSTER_LOAD_ASSIGNMENT: {"a":
 
 def reasons(client: DeltaClient | SotwClient) -> list[str]:
     """Give why the last request was answered."""
-    return [response.reason for response in client.step.responses]
+    return [response.reason for response in client.result.responses]
 
 
 def test_the_first_of_a_type_and_names_that_are_added() -> None:

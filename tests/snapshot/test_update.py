@@ -198,7 +198,7 @@ def test_an_update_leads_to_what_building_from_nothing_gives(chain: list[Catalog
             if change:
                 assert served_now(store, kind) is after
                 gone = {type_url: {**was[type_url], **expected[type_url]} for type_url in TYPE_URLS}
-                for type_url, made in contents_of(change.made).items():
+                for type_url, made in contents_of(change.transitional).items():
                     assert made == (gone if type_url in (CLUSTER, CLUSTER_LOAD_ASSIGNMENT) else expected)[type_url]
                 served[kind] = after
         assert_shared(store, catalog, kinds)

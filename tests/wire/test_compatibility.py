@@ -7,9 +7,7 @@ import pytest
 from envoy_data_plane.envoy.config.cluster.v3 import Cluster
 from envoy_data_plane.envoy.config.core import v3 as core
 from envoy_data_plane.envoy.config.endpoint import v3 as endpoint
-from envoy_data_plane.envoy.config.listener import v3 as listener
 from envoy_data_plane.envoy.config.route import v3 as route
-from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager import v3 as http
 from envoy_data_plane.envoy.service.discovery import v3 as discovery
 from envoy_data_plane.envoy.type.v3 import SemanticVersion
 from envoy_data_plane.google import protobuf
@@ -20,7 +18,6 @@ from xds.wire import discovery_pb2, endpoint_pb2, skeleton_pb2
 
 ENVOY: dict[str, type[betterproto2.Message]] = {
     "xds.wire.Address": core.Address,
-    "xds.wire.ApiListener": listener.ApiListener,
     "xds.wire.BuildVersion": core.BuildVersion,
     "xds.wire.Cluster": Cluster,
     "xds.wire.ClusterLoadAssignment": endpoint.ClusterLoadAssignment,
@@ -30,14 +27,11 @@ ENVOY: dict[str, type[betterproto2.Message]] = {
     "xds.wire.DiscoveryRequest": discovery.DiscoveryRequest,
     "xds.wire.DiscoveryResponse": discovery.DiscoveryResponse,
     "xds.wire.Endpoint": endpoint.Endpoint,
-    "xds.wire.HttpConnectionManager": http.HttpConnectionManager,
     "xds.wire.LbEndpoint": endpoint.LbEndpoint,
-    "xds.wire.Listener": listener.Listener,
     "xds.wire.Locality": core.Locality,
     "xds.wire.LocalityLbEndpoints": endpoint.LocalityLbEndpoints,
     "xds.wire.Metadata": core.Metadata,
     "xds.wire.Node": core.Node,
-    "xds.wire.Rds": http.Rds,
     "xds.wire.Resource": discovery.Resource,
     "xds.wire.Route": route.Route,
     "xds.wire.RouteAction": route.RouteAction,
@@ -49,10 +43,8 @@ ENVOY: dict[str, type[betterproto2.Message]] = {
 }
 
 ENCODED: dict[str, type[betterproto2.Message]] = {
-    "xds.wire.ApiListener.api_listener": protobuf.Any,
     "xds.wire.DiscoveryResponse.resources": protobuf.Any,
     "xds.wire.Node.metadata": protobuf.Struct,
-    "xds.wire.Rds.config_source": core.ConfigSource,
     "xds.wire.Resource.resource": protobuf.Any,
     "xds.wire.Route.match": route.RouteMatch,
     "xds.wire.Route.route": route.RouteAction,

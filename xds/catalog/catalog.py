@@ -17,7 +17,7 @@ T = TypeVar("T")
 E = TypeVar("E")
 
 Subject = tuple[str, str]
-"""Which service, gateway or word of the mesh: `("services", name)`, `("gateways", name)` or `("mesh", word)`."""
+"""Which service, gateway or field of the mesh: `("services", name)`, `("gateways", name)` or `("mesh", field)`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Mark(Generic[E]):
         return Mark(self.entries, len(self.entries))
 
     def find_since(self, other: "Mark[E]") -> frozenset[E] | None:
-        """Name what was put between two moments, whichever came first; None when they are of different journals."""
+        """Return what was put between two moments, whichever came first; None when they are of different journals."""
         if self.entries is not other.entries:
             return None
         return frozenset(self.entries[min(self.length, other.length) : max(self.length, other.length)])
@@ -56,7 +56,7 @@ class Catalog:
 
 
 def diff_catalogs(old: Catalog, new: Catalog) -> tuple[frozenset[str], frozenset[str]]:
-    """Name the services, and the gateways, that were added, removed or changed.
+    """Return the services, and the gateways, that were added, removed or changed.
 
     Of two catalogs of one assembly only what was put between them is looked at; of any others, everything.
     """

@@ -164,8 +164,7 @@ class Field:
     @cached_property
     def expected(self) -> str:
         """What is expected here, as in "a header's name, such as x-user"."""
-        words = join_examples(self.words, self.examples)
-        return words.replace(", such as", " such as", 1) if self._short_words else words
+        return join_examples(self.words, self.examples, comma="" if self._short_words else ",")
 
     def explain_mend(self, value: object) -> str:
         """Return how a wrong value is mended, as the end of a message, or ""."""

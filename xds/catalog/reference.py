@@ -2,11 +2,13 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 from xds.catalog.fields import Field, get_root, list_fields
 from xds.catalog.text.field import Alone, Parsed, Words
 from xds.wording import write_flow
+
+NONE, OF_FIELDS = "none", "the defaults of its fields"
+"""Defaults that say no more than that a field is not set, or that its fields may be left out too."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -68,9 +70,6 @@ def _describe_default(field: Field) -> str:
     if field.about.default or not field.name or field.is_required:
         return field.about.default
     written = field.write(field.default)
-    return "" if _says_nothing(written) else write_flow(written)
-
-
-def _says_nothing(value: Any) -> bool:
-    """Whether a default says no more than that the field may be left out."""
-    return value is None or value in ("", [], {}) or dataclasses.is_dataclass(value)
+    if dataclasses.is_dataclass(written):
+        return OF_FIELDS
+    return NONE if written is None or written in ("", [], {}) else write_flow(written)

@@ -1,24 +1,41 @@
-"""The `xds` command. Each subcommand is in its own module, which is imported only when the subcommand is called."""
+"""The `xds` command. Each subcommand is in its own module, which is imported only when the subcommand is called.
 
+An import that only some calls need, and that takes long, stands in the function that needs it, with the reason.
+
+So is what only one way of calling it needs: such an import stands in the function that needs it, with the reason.
+"""
+
+import gc
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
+from typing import NamedTuple
 
 import click
 
 from xds import __version__
 
+
+class Subcommand(NamedTuple):
+    """Where a subcommand lives, as its module's `command`, and what the help says of it without importing it."""
+
+    module: str
+    summary: str
+
+
 COMMANDS = {
-    "bootstrap": "xds.cli.bootstrap",
-    "check": "xds.cli.check",
-    "demo": "xds.cli.demo",
-    "diff": "xds.cli.diff",
-    "docs": "xds.cli.docs",
-    "dump": "xds.cli.dump",
-    "explain": "xds.cli.explain",
-    "schema": "xds.cli.schema",
-    "serve": "xds.cli.serve",
-    "status": "xds.cli.status",
+    "bootstrap": Subcommand("xds.cli.bootstrap", "Print the file that an Envoy starts from."),
+    "check": Subcommand("xds.cli.check", "Find every mistake of a catalog in one run."),
+    "demo": Subcommand("xds.cli.demo", "Play a mesh on this machine: no container, no root."),
+    "diff": Subcommand("xds.cli.diff", "Compare what a catalog would serve with what is served now."),
+    "docs": Subcommand("xds.cli.docs", "Explain the fields of the catalog."),
+    "dump": Subcommand("xds.cli.dump", "Print exactly what a connected node is served."),
+    "explain": Subcommand("xds.cli.explain", "Explain what will happen to a request for a service."),
+    "schema": Subcommand("xds.cli.schema", "Print the JSON Schema of a catalog file, for editors."),
+    "serve": Subcommand("xds.cli.serve", "Serve a catalog to Envoy over xDS, and follow its edits."),
+    "status": Subcommand("xds.cli.status", "List the connected clients, and who refuses what."),
 }
-"""The module of each subcommand. The subcommand is the module's `command`."""
 
 
 class Commands(click.Group):
@@ -32,8 +49,26 @@ class Commands(click.Group):
         """Return a subcommand, or None for an unknown name, for which click prints an error."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(COMMANDS[cmd_name]).command
+        module = COMMANDS[cmd_name].module
+        with nullcontext() if module in sys.modules else _imports_stay():
+            command: click.Command = import_module(module).command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of subcommands from the table: to import all of them takes a second."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name].summary) for name in self.list_commands(ctx)])
+
+
+@contextmanager
+def _imports_stay() -> Iterator[None]:
+    """Look for no garbage among what is imported, now or later: modules stay. It was a quarter of a start."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

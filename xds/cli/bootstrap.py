@@ -78,12 +78,11 @@ def command(
     """
     if zone_aware and not (region or zone or sub_zone):
         raise click.UsageError("--zone-aware needs this Envoy's locality: add --zone, and --region if there is one")
-    # Imported here, since Envoy's message classes take half a second to import.
-    from betterproto2 import Casing
-
+    # Imported here, since the decoder's message classes take half a second to import.
     from xds.catalog.model.locality import Locality
     from xds.catalog.text.addresses import Listen
     from xds.resources.bootstrap.bootstrap import ApiType, build_bootstrap
+    from xds.resources.decode import decode_message
 
     message = build_bootstrap(
         node_id,
@@ -95,7 +94,7 @@ def command(
         zone_aware=zone_aware,
         metrics=None if metrics is None else Listen(*metrics),
     )
-    document = message.to_dict(casing=Casing.SNAKE)
+    document = decode_message(message)
     if output == "json":
         click.echo(json.dumps(document, indent=2))
     else:

@@ -119,7 +119,7 @@ def compare(catalog: Catalog, client: AdminClient, clusters: Sequence[str] = ())
     # Imported here, since Envoy's message classes take half a second to import.
     from xds.wire import TYPE_URLS, short_type
 
-    local = _Local(catalog)
+    local = _LocalCatalog(catalog)
     kinds = _choose(client, local, clusters)
     served = _ask(client, kinds)
     found: dict[tuple[int, str, str | None, str | None], list[Kind]] = {}
@@ -139,7 +139,7 @@ def compare(catalog: Catalog, client: AdminClient, clusters: Sequence[str] = ())
         yield Difference(change, short_type(type_url), name, was, now, _write_kinds(concerned, kinds), text)
 
 
-class _Local:
+class _LocalCatalog:
     """What a catalog would serve, built in this process."""
 
     def __init__(self, catalog: Catalog) -> None:
@@ -179,7 +179,7 @@ class _Local:
         return self._kept[1]
 
 
-def _choose(client: AdminClient, local: _Local, clusters: Sequence[str]) -> list[Kind]:
+def _choose(client: AdminClient, local: _LocalCatalog, clusters: Sequence[str]) -> list[Kind]:
     status = client.get("/status")
     words = ("region", "zone", "sub_zone") if local.by_locality or status["catalog"].get("by_locality") else ()
     connected = {
@@ -243,9 +243,9 @@ def _write(differences: Sequence[Difference]) -> Iterator[str]:
         for line in one.diff.splitlines():
             text = f"    {printable(line)}"
             yield click.style(text, fg=COLOURS.get(line[:1])) if line[:1] in COLOURS else text
-    counts = [(len([one for one in differences if one.change == sign]), word) for sign, word in WORDS.items()]
+    counts = [(len([one for one in differences if one.change == sign]), word) for sign, word in CHANGE_NAMES.items()]
     said = ", ".join(f"{number} {word}" for number, word in counts if number)
     yield said or click.style("nothing would change", fg="green")
 
 
-WORDS = {"+": "added", "-": "removed", "~": "changed"}
+CHANGE_NAMES = {"+": "added", "-": "removed", "~": "changed"}

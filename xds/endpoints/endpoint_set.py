@@ -84,7 +84,7 @@ def collect_catalog(endpoints: Iterable[Endpoint]) -> EndpointSet:
     return collect(((CATALOG, one.host_and_port), one) for one in endpoints)
 
 
-NOBODY: Final = EndpointSet()
+NO_ENDPOINTS: Final = EndpointSet()
 
 Change = tuple[str, Key]
 """A service and the key of one of its endpoints."""
@@ -102,7 +102,7 @@ class Endpoints:
 
     def of(self, service: str) -> EndpointSet:
         """Return a service's endpoints; an empty set for a service that nobody answers for."""
-        return self.by_service.get(service, NOBODY)
+        return self.by_service.get(service, NO_ENDPOINTS)
 
 
 def collect_services(services: Mapping[str, Service]) -> Endpoints:

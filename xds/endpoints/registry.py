@@ -11,7 +11,7 @@ from xds.catalog.catalog import Catalog, Mark, diff_catalogs
 from xds.catalog.model.endpoint import Endpoint
 from xds.endpoints.endpoint_set import (
     CATALOG,
-    NOBODY,
+    NO_ENDPOINTS,
     Change,
     Endpoints,
     EndpointSet,
@@ -23,7 +23,7 @@ from xds.endpoints.endpoint_set import (
 from xds.sources.source import InstanceId
 
 Address = tuple[str, int]
-NONE_PUT: Final[Mapping[Key, Endpoint | None]] = {}
+NO_CHANGES: Final[Mapping[Key, Endpoint | None]] = {}
 
 
 class Registry:
@@ -43,13 +43,13 @@ class Registry:
         changed, _ = diff_catalogs(self._catalog, catalog)
         self._catalog = catalog
         for name in changed:
-            self._settle(name)
+            self._update_service(name)
             service = catalog.services.get(name)
-            now = NOBODY if service is None else collect_catalog(service.endpoints)
+            now = NO_ENDPOINTS if service is None else collect_catalog(service.endpoints)
             if (members := self._members.get(name)) is not None:
                 members.put_catalog(now)
                 now = members.collect()
-            was = self._sets.get(name, NOBODY)
+            was = self._sets.get(name, NO_ENDPOINTS)
             if keys := diff(was.by_key, now.by_key):
                 self._put.update((name, key) for key in keys)
                 self._set(name, now)
@@ -83,19 +83,19 @@ class Registry:
     def publish(self) -> Endpoints:
         """Return the endpoints of all services as they are now; what changed of one service is merged first."""
         for name in [*self._pending]:
-            self._settle(name)
+            self._update_service(name)
         if self._put:
             self._mark = self._mark.add(self._put)
             self._put = set()
         return Endpoints(self._sets.copy(), self._mark)
 
-    def _settle(self, name: str) -> None:
+    def _update_service(self, name: str) -> None:
         """Take what is pending of one service."""
-        pending = self._pending.pop(name, NONE_PUT)
+        pending = self._pending.pop(name, NO_CHANGES)
         if not pending:
             return
         members = self._members.get(name)
-        was = self._sets.get(name, NOBODY)
+        was = self._sets.get(name, NO_ENDPOINTS)
         if members is None:
             members = self._members[name] = _Members(was)
         changes = members.put(pending)
@@ -121,7 +121,7 @@ class _Members:
     def __init__(self, catalog: EndpointSet) -> None:
         self._endpoints: dict[Key, Endpoint] = {}
         self._by_address: dict[Address, set[Key]] = {}
-        self._catalog: EndpointSet = NOBODY
+        self._catalog: EndpointSet = NO_ENDPOINTS
         self.put_catalog(catalog)
 
     def put_catalog(self, catalog: EndpointSet) -> None:
@@ -145,11 +145,11 @@ class _Members:
                 concerned |= self._remove(key)
             if endpoint is not None:
                 concerned |= self._add(key, endpoint)
-        return {key: self._endpoints[key] if self._counts(key) else None for key in concerned}
+        return {key: self._endpoints[key] if self._is_served(key) else None for key in concerned}
 
     def collect(self) -> EndpointSet:
         """Return the endpoints that count, in order."""
-        others = sorted(key for key in self._endpoints if key[0] != CATALOG and self._counts(key))
+        others = sorted(key for key in self._endpoints if key[0] != CATALOG and self._is_served(key))
         return collect((key, self._endpoints[key]) for key in (*self._catalog.by_key, *others))
 
     def _add(self, key: Key, endpoint: Endpoint) -> set[Key]:
@@ -168,7 +168,7 @@ class _Members:
             del self._by_address[address]
         return {key, *keys}
 
-    def _counts(self, key: Key) -> bool:
+    def _is_served(self, key: Key) -> bool:
         endpoint = self._endpoints.get(key)
         if endpoint is None:
             return False

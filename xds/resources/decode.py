@@ -1,32 +1,29 @@
 """From an encoded resource back to words: for people who ask what is served, never for what is sent.
 
-It is slow (up to milliseconds a resource): whoever calls it for many does so off the event loop.
+It is slow for a resource with fields that xds does not build: envoy-data-plane's classes take a second to import, and
+then milliseconds for a resource. Whoever calls it for many does so off the event loop.
 """
 
+import json
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
-from betterproto2 import Casing
-from envoy_data_plane.envoy.config.cluster import v3 as _cluster
-from envoy_data_plane.envoy.config.endpoint import v3 as _endpoint
-from envoy_data_plane.envoy.config.listener import v3 as _listener
-from envoy_data_plane.envoy.config.route import v3 as _route
-from envoy_data_plane.envoy.extensions.transport_sockets.tls import v3 as _tls
-from envoy_data_plane.google.protobuf import Any as AnyMessage
 from google.protobuf.any_pb2 import Any as WireAny
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.json_format import MessageToDict, MessageToJson
+from google.protobuf.message import Message
 
 from xds.catalog.raw.types import Field, find_fields, find_type
-from xds.resources.clusters import cluster as clusters
-from xds.resources.listeners import listener as listeners
 from xds.resources.resource import Resource
-from xds.resources.routes import configuration as routes
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, SECRET, endpoint_pb2, skeleton_pb2
+from xds.wire.messages import pack
+from xds.wire.pool import build_pool, parse_known
 from xds.wire.varint import LENGTH_DELIMITED, encode_varint, read_varint
 
-KNOWN = (_cluster, _endpoint, _listener, _route, _tls, clusters, listeners, routes)
-"""A class can be decoded once its module is imported: those of the types, and those that stand inside them."""
+PACKED = re.compile(rb"\n([\x15-\x7f]|[\x80-\xff]\x01)type\.googleapis\.com/")
+"""How a google.protobuf.Any begins: with its first field's tag, then the length of its type's URL."""
 
 REDACTED = "[redacted]"
 SENSITIVE = frozenset(
@@ -34,8 +31,10 @@ SENSITIVE = frozenset(
 )
 """What of a Secret nobody is shown; Envoy's own config_dump leaves out the same."""
 
-NAMES_AS_THEY_ARE = cast("Casing", str)
-"""betterproto2's fields have Envoy's names; its own snake case would write `consecutive_5_xx` for `consecutive_5xx`."""
+WIDE = ("Int64Value", "UInt64Value")
+
+NAMES_AS_THEY_ARE = str
+"""The casing of names: those of betterproto2's fields are Envoy's, where its snake case has `consecutive_5_xx`."""
 
 
 def decode(resource: Resource) -> dict[str, Any]:
@@ -51,6 +50,12 @@ def decode(resource: Resource) -> dict[str, Any]:
         return _decode_load_assignment(packed.value)
     decoded = _decode(packed.type_url, packed.value)
     return _redact(decoded) if packed.type_url == SECRET else decoded
+
+
+def decode_message(message: Message) -> dict[str, Any]:
+    """Return one of Envoy's messages as Envoy's documentation writes it, in JSON's types."""
+    packed = pack(message)
+    return _decode(packed.type_url, packed.value)
 
 
 def _decode_cluster(value: bytes) -> dict[str, Any]:
@@ -77,13 +82,57 @@ def _decode_load_assignment(value: bytes) -> dict[str, Any]:
 
 
 def _decode(type_url: str, value: bytes) -> dict[str, Any]:
-    try:
-        decoded: dict[str, Any] = AnyMessage(type_url=type_url, value=value).to_dict(casing=NAMES_AS_THEY_ARE)
-    except ValueError:  # raw fields took the place of others
-        value = settle(find_type(type_url.rpartition("/")[2]), value)
-        decoded = AnyMessage(type_url=type_url, value=value).to_dict(casing=NAMES_AS_THEY_ARE)
-    del decoded["@type"]
+    known = parse_known(type_url, value)
+    return _decode_any(type_url, value) if known is None else _write(known)
+
+
+def _write(message: Message) -> dict[str, Any]:
+    written = MessageToJson(message, preserving_proto_field_name=True, indent=None, descriptor_pool=build_pool())
+    decoded: dict[str, Any] = json.loads(written)  # MessageToDict gives more kinds of mappings than one
     return decoded
+
+
+def _decode_any(type_url: str, value: bytes) -> dict[str, Any]:
+    """Decode any message by envoy-data-plane's classes, which may have to be imported first."""
+    kind: Any = find_type(type_url.rpartition("/")[2])
+    import_types(value)
+    try:
+        decoded: dict[str, Any] = kind.parse(value).to_dict(casing=NAMES_AS_THEY_ARE)
+    except ValueError:  # raw fields took the place of others
+        decoded = kind.parse(settle(kind, value)).to_dict(casing=NAMES_AS_THEY_ARE)
+    quoted: dict[str, Any] = _quote_wide(decoded, kind)
+    return quoted
+
+
+def _quote_wide(value: Any, kind: Any) -> Any:
+    """Write wrapped 64-bit numbers as strings, as protobuf's JSON has them; betterproto2 leaves them numbers."""
+    if isinstance(value, list):
+        return [_quote_wide(one, kind) for one in value]
+    if not isinstance(value, dict):
+        return str(value) if getattr(kind, "__name__", "") in WIDE and isinstance(value, int) else value
+    if value.get("@type"):
+        kind = find_type(value["@type"].rpartition("/")[2])
+    if kind.__module__.endswith(".google.protobuf"):  # an object of JSON's, or an Any of nothing
+        return value
+    fields = find_fields(kind)
+    return {
+        name: value
+        if field is None
+        else {key: _quote_wide(one, field.type) for key, one in value.items()}
+        if field.key_kind
+        else _quote_wide(value, field.type)
+        for name, value in value.items()
+        for field in [fields.get(name)]
+    }
+
+
+def import_types(value: bytes) -> None:
+    """Import the classes of what is packed in an encoded message: it can be decoded once all are known."""
+    for found in PACKED.finditer(value):
+        length, _ = read_varint(found[1], 0)
+        end = found.end(1) + length
+        with suppress(LookupError):  # bytes that only look like a type
+            find_type(value[found.end() : end].decode(errors="replace"))
 
 
 def _redact(fields: dict[str, Any]) -> dict[str, Any]:

@@ -136,12 +136,12 @@ class Inventory:
         return prioritize(localities, self.catalog.services[name].locality.failover, caller) if localities else ()
 
 
-NOTHING = Catalog({}, {})
+EMPTY_CATALOG = Catalog({}, {})
 
 
 def build_inventory(catalog: Catalog, endpoints: Endpoints, before: Inventory | None = None) -> Inventory:
     """Build what each service contributes that changed since `before`, and take the others' from it."""
-    before = before or Inventory(NOTHING, Endpoints(), {}, frozenset(), frozenset())
+    before = before or Inventory(EMPTY_CATALOG, Endpoints(), {}, frozenset(), frozenset())
     named, changed_gateways = diff_catalogs(before.catalog, catalog)
     moved = find_changes(before.endpoints, endpoints) if before.parts else {}
     changed = frozenset(
@@ -152,7 +152,7 @@ def build_inventory(catalog: Catalog, endpoints: Endpoints, before: Inventory | 
         builder.build(name)
     for name, keys in moved.items():
         if name not in changed and name in catalog.services:
-            builder.move(name, keys)
+            builder.reassign(name, keys)
     changed |= builder.moved
     reliant = find_reliant(catalog.services, changed, before.reliant)
     routed_by = _note_routes(before, catalog, changed - builder.reassigned)
@@ -201,7 +201,7 @@ class _Builder:
             self.encoded[name] = encode_endpoints(service, endpoints)
         self.parts[name] = self._build_parts(name, service, endpoints)
 
-    def move(self, name: str, keys: Collection[Key]) -> None:
+    def reassign(self, name: str, keys: Collection[Key]) -> None:
         """Build what a service's endpoints stand in, of which those of these keys changed."""
         service, parts = self.catalog.services[name], self.parts[name]
         was, now = self._before.endpoints.of(name), self.endpoints.of(name)

@@ -67,7 +67,7 @@ def check_free(address: ListenAddress) -> None:
             raise ListenError(f"cannot listen at {address}: {reason}") from None
 
 
-def reserve(address: ListenAddress) -> socket.socket:
+def reserve_port(address: ListenAddress) -> socket.socket:
     """Return a socket that is bound to the address but does not listen.
 
     It keeps the port for the worker processes, which listen there with SO_REUSEPORT. Raises ListenError.
@@ -86,7 +86,7 @@ def _family(address: ListenAddress) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in address.host else socket.AF_INET
 
 
-class Site:
+class HttpServer:
     """An HTTP application at one address. After `start`, `address` holds the real port, also where port 0 was given."""
 
     def __init__(self, address: ListenAddress, app: web.Application) -> None:

@@ -19,14 +19,14 @@ from xds.errors import Problem, Severity
 from xds.resources.inventory import Inventory, build_inventory
 from xds.server.address import ListenAddress, ListenError, check_free
 from xds.server.admin.server import AdminServer
-from xds.server.clients.documents import Taken
+from xds.server.clients.documents import AppliedState
 from xds.server.instances import Instances, Updates
-from xds.server.observe.counters import CatalogTally
+from xds.server.observe.counters import CatalogCounters
 from xds.server.observe.spans import Span, make_spans
 from xds.server.protocols.discovery import OPTIONS, DiscoveryServer, build_servicer
 from xds.server.protocols.rest import RestServer
 from xds.server.settings import Settings
-from xds.server.workers.leader import Workers
+from xds.server.workers.leader import WorkerPool
 from xds.sources.document import Document
 from xds.sources.source import DocumentSource, InstanceId, InstanceSource
 from xds.wire import ADS
@@ -48,15 +48,15 @@ class ControlPlane:
         self, source: DocumentSource, settings: Settings, instance_sources: Sequence[InstanceSource] = ()
     ) -> None:
         self._source = source
-        self._instances = Instances(instance_sources, self._take_instances)
+        self._instances = Instances(instance_sources, self._apply_instances)
         self._settings = settings
         self._last_good = LastGood()
         self._registry = Registry()
         self._refused: dict[str, dict[InstanceId, tuple[Problem, ...]]] = {}
-        self._changing = asyncio.Lock()
+        self._change_lock = asyncio.Lock()
         self._reported: tuple[Problem, ...] = ()
-        self._taken: Taken
-        self._tally = CatalogTally()
+        self._applied: AppliedState
+        self._counters = CatalogCounters()
         self._observing: set[asyncio.Task[None]] = set()
         self._admin: AdminServer | None = None
         self._rest: RestServer | None = None
@@ -78,11 +78,11 @@ class ControlPlane:
             outcome, inventory = self._translate(documents, None)
         self._count_load("accepted")
         self._report(outcome.problems)
-        self._taken = Taken(self._source.digest, time.time())
+        self._applied = AppliedState(self._source.digest, time.time())
         self._ads = build_servicer(inventory, self._settings.limits)
         seconds = time.perf_counter() - started
         log.info("catalog loaded", **_count(inventory), ms=round(seconds * 1000, 1))
-        self._streams = (Workers if self._settings.workers > 1 else DiscoveryServer)(self._ads, self._settings)
+        self._streams = (WorkerPool if self._settings.workers > 1 else DiscoveryServer)(self._ads, self._settings)
         await self._start_rest()
         await self._start_admin()
         self.port = await self._streams.start()
@@ -97,7 +97,7 @@ class ControlPlane:
     async def _start_admin(self) -> None:
         if self._settings.admin is None:
             return
-        admin = AdminServer(self._settings.admin, self._ads, lambda: self._taken, self._streams.ask, self._tally)
+        admin = AdminServer(self._settings.admin, self._ads, lambda: self._applied, self._streams.ask, self._counters)
         try:
             await admin.start()
         except ListenError as error:
@@ -119,7 +119,7 @@ class ControlPlane:
             try:
                 with self._spans.open("reload") as span:
                     span.set_attribute("xds.files", len(documents))
-                    await self._take(documents, span)
+                    await self._apply(documents, span)
             except Exception as error:  # a bug in xds must not stop the server; the next edit is tried as usual
                 self._count_load("failed")
                 log.error("edit NOT APPLIED, a bug in xds: the state before is still served", error=repr(error))
@@ -136,13 +136,13 @@ class ControlPlane:
         await self._spans.stop()
         log.info("stopped")
 
-    async def _take(self, documents: Mapping[str, Document | None], span: Span) -> None:
+    async def _apply(self, documents: Mapping[str, Document | None], span: Span) -> None:
         """Apply changed documents, by name (None: deleted); a document with an error keeps its last good state."""
-        async with self._changing:
-            await self._take_documents(documents, span)
+        async with self._change_lock:
+            await self._apply_documents(documents, span)
 
-    async def _take_documents(self, documents: Mapping[str, Document | None], span: Span) -> None:
-        started, noticed_at, taken_at = time.perf_counter(), self._source.noticed_at, time.time()
+    async def _apply_documents(self, documents: Mapping[str, Document | None], span: Span) -> None:
+        started, noticed_at, read_at = time.perf_counter(), self._source.noticed_at, time.time()
         before = self._ads.store.inventory
         # In a thread: a large file takes a while, and the event loop must keep serving streams.
         outcome, inventory = await asyncio.to_thread(self._translate, documents, before)
@@ -162,26 +162,24 @@ class ControlPlane:
                 ms=round((time.perf_counter() - started) * 1000, 1),
             )
         # Only after the push: when a reader sees this digest, the status of each client is about this state.
-        self._taken = Taken(self._source.digest, taken_at, outcome.refused)
+        self._applied = AppliedState(self._source.digest, read_at, outcome.refused)
 
-    async def _take_instances(self, updates: Updates) -> None:
+    async def _apply_instances(self, updates: Updates) -> None:
         """Apply updates of instances; a problem of one instance does not stop the others from being served."""
         noticed_at = time.monotonic_ns()
         try:
-            async with self._changing:
+            async with self._change_lock:
                 before = self._ads.store.inventory
                 inventory, problems = await asyncio.to_thread(self._translate_instances, updates, before)
                 for problem in problems:
-                    log.error(str(problem), problem=problem)
+                    _log_problem(problem)
                 if inventory.changed:
                     streams = await self._push(inventory, noticed_at)
                     ms = round((time.monotonic_ns() - noticed_at) / 1e6, 1)
-                    log.debug("endpoints changed", services=sorted(inventory.changed)[:20], streams=streams, ms=ms)
+                    log.debug("endpoints changed", changed=sorted(inventory.changed)[:20], streams=streams, ms=ms)
         except Exception as error:  # a bug of ours must not end what is served
             self._count_load("failed")
-            log.error(
-                "endpoints NOT APPLIED, because of a bug in xds: what was served is still served", error=repr(error)
-            )
+            log.error("endpoints NOT APPLIED, a bug in xds: the state before is still served", error=repr(error))
 
     def _translate_instances(self, updates: Updates, before: Inventory) -> tuple[Inventory, list[Problem]]:
         """Return the inventory after some updates, and the problems that were not known before."""
@@ -210,9 +208,9 @@ class ControlPlane:
     async def _observe_propagation(self, noticed_at: int) -> None:
         """Observe how long a change took, from when the saved file was noticed until the last client answered."""
         with self._spans.open("accept"):
-            answered_at = await self._streams.settle()
+            answered_at = await self._streams.wait_for_answers()
         if answered_at is not None:
-            self._tally.propagation.observe(answered_at - noticed_at)
+            self._counters.propagation.observe(answered_at - noticed_at)
 
     def _translate(
         self, documents: Mapping[str, Document | None], before: Inventory | None
@@ -224,14 +222,14 @@ class ControlPlane:
         with self._spans.open("build"):
             self._registry.put_catalog(outcome.catalog)
             inventory = build_inventory(outcome.catalog, self._registry.publish(), before)
-        self._tally.parses.observe(parsed - started)
-        self._tally.builds.observe(time.monotonic_ns() - parsed)
+        self._counters.parses.observe(parsed - started)
+        self._counters.builds.observe(time.monotonic_ns() - parsed)
         return outcome, inventory
 
     def _count_load(self, result: str) -> None:
-        self._tally.loads[result] += 1
+        self._counters.loads[result] += 1
         if result == "accepted":
-            self._tally.accepted_at = time.time()
+            self._counters.accepted_at = time.time()
 
     def _report(self, problems: tuple[Problem, ...]) -> bool:
         """Log each problem once, when it first appears; return whether any new problem is an error."""
@@ -239,11 +237,16 @@ class ControlPlane:
             return False
         old = frozenset(self._reported)
         new = [problem for problem in problems if problem not in old]
-        self._tally.problems = Counter(problem.severity.value for problem in problems)
+        self._counters.problems = Counter(problem.severity.value for problem in problems)
         for problem in new:
-            (log.error if problem.severity is Severity.ERROR else log.warning)(str(problem), problem=problem)
+            _log_problem(problem)
         self._reported = problems
         return any(problem.severity is Severity.ERROR for problem in new)
+
+
+def _log_problem(problem: Problem) -> None:
+    write = log.error if problem.severity is Severity.ERROR else log.warning
+    write(str(problem), problem=problem)
 
 
 def _count(inventory: Inventory) -> dict[str, int]:

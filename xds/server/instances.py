@@ -24,11 +24,11 @@ Updates = list[tuple[str, InstanceUpdate]]
 
 
 class Instances:
-    """Follows sources; `take` gets all updates of a tick, and is not called again until it has returned."""
+    """Follows sources; `apply` gets all updates of a tick, and is not called again until it has returned."""
 
-    def __init__(self, sources: Sequence[InstanceSource], take: Callable[[Updates], Awaitable[None]]) -> None:
+    def __init__(self, sources: Sequence[InstanceSource], apply: Callable[[Updates], Awaitable[None]]) -> None:
         self._sources = sources
-        self._take = take
+        self._apply = apply
         self._waiting: Updates = []
         self._arrived = asyncio.Event()
 
@@ -39,7 +39,7 @@ class Instances:
         async with asyncio.TaskGroup() as group:
             for source in self._sources:
                 group.create_task(self._watch(source))
-            group.create_task(self._hand_on())
+            group.create_task(self._apply_waiting())
 
     async def _watch(self, source: InstanceSource) -> None:
         while True:
@@ -53,10 +53,10 @@ class Instances:
             log.error("a source of endpoints failed: what it said last stays", source=source.name, reason=reason)
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def _hand_on(self) -> None:
+    async def _apply_waiting(self) -> None:
         while True:
             await self._arrived.wait()
             await asyncio.sleep(TICK_SECONDS)
             self._arrived.clear()
             updates, self._waiting = self._waiting, []
-            await self._take(updates)
+            await self._apply(updates)

@@ -27,17 +27,17 @@ NAMED_BY_ROUTES = frozenset({CLUSTER, CLUSTER_LOAD_ASSIGNMENT})
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
+class FirstRequest:
     """What the first request for a type contains: the names that the client wants, and the resources that it has.
 
-    `known` are the versions in `initial_resource_versions` of wanted resources; `returned` is whether it named any.
+    `known` are the versions in `initial_resource_versions` of wanted resources; `reconnected` is whether it named any.
     `old` are the wanted names that the client has, and `new` those that it lacks. `gone` are the names that it has and
     that no longer exist.
     """
 
     wildcard: bool
     names: frozenset[str]
-    returned: bool
+    reconnected: bool
     known: Mapping[str, str]
     old: frozenset[str]
     new: frozenset[str]
@@ -52,30 +52,30 @@ class DeltaSubscription(Subscription[DeltaDiscoveryRequest]):
     def on_names(self, request: DeltaDiscoveryRequest, snapshot: TypeSnapshot, *, first: bool) -> None:
         """Apply the changes of the subscription, whatever the request's nonce is (rule 29)."""
         if first:
-            self._begin(_read_beginning(request, snapshot, self.type_url))
+            self._apply_first_request(_read_first_request(request, snapshot, self.type_url))
             return
         if request.resource_names_unsubscribe:
             self._unsubscribe(frozenset(request.resource_names_unsubscribe), snapshot)
         if request.resource_names_subscribe:
             self._subscribe(frozenset(request.resource_names_subscribe), snapshot)
 
-    def _begin(self, beginning: Beginning) -> None:
+    def _apply_first_request(self, first_request: FirstRequest) -> None:
         """Apply a first request. Resources that the client has in the current version are not sent again (rule 30)."""
-        self.wildcard, self.names, self.known = beginning.wildcard, beginning.names, beginning.known
-        self.everything = self.wildcard
-        self.returned = beginning.returned
-        self.owed = self.wildcard and not self.returned
-        self.dirty, self.due = beginning.old, beginning.new
+        self.wildcard, self.names, self.known = first_request.wildcard, first_request.names, first_request.known
+        self.compare_all = self.wildcard
+        self.reconnected = first_request.reconnected
+        self.must_respond = self.wildcard and not self.reconnected
+        self.changed, self.to_send = first_request.old, first_request.new
         if self.type_url in NAMED_BY_ROUTES:
-            self.withheld = beginning.gone
+            self.withheld = first_request.gone
 
     def _subscribe(self, asked: frozenset[str], snapshot: TypeSnapshot) -> None:
         if WILDCARD in asked:
-            self.everything = self.wildcard = True
-            self.owed = not self.known
+            self.compare_all = self.wildcard = True
+            self.must_respond = not self.known
             asked -= {WILDCARD}
         check_names(asked)
-        self.want(asked)
+        self.mark_to_send(asked)
         self.names = _share_names(snapshot, "+", self.names, asked)
 
     def _unsubscribe(self, names: frozenset[str], snapshot: TypeSnapshot) -> None:
@@ -86,16 +86,16 @@ class DeltaSubscription(Subscription[DeltaDiscoveryRequest]):
             return
         if self.wildcard:
             # The wildcard still covers them: send them again or as removed (rule 23), if the client ever had them.
-            self.due = self.due.union(name for name in names if name in self.names or name in self.known)
+            self.to_send = self.to_send.union(name for name in names if name in self.names or name in self.known)
             self.names -= names
             return
         # All state of these names is dropped, so that a new subscription is sent them again (rule 11).
         self.names = _share_names(snapshot, "-", self.names, names)
         self.known = without(self.known, names)
         self.rejected = without(self.rejected, names)
-        self.due -= names
-        self.dirty -= names
-        self.following -= names
+        self.to_send -= names
+        self.changed -= names
+        self.to_follow -= names
         self.withheld -= names
         self._clear_nack()
 
@@ -112,20 +112,20 @@ class DeltaSubscription(Subscription[DeltaDiscoveryRequest]):
     def compose(self, snapshot: TypeSnapshot) -> Batch | None:
         """Return a response with what changed and what was removed (rules 25, 26, 27), or None if there is neither."""
         selection = self.select(snapshot)
-        if not (selection.names or selection.gone or self.owed):
+        if not (selection.names or selection.gone or self.must_respond):
             return None
         make = partial(_encode, self.type_url, snapshot, selection.versions, selection.gone, with_ttl=self.with_ttl)
         return share(snapshot, (self.type_url, self.with_ttl, selection.names, selection.gone), make)
 
     def compose_heartbeat(self, snapshot: TypeSnapshot) -> Batch | None:
         """Return a response whose resources have only a name, a version and a TTL, or None if none has a TTL."""
-        if not (versions := self.to_prolong(snapshot)):
+        if not (versions := self.select_heartbeat(snapshot)):
             return None
         make = partial(_encode_heartbeat, self.type_url, snapshot, versions)
         return share(snapshot, (self.type_url, "heartbeat", frozenset(versions)), make)
 
 
-def _read_beginning(request: DeltaDiscoveryRequest, snapshot: TypeSnapshot, type_url: str) -> Beginning:
+def _read_first_request(request: DeltaDiscoveryRequest, snapshot: TypeSnapshot, type_url: str) -> FirstRequest:
     """Parse the first request for a type. Raises PeerError for a name that is too long.
 
     Most sidecars of one view send the same first request. With 1,000 names, it takes 16 µs to compare a request with
@@ -134,30 +134,30 @@ def _read_beginning(request: DeltaDiscoveryRequest, snapshot: TypeSnapshot, type
     for field in ("node", "type_url", "resource_names_unsubscribe", "response_nonce", "error_detail"):
         request.ClearField(field)
     if not is_large(len(request.resource_names_subscribe) + len(request.initial_resource_versions)):
-        return _make_beginning(request, snapshot, type_url)
-    key = ("beginning", type_url)
-    before: tuple[DeltaDiscoveryRequest, Beginning] | None = snapshot.shared.get(key)
+        return _parse_first_request(request, snapshot, type_url)
+    key = ("first_request", type_url)
+    before: tuple[DeltaDiscoveryRequest, FirstRequest] | None = snapshot.shared.get(key)
     if before is not None and before[0] == request:
         return before[1]
     alone = DeltaDiscoveryRequest()  # a copy, since the request itself would keep its node in memory
     alone.CopyFrom(request)
     snapshot.shared.pop(key, None)
-    return share(snapshot, key, lambda: (alone, _make_beginning(request, snapshot, type_url)))[1]
+    return share(snapshot, key, lambda: (alone, _parse_first_request(request, snapshot, type_url)))[1]
 
 
-def _make_beginning(request: DeltaDiscoveryRequest, snapshot: TypeSnapshot, type_url: str) -> Beginning:
+def _parse_first_request(request: DeltaDiscoveryRequest, snapshot: TypeSnapshot, type_url: str) -> FirstRequest:
     asked = frozenset(request.resource_names_subscribe)
     check_names(asked)
     wildcard = WILDCARD in asked or (not asked and type_url in WILDCARD_BY_DEFAULT)
     names = asked - {WILDCARD}
-    returned = bool(request.initial_resource_versions)
-    known: Mapping[str, str] = dict(request.initial_resource_versions) if returned else NOTHING_KNOWN
+    reconnected = bool(request.initial_resource_versions)
+    known: Mapping[str, str] = dict(request.initial_resource_versions) if reconnected else NOTHING_KNOWN
     if not wildcard:
         known = without(known, known.keys() - names)
     if known == snapshot.versions:
         known = snapshot.versions
     gone = frozenset(known.keys() - snapshot.resources.keys())
-    return Beginning(wildcard, names, returned, known, names.intersection(known), names.difference(known), gone)
+    return FirstRequest(wildcard, names, reconnected, known, names.intersection(known), names.difference(known), gone)
 
 
 def _share_names(snapshot: TypeSnapshot, sign: str, names: frozenset[str], some: frozenset[str]) -> frozenset[str]:

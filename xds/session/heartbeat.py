@@ -15,18 +15,18 @@ from xds.wire.discovery_pb2 import Node
 TTL_FEATURE = "xds.config.supports-resource-ttl"
 """The entry of `node.client_features` by which a client announces support for TTL."""
 
-BEATS = 3
+HEARTBEATS_PER_TTL = 3
 """How many heartbeats are sent in one TTL, so that one or two may be late."""
 
 
-def takes_ttl(node: Node) -> bool:
+def supports_ttl(node: Node) -> bool:
     """Whether a node is sent TTLs."""
     return TTL_FEATURE in node.client_features and node.user_agent_name != "envoy"
 
 
 def period_ms(snapshot: TypeSnapshot) -> int:
     """Return the milliseconds between two heartbeats; 0 when no resource has a TTL."""
-    return min(snapshot.ttls.values(), default=0) // BEATS
+    return min(snapshot.ttls.values(), default=0) // HEARTBEATS_PER_TTL
 
 
 def encode_ttl(ttl_ms: int) -> Duration | None:

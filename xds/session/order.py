@@ -1,4 +1,4 @@
-"""Order: which type waits for which other type, so that no route names what the client lacks (rules 32 to 34).
+"""UpdateOrder: which type waits for which other type, so that no route names what the client lacks (rules 32 to 34).
 
 A change is sent in the order "make before break". Clusters and endpoints go first. Listeners, and then routes, follow
 when the client has accepted these. Removals go last, when the client has accepted the routes.
@@ -9,7 +9,7 @@ from typing import Any
 
 from xds.resources.resource import Resource
 from xds.session.batch import Batch, is_large, share
-from xds.session.subscription import NONE, Nack, Subscription, unite
+from xds.session.subscription import NO_NAMES, Nack, Subscription, unite
 from xds.snapshot.snapshot import Snapshot, SnapshotChange
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, TYPE_URLS
 
@@ -20,7 +20,7 @@ EARLIER = {type_url: TYPE_URLS[:position] for position, type_url in enumerate(TY
 """The types that a type's resources may name, and so wait for."""
 
 
-class Order:
+class UpdateOrder:
     """How far one client is with the changes of its snapshot.
 
     `subscriptions` are the session's. On a stream of one type (`aggregated` is False) it has one subscription only.
@@ -31,8 +31,8 @@ class Order:
         "_awaited",
         "_latest",
         "_overdue",
+        "_reconnecting",
         "_retained",
-        "_returning",
         "_subscriptions",
         "_unfollowed",
         "snapshot",
@@ -44,9 +44,9 @@ class Order:
         self.snapshot = Snapshot({})  # what is served now, including `_retained`
         self._latest = self.snapshot  # what is served when nothing is retained
         self._retained: dict[str, dict[str, Resource]] = {}  # removed resources that are still served
-        self._awaited = NONE  # new clusters whose endpoints the client does not have yet
-        self._unfollowed = NONE  # clusters that were sent before the client subscribed to endpoints
-        self._returning = False  # the client reconnected with clusters; its subscriptions to other types follow soon
+        self._awaited = NO_NAMES  # new clusters whose endpoints the client does not have yet
+        self._unfollowed = NO_NAMES  # clusters that were sent before the client subscribed to endpoints
+        self._reconnecting = False  # the client reconnected with clusters; its subscriptions to other types follow soon
         self._overdue: set[str] = set()  # types that others no longer wait for, after a timeout
 
     def begin(self, snapshot: Snapshot) -> None:
@@ -61,7 +61,7 @@ class Order:
         if not (self._retained or self._concerns(change)):
             self._latest = self.snapshot = change.snapshot
             return False
-        self._latest, self.snapshot = change.snapshot, change.made
+        self._latest, self.snapshot = change.snapshot, change.transitional
         self._overdue.clear()  # the waits start again with each change
         if self._retained:  # of an earlier change that the client has not finished yet
             self._retain(change)
@@ -85,9 +85,9 @@ class Order:
         if type_url == CLUSTER_LOAD_ASSIGNMENT:
             if self._subscriptions[type_url].known:  # a reconnecting client needs its endpoints again (rule 33)
                 self._subscriptions[type_url].follow(self._unfollowed)
-            self._unfollowed = NONE
+            self._unfollowed = NO_NAMES
         elif type_url == CLUSTER:
-            self._returning = self._aggregated and self._subscriptions[type_url].returned
+            self._reconnecting = self._aggregated and self._subscriptions[type_url].reconnected
 
     def on_reply(self, type_url: str, nack: Nack | None) -> None:
         """Note the client's answer to a response: nothing waits for the endpoints of a cluster that it refused."""
@@ -125,13 +125,13 @@ class Order:
     def on_timeout(self) -> None:
         """Stop waiting for responses that are unanswered, and for types that the client has not asked for."""
         self._overdue = {type_url for type_url in TYPE_URLS if self._is_open(type_url)}
-        self._awaited = NONE
-        self._returning = False
+        self._awaited = NO_NAMES
+        self._reconnecting = False
 
     @property
-    def has_leftovers(self) -> bool:
+    def has_pending_removals(self) -> bool:
         """Whether the client still has removed resources that its listeners or routes may name."""
-        return bool(self._retained) or self._withholds
+        return bool(self._retained) or self._has_withheld
 
     @property
     def is_refused(self) -> bool:
@@ -143,7 +143,7 @@ class Order:
 
         Returns whether it did so.
         """
-        if not self.has_leftovers or self.is_refused or any(map(self._is_behind, STAGED)):
+        if not self.has_pending_removals or self.is_refused or any(map(self._is_behind, STAGED)):
             return False
         gone, self._retained, self.snapshot = self._retained, {}, self._latest
         for type_url in (CLUSTER, CLUSTER_LOAD_ASSIGNMENT):
@@ -152,15 +152,15 @@ class Order:
                 subscription.on_change(frozenset(gone.get(type_url, ())))
         return True
 
-    def holds(self, subscription: Subscription[Any]) -> bool:
+    def must_wait(self, subscription: Subscription[Any]) -> bool:
         """Whether a type's next response must wait, since the client lacks what its resources may name."""
         type_url = subscription.type_url
-        if type_url not in STAGED or not (subscription.answered or subscription.returned):
+        if type_url not in STAGED or not (subscription.answered or subscription.reconnected):
             return False
         return any(map(self._is_unanswered, EARLIER[type_url])) or self._lacks_assignments()
 
     @property
-    def _withholds(self) -> bool:
+    def _has_withheld(self) -> bool:
         clusters = self._subscriptions.get(CLUSTER)
         assignments = self._subscriptions.get(CLUSTER_LOAD_ASSIGNMENT)
         return bool((clusters and clusters.withheld) or (assignments and assignments.withheld))
@@ -178,7 +178,7 @@ class Order:
     def _is_open(self, type_url: str) -> bool:
         """Whether a response is unanswered, or a reconnecting client has not asked for the type yet."""
         if (subscription := self._subscriptions.get(type_url)) is None:
-            return self._returning
+            return self._reconnecting
         return subscription.in_flight is not None
 
     def _is_unanswered(self, type_url: str) -> bool:

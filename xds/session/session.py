@@ -10,9 +10,9 @@ from typing import Generic
 
 from xds.errors import PeerError
 from xds.session.delta import DeltaSubscription
-from xds.session.heartbeat import period_ms, takes_ttl
+from xds.session.heartbeat import period_ms, supports_ttl
 from xds.session.limits import Limits
-from xds.session.order import Order
+from xds.session.order import UpdateOrder
 from xds.session.request import Request, parse_request
 from xds.session.sotw import SotwSubscription
 from xds.session.subscription import Nack, Reason, Subscription
@@ -57,7 +57,7 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class RequestResult:
     """The result of a request: responses to send, and what to log (a NACK, or a type that xds does not serve)."""
 
     responses: list[Response] = field(default_factory=list)
@@ -107,7 +107,7 @@ class Session(Generic[Request]):
         self.waits = 0
         self._acquire = acquire
         self._limits = limits
-        self._order = Order(self.subscriptions, aggregated=type_url is None)
+        self._order = UpdateOrder(self.subscriptions, aggregated=type_url is None)
         self._with_ttl = False
         self._nonce_prefix = nonce_prefix
         self._nonce_count = 0
@@ -132,7 +132,7 @@ class Session(Generic[Request]):
             return 0
         return period_ms(self.snapshot.of(CLUSTER_LOAD_ASSIGNMENT))
 
-    def on_request(self, data: bytes) -> Step:
+    def on_request(self, data: bytes) -> RequestResult:
         """Handle an encoded request. Raises PeerError when the stream must end."""
         request = parse_request(self.variant.request, data)
         self._check_node(request.node)
@@ -142,7 +142,7 @@ class Session(Generic[Request]):
         if not type_url:
             raise PeerError("INVALID_ARGUMENT", "an ADS request needs a type_url")
         if type_url not in TYPE_URLS:
-            return Step(unknown_type=type_url)
+            return RequestResult(unknown_type=type_url)
         first = type_url not in self.subscriptions
         if first:
             self.subscriptions[type_url] = self.variant.subscription(type_url, with_ttl=self._with_ttl)
@@ -155,7 +155,7 @@ class Session(Generic[Request]):
             self._order.on_first(type_url)
         if len(subscription.names) > self._limits.names:
             raise PeerError("RESOURCE_EXHAUSTED", f"more than {self._limits.names} names of one type on a stream")
-        return Step(self._flush(), nack)
+        return RequestResult(self._flush(), nack)
 
     def on_change(self, change: SnapshotChange) -> list[Response] | None:
         """Set the view's next snapshot, and return the responses that need not wait.
@@ -191,7 +191,7 @@ class Session(Generic[Request]):
         if not node.id:
             raise PeerError("INVALID_ARGUMENT", "the first request of a stream needs a node with an id")
         self._order.begin(self._acquire(node))
-        self._with_ttl = takes_ttl(node)
+        self._with_ttl = supports_ttl(node)
         # A copy without Envoy's list of about 500 extensions. It is parsed from bytes, since CopyFrom would keep the
         # request's memory.
         node.DiscardUnknownFields()
@@ -207,7 +207,7 @@ class Session(Generic[Request]):
         held = self._answer(responses)
         if self._order.release():
             held = self._answer(responses)
-        if not (held or (self._order.has_leftovers and not self._order.is_refused)):
+        if not (held or (self._order.has_pending_removals and not self._order.is_refused)):
             self.waits = 0
         elif not self.waits:
             self._wait_count += 1
@@ -220,7 +220,7 @@ class Session(Generic[Request]):
         for type_url in TYPE_URLS:
             if (subscription := self.subscriptions.get(type_url)) is None or not subscription.is_pending:
                 continue
-            if self._order.holds(subscription):
+            if self._order.must_wait(subscription):
                 held = True
                 continue
             reason = subscription.reason

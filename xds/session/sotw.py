@@ -20,48 +20,49 @@ FULL_STATE = frozenset({CLUSTER, LISTENER})
 RESOURCE = "type.googleapis.com/envoy.service.discovery.v3.Resource"
 """The message that wraps a resource with a TTL."""
 
-NAME = 16
+NAME_BYTES = 16
 """The approximate size of a name in a request, in bytes."""
 
-Stated = tuple[bytes, frozenset[str]]
+DecodedNames = tuple[bytes, frozenset[str]]
 """The names of a request, encoded and decoded."""
 
 
 class SotwSubscription(Subscription[DiscoveryRequest]):
     """One type of a State of the World stream."""
 
-    __slots__ = ("named", "stated", "version_info")
+    __slots__ = ("encoded_names", "has_named", "version_info")
 
     def __init__(self, type_url: str, *, with_ttl: bool = False) -> None:
         super().__init__(type_url, with_ttl=with_ttl)
-        self.named = False  # a request has named a resource: from then on, no names mean no wildcard (rule 21)
-        self.stated = b""  # the names of the last request, encoded
+        self.has_named = False  # a request has named a resource: from then on, no names mean no wildcard (rule 21)
+        self.encoded_names = b""  # the names of the last request, encoded
         self.version_info = ""  # the version of the last response that the client accepted
 
     def on_names(self, request: DiscoveryRequest, snapshot: TypeSnapshot, *, first: bool) -> None:
         """Replace the subscription with the names of a request (rule 16)."""
         version_info = request.version_info
-        stated = _encode_names(request)
-        if not first and stated == self.stated:
+        encoded = _encode_names(request)
+        if not first and encoded == self.encoded_names:
             return
-        self.stated, asked = _decode_names(stated, snapshot)
-        self.named = self.named or bool(asked)
-        wildcard = WILDCARD in asked or (not self.named and self.type_url in WILDCARD_BY_DEFAULT)
+        self.encoded_names, asked = _decode_names(encoded, snapshot)
+        self.has_named = self.has_named or bool(asked)
+        wildcard = WILDCARD in asked or (not self.has_named and self.type_url in WILDCARD_BY_DEFAULT)
         if WILDCARD in asked:
             asked -= {WILDCARD}
         if not first and asked == self.names and wildcard == self.wildcard:
             return
         if wildcard and not self.wildcard:
-            self.everything = self.owed = True
-        self.want(asked - self.names if self.names else asked)  # even if the wildcard has sent them already (rule 17)
+            self.compare_all = self.must_respond = True
+        # Even if the wildcard has sent them already (rule 17).
+        self.mark_to_send(asked - self.names if self.names else asked)
         self.names, self.wildcard = asked, wildcard
         self.forget_unwanted()
         if first:
-            self.returned = bool(version_info)
+            self.reconnected = bool(version_info)
         if first and wildcard and not asked and version_info == snapshot.version:
             # The client reconnects and already has the current state (rule 19).
             self.known = snapshot.versions
-            self.everything = self.owed = False
+            self.compare_all = self.must_respond = False
             self.version_info = version_info
 
     def accept(self, batch: Batch) -> None:
@@ -94,8 +95,8 @@ class SotwSubscription(Subscription[DiscoveryRequest]):
         selection = self.select(snapshot)
         if self.type_url in FULL_STATE:
             # What a reconnecting client has is unknown until it accepts a response on this stream.
-            is_unsure = self.returned and not self.version_info
-            if not (selection.names or selection.gone or self.owed or (is_unsure and self.dirty)):
+            is_unsure = self.reconnected and not self.version_info
+            if not (selection.names or selection.gone or self.must_respond or (is_unsure and self.changed)):
                 return None
             names = None if self.wildcard else frozenset(name for name in self.names if name in snapshot.resources)
         else:
@@ -112,7 +113,7 @@ class SotwSubscription(Subscription[DiscoveryRequest]):
 
         It has the version that the client accepted last, by which Envoy recognizes a heartbeat.
         """
-        if self.type_url in FULL_STATE or not (versions := self.to_prolong(snapshot)):
+        if self.type_url in FULL_STATE or not (versions := self.select_heartbeat(snapshot)):
             return None
         make = partial(_encode_heartbeat, self.type_url, snapshot, versions, self.version_info)
         return share(snapshot, (self.type_url, "heartbeat", self.version_info, frozenset(versions)), make)
@@ -128,13 +129,13 @@ def _encode_names(request: DiscoveryRequest) -> bytes:
     return request.SerializeToString()
 
 
-def _decode_names(stated: bytes, snapshot: TypeSnapshot) -> Stated:
-    def decode() -> Stated:
-        names = frozenset(DiscoveryRequest.FromString(stated).resource_names)
+def _decode_names(encoded: bytes, snapshot: TypeSnapshot) -> DecodedNames:
+    def decode() -> DecodedNames:
+        names = frozenset(DiscoveryRequest.FromString(encoded).resource_names)
         check_names(names)
-        return stated, names
+        return encoded, names
 
-    return share(snapshot, ("stated", stated), decode) if is_large(len(stated) // NAME) else decode()
+    return share(snapshot, ("encoded_names", encoded), decode) if is_large(len(encoded) // NAME_BYTES) else decode()
 
 
 def _encode(type_url: str, snapshot: TypeSnapshot, names: Iterable[str] | None, *, with_ttl: bool) -> Batch:

@@ -27,17 +27,17 @@ changed (change); unchanged endpoints follow their cluster (follow, rule 33); a 
 
 WILDCARD = "*"
 
-NONE: frozenset[str] = frozenset()
+NO_NAMES: frozenset[str] = frozenset()
 
 NOTHING_KNOWN: Mapping[str, str] = {}
 
 WILDCARD_BY_DEFAULT = frozenset({CLUSTER, LISTENER})
 """The types for which a first request without names is a wildcard (rules 20, 22)."""
 
-MAX_NAME = 4096
+MAX_NAME_LENGTH = 4096
 """The maximum length of a name that a client asks for. No real name is as long; it bounds what a stream can hold."""
 
-MAX_ERROR = 4096
+MAX_ERROR_LENGTH = 4096
 """How many characters of a NACK's message are kept."""
 
 
@@ -72,19 +72,19 @@ class Subscription(ABC, Generic[Request]):
 
     __slots__ = (
         "answered",
-        "dirty",
-        "due",
-        "everything",
-        "following",
+        "changed",
+        "compare_all",
+        "for_heartbeat",
         "heartbeat_due",
         "in_flight",
         "known",
+        "must_respond",
         "nack",
         "names",
-        "owed",
-        "prolonged",
+        "reconnected",
         "rejected",
-        "returned",
+        "to_follow",
+        "to_send",
         "type_url",
         "wildcard",
         "with_ttl",
@@ -95,39 +95,46 @@ class Subscription(ABC, Generic[Request]):
         self.type_url = type_url
         self.with_ttl = with_ttl  # the client supports TTL (rule 36)
         self.wildcard = False
-        self.names = NONE
+        self.names = NO_NAMES
         self.known = NOTHING_KNOWN  # what the client accepted (rule 31): name -> version
         self.in_flight: InFlight | None = None
         self.rejected: Mapping[str, str | None] = {}  # refused (rule 7): name -> version, None for a removal
-        self.due = NONE  # names to be sent even if unchanged
-        self.following = NONE  # names to be sent even if unchanged, since their cluster was sent (rule 33)
-        self.dirty = NONE  # names that changed since the last response
-        self.withheld = NONE  # names that a reconnecting client has and that no longer exist; sent later (rule 32)
-        self.everything = False  # compare all wanted names, not only `due` and `dirty`
-        self.owed = False  # a response is to be sent even if it is empty (rule 24)
+        self.to_send = NO_NAMES  # names to be sent even if unchanged
+        self.to_follow = NO_NAMES  # names to be sent even if unchanged, since their cluster was sent (rule 33)
+        self.changed = NO_NAMES  # names that changed since the last response
+        self.withheld = NO_NAMES  # names that a reconnecting client has and that no longer exist; sent later (rule 32)
+        self.compare_all = False  # compare all wanted names, not only `to_send` and `changed`
+        self.must_respond = False  # a response is to be sent even if it is empty (rule 24)
         self.heartbeat_due = False  # a heartbeat is to be sent
-        self.prolonged = False  # the names in `due` are there because of a heartbeat
-        self.returned = False  # the client reconnected with resources of an earlier stream
+        self.for_heartbeat = False  # the names in `to_send` are there because of a heartbeat
+        self.reconnected = False  # the client reconnected with resources of an earlier stream
         self.answered = False  # at least one response was sent
         self.nack: Nack | None = None  # the last NACK, until what it refused is corrected
 
     @property
     def is_pending(self) -> bool:
         """Whether there may be something to send."""
-        return bool(self.due or self.dirty or self.following or self.everything or self.owed or self.heartbeat_due)
+        return bool(
+            self.to_send
+            or self.changed
+            or self.to_follow
+            or self.compare_all
+            or self.must_respond
+            or self.heartbeat_due
+        )
 
     @property
     def reason(self) -> Reason:
         """Why there is something to send; of several reasons, the one that matters most to an operator."""
         if not self.answered:
             return "initial"
-        if self.dirty:
+        if self.changed:
             return "change"
-        if self.prolonged:
+        if self.for_heartbeat:
             return "heartbeat"
-        if self.due or self.everything or self.owed:
+        if self.to_send or self.compare_all or self.must_respond:
             return "subscribe"
-        return "follow" if self.following else "heartbeat"
+        return "follow" if self.to_follow else "heartbeat"
 
     def wants(self, name: str) -> bool:
         """Whether the client subscribed to the name, explicitly or by the wildcard."""
@@ -139,7 +146,7 @@ class Subscription(ABC, Generic[Request]):
             return None
         batch, self.in_flight = self.in_flight.batch, None
         if error is not None:
-            return self._on_nack(batch, error[:MAX_ERROR])
+            return self._on_nack(batch, error[:MAX_ERROR_LENGTH])
         self.accept(batch)
         if self.rejected or self.is_pending or self.withheld:
             self.known = self.known_after(batch)
@@ -151,7 +158,7 @@ class Subscription(ABC, Generic[Request]):
     def _on_nack(self, batch: Batch, error: str) -> Nack:
         nack = Nack(self.type_url, error, tuple(batch.versions) + batch.removed)
         if batch.is_heartbeat:  # the client no longer has these resources, so it needs them in full
-            self.due = self.due.union(filter(self.wants, batch.versions))
+            self.to_send = self.to_send.union(filter(self.wants, batch.versions))
             return nack
         refused = {name: version for name, version in self.refused(batch).items() if self.wants(name)}
         self.rejected = {**self.rejected, **refused}
@@ -160,7 +167,7 @@ class Subscription(ABC, Generic[Request]):
 
     def on_change(self, names: frozenset[str]) -> None:
         """Note which resources of the type changed. Names that the client does not want are ignored (rule 12)."""
-        self.dirty = unite(self.dirty, self._wanted(names))
+        self.changed = unite(self.changed, self._wanted(names))
 
     def on_sent(self, nonce: str, batch: Batch) -> None:
         """Note that a response was sent. The next one waits until this one is answered."""
@@ -178,35 +185,37 @@ class Subscription(ABC, Generic[Request]):
             for name, ttl_ms in snapshot.ttls.items()
             if name in self.known and name not in self.rejected and (ttl_ms <= elapsed_ms or not self.with_ttl)
         )
-        self.prolonged = bool(ending) and not self.due
-        self.due = unite(self.due, ending)
+        self.for_heartbeat = bool(ending) and not self.to_send
+        self.to_send = unite(self.to_send, ending)
 
     def follow(self, names: frozenset[str]) -> None:
         """Mark the wanted names among `names` to be sent even if unchanged: their cluster was sent (rule 33)."""
-        self.following = unite(self.following, self._wanted(names))
+        self.to_follow = unite(self.to_follow, self._wanted(names))
 
-    def want(self, names: frozenset[str]) -> None:
+    def mark_to_send(self, names: frozenset[str]) -> None:
         """Mark names that a request adds to be sent (rules 17, 25)."""
-        self.due = unite(self.due, names)
+        self.to_send = unite(self.to_send, names)
 
     def release(self) -> None:
         """Mark the withheld removals to be sent with the next response."""
-        self.dirty = unite(self.dirty, self.withheld)
-        self.withheld = NONE
+        self.changed = unite(self.changed, self.withheld)
+        self.withheld = NO_NAMES
 
     def respond(self, snapshot: TypeSnapshot) -> Batch | None:
         """Return the next response; None while one is in flight or when there is nothing to send (rule 8)."""
         if self.in_flight is not None or not self.is_pending:
             return None
         if self.rejected:
-            self._mend(snapshot)
-        if self.following:
+            self._retry_refused(snapshot)
+        if self.to_follow:
             # Not those that the client refused (rule 7) or that do not exist.
-            self.due = self.due.union(n for n in self.following if n in snapshot.resources and n not in self.rejected)
+            self.to_send = self.to_send.union(
+                n for n in self.to_follow if n in snapshot.resources and n not in self.rejected
+            )
         batch = self.compose(snapshot)
-        self.following = self.due = self.dirty = NONE
-        self.prolonged = False
-        self.everything = self.owed = False
+        self.to_follow = self.to_send = self.changed = NO_NAMES
+        self.for_heartbeat = False
+        self.compare_all = self.must_respond = False
         if batch is None:
             self._clear_nack()  # the refused change was reverted, and the client has everything else
         if batch is None and self.heartbeat_due:
@@ -214,15 +223,15 @@ class Subscription(ABC, Generic[Request]):
             batch = self.compose_heartbeat(snapshot)
         return batch
 
-    def _mend(self, snapshot: TypeSnapshot) -> None:
+    def _retry_refused(self, snapshot: TypeSnapshot) -> None:
         """Mark refused resources to be sent again, if any of them has changed since the NACK (rule 7)."""
-        touched = {name for name in self.dirty if name in self.rejected}
+        touched = {name for name in self.changed if name in self.rejected}
         if all(self.rejected[name] == snapshot.versions.get(name) for name in touched):
-            self.dirty -= touched
+            self.changed -= touched
             return
         if len(self.rejected) > 1:
             # A client may have applied a part of the refused response, so it is unknown what it has of these.
-            self.due = self.due.union(self.rejected)
+            self.to_send = self.to_send.union(self.rejected)
             self.known = without(self.known, self.rejected.keys())
         self.rejected = {}
 
@@ -236,9 +245,9 @@ class Subscription(ABC, Generic[Request]):
         if not self.wildcard:
             self.known = without(self.known, self.known.keys() - self.names)
             self.rejected = without(self.rejected, self.rejected.keys() - self.names)
-            self.due = _keep(self.due, self.names)
-            self.dirty = _keep(self.dirty, self.names)
-            self.following = _keep(self.following, self.names)
+            self.to_send = _keep(self.to_send, self.names)
+            self.changed = _keep(self.changed, self.names)
+            self.to_follow = _keep(self.to_follow, self.names)
             self.withheld = _keep(self.withheld, self.names)
             self._clear_nack()
 
@@ -247,10 +256,10 @@ class Subscription(ABC, Generic[Request]):
 
         Streams in the same state share the result if it is large.
         """
-        if not self.everything and not is_large(len(self.due) + len(self.dirty)):
+        if not self.compare_all and not is_large(len(self.to_send) + len(self.changed)):
             return self._select(snapshot)
-        names = NONE if self.wildcard else self.names
-        wanted = (self.everything, self.wildcard, names, self.due, self.dirty, self.withheld)
+        names = NO_NAMES if self.wildcard else self.names
+        wanted = (self.compare_all, self.wildcard, names, self.to_send, self.changed, self.withheld)
         # The result keeps a reference to `known`, so that no other object gets its id while it is shared.
         key = ("selection", self.type_url, wanted, id(self.known))
         return share(snapshot, key, lambda: (self._select(snapshot), self.known))[0]
@@ -261,17 +270,17 @@ class Subscription(ABC, Generic[Request]):
         for name in sorted(self._candidates(snapshot)):
             version = snapshot.versions.get(name)
             if version is None:
-                if name in self.due or (name in self.known and name not in self.withheld):
+                if name in self.to_send or (name in self.known and name not in self.withheld):
                     gone.append(name)
-            elif name in self.due or self.known.get(name) != version:
+            elif name in self.to_send or self.known.get(name) != version:
                 versions[name] = version
         return Selection(versions, frozenset(versions), tuple(gone))
 
     def _candidates(self, snapshot: TypeSnapshot) -> frozenset[str]:
         """Return the names that a response with only the changes may contain."""
-        if self.everything:
-            return self.due.union(self.known, snapshot.resources if self.wildcard else self.names)
-        return self.due | self.dirty
+        if self.compare_all:
+            return self.to_send.union(self.known, snapshot.resources if self.wildcard else self.names)
+        return self.to_send | self.changed
 
     def _wanted(self, names: frozenset[str]) -> frozenset[str]:
         return names if self.wildcard else _keep(names, self.names)
@@ -284,7 +293,7 @@ class Subscription(ABC, Generic[Request]):
             return _choose(snapshot.versions, self.names)
         return share(snapshot, ("versions", self.names), lambda: _choose(snapshot.versions, self.names))
 
-    def to_prolong(self, snapshot: TypeSnapshot) -> dict[str, str]:
+    def select_heartbeat(self, snapshot: TypeSnapshot) -> dict[str, str]:
         """Return the versions of the resources with a TTL that the client has in the current version."""
         versions = {name: snapshot.versions[name] for name in snapshot.ttls}
         return {name: version for name, version in versions.items() if self.known.get(name) == version}
@@ -336,8 +345,8 @@ def without(versions: Mapping[str, V], names: Collection[str]) -> Mapping[str, V
 
 def check_names(names: frozenset[str]) -> None:
     """Raise PeerError if a name is too long."""
-    if any(len(name) > MAX_NAME for name in names):
-        raise PeerError("INVALID_ARGUMENT", f"a resource name is longer than {MAX_NAME} characters")
+    if any(len(name) > MAX_NAME_LENGTH for name in names):
+        raise PeerError("INVALID_ARGUMENT", f"a resource name is longer than {MAX_NAME_LENGTH} characters")
 
 
 def _choose(versions: Mapping[str, str], names: frozenset[str]) -> Mapping[str, str]:

@@ -45,9 +45,9 @@ class TypeSnapshot:
             versions[name] = resource.version
             if resource.ttl_ms:
                 ttls[name] = resource.ttl_ms
-        return TypeSnapshot(resources, self.sum_up(updates), versions, ttls)
+        return TypeSnapshot(resources, self.next_checksum(updates), versions, ttls)
 
-    def sum_up(self, updates: Mapping[str, Resource | None]) -> int:
+    def next_checksum(self, updates: Mapping[str, Resource | None]) -> int:
         """Return the checksum after `updates`. The time grows with their number only."""
         checksum = self.checksum
         for name, resource in updates.items():
@@ -58,11 +58,11 @@ class TypeSnapshot:
         return checksum % 2**64
 
 
-NOTHING = TypeSnapshot()
+NO_RESOURCES = TypeSnapshot()
 """No resources."""
 
 
-class Pool:
+class TypeSnapshotPool:
     """The TypeSnapshots in use, by content.
 
     Views with the same resources of a type share one TypeSnapshot and its shared results. For example, the sidecars of
@@ -77,7 +77,7 @@ class Pool:
 
         In that case the time grows with the number of updates only.
         """
-        key = type_url, before.sum_up(updates)
+        key = type_url, before.next_checksum(updates)
         found = self._by_content.get(key)
         if found is None:
             found = self._by_content[key] = before.replace(updates)
@@ -92,11 +92,13 @@ class Snapshot:
 
     def of(self, type_url: str) -> TypeSnapshot:
         """Return the resources of one type; no resources for an unknown type."""
-        return self.types.get(type_url, NOTHING)
+        return self.types.get(type_url, NO_RESOURCES)
 
-    def replace(self, updates: Mapping[str, Mapping[str, Resource | None]], pool: Pool | None = None) -> "Snapshot":
+    def replace(
+        self, updates: Mapping[str, Mapping[str, Resource | None]], pool: TypeSnapshotPool | None = None
+    ) -> "Snapshot":
         """Return the snapshot after `updates` by type and name (None: removed). Other types keep their TypeSnapshot."""
-        replace = (pool or Pool()).replace
+        replace = (pool or TypeSnapshotPool()).replace
         changed = {
             type_url: replace(type_url, self.of(type_url), names) for type_url, names in updates.items() if names
         }
@@ -108,17 +110,17 @@ class SnapshotChange:
     """A view's new snapshot, and the names that were added, changed or removed since the one before, by type.
 
     `retained` are the removed clusters and assignments: a client whose routes still name them needs them until it has
-    the new routes (make before break). `made` is the new snapshot including `retained`.
+    the new routes (make before break). `transitional` is the new snapshot including `retained`.
     """
 
     snapshot: Snapshot
     names: Mapping[str, frozenset[str]]
     retained: Mapping[str, Mapping[str, Resource]]
-    made: Snapshot
+    transitional: Snapshot
 
 
 def make_change(
-    before: Snapshot, updates: Mapping[str, Mapping[str, Resource | None]], pool: Pool | None = None
+    before: Snapshot, updates: Mapping[str, Mapping[str, Resource | None]], pool: TypeSnapshotPool | None = None
 ) -> SnapshotChange | None:
     """Return the change from `before` by `updates` (by type and name, None: removed), or None without updates."""
     names = {type_url: frozenset(of_type) for type_url, of_type in updates.items() if of_type}

@@ -13,7 +13,7 @@ from xds.catalog.model.locality import NOWHERE
 from xds.resources.inventory import Inventory
 from xds.resources.resource import Resource
 from xds.resources.view import OWN_TYPES, NodeKind, NodeView, build_view
-from xds.snapshot.snapshot import Pool, Snapshot, SnapshotChange, TypeSnapshot, make_change
+from xds.snapshot.snapshot import Snapshot, SnapshotChange, TypeSnapshot, TypeSnapshotPool, make_change
 from xds.wire import CLUSTER_LOAD_ASSIGNMENT, TYPE_URLS
 
 K = TypeVar("K")
@@ -30,7 +30,7 @@ class SnapshotStore:
         self._nodes: Counter[NodeKind] = Counter()
         self._views = _Views()
         self._snapshots: dict[NodeView, Snapshot] = {}
-        self._pool = Pool()
+        self._pool = TypeSnapshotPool()
 
     def acquire(self, kind: NodeKind) -> Snapshot:
         """Count one more stream of nodes of that kind, and return their snapshot."""
@@ -54,14 +54,14 @@ class SnapshotStore:
         The time grows with the number of these kinds, not with all kinds in use. The store changes only at the end: if
         an exception is raised before, the next update contains this update's changes too.
         """
-        own = self._find_own(inventory)
-        moves = {kind: view for kind in own if (view := build_view(inventory, kind)) != self._views.by_kind[kind]}
+        rebuilt = self._find_kinds_to_rebuild(inventory)
+        moves = {kind: view for kind in rebuilt if (view := build_view(inventory, kind)) != self._views.by_kind[kind]}
         targets = set(moves.values())
         snapshots: dict[NodeView, Snapshot] = {}
         changes: dict[NodeKind, SnapshotChange] = {}
         endpoints = _Reassignment(inventory, self._pool) if inventory.is_reassignment else None
-        for view in self._views.find_holders(inventory.changed | inventory.dependents) | {
-            self._views.by_kind[kind] for kind in own
+        for view in self._views.find_views(inventory.changed | inventory.dependents) | {
+            self._views.by_kind[kind] for kind in rebuilt
         }:
             staying = self._views.kinds[view] - moves.keys()
             if staying or view in targets:
@@ -80,7 +80,7 @@ class SnapshotStore:
         self._put(moves)
         return changes
 
-    def _find_own(self, inventory: Inventory) -> set[NodeKind]:
+    def _find_kinds_to_rebuild(self, inventory: Inventory) -> set[NodeKind]:
         """Return the kinds of node whose view may change.
 
         These are all kinds if the mesh's settings changed. Otherwise they are the kinds of the changed services and
@@ -91,12 +91,12 @@ class SnapshotStore:
             return {*self._views.by_kind}
         before, after = self.inventory.catalog, inventory.catalog
         changed = inventory.changed - inventory.reassigned
-        rerouted = frozenset(name for name in changed if _routed(before, name) != _routed(after, name))
-        holders = self._views.find_holders(rerouted)
+        rerouted = frozenset(name for name in changed if _find_routed(before, name) != _find_routed(after, name))
+        views_of_rerouted = self._views.find_views(rerouted)
         return {
             *self._views.find_kinds(changed | inventory.changed_gateways),
-            *self._views.find_located(_find_changed_reliance(self.inventory, inventory)),
-            *(kind for view in holders if view.upstreams is not None for kind in self._views.kinds[view]),
+            *self._views.find_kinds_with_locality(_find_changed_reliance(self.inventory, inventory)),
+            *(kind for view in views_of_rerouted if view.upstreams is not None for kind in self._views.kinds[view]),
         }
 
     def _diff_moves(
@@ -108,7 +108,7 @@ class SnapshotStore:
             kinds.setdefault((self._views.by_kind[kind], view), []).append(kind)
         changes: dict[NodeKind, SnapshotChange] = {}
         for (old, new), movers in kinds.items():
-            if change := move(self._snapshots[old], snapshots[new], self._pool):
+            if change := diff_move(self._snapshots[old], snapshots[new], self._pool):
                 changes.update(dict.fromkeys(movers, change))
         return changes
 
@@ -125,7 +125,7 @@ class SnapshotStore:
 class _Reassignment:
     """A change of nothing but endpoints: worked out once for all views that hold the same of them."""
 
-    def __init__(self, inventory: Inventory, pool: Pool) -> None:
+    def __init__(self, inventory: Inventory, pool: TypeSnapshotPool) -> None:
         self._inventory = inventory
         self._pool = pool
         self._made: dict[tuple[Hashable, int], tuple[TypeSnapshot, frozenset[str]]] = {}
@@ -155,25 +155,25 @@ class _Views:
     def __init__(self) -> None:
         self.by_kind: dict[NodeKind, NodeView] = {}
         self.kinds: dict[NodeView, set[NodeKind]] = {}
-        self._holders: dict[str | None, set[NodeView]] = {}  # by service; None: views that see all services
+        self._by_service: dict[str | None, set[NodeView]] = {}  # None: views that see all services
         self._by_cluster: dict[str, set[NodeKind]] = {}
 
     def __bool__(self) -> bool:
-        return bool(self.by_kind or self.kinds or self._holders or self._by_cluster)
+        return bool(self.by_kind or self.kinds or self._by_service or self._by_cluster)
 
     def find_kinds(self, clusters: Iterable[str]) -> set[NodeKind]:
         """Return the kinds of node in use whose `node.cluster` is one of these."""
         return {kind for cluster in clusters for kind in self._by_cluster.get(cluster, ())}
 
-    def find_located(self, services: frozenset[str]) -> set[NodeKind]:
+    def find_kinds_with_locality(self, services: frozenset[str]) -> set[NodeKind]:
         """Return the kinds of node in use that have a locality and see any of these services."""
-        views = self.find_holders(services)
+        views = self.find_views(services)
         return {kind for view in views for kind in self.kinds[view] if kind.locality != NOWHERE}
 
-    def find_holders(self, services: frozenset[str]) -> set[NodeView]:
+    def find_views(self, services: frozenset[str]) -> set[NodeView]:
         """Return the views that see any of these services."""
         keys = (*services, None) if services else ()
-        return {view for key in keys for view in self._holders.get(key, ())}
+        return {view for key in keys for view in self._by_service.get(key, ())}
 
     def put(self, kind: NodeKind, view: NodeView | None) -> None:
         """Set, replace or remove (None) a kind's view."""
@@ -186,11 +186,11 @@ class _Views:
             _discard(self.kinds, old, kind)
             if old not in self.kinds:
                 for key in _keys(old):
-                    _discard(self._holders, key, old)
+                    _discard(self._by_service, key, old)
         if view is not None:
             if view not in self.kinds:
                 for key in _keys(view):
-                    self._holders.setdefault(key, set()).add(view)
+                    self._by_service.setdefault(key, set()).add(view)
             self.kinds.setdefault(view, set()).add(kind)
             self._by_cluster.setdefault(kind.cluster, set()).add(kind)
             self.by_kind[kind] = view
@@ -213,7 +213,7 @@ def _discard(sets: dict[K, set[V]], key: K, value: V) -> None:
         del sets[key]
 
 
-def build_snapshot(view: NodeView, inventory: Inventory, pool: Pool | None = None) -> Snapshot:
+def build_snapshot(view: NodeView, inventory: Inventory, pool: TypeSnapshotPool | None = None) -> Snapshot:
     """Return the snapshot of a view. TypeSnapshots that exist in the pool are taken from there."""
     updates: Updates = {type_url: {} for type_url in TYPE_URLS}
     for name in view.find_services(inventory):
@@ -234,29 +234,31 @@ def diff_view(view: NodeView, before: Inventory, after: Inventory, snapshot: Sna
     assignments = snapshot.of(CLUSTER_LOAD_ASSIGNMENT).resources
     for name in changed & after.reassigned:
         if (assignment := view.parts(after, name).get(CLUSTER_LOAD_ASSIGNMENT)) is not None:
-            _note(updates[CLUSTER_LOAD_ASSIGNMENT], assignments.get(name), assignment)
+            _add_update(updates[CLUSTER_LOAD_ASSIGNMENT], assignments.get(name), assignment)
     for name in changed - after.reassigned:
         old, new = view.parts(before, name), view.parts(after, name)
         for type_url in old.keys() | new.keys():
-            _note(updates[type_url], old.get(type_url), new.get(type_url))
+            _add_update(updates[type_url], old.get(type_url), new.get(type_url))
     if view.local in after.changed:
         was, now = _local_resources(view, before), _local_resources(view, after)
-        _note(updates[CLUSTER_LOAD_ASSIGNMENT], was.get(CLUSTER_LOAD_ASSIGNMENT), now.get(CLUSTER_LOAD_ASSIGNMENT))
+        _add_update(
+            updates[CLUSTER_LOAD_ASSIGNMENT], was.get(CLUSTER_LOAD_ASSIGNMENT), now.get(CLUSTER_LOAD_ASSIGNMENT)
+        )
     if view.may_own_differ(before, after, changed):
         own = view.build_own(after)
         for type_url in OWN_TYPES:
             was, now = snapshot.of(type_url).resources, own.get(type_url, {})
             for name in {*view.find_own(was), *now}:
-                _note(updates[type_url], was.get(name), now.get(name))
+                _add_update(updates[type_url], was.get(name), now.get(name))
     return updates
 
 
-def move(old: Snapshot, new: Snapshot, pool: Pool | None = None) -> SnapshotChange | None:
+def diff_move(old: Snapshot, new: Snapshot, pool: TypeSnapshotPool | None = None) -> SnapshotChange | None:
     """Return the change for a node that moves to another view. It ends at the object `new`, which others may share."""
     change = make_change(old, diff_snapshots(old, new), pool)
     if change is None:
         return None
-    return replace(change, snapshot=new, made=change.made if change.retained else new)
+    return replace(change, snapshot=new, transitional=change.transitional if change.retained else new)
 
 
 def diff_snapshots(old: Snapshot, new: Snapshot) -> Updates:
@@ -273,12 +275,12 @@ def _local_resources(view: NodeView, inventory: Inventory) -> Mapping[str, Resou
     return {} if view.local is None else inventory.local_resources(view.local)
 
 
-def _routed(catalog: Catalog, name: str) -> frozenset[str]:
+def _find_routed(catalog: Catalog, name: str) -> frozenset[str]:
     service = catalog.services.get(name)
     return service.routed if service and service.routes else frozenset()
 
 
-def _note(updates: dict[str, Resource | None], was: Resource | None, now: Resource | None) -> None:
+def _add_update(updates: dict[str, Resource | None], was: Resource | None, now: Resource | None) -> None:
     if now is not None and now != was:
         updates[now.name] = now
     elif was is not None and now is None:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from xds.wire import endpoint_pb2 as xds_dot_wire_dot_endpoint__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17xds/wire/skeleton.proto\x12\x08xds.wire\x1a\x17xds/wire/endpoint.proto\"Q\n\x07\x43luster\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x38\n\x0fload_assignment\x18! \x01(\x0b\x32\x1f.xds.wire.ClusterLoadAssignment\"\x1e\n\x0bRouteAction\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\"%\n\x05Route\x12\r\n\x05match\x18\x01 \x01(\x0c\x12\r\n\x05route\x18\x02 \x01(\x0c\"<\n\x0bVirtualHost\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x64omains\x18\x02 \x03(\t\x12\x0e\n\x06routes\x18\x03 \x03(\x0c\"_\n\x12RouteConfiguration\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rvirtual_hosts\x18\x02 \x03(\x0c\x12$\n\x1cignore_port_in_host_matching\x18\x0e \x01(\x08\"7\n\x03Rds\x12\x15\n\rconfig_source\x18\x01 \x01(\x0c\x12\x19\n\x11route_config_name\x18\x02 \x01(\t\"3\n\x15HttpConnectionManager\x12\x1a\n\x03rds\x18\x03 \x01(\x0b\x32\r.xds.wire.Rds\"#\n\x0b\x41piListener\x12\x14\n\x0c\x61pi_listener\x18\x01 \x01(\x0c\"E\n\x08Listener\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x0c\x61pi_listener\x18\x13 \x01(\x0b\x32\x15.xds.wire.ApiListenerb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17xds/wire/skeleton.proto\x12\x08xds.wire\x1a\x17xds/wire/endpoint.proto\"Q\n\x07\x43luster\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x38\n\x0fload_assignment\x18! \x01(\x0b\x32\x1f.xds.wire.ClusterLoadAssignment\"\x1e\n\x0bRouteAction\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\"%\n\x05Route\x12\r\n\x05match\x18\x01 \x01(\x0c\x12\r\n\x05route\x18\x02 \x01(\x0c\"<\n\x0bVirtualHost\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x64omains\x18\x02 \x03(\t\x12\x0e\n\x06routes\x18\x03 \x03(\x0c\"_\n\x12RouteConfiguration\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rvirtual_hosts\x18\x02 \x03(\x0c\x12$\n\x1cignore_port_in_host_matching\x18\x0e \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,12 +42,4 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VIRTUALHOST']._serialized_end=276
   _globals['_ROUTECONFIGURATION']._serialized_start=278
   _globals['_ROUTECONFIGURATION']._serialized_end=373
-  _globals['_RDS']._serialized_start=375
-  _globals['_RDS']._serialized_end=430
-  _globals['_HTTPCONNECTIONMANAGER']._serialized_start=432
-  _globals['_HTTPCONNECTIONMANAGER']._serialized_end=483
-  _globals['_APILISTENER']._serialized_start=485
-  _globals['_APILISTENER']._serialized_end=520
-  _globals['_LISTENER']._serialized_start=522
-  _globals['_LISTENER']._serialized_end=591
 # @@protoc_insertion_point(module_scope)

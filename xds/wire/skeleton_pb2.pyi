@@ -48,31 +48,3 @@ class RouteConfiguration(_message.Message):
     virtual_hosts: _containers.RepeatedScalarFieldContainer[bytes]
     ignore_port_in_host_matching: bool
     def __init__(self, name: _Optional[str] = ..., virtual_hosts: _Optional[_Iterable[bytes]] = ..., ignore_port_in_host_matching: _Optional[bool] = ...) -> None: ...
-
-class Rds(_message.Message):
-    __slots__ = ("config_source", "route_config_name")
-    CONFIG_SOURCE_FIELD_NUMBER: _ClassVar[int]
-    ROUTE_CONFIG_NAME_FIELD_NUMBER: _ClassVar[int]
-    config_source: bytes
-    route_config_name: str
-    def __init__(self, config_source: _Optional[bytes] = ..., route_config_name: _Optional[str] = ...) -> None: ...
-
-class HttpConnectionManager(_message.Message):
-    __slots__ = ("rds",)
-    RDS_FIELD_NUMBER: _ClassVar[int]
-    rds: Rds
-    def __init__(self, rds: _Optional[_Union[Rds, _Mapping]] = ...) -> None: ...
-
-class ApiListener(_message.Message):
-    __slots__ = ("api_listener",)
-    API_LISTENER_FIELD_NUMBER: _ClassVar[int]
-    api_listener: bytes
-    def __init__(self, api_listener: _Optional[bytes] = ...) -> None: ...
-
-class Listener(_message.Message):
-    __slots__ = ("name", "api_listener")
-    NAME_FIELD_NUMBER: _ClassVar[int]
-    API_LISTENER_FIELD_NUMBER: _ClassVar[int]
-    name: str
-    api_listener: ApiListener
-    def __init__(self, name: _Optional[str] = ..., api_listener: _Optional[_Union[ApiListener, _Mapping]] = ...) -> None: ...

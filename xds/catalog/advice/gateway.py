@@ -44,6 +44,6 @@ def _is_covered(host: str, certificates: Sequence[Certificate]) -> bool:
 
 
 def _stays(route: Route) -> bool:
-    """Tell whether a redirect changes nothing but the scheme."""
+    """Whether a redirect changes nothing but the scheme."""
     to = route.redirect
     return to is not None and to.https and (to.host, to.port, to.prefix, to.path) == (None,) * 4

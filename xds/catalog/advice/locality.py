@@ -9,7 +9,7 @@ from xds.wording import show, suggest
 
 
 def advise_locality(service: Service) -> Iterator[Mistake]:
-    """Warn of localities that nobody is in, or that nobody names, and of words without effect."""
+    """Warn of localities that nobody is in, or that nobody names, and of fields without effect."""
     if not service.endpoints:
         return
     if service.locality.failover:
@@ -25,12 +25,12 @@ def advise_locality(service: Service) -> Iterator[Mistake]:
 
 def _advise_failover(service: Service) -> Iterator[Mistake]:
     levels = [level.value for level in service.locality.failover]
-    words = " and no ".join(f"`{level}`" for level in levels)
+    missing = " and no ".join(f"`{level}`" for level in levels)
     lost = [i for i, one in enumerate(service.endpoints) if not any(getattr(one, level) for level in levels)]
     if len(lost) == len(service.endpoints):
-        yield warning(("locality",), f"no endpoint has a {words}: every caller goes to all of them")
+        yield warning(("locality",), f"no endpoint has a {missing}: every caller goes to all of them")
     elif lost:
-        yield warning(("endpoints", lost[0]), f"has no {words}: `failover` makes it the last choice of every caller")
+        yield warning(("endpoints", lost[0]), f"has no {missing}: `failover` makes it the last choice of every caller")
 
 
 def _advise_weights(service: Service) -> Iterator[Mistake]:

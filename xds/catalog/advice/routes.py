@@ -38,7 +38,7 @@ def _advise_route(route: Route) -> Iterator[Mistake]:
 
 
 def _comes_back(route: Route) -> bool:
-    """Tell whether the client's next request is for the same host and a path that the route takes too."""
+    """Whether the client's next request is for the same host and a path that the route takes too."""
     to = route.redirect
     if to is None or to.https or to.port is not None or to.host not in (None, route.host):
         return False
@@ -94,7 +94,7 @@ def _describe_path(route: Route) -> tuple[str, str]:
 
 
 def _covers(earlier: Route, route: Route) -> bool:
-    """Tell whether a route wants nothing of a request's method, headers and query that another does not."""
+    """Whether a route wants nothing of a request's method, headers and query that another does not."""
     if earlier.method and not (route.method and set(route.method) <= set(earlier.method)):
         return False
     return _wants_less(earlier.headers, route.headers) and _wants_less(earlier.query, route.query)
@@ -140,8 +140,8 @@ def advise_route_retries(route: Route) -> Iterator[Mistake]:
         yield from advise_per_try(route.retries, route.timeout, "`timeout`")
 
 
-def advise_per_try(retries: Retries, request: timedelta | None, word: str) -> Iterator[Mistake]:
+def advise_per_try(retries: Retries, request: timedelta | None, field: str) -> Iterator[Mistake]:
     """Warn of one try that may take as long as all tries together."""
     if retries.per_try is not None and request and retries.per_try >= request:
-        message = f"never counts: {word} ends all tries after {format_duration(request)}"
+        message = f"never counts: {field} ends all tries after {format_duration(request)}"
         yield warning(("retries", "per_try"), message)

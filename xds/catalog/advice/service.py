@@ -10,7 +10,7 @@ from xds.catalog.advice.routes import advise_routes
 from xds.catalog.advice.subsets import advise_subsets
 from xds.catalog.advice.upstream import advise_upstream
 from xds.catalog.model.affinity import Affinity
-from xds.catalog.model.balance import Balance
+from xds.catalog.model.balance import RAMPING, Balance
 from xds.catalog.model.health import HealthCheck, OutlierDetection
 from xds.catalog.model.service import Service
 from xds.catalog.text.durations import format_duration
@@ -43,8 +43,7 @@ def advise_service(service: Service) -> Iterator[Mistake]:
     if service.slow_start is not None and not service.balance.has_slow_start:
         yield warning(
             ("slow_start",),
-            f"has no effect with `balance: {balance}`: it is for round_robin, weighted, least_request and "
-            "client_side_weighted",
+            f"has no effect with `balance: {balance}`: it is for {', '.join(one for one in Balance if one in RAMPING)}",
         )
     if service.endpoints and all(one.is_out for one in service.endpoints):
         yield warning(("endpoints",), NONE_LEFT if service.panic_threshold == 0 else ALL_OUT)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 
 from xds.catalog.advice.routes import advise_per_try
-from xds.catalog.model.balance import Balance
 from xds.catalog.model.resilience import DEFAULT_REQUEST, GRPC_CONDITIONS, USUAL_RETRIES, CircuitBreakers
 from xds.catalog.model.service import Service
 from xds.catalog.model.upstream import Dns
@@ -13,7 +12,7 @@ OVER_HTTP2 = ("http2", "grpc")
 
 
 def advise_upstream(service: Service) -> Iterator[Mistake]:
-    """Warn of words that the service's protocol or the other words leave without effect."""
+    """Warn of fields that the service's protocol or other fields leave without effect."""
     least, weights = service.balance.least_request, [endpoint.weight for endpoint in service.endpoints]
     if least is not None and least.active_request_bias is not None and not any(weights):
         yield warning(
@@ -33,20 +32,20 @@ def advise_upstream(service: Service) -> Iterator[Mistake]:
     else:
         yield from _advise_http(service)
     given = [("dns", service.dns is Dns.LOGICAL), ("dns_refresh", service.dns_refresh is not None)]
-    for word in (word for word, is_given in given if is_given):
+    for field in (field for field, is_given in given if is_given):
         if all(endpoint.is_ip for endpoint in service.endpoints):
-            yield warning((word,), "has no effect without a host name among the endpoints")
+            yield warning((field,), "has no effect without a host name among the endpoints")
 
 
 def _advise_tcp(service: Service) -> Iterator[Mistake]:
     vain = "has no effect with `protocol: tcp`"
-    if service.balance.policy is Balance.CLIENT_SIDE_WEIGHTED:
+    if service.balance.follows_load:
         yield warning(("balance",), "TCP has no answers that could report load: all get the same share")
     if service.retries != USUAL_RETRIES:
         yield warning(("retries",), f"{vain}: what a connection has sent cannot be sent again")
-    for word in ("requests", "retries"):
-        if getattr(service.circuit_breakers or CircuitBreakers(), word) is not None:
-            yield warning(("circuit_breakers", word), f"{vain}: write `connections`")
+    for field in ("requests", "retries"):
+        if getattr(service.circuit_breakers or CircuitBreakers(), field) is not None:
+            yield warning(("circuit_breakers", field), f"{vain}: write `connections`")
     if service.connection_pool is not None:
         yield warning(("connection_pool",), f"{vain}: each of its connections has its own")
     if service.host is not None:

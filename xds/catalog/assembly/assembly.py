@@ -46,8 +46,8 @@ class Assembly:
     @property
     def mesh(self) -> Mesh:
         """What holds for all, of all fragments."""
-        words: dict[str, Any] = self._index.mesh
-        return Mesh(**words)
+        fields: dict[str, Any] = self._index.mesh
+        return Mesh(**fields)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -170,7 +170,7 @@ class Assembly:
 
 
 def _judge(fragment: Fragment | None) -> tuple[tuple[Problem, ...], bool]:
-    """Give what the problems of all depend on in one fragment."""
+    """Return what the problems of all depend on in one fragment."""
     return (fragment.problems, fragment.whole) if fragment else ((), True)
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 
 from xds.catalog.catalog import Subject
 from xds.catalog.model.gateway import Gateway
-from xds.catalog.model.mesh import MeshWord
+from xds.catalog.model.mesh import MeshValue
 from xds.catalog.model.resilience import Retries
 from xds.catalog.model.service import Protocol, Service
 from xds.catalog.text.mistake import Loc
@@ -39,7 +39,7 @@ class Index:
     def __init__(self) -> None:
         self.services: dict[str, Service] = {}
         self.gateways: dict[str, Gateway] = {}
-        self.mesh: dict[str, MeshWord] = {}
+        self.mesh: dict[str, MeshValue] = {}
         self.owners: dict[Subject, set[str]] = {}
         self.broken: dict[Subject, frozenset[Loc]] = {}
         self.referrers: dict[str, set[Subject]] = {}
@@ -92,40 +92,40 @@ class Index:
         before, after = (one.services if one else () for one in (old, gateway))
         return self._put_targets(("gateways", name), before, after) | self._diff_callers(callers)
 
-    def put_mesh(self, word: str, value: MeshWord | None) -> None:
+    def put_mesh(self, field: str, value: MeshValue | None) -> None:
         """Set, replace or remove (None) what holds for all."""
         if value is None:
-            self.mesh.pop(word, None)
+            self.mesh.pop(field, None)
         else:
-            self.mesh[word] = value
+            self.mesh[field] = value
 
     def is_known(self, subject: Subject, loc: Loc) -> bool:
-        """Tell whether no mistake puts in question what a service or gateway says at `loc`."""
+        """Whether no mistake puts in question what a service or gateway says at `loc`."""
         broken = self.broken.get(subject)
         return broken is None or not any(loc[:depth] in broken for depth in range(len(loc) + 1))
 
     def is_tcp(self, name: str) -> bool:
-        """Tell whether a service is known to be one for TCP."""
+        """Whether a service is known to be one for TCP."""
         service = self.services.get(name)
         return bool(service and service.protocol is Protocol.TCP and self.is_known(("services", name), ("protocol",)))
 
     def protocol(self, name: str) -> Protocol | None:
-        """Give what a service speaks; None while that is not known."""
+        """Return what a service speaks; None while that is not known."""
         service = self.services.get(name)
         return service.protocol if service and self.is_known(("services", name), ("protocol",)) else None
 
     def lacks(self, name: str, field: str) -> bool:
-        """Tell whether a service has no `local_port`, or no `endpoints`: while it has mistakes it may mean to."""
+        """Whether a service has no `local_port`, or no `endpoints`: while it has mistakes it may mean to."""
         service = self.services.get(name)
         return bool(service and not getattr(service, field) and ("services", name) not in self.broken)
 
     def may_call(self, caller: str, name: str) -> bool:
-        """Tell whether a service's sidecar is sent another service."""
+        """Whether a service's sidecar is sent another service."""
         upstreams = self.services[caller].upstreams
         return caller != name and (upstreams is None or name in upstreams)
 
     def is_called(self, name: str) -> bool:
-        """Tell whether anything calls a service; where nothing says who calls whom, the catalog does not tell."""
+        """Whether anything calls a service; where nothing says who calls whom, the catalog does not tell."""
         return not self.referrers or name in self.referrers or len(self.open_callers) > (name in self.open_callers)
 
     def _put_broken(self, subject: Subject, broken: frozenset[Loc] | None) -> None:
@@ -135,7 +135,7 @@ class Index:
             self.broken.pop(subject, None)
 
     def policy(self, name: str) -> Policy | None:
-        """Give what decides how requests to a service are timed, tried and named; None while it may not be meant so."""
+        """Return what decides how requests to a service are timed, tried and named; None while it is not sure."""
         service = self.services.get(name)
         if service is None or ("services", name) in self.broken:
             return None
@@ -143,13 +143,13 @@ class Index:
         return Policy(grpc, timeouts.request, timeouts.idle, service.retries.of_route, service.requested_host)
 
     def subsets(self, name: str) -> frozenset[str] | None:
-        """Name a service's subsets; None while they are not known."""
+        """Return a service's subsets; None while they are not known."""
         service = self.services.get(name)
         known = service is not None and self.is_known(("services", name), ("subsets",))
         return frozenset(service.subsets) if service is not None and known else None
 
     def _describe(self, name: str) -> tuple[object, ...]:
-        """Say what those who name a service are told of."""
+        """Return what those who name a service are told of."""
         known = self.lacks(name, "endpoints"), self.is_tcp(name), self.lacks(name, "local_port")
         return *known, self.policy(name), self.protocol(name), self.subsets(name)
 
@@ -181,7 +181,7 @@ class Index:
         return {("services", name) for name in old ^ new}
 
     def _describe_callers(self) -> tuple[bool, frozenset[str] | None]:
-        """Say what all that nothing names depends on: see `is_called`."""
+        """Return what all that nothing names depends on: see `is_called`."""
         return bool(self.referrers), frozenset(self.open_callers) if len(self.open_callers) < 2 else None
 
     def _diff_callers(self, before: tuple[bool, frozenset[str] | None]) -> set[Subject]:

@@ -12,7 +12,7 @@ from xds.catalog.model.service import Protocol, Service
 from xds.catalog.text.addresses import SIDECAR
 from xds.catalog.text.mistake import Ground, Loc, Mistake, warning
 from xds.errors import Severity
-from xds.wording import Nearest, show, suggest
+from xds.wording import Nearest, find_nearest, show
 
 MATCHES = frozenset({"host", "prefix", "path", "regex", "template", "method", "headers", "query"})
 """The fields of a route that choose requests."""
@@ -71,8 +71,9 @@ def _check_subsets(index: Index, loc: Loc, route: Route) -> Iterator[Mistake]:
         known = index.subsets(service)
         if known is None or subset in known:
             continue
-        near = suggest(subset, known).replace("`", f"`{service}/", 1) or f": it has {', '.join(sorted(known)[:10])}"
-        has = f"has no subset {show(subset)}{near}" if known else "has no `subsets`"
+        near = find_nearest(subset, known)
+        hint = f"did you mean `{service}/{near}`?" if near else f"it has {', '.join(sorted(known)[:10])}"
+        has = f"has no subset {show(subset)}: {hint}" if known else "has no `subsets`"
         yield Mistake((*loc, *below), f"{show(service)} {has}")
 
 
@@ -117,7 +118,7 @@ def _check_protocol(index: Index, loc: Loc, route: Route, target: str) -> Iterat
 
 
 def _all_routes(gateway: Gateway) -> Iterator[tuple[Loc, Route]]:
-    """Give every route once, with where it stands."""
+    """Return every route once, with where it stands."""
     for loc, routes in [
         ((), gateway.routes),
         *((("listeners", i), one.routes) for i, one in enumerate(gateway.listeners)),
@@ -153,10 +154,10 @@ def _check_raw(index: Index, gateway: Gateway) -> Iterator[Mistake]:
     """Warn of raw fields of what a gateway has not whose listeners are all for connections."""
     targets = [next((one for route in routes for one in route.services), "") for _, routes, _ in gateway.find_routes()]
     target = targets[0]
-    for word in gateway.envoy:
-        if word != "listener" and all(map(index.is_tcp, targets)):
+    for message_name in gateway.envoy:
+        if message_name != "listener" and all(map(index.is_tcp, targets)):
             message = f"has no effect: {show(target)} is `protocol: tcp`, and a gateway to it has a listener alone"
-            yield warning(("envoy", word), message)
+            yield warning(("envoy", message_name), message)
 
 
 def _check_policies(index: Index, loc: Loc, route: Route) -> Iterator[Mistake]:
@@ -167,25 +168,25 @@ def _check_policies(index: Index, loc: Loc, route: Route) -> Iterator[Mistake]:
     if first not in policies:
         return
     for other in others:
-        if other in policies and (words := _compare(route, policies[first], policies[other])):
-            what = f"{' and '.join(words)} than {show(services[first])}"
+        if other in policies and (fields := _compare(route, policies[first], policies[other])):
+            what = f"{' and '.join(fields)} than {show(services[first])}"
             message = f"has other {what}: the first service's hold for all of the route"
             yield warning((*loc, "to", other), message)
 
 
 def _compare(route: Route, first: Policy, other: Policy) -> list[str]:
-    """Name what differs in two services' policies, but for what the route itself says."""
-    words = []
+    """Return the fields that differ in two services' policies, but for what the route itself says."""
+    fields = []
     if first.grpc != other.grpc:
-        words.append("`protocol`")
+        fields.append("`protocol`")
     if (first.request != other.request and route.timeout is None) or first.idle != other.idle:
-        words.append("`timeouts`")
+        fields.append("`timeouts`")
     own = route.retries or Retries()
     if own.over(first.retries) != own.over(other.retries):
-        words.append("`retries`")
+        fields.append("`retries`")
     if first.host != other.host and (route.rewrite is None or route.rewrite.host is None):
-        words.append("`host`")
-    return words
+        fields.append("`host`")
+    return fields
 
 
 def _check_tcp_route(loc: Loc, route: Route, target: str, of: str, *, alone: bool) -> Iterator[Mistake]:

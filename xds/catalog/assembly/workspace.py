@@ -116,7 +116,7 @@ class LastGood:
                 self._refused = {name: fragment for name, fragment in self._refused.items() if name not in candidate}
 
     def _candidates(self, newest: Fragments) -> Iterator[Fragments]:
-        """Give what may be taken: all changes whose own document is sound, else the newest ones, else each alone."""
+        """Return what may be taken: all changes whose own document is sound, else the newest ones, else each alone."""
         for names in (list(self._refused), list(newest), *([name] for name in list(self._refused)[:MAX_SINGLES])):
             waiting = {name: self._refused[name] for name in names if name in self._refused}
             sound = {name: fragment for name, fragment in waiting.items() if not (fragment and fragment.has_errors)}

@@ -12,26 +12,26 @@ from xds.catalog.text.percents import Percent
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class AccessLog:
-    """Which requests are logged; `off`, `on` and `errors` are short for the commonest.
+    """Which requests are logged; `off`, `on` and `errors` are short forms.
 
-    Both given, `errors` are logged and of the rest a `sample`; neither, all are.
+    With `errors` and `sample`, errors are logged and a share of the rest. With neither, all requests are.
     """
 
-    enabled: Annotated[bool, Strict(), Field(description="false is the same as `access_log: off`")] = True
+    enabled: Annotated[bool, Strict(), Field(description="`false` is the same as `access_log: off`")] = True
     errors: Annotated[
         bool,
         Strict(),
-        Field(description="those that failed: 5xx, what Envoy could not do, gRPC's errors"),
+        Field(description="Log failed requests: status 5xx, what Envoy could not do, gRPC errors"),
         About(envoy="AccessLogFilter.or_filter"),
     ] = False
     sample: Annotated[
         Percent | None,
-        Field(description="how many of all, by chance"),
-        About(default="all, or with `errors` none besides", envoy="AccessLogFilter.runtime_filter"),
+        Field(description="Log this share of the requests, at random"),
+        About(default="all requests; with `errors`, only those", envoy="AccessLogFilter.runtime_filter"),
     ] = None
     file: Annotated[
         FilePath | None,
-        Field(description="a file on Envoy's machine"),
+        Field(description="A file on Envoy's machine"),
         About(default="Envoy's standard output", envoy="FileAccessLog.path"),
     ] = None
 

@@ -19,17 +19,17 @@ CookieName = Annotated[
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Cookie:
-    """The cookie that tells who is who: the application's own, or with a `ttl` one that Envoy sets if it is missing."""
+    """The cookie that identifies a client: the application's own, or one that Envoy sets, if it has a `ttl`."""
 
-    name: Annotated[CookieName, Field(description="the cookie's name"), About(envoy="HashPolicy.Cookie.name")]
+    name: Annotated[CookieName, Field(description="The name of the cookie"), About(envoy="HashPolicy.Cookie.name")]
     ttl: Annotated[
         Duration | None,
-        Field(description="Envoy sets it for this long, 0s until the browser ends"),
+        Field(description="Envoy sets the cookie for this long when a client lacks it; `0s` makes a session cookie"),
         About(default="Envoy sets none", envoy="HashPolicy.Cookie.ttl"),
     ] = None
-    path: Annotated[Path, Field(description="for which paths Envoy sets it"), About(envoy="HashPolicy.Cookie.path")] = (
-        "/"
-    )
+    path: Annotated[
+        Path, Field(description="The path for which Envoy sets it"), About(envoy="HashPolicy.Cookie.path")
+    ] = "/"
 
 
 ShortCookie = Annotated[Cookie, Alone("name"), Example({"name": "sid", "ttl": "1h"})]
@@ -37,27 +37,27 @@ ShortCookie = Annotated[Cookie, Alone("name"), Example({"name": "sid", "ttl": "1
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Affinity:
-    """Whose requests go to one endpoint: told by the first of these, in this order, that a request has."""
+    """What makes two requests go to the same endpoint: the first of these, in this order, that a request has."""
 
     header: Annotated[
         HashHeader | None,
-        Field(description="by the value of a header; `host` and `:path` too"),
+        Field(description="The value of this header; `host` and `:path` are possible too"),
         About(envoy="HashPolicy.header"),
     ] = None
     query_parameter: Annotated[
         Annotated[str, StringConstraints(min_length=1, max_length=256), Expected("a parameter's name", "user")] | None,
-        Field(description="by the value of a parameter of the query"),
+        Field(description="The value of this query parameter"),
         About(envoy="HashPolicy.query_parameter"),
     ] = None
     cookie: Annotated[
         ShortCookie | None,
-        Field(description="by a cookie: its name, or in full `{name, ttl, path}`"),
+        Field(description="The value of this cookie"),
         About(envoy="HashPolicy.cookie"),
     ] = None
     source: Annotated[
         bool,
         Strict(),
-        Field(description="by the client's IP address; TCP has no other"),
+        Field(description="The client's IP address. TCP has only this"),
         About(envoy="HashPolicy.connection_properties"),
     ] = False
 

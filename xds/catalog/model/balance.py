@@ -10,6 +10,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field, Strict, StringConstraints
 from pydantic.dataclasses import dataclass
 
+from xds.catalog.text.durations import format_duration
 from xds.catalog.text.field import About, Alone, Example, Expected, IfWrong, Words
 from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, NOBODY, Duration, Wait
@@ -33,6 +34,7 @@ class Balance(StrEnum):
     RING_HASH = "ring_hash"
     MAGLEV = "maglev"
     CLIENT_SIDE_WEIGHTED = "client_side_weighted"
+    LOAD_AWARE_LOCALITY = "load_aware_locality"
 
 
 WEIGHING: Final = frozenset({Balance.WEIGHTED, Balance.LEAST_REQUEST, Balance.RING_HASH, Balance.MAGLEV})
@@ -43,6 +45,9 @@ HASHING: Final = frozenset({Balance.RING_HASH, Balance.MAGLEV})
 
 RAMPING: Final = frozenset({Balance.ROUND_ROBIN, Balance.WEIGHTED, Balance.LEAST_REQUEST, Balance.CLIENT_SIDE_WEIGHTED})
 """The balances that can give a new endpoint little at first."""
+
+FOLLOWING: Final = frozenset({Balance.CLIENT_SIDE_WEIGHTED, Balance.LOAD_AWARE_LOCALITY})
+"""The balances that follow the load that endpoints report. Envoy has them as a `load_balancing_policy` alone."""
 
 RingSize = Annotated[int, Strict(), Field(ge=1, le=MAX_RING)]
 Fraction = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False, strict=True)]
@@ -64,42 +69,45 @@ ShortPlain = Annotated[Plain, Expected("nothing but its name, as in `balance: ra
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class LeastRequest:
-    """Of endpoints drawn by chance, the one with the fewest running requests."""
+    """Some endpoints are picked at random; the one with the fewest running requests gets the request."""
 
     choices: Annotated[
-        int, Strict(), Field(ge=2, le=100, description="how many are drawn"), About(envoy="LeastRequest.choice_count")
+        int,
+        Strict(),
+        Field(ge=2, le=100, description="How many endpoints are picked"),
+        About(envoy="LeastRequest.choice_count"),
     ] = 2
     active_request_bias: Annotated[
         Fraction | None,
-        Field(description="beside weights: how much running requests count, 0 not at all"),
+        Field(description="When weights differ: how much running requests count; 0 means not at all"),
         About(default="1.0", envoy="LeastRequest.active_request_bias"),
     ] = None
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class RingHash:
-    """A ring of places, of which each endpoint has its share by weight."""
+    """A hash ring, on which each endpoint has places in proportion to its weight."""
 
     minimum_ring_size: Annotated[
         RingSize | None,
-        Field(description="the more places, the evener the shares"),
+        Field(description="The smallest number of places on the ring; more places make the shares more equal"),
         About(default="1024", envoy="RingHash.minimum_ring_size"),
     ] = None
     maximum_ring_size: Annotated[
         RingSize | None,
-        Field(description="how many places there are at most"),
+        Field(description="The largest number of places on the ring"),
         About(default=str(MAX_RING), envoy="RingHash.maximum_ring_size"),
     ] = None
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Maglev:
-    """A table of places, of which each endpoint has its share by weight."""
+    """A Maglev table, in which each endpoint has places in proportion to its weight."""
 
     table_size: Annotated[
         int | None,
         Strict(),
-        Field(ge=2, le=MAX_TABLE, description="how many places there are, a prime number"),
+        Field(ge=2, le=MAX_TABLE, description="The number of places in the table, a prime number"),
         Expected("a prime number {bounds}"),
         About(default="65537", envoy="Maglev.table_size"),
     ] = None
@@ -107,79 +115,159 @@ class Maglev:
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class ClientSideWeighted:
-    """By weights that each Envoy makes of the load that the endpoints report in their answers (ORCA)."""
+    """Weights that each Envoy computes from the load that endpoints report (ORCA), in answers or out of band."""
 
     blackout_period: Annotated[
         Duration,
-        Field(description="how long an endpoint must have reported before its weight counts"),
+        Field(description="How long an endpoint must report before its weight counts"),
         About(envoy="ClientSideWeightedRoundRobin.blackout_period"),
     ] = timedelta(seconds=10)
     weight_expiration_period: Annotated[
         Wait,
-        Field(description="how long after its last report an endpoint's weight counts"),
+        Field(description="How long a weight counts after the last report"),
         About(envoy="ClientSideWeightedRoundRobin.weight_expiration_period"),
     ] = timedelta(minutes=3)
     weight_update_period: Annotated[
         Wait,
-        Field(description="how often the weights are made anew"),
+        Field(description="How often the weights are computed"),
         About(envoy="ClientSideWeightedRoundRobin.weight_update_period"),
     ] = timedelta(seconds=1)
     error_utilization_penalty: Annotated[
         Fraction,
-        Field(description="how much of the reported errors is added to the utilization"),
+        Field(description="How much the reported errors add to the utilization"),
         About(envoy="ClientSideWeightedRoundRobin.error_utilization_penalty"),
     ] = 1.0
     metric_names: Annotated[
         tuple[MetricName, ...],
-        Field(max_length=20, description="reported metrics that tell the utilization"),
+        Field(max_length=20, description="Reported metrics that give the utilization"),
         Expected("a list of metrics", ["named_metrics.queue"]),
         About(
             default="`application_utilization`, or else `cpu_utilization`",
             envoy="ClientSideWeightedRoundRobin.metric_names_for_computing_utilization",
         ),
     ] = ()
+    oob_reporting_period: Annotated[
+        Wait | None,
+        Field(description="How often Envoy asks each endpoint for its load, in a stream of its own (OpenRcaService)"),
+        About(
+            default="never: load comes with the answers",
+            envoy="ClientSideWeightedRoundRobin.oob_reporting_period",
+        ),
+    ] = None
+
+
+MIN_UPDATE_PERIOD: Final = timedelta(milliseconds=100)
+"""Envoy's limit on how often the shares of localities are computed."""
+
+
+def check_update_period(value: timedelta) -> timedelta:
+    """Refuse a time in which Envoy does not compute shares of localities."""
+    if value < MIN_UPDATE_PERIOD:
+        raise ValueError(f"must be {format_duration(MIN_UPDATE_PERIOD)} or more, found {format_duration(value)}")
+    return value
+
+
+@dataclass(frozen=True, slots=True, config=CONFIG)
+class LoadAwareLocality:
+    """The locality of the caller first, others as far as their endpoints report more headroom (ORCA)."""
+
+    weight_update_period: Annotated[
+        Annotated[Duration, AfterValidator(check_update_period)] | None,
+        Field(description="How often the shares of the localities are computed, 100ms or more"),
+        About(default="1s", envoy="LoadAwareLocality.weight_update_period"),
+    ] = None
+    weight_expiration_period: Annotated[
+        Wait | None,
+        Field(description="How long a reported load counts after the last report"),
+        About(default="3m", envoy="LoadAwareLocality.weight_expiration_period"),
+    ] = None
+    utilization_variance_threshold: Annotated[
+        Annotated[float, Percentage(0, 100)] | None,
+        Field(
+            description="Up to this much more utilization than elsewhere, the locality of the caller gets all requests"
+        ),
+        About(default="10%", envoy="LoadAwareLocality.utilization_variance_threshold"),
+    ] = None
+    smoothing_time_constant: Annotated[
+        Wait | None,
+        Field(description="How slowly the utilization of a locality follows the reports"),
+        About(default="5s", envoy="LoadAwareLocality.smoothing_time_constant"),
+    ] = None
+    remote_probe_fraction: Annotated[
+        Annotated[float, Percentage(0, 99)] | None,
+        Field(description="The share of requests that always goes to other localities, so that their load is known"),
+        About(default="3%", envoy="LoadAwareLocality.remote_probe_fraction"),
+    ] = None
+    metric_names: Annotated[
+        tuple[MetricName, ...],
+        Field(max_length=20, description="Reported metrics that give the utilization"),
+        Expected("a list of metrics", ["named_metrics.queue"]),
+        About(
+            default="`application_utilization`, or else `cpu_utilization`",
+            envoy="LoadAwareLocality.metric_names_for_computing_utilization",
+        ),
+    ] = ()
+    oob_reporting_period: Annotated[
+        Wait | None,
+        Field(description="How often Envoy asks each endpoint for its load, in a stream of its own (OpenRcaService)"),
+        About(
+            default="never: load comes with the answers",
+            envoy="LoadAwareLocality.oob_reporting_period",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Balancing:
-    """One balance with its own fields; in short form its name."""
+    """One balance with its own fields; the short form is its name."""
 
     round_robin: Annotated[
-        ShortPlain | None, Field(description="each in turn"), About(envoy="Cluster.lb_policy: ROUND_ROBIN")
+        ShortPlain | None, Field(description="The endpoints take turns"), About(envoy="Cluster.lb_policy: ROUND_ROBIN")
     ] = None
     random: Annotated[
-        ShortPlain | None, Field(description="each request a throw"), About(envoy="Cluster.lb_policy: RANDOM")
+        ShortPlain | None,
+        Field(description="Each request picks an endpoint at random"),
+        About(envoy="Cluster.lb_policy: RANDOM"),
     ] = None
     weighted: Annotated[
         ShortPlain | None,
-        Field(description="in turn, by the endpoints' `weight`"),
+        Field(description="The endpoints take turns, as often as their `weight` says"),
         About(envoy="LbEndpoint.load_balancing_weight"),
     ] = None
     least_request: Annotated[
         LeastRequest | None,
-        Field(description="fewest running requests, of two drawn by chance; heeds `weight` too"),
+        Field(
+            description="Some endpoints are picked at random; the one with the fewest running "
+            "requests gets the request. `weight` counts"
+        ),
         Example({"choices": 3}),
         About(envoy="Cluster.least_request_lb_config"),
     ] = None
     ring_hash: Annotated[
         RingHash | None,
-        Field(description="requests that `affinity` takes for alike go to one endpoint, by a ring; heeds `weight` too"),
+        Field(description="Requests with the same `affinity` go to the same endpoint, by a hash ring. `weight` counts"),
         Example({"minimum_ring_size": 4096}),
         About(envoy="Cluster.ring_hash_lb_config"),
     ] = None
     maglev: Annotated[
         Maglev | None,
         Field(
-            description="requests that `affinity` takes for alike go to one endpoint, by a table; heeds `weight` too"
+            description="Requests with the same `affinity` go to the same endpoint, by a Maglev table. `weight` counts"
         ),
         Example({"table_size": 65537}),
         About(envoy="Cluster.maglev_lb_config"),
     ] = None
     client_side_weighted: Annotated[
         ClientSideWeighted | None,
-        Field(description="in turn, by weights that Envoy makes of the load that endpoints report"),
+        Field(description="The endpoints take turns, by weights that Envoy computes from the load that they report"),
         Example({"blackout_period": "10s"}),
         About(envoy="Cluster.load_balancing_policy: ClientSideWeightedRoundRobin"),
+    ] = None
+    load_aware_locality: Annotated[
+        LoadAwareLocality | None,
+        Field(description="The locality of the caller, others by the headroom that endpoints report; in turn in each"),
+        Example({"remote_probe_fraction": "3%"}),
+        About(envoy="Cluster.load_balancing_policy: LoadAwareLocality"),
     ] = None
 
     @property
@@ -205,6 +293,11 @@ class Balancing:
         """Whether a new endpoint's share can grow to its own."""
         return self.policy in RAMPING
 
+    @property
+    def follows_load(self) -> bool:
+        """Whether the load that endpoints report decides over their shares, and nothing that the catalog says."""
+        return self.policy in FOLLOWING
+
 
 POLICIES: Final = tuple((policy.value, policy) for policy in Balance)
 """By the names as they are written: every service is asked for its own."""
@@ -217,6 +310,7 @@ SHORT: Final[dict[str | bool, Balancing]] = {
     Balance.RING_HASH.value: Balancing(ring_hash=RingHash()),
     Balance.MAGLEV.value: Balancing(maglev=Maglev()),
     Balance.CLIENT_SIDE_WEIGHTED.value: Balancing(client_side_weighted=ClientSideWeighted()),
+    Balance.LOAD_AWARE_LOCALITY.value: Balancing(load_aware_locality=LoadAwareLocality()),
 }
 """What the names alone stand for: one for all services that write no more."""
 
@@ -259,22 +353,22 @@ ShortBalancing = Annotated[
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class SlowStart:
-    """How a new endpoint's share grows to its own; in short form the `window`."""
+    """How the share of a new endpoint grows; the short form is the `window`."""
 
     window: Annotated[
         Wait,
-        Field(description="how long it grows"),
+        Field(description="How long the share grows"),
         About(envoy="SlowStartConfig.slow_start_window"),
         IfWrong(stand_in="1s"),
     ]
     aggression: Annotated[
         Annotated[float, Field(ge=0.01, le=1000, allow_inf_nan=False, strict=True)] | None,
-        Field(description="above 1 it grows fast at first, below 1 late"),
+        Field(description="Above 1 the share grows fast at first, below 1 it grows late"),
         About(default="1.0, evenly", envoy="SlowStartConfig.aggression"),
     ] = None
     min_weight_percent: Annotated[
         Annotated[float, Percentage(0, 100)] | None,
-        Field(description="the share that it begins with"),
+        Field(description="The share with which an endpoint begins"),
         About(default="10%", envoy="SlowStartConfig.min_weight_percent"),
     ] = None
 

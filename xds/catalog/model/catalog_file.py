@@ -24,16 +24,18 @@ FileGateway = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class CatalogFile:
-    """Services, and the gateways that lead to them; one file may have both, and a catalog many files."""
+    """A catalog file has services, gateways and mesh defaults, or some of them. A catalog can have many files."""
 
     __pydantic_config__ = ConfigDict(extra="forbid", title="A service catalog of xds")
 
-    services: Annotated[Mapping[Name, FileService], Field(description="each service by its name")] = field(
+    services: Annotated[Mapping[Name, FileService], Field(description="The services, by name")] = field(
         default_factory=dict
     )
-    gateways: Annotated[Mapping[Name, FileGateway], Field(description="each gateway by its name")] = field(
-        default_factory=dict
-    )
-    mesh: Annotated[Mesh, Field(description="what holds for all of them"), Example({"access_log": "errors"})] = field(
-        default_factory=Mesh
-    )
+    gateways: Annotated[
+        Mapping[Name, FileGateway], Field(description="The gateways, by name: Envoys that take requests from outside")
+    ] = field(default_factory=dict)
+    mesh: Annotated[
+        Mesh,
+        Field(description="What applies to every sidecar and gateway without a value of its own"),
+        Example({"access_log": "errors"}),
+    ] = field(default_factory=Mesh)

@@ -73,55 +73,55 @@ def check_metadata(metadata: Mapping[str, object]) -> Mapping[str, object]:
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Endpoint:
-    """One instance of a service; in short form, `"host:port"`."""
+    """One instance of a service; the short form is `"host:port"`."""
 
     address: Annotated[
         Address,
-        Field(description="IP address or host name; of a host name Envoy asks DNS"),
+        Field(description="An IP address, or a host name that Envoy resolves"),
         About(envoy="SocketAddress.address"),
         IfWrong(identifies=True),
     ]
     port: Annotated[
         Port,
-        Field(description="may be written in `address` instead, as in `10.0.0.4:5000`"),
+        Field(description="The port. It can stand in `address` instead, as in `10.0.0.4:5000`"),
         About(envoy="SocketAddress.port_value"),
         IfWrong(identifies=True),
     ]
     weight: Annotated[
         Weight | None,
-        Field(description="share of the requests, relative to the others'"),
+        Field(description="Its share of the requests, relative to the other endpoints"),
         About(default="1", envoy="LbEndpoint.load_balancing_weight"),
     ] = None
-    region: Annotated[
-        Label, Field(description="where it runs, as a cloud names it"), About(envoy="Locality.region")
+    region: Annotated[Label, Field(description="The region in which it runs"), About(envoy="Locality.region")] = ""
+    zone: Annotated[
+        Label, Field(description="The zone, a part of the region that fails as one"), About(envoy="Locality.zone")
     ] = ""
-    zone: Annotated[Label, Field(description="part of the region that fails as one"), About(envoy="Locality.zone")] = ""
     sub_zone: Annotated[
-        Label, Field(description="part of the zone, such as a rack"), About(envoy="Locality.sub_zone")
+        Label, Field(description="A part of the zone, such as a rack"), About(envoy="Locality.sub_zone")
     ] = ""
     priority: Annotated[
         Priority | None,
         Field(
-            description="0 is asked first, the next only as far as those before are unwell; holes between numbers do "
-            "not count"
+            description="0 gets requests first. The next priority gets requests when too few "
+            "endpoints before it are healthy. Gaps between numbers do not matter"
         ),
         About(default="0", envoy="LocalityLbEndpoints.priority"),
     ] = None
     drain: Annotated[
         bool,
         Strict(),
-        Field(description="no new requests, while those that it has are answered"),
-        About(envoy="LbEndpoint.health_status: DRAINING, a priority of its own"),
+        Field(description="No new requests; running requests end normally"),
+        About(envoy="LbEndpoint.health_status: DRAINING"),
     ] = False
     health: Annotated[
         Health,
-        Field(description="degraded: only when the others are too few; unhealthy: no requests"),
+        Field(description="`degraded`: requests only when the others are too few. `unhealthy`: no requests"),
         About(envoy="LbEndpoint.health_status"),
     ] = Health.HEALTHY
     metadata: Annotated[
         Mapping[str, Annotated[JsonValue, Expected("a label's value"), IfWrong(stand_in=None, whole=True)]],
         AfterValidator(check_metadata),
-        Field(description="labels, by which `subsets` tell endpoints apart"),
+        Field(description="Labels, by which `subsets` select endpoints"),
         Expected("a mapping of labels", {"version": "2.0"}),
         About(envoy="LbEndpoint.metadata: envoy.lb"),
     ] = field(default_factory=lambda: NO_METADATA)

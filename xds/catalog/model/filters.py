@@ -26,58 +26,65 @@ MIN_PERIOD = timedelta(milliseconds=50)
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Delay:
-    """A wait before the service is asked."""
+    """A wait before the service gets the request."""
 
-    time: Annotated[Wait, Field(description="how long"), About(envoy="FaultDelay.fixed_delay")]
-    percent: Annotated[Percent, Field(description="how many of the requests"), About(envoy="FaultDelay.percentage")]
+    time: Annotated[Wait, Field(description="How long a request waits"), About(envoy="FaultDelay.fixed_delay")]
+    percent: Annotated[
+        Percent, Field(description="The share of requests that wait"), About(envoy="FaultDelay.percentage")
+    ]
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Abort:
-    """An answer in the service's place."""
+    """An answer instead of the service's."""
 
     status: Annotated[
         int,
         Strict(),
-        Field(ge=200, le=599, description="the status; for gRPC the one that it means"),
+        Field(ge=200, le=599, description="The status; gRPC clients get the matching gRPC status"),
         Expected("a status {bounds}"),
         About(envoy="FaultAbort.http_status"),
     ]
-    percent: Annotated[Percent, Field(description="how many of the requests"), About(envoy="FaultAbort.percentage")]
+    percent: Annotated[
+        Percent, Field(description="The share of requests that fail"), About(envoy="FaultAbort.percentage")
+    ]
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Fault:
-    """Faults on purpose, for a share of the requests, or for those that ask for one by Envoy's headers."""
+    """Faults on purpose, for a share of the requests or for those that ask for one with Envoy's headers."""
 
     delay: Annotated[
         Delay | None,
-        Field(description="requests that wait"),
+        Field(description="Requests that wait"),
         Example({"time": "2s", "percent": "10%"}),
         About(envoy="HTTPFault.delay"),
     ] = None
     abort: Annotated[
         Abort | None,
-        Field(description="requests that fail; some of those that waited, too"),
+        Field(description="Requests that fail, also after a delay"),
         Example({"status": 503, "percent": "5%"}),
         About(envoy="HTTPFault.abort"),
     ] = None
     by_header: Annotated[
         bool,
         Strict(),
-        Field(description="none but what a request asks for: x-envoy-fault-delay-request, x-envoy-fault-abort-request"),
+        Field(
+            description="Only requests that ask for a fault, by the headers "
+            "x-envoy-fault-delay-request and x-envoy-fault-abort-request"
+        ),
         About(envoy="FaultDelay.header_delay, FaultAbort.header_abort"),
     ] = False
 
 
 def check_fault(fault: Fault) -> Fault:
     """Refuse a fault that is none, and one by header that says more."""
-    given = [word for word in ("delay", "abort") if getattr(fault, word) is not None]
+    given = [field for field in ("delay", "abort") if getattr(fault, field) is not None]
     if not given and not fault.by_header:
         raise ValueError("says nothing: write `delay`, `abort` or `by_header: true` in it")
     if given and fault.by_header:
         raise Mistakes(
-            *(Mistake((word,), "the request says it by its headers: leave this or `by_header` out") for word in given)
+            *(Mistake((field,), "the request says it by its headers: leave this or `by_header` out") for field in given)
         )
     return fault
 
@@ -91,20 +98,20 @@ def check_period(value: timedelta) -> timedelta:
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class RateLimit:
-    """How many requests one Envoy lets through: a bucket of tokens, one for each request."""
+    """How many requests one Envoy lets through: a bucket of tokens, of which each request takes one."""
 
     requests: Annotated[
-        Count, Field(description="how many tokens are put in"), About(envoy="TokenBucket.tokens_per_fill")
+        Count, Field(description="How many tokens come into the bucket"), About(envoy="TokenBucket.tokens_per_fill")
     ]
     per: Annotated[
         Duration,
         AfterValidator(check_period),
-        Field(description="in which time, evenly"),
+        Field(description="The time in which they come, evenly"),
         About(envoy="TokenBucket.fill_interval"),
     ] = timedelta(seconds=1)
     burst: Annotated[
         Count | None,
-        Field(description="how many the bucket holds, and so how many requests at once"),
+        Field(description="How many tokens the bucket holds, and so how many requests can come at once"),
         About(default="as `requests`", envoy="TokenBucket.max_tokens"),
     ] = None
 
@@ -128,38 +135,38 @@ CorsHeader = Annotated[str, AfterValidator(check_cors_header), EXPECTED_HEADER]
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Cors:
-    """Which web pages of other origins may call (CORS): the gateway answers browsers that ask beforehand."""
+    """Which web pages of other origins can call (CORS). The gateway answers preflight requests itself."""
 
     origins: Annotated[
         tuple[CorsOrigin, ...],
-        Field(min_length=1, description="whose pages; `*` in front of a domain, or for any"),
+        Field(min_length=1, description="The origins whose pages can call; `*` before a domain, or alone for any"),
         Expected("a list of origins", ["https://shop.example.com"]),
         About(envoy="CorsPolicy.allow_origin_string_match"),
     ]
     methods: Annotated[
         Methods,
-        Field(description="by which methods"),
+        Field(description="The methods that pages can use"),
         About(default="the route's", envoy="CorsPolicy.allow_methods"),
     ] = ()
     headers: Annotated[
         tuple[CorsHeader, ...],
-        Field(description="request headers that the page may set; `*` is any"),
+        Field(description="The request headers that a page can set; `*` is any"),
         Expected("a list of header names", ["authorization"]),
         About(default="none", envoy="CorsPolicy.allow_headers"),
     ] = ()
     expose: Annotated[
         tuple[CorsHeader, ...],
-        Field(description="response headers that the page may read"),
+        Field(description="The response headers that a page can read"),
         Expected("a list of header names", ["x-total"]),
         About(default="none", envoy="CorsPolicy.expose_headers"),
     ] = ()
     max_age: Annotated[
         Annotated[Duration, AfterValidator(check_age), Expected("a duration in whole seconds", "10m")] | None,
-        Field(description="how long browsers need not ask again"),
+        Field(description="How long browsers remember the answer"),
         About(default="5s", envoy="CorsPolicy.max_age"),
     ] = None
     credentials: Annotated[
-        bool, Strict(), Field(description="with the user's cookies"), About(envoy="CorsPolicy.allow_credentials")
+        bool, Strict(), Field(description="Allow the user's cookies"), About(envoy="CorsPolicy.allow_credentials")
     ] = False
 
 

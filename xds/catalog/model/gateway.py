@@ -59,21 +59,23 @@ CertificateHost = Annotated[
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Certificate:
-    """A certificate and its key, as files on the gateway's machine, and the hosts that it is shown for."""
+    """A certificate and its key, as files on the gateway's machine, and the hosts for which it is shown."""
 
     certificate: Annotated[
         FilePath,
-        Field(description="the certificate, and those between it and the root (PEM)"),
-        About(envoy="TlsCertificate.certificate_chain, by SDS"),
+        Field(description="The certificate, with those between it and the root (PEM file)"),
+        About(envoy="TlsCertificate.certificate_chain"),
     ]
-    key: Annotated[
-        FilePath, Field(description="its private key (PEM)"), About(envoy="TlsCertificate.private_key, by SDS")
-    ]
+    key: Annotated[FilePath, Field(description="The private key (PEM file)"), About(envoy="TlsCertificate.private_key")]
     hosts: Annotated[
         tuple[CertificateHost, ...],
-        Field(min_length=1, max_length=MAX_CERTIFICATES, description="`shop.example.com` or `*.example.com`"),
+        Field(
+            min_length=1,
+            max_length=MAX_CERTIFICATES,
+            description="The hosts for which it is shown: `shop.example.com` or `*.example.com`",
+        ),
         Expected("a list of hosts", ["shop.example.com"]),
-        About(default="every host that no other is for", envoy="FilterChainMatch.server_names"),
+        About(default="every host without a certificate of its own", envoy="FilterChainMatch.server_names"),
     ] = ()
 
 
@@ -83,21 +85,24 @@ INVALID_FILES: Final = {"certificate": f"/{NOBODY}", "key": f"/{NOBODY}"}
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Tls:
-    """How connections are encrypted; `passthrough`: by the services, which the gateway tells apart by SNI."""
+    """How connections are encrypted. With `passthrough` the services encrypt, and the gateway chooses one by SNI."""
 
     certificates: Annotated[
         tuple[Annotated[Certificate, Example({"hosts": ["example.com"], **CERTIFICATE_FILES})], ...],
-        Field(max_length=MAX_CERTIFICATES, description="a client that asks for a host of none is refused"),
+        Field(
+            max_length=MAX_CERTIFICATES,
+            description="Certificates by host. A client that asks for any other host is refused",
+        ),
         Expected("a list of certificates", [CERTIFICATE_FILES]),
         About(envoy="Listener.filter_chains"),
     ] = ()
     client_ca: Annotated[
         FilePath | None,
-        Field(description="clients must have a certificate of this authority's (PEM file)"),
-        About(default="none: anybody", envoy="DownstreamTlsContext.require_client_certificate"),
+        Field(description="Clients must have a certificate of this authority (PEM file)"),
+        About(default="none: no certificate needed", envoy="DownstreamTlsContext.require_client_certificate"),
     ] = None
     passthrough: Annotated[
-        bool, Strict(), Field(description="true is the same as `tls: passthrough`"), About(envoy="TcpProxy")
+        bool, Strict(), Field(description="`true` is the same as `tls: passthrough`"), About(envoy="TcpProxy")
     ] = False
 
 
@@ -111,55 +116,55 @@ ShortTls = Annotated[
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Limits:
-    """How much, and how long, clients may keep a gateway busy."""
+    """How much, and how long, clients can keep a gateway busy."""
 
     header_size: Annotated[
         Size | None,
-        Field(description="all headers of a request, in whole KiB"),
+        Field(description="All headers of a request together, in whole KiB"),
         About(default="60KiB", envoy="HttpConnectionManager.max_request_headers_kb"),
     ] = None
     header_timeout: Annotated[
         Wait,
-        Field(description="for all headers of a request to come"),
+        Field(description="For all headers of a request to arrive"),
         About(envoy="HttpConnectionManager.request_headers_timeout"),
     ] = timedelta(seconds=10)
     streams: Annotated[
         int,
         Strict(),
-        Field(ge=1, le=2**31 - 1, description="requests at once over one connection of HTTP/2 or HTTP/3"),
+        Field(ge=1, le=2**31 - 1, description="Requests at once on one connection of HTTP/2 or HTTP/3"),
         About(envoy="Http2ProtocolOptions.max_concurrent_streams"),
     ] = 100
     buffer: Annotated[
         Size | None,
-        Field(description="bytes held for one connection"),
+        Field(description="How much data Envoy holds for one connection"),
         About(default="1MiB", envoy="Listener.per_connection_buffer_limit_bytes"),
     ] = None
     idle: Annotated[
         Duration | None,
-        Field(description="how long a connection without requests is kept"),
+        Field(description="How long a connection without requests is kept"),
         About(default="1h", envoy="HttpProtocolOptions.idle_timeout"),
     ] = None
 
 
 TlsField = Annotated[
     ShortTls | None,
-    Field(description="certificates, or `passthrough`"),
+    Field(description="Certificates, or `passthrough`"),
     About(default="none: plain text", envoy="DownstreamTlsContext"),
 ]
 Http3Field = Annotated[
     Http3,
-    Field(description="HTTP/3 over UDP too; `true`, or the port by which clients reach it when that is another"),
+    Field(description="Also serve HTTP/3, over UDP: `true`, or the port by which clients reach it if that is another"),
     About(envoy="UdpListenerConfig.quic_options"),
 ]
 ProxyProtocolField = Annotated[
     bool,
     Strict(),
-    Field(description="a load balancer says in front of each connection whose it is; others are refused"),
+    Field(description="A load balancer in front sends the PROXY protocol; connections without it are refused"),
     About(envoy="ProxyProtocol"),
 ]
 AddressField = Annotated[
     IpAddress,
-    Field(description="IP address to listen on"),
+    Field(description="The IP address to listen on"),
     Example(ANY_ADDRESS),
     About(default=f"{ANY_ADDRESS}, all interfaces", envoy="Listener.address"),
     IfWrong(identifies=True),
@@ -168,10 +173,10 @@ AddressField = Annotated[
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Listener:
-    """One port of a gateway, and what it does with connections to it."""
+    """One port of a gateway."""
 
     port: Annotated[
-        Port, Field(description="where it listens"), About(envoy="Listener.address"), IfWrong(identifies=True)
+        Port, Field(description="The port to listen on"), About(envoy="Listener.address"), IfWrong(identifies=True)
     ]
     address: AddressField = ANY_ADDRESS
     tls: TlsField = None
@@ -179,7 +184,7 @@ class Listener:
     proxy_protocol: ProxyProtocolField = False
     routes: Annotated[
         Routes,
-        Field(min_length=1, max_length=MAX_ROUTES, description="the first that matches wins"),
+        Field(min_length=1, max_length=MAX_ROUTES, description="The routes of this port; the first that matches wins"),
         About(default="the gateway's `routes`", envoy="VirtualHost.routes"),
     ] = ()
 
@@ -191,21 +196,21 @@ def stand_in_listener(index: int) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Gateway:
-    """An Envoy at the mesh's edge: where it listens, and which requests go to which service.
+    """An Envoy that takes requests from outside: where it listens, and which service gets which request.
 
-    `port` and the fields that a listener has too are short for one listener.
+    A gateway has `port`, with the fields of one listener beside it, or `listeners`.
     """
 
     port: Annotated[
         Port | None,
-        Field(description="where it listens"),
-        About(default="`port` or `listeners` is wanted", envoy="Listener.address"),
+        Field(description="The port to listen on"),
+        About(default="a gateway needs `port` or `listeners`", envoy="Listener.address"),
         IfWrong(stand_in=1, alternatives=("listeners",)),
     ] = None
     routes: Annotated[
         Routes,
-        Field(min_length=1, max_length=MAX_ROUTES, description="the first that matches wins, whatever its host"),
-        About(default="wanted, unless every listener has its own", envoy="VirtualHost.routes"),
+        Field(min_length=1, max_length=MAX_ROUTES, description="The first route that matches wins, whatever its host"),
+        About(default="required, unless every listener has its own", envoy="VirtualHost.routes"),
     ] = ()
     address: AddressField = ANY_ADDRESS
     tls: TlsField = None
@@ -216,30 +221,36 @@ class Gateway:
             Annotated[Listener, Expected("a listener", {"port": 8080}), IfWrong(stand_in=stand_in_listener)],
             ...,
         ],
-        Field(min_length=1, max_length=MAX_LISTENERS, description="in place of `port`: several, each with its own"),
+        Field(
+            min_length=1,
+            max_length=MAX_LISTENERS,
+            description="Instead of `port`: several ports, each with its own fields",
+        ),
         Expected("a list of listeners", [{"port": 8080}, {"port": 8443, "tls": "passthrough"}]),
-        About(default="one, of the gateway's own fields", envoy="Listener"),
+        About(default="one, from the gateway's own fields", envoy="Listener"),
         IfWrong(stand_in=[{"port": 1, "routes": [{"to": NOBODY}]}], alternatives=("port",)),
     ] = ()
     limits: Annotated[
-        Limits, Field(description="how much, and how long, clients may keep it busy"), Example({"buffer": "64KiB"})
+        Limits,
+        Field(description="How much, and how long, clients can keep the gateway busy"),
+        Example({"buffer": "64KiB"}),
     ] = field(default_factory=Limits)
     trusted_hops: Annotated[
         int,
         Strict(),
-        Field(ge=0, le=100, description="proxies in front whose X-Forwarded-For is believed"),
+        Field(ge=0, le=100, description="How many proxies in front are trusted in X-Forwarded-For"),
         About(envoy="HttpConnectionManager.xff_num_trusted_hops"),
     ] = 0
     access_log: Annotated[
         ShortAccessLog | None,
-        Field(description="its access log"),
+        Field(description="The access log of the gateway"),
         About(default="the mesh's", envoy="AccessLog"),
     ] = None
     envoy: Annotated[
         Raw,
         PlainValidator(parse_raw("listener", "http_connection_manager", "route_configuration")),
         make_raw_shape("listener", "http_connection_manager", "route_configuration"),
-        Field(description="for what has no field here: those of Envoy's own messages, merged into those that are made"),
+        Field(description="Fields of Envoy's own messages, merged into those that xds makes"),
         About(default="none", envoy="Listener, HttpConnectionManager, RouteConfiguration"),
         IfWrong(whole=True),
     ] = field(default_factory=lambda: NO_RAW)

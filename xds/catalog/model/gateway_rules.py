@@ -10,6 +10,7 @@ from pydantic_core import CoreSchema
 
 from xds.catalog.model.gateway import Gateway, Tls
 from xds.catalog.model.route import Route, given
+from xds.catalog.model.route_rules import EXPECTED_ROUTES
 from xds.catalog.text.mistake import Loc, Mistake, Mistakes
 from xds.wording import show
 
@@ -33,9 +34,7 @@ def check_gateway(gateway: Gateway) -> Gateway:
             )
     for loc, routes, listener in gateway.find_routes():
         if not routes:
-            mistakes.append(
-                Mistake((*loc, "routes"), "`routes` is missing: a list of routes, such as [{prefix: /, to: web}]")
-            )
+            mistakes.append(Mistake((*loc, "routes"), f"`routes` is missing: {EXPECTED_ROUTES}"))
         if listener.tls is not None and listener.tls.passthrough:
             mistakes += _check_passthrough(loc, routes)
     size = gateway.limits.header_size
@@ -75,8 +74,10 @@ def _check_tls(tls: Tls | None) -> list[Mistake]:
     if tls is None:
         return []
     if tls.passthrough:
-        given = [word for word in ("certificates", "client_ca") if getattr(tls, word)]
-        return [Mistake((word,), "is not for `passthrough`, where the service is the one to encrypt") for word in given]
+        given = [field for field in ("certificates", "client_ca") if getattr(tls, field)]
+        return [
+            Mistake((field,), "is not for `passthrough`, where the service is the one to encrypt") for field in given
+        ]
     if not tls.certificates:
         return [Mistake((), "has no certificate: write `certificates` in it, or `tls: passthrough`")]
     mistakes: list[Mistake] = []
@@ -103,10 +104,10 @@ def _check_passthrough(loc: Loc, routes: Sequence[Route]) -> list[Mistake]:
         if not route.to:
             mistakes.append(Mistake((*loc, "routes", index), message))
             continue
-        for word in given(route):
-            if word not in PASSED_ON:
-                mistakes.append(Mistake((*loc, "routes", index, word), message))
-            elif word == "to" and len(route.to) > 1:
+        for field in given(route):
+            if field not in PASSED_ON:
+                mistakes.append(Mistake((*loc, "routes", index, field), message))
+            elif field == "to" and len(route.to) > 1:
                 mistakes.append(
                     Mistake((*loc, "routes", index, "to"), "a connection cannot be shared: name one service")
                 )
@@ -121,7 +122,7 @@ class GatewayShape:
         mapping = handler(schema)
         short = {"required": ["port", "routes"], "not": {"required": ["listeners"]}}
         alone = ("port", "address", "tls", "http3", "proxy_protocol")
-        full = {"required": ["listeners"], "not": {"anyOf": [{"required": [word]} for word in alone]}}
+        full = {"required": ["listeners"], "not": {"anyOf": [{"required": [field]} for field in alone]}}
         handler.resolve_ref_schema(mapping)["anyOf"] = [short, full]
         return mapping
 

@@ -62,89 +62,89 @@ class HealthCheck:
 
     http: Annotated[
         PathAndQuery | None,
-        Field(description="by HTTP: the path that answers 200 when the endpoint is well"),
+        Field(description="By HTTP: the path to ask for"),
         About(envoy="HealthCheck.http_health_check.path"),
         IfWrong(stand_in="/"),
     ] = None
     grpc: Annotated[
         GrpcService | None,
-        Field(description='by gRPC: what its health service is asked for; "" is all of the server'),
+        Field(description='By gRPC: the name that gRPC\'s health service is asked for; "" is the whole server'),
         About(envoy="HealthCheck.grpc_health_check.service_name"),
         IfWrong(stand_in=""),
     ] = None
     tcp: Annotated[
         bool,
         Strict(),
-        Field(description="by TCP: it is enough that a connection can be made"),
+        Field(description="By TCP: a connection is enough"),
         About(envoy="HealthCheck.tcp_health_check"),
     ] = False
     expect: Annotated[
         tuple[ExpectedStatuses, ...],
-        Field(max_length=100, description="for http: the statuses that are well"),
+        Field(max_length=100, description="For `http`: the statuses of a healthy endpoint"),
         Expected("a list of statuses", ["200-299", 404]),
         About(default="200", envoy="HealthCheck.http_health_check.expected_statuses"),
     ] = ()
     host: Annotated[
         HostHeader | None,
-        Field(description="for http and grpc: the Host that is asked for"),
+        Field(description="For `http` and `grpc`: the Host header of the check"),
         About(default="the service's `host`, or its name", envoy="HealthCheck.http_health_check.host"),
     ] = None
-    interval: Annotated[Wait, Field(description="from one check to the next"), About(envoy="HealthCheck.interval")] = (
+    interval: Annotated[Wait, Field(description="The time between two checks"), About(envoy="HealthCheck.interval")] = (
         timedelta(seconds=10)
     )
     timeout: Annotated[
-        Wait, Field(description="how long to wait for the answer"), About(envoy="HealthCheck.timeout")
+        Wait, Field(description="How long a check waits for its answer"), About(envoy="HealthCheck.timeout")
     ] = timedelta(seconds=2)
     interval_jitter: Annotated[
         Annotated[int, Percentage(0, 100)],
-        Field(description="by how much a check may come later, by chance, so that not all Envoys ask at once"),
+        Field(description="How much later a check can come, at random, so that Envoys do not all check at once"),
         About(envoy="HealthCheck.interval_jitter_percent"),
     ] = 10
     unhealthy_interval: Annotated[
         Wait | None,
-        Field(description="from one check of an unwell endpoint to the next"),
+        Field(description="The time between two checks of an unhealthy endpoint"),
         About(default="`interval`", envoy="HealthCheck.unhealthy_interval"),
     ] = None
     healthy_threshold: Annotated[
         Threshold,
-        Field(description="good answers in a row to be well again"),
+        Field(description="How many good answers in a row make an endpoint healthy"),
         About(envoy="HealthCheck.healthy_threshold"),
     ] = 2
     unhealthy_threshold: Annotated[
         Threshold,
-        Field(description="bad answers in a row to be unwell"),
+        Field(description="How many bad answers in a row make an endpoint unhealthy"),
         About(envoy="HealthCheck.unhealthy_threshold"),
     ] = 2
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class OutlierDetection:
-    """When an endpoint is taken out for a while, by what real requests to it came to; `off` is never."""
+    """When failures of real requests take an endpoint out for a while; `off` turns it off."""
 
-    enabled: Annotated[bool, Strict(), Field(description="false is the same as `outlier_detection: off`")] = True
+    enabled: Annotated[bool, Strict(), Field(description="`false` is the same as `outlier_detection: off`")] = True
     consecutive_failures: Annotated[
         Threshold,
-        Field(description="so many in a row take it out: it cannot be reached, or answers 502, 503 or 504"),
+        Field(description="How many failures in a row take an endpoint out: no connection, or 502, 503 or 504"),
         About(envoy="OutlierDetection.consecutive_gateway_failure"),
     ] = 5
     consecutive_5xx: Annotated[
         Threshold | None,
-        Field(description="so many in a row of any 5xx take it out"),
-        About(default="500 and 501 do not count", envoy="OutlierDetection.consecutive_5xx"),
+        Field(description="How many answers of any 5xx in a row take an endpoint out"),
+        About(default="none: 500 and 501 do not count", envoy="OutlierDetection.consecutive_5xx"),
     ] = None
     interval: Annotated[
         Wait | None,
-        Field(description="how often it is looked who may come back"),
+        Field(description="How often Envoy checks which endpoints can come back"),
         About(default="10s", envoy="OutlierDetection.interval"),
     ] = None
     base_ejection_time: Annotated[
         Wait | None,
-        Field(description="for how long, times how often it was out; 5m at most"),
+        Field(description="How long an endpoint is out, times how often it was out; 5m at most"),
         About(default="30s", envoy="OutlierDetection.base_ejection_time"),
     ] = None
     max_ejection_percent: Annotated[
         Annotated[int, Percentage(1, 100)],
-        Field(description="how many of the endpoints may be out at once"),
+        Field(description="How many of the endpoints can be out at once"),
         About(envoy="OutlierDetection.max_ejection_percent"),
     ] = 50
 

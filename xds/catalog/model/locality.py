@@ -49,12 +49,12 @@ class ZoneAware:
     min_cluster_size: Annotated[
         int,
         Strict(),
-        Field(ge=1, le=65536, description="with fewer healthy endpoints, requests go to all"),
+        Field(ge=1, le=65536, description="With fewer healthy endpoints, requests go to all"),
         About(envoy="ZoneAwareLbConfig.min_cluster_size"),
     ] = 6
     routing_enabled: Annotated[
         Annotated[int, Percentage(0, 100)],
-        Field(description="for how many of the requests it holds"),
+        Field(description="The share of requests to which it applies"),
         About(envoy="ZoneAwareLbConfig.routing_enabled"),
     ] = 100
 
@@ -84,30 +84,31 @@ def check_weights(weights: Mapping[str, int]) -> Mapping[str, int]:
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class LocalityPolicy:
-    """Which endpoints a caller takes first, and how requests are shared among localities."""
+    """Which endpoints a caller uses first, and how requests are shared among localities."""
 
     failover: Annotated[
         tuple[Level, ...],
         BeforeValidator(parse_list),
         AfterValidator(check_levels),
         FAILOVER_SHAPE,
-        Field(description="the caller's own zone first, then its region, then the rest: the levels, nearest first"),
+        Field(description="The levels that come first, nearest first"),
         Expected("a list of levels", ["zone", "region"]),
-        About(default="none; `[zone, region]` for `locality: failover`", envoy="LocalityLbEndpoints.priority"),
+        About(default="none; `[zone, region]` with `locality: failover`", envoy="LocalityLbEndpoints.priority"),
         IfWrong(whole=True),
     ] = ()
     weights: Annotated[
         Annotated[Mapping[LocalityKey, LocalityWeight], Field(max_length=1000), AfterValidator(check_weights)] | None,
         Field(
-            description="each zone's share of the requests, 0 is none; a key may be a region, region/zone or "
-            "region/zone/sub_zone too, the most exact one counts, and what has no key gets none"
+            description="The share of each zone; 0 means none. A key can also be a region, "
+            "`region/zone` or `region/zone/sub_zone`. The most exact key counts, and "
+            "endpoints without a key get no requests"
         ),
         Expected("a mapping of localities and their weights", {"eu-1a": 70, "eu-1b": 30}),
-        About(default="none: not weighed", envoy="CommonLbConfig.locality_weighted_lb_config"),
+        About(default="none", envoy="CommonLbConfig.locality_weighted_lb_config"),
     ] = None
     zone_aware: Annotated[
         ZoneAware | None,
-        Field(description="as much to the caller's own locality as leaves all with the same load"),
+        Field(description="As many requests to the caller's own locality as keep all endpoints equally loaded"),
         Example({"min_cluster_size": 6}),
         About(envoy="CommonLbConfig.zone_aware_lb_config"),
     ] = None
@@ -161,7 +162,7 @@ class Locality(NamedTuple):
     sub_zone: str = ""
 
     def cut(self, depth: int) -> "Locality":
-        """Give the locality as it is told by its first `depth` words."""
+        """Return the locality as its first `depth` parts tell it."""
         return Locality(*self[:depth])
 
 

@@ -14,32 +14,32 @@ from xds.catalog.text.names import CONFIG
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Mesh:
-    """The defaults of every sidecar and gateway."""
+    """What applies to every sidecar and gateway without a value of its own."""
 
     access_log: Annotated[
         ShortAccessLog | None,
-        Field(description="the access log of those that say nothing else"),
+        Field(description="The access log of every sidecar and gateway without its own"),
         About(default="off", envoy="AccessLog"),
     ] = None
     tracing: Annotated[
         ShortTracing | None,
-        Field(description="spans of requests, for an OpenTelemetry collector"),
+        Field(description="Spans of requests, for an OpenTelemetry collector"),
         About(default="off", envoy="HttpConnectionManager.tracing"),
     ] = None
     endpoint_stats: Annotated[
         bool | None,
         Strict(),
-        Field(description="metrics of each endpoint, in the Envoys that call it"),
+        Field(description="Metrics of each endpoint, in the Envoys that call it"),
         About(default="false", envoy="Cluster.track_cluster_stats"),
     ] = None
 
 
-MeshWord = AccessLog | Tracing | bool
+MeshValue = AccessLog | Tracing | bool
 """What may stand below `mesh:`."""
 
-WORDS: Final[Mapping[str, TypeAdapter[AccessLog] | TypeAdapter[Tracing] | TypeAdapter[bool]]] = {
+MESH_FIELDS: Final[Mapping[str, TypeAdapter[AccessLog] | TypeAdapter[Tracing] | TypeAdapter[bool]]] = {
     "access_log": TypeAdapter(ShortAccessLog),
     "tracing": TypeAdapter(ShortTracing),
     "endpoint_stats": TypeAdapter(Annotated[bool, Strict()]),
 }
-"""How each word below `mesh:` is read."""
+"""How each field below `mesh:` is read."""

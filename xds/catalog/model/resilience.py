@@ -49,32 +49,34 @@ def parse_condition(value: object) -> str | int:
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Budget:
-    """How many of a service's running requests may be retries."""
+    """How many retries of a service can run at once."""
 
     percent: Annotated[
-        Percent, Field(description="of the running requests"), About(envoy="RetryBudget.budget_percent")
+        Percent,
+        Field(description="The share of the running requests that can be retries"),
+        About(envoy="RetryBudget.budget_percent"),
     ] = 50.0
     min: Annotated[
         int,
         Strict(),
-        Field(ge=0, le=MAX_COUNT, description="so many in any case"),
+        Field(ge=0, le=MAX_COUNT, description="How many retries can always run"),
         About(envoy="RetryBudget.min_retry_concurrency"),
     ] = 20
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class BackOff:
-    """How long is waited before another try: by chance up to `base`, then 3 times that, 7 times, and so on to `max`."""
+    """The wait before each retry, at random: up to `base`, then 3 times that, 7 times, and so on, up to `max`."""
 
     base: Annotated[
         Wait,
-        Field(description="before the second try"),
+        Field(description="The longest wait before the first retry"),
         About(envoy="RetryBackOff.base_interval"),
         IfWrong(stand_in="1ms"),
     ]
     max: Annotated[
         Wait | None,
-        Field(description="before any try"),
+        Field(description="The longest wait before any retry"),
         About(default="ten times `base`", envoy="RetryBackOff.max_interval"),
     ] = None
 
@@ -108,55 +110,55 @@ Condition = Annotated[str | int, PlainValidator(parse_condition), EXPECTED_CONDI
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Retries:
-    """Whether and how a failed request is tried again; in short form, the `attempts`.
+    """How often and when a failed request is retried; the short form is `attempts`.
 
-    What is left out in a route is as the service says.
+    What a route leaves out is as in the service.
     """
 
     attempts: Annotated[
         Annotated[int, Strict(), Field(ge=0, le=10)] | None,
-        Field(description="how often, beside the first try"),
+        Field(description="How often a request is retried after the first try"),
         About(default="2", envoy="RetryPolicy.num_retries"),
     ] = None
     on: Annotated[
         tuple[Condition, ...],
         BeforeValidator(parse_conditions),
         CONDITIONS_SHAPE,
-        Field(description="after what: Envoy's reasons, gRPC's statuses and plain HTTP statuses"),
+        Field(description="The conditions for a retry: Envoy's names, gRPC statuses and HTTP statuses"),
         Expected("a list of reasons and statuses", ["connect-failure", 503]),
         About(
-            default="a broken connection, 502, 503 and 504; for methods that may not be repeated, only if no endpoint "
-            "can have begun",
+            default="a broken connection, 502, 503 and 504; for methods that are not safe to "
+            "repeat, only if no endpoint can have begun",
             envoy="RetryPolicy.retry_on",
         ),
     ] = ()
     any_method: Annotated[
         Annotated[bool, Strict()] | None,
-        Field(description="all of `on` counts for POST and other methods that may not be repeated too"),
+        Field(description="All of `on` also applies to POST and other methods that are not safe to repeat"),
         About(default="false"),
     ] = None
     per_try: Annotated[
         Wait | None,
-        Field(description="how long one try may take"),
-        About(default="all of the time", envoy="RetryPolicy.per_try_timeout"),
+        Field(description="How long one try can take"),
+        About(default="the whole timeout", envoy="RetryPolicy.per_try_timeout"),
     ] = None
     budget: Annotated[
         Budget | None,
-        Field(description="a service's own: how many tries more there may be at once"),
+        Field(description="Only for a service: how many retries can run at once"),
         Example({"percent": "20%", "min": 3}),
         About(default="{percent: 50%, min: 20}", envoy="CircuitBreakers.Thresholds.retry_budget"),
     ] = None
     back_off: Annotated[
         Annotated[BackOff, AfterValidator(check_back_off)] | None,
         Field(
-            description="the wait before each other try, by chance: up to `base`, then to three times that, and so on"
+            description="The wait before each retry, at random: up to `base`, then up to three times that, and so on"
         ),
         Example({"base": "25ms"}),
         About(default="{base: 25ms}", envoy="RetryPolicy.retry_back_off"),
     ] = None
     avoid_previous: Annotated[
         Annotated[bool, Strict()] | None,
-        Field(description="at another endpoint, if there is one"),
+        Field(description="Retry at another endpoint if there is one"),
         About(default="true", envoy="RetryPolicy.retry_host_predicate"),
     ] = None
 
@@ -185,26 +187,26 @@ ShortRetries = Annotated[Retries, Alone("attempts"), Example({"attempts": 3})]
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class CircuitBreakers:
-    """How much at once each Envoy lets through to a service: what is more is answered 503 at once."""
+    """How much each Envoy sends to a service at once. Anything above gets 503 immediately."""
 
     connections: Annotated[
         Count | None,
-        Field(description="how many connections"),
+        Field(description="Connections"),
         About(default="1024", envoy="CircuitBreakers.Thresholds.max_connections"),
     ] = None
     pending_requests: Annotated[
         Count | None,
-        Field(description="how many requests that wait for a connection"),
+        Field(description="Requests that wait for a connection"),
         About(default="1024", envoy="CircuitBreakers.Thresholds.max_pending_requests"),
     ] = None
     requests: Annotated[
         Count | None,
-        Field(description="how many running requests"),
+        Field(description="Running requests"),
         About(default="1024", envoy="CircuitBreakers.Thresholds.max_requests"),
     ] = None
     retries: Annotated[
         Annotated[int, Strict(), Field(ge=0, le=MAX_COUNT)] | None,
-        Field(description="how many running tries more, in place of the budget"),
+        Field(description="Running retries, instead of the budget"),
         About(default="the budget of `retries`", envoy="CircuitBreakers.Thresholds.max_retries"),
     ] = None
 
@@ -215,22 +217,22 @@ class ConnectionPool:
 
     max_requests_per_connection: Annotated[
         Count | None,
-        Field(description="after so many it is closed"),
+        Field(description="A connection is closed after this many requests"),
         About(default="no limit", envoy="HttpProtocolOptions.max_requests_per_connection"),
     ] = None
     max_connection_duration: Annotated[
         Wait | None,
-        Field(description="after so long it takes no more requests"),
+        Field(description="A connection takes no more requests after this time"),
         About(default="no limit", envoy="HttpProtocolOptions.max_connection_duration"),
     ] = None
     idle_timeout: Annotated[
         Duration | None,
-        Field(description="how long it is kept without requests; 0s is for ever"),
+        Field(description="How long a connection without requests is kept; `0s` means forever"),
         About(default="1h", envoy="HttpProtocolOptions.idle_timeout"),
     ] = None
     max_concurrent_streams: Annotated[
         Annotated[int, Strict(), Field(ge=1, le=2**31 - 1)] | None,
-        Field(description="for http2 and grpc: requests at once on one connection"),
+        Field(description="For `http2` and `grpc`: requests at once on one connection"),
         About(default="Envoy's own", envoy="Http2ProtocolOptions.max_concurrent_streams"),
     ] = None
 
@@ -250,46 +252,46 @@ Seconds = Annotated[
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Keepalive:
-    """How connections that went dead in silence are found: by TCP's probes, and for http2 and grpc by pings."""
+    """How Envoy finds connections that died without notice: by TCP probes, and for http2 and grpc by pings."""
 
     idle: Annotated[
         Seconds,
-        Field(description="so long without a byte, then the first probe"),
+        Field(description="The first probe comes after this time without a byte"),
         About(envoy="TcpKeepalive.keepalive_time"),
     ] = timedelta(seconds=60)
     interval: Annotated[
-        Seconds, Field(description="from probe to probe"), About(envoy="TcpKeepalive.keepalive_interval")
+        Seconds, Field(description="The time between two probes"), About(envoy="TcpKeepalive.keepalive_interval")
     ] = timedelta(seconds=10)
     probes: Annotated[
         int,
         Strict(),
-        Field(ge=1, le=127, description="so many unanswered end the connection"),
+        Field(ge=1, le=127, description="This many unanswered probes end the connection"),
         About(envoy="TcpKeepalive.keepalive_probes"),
     ] = 3
     ping_interval: Annotated[
         Wait | None,
-        Field(description="for http2 and grpc: from ping to ping"),
+        Field(description="For `http2` and `grpc`: the time between two pings"),
         About(default="no pings", envoy="KeepaliveSettings.interval"),
     ] = None
     ping_timeout: Annotated[
-        Wait, Field(description="how long to wait for a ping's answer"), About(envoy="KeepaliveSettings.timeout")
+        Wait, Field(description="How long to wait for the answer to a ping"), About(envoy="KeepaliveSettings.timeout")
     ] = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Timeouts:
-    """How long a caller waits; `request` is for the whole answer, retries included. `0s` is without end."""
+    """How long a caller waits: for a connection, for the whole answer, and without a byte."""
 
     connect: Annotated[
-        Wait, Field(description="for a connection to be made"), About(envoy="Cluster.connect_timeout")
+        Wait, Field(description="For a connection to be made"), About(envoy="Cluster.connect_timeout")
     ] = timedelta(seconds=1)
     request: Annotated[
         Duration | None,
-        Field(description="for the whole answer, retries included; 0s is without end"),
+        Field(description="For the whole answer, including retries; `0s` means no limit"),
         About(default="15s; for grpc the client's own deadline", envoy="RouteAction.timeout"),
     ] = None
     idle: Annotated[
         Duration | None,
-        Field(description="without a byte either way"),
+        Field(description="Without a byte in either direction"),
         About(default="5m; for tcp 1h", envoy="RouteAction.idle_timeout"),
     ] = None

@@ -40,48 +40,52 @@ from xds.catalog.text.text_match import WantedTexts
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Route:
-    """Requests that match all that is given go `to` a service, or are answered; the first route that matches wins.
+    """Requests that match all its conditions go `to` a service, or are answered. The first route that matches wins.
 
-    Of `prefix`, `path`, `regex` and `template` one at most is given; none is the same as prefix `/`.
+    A route has at most one of `prefix`, `path`, `regex` and `template`; without any, it matches every path.
     """
 
     to: Annotated[
         Targets,
-        Field(description="the service, or `api/v2` for its subset; or several, each with its share of the requests"),
+        Field(description="The service, or its subset as `api/v2`; or several with their weights"),
         About(
-            default="one of `to`, `redirect` and `respond` is wanted", envoy="RouteAction.cluster, weighted_clusters"
+            default="a route needs `to`, `redirect` or `respond`",
+            envoy="RouteAction.cluster, RouteAction.weighted_clusters",
         ),
     ] = None
     host: Annotated[
         RouteHost | None,
-        Field(description="exact, or `*.example.com`; the port in a Host header does not count"),
+        Field(
+            description="An exact host, or `*.example.com`. The port in a Host header does not count."
+            " Not for a service's own routes"
+        ),
         About(default="any", envoy="VirtualHost.domains"),
     ] = None
     prefix: Annotated[
         Path | None,
-        Field(description="what the path begins with"),
+        Field(description="The beginning of the path"),
         About(default="`/`, without `path`, `regex` and `template`", envoy="RouteMatch.prefix"),
         IfWrong(stand_in="/"),
     ] = None
     path: Annotated[
         Path | None,
-        Field(description="exact path, without the query"),
+        Field(description="The exact path, without the query"),
         About(envoy="RouteMatch.path"),
         IfWrong(stand_in="/"),
     ] = None
     regex: Annotated[
         PathRegex | None,
-        Field(description="what the whole path, without the query, is to match (RE2)"),
+        Field(description="A regular expression (RE2) for the whole path, without the query"),
         About(envoy="RouteMatch.safe_regex"),
     ] = None
     template: Annotated[
         PathTemplate | None,
-        Field(description="the whole path with variables, without the query"),
+        Field(description="The whole path with variables, without the query"),
         About(envoy="RouteMatch.path_match_policy"),
     ] = None
     method: Annotated[
         Methods,
-        Field(description="the method, or a list of them"),
+        Field(description="The method, or a list of methods"),
         About(default="any", envoy="RouteMatch.headers"),
         IfWrong(whole=True),
     ] = ()
@@ -89,8 +93,8 @@ class Route:
         WantedTexts,
         AfterValidator(check_headers),
         Field(
-            description="header and its value; `*` is any value, `{prefix: a}` and the like (exact, suffix, contains, "
-            "regex, absent) a part of it"
+            description="Headers and their values. `*` is any value; in full one of `exact`, "
+            "`prefix`, `suffix`, `contains`, `regex` and `absent`"
         ),
         Expected("a mapping of header names and values", {"x-team": "a"}),
         About(default="none", envoy="RouteMatch.headers"),
@@ -98,103 +102,101 @@ class Route:
     query: Annotated[
         WantedTexts,
         AfterValidator(check_query),
-        Field(
-            description="parameter of the query and its value, as they stand in the URL; written as those of headers"
-        ),
+        Field(description="Query parameters and their values as they stand in the URL, written like those of headers"),
         Expected("a mapping of the query's parameters and values", {"user": "a"}),
         About(default="none", envoy="RouteMatch.query_parameters"),
     ] = field(default_factory=dict)
     rewrite: Annotated[
         Rewrite | None,
-        Field(description="the path or host that the service sees"),
+        Field(description="The path or host that the service gets"),
         Example({"prefix": "/v2"}),
         About(default="as the client sent it", envoy="RouteAction"),
         IfWrong(whole=True),
     ] = None
     redirect: Annotated[
         Redirect | None,
-        Field(description="in place of `to`: send the client elsewhere"),
+        Field(description="Instead of `to`: send the client elsewhere"),
         Example({"https": True}),
         About(envoy="Route.redirect"),
         IfWrong(stand_in={"https": True}, alternatives=("to", "respond"), whole=True),
     ] = None
     respond: Annotated[
         Respond | None,
-        Field(description="in place of `to`: answer at once"),
+        Field(description="Instead of `to`: answer directly"),
         Example({"status": 404}),
         About(envoy="Route.direct_response"),
         IfWrong(stand_in={}, alternatives=("to", "redirect"), whole=True),
     ] = None
     request_headers: Annotated[
         HeaderChanges | None,
-        Field(description="changed before the service sees them"),
+        Field(description="Header changes before the service gets the request"),
         Example({"set": {"x-team": "a"}}),
-        About(envoy="Route.request_headers_to_add, request_headers_to_remove"),
+        About(envoy="Route.request_headers_to_add, Route.request_headers_to_remove"),
         IfWrong(whole=True),
     ] = None
     response_headers: Annotated[
         HeaderChanges | None,
-        Field(description="changed before the client sees them"),
+        Field(description="Header changes before the client gets the response"),
         Example({"remove": ["x-internal"]}),
-        About(envoy="Route.response_headers_to_add, response_headers_to_remove"),
+        About(envoy="Route.response_headers_to_add, Route.response_headers_to_remove"),
         IfWrong(whole=True),
     ] = None
     timeout: Annotated[
         Duration | None,
-        Field(description="for the whole answer, retries included"),
+        Field(description="For the whole answer, including retries"),
         About(default="the service's `timeouts.request`; of several, the first's", envoy="RouteAction.timeout"),
     ] = None
     retries: Annotated[
         ShortRetries | None,
-        Field(description="its fields are in place of those of the service's `retries`"),
+        Field(description="Fields that replace those of the service's `retries`"),
         About(default="the service's", envoy="RouteAction.retry_policy"),
     ] = None
     mirror: Annotated[
         Mirror | None,
-        Field(description="a copy of the requests for another service, whose answers nobody waits for"),
+        Field(description="A copy of the requests for another service; nobody waits for its answers"),
         Example({"to": "shadow", "percent": "10%"}),
         About(envoy="RouteAction.request_mirror_policies"),
         IfWrong(whole=True),
     ] = None
     fault: Annotated[
         CheckedFault | None,
-        Field(description="failures on purpose, to see what becomes of them"),
+        Field(description="Failures on purpose, for tests"),
         About(envoy="HTTPFault"),
     ] = None
     rate_limit: Annotated[
         RateLimit | None,
-        Field(description="how many requests each Envoy lets through; the rest is answered with 429"),
+        Field(description="How many requests each Envoy lets through. Others get 429"),
         Example({"requests": 100, "per": "1s"}),
         About(envoy="LocalRateLimit"),
         IfWrong(whole=True),
     ] = None
     cors: Annotated[
         CheckedCors | None,
-        Field(description="web pages of other origins that may call"),
+        Field(description="Which web pages of other origins can call"),
         About(envoy="CorsPolicy"),
     ] = None
     websocket: Annotated[
         bool,
         Strict(),
-        Field(description="WebSockets are let through, over HTTP/1.1, to a service of `protocol: http`"),
+        Field(description="Let WebSockets through, over HTTP/1.1, to a service with `protocol: http`"),
         About(default="false: answered with 403", envoy="RouteAction.upgrade_configs"),
     ] = False
     grpc_web: Annotated[
         bool,
         Strict(),
-        Field(description="calls of gRPC-Web, by browsers, are turned into gRPC"),
+        Field(description="Turn gRPC-Web calls of browsers into gRPC"),
         About(envoy="GrpcWeb"),
     ] = False
     max_body: Annotated[
         Size | None,
-        Field(description="a request whose body is larger is answered with 413; the body is held until it is whole"),
+        Field(description="A request with a larger body gets 413. Envoy holds each body until it is complete"),
         About(default="no limit", envoy="Buffer.max_request_bytes"),
     ] = None
     envoy: Annotated[
         Raw,
         PlainValidator(parse_raw("route")),
         make_raw_shape("route"),
-        Field(description="for what has no field here: those of Envoy's own Route, merged into those that are made"),
+        Field(description="Fields of Envoy's own Route, merged into those that xds makes"),
         About(default="none", envoy="Route"),
         IfWrong(whole=True),
     ] = field(default_factory=lambda: NO_RAW)
@@ -225,7 +227,7 @@ class Route:
 
 
 def given(route: Route) -> list[str]:
-    """Name the fields that a route has."""
+    """Return the names of the fields that a route has."""
     values = {one.name: getattr(route, one.name) for one in fields(route)}
     return [name for name, value in values.items() if value not in (None, {}, ()) and value is not False]
 

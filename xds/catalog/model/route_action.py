@@ -30,25 +30,28 @@ from xds.wording import show
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Rewrite:
-    """What the service sees in place of the request's path or host; the query stays."""
+    """What the service gets instead of the request's path or host; the query stays."""
 
     prefix: Annotated[
         Path | None,
-        Field(description="in place of the route's prefix; the rest stays"),
+        Field(description="Replaces the prefix of the route; the rest stays"),
         About(envoy="RouteAction.prefix_rewrite"),
     ] = None
     path: Annotated[
         Substitution | None,
-        Field(description=r"in place of the whole path; of a route with `regex`, \1 is what its first group matched"),
+        Field(
+            description=r"Replaces the whole path. In a route with `regex`, `\1` is what its first "
+            "group matched"
+        ),
         About(envoy="RouteAction.regex_rewrite"),
     ] = None
     template: Annotated[
         TemplateRewrite | None,
-        Field(description="in place of the whole path, with the variables of the route's `template`"),
+        Field(description="Replaces the whole path, with the variables of the route's `template`"),
         About(envoy="RouteAction.path_rewrite_policy"),
     ] = None
     host: Annotated[
-        Host | None, Field(description="in place of the Host header"), About(envoy="RouteAction.host_rewrite_literal")
+        Host | None, Field(description="Replaces the Host header"), About(envoy="RouteAction.host_rewrite_literal")
     ] = None
 
 
@@ -57,82 +60,82 @@ RedirectCode = Literal[301, 302, 303, 307, 308]
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Redirect:
-    """The answer that sends the client elsewhere; what is not given stays as the client had it."""
+    """An answer that sends the client elsewhere. What it leaves out stays as the client had it."""
 
-    https: Annotated[
-        bool, Strict(), Field(description="to the scheme https"), About(envoy="RedirectAction.https_redirect")
-    ] = False
+    https: Annotated[bool, Strict(), Field(description="To https"), About(envoy="RedirectAction.https_redirect")] = (
+        False
+    )
     host: Annotated[
         Host | None,
-        Field(description="to another host"),
+        Field(description="To another host"),
         About(default="the client's", envoy="RedirectAction.host_redirect"),
     ] = None
     port: Annotated[
         Port | None,
-        Field(description="to another port"),
+        Field(description="To another port"),
         About(default="the client's", envoy="RedirectAction.port_redirect"),
     ] = None
     prefix: Annotated[
         Path | None,
-        Field(description="in place of the route's prefix; the rest stays"),
+        Field(description="Replaces the prefix of the route; the rest stays"),
         About(envoy="RedirectAction.prefix_rewrite"),
     ] = None
     path: Annotated[
         PathAndQuery | None,
-        Field(description="in place of the whole path"),
+        Field(description="Replaces the whole path"),
         About(default="the client's", envoy="RedirectAction.path_redirect"),
     ] = None
     code: Annotated[
         RedirectCode,
-        Field(description="the status; 302 is kept by no browser"),
+        Field(description="The status. Browsers do not remember 302"),
         About(envoy="RedirectAction.response_code"),
     ] = 302
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Respond:
-    """The answer that the gateway gives by itself."""
+    """An answer that Envoy gives without asking a service."""
 
     status: Annotated[
         int,
         Strict(),
-        Field(ge=200, le=599, description="the status"),
+        Field(ge=200, le=599, description="The status"),
         Expected("a status {bounds}"),
         About(envoy="DirectResponseAction.status"),
     ] = 200
     body: Annotated[
         Body,
-        Field(description="the text, of 4096 bytes at most"),
+        Field(description="The text, at most 4096 bytes"),
         About(default="none", envoy="DirectResponseAction.body"),
     ] = ""
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class HeaderChanges:
-    """Headers of a request or response that are set, added and removed."""
+    """Headers of a request or response to set, to add and to remove."""
 
     set: Annotated[
         AddedHeaders,
-        Field(description="header and value, in place of any that is there"),
+        Field(description="Headers and values, instead of existing ones"),
         About(envoy="HeaderValueOption: OVERWRITE_IF_EXISTS_OR_ADD"),
     ] = field(default_factory=dict)
     add: Annotated[
         AddedHeaders,
-        Field(description="header and value, beside any that is there"),
+        Field(description="Headers and values, beside existing ones"),
         About(envoy="HeaderValueOption: APPEND_IF_EXISTS_OR_ADD"),
     ] = field(default_factory=dict)
     remove: Annotated[
-        RemovedHeaders, Field(description="headers to leave out"), About(envoy="Route.request_headers_to_remove")
+        RemovedHeaders, Field(description="Headers to remove"), About(envoy="Route.request_headers_to_remove")
     ] = ()
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Mirror:
-    """A copy of the route's requests for another service, whose answers nobody waits for."""
+    """A copy of the route's requests for another service. Nobody waits for its answers."""
 
-    to: Annotated[Name, Field(description="the service"), About(envoy="RequestMirrorPolicy.cluster")]
+    to: Annotated[Name, Field(description="The service that gets the copy"), About(envoy="RequestMirrorPolicy.cluster")]
     percent: Annotated[
-        Percent, Field(description="how many of the requests"), About(envoy="RequestMirrorPolicy.runtime_fraction")
+        Percent, Field(description="The share of requests to copy"), About(envoy="RequestMirrorPolicy.runtime_fraction")
     ] = 100.0
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AfterValidator
 
@@ -28,41 +28,41 @@ LAST = ("date", "server")
 """The headers of a response that Envoy sets after a route's changes."""
 
 FILTER_FIELDS = ("fault", "rate_limit", "cors", "websocket", "grpc_web", "max_body")
-"""The words that are for requests that go to a service."""
+"""The fields that are for requests that go to a service."""
 
 OF_SERVICES = ("rewrite", "request_headers", "timeout", "retries", "mirror", *FILTER_FIELDS)
 
 
 def check_route(route: Route) -> Route:
-    """Refuse a route that leads nowhere or to two ends, and words that its end or its path make no sense of."""
-    return _check_words(route, own=False)
+    """Refuse a route that leads nowhere or to two ends, and fields that its end or its path make no sense of."""
+    return _check_fields(route, own=False)
 
 
 def check_own_route(route: Route) -> Route:
     """Check a service's own route: without an end it leads to the service, and all requests are for one host."""
-    return _check_words(route, own=True)
+    return _check_fields(route, own=True)
 
 
-def _check_words(route: Route, *, own: bool) -> Route:
-    words = given(route)
-    ends = [word for word in ENDS if word in words] or ["to"] * own
-    mistakes = [*_check_ends(words, ends)]
+def _check_fields(route: Route, *, own: bool) -> Route:
+    fields = given(route)
+    ends = [field for field in ENDS if field in fields] or ["to"] * own
+    mistakes = [*_check_ends(fields, ends)]
     if own and route.host is not None:
         mistakes.append(
             Mistake(("host",), "a service's routes are for requests to that service's own host: leave this out")
         )
-    paths = [word for word in PATHS if word in words]
-    mistakes += [Mistake((word,), f"a route has `{paths[0]}` or `{word}`, not both") for word in paths[1:]]
+    paths = [field for field in PATHS if field in fields]
+    mistakes += [Mistake((field,), f"a route has `{paths[0]}` or `{field}`, not both") for field in paths[1:]]
     if len(paths) < 2:
         mistakes += _check_rewrite(route)
-        mistakes += check_template_words(route)
+        mistakes += check_template_fields(route)
         mistakes += _check_redirect(route)
     mistakes += check_filters(route)
     if len("|".join(route.method)) > MAX_METHODS:
         mistakes.append(Mistake(("method",), f"has {len(route.method)} methods: more than Envoy takes in one route"))
     mistakes += _check_raw(route, ends)
-    for word in ("request_headers", "response_headers"):
-        mistakes += _check_changes(route, word)
+    for field in ("request_headers", "response_headers"):
+        mistakes += _check_changes(route, field)
     if route.retries is not None and route.retries.budget is not None:
         mistakes.append(
             Mistake(("retries", "budget"), "is for a service's `retries`: it is kept over all routes to it")
@@ -72,16 +72,16 @@ def _check_words(route: Route, *, own: bool) -> Route:
     return route
 
 
-def _check_ends(words: list[str], ends: list[str]) -> Iterator[Mistake]:
+def _check_ends(fields: list[str], ends: list[str]) -> Iterator[Mistake]:
     """Refuse no end and several, and what has no meaning beside the one."""
     if not ends:
         yield Mistake((), "`to` is missing: a service's name; or `redirect` or `respond` in its place")
-    for word in ends[1:]:
-        yield Mistake((word,), f"a route has `{ends[0]}` or `{word}`, not both")
+    for field in ends[1:]:
+        yield Mistake((field,), f"a route has `{ends[0]}` or `{field}`, not both")
     if len(ends) == 1 and ends != ["to"]:
-        for word in words:
-            if word in OF_SERVICES:
-                yield Mistake((word,), f"is for requests that go to a service, not beside `{ends[0]}`")
+        for field in fields:
+            if field in OF_SERVICES:
+                yield Mistake((field,), f"is for requests that go to a service, not beside `{ends[0]}`")
 
 
 def _check_raw(route: Route, ends: list[str]) -> list[Mistake]:
@@ -141,8 +141,8 @@ def _check_redirect(route: Route) -> list[Mistake]:
 
 
 def _find_other_path(route: Route) -> str | None:
-    """Name the word by which a route matches paths, if it is not `prefix`."""
-    return next((word for word in PATHS[1:] if getattr(route, word) is not None), None)
+    """Return the field by which a route matches paths, if it is not `prefix`."""
+    return next((field for field in PATHS[1:] if getattr(route, field) is not None), None)
 
 
 def _check_prefix(route: Route, loc: Loc, new: str | None) -> list[Mistake]:
@@ -156,19 +156,19 @@ def _check_prefix(route: Route, loc: Loc, new: str | None) -> list[Mistake]:
     return [Mistake((*loc, "prefix"), message)]
 
 
-def _check_changes(route: Route, word: str) -> list[Mistake]:
-    changes = getattr(route, word)
+def _check_changes(route: Route, field: str) -> list[Mistake]:
+    changes = getattr(route, field)
     if changes is None:
         return []
     if not (changes.set or changes.add or changes.remove):
-        return [Mistake((word,), "says nothing: write `set`, `add` or `remove` in it")]
+        return [Mistake((field,), "says nothing: write `set`, `add` or `remove` in it")]
     mistakes: list[Mistake] = []
     for index, name in enumerate(changes.remove):
         if name in changes.set or name in changes.add:
-            mistakes.append(Mistake((word, "remove", index), f"`{name}` is set or added too: one of both"))
-    if word == "response_headers":
-        names = [((word, how, name), name) for how in ("set", "add") for name in getattr(changes, how)]
-        names += [((word, "remove", index), name) for index, name in enumerate(changes.remove)]
+            mistakes.append(Mistake((field, "remove", index), f"`{name}` is set or added too: one of both"))
+    if field == "response_headers":
+        names = [((field, how, name), name) for how in ("set", "add") for name in getattr(changes, how)]
+        names += [((field, "remove", index), name) for index, name in enumerate(changes.remove)]
         mistakes += [
             Mistake(loc, f"Envoy writes `{name}` last: no route can change it") for loc, name in names if name in LAST
         ]
@@ -176,7 +176,7 @@ def _check_changes(route: Route, word: str) -> list[Mistake]:
 
 
 def check_filters(route: Route) -> list[Mistake]:
-    """Refuse words of a route that exclude each other."""
+    """Refuse fields of a route that exclude each other."""
     mistakes: list[Mistake] = []
     if route.redirect is not None or route.respond is not None:
         return []  # none of them may be there at all
@@ -189,14 +189,14 @@ def check_filters(route: Route) -> list[Mistake]:
     return mistakes
 
 
-def check_template_words(route: Route) -> list[Mistake]:
+def check_template_fields(route: Route) -> list[Mistake]:
     """Refuse a rewrite with variables that the route's template has not, or beside another rewrite of the path."""
     rewrite = route.rewrite
     if rewrite is None or rewrite.template is None:
         return []
     loc: Loc = ("rewrite", "template")
-    others = [word for word in ("prefix", "path") if getattr(rewrite, word) is not None]
-    mistakes: list[Mistake] = [Mistake(loc, f"a rewrite has `{word}` or `template`, not both") for word in others]
+    others = [field for field in ("prefix", "path") if getattr(rewrite, field) is not None]
+    mistakes: list[Mistake] = [Mistake(loc, f"a rewrite has `{field}` or `template`, not both") for field in others]
     if route.template is None:
         return [*mistakes, Mistake(loc, "is for a route with `template`, whose variables it takes: write `path` here")]
     known = find_variables(route.template)
@@ -210,6 +210,8 @@ def check_template_words(route: Route) -> list[Mistake]:
 MAX_ROUTES = 1000
 """Envoy tries a virtual host's routes one after the other."""
 
+EXPECTED_ROUTES: Final = Expected("a list of routes", [{"prefix": "/", "to": "web"}])
+
 Routes = Annotated[
     tuple[
         Annotated[
@@ -221,6 +223,6 @@ Routes = Annotated[
         ],
         ...,
     ],
-    Expected("a list of routes", [{"prefix": "/", "to": "web"}]),
+    EXPECTED_ROUTES,
     IfWrong(stand_in=[{"to": NOBODY}], wanted=True),
 ]

@@ -35,7 +35,7 @@ from xds.catalog.model.resilience import (
     complete_retries,
 )
 from xds.catalog.model.route import OWN_ROUTE_SHAPE, Route
-from xds.catalog.model.route_rules import MAX_ROUTES, check_own_route
+from xds.catalog.model.route_rules import EXPECTED_ROUTES, MAX_ROUTES, check_own_route
 from xds.catalog.model.subsets import EXPECTED_SUBSETS, SUBSETS_SHAPE, Labels, parse_subsets
 from xds.catalog.model.upstream import CALLERS, Dns, ServiceHost, ShortUpstreamTls
 from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
@@ -85,113 +85,126 @@ class Service:
 
     endpoints: Annotated[
         tuple[ShortEndpoint, ...],
-        Field(max_length=MAX_ITEMS, description="its instances; a host name makes Envoy resolve all of them by DNS"),
+        Field(
+            max_length=MAX_ITEMS,
+            description="The instances of the service. With a host name, Envoy resolves all endpoints"
+            " of the service by DNS",
+        ),
         AfterValidator(check_endpoints),
         Expected("a list", ["10.0.0.4:5000"]),
-        About(default="none: a service that only calls others", envoy="ClusterLoadAssignment"),
+        About(default="none: the service only calls others", envoy="ClusterLoadAssignment"),
     ] = ()
     protocol: Annotated[
         Protocol,
-        Field(description="what it speaks to those who call it"),
+        Field(description="What the service speaks"),
         About(envoy="HttpProtocolOptions, TcpProxy"),
         IfWrong(settle=assume_protocol),
     ] = Protocol.HTTP
     balance: Annotated[
         ShortBalancing,
-        Field(description="how requests are shared among its endpoints"),
+        Field(description="How requests are shared among the endpoints"),
         About(envoy="Cluster.lb_policy, Cluster.load_balancing_policy"),
     ] = SHORT["round_robin"]
     affinity: Annotated[
         CheckedAffinity | None,
-        Field(description="for ring_hash and maglev: whose requests go to one endpoint"),
-        About(default="none: by chance", envoy="RouteAction.hash_policy, each `terminal`"),
+        Field(
+            description="For `ring_hash` and `maglev`: what makes two requests go to the same "
+            "endpoint. The first of these that a request has counts"
+        ),
+        About(default="none: at random", envoy="RouteAction.hash_policy"),
     ] = None
     locality: Annotated[
         ShortLocality,
         Field(
-            description="which endpoints a caller takes first; `any`: all are one list; `failover`: those of the "
-            "caller's own zone, then of its region; `zone_aware`: as much to its zone as leaves all with the same load"
+            description="Which endpoints a caller uses first. `any`: all, as one list. `failover`: "
+            "those in its own zone, then its region, then the rest. `zone_aware`: as many"
+            " requests to its own zone as keep all endpoints equally loaded"
         ),
         About(envoy="LocalityLbEndpoints.priority, Cluster.common_lb_config"),
     ] = field(default_factory=lambda: ANY)
     overprovisioning: Annotated[
         Overprovisioning | None,
-        Field(description="a priority, or a weighed locality, is full while its healthy share times this is 100%"),
+        Field(
+            description="A priority, or a locality with a weight, keeps all its requests while its "
+            "healthy share times this is at least 100%"
+        ),
         About(default=f"{DEFAULT_OVERPROVISIONING}%", envoy="ClusterLoadAssignment.Policy.overprovisioning_factor"),
     ] = None
     panic_threshold: Annotated[
         PanicThreshold | None,
-        Field(description="with fewer healthy, requests go to all; 0% is never"),
+        Field(description="When fewer endpoints are healthy, requests go to all of them. `0%` turns this off"),
         About(default=f"{DEFAULT_PANIC_THRESHOLD}%", envoy="CommonLbConfig.healthy_panic_threshold"),
     ] = None
     slow_start: Annotated[
         ShortSlowStart | None,
-        Field(description="how long a new endpoint's share grows to its own"),
-        About(default="none: all at once", envoy="SlowStartConfig"),
+        Field(description="How long the share of a new endpoint grows to its full size"),
+        About(default="none: the full share at once", envoy="SlowStartConfig"),
     ] = None
     health_check: Annotated[
         CheckedHealthCheck | None,
-        Field(description="an active check, made by every Envoy that calls it"),
+        Field(description="An active check, made by every Envoy that calls the service"),
         About(default="none", envoy="Cluster.health_checks"),
     ] = None
     outlier_detection: Annotated[
         ShortOutlierDetection,
-        Field(description="when an endpoint is taken out for a while; `off` is never"),
+        Field(description="When failures of real requests take an endpoint out for a while; `off` turns it off"),
         About(envoy="Cluster.outlier_detection"),
     ] = field(default_factory=OutlierDetection)
     timeouts: Annotated[
         Timeouts,
-        Field(description="how long its callers wait"),
+        Field(description="How long callers wait"),
         Example({"request": "15s"}),
         Moved({"per_try": "write it as `retries: {per_try: 2s}`"}),
     ] = field(default_factory=Timeouts)
     retries: Annotated[
         Annotated[ShortRetries, AfterValidator(complete_retries)],
-        Field(description="how often a failed request is tried again, and when"),
+        Field(description="How often and when a failed request is retried"),
         About(envoy="RetryPolicy"),
     ] = USUAL_RETRIES
     circuit_breakers: Annotated[
         CircuitBreakers | None,
-        Field(description="how much at once each Envoy lets through to it; more gets 503 at once"),
+        Field(description="How much each Envoy sends to the service at once. Anything above gets 503 immediately"),
         Example({"requests": 1000}),
         About(default="1024 of each", envoy="Cluster.circuit_breakers"),
     ] = None
     connection_pool: Annotated[
         ConnectionPool | None,
-        Field(description="the connections kept to its endpoints"),
+        Field(description="How long, and for how many requests, connections to endpoints are kept"),
         Example({"idle_timeout": "1m"}),
         About(envoy="HttpProtocolOptions"),
     ] = None
     keepalive: Annotated[
         Keepalive | None,
-        Field(description="how connections that went dead in silence are found"),
+        Field(description="How Envoy finds connections that died without notice"),
         Example({"idle": "60s"}),
-        About(default="not at all", envoy="UpstreamConnectionOptions.tcp_keepalive, connection_keepalive"),
+        About(
+            default="off", envoy="UpstreamConnectionOptions.tcp_keepalive, Http2ProtocolOptions.connection_keepalive"
+        ),
     ] = None
     tls: Annotated[
         ShortUpstreamTls,
-        Field(description="TLS to its endpoints, whose certificates are checked"),
+        Field(description="TLS to the endpoints. Their certificates are always checked"),
         About(default="off", envoy="UpstreamTlsContext"),
     ] = None
     host: Annotated[
         ServiceHost | None,
-        Field(description="the Host that it is asked for, `off` for the caller's own"),
+        Field(description="The Host header that the service gets; `off` keeps the caller's own"),
         About(
             default="the caller's own; with `tls` that of the SNI",
-            envoy="RouteAction.host_rewrite_literal, auto_host_rewrite",
+            envoy="RouteAction.host_rewrite_literal, RouteAction.auto_host_rewrite",
         ),
     ] = None
     dns: Annotated[
         Dns,
         Field(
-            description="of host names: strict, each address is an endpoint; logical, for one name, all addresses are "
-            "ways to one"
+            description="For host names. `strict`: each address is an endpoint. `logical`, for one "
+            "name: all addresses lead to one endpoint"
         ),
         About(envoy="DnsCluster"),
     ] = Dns.STRICT
     dns_refresh: Annotated[
         Wait | None,
-        Field(description="how often host names are looked up again"),
+        Field(description="How often host names are resolved again"),
         About(default="when their TTL ends", envoy="DnsCluster.dns_refresh_rate"),
     ] = None
     upstreams: Annotated[
@@ -201,37 +214,40 @@ class Service:
             AfterValidator(check_upstreams),
         ]
         | None,
-        Field(description="the services that this one calls: its sidecar is sent these and no others"),
+        Field(description="The services that this one calls. Its sidecar gets these and no others"),
         Expected("a list of services", ["users"]),
-        About(default="all", envoy="what CDS, EDS and RDS hold"),
+        About(default="all"),
         IfWrong(stand_in=[], wanted=True),
     ] = None
     sidecar: Annotated[
         ListenAddress,
         Field(
-            description="where its sidecar takes its application's requests: address and port, or a port of loopback"
+            description="Where the service's sidecar listens for its application: IP address and "
+            "port, or a port of loopback"
         ),
         About(envoy="Listener.address"),
     ] = SIDECAR
     ttl: Annotated[
         Annotated[Duration, AfterValidator(check_ttl), Expected("a duration of 1s or more", "1m30s")] | None,
-        Field(description="callers drop its endpoints this long after they lost the control plane; 1s or more"),
+        Field(description="How long after they lost the control plane callers drop the endpoints; 1s or more"),
         About(default="never", envoy="ClusterLoadAssignment.Policy.endpoint_stale_after"),
     ] = None
     local_port: Annotated[
         Port | None,
-        Field(description="for protocol tcp: the port of loopback that each caller's sidecar offers for it"),
+        Field(
+            description="For `protocol: tcp`: the port of loopback at which each caller's sidecar offers the service"
+        ),
         About(default="none", envoy="Listener.address"),
     ] = None
     access_log: Annotated[
         ShortAccessLog | None,
-        Field(description="its sidecar's access log"),
+        Field(description="The access log of the service's sidecar"),
         About(default="the mesh's", envoy="AccessLog"),
     ] = None
     endpoint_stats: Annotated[
         bool | None,
         Strict(),
-        Field(description="metrics of each of its endpoints, in its callers' Envoys"),
+        Field(description="Metrics of each endpoint, in the Envoys that call the service"),
         About(default="the mesh's", envoy="Cluster.track_cluster_stats"),
     ] = None
     subsets: Annotated[
@@ -239,7 +255,8 @@ class Service:
         PlainValidator(parse_subsets),
         SUBSETS_SHAPE,
         Field(
-            description="its versions by name: the `metadata` that an endpoint of each has; a route names one, api/v2"
+            description="Versions of the service by name: the `metadata` that an endpoint of each "
+            "has. A route names one as `api/v2`"
         ),
         EXPECTED_SUBSETS,
         About(default="none", envoy="Cluster.lb_subset_config"),
@@ -258,17 +275,18 @@ class Service:
         ],
         Field(
             max_length=MAX_ROUTES,
-            description="how callers' sidecars send requests for it, in all fields of a gateway's routes but `host`; "
-            "the rest goes to itself",
+            description="How callers' sidecars send requests for this service: the fields of a "
+            "gateway's routes, except `host`. Requests that match none go to the service "
+            "itself",
         ),
-        Expected("a list of routes", [{"prefix": "/", "to": "web"}]),
-        About(default="all to itself", envoy="VirtualHost.routes"),
+        EXPECTED_ROUTES,
+        About(default="none: all requests go to the service itself", envoy="VirtualHost.routes"),
     ] = ()
     envoy: Annotated[
         Raw,
         PlainValidator(parse_raw("cluster")),
         make_raw_shape("cluster"),
-        Field(description="for what has no field here: those of Envoy's own Cluster, merged into the one that is made"),
+        Field(description="Fields of Envoy's own Cluster, merged into the one that xds makes"),
         About(default="none", envoy="Cluster"),
         IfWrong(whole=True),
     ] = field(default_factory=lambda: NO_RAW)

@@ -5,7 +5,6 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from xds.catalog.model.balance import Balance
 from xds.catalog.model.service import Service
 from xds.catalog.model.upstream import Dns
 from xds.catalog.text.mistake import Mistake, Mistakes
@@ -55,10 +54,11 @@ def find_locality_mistakes(service: Service) -> Iterator[Mistake]:
     if stated is not None and service.locality.failover:
         message = f"`failover` makes the priorities, but endpoints[{stated}] states its own: leave out one of them"
         yield Mistake(("locality",), message)
-    if service.balance.policy == "client_side_weighted":
-        for word, is_given in (("weights", service.locality.weights), ("zone_aware", service.locality.zone_aware)):
+    if service.balance.follows_load:
+        for field, is_given in (("weights", service.locality.weights), ("zone_aware", service.locality.zone_aware)):
             if is_given is not None:
-                message = f"`client_side_weighted` shares by load alone, which `{word}` cannot change: leave it out"
+                balance = service.balance.policy.value
+                message = f"`{balance}` shares by load alone, which `{field}` cannot change: leave it out"
                 yield Mistake(("locality",), message)
 
 
@@ -85,15 +85,13 @@ def check_upstream(service: Service) -> list[Mistake]:
 def check_use_of_subsets(service: Service) -> list[Mistake]:
     """Refuse subsets beside what goes by a `load_balancing_policy`: Envoy takes a cluster with one or the other."""
     mistakes: list[Mistake] = []
-    if service.subsets and service.balance.policy is Balance.CLIENT_SIDE_WEIGHTED:
+    if service.subsets and service.balance.follows_load:
+        balance = service.balance.policy.value
+        message = f"are not for `{balance}`, which Envoy cannot divide: write another balance"
+        mistakes.append(Mistake(("subsets",), message))
+    field = "load_balancing_policy"
+    if service.subsets and "cluster" in service.envoy and field in service.envoy["cluster"].names:
         mistakes.append(
-            Mistake(
-                ("subsets",), "are not for `client_side_weighted`, which Envoy cannot divide: write another balance"
-            )
-        )
-    word = "load_balancing_policy"
-    if service.subsets and "cluster" in service.envoy and word in service.envoy["cluster"].names:
-        mistakes.append(
-            Mistake(("envoy", "cluster", word), "cannot stand beside `subsets`: Envoy takes one or the other")
+            Mistake(("envoy", "cluster", field), "cannot stand beside `subsets`: Envoy takes one or the other")
         )
     return mistakes

@@ -53,7 +53,7 @@ def _refuse_label(key: str, value: object) -> str | None:
 
 
 def is_in(endpoint: Endpoint, labels: Labels) -> bool:
-    """Tell whether Envoy takes an endpoint for one of a subset; of a label that is a list one item is enough."""
+    """Whether Envoy takes an endpoint for one of a subset; of a label that is a list one item is enough."""
     return all(_equals(endpoint.metadata.get(key), value) for key, value in labels.items())
 
 

@@ -28,7 +28,7 @@ def check_collector(value: str) -> str:
 
 
 def is_address(value: object) -> bool:
-    """Whether a value is perhaps an address, and no word that is meant for something else."""
+    """Whether a value is perhaps an address, not a word such as `on`."""
     return isinstance(value, str) and ":" in value
 
 
@@ -42,16 +42,16 @@ Collector = Annotated[
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Tracing:
-    """OpenTelemetry's spans of requests, sent over OTLP by gRPC; an address alone is short for `otlp`."""
+    """OpenTelemetry spans of requests, sent by OTLP over gRPC; the short form is the address in `otlp`."""
 
     otlp: Annotated[
         Collector,
-        Field(description="the collector, as each Envoy reaches it, for OTLP over gRPC without TLS"),
-        About(envoy="OpenTelemetryConfig.grpc_service, the cluster `mesh/otlp`"),
+        Field(description="The collector, as each Envoy reaches it: OTLP over gRPC, without TLS"),
+        About(envoy="OpenTelemetryConfig.grpc_service"),
     ]
     sample: Annotated[
         Percent | None,
-        Field(description="how many of the requests that begin a trace, by chance"),
+        Field(description="Of the requests that begin a trace, this share is kept, at random"),
         About(default=f"{USUAL_SAMPLE:g}%", envoy="HttpConnectionManager.Tracing.random_sampling"),
     ] = None
 

@@ -59,21 +59,21 @@ Alpn = Annotated[
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class UpstreamTls:
-    """TLS to a service's endpoints; in short form `true`. Their certificates are checked, always."""
+    """TLS to a service's endpoints; the short form is `true`. Their certificates are always checked."""
 
     sni: Annotated[
         Sni | None,
-        Field(description="the host that is asked for"),
+        Field(description="The host to ask for (SNI)"),
         About(default="the endpoint's host name", envoy="UpstreamTlsContext.sni"),
     ] = None
     ca: Annotated[
         FilePath,
-        Field(description="file on Envoy's machine: the authorities that are trusted"),
+        Field(description="The trusted authorities, a file on Envoy's machine"),
         About(envoy="CertificateValidationContext.trusted_ca"),
     ] = SYSTEM_CA
     subject_alt_names: Annotated[
         tuple[AltName, ...],
-        Field(max_length=100, description="of which the certificate must have one"),
+        Field(max_length=100, description="The certificate must have one of these names"),
         Expected("a list of hosts", ["api.example.com"]),
         About(
             default="the host that is asked for",
@@ -83,17 +83,17 @@ class UpstreamTls:
     ] = ()
     certificate: Annotated[
         FilePath | None,
-        Field(description="file on Envoy's machine: its own certificate"),
+        Field(description="Envoy's own certificate, a file on its machine"),
         About(default="none", envoy="CommonTlsContext.tls_certificates"),
     ] = None
     key: Annotated[
         FilePath | None,
-        Field(description="file on Envoy's machine: the certificate's key"),
+        Field(description="The key of that certificate, a file on Envoy's machine"),
         About(default="none", envoy="TlsCertificate.private_key"),
     ] = None
     alpn: Annotated[
         tuple[Alpn, ...],
-        Field(max_length=10, description="what is offered to speak"),
+        Field(max_length=10, description="The protocols to offer (ALPN)"),
         Expected("a list", ["h2"]),
         About(default="h2 or http/1.1 by `protocol`, none for tcp", envoy="CommonTlsContext.alpn_protocols"),
     ] = ()

@@ -19,7 +19,7 @@ REGISTERED = re.compile(r'register_message\(\s*"([^"]*)",\s*"([^"]*)"')
 
 
 class Field(NamedTuple):
-    """One field of a message; `kind` is protobuf's word, `type` the class of a message or enum."""
+    """One field of a message; `kind` is protobuf's name for its type, `type` the class of a message or enum."""
 
     name: str
     number: int
@@ -47,7 +47,7 @@ def find_type(name: str) -> type:
 
 def suggest_type(name: str) -> str:
     """Find the type that was meant: one of the same last name, or with nearly the same full name."""
-    names = _list_types()
+    names = list_types()
     last = name.rpartition(".")[2].lower()
     alike = [one for one in names if one.rpartition(".")[2].lower() == last]
     return _suggest_one(name, alike) or _suggest_one(name, names)
@@ -59,8 +59,8 @@ def _suggest_one(word: str, words: list[str]) -> str:
 
 
 @lru_cache(maxsize=1)
-def _list_types() -> list[str]:
-    """Name all messages that there are, by the texts of their modules: to import them all would take seconds."""
+def list_types() -> list[str]:
+    """Return the names of all messages, by the texts of their modules: to import them all would take seconds."""
     root = Path(str(importlib.import_module(PACKAGE).__file__)).parent
     found = [".".join(names) for path in root.rglob("__init__.py") for names in REGISTERED.findall(path.read_text())]
     return sorted(name for name in found if not re.search(r"\.v2(alpha\d*)?\.", name))
@@ -68,7 +68,7 @@ def _list_types() -> list[str]:
 
 @lru_cache(maxsize=4096)
 def find_fields(kind: type) -> Mapping[str, Field]:
-    """Give a message's fields by both of their names: Envoy's own, and JSON's."""
+    """Return a message's fields by both of their names: Envoy's own, and JSON's."""
     hints = typing.get_type_hints(kind, vars(sys.modules[kind.__module__]), {})
     known: dict[str, Field] = {}
     for one in fields(kind):
@@ -87,12 +87,12 @@ def find_fields(kind: type) -> Mapping[str, Field]:
 
 
 def _unwrap(meta: Any, hinted: Any) -> Any:
-    """Give the message's class, where the hint has the Python type that stands for it."""
+    """Return the message's class, where the hint has the Python type that stands for it."""
     return meta.unwrap() if meta.unwrap else hinted
 
 
 def _strip(hint: Any) -> Any:
-    """Give what a list or an optional is of."""
+    """Return what a list or an optional is of."""
     arguments = [one for one in typing.get_args(hint) if one is not type(None)]
     return arguments[0] if arguments else hint
 
@@ -102,7 +102,7 @@ def _to_json_name(name: str) -> str:
 
 
 def explain_unknown(key: str, kind: type, known: Mapping[str, Field]) -> str:
-    """Say that a message has no such field, and which is nearest."""
+    """Return that a message has no such field, and which is nearest."""
     names = list(dict.fromkeys(field.name for field in known.values()))
     near = suggest(key, names) or (f": known are {', '.join(names)}" if len(names) <= 12 else "")
     return f"{kind.__name__} has no field {show(key)}{near}"

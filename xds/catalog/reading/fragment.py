@@ -14,7 +14,7 @@ from xds.catalog.catalog import Subject
 from xds.catalog.fields import find_field
 from xds.catalog.model.gateway import Gateway
 from xds.catalog.model.gateway_rules import CheckedGateway
-from xds.catalog.model.mesh import WORDS, MeshWord
+from xds.catalog.model.mesh import MESH_FIELDS, MeshValue
 from xds.catalog.model.service import Service
 from xds.catalog.model.service_rules import CheckedService
 from xds.catalog.reading.mistakes import explain_errors, explain_unknown_key
@@ -60,7 +60,7 @@ class Fragment:
     starts: Mapping[Subject, tuple[int, int]]
     broken: Mapping[Subject, frozenset[Loc]] = field(default_factory=dict)
     whole: bool = True
-    mesh: Mapping[str, MeshWord] = field(default_factory=dict)
+    mesh: Mapping[str, MeshValue] = field(default_factory=dict)
 
     @property
     def has_errors(self) -> bool:
@@ -180,22 +180,22 @@ class _Reader:
                 self._warnings += [self._place(mistake.below(loc)) for mistake in advise(valid[name])]
         return valid
 
-    def _read_mesh(self) -> dict[str, MeshWord]:
-        """Read the words of the mesh; one with mistakes is left out."""
+    def _read_mesh(self) -> dict[str, MeshValue]:
+        """Read the fields of the mesh; one with mistakes is left out."""
         found = self._tree.value.get("mesh", {})
         if not isinstance(found, dict):
             if found is not BROKEN:
                 self._refuse(("mesh",), f"expected {find_field(('mesh',)).expected}, found {show(found)}")
             return {}
-        valid: dict[str, MeshWord] = {}
-        for word, value in found.items():
-            loc: Subject = ("mesh", word)
-            if word not in WORDS:
-                self._refuse(loc, explain_unknown_key(word, [*WORDS]), at_key=True)
+        valid: dict[str, MeshValue] = {}
+        for name, value in found.items():
+            loc: Subject = ("mesh", name)
+            if name not in MESH_FIELDS:
+                self._refuse(loc, explain_unknown_key(name, [*MESH_FIELDS]), at_key=True)
                 continue
             self._starts[loc] = find_place(self._tree.place, loc, key=True)[:2]
             try:
-                valid[word] = WORDS[word].validate_python(value)
+                valid[name] = MESH_FIELDS[name].validate_python(value)
             except ValidationError as errors:
                 self._explain(errors, loc)
         return valid
@@ -203,7 +203,7 @@ class _Reader:
     def _read_valid_part(
         self, adapter: TypeAdapter[T], loc: Subject, value: object, errors: ValidationError
     ) -> T | None:
-        """Tell all mistakes of one service or gateway, those too that only show when others are gone."""
+        """Note all mistakes of one service or gateway, those too that only show when others are gone."""
         part = ValidPart(loc[0], value)
         for _ in range(MAX_ROUNDS):
             self._explain(errors, loc)
@@ -216,7 +216,7 @@ class _Reader:
         return None
 
     def _explain(self, errors: ValidationError, loc: Loc) -> None:
-        """Tell the mistakes of one service or gateway; when there are too many already, only count them."""
+        """Note the mistakes of one service or gateway; when there are too many already, only count them."""
         room = max(0, MAX_PROBLEMS - len(self._errors))
         told = [self._place(mistake) for mistake in islice(explain_errors(errors, loc), room)] if room else []
         self._errors += told

@@ -39,7 +39,7 @@ TAGS: dict[str, Callable[[Scalar], bool]] = {
 
 
 def resolve(text: str) -> Scalar:
-    """Say what a plain scalar (without quotes or tag) means."""
+    """Return what a plain scalar (without quotes or tag) means."""
     if text in WORDS:
         return WORDS[text]
     if text[0] not in NUMBER_STARTS or len(text) > MAX_DIGITS:

@@ -53,11 +53,11 @@ class Expected:
         return {**shape, "examples": [*self.examples]} if self.examples else shape
 
 
-def join_examples(words: str, examples: tuple[Any, ...]) -> str:
+def join_examples(words: str, examples: tuple[Any, ...], comma: str = ",") -> str:
     """Return the words followed by examples as an operator writes them: "a duration, such as 10s or 1m30s"."""
     *others, last = (write_flow(example) for example in examples) if examples else ("",)
     written = f"{', '.join(others)} or {last}" if others else last
-    return f"{words}, such as {written}" if written else words
+    return f"{words}{comma} such as {written}" if written else words
 
 
 def Example(*examples: object) -> Expected:  # noqa: N802 - it stands among annotations
@@ -70,7 +70,8 @@ class About:
     """What a reference says of a field beside its description.
 
     `default` says what a field means that is left out, where the Python default does not say it. `envoy` is Envoy's own
-    field, as in `Cluster.outlier_detection`. `unit` is what a bare number counts.
+    field, as in `Cluster.outlier_detection`, or several with commas; a value of it may follow after a colon. `unit`
+    is what a bare number counts.
     """
 
     default: str = ""

@@ -78,7 +78,7 @@ def check_headers(headers: Mapping[str, Wanted]) -> Mapping[str, Wanted]:
         elif lower in lowered:
             mistakes.append(Mistake((name,), f"{show(name)} is given twice: capitals make no difference"))
         elif isinstance(value, TextMatch):
-            mistakes += find_part_faults(name, value)
+            mistakes += check_part(name, value)
         elif not value:
             mistakes.append(Mistake((name,), 'an empty value matches nothing: write "*" for any value'))
         elif not HEADER_VALUE.fullmatch(value):
@@ -130,7 +130,7 @@ def check_removed_headers(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _check_names(names: Iterable[str]) -> list[Mistake]:
-    """Say which headers no route may change, and why."""
+    """Return which headers no route may change, and why."""
     mistakes: list[Mistake] = []
     seen: set[str] = set()
     for name in names:
@@ -182,8 +182,8 @@ RemovedHeaders = Annotated[
 Body = Annotated[str, AfterValidator(check_body)]
 
 
-def find_part_faults(name: str, wanted: TextMatch) -> list[Mistake]:
-    """Say what no header's value has, of a part of one."""
+def check_part(name: str, wanted: TextMatch) -> list[Mistake]:
+    """Refuse what no header's value has, of a part of one."""
     if wanted.how in (How.ABSENT, How.REGEX) or HEADER_VALUE.fullmatch(f"x{wanted.text}x"):
         return []
     return [Mistake((name, wanted.how.value), "a header's value has no control characters")]

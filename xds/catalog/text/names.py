@@ -63,7 +63,7 @@ T = TypeVar("T", int, str)
 
 @lru_cache(maxsize=4096, typed=True)
 def share(value: T) -> T:
-    """Give one object for all that are equal: many endpoints have the same port and zone."""
+    """Return one object for all that are equal: many endpoints have the same port and zone."""
     return value
 
 

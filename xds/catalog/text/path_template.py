@@ -113,7 +113,7 @@ def _split(segment: str) -> list[str]:
 
 
 def find_variables(template: str) -> list[str]:
-    """Name the variables of a template, or of what they are put into."""
+    """Return the variables of a template, or of what they are put into."""
     return [name for name, _ in VARIABLE.findall(template)]
 
 

@@ -18,7 +18,7 @@ ANY = "*"
 
 
 class How(StrEnum):
-    """The ways in which a value is compared, in Envoy's words."""
+    """The ways in which a value is compared, by Envoy's names."""
 
     EXACT = "exact"
     PREFIX = "prefix"

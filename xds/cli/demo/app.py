@@ -26,7 +26,7 @@ def make_app(name: str) -> Flask:
     return app
 
 
-class QuietRequests(WSGIRequestHandler):
+class QuietRequestHandler(WSGIRequestHandler):
     """Answers with HTTP/1.1 and logs no requests. Werkzeug closes each connection after its answer, and says so."""
 
     protocol_version = "HTTP/1.1"
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--host", default=LOOPBACK, help="the address to listen on (default: 127.0.0.1)")
     options = parser.parse_args()
     server = make_server(
-        options.host, options.port, make_app(options.name), threaded=True, request_handler=QuietRequests
+        options.host, options.port, make_app(options.name), threaded=True, request_handler=QuietRequestHandler
     )
     try:
         server.serve_forever()

@@ -10,7 +10,12 @@ from urllib.parse import quote
 Json = Any
 """A document as `json.loads` returns it, in the shape of Envoy's protos."""
 
-UNWELL = ("failed_active_health_check", "failed_outlier_check", "pending_active_hc", "failed_active_degraded_check")
+UNHEALTHY_FLAGS = (
+    "failed_active_health_check",
+    "failed_outlier_check",
+    "pending_active_hc",
+    "failed_active_degraded_check",
+)
 
 
 def http_get(address: str, path: str, seconds: float = 2.0) -> tuple[int, str]:
@@ -108,5 +113,5 @@ def balancing_policy(cluster: Json) -> str:
 def _hosts(status: Json) -> Iterator[Host]:
     for host in status.get("host_statuses", []):
         health = host.get("health_status", {})
-        ejected = any(health.get(flag) for flag in UNWELL) or health.get("eds_health_status") != "HEALTHY"
+        ejected = any(health.get(flag) for flag in UNHEALTHY_FLAGS) or health.get("eds_health_status") != "HEALTHY"
         yield Host(socket_address(host["address"]), int(host.get("weight", 1)), not ejected)

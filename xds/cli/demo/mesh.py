@@ -65,10 +65,10 @@ class Mesh:
 
     async def start(self) -> None:
         """Choose ports, write the first catalog, start everything, and wait until the gateway listens."""
-        self.gateway = self._take(self._wanted_port)
-        self.addresses = {name: self._take(FIRST_INSTANCE_PORT) for name in INSTANCES}
-        self.server, self.admin = self._take(CONTROL_PLANE_PORT), self._take(ADMIN_PORT)
-        self.status = self._take(STATUS_PORT)
+        self.gateway = self._reserve_port(self._wanted_port)
+        self.addresses = {name: self._reserve_port(FIRST_INSTANCE_PORT) for name in INSTANCES}
+        self.server, self.admin = self._reserve_port(CONTROL_PLANE_PORT), self._reserve_port(ADMIN_PORT)
+        self.status = self._reserve_port(STATUS_PORT)
         edits.save(self.catalog, edits.first_catalog(self.addresses[INSTANCES[0]], self.gateway))
 
         self._starters[CONTROL_PLANE] = lambda: start_control_plane(
@@ -105,7 +105,7 @@ class Mesh:
         """Whether Envoy sends requests to an instance."""
         return self.envoy.hosts(edits.SERVICE)[self.addresses[instance]].healthy
 
-    def fallen(self) -> list[str]:
+    def ended_children(self) -> list[str]:
         """Return the names of the children that have ended."""
         return [name for name, child in self.children.items() if not child.is_running]
 
@@ -151,18 +151,18 @@ class Mesh:
             await await_until(probe, seconds, self.check)
         except TimeoutError:
             logs = [self.children[name] for name in (CONTROL_PLANE, ENVOY)]
-            told = "".join(f"\n{child.name}:\n{child.last_words()}" for child in logs)
+            told = "".join(f"\n{child.name}:\n{child.log_tail()}" for child in logs)
             raise ChildError(f"the control plane did not {what} within {seconds:g} s. The logs:{told}") from None
 
     def check(self) -> None:
         """Raise ChildError if the control plane or Envoy has ended."""
-        for name in {CONTROL_PLANE, ENVOY} & {*self.fallen()}:
+        for name in {CONTROL_PLANE, ENVOY} & {*self.ended_children()}:
             child = self.children[name]
-            raise ChildError(f"{name} ended with {child.process.returncode}. Its log:\n{child.last_words()}")
+            raise ChildError(f"{name} ended with {child.process.returncode}. Its log:\n{child.log_tail()}")
 
-    def _take(self, preferred: int) -> str:
+    def _reserve_port(self, preferred: int) -> str:
         try:
-            return f"{LOOPBACK}:{self._ports.take(preferred)}"
+            return f"{LOOPBACK}:{self._ports.reserve(preferred)}"
         except OSError as error:
             raise ChildError(f"port {preferred} cannot be used: {error.strerror}") from None
 

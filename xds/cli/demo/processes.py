@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from xds.cli.demo import leash
+from xds.cli.demo import die_with_parent
 from xds.cli.demo.envoy_admin import EnvoyAdmin, http_get
 from xds.cli.demo.ports import LOOPBACK, free_port
 
@@ -73,10 +73,10 @@ class Child:
     ) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
-        leashed = [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *map(str, command)]
+        arguments = [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid()), *map(str, command)]
         with self.log.open("ab") as log, (output or self.log).open("ab") as out:
             self.process = subprocess.Popen(
-                leashed,
+                arguments,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=log,
@@ -94,7 +94,7 @@ class Child:
         """Whether the program has not ended."""
         return self.process.poll() is None
 
-    def last_words(self, lines: int = 12) -> str:
+    def log_tail(self, lines: int = 12) -> str:
         """Return the last lines of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
@@ -110,14 +110,12 @@ class Child:
 
         def alive() -> None:
             if not self.is_running:
-                raise ChildError(f"{self.name} ended with {self.process.returncode}. Its log:\n{self.last_words()}")
+                raise ChildError(f"{self.name} ended with {self.process.returncode}. Its log:\n{self.log_tail()}")
 
         try:
             return await await_until(probe, seconds, alive)
         except TimeoutError:
-            raise ChildError(
-                f"{self.name} did not {what} within {seconds:g} s. Its log:\n{self.last_words()}"
-            ) from None
+            raise ChildError(f"{self.name} did not {what} within {seconds:g} s. Its log:\n{self.log_tail()}") from None
 
     async def ended(self, seconds: float = READY_SECONDS) -> int:
         """Wait until the program ends by itself, and return its exit code, which is -N after signal N.
@@ -230,7 +228,7 @@ class Bootstrap(Child):
     async def text(self) -> str:
         """Wait for the bootstrap, and return its YAML. Raises ChildError if the command fails."""
         if await self.ended():
-            raise ChildError(f"xds bootstrap failed: {self.last_words()}")
+            raise ChildError(f"xds bootstrap failed: {self.log_tail()}")
         return self.path.read_text()
 
 

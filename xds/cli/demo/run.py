@@ -11,18 +11,18 @@ from pathlib import Path
 
 import click
 
-from xds.cli.demo.acts import play_crash, play_phase
 from xds.cli.demo.mesh import CONTROL_PLANE, INSTANCES, Mesh
+from xds.cli.demo.phase_result import PhaseResult
 from xds.cli.demo.phases import PHASES
 from xds.cli.demo.ports import LOOPBACK
 from xds.cli.demo.processes import ChildError
-from xds.cli.demo.scene import Scene
+from xds.cli.demo.running_phases import run_crash, run_phase
 from xds.cli.demo.screen import Screen, open_screen, save_svg
 
-LOOK_SECONDS = 0.1
-REPAIR_SECONDS = 10.0
+CHECK_SECONDS = 0.1
+RESTART_SECONDS = 10.0
 
-NEXT = """
+NEXT_STEPS = """
 The mesh keeps running, so that you can try things. In a second terminal:
 
   # see which instances answer
@@ -81,25 +81,25 @@ class Stop:
 def run_demo(options: Options) -> int:
     """Run the demo, and return its exit code."""
     with closing(open_screen()) as screen:
-        return asyncio.run(_play(Play(options, screen)))
+        return asyncio.run(_run(DemoRun(options, screen)))
 
 
-async def _play(play: "Play") -> int:
+async def _run(demo_run: "DemoRun") -> int:
     """Run until the end or a signal, and return the exit code: 128 + the signal's number before all phases are done."""
     stop = Stop()
     task: asyncio.Task[int] | None = asyncio.current_task()
     if task:
         stop.listen(task)
     try:
-        return await play.course()
+        return await demo_run.run()
     except asyncio.CancelledError:
-        return 128 + stop.number if play.code is None else play.code
+        return 128 + stop.number if demo_run.code is None else demo_run.code
     except ChildError as error:
         click.echo(f"xds demo: {error}", err=True)
         return 1
 
 
-class Play:
+class DemoRun:
     """One run of the demo. `code` is its exit code, once every phase has been judged."""
 
     def __init__(self, options: Options, screen: Screen) -> None:
@@ -107,24 +107,24 @@ class Play:
         self.screen = screen
         self.code: int | None = None
 
-    async def course(self) -> int:
+    async def run(self) -> int:
         """Run the whole demo, and return its exit code."""
         with Mesh(self.options.port, self.options.variant) as mesh, closing(self.screen):
             start = time.monotonic()
             self.screen.say("Starting three instances of api-service, the control plane and Envoy …")
             await mesh.start()
-            self._tell_start(mesh, time.monotonic() - start)
-            scenes = [await play_phase(mesh, self.screen, phase) for phase in PHASES]
-            scenes.append(await play_crash(mesh, self.screen, PHASES[-1]))
-            self.code = self._tell_outcome(scenes, time.monotonic() - start)
+            self._show_start(mesh, time.monotonic() - start)
+            results = [await run_phase(mesh, self.screen, phase) for phase in PHASES]
+            results.append(await run_crash(mesh, self.screen, PHASES[-1]))
+            self.code = self._show_outcome(results, time.monotonic() - start)
             if self.options.svg:
-                save_svg(self.options.svg, scenes)
+                save_svg(self.options.svg, results)
             if not self.options.exit:
-                self._tell_next(mesh)
-                await self._stay(mesh)
+                self._show_next(mesh)
+                await self._keep_running(mesh)
             return self.code
 
-    def _tell_start(self, mesh: Mesh, seconds: float) -> None:
+    def _show_start(self, mesh: Mesh, seconds: float) -> None:
         """Show the addresses and files of what runs."""
         if mesh.gateway != f"{LOOPBACK}:{self.options.port}":
             self.screen.say(f"Port {self.options.port} is in use, so the gateway listens on another one.")
@@ -132,25 +132,25 @@ class Play:
         self.screen.say(f"Envoy is configured by xds over its {self.options.variant} variant.")
         self.screen.say(f"The demo now edits the catalog {mesh.catalog}")
 
-    def _tell_outcome(self, scenes: Sequence[Scene], seconds: float) -> int:
+    def _show_outcome(self, results: Sequence[PhaseResult], seconds: float) -> int:
         """Show which phases held and which failed, and return the exit code."""
-        short = [scene for scene in scenes if not scene.verdict or not scene.verdict.holds]
-        for scene in short:
-            self.screen.say(f"\nFailed: {scene.title}: {scene.verdict.words if scene.verdict else 'not run'}")
-        if not short:
+        failed = [result for result in results if not result.verdict or not result.verdict.holds]
+        for result in failed:
+            self.screen.say(f"\nFailed: {result.title}: {result.verdict.words if result.verdict else 'not run'}")
+        if not failed:
             self.screen.say(f"\nEvery phase held, after {seconds:.1f} s.")
-        return 1 if short else 0
+        return 1 if failed else 0
 
-    def _tell_next(self, mesh: Mesh) -> None:
+    def _show_next(self, mesh: Mesh) -> None:
         """Show what one can try while everything runs."""
         pids = {name: child.pid for name, child in mesh.children.items()}
         self.screen.say(
-            NEXT.format(
+            NEXT_STEPS.format(
                 url=f"http://{mesh.gateway}/api/data",
                 catalog=mesh.catalog,
                 instance=pids[INSTANCES[1]],
                 control_plane=pids[CONTROL_PLANE],
-                seconds=REPAIR_SECONDS,
+                seconds=RESTART_SECONDS,
                 admin=mesh.admin,
                 status=mesh.status,
                 xds=Path(sys.executable).with_name("xds"),
@@ -159,16 +159,16 @@ class Play:
             )
         )
 
-    async def _stay(self, mesh: Mesh) -> None:
-        """Run until a signal. Start again what the user kills, after REPAIR_SECONDS, in which its absence shows."""
+    async def _keep_running(self, mesh: Mesh) -> None:
+        """Run until a signal. Start again what the user kills, after RESTART_SECONDS, in which its absence shows."""
         due: dict[str, float] = {}
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)
             now = time.monotonic()
-            for name in mesh.fallen():
+            for name in mesh.ended_children():
                 if name not in due:
-                    due[name] = now + REPAIR_SECONDS
-                    self.screen.say(f"{name} has ended; it is started again in {REPAIR_SECONDS:g} s.")
+                    due[name] = now + RESTART_SECONDS
+                    self.screen.say(f"{name} has ended; it is started again in {RESTART_SECONDS:g} s.")
                 elif now >= due[name]:
                     del due[name]
                     self.screen.say(f"{name} is started again: pid {mesh.restart(name).pid}.")

@@ -14,13 +14,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from xds.cli.demo.scene import Scene
+from xds.cli.demo.phase_result import PhaseResult
 
 COLOURS = ("cyan", "magenta", "yellow")
 
 SVG_WIDTH = 100
-WIDEST_BAR = 34
-BESIDE_THE_BARS = 32
+MAX_BAR_WIDTH = 34
+WIDTH_BESIDE_BARS = 32
 """The columns for names, numbers and the space between."""
 
 FULL_BAR = 0.7
@@ -33,20 +33,20 @@ class Screen(Protocol):
     def say(self, text: str = "") -> None:
         """Show lines of text."""
 
-    def begin(self, scene: Scene) -> None:
+    def begin(self, result: PhaseResult) -> None:
         """Start showing a phase."""
 
-    def update(self, scene: Scene) -> None:
+    def update(self, result: PhaseResult) -> None:
         """Show the phase's current state."""
 
-    def end(self, scene: Scene) -> None:
+    def end(self, result: PhaseResult) -> None:
         """Show the phase's outcome, which stays on the screen."""
 
     def close(self) -> None:
         """Restore the terminal."""
 
 
-class Lines:
+class PlainScreen:
     """Plain lines for a pipe, a file or a CI log, without colours and live updates."""
 
     def __init__(self, console: Console) -> None:
@@ -57,29 +57,29 @@ class Lines:
         self._console.file.write(f"{text}\n")
         self._console.file.flush()
 
-    def begin(self, scene: Scene) -> None:
+    def begin(self, result: PhaseResult) -> None:
         """Print the phase's title."""
-        self.say(f"\n{scene.title}: {scene.words}")
+        self.say(f"\n{result.title}: {result.words}")
 
-    def update(self, scene: Scene) -> None:
+    def update(self, result: PhaseResult) -> None:
         """Print nothing: `end` prints the outcome."""
 
-    def end(self, scene: Scene) -> None:
+    def end(self, result: PhaseResult) -> None:
         """Print the changes, the counts and the verdict."""
-        for line in (*scene.changes, *filter(None, [scene.effect]), *scene.notes, scene.traffic):
+        for line in (*result.changes, *filter(None, [result.effect]), *result.notes, result.traffic):
             self.say(f"  {line}")
         for name, count, observed, expected in zip(
-            scene.instances, scene.counts, scene.observed, scene.expected, strict=True
+            result.instances, result.counts, result.observed, result.expected, strict=True
         ):
             self.say(f"  {name}  {count:5}  observed {observed:6.1%}  expected {expected:6.1%}")
-        if scene.verdict:
-            self.say(f"  {'held' if scene.verdict.holds else 'FAILED'}: {scene.verdict.words}")
+        if result.verdict:
+            self.say(f"  {'held' if result.verdict.holds else 'FAILED'}: {result.verdict.words}")
 
     def close(self) -> None:
         """Do nothing."""
 
 
-class Pictures:
+class LiveScreen:
     """A terminal, on which the running phase is redrawn in place below the earlier ones."""
 
     def __init__(self, console: Console) -> None:
@@ -90,19 +90,19 @@ class Pictures:
         """Print lines without wrapping them, so that commands can be copied."""
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def begin(self, scene: Scene) -> None:
+    def begin(self, result: PhaseResult) -> None:
         """Start redrawing a phase in place."""
-        self._live = Live(picture(scene, self._console.width), console=self._console, auto_refresh=False)
+        self._live = Live(draw_phase(result, self._console.width), console=self._console, auto_refresh=False)
         self._live.start()
 
-    def update(self, scene: Scene) -> None:
+    def update(self, result: PhaseResult) -> None:
         """Redraw the phase."""
         if self._live:
-            self._live.update(picture(scene, self._console.width), refresh=True)
+            self._live.update(draw_phase(result, self._console.width), refresh=True)
 
-    def end(self, scene: Scene) -> None:
+    def end(self, result: PhaseResult) -> None:
         """Draw the phase for the last time."""
-        self.update(scene)
+        self.update(result)
         self.close()
 
     def close(self) -> None:
@@ -117,48 +117,50 @@ def open_screen() -> Screen:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # so that an encoding without arrows raises no error
     console = Console()
-    return Pictures(console) if console.is_terminal and not console.is_dumb_terminal else Lines(console)
+    return LiveScreen(console) if console.is_terminal and not console.is_dumb_terminal else PlainScreen(console)
 
 
-def picture(scene: Scene, width: int) -> RenderableType:
+def draw_phase(result: PhaseResult, width: int) -> RenderableType:
     """Return one phase as a picture of `width` columns."""
-    parts: list[RenderableType] = [Text.assemble("\n", (scene.title, "bold"), f"  {scene.words}")]
-    parts += [Text(f"  {line}", "red" if line.startswith("-") else "green") for line in scene.changes]
-    if scene.effect:
-        parts.append(Text(f"  {scene.effect}", "bold"))
-    parts += [Text(f"  {note}") for note in scene.notes]
-    if scene.counts:
-        parts += [Padding(_bars(scene, width), (0, 0, 0, 2)), Text(f"  {scene.traffic}", "dim")]
-    if scene.verdict:
-        parts.append(Padding(_verdict(scene), (0, 0, 0, 2)))
+    parts: list[RenderableType] = [Text.assemble("\n", (result.title, "bold"), f"  {result.words}")]
+    parts += [Text(f"  {line}", "red" if line.startswith("-") else "green") for line in result.changes]
+    if result.effect:
+        parts.append(Text(f"  {result.effect}", "bold"))
+    parts += [Text(f"  {note}") for note in result.notes]
+    if result.counts:
+        parts += [Padding(_bars(result, width), (0, 0, 0, 2)), Text(f"  {result.traffic}", "dim")]
+    if result.verdict:
+        parts.append(Padding(_verdict(result), (0, 0, 0, 2)))
     return Group(*parts)
 
 
-def summary(scenes: Sequence[Scene], width: int) -> RenderableType:
+def draw_summary(results: Sequence[PhaseResult], width: int) -> RenderableType:
     """Return the outcomes of all phases as a picture of `width` columns."""
     parts: list[RenderableType] = []
-    for scene in scenes:
-        heading = Text.assemble((scene.title, "bold"), f": {scene.effect or scene.words}")
-        parts += [heading, _bars(scene, width, header=not parts), _verdict(scene), ""]
+    for result in results:
+        heading = Text.assemble((result.title, "bold"), f": {result.effect or result.words}")
+        parts += [heading, _bars(result, width, header=not parts), _verdict(result), ""]
     return Padding(Group(*parts[:-1]), (0, 1))
 
 
-def save_svg(path: Path, scenes: Sequence[Scene]) -> None:
+def save_svg(path: Path, results: Sequence[PhaseResult]) -> None:
     """Save the picture of a whole run as an SVG without external fonts."""
     console = Console(record=True, width=SVG_WIDTH, file=io.StringIO(), color_system="truecolor", force_terminal=True)
-    console.print(summary(scenes, SVG_WIDTH))
+    console.print(draw_summary(results, SVG_WIDTH))
     svg = console.export_svg(title="xds demo", unique_id="xds-demo")
     path.write_text(re.sub(r"\s*@font-face \{.*?\}", "", svg, flags=re.DOTALL))
 
 
-def _bars(scene: Scene, width: int, *, header: bool = True) -> Table:
-    bar_width = min(WIDEST_BAR, (width - BESIDE_THE_BARS) // 2)
+def _bars(result: PhaseResult, width: int, *, header: bool = True) -> Table:
+    bar_width = min(MAX_BAR_WIDTH, (width - WIDTH_BESIDE_BARS) // 2)
     table = Table(box=None, pad_edge=False, show_header=header, header_style="dim", padding=(0, 2, 0, 0))
     table.add_column("instance", no_wrap=True, width=8)
     for name in ("observed", "expected"):
         table.add_column(name, width=bar_width)
         table.add_column("", justify="right", width=6)
-    for name, observed, expected, colour in zip(scene.instances, scene.observed, scene.expected, COLOURS, strict=True):
+    for name, observed, expected, colour in zip(
+        result.instances, result.observed, result.expected, COLOURS, strict=True
+    ):
         table.add_row(
             Text(name, colour),
             Bar(FULL_BAR, 0, min(observed, FULL_BAR), width=bar_width, color=colour),
@@ -169,9 +171,9 @@ def _bars(scene: Scene, width: int, *, header: bool = True) -> Table:
     return table
 
 
-def _verdict(scene: Scene) -> Text:
-    if scene.verdict is None:
+def _verdict(result: PhaseResult) -> Text:
+    if result.verdict is None:
         return Text("")
-    if scene.verdict.holds:
-        return Text(f"✔ {scene.verdict.words}", "bold green")
-    return Text(f"✘ {scene.verdict.words}", "bold red")
+    if result.verdict.holds:
+        return Text(f"✔ {result.verdict.words}", "bold green")
+    return Text(f"✘ {result.verdict.words}", "bold red")

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from xds.catalog.reference import FieldRecord, describe_field
+from xds.catalog.reference import NONE, OF_FIELDS, FieldRecord, describe_field
 from xds.cli.docs.path import Place
 
 MAX_NAME = 30
@@ -39,15 +39,15 @@ def list_below(place: Place) -> list[Place]:
     return [] if place.mapping is None else place.mapping.list_fields()
 
 
-def list_facts(record: FieldRecord) -> Iterator[tuple[str, str]]:
-    """Return what is known of a field beside its meaning, by heading."""
+def list_facts(record: FieldRecord, name: str) -> Iterator[tuple[str, str]]:
+    """Return what is known of a field beside its meaning, by heading; an item has no name."""
     yield "VALUE", record.expected
     if record.unit:
         yield "UNIT", record.unit
     if record.short_forms:
         yield "SHORT", ", ".join(record.short_forms)
-    if record.examples:
-        yield "EXAMPLE", ", ".join(record.examples)
+    for example in record.examples:
+        yield "EXAMPLE", f"{name}: {example}" if name else example
     if record.required or record.default:
         yield "DEFAULT", "none: this field is required" if record.required else record.default
     if record.envoy:
@@ -70,10 +70,10 @@ def _write_head(place: Place, width: int) -> Iterator[str]:
     if record.meaning:
         yield from _wrap(record.meaning, width, "  ")
     yield ""
-    for heading, words in list_facts(record):
+    for heading, words in list_facts(record, place.field.name):
         yield from _wrap(words, width, f"{click.style(f'{heading:8}', bold=True)}", 8)
     about = describe_class(place)
-    if about and about != record.meaning:
+    if about and about.rstrip(".") != record.meaning.rstrip("."):
         yield ""
         yield from _wrap(about, width)
 
@@ -82,7 +82,8 @@ def _write_fields(places: list[Place], width: int) -> Iterator[str]:
     column = min(MAX_NAME, max(len(place.field.name) for place in places)) + 2
     for place in places:
         record = describe(place)
-        end = "(required)" if record.required else f"(default: {record.default})" if record.default else ""
+        is_telling = record.default not in ("", NONE, OF_FIELDS)
+        end = "(required)" if record.required else f"(default: {record.default})" if is_telling else ""
         name = f"  {click.style(f'{place.field.name:{column}}', fg='cyan')}"
         yield from _wrap(f"{record.meaning} {end}".strip(), width, name, column + 2)
 

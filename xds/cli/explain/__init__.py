@@ -1,6 +1,7 @@
 """`xds explain`: explains what happens to a request for a service.
 
-What a node is served is read in `reading.py`, its fields are described in `words.py`, and printed in `screen.py`.
+What a node is served is read in `explanation.py`. Its fields are described in `descriptions.py`, and printed in
+`screen.py`.
 """
 
 import json
@@ -79,7 +80,7 @@ def command(
     except AdminError as error:
         _fail(error, code=3)
     # Imported here, since the module of the shares imports Envoy's message classes.
-    from xds.cli.explain.reading import explain
+    from xds.cli.explain.explanation import explain
     from xds.cli.explain.screen import draw, write_lines
 
     explanation = explain(service, dump)
@@ -92,8 +93,8 @@ def command(
         console.print(draw(explanation))
     else:
         click.echo("\n".join(write_lines(explanation)))
-    reached = any(one.percent for choice in explanation.choices for one in choice.endpoints)
-    sys.exit(0 if reached or any(way.answer for way in explanation.ways) else 1)
+    reached = any(one.percent for explained in explanation.choices for one in explained.endpoints)
+    sys.exit(0 if reached or any(route.answer for route in explanation.ways) else 1)
 
 
 def _ask(admin: tuple[str, int], node: str | None, locality: Mapping[str, str]) -> Json:

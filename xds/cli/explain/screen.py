@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xds.cli.admin_client import printable
-from xds.cli.explain.reading import Choice, Explanation, Target, Way
+from xds.cli.explain.explanation import ClusterExplanation, Explanation, Route, Target
 
 HEADINGS = ("ENDPOINT", "WEIGHT", "HEALTH", "PRIORITY", "LOCALITY", "SHARE")
 BAR = 20
@@ -18,60 +18,60 @@ BAR = 20
 
 def draw(explanation: Explanation) -> RenderableType:
     """Return an explanation for a terminal."""
-    parts: list[RenderableType] = [Text(line, style) for line, style in _write_ways(explanation)]
-    for choice in explanation.choices:
-        parts += [Text(line, style) for line, style in _write_choice(choice)]
+    parts: list[RenderableType] = [Text(line, style) for line, style in _write_routes(explanation)]
+    for explained in explanation.choices:
+        parts += [Text(line, style) for line, style in _write_cluster(explained)]
         table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
         for heading in (*HEADINGS, ""):
             table.add_column(heading, justify="right" if heading in ("WEIGHT", "PRIORITY", "SHARE") else "left")
-        for row, endpoint in zip(_rows(choice), choice.endpoints, strict=True):
+        for row, endpoint in zip(_rows(explained), explained.endpoints, strict=True):
             style = "dim" if endpoint.percent == 0 else ""
             table.add_row(*row, Text("━" * round(BAR * endpoint.percent / 100), "green"), style=style)
-        parts += [table] if choice.endpoints else []
+        parts += [table] if explained.endpoints else []
     return Group(*parts)
 
 
 def write_lines(explanation: Explanation) -> Iterator[str]:
     """Yield an explanation as lines that do not depend on the terminal's width."""
-    yield from (line for line, _ in _write_ways(explanation))
-    for choice in explanation.choices:
-        yield from (line for line, _ in _write_choice(choice))
-        rows = [HEADINGS, *_rows(choice)]
+    yield from (line for line, _ in _write_routes(explanation))
+    for explained in explanation.choices:
+        yield from (line for line, _ in _write_cluster(explained))
+        rows = [HEADINGS, *_rows(explained)]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        for row in rows if choice.endpoints else ():
+        for row in rows if explained.endpoints else ():
             yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
-def _write_ways(explanation: Explanation) -> Iterator[tuple[str, str]]:
+def _write_routes(explanation: Explanation) -> Iterator[tuple[str, str]]:
     yield f"A request for {printable(explanation.service)} from {_describe_node(explanation.node)}", "bold"
-    for (listener, address, domains), ways in groupby(explanation.ways, _entrance):
+    for (listener, address, domains), routes in groupby(explanation.ways, _listener_and_domains):
         hosts = f", for {', '.join(map(printable, domains))}" if domains else ""
         yield "", ""
         yield f"It arrives at {address} (listener {printable(listener)}){hosts}. The first match is used:", ""
-        for way in ways:
-            end = printable(way.answer) if way.answer else _describe_targets(way.targets)
-            yield f"{way.position:>3}. {printable(way.match)} → {end}", "cyan"
-            for line in way.handling:
+        for route in routes:
+            end = printable(route.answer) if route.answer else _describe_targets(route.targets)
+            yield f"{route.position:>3}. {printable(route.match)} → {end}", "cyan"
+            for line in route.handling:
                 yield f"     {printable(line)}", "dim"
 
 
-def _entrance(way: Way) -> tuple[str, str, tuple[str, ...]]:
-    return way.listener, way.address, way.domains
+def _listener_and_domains(route: Route) -> tuple[str, str, tuple[str, ...]]:
+    return route.listener, route.address, route.domains
 
 
-def _write_choice(choice: Choice) -> Iterator[tuple[str, str]]:
+def _write_cluster(explained: ClusterExplanation) -> Iterator[tuple[str, str]]:
     yield "", ""
-    yield f"Cluster {_describe_cluster(choice.cluster, choice.subset)}: {choice.policy}", "bold"
-    for note in choice.notes:
+    yield f"Cluster {_describe_cluster(explained.cluster, explained.subset)}: {explained.policy}", "bold"
+    for note in explained.notes:
         yield f"  {printable(note)}", "dim"
-    if not choice.endpoints:
+    if not explained.endpoints:
         yield "  no endpoint: requests to it are answered 503", "red"
 
 
-def _rows(choice: Choice) -> list[Sequence[str]]:
+def _rows(explained: ClusterExplanation) -> list[Sequence[str]]:
     return [
         (one.address, str(one.weight), one.health, str(one.priority), one.locality or "-", f"{one.percent:.1f}%")
-        for one in choice.endpoints
+        for one in explained.endpoints
     ]
 
 

@@ -16,12 +16,12 @@ from rich.text import Text
 
 from xds.cli.admin_client import SECONDS, AdminClient, AdminError, Json, NotFoundError
 from xds.cli.options import admin_option
-from xds.cli.status.screen import draw, write_lines, write_trouble
+from xds.cli.status.screen import draw, write_lines, write_not_synced
 from xds.cli.status.waiting import Outcome, Stage, await_effect
 from xds.sources.files.watch import FileSource
 
 NACKED = "NACKED"
-EXIT_CODES = {Stage.IN_EFFECT: 0, Stage.REFUSED: 1, Stage.ON_ITS_WAY: 4}
+EXIT_CODES = {Stage.IN_EFFECT: 0, Stage.REFUSED: 1, Stage.PENDING: 4}
 """The exit codes of `--wait`."""
 
 
@@ -132,7 +132,7 @@ def _show_outcome(outcome: Outcome, output: str) -> None:
     if output == "json":
         click.echo(json.dumps(outcome.status, indent=2))
     else:
-        click.echo("\n".join(write_trouble(outcome.status)))
+        click.echo("\n".join(write_not_synced(outcome.status)))
     click.echo(said, err=output == "json" or stage is not Stage.IN_EFFECT)
 
 

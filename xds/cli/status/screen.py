@@ -68,12 +68,12 @@ def write_lines(status: Json) -> Iterator[str]:
     yield from (line for line, _ in _remarks(status))
 
 
-def write_trouble(status: Json) -> Iterator[str]:
+def write_not_synced(status: Json) -> Iterator[str]:
     """Yield a status as lines, without the clients that are SYNCED."""
     not_synced = [client for client in status["clients"] if client["state"] != "SYNCED"]
     *lines, _ = write_lines({**status, "clients": not_synced})
     yield from lines
-    yield _sum(status)
+    yield _summarize(status)
 
 
 def _headings(clients: Sequence[Json], width: int) -> list[str]:
@@ -135,10 +135,10 @@ def _remarks(status: Json) -> Iterator[tuple[str, str]]:
         yield f"not served in its current state, see `xds check`: {files}", "bold red"
     for number in status.get("silent_workers", ()):
         yield f"worker {number} did not answer: its clients are missing here", "bold red"
-    yield _sum(status), "dim"
+    yield _summarize(status), "dim"
 
 
-def _sum(status: Json) -> str:
+def _summarize(status: Json) -> str:
     clients = status["clients"]
     counts = {state: sum(client["state"] == state for client in clients) for state in WORST_FIRST}
     states = ", ".join(f"{number} {state}" for state, number in counts.items() if number)

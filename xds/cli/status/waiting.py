@@ -15,7 +15,7 @@ class Stage(Enum):
 
     IN_EFFECT = "in effect"
     REFUSED = "refused"
-    ON_ITS_WAY = "not in effect"
+    PENDING = "not in effect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Outcome:
     seconds: float
 
 
-def judge(status: Json, digest: str | None, least: int = 0) -> Verdict:
+def evaluate(status: Json, digest: str | None, least: int = 0) -> Verdict:
     """Return the stage of the catalog with this digest; None stands for the catalog that the server serves.
 
     `least` is the minimum number of connected clients: clients that crash because of a catalog refuse nothing.
@@ -45,25 +45,25 @@ def judge(status: Json, digest: str | None, least: int = 0) -> Verdict:
     """
     catalog, clients = status["catalog"], status["clients"]
     if digest is not None and catalog["digest"] != digest:
-        return Verdict(Stage.ON_ITS_WAY, "the server has not loaded this catalog; does it serve another one?")
+        return Verdict(Stage.PENDING, "the server has not loaded this catalog; does it serve another one?")
     if not catalog["ok"]:
         return Verdict(Stage.REFUSED, "the server refused some of its files, and serves their last good state")
     if refusing := sum(_refuses(client, catalog["taken_at"]) for client in clients):
         return Verdict(Stage.REFUSED, f"by {refusing} of {_count(len(clients), 'client')}")
     if silent := status["silent_workers"]:
-        return Verdict(Stage.ON_ITS_WAY, f"{_count(len(silent), 'worker')} did not answer")
+        return Verdict(Stage.PENDING, f"{_count(len(silent), 'worker')} did not answer")
     if behind := sum(not all(of_type["answered"] for of_type in client["types"]) for client in clients):
-        return Verdict(Stage.ON_ITS_WAY, f"{behind} of {_count(len(clients), 'client')} did not answer")
+        return Verdict(Stage.PENDING, f"{behind} of {_count(len(clients), 'client')} did not answer")
     if len(clients) < least:
-        return Verdict(Stage.ON_ITS_WAY, f"{_count(len(clients), 'client')} of at least {least} connected")
+        return Verdict(Stage.PENDING, f"{_count(len(clients), 'client')} of at least {least} connected")
     return Verdict(Stage.IN_EFFECT)
 
 
 def await_effect(client: AdminClient, digest: str | None, seconds: float, least: int = 0) -> Outcome:
     """Ask the server until the catalog with this digest is in effect or refused, or `seconds` are over.
 
-    `digest` and `least` are as for `judge`. A server that does not answer may be starting, so AdminError is raised only
-    if it does not answer at the end either.
+    `digest` and `least` are as for `evaluate`. A server that does not answer may be starting, so AdminError is raised
+    only if it does not answer at the end either.
     """
     start, delay = time.monotonic(), FIRST_DELAY
     while True:
@@ -73,8 +73,8 @@ def await_effect(client: AdminClient, digest: str | None, seconds: float, least:
             if time.monotonic() - start >= seconds:
                 raise
         else:
-            outcome = Outcome(status, judge(status, digest, least), time.monotonic() - start)
-            if outcome.verdict.stage is not Stage.ON_ITS_WAY or outcome.seconds >= seconds:
+            outcome = Outcome(status, evaluate(status, digest, least), time.monotonic() - start)
+            if outcome.verdict.stage is not Stage.PENDING or outcome.seconds >= seconds:
                 return outcome
         time.sleep(max(0.0, min(delay, start + seconds - time.monotonic())))
         delay = min(1.5 * delay, MAX_DELAY)

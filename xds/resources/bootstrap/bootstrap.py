@@ -1,45 +1,32 @@
 """Bootstrap: the one file that an Envoy needs of its own; all the rest reaches it over ADS."""
 
-from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
-
-from envoy_data_plane.envoy.config.bootstrap.v3 import (
-    Admin,
-    Bootstrap,
-    BootstrapDynamicResources,
-    BootstrapStaticResources,
-    ClusterManager,
-)
-from envoy_data_plane.envoy.config.cluster.v3 import Cluster, ClusterDiscoveryType, ClusterEdsClusterConfig
-from envoy_data_plane.envoy.config.core.v3 import (
-    Address,
-    ApiConfigSource,
-    ApiConfigSourceApiType,
-    ApiVersion,
-    ConfigSource,
-    GrpcService,
-    GrpcServiceEnvoyGrpc,
-    Http2ProtocolOptions,
-    KeepaliveSettings,
-    Node,
-    SocketAddress,
-)
-from envoy_data_plane.envoy.config.core.v3 import Locality as EnvoyLocality
-from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints
-from envoy_data_plane.envoy.config.overload.v3 import OverloadManager, ResourceMonitor
-from envoy_data_plane.envoy.extensions.resource_monitors.downstream_connections.v3 import DownstreamConnectionsConfig
-from envoy_data_plane.envoy.extensions.upstreams.http.v3 import (
-    HttpProtocolOptions,
-    HttpProtocolOptionsExplicitHttpConfig,
-)
-from envoy_data_plane.google.protobuf import Any, Struct
 
 from xds.catalog.model.locality import NOWHERE, Locality
 from xds.catalog.text.addresses import Listen
 from xds.resources.ads import ADS_CONFIG_SOURCE
 from xds.resources.bootstrap.metrics_listener import build_metrics_cluster, build_metrics_listener
 from xds.resources.endpoints.load_assignment import local_name
+from xds.wire.envoy.config_bootstrap_v3_pb2 import Admin, Bootstrap, ClusterManager
+from xds.wire.envoy.config_cluster_v3_pb2 import Cluster
+from xds.wire.envoy.config_core_v3_pb2 import (
+    Address,
+    ApiConfigSource,
+    ApiVersion,
+    ConfigSource,
+    GrpcService,
+    Http2ProtocolOptions,
+    KeepaliveSettings,
+    Node,
+    SocketAddress,
+)
+from xds.wire.envoy.config_core_v3_pb2 import Locality as EnvoyLocality
+from xds.wire.envoy.config_endpoint_v3_pb2 import ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints
+from xds.wire.envoy.config_overload_v3_pb2 import OverloadManager, ResourceMonitor
+from xds.wire.envoy.extensions_resource_monitors_downstream_connections_v3_pb2 import DownstreamConnectionsConfig
+from xds.wire.envoy.extensions_upstreams_http_v3_pb2 import HttpProtocolOptions
+from xds.wire.messages import pack
 from xds.wire.node_metadata import METRICS_PORT
 
 XDS_CLUSTER = "xds_cluster"
@@ -56,9 +43,9 @@ class ApiType(StrEnum):
 
 
 API_TYPES = {
-    ApiType.SOTW: ApiConfigSourceApiType.GRPC,
-    ApiType.DELTA: ApiConfigSourceApiType.DELTA_GRPC,
-    ApiType.REST: ApiConfigSourceApiType.REST,
+    ApiType.SOTW: ApiConfigSource.ApiType.GRPC,
+    ApiType.DELTA: ApiConfigSource.ApiType.DELTA_GRPC,
+    ApiType.REST: ApiConfigSource.ApiType.REST,
 }
 
 POLL_INTERVAL = timedelta(seconds=1)
@@ -88,13 +75,13 @@ def build_bootstrap(
     """
     node = Node(id=node_id, cluster=node_cluster)
     if locality != NOWHERE:
-        node.locality = EnvoyLocality(region=locality.region, zone=locality.zone, sub_zone=locality.sub_zone)
+        node.locality.CopyFrom(EnvoyLocality(region=locality.region, zone=locality.zone, sub_zone=locality.sub_zone))
     clusters = [_build_xds_cluster(server, api_type)]
     if zone_aware:
         clusters.append(_build_local_cluster(node_cluster, api_type))
     listeners = []
     if metrics is not None:
-        node.metadata = Struct.from_dict({METRICS_PORT: str(metrics.port)})
+        node.metadata.update({METRICS_PORT: str(metrics.port)})
         clusters.append(build_metrics_cluster(_build_address(admin)))
         listeners.append(build_metrics_listener(_build_address(metrics)))
     return Bootstrap(
@@ -103,23 +90,23 @@ def build_bootstrap(
         admin=Admin(address=_build_address(admin)),
         dynamic_resources=_build_dynamic_resources(api_type),
         overload_manager=_build_overload_manager(),
-        static_resources=BootstrapStaticResources(listeners=listeners, clusters=clusters),
+        static_resources=Bootstrap.StaticResources(listeners=listeners, clusters=clusters),
     )
 
 
-def _build_dynamic_resources(api_type: ApiType) -> BootstrapDynamicResources:
+def _build_dynamic_resources(api_type: ApiType) -> Bootstrap.DynamicResources:
     """Have everything come over one ADS stream, or by polls: REST has no aggregated form."""
     source = ApiConfigSource(api_type=API_TYPES[api_type], transport_api_version=ApiVersion.V3)
     if api_type is ApiType.REST:
         polled = _build_polled()
-        return BootstrapDynamicResources(cds_config=polled, lds_config=polled)
-    source.grpc_services = [GrpcService(envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=XDS_CLUSTER))]
-    return BootstrapDynamicResources(ads_config=source, cds_config=ADS_CONFIG_SOURCE, lds_config=ADS_CONFIG_SOURCE)
+        return Bootstrap.DynamicResources(cds_config=polled, lds_config=polled)
+    source.grpc_services.add(envoy_grpc=GrpcService.EnvoyGrpc(cluster_name=XDS_CLUSTER))
+    return Bootstrap.DynamicResources(ads_config=source, cds_config=ADS_CONFIG_SOURCE, lds_config=ADS_CONFIG_SOURCE)
 
 
 def _build_polled() -> ConfigSource:
     source = ApiConfigSource(
-        api_type=ApiConfigSourceApiType.REST,
+        api_type=ApiConfigSource.ApiType.REST,
         transport_api_version=ApiVersion.V3,
         cluster_names=[XDS_CLUSTER],
         refresh_delay=POLL_INTERVAL,
@@ -129,12 +116,12 @@ def _build_polled() -> ConfigSource:
 
 def _build_local_cluster(node_cluster: str, api_type: ApiType) -> Cluster:
     """Build the cluster of an Envoy's own kind: nothing is sent to it, only its endpoints' localities count."""
-    source = _build_polled() if api_type is ApiType.REST else replace(ADS_CONFIG_SOURCE)
-    source.initial_fetch_timeout = LOCAL_WAIT
+    source = ConfigSource(initial_fetch_timeout=LOCAL_WAIT)
+    source.MergeFrom(_build_polled() if api_type is ApiType.REST else ADS_CONFIG_SOURCE)
     return Cluster(
         name=LOCAL_CLUSTER,
-        type=ClusterDiscoveryType.EDS,
-        eds_cluster_config=ClusterEdsClusterConfig(eds_config=source, service_name=local_name(node_cluster)),
+        type=Cluster.DiscoveryType.EDS,
+        eds_cluster_config=Cluster.EdsClusterConfig(eds_config=source, service_name=local_name(node_cluster)),
     )
 
 
@@ -142,12 +129,12 @@ def _build_overload_manager() -> OverloadManager:
     """Bound the connections that applications and strangers may hold open; Envoy warns when nobody does."""
     limit = DownstreamConnectionsConfig(max_active_downstream_connections=MAX_DOWNSTREAM_CONNECTIONS)
     name = "envoy.resource_monitors.global_downstream_max_connections"
-    return OverloadManager(resource_monitors=[ResourceMonitor(name=name, typed_config=Any.pack(limit))])
+    return OverloadManager(resource_monitors=[ResourceMonitor(name=name, typed_config=pack(limit))])
 
 
 def _build_xds_cluster(server: Listen, api_type: ApiType) -> Cluster:
     http2 = HttpProtocolOptions(
-        explicit_http_config=HttpProtocolOptionsExplicitHttpConfig(
+        explicit_http_config=HttpProtocolOptions.ExplicitHttpConfig(
             http2_protocol_options=Http2ProtocolOptions(
                 # A control plane that went away without a word is found within 40 s.
                 connection_keepalive=KeepaliveSettings(interval=timedelta(seconds=30), timeout=timedelta(seconds=10))
@@ -155,11 +142,11 @@ def _build_xds_cluster(server: Listen, api_type: ApiType) -> Cluster:
         )
     )
     name = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-    options = {} if api_type is ApiType.REST else {name: Any.pack(http2)}  # REST is HTTP/1.1
+    options = {} if api_type is ApiType.REST else {name: pack(http2)}  # REST is HTTP/1.1
     endpoint = LbEndpoint(endpoint=Endpoint(address=_build_address(server)))
     return Cluster(
         name=XDS_CLUSTER,
-        type=ClusterDiscoveryType.STRICT_DNS,
+        type=Cluster.DiscoveryType.STRICT_DNS,
         connect_timeout=timedelta(seconds=1),
         load_assignment=ClusterLoadAssignment(
             cluster_name=XDS_CLUSTER, endpoints=[LocalityLbEndpoints(lb_endpoints=[endpoint])]

@@ -1,10 +1,10 @@
 """MetricsListener: an Envoy's metrics at an address of their own; nothing else of its admin interface."""
 
-from envoy_data_plane.envoy.config.cluster.v3 import Cluster, ClusterDiscoveryType
-from envoy_data_plane.envoy.config.core.v3 import Address
-from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints
-from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, Listener
-from envoy_data_plane.envoy.config.route.v3 import (
+from xds.wire.envoy.config_cluster_v3_pb2 import Cluster
+from xds.wire.envoy.config_core_v3_pb2 import Address
+from xds.wire.envoy.config_endpoint_v3_pb2 import ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints
+from xds.wire.envoy.config_listener_v3_pb2 import Filter, FilterChain, Listener
+from xds.wire.envoy.config_route_v3_pb2 import (
     HeaderMatcher,
     Route,
     RouteAction,
@@ -12,13 +12,10 @@ from envoy_data_plane.envoy.config.route.v3 import (
     RouteMatch,
     VirtualHost,
 )
-from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
-from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
-    HttpConnectionManager,
-    HttpFilter,
-)
-from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
-from envoy_data_plane.google.protobuf import Any
+from xds.wire.envoy.extensions_filters_http_router_v3_pb2 import Router
+from xds.wire.envoy.extensions_filters_network_http_connection_manager_v3_pb2 import HttpConnectionManager, HttpFilter
+from xds.wire.envoy.type_matcher_v3_pb2 import StringMatcher
+from xds.wire.messages import pack
 
 METRICS = "xds_metrics"
 PATH = "/stats/prometheus"
@@ -29,7 +26,7 @@ def build_metrics_cluster(admin: Address) -> Cluster:
     endpoint = LbEndpoint(endpoint=Endpoint(address=admin))
     return Cluster(
         name=METRICS,
-        type=ClusterDiscoveryType.STRICT_DNS,
+        type=Cluster.DiscoveryType.STRICT_DNS,
         load_assignment=ClusterLoadAssignment(
             cluster_name=METRICS, endpoints=[LocalityLbEndpoints(lb_endpoints=[endpoint])]
         ),
@@ -45,11 +42,11 @@ def build_metrics_listener(address: Address) -> Listener:
         route_config=RouteConfiguration(
             name=METRICS, virtual_hosts=[VirtualHost(name=METRICS, domains=["*"], routes=[route])]
         ),
-        http_filters=[HttpFilter(name="envoy.filters.http.router", typed_config=Any.pack(Router()))],
+        http_filters=[HttpFilter(name="envoy.filters.http.router", typed_config=pack(Router()))],
     )
     name = "envoy.filters.network.http_connection_manager"
     return Listener(
         name=METRICS,
         address=address,
-        filter_chains=[FilterChain(filters=[Filter(name=name, typed_config=Any.pack(manager))])],
+        filter_chains=[FilterChain(filters=[Filter(name=name, typed_config=pack(manager))])],
     )

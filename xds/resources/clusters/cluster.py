@@ -4,26 +4,6 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
-from envoy_data_plane.envoy.config.cluster.v3 import (
-    Cluster,
-    ClusterCommonLbConfig,
-    ClusterCustomClusterType,
-    ClusterDiscoveryType,
-    ClusterEdsClusterConfig,
-    TrackClusterStats,
-)
-from envoy_data_plane.envoy.config.cluster.v3 import OutlierDetection as EnvoyOutlierDetection
-from envoy_data_plane.envoy.config.core.v3 import HealthCheck as EnvoyHealthCheck
-from envoy_data_plane.envoy.config.core.v3 import (
-    HealthCheckGrpcHealthCheck,
-    HealthCheckHttpHealthCheck,
-    HealthCheckTcpHealthCheck,
-)
-from envoy_data_plane.envoy.extensions.clusters.common.dns.v3 import DnsLookupFamily
-from envoy_data_plane.envoy.extensions.clusters.dns.v3 import DnsCluster
-from envoy_data_plane.envoy.type.v3 import CodecClientType, Int64Range
-from envoy_data_plane.google.protobuf import Any
-
 from xds.catalog.model.balance import Balancing, SlowStart
 from xds.catalog.model.health import HealthCheck, OutlierDetection
 from xds.catalog.model.resilience import Budget, CircuitBreakers, ConnectionPool, Keepalive
@@ -39,6 +19,13 @@ from xds.resources.endpoints.load_assignment import EVERYWHERE, Priorities, enco
 from xds.resources.resource import Resource, encode_resource
 from xds.resources.tls.contexts import build_tls_socket
 from xds.wire import CLUSTER, skeleton_pb2
+from xds.wire.envoy.config_cluster_v3_pb2 import Cluster, TrackClusterStats
+from xds.wire.envoy.config_cluster_v3_pb2 import OutlierDetection as EnvoyOutlierDetection
+from xds.wire.envoy.config_core_v3_pb2 import HealthCheck as EnvoyHealthCheck
+from xds.wire.envoy.extensions_clusters_common_dns_v3_pb2 import DnsLookupFamily
+from xds.wire.envoy.extensions_clusters_dns_v3_pb2 import DnsCluster
+from xds.wire.envoy.type_v3_pb2 import CodecClientType, Int64Range
+from xds.wire.messages import encode, pack, uint32
 
 
 class _Policy(NamedTuple):
@@ -110,7 +97,7 @@ def _encode_policy(policy: _Policy) -> bytes:
     health_check, outlier_detection = policy.health_check, policy.outlier_detection
     cluster = Cluster(
         connect_timeout=policy.connect,
-        common_lb_config=ClusterCommonLbConfig(
+        common_lb_config=Cluster.CommonLbConfig(
             # Envoy merges what comes within this time of a change of health. By its default of 1 s, an endpoint that
             # fails, or comes back, just after another waits that long. New weights never wait, tried with Envoy 1.40.
             update_merge_window=timedelta(milliseconds=100),
@@ -121,27 +108,26 @@ def _encode_policy(policy: _Policy) -> bytes:
         outlier_detection=_build_outlier_detection(outlier_detection) if outlier_detection.enabled else None,
         track_cluster_stats=TrackClusterStats(per_endpoint_stats=True) if policy.endpoint_stats else None,
     )
-    if cluster.common_lb_config is not None:
-        complete_lb_config(cluster.common_lb_config, policy.spread, policy.panic_threshold)
+    complete_lb_config(cluster.common_lb_config, policy.spread, policy.panic_threshold)
     set_policy(cluster, policy.balance, policy.slow_start)
     if policy.dns is not None:
-        cluster.cluster_type = _build_dns(policy.dns, policy.dns_refresh)
+        cluster.cluster_type.CopyFrom(_build_dns(policy.dns, policy.dns_refresh))
     else:
-        cluster.type = ClusterDiscoveryType.EDS
-        cluster.eds_cluster_config = ClusterEdsClusterConfig(eds_config=ADS_CONFIG_SOURCE)
+        cluster.type = Cluster.DiscoveryType.EDS
+        cluster.eds_cluster_config.eds_config.CopyFrom(ADS_CONFIG_SOURCE)
     set_connections(cluster, policy.protocol, policy.connection_pool, policy.keepalive)
     if policy.tls is not None:
-        cluster.transport_socket = build_tls_socket(policy.tls, policy.protocol)
+        cluster.transport_socket.CopyFrom(build_tls_socket(policy.tls, policy.protocol))
     if health_check is not None:
         http2 = policy.protocol in (Protocol.HTTP2, Protocol.GRPC)
         host = health_check.host or policy.host or ""
-        cluster.health_checks = [_build_health_check(health_check, host, http2=http2)]
+        cluster.health_checks.append(_build_health_check(health_check, host, http2=http2))
         # What the catalog leaves out is gone, whatever its health.
         cluster.ignore_health_on_host_removal = True
-    return bytes(cluster)
+    return encode(cluster)
 
 
-def _build_dns(dns: Dns, refresh: timedelta | None) -> ClusterCustomClusterType:
+def _build_dns(dns: Dns, refresh: timedelta | None) -> Cluster.CustomClusterType:
     """Build how host names are resolved: each of its addresses an endpoint, or all of them the ways to one.
 
     To one that has both kinds of addresses, Envoy tries them one after the other, in turns (happy eyeballs). Of
@@ -155,7 +141,7 @@ def _build_dns(dns: Dns, refresh: timedelta | None) -> ClusterCustomClusterType:
     if dns is Dns.LOGICAL:
         dns_cluster.dns_lookup_family = DnsLookupFamily.ALL
         dns_cluster.all_addresses_in_single_endpoint = True
-    return ClusterCustomClusterType(name="envoy.clusters.dns", typed_config=Any.pack(dns_cluster))
+    return Cluster.CustomClusterType(name="envoy.clusters.dns", typed_config=pack(dns_cluster))
 
 
 def _build_outlier_detection(detection: OutlierDetection) -> EnvoyOutlierDetection:
@@ -164,17 +150,17 @@ def _build_outlier_detection(detection: OutlierDetection) -> EnvoyOutlierDetecti
     A 500 is the application's own answer: another endpoint would answer the same, so it ejects nobody by itself.
     """
     return EnvoyOutlierDetection(
-        consecutive_gateway_failure=detection.consecutive_failures,
-        enforcing_consecutive_gateway_failure=100,
-        consecutive_5xx=detection.consecutive_5xx,
-        enforcing_consecutive_5xx=0 if detection.consecutive_5xx is None else 100,
+        consecutive_gateway_failure=uint32(detection.consecutive_failures),
+        enforcing_consecutive_gateway_failure=uint32(100),
+        consecutive_5xx=uint32(detection.consecutive_5xx),
+        enforcing_consecutive_5xx=uint32(0 if detection.consecutive_5xx is None else 100),
         interval=detection.interval,
         base_ejection_time=detection.base_ejection_time,
-        enforcing_success_rate=0,
+        enforcing_success_rate=uint32(0),
         split_external_local_origin_errors=True,
-        consecutive_local_origin_failure=detection.consecutive_failures,
-        enforcing_local_origin_success_rate=0,
-        max_ejection_percent=detection.max_ejection_percent,
+        consecutive_local_origin_failure=uint32(detection.consecutive_failures),
+        enforcing_local_origin_success_rate=uint32(0),
+        max_ejection_percent=uint32(detection.max_ejection_percent),
     )
 
 
@@ -186,18 +172,23 @@ def _build_health_check(check: HealthCheck, host: str, *, http2: bool) -> EnvoyH
         no_traffic_interval=check.interval,
         interval_jitter_percent=check.interval_jitter,
         unhealthy_interval=check.unhealthy_interval,
-        healthy_threshold=check.healthy_threshold,
-        unhealthy_threshold=check.unhealthy_threshold,
+        healthy_threshold=uint32(check.healthy_threshold),
+        unhealthy_threshold=uint32(check.unhealthy_threshold),
     )
     if check.http is not None:
-        health_check.http_health_check = HealthCheckHttpHealthCheck(
-            path=check.http,
-            host=host,
-            expected_statuses=[Int64Range(start=one.first, end=one.last + 1) for one in check.expect],
-            codec_client_type=CodecClientType.HTTP2 if http2 else CodecClientType.HTTP1,
+        health_check.http_health_check.CopyFrom(
+            EnvoyHealthCheck.HttpHealthCheck(
+                path=check.http,
+                host=host,
+                expected_statuses=[Int64Range(start=one.first, end=one.last + 1) for one in check.expect],
+                codec_client_type=CodecClientType.HTTP2 if http2 else CodecClientType.HTTP1,
+            )
         )
     elif check.grpc is not None:
-        health_check.grpc_health_check = HealthCheckGrpcHealthCheck(service_name=check.grpc, authority=host)
+        health_check.grpc_health_check.CopyFrom(
+            EnvoyHealthCheck.GrpcHealthCheck(service_name=check.grpc, authority=host)
+        )
     else:
-        health_check.tcp_health_check = HealthCheckTcpHealthCheck()  # sends nothing: to connect is to be well
+        # It sends nothing: to connect is to be well.
+        health_check.tcp_health_check.CopyFrom(EnvoyHealthCheck.TcpHealthCheck())
     return health_check

@@ -2,29 +2,19 @@
 
 from datetime import timedelta
 
-from envoy_data_plane.envoy.config.cluster.v3 import (
-    CircuitBreakers,
-    CircuitBreakersThresholds,
-    CircuitBreakersThresholdsRetryBudget,
-    Cluster,
-    UpstreamConnectionOptions,
-)
-from envoy_data_plane.envoy.config.core.v3 import (
+from xds.catalog.model import resilience
+from xds.catalog.model.service import Protocol
+from xds.wire.envoy.config_cluster_v3_pb2 import CircuitBreakers, Cluster, UpstreamConnectionOptions
+from xds.wire.envoy.config_core_v3_pb2 import (
     Http1ProtocolOptions,
     Http2ProtocolOptions,
     KeepaliveSettings,
     TcpKeepalive,
 )
-from envoy_data_plane.envoy.config.core.v3 import HttpProtocolOptions as CommonHttpProtocolOptions
-from envoy_data_plane.envoy.extensions.upstreams.http.v3 import (
-    HttpProtocolOptions,
-    HttpProtocolOptionsExplicitHttpConfig,
-)
-from envoy_data_plane.envoy.type.v3 import Percent
-from envoy_data_plane.google.protobuf import Any
-
-from xds.catalog.model import resilience
-from xds.catalog.model.service import Protocol
+from xds.wire.envoy.config_core_v3_pb2 import HttpProtocolOptions as CommonHttpProtocolOptions
+from xds.wire.envoy.extensions_upstreams_http_v3_pb2 import HttpProtocolOptions
+from xds.wire.envoy.type_v3_pb2 import Percent
+from xds.wire.messages import pack, uint32
 
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
@@ -37,16 +27,18 @@ def build_circuit_breakers(
     The budget in its place grows with the load: half of the running requests at most, and 20 in any case.
     """
     limits = limits or resilience.CircuitBreakers()
-    thresholds = CircuitBreakersThresholds(
-        max_connections=limits.connections,
-        max_pending_requests=limits.pending_requests,
-        max_requests=limits.requests,
-        max_retries=limits.retries,
+    thresholds = CircuitBreakers.Thresholds(
+        max_connections=uint32(limits.connections),
+        max_pending_requests=uint32(limits.pending_requests),
+        max_requests=uint32(limits.requests),
+        max_retries=uint32(limits.retries),
     )
     if limits.retries is None:
         budget = budget or resilience.Budget()
-        thresholds.retry_budget = CircuitBreakersThresholdsRetryBudget(
-            budget_percent=Percent(value=budget.percent), min_retry_concurrency=budget.min
+        thresholds.retry_budget.CopyFrom(
+            CircuitBreakers.Thresholds.RetryBudget(
+                budget_percent=Percent(value=budget.percent), min_retry_concurrency=uint32(budget.min)
+            )
         )
     return CircuitBreakers(thresholds=[thresholds])
 
@@ -60,38 +52,38 @@ def set_connections(
     """Set what a Cluster's connections speak, how long they are kept, and how dead ones are found."""
     if keepalive is not None:
         probes = TcpKeepalive(
-            keepalive_time=_count_seconds(keepalive.idle),
-            keepalive_interval=_count_seconds(keepalive.interval),
-            keepalive_probes=keepalive.probes,
+            keepalive_time=uint32(_count_seconds(keepalive.idle)),
+            keepalive_interval=uint32(_count_seconds(keepalive.interval)),
+            keepalive_probes=uint32(keepalive.probes),
         )
-        cluster.upstream_connection_options = UpstreamConnectionOptions(tcp_keepalive=probes)
+        cluster.upstream_connection_options.CopyFrom(UpstreamConnectionOptions(tcp_keepalive=probes))
     if protocol is Protocol.TCP:
         return
     if protocol is not Protocol.HTTP:
-        explicit = HttpProtocolOptionsExplicitHttpConfig(http2_protocol_options=_build_http2(pool, keepalive))
+        explicit = HttpProtocolOptions.ExplicitHttpConfig(http2_protocol_options=_build_http2(pool, keepalive))
     elif pool is not None:
-        explicit = HttpProtocolOptionsExplicitHttpConfig(http_protocol_options=Http1ProtocolOptions())
+        explicit = HttpProtocolOptions.ExplicitHttpConfig(http_protocol_options=Http1ProtocolOptions())
     else:
         return
     options = HttpProtocolOptions(explicit_http_config=explicit)
     if pool is not None:
-        options.common_http_protocol_options = CommonHttpProtocolOptions(
-            idle_timeout=pool.idle_timeout,
-            max_connection_duration=pool.max_connection_duration,
-            max_requests_per_connection=pool.max_requests_per_connection,
+        options.common_http_protocol_options.CopyFrom(
+            CommonHttpProtocolOptions(
+                idle_timeout=pool.idle_timeout,
+                max_connection_duration=pool.max_connection_duration,
+                max_requests_per_connection=uint32(pool.max_requests_per_connection),
+            )
         )
-    cluster.typed_extension_protocol_options = {HTTP_OPTIONS: Any.pack(options)}
+    cluster.typed_extension_protocol_options[HTTP_OPTIONS].CopyFrom(pack(options))
 
 
 def _build_http2(
     pool: resilience.ConnectionPool | None, keepalive: resilience.Keepalive | None
 ) -> Http2ProtocolOptions:
-    options = Http2ProtocolOptions()
-    if pool is not None:
-        options.max_concurrent_streams = pool.max_concurrent_streams
+    options = Http2ProtocolOptions(max_concurrent_streams=uint32(pool.max_concurrent_streams if pool else None))
     if keepalive is not None and keepalive.ping_interval is not None:
-        options.connection_keepalive = KeepaliveSettings(
-            interval=keepalive.ping_interval, timeout=keepalive.ping_timeout
+        options.connection_keepalive.CopyFrom(
+            KeepaliveSettings(interval=keepalive.ping_interval, timeout=keepalive.ping_timeout)
         )
     return options
 

@@ -3,20 +3,15 @@
 from collections.abc import Mapping
 from functools import lru_cache
 
-from envoy_data_plane.envoy.config.cluster.v3 import (
-    Cluster,
-    ClusterLbSubsetConfig,
-    ClusterLbSubsetConfigLbSubsetFallbackPolicy,
-    ClusterLbSubsetConfigLbSubsetSelector,
-    ClusterLbSubsetConfigLbSubsetSelectorLbSubsetSelectorFallbackPolicy,
-)
-from envoy_data_plane.envoy.config.core.v3 import Metadata
-from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import TcpProxy
-from envoy_data_plane.google.protobuf import Struct, Value
+from google.protobuf.struct_pb2 import Struct, Value
 
 from xds.catalog.model.route_action import split_target
 from xds.catalog.model.service import Service
 from xds.catalog.model.subsets import Scalar
+from xds.wire.envoy.config_cluster_v3_pb2 import Cluster
+from xds.wire.envoy.config_core_v3_pb2 import Metadata
+from xds.wire.envoy.extensions_filters_network_tcp_proxy_v3_pb2 import TcpProxy
+from xds.wire.messages import encode
 
 LOAD_BALANCING = "envoy.lb"
 
@@ -36,17 +31,17 @@ def _encode_selectors(selectors: tuple[tuple[str, ...], ...], *, by_locality: bo
     A request for a subset in which nobody is left fails, and goes to no other version. A request for none in
     particular may go to every endpoint. With `by_locality` the weights of localities hold within each subset too.
     """
-    policies = ClusterLbSubsetConfigLbSubsetSelectorLbSubsetSelectorFallbackPolicy
-    config = ClusterLbSubsetConfig(
-        fallback_policy=ClusterLbSubsetConfigLbSubsetFallbackPolicy.ANY_ENDPOINT,
+    policies = Cluster.LbSubsetConfig.LbSubsetSelector.LbSubsetSelectorFallbackPolicy
+    config = Cluster.LbSubsetConfig(
+        fallback_policy=Cluster.LbSubsetConfig.LbSubsetFallbackPolicy.ANY_ENDPOINT,
         subset_selectors=[
-            ClusterLbSubsetConfigLbSubsetSelector(keys=list(keys), fallback_policy=policies.NO_FALLBACK)
+            Cluster.LbSubsetConfig.LbSubsetSelector(keys=list(keys), fallback_policy=policies.NO_FALLBACK)
             for keys in selectors
         ],
         list_as_any=True,
         locality_weight_aware=by_locality,
     )
-    return bytes(Cluster(lb_subset_config=config))
+    return encode(Cluster(lb_subset_config=config))
 
 
 def find_metadata(target: str, services: Mapping[str, Service]) -> Metadata | None:
@@ -61,7 +56,7 @@ def find_metadata(target: str, services: Mapping[str, Service]) -> Metadata | No
 def encode_tcp_subset(target: str, services: Mapping[str, Service]) -> bytes:
     """Encode to which subset connections go: a field of a TcpProxy, empty for a target that is all of a service."""
     metadata = find_metadata(target, services)
-    return b"" if metadata is None else bytes(TcpProxy(metadata_match=metadata))
+    return b"" if metadata is None else encode(TcpProxy(metadata_match=metadata))
 
 
 def _build_value(value: Scalar) -> Value:

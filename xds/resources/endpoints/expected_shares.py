@@ -6,7 +6,6 @@ is not known here.
 
 from collections.abc import Mapping
 
-from xds.catalog.model.balance import Balance
 from xds.catalog.model.endpoint import Endpoint, Health
 from xds.catalog.model.locality import Locality, write_locality
 from xds.catalog.model.service import Service
@@ -23,7 +22,7 @@ from xds.resources.endpoints.shares import Condition, Host, Rules, compute_share
 
 def is_foreseeable(service: Service) -> bool:
     """Tell whether shares follow from the catalog: not those that Envoys make of reported load or of where they are."""
-    return service.locality.zone_aware is None and service.balance.policy is not Balance.CLIENT_SIDE_WEIGHTED
+    return service.locality.zone_aware is None and not service.balance.follows_load
 
 
 def share_endpoints(service: Service, endpoints: EndpointSet, caller: Locality) -> Mapping[str, float]:

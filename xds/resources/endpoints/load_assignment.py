@@ -10,7 +10,7 @@ from google.protobuf.struct_pb2 import Struct
 from xds.catalog.model.endpoint import Endpoint, Health
 from xds.catalog.model.locality import MAX_PRIORITY, Level, Locality
 from xds.catalog.model.service import Service
-from xds.endpoints.endpoint_set import NOBODY, EndpointSet, Key
+from xds.endpoints.endpoint_set import NO_ENDPOINTS, EndpointSet, Key
 from xds.resources.resource import Resource, encode_resource
 from xds.wire import CLUSTER_LOAD_ASSIGNMENT, endpoint_pb2
 from xds.wire.discovery_pb2 import Locality as WireLocality
@@ -51,7 +51,7 @@ def encode_endpoints(
     service: Service,
     endpoints: EndpointSet,
     before: Encoded | None = None,
-    was: EndpointSet = NOBODY,
+    was: EndpointSet = NO_ENDPOINTS,
     changed: Collection[Key] = (),
 ) -> Encoded:
     """Encode the endpoints of a set.

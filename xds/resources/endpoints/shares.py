@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import groupby
 
-NOBODY = 0.0
+NO_ENDPOINTS = 0.0
 
 
 class Condition(Enum):
@@ -58,7 +58,7 @@ def compute_shares(hosts: Sequence[Host], rules: Rules) -> Shares:
     levels = sorted({host.priority for host in hosts})
     groups = {level: [host for host in hosts if host.priority == level] for level in levels}
     loads, panicking = _share_levels(groups, rules)
-    shares = [NOBODY] * len(hosts)
+    shares = [NO_ENDPOINTS] * len(hosts)
     for (level, condition), load in loads.items():
         chosen = [
             index
@@ -122,7 +122,7 @@ def _share_hosts(hosts: Sequence[Host], chosen: Sequence[int], level: Sequence[H
     total = sum(parts.values())
     for place, indices in by_place.items():
         for index, share in _share_by_weight(hosts, indices, rules).items():
-            found[index] = share * parts[place] / total if total else NOBODY
+            found[index] = share * parts[place] / total if total else NO_ENDPOINTS
     return found
 
 

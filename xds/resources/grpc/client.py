@@ -11,19 +11,6 @@ nothing, and refuse a cluster with it.
 from collections.abc import Mapping
 from functools import lru_cache
 
-from envoy_data_plane.envoy.config.cluster.v3 import (
-    Cluster,
-    ClusterDiscoveryType,
-    ClusterEdsClusterConfig,
-    ClusterLbPolicy,
-)
-from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
-from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
-    HttpConnectionManager,
-    HttpFilter,
-)
-from envoy_data_plane.google.protobuf import Any
-
 from xds.catalog.model.balance import Balancing
 from xds.catalog.model.route import Route
 from xds.catalog.model.service import Service
@@ -36,11 +23,16 @@ from xds.resources.grpc.routes import encode_grpc_route
 from xds.resources.listeners.listener import ROUTER
 from xds.resources.resource import Resource, encode_resource
 from xds.resources.routes.configuration import complete_routes
-from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, encode_any, skeleton_pb2
-
-HTTP_CONNECTION_MANAGER = (
-    "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, skeleton_pb2
+from xds.wire.envoy.config_cluster_v3_pb2 import Cluster
+from xds.wire.envoy.config_listener_v3_pb2 import ApiListener, Listener
+from xds.wire.envoy.extensions_filters_http_router_v3_pb2 import Router
+from xds.wire.envoy.extensions_filters_network_http_connection_manager_v3_pb2 import (
+    HttpConnectionManager,
+    HttpFilter,
+    Rds,
 )
+from xds.wire.messages import encode, pack
 
 
 def build_grpc_resources(
@@ -66,13 +58,12 @@ def build_grpc_resources(
 
 def _build_listener(name: str) -> Resource:
     """Routes stand apart (RDS), since an LDS response repeats every listener that the client uses (rule 14)."""
-    config_source, connection_manager = _encode_listener_policy()
-    frame = skeleton_pb2.HttpConnectionManager(
-        rds=skeleton_pb2.Rds(config_source=config_source, route_config_name=name)
+    connection_manager = HttpConnectionManager(
+        rds=Rds(config_source=ADS_CONFIG_SOURCE, route_config_name=name),
+        http_filters=[HttpFilter(name=ROUTER, typed_config=pack(Router()))],
     )
-    api_listener = encode_any(HTTP_CONNECTION_MANAGER, frame.SerializeToString() + connection_manager)
-    message = skeleton_pb2.Listener(name=name, api_listener=skeleton_pb2.ApiListener(api_listener=api_listener))
-    return encode_resource(LISTENER, name, message.SerializeToString())
+    message = Listener(name=name, api_listener=ApiListener(api_listener=pack(connection_manager)))
+    return encode_resource(LISTENER, name, encode(message))
 
 
 def _build_routes(name: str, services: Mapping[str, Service], endpoints: Endpoints) -> Resource:
@@ -94,25 +85,19 @@ def _build_cluster(name: str, service: Service, endpoints: EndpointSet) -> Resou
     return encode_resource(CLUSTER, name, frame.SerializeToString() + policy)
 
 
-@lru_cache(maxsize=1)
-def _encode_listener_policy() -> tuple[bytes, bytes]:
-    """Encode a ConfigSource, and all of a HttpConnectionManager but its `rds`."""
-    router = HttpFilter(name=ROUTER, typed_config=Any.pack(Router()))
-    return bytes(ADS_CONFIG_SOURCE), bytes(HttpConnectionManager(http_filters=[router]))
-
-
 @lru_cache(maxsize=256)
 def _encode_cluster_policy(balancing: Balancing | None) -> bytes:
     """Encode all of a Cluster but its name and endpoints; None is for an endpoint that gRPC resolves by DNS."""
     if balancing is None:
-        return bytes(Cluster(type=ClusterDiscoveryType.LOGICAL_DNS))
+        return encode(Cluster(type=Cluster.DiscoveryType.LOGICAL_DNS))
     cluster = Cluster(
-        type=ClusterDiscoveryType.EDS,
-        eds_cluster_config=ClusterEdsClusterConfig(eds_config=ADS_CONFIG_SOURCE),
-        lb_policy=ClusterLbPolicy.RING_HASH if balancing.is_hashing else ClusterLbPolicy.ROUND_ROBIN,
+        type=Cluster.DiscoveryType.EDS,
+        eds_cluster_config=Cluster.EdsClusterConfig(eds_config=ADS_CONFIG_SOURCE),
+        lb_policy=Cluster.LbPolicy.RING_HASH if balancing.is_hashing else Cluster.LbPolicy.ROUND_ROBIN,
     )
     if balancing.ring_hash is not None:
-        cluster.ring_hash_lb_config = build_ring_hash(balancing.ring_hash)
+        if (ring_hash := build_ring_hash(balancing.ring_hash)) is not None:
+            cluster.ring_hash_lb_config.CopyFrom(ring_hash)
     elif balancing.client_side_weighted is not None:
-        cluster.load_balancing_policy = build_client_side_weighted(balancing.client_side_weighted)
-    return bytes(cluster)
+        cluster.load_balancing_policy.CopyFrom(build_client_side_weighted(balancing.client_side_weighted))
+    return encode(cluster)

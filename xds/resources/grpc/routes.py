@@ -4,15 +4,6 @@ from collections.abc import Mapping
 from datetime import timedelta
 from functools import lru_cache
 
-from envoy_data_plane.envoy.config.route.v3 import (
-    RetryPolicy,
-    RouteAction,
-    RouteActionHashPolicy,
-    RouteActionHashPolicyFilterState,
-    RouteActionHashPolicyHeader,
-    RouteActionMaxStreamDuration,
-)
-
 from xds.catalog.model.affinity import Affinity
 from xds.catalog.model.resilience import GRPC_CONDITIONS, Retries
 from xds.catalog.model.route import Route
@@ -22,6 +13,8 @@ from xds.resources.grpc.load_assignment import is_offered_to_grpc
 from xds.resources.routes.retries import build_back_off
 from xds.resources.routes.route import build_shares, encode_end, encode_match
 from xds.wire import skeleton_pb2
+from xds.wire.envoy.config_route_v3_pb2 import RetryPolicy, RouteAction
+from xds.wire.messages import encode, uint32
 
 METHOD = "POST"
 """Every call's."""
@@ -50,7 +43,7 @@ def encode_grpc_route(route: Route, services: Mapping[str, Service], endpoints: 
 def _encode_target(shares: Mapping[str, int], services: Mapping[str, Service]) -> bytes:
     if len(shares) == 1:
         return skeleton_pb2.RouteAction(cluster=next(iter(shares))).SerializeToString()
-    return bytes(RouteAction(weighted_clusters=build_shares(shares, services)))
+    return encode(RouteAction(weighted_clusters=build_shares(shares, services)))
 
 
 @lru_cache(maxsize=4096)
@@ -65,17 +58,19 @@ def _encode_action(request: timedelta | None, affinity: Affinity | None, retries
     action = RouteAction()
     statuses = [one for one in dict.fromkeys(retries.on) if one in GRPC_CONDITIONS]
     if statuses and retries.attempts:
-        action.retry_policy = RetryPolicy(
-            retry_on=",".join(map(str, statuses)),
-            num_retries=retries.attempts,
-            retry_back_off=build_back_off(retries),
+        action.retry_policy.CopyFrom(
+            RetryPolicy(
+                retry_on=",".join(map(str, statuses)),
+                num_retries=uint32(retries.attempts),
+                retry_back_off=build_back_off(retries),
+            )
         )
     if request:
-        action.max_stream_duration = RouteActionMaxStreamDuration(max_stream_duration=request)
+        action.max_stream_duration.CopyFrom(RouteAction.MaxStreamDuration(max_stream_duration=request))
     if affinity is not None and affinity.header is not None:
-        header = RouteActionHashPolicyHeader(header_name=affinity.header)
-        action.hash_policy.append(RouteActionHashPolicy(header=header, terminal=True))
+        header = RouteAction.HashPolicy.Header(header_name=affinity.header)
+        action.hash_policy.append(RouteAction.HashPolicy(header=header, terminal=True))
     if affinity is not None and affinity.source:
-        channel = RouteActionHashPolicyFilterState(key="io.grpc.channel_id")
-        action.hash_policy.append(RouteActionHashPolicy(filter_state=channel, terminal=True))
-    return bytes(action)
+        channel = RouteAction.HashPolicy.FilterState(key="io.grpc.channel_id")
+        action.hash_policy.append(RouteAction.HashPolicy(filter_state=channel, terminal=True))
+    return encode(action)

@@ -7,29 +7,26 @@ logged, since they may hold secrets. What of a line is empty is left out.
 from functools import lru_cache
 from typing import Any as AnyValue
 
-from envoy_data_plane.envoy.config.accesslog.v3 import AccessLog as EnvoyAccessLog
-from envoy_data_plane.envoy.config.accesslog.v3 import (
+from xds.catalog.model.access_log import AccessLog
+from xds.wire.envoy.config_accesslog_v3_pb2 import AccessLog as EnvoyAccessLog
+from xds.wire.envoy.config_accesslog_v3_pb2 import (
     AccessLogFilter,
     AndFilter,
     ComparisonFilter,
-    ComparisonFilterOp,
     GrpcStatusFilter,
-    GrpcStatusFilterStatus,
     HeaderFilter,
     OrFilter,
     ResponseFlagFilter,
     RuntimeFilter,
     StatusCodeFilter,
 )
-from envoy_data_plane.envoy.config.core.v3 import RuntimeUInt32, SubstitutionFormatString
-from envoy_data_plane.envoy.config.route.v3 import HeaderMatcher
-from envoy_data_plane.envoy.extensions.access_loggers.file.v3 import FileAccessLog
-from envoy_data_plane.envoy.extensions.access_loggers.stream.v3 import StdoutAccessLog
-from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
-from envoy_data_plane.envoy.type.v3 import FractionalPercent, FractionalPercentDenominatorType
-from envoy_data_plane.google.protobuf import Any, Struct
-
-from xds.catalog.model.access_log import AccessLog
+from xds.wire.envoy.config_core_v3_pb2 import RuntimeUInt32, SubstitutionFormatString
+from xds.wire.envoy.config_route_v3_pb2 import HeaderMatcher
+from xds.wire.envoy.extensions_access_loggers_file_v3_pb2 import FileAccessLog
+from xds.wire.envoy.extensions_access_loggers_stream_v3_pb2 import StdoutAccessLog
+from xds.wire.envoy.type_matcher_v3_pb2 import StringMatcher
+from xds.wire.envoy.type_v3_pb2 import FractionalPercent
+from xds.wire.messages import pack
 
 MILLION = 1_000_000
 ECS_VERSION = "8.17.0"
@@ -41,12 +38,12 @@ FAULTS = [
 """The response flags of what went wrong; not those of what a limit or a check was set up to refuse (RL, UAEX, …)."""
 
 GRPC_ERRORS = [
-    GrpcStatusFilterStatus.UNKNOWN,
-    GrpcStatusFilterStatus.DEADLINE_EXCEEDED,
-    GrpcStatusFilterStatus.UNIMPLEMENTED,
-    GrpcStatusFilterStatus.INTERNAL,
-    GrpcStatusFilterStatus.UNAVAILABLE,
-    GrpcStatusFilterStatus.DATA_LOSS,
+    GrpcStatusFilter.Status.UNKNOWN,
+    GrpcStatusFilter.Status.DEADLINE_EXCEEDED,
+    GrpcStatusFilter.Status.UNIMPLEMENTED,
+    GrpcStatusFilter.Status.INTERNAL,
+    GrpcStatusFilter.Status.UNAVAILABLE,
+    GrpcStatusFilter.Status.DATA_LOSS,
 ]
 """What a server is to blame for, as OpenTelemetry's semantic conventions have it; the others are as a 4xx is."""
 
@@ -113,12 +110,12 @@ def build_access_log(log: AccessLog | None, *, tcp: bool = False) -> tuple[Envoy
     """Build the access log of one filter: none when it is off."""
     if log is None or not log.enabled:
         return ()
-    log_format = SubstitutionFormatString(json_format=Struct.from_dict(TCP if tcp else HTTP), omit_empty_values=True)
+    log_format = SubstitutionFormatString(json_format=TCP if tcp else HTTP, omit_empty_values=True)
     chosen = _choose(log, tcp=tcp)
     if log.file is None:
-        stdout = Any.pack(StdoutAccessLog(log_format=log_format))
+        stdout = pack(StdoutAccessLog(log_format=log_format))
         return (EnvoyAccessLog(name="envoy.access_loggers.stdout", filter=chosen, typed_config=stdout),)
-    written = Any.pack(FileAccessLog(path=log.file, log_format=log_format))
+    written = pack(FileAccessLog(path=log.file, log_format=log_format))
     return (EnvoyAccessLog(name="envoy.access_loggers.file", filter=chosen, typed_config=written),)
 
 
@@ -134,7 +131,7 @@ def _choose(log: AccessLog, *, tcp: bool) -> AccessLogFilter | None:
 def _sample(percent: float) -> AccessLogFilter:
     """Choose by chance; requests with an x-request-id by that, so that every Envoy on their way chooses the same."""
     share = FractionalPercent(
-        numerator=round(percent * MILLION / 100), denominator=FractionalPercentDenominatorType.MILLION
+        numerator=round(percent * MILLION / 100), denominator=FractionalPercent.DenominatorType.MILLION
     )
     return AccessLogFilter(runtime_filter=RuntimeFilter(runtime_key="access_log.sample", percent_sampled=share))
 
@@ -144,7 +141,7 @@ def _find_errors(*, tcp: bool) -> list[AccessLogFilter]:
     if tcp:
         return [flags]
     status = ComparisonFilter(
-        op=ComparisonFilterOp.GE, value=RuntimeUInt32(default_value=500, runtime_key="access_log.status")
+        op=ComparisonFilter.Op.GE, value=RuntimeUInt32(default_value=500, runtime_key="access_log.status")
     )
     # Envoy takes an answer without a gRPC status for one with an unknown error: so only calls of gRPC are looked at.
     is_grpc = HeaderMatcher(name="content-type", string_match=StringMatcher(prefix="application/grpc"))

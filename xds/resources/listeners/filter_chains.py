@@ -2,28 +2,23 @@
 
 from collections.abc import Iterator
 
-from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, FilterChainMatch, ListenerFilter
-from envoy_data_plane.envoy.extensions.filters.listener.proxy_protocol.v3 import ProxyProtocol
-from envoy_data_plane.envoy.extensions.filters.listener.tls_inspector.v3 import TlsInspector
-from envoy_data_plane.google.protobuf import Any
-
 from xds.catalog.model.gateway import Listener
 from xds.catalog.model.route import Route
 from xds.catalog.text.addresses import covers_host
 from xds.resources.tls.contexts import build_downstream_socket
+from xds.wire.envoy.config_listener_v3_pb2 import Filter, FilterChain, FilterChainMatch, ListenerFilter
+from xds.wire.envoy.extensions_filters_listener_proxy_protocol_v3_pb2 import ProxyProtocol
+from xds.wire.envoy.extensions_filters_listener_tls_inspector_v3_pb2 import TlsInspector
+from xds.wire.messages import pack
 
 
 def build_listener_filters(listener: Listener) -> list[ListenerFilter]:
     """Build what looks at a connection before a filter chain is chosen for it."""
     filters = []
     if listener.proxy_protocol:
-        filters.append(
-            ListenerFilter(name="envoy.filters.listener.proxy_protocol", typed_config=Any.pack(ProxyProtocol()))
-        )
+        filters.append(ListenerFilter(name="envoy.filters.listener.proxy_protocol", typed_config=pack(ProxyProtocol())))
     if listener.tls is not None:
-        filters.append(
-            ListenerFilter(name="envoy.filters.listener.tls_inspector", typed_config=Any.pack(TlsInspector()))
-        )
+        filters.append(ListenerFilter(name="envoy.filters.listener.tls_inspector", typed_config=pack(TlsInspector())))
     return filters
 
 

@@ -5,11 +5,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 
-from envoy_data_plane.envoy.config.core.v3 import Address, SocketAddress, SocketAddressProtocol
-from envoy_data_plane.envoy.config.core.v3 import QuicProtocolOptions as QuicLimits
-from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, QuicProtocolOptions, UdpListenerConfig
-from envoy_data_plane.envoy.config.listener.v3 import Listener as EnvoyListener
-
 from xds.catalog.model.access_log import AccessLog
 from xds.catalog.model.gateway import Gateway, Limits, Listener
 from xds.catalog.model.route import Route
@@ -29,6 +24,11 @@ from xds.resources.routes.configuration import build_gateway_routes
 from xds.resources.tls.contexts import H2_AND_HTTP1, H3
 from xds.resources.tls.secrets import build_secrets
 from xds.wire import LISTENER, ROUTE_CONFIGURATION, SECRET
+from xds.wire.envoy.config_core_v3_pb2 import Address, SocketAddress
+from xds.wire.envoy.config_core_v3_pb2 import QuicProtocolOptions as QuicLimits
+from xds.wire.envoy.config_listener_v3_pb2 import Filter, FilterChain, QuicProtocolOptions, UdpListenerConfig
+from xds.wire.envoy.config_listener_v3_pb2 import Listener as EnvoyListener
+from xds.wire.messages import encode, uint32
 
 Resources = dict[str, dict[str, Resource]]
 """By type and name."""
@@ -119,15 +119,15 @@ def _build_http3(frame: _Frame) -> Resource:
     """Build the listener for QUIC, at the same port of UDP: its requests go by the routes of the one for TCP."""
     manager = _build_manager(frame, http3=True)
     name = f"{frame.name}/http3"
-    streams = QuicLimits(max_concurrent_streams=frame.limits.streams)
+    streams = QuicLimits(max_concurrent_streams=uint32(frame.limits.streams))
     listener = EnvoyListener(
         name=name,
-        address=_build_address(frame.listener, SocketAddressProtocol.UDP),
+        address=_build_address(frame.listener, SocketAddress.Protocol.UDP),
         udp_listener_config=UdpListenerConfig(quic_options=QuicProtocolOptions(quic_protocol_options=streams)),
         filter_chains=build_chains(frame.owner, frame.listener, manager, H3),
-        per_connection_buffer_limit_bytes=frame.limits.buffer,
+        per_connection_buffer_limit_bytes=uint32(frame.limits.buffer),
     )
-    return encode_resource(LISTENER, name, bytes(listener))
+    return encode_resource(LISTENER, name, encode(listener))
 
 
 def _build_manager(frame: _Frame, *, http3: bool = False) -> Filter:
@@ -164,13 +164,13 @@ def _build_tcp(frame: _Frame, targets: tuple[_Target, ...]) -> Resource:
 def _build_listener(frame: _Frame, chains: list[FilterChain]) -> Resource:
     listener = EnvoyListener(
         name=frame.name,
-        address=_build_address(frame.listener, SocketAddressProtocol.TCP),
+        address=_build_address(frame.listener, SocketAddress.Protocol.TCP),
         listener_filters=build_listener_filters(frame.listener),
         filter_chains=chains,
-        per_connection_buffer_limit_bytes=frame.limits.buffer,
+        per_connection_buffer_limit_bytes=uint32(frame.limits.buffer),
     )
-    return encode_resource(LISTENER, frame.name, frame.raw_listener.join(bytes(listener)))
+    return encode_resource(LISTENER, frame.name, frame.raw_listener.join(encode(listener)))
 
 
-def _build_address(listener: Listener, protocol: SocketAddressProtocol) -> Address:
+def _build_address(listener: Listener, protocol: SocketAddress.Protocol) -> Address:
     return Address(socket_address=SocketAddress(address=listener.address, port_value=listener.port, protocol=protocol))

@@ -3,19 +3,6 @@
 from datetime import timedelta
 from functools import lru_cache
 
-from envoy_data_plane.envoy.config.core.v3 import Address, Http2ProtocolOptions, HttpProtocolOptions, SocketAddress
-from envoy_data_plane.envoy.config.listener.v3 import Filter, FilterChain, Listener
-from envoy_data_plane.envoy.extensions.filters.http.router.v3 import Router
-from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import (
-    HttpConnectionManager,
-    HttpConnectionManagerCodecType,
-    HttpFilter,
-    Rds,
-)
-from envoy_data_plane.envoy.extensions.filters.network.tcp_proxy.v3 import TcpProxy
-from envoy_data_plane.envoy.type.v3 import HashPolicy, HashPolicySourceIp
-from envoy_data_plane.google.protobuf import Any
-
 from xds.catalog.model.access_log import AccessLog
 from xds.catalog.model.gateway import Limits
 from xds.catalog.raw.fields import NOTHING, RawFields
@@ -26,6 +13,17 @@ from xds.resources.listeners.tracing import Traced, build_trace_guard, build_tra
 from xds.resources.resource import Resource, encode_resource
 from xds.resources.routes.filters import build_dormant_filters
 from xds.wire import LISTENER
+from xds.wire.envoy.config_core_v3_pb2 import Address, Http2ProtocolOptions, SocketAddress
+from xds.wire.envoy.config_listener_v3_pb2 import Filter, FilterChain, Listener
+from xds.wire.envoy.extensions_filters_http_router_v3_pb2 import Router
+from xds.wire.envoy.extensions_filters_network_http_connection_manager_v3_pb2 import (
+    HttpConnectionManager,
+    HttpFilter,
+    Rds,
+)
+from xds.wire.envoy.extensions_filters_network_tcp_proxy_v3_pb2 import TcpProxy
+from xds.wire.envoy.type_v3_pb2 import HashPolicy
+from xds.wire.messages import encode, pack, uint32
 
 HTTP_CONNECTION_MANAGER = "envoy.filters.network.http_connection_manager"
 TCP_PROXY = "envoy.filters.network.tcp_proxy"
@@ -71,7 +69,7 @@ def build_connection_manager(
     instead of a header (or of what that many trusted hops say), and slow or greedy ones are bounded (Envoy's edge
     best practices). They have no say in what is traced.
     """
-    packed = Any.pack(HttpConnectionManager(tracing=build_tracing(traced)))
+    packed = pack(HttpConnectionManager(tracing=build_tracing(traced)))
     guarded = limits is not None and traced is not None
     common = _encode_connection_manager(name, limits, trusted_hops, access_log, http3=http3, guarded=guarded)
     packed.value = raw.join(common + packed.value)
@@ -86,30 +84,34 @@ def _encode_connection_manager(
     connection_manager = HttpConnectionManager(
         stat_prefix=name,
         rds=Rds(config_source=ADS_CONFIG_SOURCE, route_config_name=name),
-        http_filters=[*build_dormant_filters(), HttpFilter(name=ROUTER, typed_config=Any.pack(Router()))],
+        http_filters=[*build_dormant_filters(), HttpFilter(name=ROUTER, typed_config=pack(Router()))],
         access_log=[*build_access_log(access_log)],
     )
     if http3:
-        connection_manager.codec_type = HttpConnectionManagerCodecType.HTTP3
+        connection_manager.codec_type = HttpConnectionManager.CodecType.HTTP3
     if limits is not None:
-        connection_manager.use_remote_address = True
+        connection_manager.use_remote_address.value = True
         connection_manager.xff_num_trusted_hops = trusted_hops
-        connection_manager.normalize_path = True
+        connection_manager.normalize_path.value = True
         connection_manager.merge_slashes = True
         if guarded:
-            connection_manager.early_header_mutation_extensions = [build_trace_guard()]
+            connection_manager.early_header_mutation_extensions.append(build_trace_guard())
         _limit(connection_manager, limits)
-    return bytes(connection_manager)
+    return encode(connection_manager)
 
 
 def _limit(connection_manager: HttpConnectionManager, limits: Limits) -> None:
-    connection_manager.request_headers_timeout = limits.header_timeout
+    connection_manager.request_headers_timeout.FromTimedelta(limits.header_timeout)
     if limits.header_size is not None:
-        connection_manager.max_request_headers_kb = limits.header_size // 1024
+        connection_manager.max_request_headers_kb.value = limits.header_size // 1024
     if limits.idle is not None:
-        connection_manager.common_http_protocol_options = HttpProtocolOptions(idle_timeout=limits.idle)
-    connection_manager.http2_protocol_options = Http2ProtocolOptions(
-        max_concurrent_streams=limits.streams, initial_stream_window_size=65536, initial_connection_window_size=1048576
+        connection_manager.common_http_protocol_options.idle_timeout.FromTimedelta(limits.idle)
+    connection_manager.http2_protocol_options.CopyFrom(
+        Http2ProtocolOptions(
+            max_concurrent_streams=uint32(limits.streams),
+            initial_stream_window_size=uint32(65536),
+            initial_connection_window_size=uint32(1048576),
+        )
     )
 
 
@@ -134,8 +136,8 @@ def build_tcp_proxy(
         access_log=[*build_access_log(access_log, tcp=True)],
     )
     if by_source:
-        tcp_proxy.hash_policy = [HashPolicy(source_ip=HashPolicySourceIp())]
-    packed = Any.pack(tcp_proxy)
+        tcp_proxy.hash_policy.append(HashPolicy(source_ip=HashPolicy.SourceIp()))
+    packed = pack(tcp_proxy)
     packed.value += subset
     return Filter(name=TCP_PROXY, typed_config=packed)
 
@@ -146,4 +148,4 @@ def _build_listener(name: str, listen: Listen, network_filter: Filter) -> Resour
         address=Address(socket_address=SocketAddress(address=listen.address, port_value=listen.port)),
         filter_chains=[FilterChain(filters=[network_filter])],
     )
-    return encode_resource(LISTENER, name, bytes(listener))
+    return encode_resource(LISTENER, name, encode(listener))

@@ -4,42 +4,38 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 
-from envoy_data_plane.envoy.config.cluster.v3 import Cluster, ClusterCustomClusterType, ClusterDiscoveryType
-from envoy_data_plane.envoy.config.common.mutation_rules.v3 import HeaderMutation
-from envoy_data_plane.envoy.config.core.v3 import (
-    Address,
-    GrpcService,
-    GrpcServiceEnvoyGrpc,
-    Http2ProtocolOptions,
-    KeepaliveSettings,
-    SocketAddress,
-    TypedExtensionConfig,
-)
-from envoy_data_plane.envoy.config.endpoint.v3 import ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints
-from envoy_data_plane.envoy.config.trace.v3 import OpenTelemetryConfig, TracingHttp
-from envoy_data_plane.envoy.extensions.clusters.common.dns.v3 import DnsLookupFamily
-from envoy_data_plane.envoy.extensions.clusters.dns.v3 import DnsCluster
-from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpConnectionManagerTracing
-from envoy_data_plane.envoy.extensions.http.early_header_mutation.header_mutation.v3 import (
-    HeaderMutation as EarlyHeaderMutation,
-)
-from envoy_data_plane.envoy.extensions.tracers.opentelemetry.samplers.v3 import (
-    ParentBasedSamplerConfig,
-    TraceIdRatioBasedSamplerConfig,
-)
-from envoy_data_plane.envoy.extensions.upstreams.http.v3 import (
-    HttpProtocolOptions,
-    HttpProtocolOptionsExplicitHttpConfig,
-)
-from envoy_data_plane.envoy.type.tracing.v3 import CustomTag
-from envoy_data_plane.envoy.type.v3 import FractionalPercent, FractionalPercentDenominatorType
-from envoy_data_plane.google.protobuf import Any
-
 from xds.catalog.model.tracing import Tracing
 from xds.catalog.text.addresses import normalize_ip
 from xds.resources.clusters.connections import HTTP_OPTIONS
 from xds.resources.resource import Resource, encode_resource
 from xds.wire import CLUSTER
+from xds.wire.envoy.config_cluster_v3_pb2 import Cluster
+from xds.wire.envoy.config_common_mutation_rules_v3_pb2 import HeaderMutation
+from xds.wire.envoy.config_core_v3_pb2 import (
+    Address,
+    GrpcService,
+    Http2ProtocolOptions,
+    KeepaliveSettings,
+    SocketAddress,
+    TypedExtensionConfig,
+)
+from xds.wire.envoy.config_endpoint_v3_pb2 import ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints
+from xds.wire.envoy.config_trace_v3_pb2 import OpenTelemetryConfig
+from xds.wire.envoy.config_trace_v3_pb2 import Tracing as EnvoyTracing
+from xds.wire.envoy.extensions_clusters_common_dns_v3_pb2 import DnsLookupFamily
+from xds.wire.envoy.extensions_clusters_dns_v3_pb2 import DnsCluster
+from xds.wire.envoy.extensions_filters_network_http_connection_manager_v3_pb2 import HttpConnectionManager
+from xds.wire.envoy.extensions_http_early_header_mutation_header_mutation_v3_pb2 import (
+    HeaderMutation as EarlyHeaderMutation,
+)
+from xds.wire.envoy.extensions_tracers_opentelemetry_samplers_v3_pb2 import (
+    ParentBasedSamplerConfig,
+    TraceIdRatioBasedSamplerConfig,
+)
+from xds.wire.envoy.extensions_upstreams_http_v3_pb2 import HttpProtocolOptions
+from xds.wire.envoy.type_tracing_v3_pb2 import CustomTag
+from xds.wire.envoy.type_v3_pb2 import FractionalPercent
+from xds.wire.messages import boolean, encode, pack
 
 OTLP_CLUSTER = "mesh/otlp"
 """The collector's cluster: no service has a name with a slash."""
@@ -57,7 +53,7 @@ class Traced:
 
 
 @lru_cache(maxsize=1024)
-def build_tracing(traced: Traced | None) -> HttpConnectionManagerTracing | None:
+def build_tracing(traced: Traced | None) -> HttpConnectionManager.Tracing | None:
     """Build how an HttpConnectionManager traces: a span of each request, and one of each try.
 
     Whether a trace is kept is said by who began it, in the headers that come with a request; of a request without,
@@ -66,12 +62,12 @@ def build_tracing(traced: Traced | None) -> HttpConnectionManagerTracing | None:
     """
     if traced is None:
         return None
-    provider = Any.pack(OpenTelemetryConfig(service_name=traced.service))
+    provider = pack(OpenTelemetryConfig(service_name=traced.service))
     provider.value += _encode_provider(traced.tracing)
-    return HttpConnectionManagerTracing(
+    return HttpConnectionManager.Tracing(
         custom_tags=[CustomTag(tag="http.url", value="%REQ(:SCHEME)%://%REQ(:AUTHORITY)%%PATH(NQ:ORIG_OR_PATH)%")],
-        provider=TracingHttp(name="envoy.tracers.opentelemetry", typed_config=provider),
-        spawn_upstream_span=True,
+        provider=EnvoyTracing.Http(name="envoy.tracers.opentelemetry", typed_config=provider),
+        spawn_upstream_span=boolean(True),
         operation="%REQ(:METHOD)%",
         upstream_operation="%REQ(:METHOD)% %UPSTREAM_CLUSTER%",
     )
@@ -82,33 +78,33 @@ def _encode_provider(tracing: Tracing) -> bytes:
     """Encode all but the service of what makes spans: a thousand sidecars have it in common."""
     provider = OpenTelemetryConfig(
         grpc_service=GrpcService(
-            envoy_grpc=GrpcServiceEnvoyGrpc(cluster_name=OTLP_CLUSTER, authority=tracing.otlp),
+            envoy_grpc=GrpcService.EnvoyGrpc(cluster_name=OTLP_CLUSTER, authority=tracing.otlp),
             timeout=timedelta(seconds=10),
         ),
         sampler=_build_sampler(tracing.percent),
     )
-    return bytes(provider)
+    return encode(provider)
 
 
 def _build_sampler(percent: float) -> TypedExtensionConfig:
     """Build who decides: the caller's Envoy or application, and where there is none, chance."""
     share = FractionalPercent(
-        numerator=round(percent * MILLION / 100), denominator=FractionalPercentDenominatorType.MILLION
+        numerator=round(percent * MILLION / 100), denominator=FractionalPercent.DenominatorType.MILLION
     )
     chance = TypedExtensionConfig(
         name="envoy.tracers.opentelemetry.samplers.trace_id_ratio_based",
-        typed_config=Any.pack(TraceIdRatioBasedSamplerConfig(sampling_percentage=share)),
+        typed_config=pack(TraceIdRatioBasedSamplerConfig(sampling_percentage=share)),
     )
     return TypedExtensionConfig(
         name="envoy.tracers.opentelemetry.samplers.parent_based",
-        typed_config=Any.pack(ParentBasedSamplerConfig(wrapped_sampler=chance)),
+        typed_config=pack(ParentBasedSamplerConfig(wrapped_sampler=chance)),
     )
 
 
 def build_trace_guard() -> TypedExtensionConfig:
     """Build what has strangers begin no traces: what they say of one is removed before it is looked at."""
     removed = EarlyHeaderMutation(mutations=[HeaderMutation(remove=name) for name in TRACE_CONTEXT])
-    return TypedExtensionConfig(name="envoy.http.early_header_mutation.header_mutation", typed_config=Any.pack(removed))
+    return TypedExtensionConfig(name="envoy.http.early_header_mutation.header_mutation", typed_config=pack(removed))
 
 
 @lru_cache(maxsize=64)
@@ -120,7 +116,7 @@ def build_collector(tracing: Tracing) -> Resource:
         connection_keepalive=KeepaliveSettings(interval=timedelta(seconds=30), timeout=timedelta(seconds=10))
     )
     options = HttpProtocolOptions(
-        explicit_http_config=HttpProtocolOptionsExplicitHttpConfig(http2_protocol_options=http2)
+        explicit_http_config=HttpProtocolOptions.ExplicitHttpConfig(http2_protocol_options=http2)
     )
     endpoint = Endpoint(address=Address(socket_address=SocketAddress(address=host, port_value=port)))
     cluster = Cluster(
@@ -130,12 +126,12 @@ def build_collector(tracing: Tracing) -> Resource:
             cluster_name=OTLP_CLUSTER,
             endpoints=[LocalityLbEndpoints(lb_endpoints=[LbEndpoint(endpoint=endpoint)])],
         ),
-        typed_extension_protocol_options={HTTP_OPTIONS: Any.pack(options)},
+        typed_extension_protocol_options={HTTP_OPTIONS: pack(options)},
     )
     if normalize_ip(host) is not None:
-        cluster.type = ClusterDiscoveryType.STATIC
+        cluster.type = Cluster.DiscoveryType.STATIC
     else:
         dns = DnsCluster(dns_lookup_family=DnsLookupFamily.V4_PREFERRED, respect_dns_ttl=True)
-        cluster.cluster_type = ClusterCustomClusterType(name="envoy.clusters.dns", typed_config=Any.pack(dns))
-        cluster.wait_for_warm_on_init = False
-    return encode_resource(CLUSTER, OTLP_CLUSTER, bytes(cluster))
+        cluster.cluster_type.CopyFrom(Cluster.CustomClusterType(name="envoy.clusters.dns", typed_config=pack(dns)))
+        cluster.wait_for_warm_on_init.value = False
+    return encode_resource(CLUSTER, OTLP_CLUSTER, encode(cluster))

@@ -12,19 +12,6 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 
-from envoy_data_plane.envoy.config.core.v3 import HeaderValue, HeaderValueOption, HeaderValueOptionHeaderAppendAction
-from envoy_data_plane.envoy.config.route.v3 import (
-    RouteAction,
-    RouteActionHashPolicy,
-    RouteActionHashPolicyConnectionProperties,
-    RouteActionHashPolicyCookie,
-    RouteActionHashPolicyHeader,
-    RouteActionHashPolicyQueryParameter,
-    RouteActionMaxStreamDuration,
-    RouteConfiguration,
-    VirtualHost,
-)
-
 from xds.catalog.model.affinity import Affinity
 from xds.catalog.model.resilience import DEFAULT_REQUEST, Retries, Timeouts
 from xds.catalog.model.route import Route
@@ -37,6 +24,9 @@ from xds.resources.routes.filters import build_limits, encode_filters, encode_pr
 from xds.resources.routes.retries import build_retry_policy
 from xds.resources.routes.route import encode_changes, encode_end, encode_match, encode_target
 from xds.wire import ROUTE_CONFIGURATION, skeleton_pb2
+from xds.wire.envoy.config_core_v3_pb2 import HeaderValue, HeaderValueOption
+from xds.wire.envoy.config_route_v3_pb2 import RouteAction, RouteConfiguration, VirtualHost
+from xds.wire.messages import encode
 
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
@@ -51,7 +41,7 @@ def build_virtual_host(name: str, service: Service, services: Mapping[str, Servi
     routes = [*complete_routes(name, service), Route(to={name: 1})]
     encoded = [part for route in routes for part in _build_routes(route, services, limited=limited)]
     message = skeleton_pb2.VirtualHost(name=name, domains=[name], routes=encoded).SerializeToString(deterministic=True)
-    return message + bytes(VirtualHost(typed_per_filter_config=build_limits(routes))) if limited else message
+    return message + encode(VirtualHost(typed_per_filter_config=build_limits(routes))) if limited else message
 
 
 def complete_routes(name: str, service: Service) -> Iterator[Route]:
@@ -99,7 +89,7 @@ def build_gateway_routes(
         ).SerializeToString(deterministic=True)
         for host in hosts
     ]
-    more = bytes(RouteConfiguration(typed_per_filter_config=build_limits(gateway_routes))) if limited else b""
+    more = encode(RouteConfiguration(typed_per_filter_config=build_limits(gateway_routes))) if limited else b""
     return _build_configuration(name, virtual_hosts, more + (_encode_alt_svc(http3_port) if http3_port else b""), raw)
 
 
@@ -114,9 +104,9 @@ def _encode_alt_svc(port: int) -> bytes:
     """Encode the header by which clients learn of HTTP/3, which they then use for a day."""
     header = HeaderValueOption(
         header=HeaderValue(key="alt-svc", value=f'h3=":{port}"; ma=86400'),
-        append_action=HeaderValueOptionHeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD,
+        append_action=HeaderValueOption.HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD,
     )
-    return bytes(RouteConfiguration(response_headers_to_add=[header]))
+    return encode(RouteConfiguration(response_headers_to_add=[header]))
 
 
 def _build_routes(route: Route, services: Mapping[str, Service], *, limited: bool = False) -> list[bytes]:
@@ -170,41 +160,41 @@ def _encode_action(
     timeouts: Timeouts, retries: Retries, affinity: Affinity | None, host: str | None, *, grpc: bool, safe: bool
 ) -> bytes:
     """Encode all of a RouteAction but its cluster; `host` is as `Service.requested_host` is."""
-    action = RouteAction(timeout=timeouts.request)
+    action = RouteAction(
+        timeout=timeouts.request,
+        idle_timeout=timeouts.idle,
+        hash_policy=[] if affinity is None else _build_hash_policy(affinity),
+        retry_policy=build_retry_policy(retries, grpc=grpc, safe=safe),
+    )
     if host:
         action.host_rewrite_literal = host
     elif host is not None:
-        action.auto_host_rewrite = True
+        action.auto_host_rewrite.value = True
     if timeouts.request is None:
-        action.timeout = timedelta(0) if grpc else DEFAULT_REQUEST
+        action.timeout.FromTimedelta(timedelta(0) if grpc else DEFAULT_REQUEST)
         if grpc:  # the client's own deadline, whatever it is
-            action.max_stream_duration = RouteActionMaxStreamDuration(grpc_timeout_header_max=timedelta(0))
-    if timeouts.idle is not None:
-        action.idle_timeout = timeouts.idle
-    if affinity is not None:
-        action.hash_policy = _build_hash_policy(affinity)
-    action.retry_policy = build_retry_policy(retries, grpc=grpc, safe=safe)
-    return bytes(action)
+            action.max_stream_duration.CopyFrom(RouteAction.MaxStreamDuration(grpc_timeout_header_max=timedelta(0)))
+    return encode(action)
 
 
-def _build_hash_policy(affinity: Affinity) -> list[RouteActionHashPolicy]:
+def _build_hash_policy(affinity: Affinity) -> list[RouteAction.HashPolicy]:
     """Build what requests are told apart by; each is `terminal`, so that the first that a request has decides alone."""
     policies = []
     if affinity.header is not None:
-        policies.append(RouteActionHashPolicy(header=RouteActionHashPolicyHeader(header_name=affinity.header)))
+        policies.append(RouteAction.HashPolicy(header=RouteAction.HashPolicy.Header(header_name=affinity.header)))
     if affinity.query_parameter is not None:
         policies.append(
-            RouteActionHashPolicy(query_parameter=RouteActionHashPolicyQueryParameter(name=affinity.query_parameter))
+            RouteAction.HashPolicy(query_parameter=RouteAction.HashPolicy.QueryParameter(name=affinity.query_parameter))
         )
     if (cookie := affinity.cookie) is not None:
         # With a path or without, Envoy makes none unless there is a time to live.
-        hashed = RouteActionHashPolicyCookie(
+        hashed = RouteAction.HashPolicy.Cookie(
             name=cookie.name, ttl=cookie.ttl, path="" if cookie.ttl is None else cookie.path
         )
-        policies.append(RouteActionHashPolicy(cookie=hashed))
+        policies.append(RouteAction.HashPolicy(cookie=hashed))
     if affinity.source:
-        properties = RouteActionHashPolicyConnectionProperties(source_ip=True)
-        policies.append(RouteActionHashPolicy(connection_properties=properties))
+        properties = RouteAction.HashPolicy.ConnectionProperties(source_ip=True)
+        policies.append(RouteAction.HashPolicy(connection_properties=properties))
     for policy in policies:
         policy.terminal = True
     return policies

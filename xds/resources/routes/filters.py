@@ -8,32 +8,8 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from functools import lru_cache
 
-from envoy_data_plane.envoy.config.core.v3 import Metadata, RuntimeFractionalPercent
-from envoy_data_plane.envoy.config.route.v3 import (
-    FilterConfig,
-    RateLimitAction,
-    RateLimitActionMetaData,
-    RateLimitActionMetaDataSource,
-)
-from envoy_data_plane.envoy.config.route.v3 import RateLimit as EnvoyRateLimit
-from envoy_data_plane.envoy.config.route.v3 import Route as EnvoyRoute
-from envoy_data_plane.envoy.extensions.common.ratelimit.v3 import (
-    LocalRateLimitDescriptor,
-    RateLimitDescriptorEntry,
-    XRateLimitHeadersRfcVersion,
-)
-from envoy_data_plane.envoy.extensions.filters.common.fault.v3 import FaultDelay, FaultDelayHeaderDelay
-from envoy_data_plane.envoy.extensions.filters.http.buffer.v3 import Buffer, BufferPerRoute
-from envoy_data_plane.envoy.extensions.filters.http.cors.v3 import Cors as CorsFilter
-from envoy_data_plane.envoy.extensions.filters.http.cors.v3 import CorsPolicy
-from envoy_data_plane.envoy.extensions.filters.http.fault.v3 import FaultAbort, FaultAbortHeaderAbort, HttpFault
-from envoy_data_plane.envoy.extensions.filters.http.grpc_web.v3 import GrpcWeb
-from envoy_data_plane.envoy.extensions.filters.http.local_ratelimit.v3 import LocalRateLimit
-from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v3 import HttpFilter
-from envoy_data_plane.envoy.type.matcher.v3 import RegexMatcher, StringMatcher
-from envoy_data_plane.envoy.type.metadata.v3 import MetadataKey, MetadataKeyPathSegment
-from envoy_data_plane.envoy.type.v3 import TokenBucket
-from envoy_data_plane.google.protobuf import Any, Struct, Value
+from google.protobuf.any_pb2 import Any
+from google.protobuf.struct_pb2 import Struct, Value
 
 from xds.catalog.model.filters import Cors, Fault, RateLimit
 from xds.catalog.model.route import Route
@@ -42,6 +18,28 @@ from xds.catalog.text.cors_origins import Origin
 from xds.catalog.text.text_match import ANY, How, TextMatch, Wanted
 from xds.resources.routes.route import build_percent, encode_match, encode_target
 from xds.wire import skeleton_pb2
+from xds.wire.envoy.config_core_v3_pb2 import Metadata, RuntimeFractionalPercent
+from xds.wire.envoy.config_route_v3_pb2 import FilterConfig
+from xds.wire.envoy.config_route_v3_pb2 import RateLimit as EnvoyRateLimit
+from xds.wire.envoy.config_route_v3_pb2 import Route as EnvoyRoute
+from xds.wire.envoy.extensions_common_ratelimit_v3_pb2 import (
+    LocalRateLimitDescriptor,
+    RateLimitDescriptor,
+    XRateLimitHeadersRfcVersion,
+)
+from xds.wire.envoy.extensions_filters_common_fault_v3_pb2 import FaultDelay
+from xds.wire.envoy.extensions_filters_http_buffer_v3_pb2 import Buffer, BufferPerRoute
+from xds.wire.envoy.extensions_filters_http_cors_v3_pb2 import Cors as CorsFilter
+from xds.wire.envoy.extensions_filters_http_cors_v3_pb2 import CorsPolicy
+from xds.wire.envoy.extensions_filters_http_fault_v3_pb2 import FaultAbort
+from xds.wire.envoy.extensions_filters_http_fault_v3_pb2 import HTTPFault as HttpFault
+from xds.wire.envoy.extensions_filters_http_grpc_web_v3_pb2 import GrpcWeb
+from xds.wire.envoy.extensions_filters_http_local_ratelimit_v3_pb2 import LocalRateLimit
+from xds.wire.envoy.extensions_filters_network_http_connection_manager_v3_pb2 import HttpFilter
+from xds.wire.envoy.type_matcher_v3_pb2 import RegexMatcher, StringMatcher
+from xds.wire.envoy.type_metadata_v3_pb2 import MetadataKey
+from xds.wire.envoy.type_v3_pb2 import TokenBucket
+from xds.wire.messages import boolean, encode, pack, uint32
 
 METADATA = "xds"
 """The namespace of what a route says of itself."""
@@ -73,31 +71,31 @@ def _encode_filters(
     encoded = EnvoyRoute()
     filters = encoded.typed_per_filter_config
     if cors is not None:
-        filters[CORS] = Any.pack(_build_cors(cors, methods))
+        filters[CORS].CopyFrom(pack(_build_cors(cors, methods)))
     if named is not None:
         found = Struct(fields={RATE_LIMIT: Value(string_value=named)})
-        encoded.metadata = Metadata(filter_metadata={METADATA: found})
+        encoded.metadata.CopyFrom(Metadata(filter_metadata={METADATA: found}))
     elif limited:
-        filters[LOCAL_RATE_LIMIT] = Any.pack(FilterConfig(disabled=True))
+        filters[LOCAL_RATE_LIMIT].CopyFrom(pack(FilterConfig(disabled=True)))
     if fault is not None:
-        filters[FAULT] = Any.pack(_build_fault(fault))
+        filters[FAULT].CopyFrom(pack(_build_fault(fault)))
     if grpc_web:
-        filters[GRPC_WEB] = Any.pack(FilterConfig(config=Any()))
+        filters[GRPC_WEB].CopyFrom(pack(FilterConfig(config=Any())))
     if max_body is not None:
-        filters[BUFFER] = Any.pack(BufferPerRoute(buffer=Buffer(max_request_bytes=max_body)))
-    return bytes(encoded)
+        filters[BUFFER].CopyFrom(pack(BufferPerRoute(buffer=Buffer(max_request_bytes=uint32(max_body)))))
+    return encode(encoded)
 
 
 def _build_fault(fault: Fault) -> HttpFault:
     built = HttpFault()
     if fault.by_header:
         everything = build_percent(100)  # of those that ask; a header may ask for a share
-        built.delay = FaultDelay(header_delay=FaultDelayHeaderDelay(), percentage=everything)
-        built.abort = FaultAbort(header_abort=FaultAbortHeaderAbort(), percentage=everything)
+        built.delay.CopyFrom(FaultDelay(header_delay=FaultDelay.HeaderDelay(), percentage=everything))
+        built.abort.CopyFrom(FaultAbort(header_abort=FaultAbort.HeaderAbort(), percentage=everything))
     if fault.delay is not None:
-        built.delay = FaultDelay(fixed_delay=fault.delay.time, percentage=build_percent(fault.delay.percent))
+        built.delay.CopyFrom(FaultDelay(fixed_delay=fault.delay.time, percentage=build_percent(fault.delay.percent)))
     if fault.abort is not None:
-        built.abort = FaultAbort(http_status=fault.abort.status, percentage=build_percent(fault.abort.percent))
+        built.abort.CopyFrom(FaultAbort(http_status=fault.abort.status, percentage=build_percent(fault.abort.percent)))
     return built
 
 
@@ -109,8 +107,8 @@ def _build_cors(cors: Cors, methods: tuple[str, ...]) -> CorsPolicy:
         allow_headers=_join(cors.headers),
         expose_headers=_join(cors.expose),
         max_age="" if cors.max_age is None else str(cors.max_age // timedelta(seconds=1)),
-        allow_credentials=cors.credentials or None,
-        forward_not_matching_preflights=False,
+        allow_credentials=boolean(cors.credentials or None),
+        forward_not_matching_preflights=boolean(False),
     )
 
 
@@ -166,33 +164,35 @@ def build_limits(routes: Iterable[Route]) -> dict[str, Any]:
         if route.rate_limit is not None:
             limits.setdefault(describe_match(route), route.rate_limit)  # of two that are alike the first takes all
     everything = RuntimeFractionalPercent(default_value=build_percent(100))
-    by_route = RateLimitActionMetaData(
+    by_route = EnvoyRateLimit.Action.MetaData(
         descriptor_key=RATE_LIMIT,
-        metadata_key=MetadataKey(key=METADATA, path=[MetadataKeyPathSegment(key=RATE_LIMIT)]),
-        source=RateLimitActionMetaDataSource.ROUTE_ENTRY,
+        metadata_key=MetadataKey(key=METADATA, path=[MetadataKey.PathSegment(key=RATE_LIMIT)]),
+        source=EnvoyRateLimit.Action.MetaData.Source.ROUTE_ENTRY,
     )
     policy = LocalRateLimit(
         stat_prefix=STAT_PREFIX,
         filter_enabled=everything,
         filter_enforced=everything,
-        token_bucket=TokenBucket(max_tokens=NO_LIMIT, tokens_per_fill=NO_LIMIT, fill_interval=timedelta(seconds=1)),
-        always_consume_default_token_bucket=False,
-        rate_limits=[EnvoyRateLimit(actions=[RateLimitAction(metadata=by_route)])],
+        token_bucket=TokenBucket(
+            max_tokens=NO_LIMIT, tokens_per_fill=uint32(NO_LIMIT), fill_interval=timedelta(seconds=1)
+        ),
+        always_consume_default_token_bucket=boolean(False),
+        rate_limits=[EnvoyRateLimit(actions=[EnvoyRateLimit.Action(metadata=by_route)])],
         descriptors=[
             LocalRateLimitDescriptor(
-                entries=[RateLimitDescriptorEntry(key=RATE_LIMIT, value=named)], token_bucket=_build_bucket(limit)
+                entries=[RateLimitDescriptor.Entry(key=RATE_LIMIT, value=named)], token_bucket=_build_bucket(limit)
             )
             for named, limit in limits.items()
         ],
         enable_x_ratelimit_headers=XRateLimitHeadersRfcVersion.DRAFT_VERSION_03,
         rate_limited_as_resource_exhausted=True,
     )
-    return {LOCAL_RATE_LIMIT: Any.pack(policy)}
+    return {LOCAL_RATE_LIMIT: pack(policy)}
 
 
 def _build_bucket(limit: RateLimit) -> TokenBucket:
     return TokenBucket(
-        max_tokens=limit.burst or limit.requests, tokens_per_fill=limit.requests, fill_interval=limit.per
+        max_tokens=limit.burst or limit.requests, tokens_per_fill=uint32(limit.requests), fill_interval=limit.per
     )
 
 
@@ -213,10 +213,10 @@ def build_dormant_filters() -> tuple[HttpFilter, ...]:
     CORS comes first, so that pages can read what the others answer, and that no browser's question is limited.
     """
     filters = {
-        CORS: Any.pack(CorsFilter()),
-        LOCAL_RATE_LIMIT: Any.pack(LocalRateLimit(stat_prefix=STAT_PREFIX)),
-        FAULT: Any.pack(HttpFault()),
-        GRPC_WEB: Any.pack(GrpcWeb()),
-        BUFFER: Any.pack(Buffer(max_request_bytes=1)),  # which Envoy wants, and every route has its own
+        CORS: pack(CorsFilter()),
+        LOCAL_RATE_LIMIT: pack(LocalRateLimit(stat_prefix=STAT_PREFIX)),
+        FAULT: pack(HttpFault()),
+        GRPC_WEB: pack(GrpcWeb()),
+        BUFFER: pack(Buffer(max_request_bytes=uint32(1))),  # which Envoy wants, and every route has its own
     }
     return tuple(HttpFilter(name=name, typed_config=config, disabled=True) for name, config in filters.items())

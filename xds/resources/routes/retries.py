@@ -1,10 +1,9 @@
 """A route's RetryPolicy: after what a failed request is tried again, how often, where and when."""
 
-from envoy_data_plane.envoy.config.route.v3 import RetryPolicy, RetryPolicyRetryBackOff, RetryPolicyRetryHostPredicate
-from envoy_data_plane.envoy.extensions.retry.host.previous_hosts.v3 import PreviousHostsPredicate
-from envoy_data_plane.google.protobuf import Any
-
 from xds.catalog.model.resilience import Retries
+from xds.wire.envoy.config_route_v3_pb2 import RetryPolicy
+from xds.wire.envoy.extensions_retry_host_previous_hosts_v3_pb2 import PreviousHostsPredicate
+from xds.wire.messages import pack, uint32
 
 RETRY_ON_ANY_METHOD = "connect-failure,refused-stream,reset-before-request"
 RETRY_ON_SAFE_METHOD = "connect-failure,refused-stream,reset,gateway-error"
@@ -23,25 +22,24 @@ def build_retry_policy(retries: Retries, *, grpc: bool, safe: bool) -> RetryPoli
     policy = RetryPolicy(
         retry_on=conditions,
         retriable_status_codes=statuses,
-        num_retries=retries.attempts,
+        num_retries=uint32(retries.attempts),
         per_try_timeout=retries.per_try,
+        retry_back_off=build_back_off(retries),
     )
     if retries.avoid_previous is not False:
-        policy.retry_host_predicate = [
-            RetryPolicyRetryHostPredicate(
-                name="envoy.retry_host_predicates.previous_hosts", typed_config=Any.pack(PreviousHostsPredicate())
-            )
-        ]
+        other = RetryPolicy.RetryHostPredicate(
+            name="envoy.retry_host_predicates.previous_hosts", typed_config=pack(PreviousHostsPredicate())
+        )
+        policy.retry_host_predicate.append(other)
         policy.host_selection_retry_max_attempts = 5
-    policy.retry_back_off = build_back_off(retries)
     return policy
 
 
-def build_back_off(retries: Retries) -> RetryPolicyRetryBackOff | None:
+def build_back_off(retries: Retries) -> RetryPolicy.RetryBackOff | None:
     """Build the waits between tries; None is as Envoy has them."""
     if (back_off := retries.back_off) is None:
         return None
-    return RetryPolicyRetryBackOff(base_interval=back_off.base, max_interval=back_off.max)
+    return RetryPolicy.RetryBackOff(base_interval=back_off.base, max_interval=back_off.max)
 
 
 def _find_conditions(retries: Retries, *, grpc: bool, safe: bool) -> tuple[str, list[int]]:

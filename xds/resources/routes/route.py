@@ -4,51 +4,45 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from envoy_data_plane.envoy.config.core.v3 import (
-    DataSource,
-    HeaderValue,
-    HeaderValueOption,
-    HeaderValueOptionHeaderAppendAction,
-    RuntimeFractionalPercent,
-    TypedExtensionConfig,
-)
-from envoy_data_plane.envoy.config.route.v3 import (
-    DirectResponseAction,
-    HeaderMatcher,
-    QueryParameterMatcher,
-    RedirectAction,
-    RedirectActionRedirectResponseCode,
-    RouteAction,
-    RouteActionRequestMirrorPolicy,
-    RouteActionUpgradeConfig,
-    RouteMatch,
-    WeightedCluster,
-    WeightedClusterClusterWeight,
-)
-from envoy_data_plane.envoy.config.route.v3 import Route as EnvoyRoute
-from envoy_data_plane.envoy.extensions.path.match.uri_template.v3 import UriTemplateMatchConfig
-from envoy_data_plane.envoy.extensions.path.rewrite.uri_template.v3 import UriTemplateRewriteConfig
-from envoy_data_plane.envoy.type.matcher.v3 import RegexMatchAndSubstitute, RegexMatcher, StringMatcher
-from envoy_data_plane.envoy.type.v3 import FractionalPercent, FractionalPercentDenominatorType
-from envoy_data_plane.google.protobuf import Any
-
 from xds.catalog.model.route import Route
 from xds.catalog.model.route_action import HeaderChanges, Redirect, Rewrite, split_target
 from xds.catalog.model.service import Service
 from xds.catalog.text.text_match import ANY, How, TextMatch, Wanted
 from xds.resources.clusters.subsets import find_metadata
 from xds.wire import skeleton_pb2
+from xds.wire.envoy.config_core_v3_pb2 import (
+    DataSource,
+    HeaderValue,
+    HeaderValueOption,
+    RuntimeFractionalPercent,
+    TypedExtensionConfig,
+)
+from xds.wire.envoy.config_route_v3_pb2 import (
+    DirectResponseAction,
+    HeaderMatcher,
+    QueryParameterMatcher,
+    RedirectAction,
+    RouteAction,
+    RouteMatch,
+    WeightedCluster,
+)
+from xds.wire.envoy.config_route_v3_pb2 import Route as EnvoyRoute
+from xds.wire.envoy.extensions_path_match_uri_template_v3_pb2 import UriTemplateMatchConfig
+from xds.wire.envoy.extensions_path_rewrite_uri_template_v3_pb2 import UriTemplateRewriteConfig
+from xds.wire.envoy.type_matcher_v3_pb2 import RegexMatchAndSubstitute, RegexMatcher, StringMatcher
+from xds.wire.envoy.type_v3_pb2 import FractionalPercent
+from xds.wire.messages import encode, pack, uint32
 
 MILLION = 1_000_000
 TEMPLATE_MATCHER = "envoy.path.match.uri_template.uri_template_matcher"
 TEMPLATE_REWRITER = "envoy.path.rewrite.uri_template.uri_template_rewriter"
 
 REDIRECT_CODES = {
-    301: RedirectActionRedirectResponseCode.MOVED_PERMANENTLY,
-    302: RedirectActionRedirectResponseCode.FOUND,
-    303: RedirectActionRedirectResponseCode.SEE_OTHER,
-    307: RedirectActionRedirectResponseCode.TEMPORARY_REDIRECT,
-    308: RedirectActionRedirectResponseCode.PERMANENT_REDIRECT,
+    301: RedirectAction.RedirectResponseCode.MOVED_PERMANENTLY,
+    302: RedirectAction.RedirectResponseCode.FOUND,
+    303: RedirectAction.RedirectResponseCode.SEE_OTHER,
+    307: RedirectAction.RedirectResponseCode.TEMPORARY_REDIRECT,
+    308: RedirectAction.RedirectResponseCode.PERMANENT_REDIRECT,
 }
 
 
@@ -90,13 +84,13 @@ def _encode_match(
     if path is not None:
         match.path = path
     elif regex is not None:
-        match.safe_regex = RegexMatcher(regex=regex)
+        match.safe_regex.CopyFrom(RegexMatcher(regex=regex))
     elif template is not None:
-        policy = Any.pack(UriTemplateMatchConfig(path_template=template))
-        match.path_match_policy = TypedExtensionConfig(name=TEMPLATE_MATCHER, typed_config=policy)
+        policy = pack(UriTemplateMatchConfig(path_template=template))
+        match.path_match_policy.CopyFrom(TypedExtensionConfig(name=TEMPLATE_MATCHER, typed_config=policy))
     else:
         match.prefix = prefix or "/"
-    return bytes(match)
+    return encode(match)
 
 
 def _is_presence(value: Wanted) -> bool:
@@ -124,22 +118,21 @@ def encode_target(route: Route, services: Mapping[str, Service]) -> bytes:
         return cluster  # as are nearly all routes of sidecars, of which there are many
     action = RouteAction()
     if not cluster:
-        action.weighted_clusters = build_shares(shares, services)
-    elif subset:
-        action.metadata_match = find_metadata(next(iter(shares)), services)
+        action.weighted_clusters.CopyFrom(build_shares(shares, services))
+    elif (metadata := find_metadata(next(iter(shares)), services)) is not None:
+        action.metadata_match.CopyFrom(metadata)
     if route.rewrite is not None:
         _rewrite_request(action, route.rewrite, route)
     if route.mirror is not None:
-        action.request_mirror_policies = [
-            RouteActionRequestMirrorPolicy(
-                cluster=route.mirror.to,
-                runtime_fraction=RuntimeFractionalPercent(default_value=build_percent(route.mirror.percent)),
-                disable_shadow_host_suffix_append=True,
-            )
-        ]
+        mirror = RouteAction.RequestMirrorPolicy(
+            cluster=route.mirror.to,
+            runtime_fraction=RuntimeFractionalPercent(default_value=build_percent(route.mirror.percent)),
+            disable_shadow_host_suffix_append=True,
+        )
+        action.request_mirror_policies.append(mirror)
     if route.websocket:
-        action.upgrade_configs = [RouteActionUpgradeConfig(upgrade_type="websocket")]
-    return cluster + bytes(action)
+        action.upgrade_configs.append(RouteAction.UpgradeConfig(upgrade_type="websocket"))
+    return cluster + encode(action)
 
 
 def _rewrite_request(action: RouteAction, rewrite: Rewrite, route: Route) -> None:
@@ -150,18 +143,18 @@ def _rewrite_request(action: RouteAction, rewrite: Rewrite, route: Route) -> Non
         if isinstance(replacement, str):
             action.prefix_rewrite = replacement
         else:
-            action.regex_rewrite = replacement
+            action.regex_rewrite.CopyFrom(replacement)
     elif rewrite.template is not None:
-        policy = Any.pack(UriTemplateRewriteConfig(path_template_rewrite=rewrite.template))
-        action.path_rewrite_policy = TypedExtensionConfig(name=TEMPLATE_REWRITER, typed_config=policy)
+        policy = pack(UriTemplateRewriteConfig(path_template_rewrite=rewrite.template))
+        action.path_rewrite_policy.CopyFrom(TypedExtensionConfig(name=TEMPLATE_REWRITER, typed_config=policy))
     elif rewrite.path is not None:
-        action.regex_rewrite = _rewrite(f"^(?:{route.regex or '.*'})$", rewrite.path)
+        action.regex_rewrite.CopyFrom(_rewrite(f"^(?:{route.regex or '.*'})$", rewrite.path))
 
 
 def build_percent(percent: float) -> FractionalPercent:
     """Build a share of requests, as fine as Envoy counts."""
     return FractionalPercent(
-        numerator=round(percent * MILLION / 100), denominator=FractionalPercentDenominatorType.MILLION
+        numerator=round(percent * MILLION / 100), denominator=FractionalPercent.DenominatorType.MILLION
     )
 
 
@@ -169,8 +162,8 @@ def build_shares(shares: Mapping[str, int], services: Mapping[str, Service]) -> 
     """Build the clusters among which chance chooses; two subsets of one service are two entries of its cluster."""
     return WeightedCluster(
         clusters=[
-            WeightedClusterClusterWeight(
-                name=split_target(target)[0], weight=weight, metadata_match=find_metadata(target, services)
+            WeightedCluster.ClusterWeight(
+                name=split_target(target)[0], weight=uint32(weight), metadata_match=find_metadata(target, services)
             )
             for target, weight in shares.items()
         ]
@@ -201,11 +194,11 @@ def _rewrite(pattern: str, path: str) -> RegexMatchAndSubstitute:
 def encode_end(route: Route) -> bytes:
     """Encode the answer of a route that sends nothing to a service: a field of a Route."""
     if route.redirect is not None:
-        return bytes(EnvoyRoute(redirect=_build_redirect(route.redirect, route.prefix or "/")))
+        return encode(EnvoyRoute(redirect=_build_redirect(route.redirect, route.prefix or "/")))
     response = DirectResponseAction(status=route.respond.status if route.respond else 200)
     if route.respond is not None and route.respond.body:
-        response.body = DataSource(inline_string=route.respond.body)
-    return bytes(EnvoyRoute(direct_response=response))
+        response.body.CopyFrom(DataSource(inline_string=route.respond.body))
+    return encode(EnvoyRoute(direct_response=response))
 
 
 def _build_redirect(redirect: Redirect, prefix: str) -> RedirectAction:
@@ -223,7 +216,7 @@ def _build_redirect(redirect: Redirect, prefix: str) -> RedirectAction:
         if isinstance(replacement, str):
             action.prefix_rewrite = replacement
         else:
-            action.regex_rewrite = replacement
+            action.regex_rewrite.CopyFrom(replacement)
     return action
 
 
@@ -233,18 +226,18 @@ def encode_changes(route: Route) -> bytes:
         return b""
     changed = EnvoyRoute()
     if route.request_headers is not None:
-        changed.request_headers_to_add = _build_headers(route.request_headers)
-        changed.request_headers_to_remove = list(route.request_headers.remove)
+        changed.request_headers_to_add.extend(_build_headers(route.request_headers))
+        changed.request_headers_to_remove.extend(route.request_headers.remove)
     if route.response_headers is not None:
-        changed.response_headers_to_add = _build_headers(route.response_headers)
-        changed.response_headers_to_remove = list(route.response_headers.remove)
-    return bytes(changed)
+        changed.response_headers_to_add.extend(_build_headers(route.response_headers))
+        changed.response_headers_to_remove.extend(route.response_headers.remove)
+    return encode(changed)
 
 
 def _build_headers(changes: HeaderChanges) -> list[HeaderValueOption]:
-    append = HeaderValueOptionHeaderAppendAction.APPEND_IF_EXISTS_OR_ADD
-    overwrite = HeaderValueOptionHeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD
-    both: Sequence[tuple[HeaderValueOptionHeaderAppendAction, dict[str, str]]] = (
+    append = HeaderValueOption.HeaderAppendAction.APPEND_IF_EXISTS_OR_ADD
+    overwrite = HeaderValueOption.HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD
+    both: Sequence[tuple[HeaderValueOption.HeaderAppendAction, dict[str, str]]] = (
         (overwrite, dict(changes.set)),
         (append, dict(changes.add)),
     )

@@ -1,26 +1,23 @@
 """TLS contexts: the transport sockets of clusters (upstream) and of listeners (downstream)."""
 
-from envoy_data_plane.envoy.config.core.v3 import DataSource, TransportSocket
-from envoy_data_plane.envoy.extensions.transport_sockets.quic.v3 import QuicDownstreamTransport
-from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
-    CertificateValidationContext,
-    CommonTlsContext,
-    DownstreamTlsContext,
-    SubjectAltNameMatcher,
-    SubjectAltNameMatcherSanType,
-    TlsCertificate,
-    TlsParameters,
-    TlsParametersTlsProtocol,
-    UpstreamTlsContext,
-)
-from envoy_data_plane.envoy.type.matcher.v3 import StringMatcher
-from envoy_data_plane.google.protobuf import Any
-
 from xds.catalog.model.gateway import Certificate, Tls
 from xds.catalog.model.service import Protocol
 from xds.catalog.model.upstream import UpstreamTls
 from xds.catalog.text.addresses import normalize_ip
 from xds.resources.tls.secrets import name_secret
+from xds.wire.envoy.config_core_v3_pb2 import DataSource, TransportSocket
+from xds.wire.envoy.extensions_transport_sockets_quic_v3_pb2 import QuicDownstreamTransport
+from xds.wire.envoy.extensions_transport_sockets_tls_v3_pb2 import (
+    CertificateValidationContext,
+    CommonTlsContext,
+    DownstreamTlsContext,
+    SubjectAltNameMatcher,
+    TlsCertificate,
+    TlsParameters,
+    UpstreamTlsContext,
+)
+from xds.wire.envoy.type_matcher_v3_pb2 import StringMatcher
+from xds.wire.messages import boolean, pack
 
 H2_AND_HTTP1 = ("h2", "http/1.1")
 H3 = ("h3",)
@@ -31,19 +28,18 @@ TLS = "envoy.transport_sockets.tls"
 def build_downstream_socket(owner: str, tls: Tls, one: Certificate, alpn: tuple[str, ...]) -> TransportSocket:
     """Build the transport socket of one certificate of a listener, for connections that offer `alpn`."""
     common = CommonTlsContext(
-        tls_params=TlsParameters(tls_minimum_protocol_version=TlsParametersTlsProtocol.TLSv1_2),
+        tls_params=TlsParameters(tls_minimum_protocol_version=TlsParameters.TlsProtocol.TLSv1_2),
         tls_certificate_sds_secret_configs=[name_secret(owner, one.certificate)],
         alpn_protocols=[*alpn],
     )
-    context = DownstreamTlsContext(common_tls_context=common)
     if tls.client_ca is not None:
-        context.require_client_certificate = True
-        common.validation_context_sds_secret_config = name_secret(owner, tls.client_ca)
+        common.validation_context_sds_secret_config.CopyFrom(name_secret(owner, tls.client_ca))
+    context = DownstreamTlsContext(
+        common_tls_context=common, require_client_certificate=boolean(None if tls.client_ca is None else True)
+    )
     if alpn == H3:
-        return TransportSocket(
-            name=QUIC, typed_config=Any.pack(QuicDownstreamTransport(downstream_tls_context=context))
-        )
-    return TransportSocket(name=TLS, typed_config=Any.pack(context))
+        return TransportSocket(name=QUIC, typed_config=pack(QuicDownstreamTransport(downstream_tls_context=context)))
+    return TransportSocket(name=TLS, typed_config=pack(context))
 
 
 ALPN = {Protocol.HTTP: ["http/1.1"], Protocol.HTTP2: ["h2"], Protocol.GRPC: ["h2"], Protocol.TCP: []}
@@ -66,16 +62,16 @@ def build_tls_socket(tls: UpstreamTls, protocol: Protocol) -> TransportSocket:
         own = TlsCertificate(
             certificate_chain=DataSource(filename=tls.certificate), private_key=DataSource(filename=tls.key)
         )
-        common.tls_certificates = [own]
+        common.tls_certificates.append(own)
     context = UpstreamTlsContext(
         common_tls_context=common,
         sni=tls.sni or "",
         auto_host_sni=tls.sni is None,
         auto_sni_san_validation=not tls.subject_alt_names,
     )
-    return TransportSocket(name="envoy.transport_sockets.tls", typed_config=Any.pack(context))
+    return TransportSocket(name="envoy.transport_sockets.tls", typed_config=pack(context))
 
 
 def _match_alt_name(name: str) -> SubjectAltNameMatcher:
-    kind = SubjectAltNameMatcherSanType.DNS if normalize_ip(name) is None else SubjectAltNameMatcherSanType.IP_ADDRESS
+    kind = SubjectAltNameMatcher.SanType.DNS if normalize_ip(name) is None else SubjectAltNameMatcher.SanType.IP_ADDRESS
     return SubjectAltNameMatcher(san_type=kind, matcher=StringMatcher(exact=name))

@@ -6,18 +6,18 @@ its files are replaced, and a file that is missing holds up what needs it, not t
 
 from posixpath import dirname
 
-from envoy_data_plane.envoy.config.core.v3 import DataSource, WatchedDirectory
-from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import (
+from xds.catalog.model.gateway import Certificate, Tls
+from xds.resources.ads import ADS_CONFIG_SOURCE
+from xds.resources.resource import Resource, encode_resource
+from xds.wire import SECRET
+from xds.wire.envoy.config_core_v3_pb2 import DataSource, WatchedDirectory
+from xds.wire.envoy.extensions_transport_sockets_tls_v3_pb2 import (
     CertificateValidationContext,
     SdsSecretConfig,
     Secret,
     TlsCertificate,
 )
-
-from xds.catalog.model.gateway import Certificate, Tls
-from xds.resources.ads import ADS_CONFIG_SOURCE
-from xds.resources.resource import Resource, encode_resource
-from xds.wire import SECRET
+from xds.wire.messages import encode
 
 
 def name_secret(owner: str, path: str) -> SdsSecretConfig:
@@ -39,7 +39,7 @@ def _build_certificate(owner: str, one: Certificate) -> Resource:
     )
     # Both are read at once when anything in their folder is renamed, be it themselves or a link that leads to them.
     if dirname(one.certificate) == dirname(one.key):
-        certificate.watched_directory = WatchedDirectory(path=dirname(one.certificate))
+        certificate.watched_directory.CopyFrom(WatchedDirectory(path=dirname(one.certificate)))
     return _encode(Secret(name=owner + one.certificate, tls_certificate=certificate))
 
 
@@ -51,4 +51,4 @@ def _build_authority(owner: str, path: str) -> Resource:
 
 
 def _encode(secret: Secret) -> Resource:
-    return encode_resource(SECRET, secret.name, bytes(secret))
+    return encode_resource(SECRET, secret.name, encode(secret))

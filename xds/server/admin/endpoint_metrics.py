@@ -12,7 +12,7 @@ from prometheus_client.core import GaugeMetricFamily
 from xds.catalog.model.locality import NOWHERE, Locality
 from xds.resources.endpoints.expected_shares import is_foreseeable, share_endpoints
 from xds.resources.inventory import Inventory, has_endpoint_stats
-from xds.server.admin.metrics import Scrape
+from xds.server.admin.metrics import FixedCollector
 from xds.server.clients.targets import Target
 
 MAX_SERIES = 10_000
@@ -23,15 +23,15 @@ LABELS = ("envoy_cluster_name", "endpoint", *Locality._fields)
 """The labels: the cluster under the label that Envoy's metrics use, the endpoint, and the calling Envoy's locality."""
 
 
-def find_places(targets: Iterable[Target]) -> frozenset[Locality]:
+def find_localities(targets: Iterable[Target]) -> frozenset[Locality]:
     """Return the localities of the Envoys that are scraped; NOWHERE alone when there are none."""
     labels = (dict(target.labels) for target in targets)
-    places = frozenset(Locality(*(one.get(word, "") for word in Locality._fields)) for one in labels)
-    return places or frozenset({NOWHERE})
+    localities = frozenset(Locality(*(one.get(word, "") for word in Locality._fields)) for one in labels)
+    return localities or frozenset({NOWHERE})
 
 
-def build_endpoint_registry(inventory: Inventory, places: frozenset[Locality]) -> CollectorRegistry:
-    """Return a registry for one scrape, with the shares for Envoys in each of `places`.
+def build_endpoint_registry(inventory: Inventory, localities: frozenset[Locality]) -> CollectorRegistry:
+    """Return a registry for one scrape, with the shares for Envoys in each of `localities`.
 
     It is slow: call it in a thread.
     """
@@ -43,16 +43,16 @@ def build_endpoint_registry(inventory: Inventory, places: frozenset[Locality]) -
         if not has_endpoint_stats(service, catalog.mesh) or not is_foreseeable(service):
             continue
         endpoints = inventory.endpoints.of(name)
-        if len(shares.samples) + len(endpoints) * len(places) > MAX_SERIES:
+        if len(shares.samples) + len(endpoints) * len(localities) > MAX_SERIES:
             omitted += 1
             continue
         everywhere = None if name in inventory.reliant else share_endpoints(service, endpoints, NOWHERE)
-        for place in sorted(places):
-            for endpoint, share in (everywhere or share_endpoints(service, endpoints, place)).items():
-                shares.add_metric([name, endpoint, *place], share)
+        for locality in sorted(localities):
+            for endpoint, share in (everywhere or share_endpoints(service, endpoints, locality)).items():
+                shares.add_metric([name, endpoint, *locality], share)
     words = f"Services whose shares are left out, since there would be more than {MAX_SERIES:,} in total"
     registry = CollectorRegistry()
     registry.register(
-        Scrape([shares, GaugeMetricFamily("xds_endpoint_expected_share_omitted_services", words, omitted)])
+        FixedCollector([shares, GaugeMetricFamily("xds_endpoint_expected_share_omitted_services", words, omitted)])
     )
     return registry

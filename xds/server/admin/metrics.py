@@ -20,7 +20,7 @@ from xds.errors import Severity
 from xds.resources.inventory import Inventory
 from xds.server.clients.ask import MAX_NACKED, Answers, Counts
 from xds.server.clients.status import State
-from xds.server.observe.counters import OTHER, SECONDS, CatalogTally, Histogram, Pushes, Tally, add_up
+from xds.server.observe.counters import OTHER, SECONDS, CatalogCounters, Histogram, Pushes, StreamCounters, sum_counters
 from xds.session.subscription import REASONS
 from xds.wire import TYPE_URLS, short_type
 
@@ -34,10 +34,10 @@ LOADS = ("accepted", "refused", "failed")
 class Metrics:
     """Makes the metrics. It keeps the counters of processes that have ended too, so that no counter decreases."""
 
-    def __init__(self, catalog_tally: CatalogTally) -> None:
-        self._catalog_tally = catalog_tally
-        self._tallies: dict[int, Tally] = {}
-        self._groups: set[str] = set()
+    def __init__(self, catalog_counters: CatalogCounters) -> None:
+        self._catalog_counters = catalog_counters
+        self._counters_by_pid: dict[int, StreamCounters] = {}
+        self._clusters: set[str] = set()
 
     def build_registry(
         self, answers: Answers[Counts], inventory: Inventory, refused_files: tuple[str, ...]
@@ -46,21 +46,21 @@ class Metrics:
 
         `answers` are the counts of each process. `refused_files` are the files whose last good state is served.
         """
-        self._tallies.update((counts.pid, counts.tally) for counts in answers.all)
-        tally = add_up(self._tallies.values(), self._groups)
+        self._counters_by_pid.update((counts.pid, counts.counters) for counts in answers.all)
+        counters = sum_counters(self._counters_by_pid.values(), self._clusters)
         registry = CollectorRegistry()
         metrics = [
             *_describe_clients(answers),
-            *_describe_tally(tally),
+            *_describe_streams(counters),
             *_describe_catalog(inventory, refused_files),
-            *_describe_loads(self._catalog_tally),
+            *_describe_loads(self._catalog_counters),
             *_describe_processes({number: counts.pid for number, counts in answers.by_worker.items()}),
         ]
-        registry.register(Scrape(metrics))
+        registry.register(FixedCollector(metrics))
         return registry
 
 
-class Scrape(Collector):
+class FixedCollector(Collector):
     """A collector, in prometheus_client's sense, of metrics that are already made."""
 
     def __init__(self, metrics: list[Metric]) -> None:
@@ -89,10 +89,10 @@ def _describe_clients(answers: Answers[Counts]) -> Iterator[Metric]:
     yield GaugeMetricFamily("xds_silent_workers", "Workers that did not answer in time", len(answers.silent))
 
 
-def _describe_tally(tally: Tally) -> Iterator[Metric]:
+def _describe_streams(counters: StreamCounters) -> Iterator[Metric]:
     refusals = CounterMetricFamily("xds_nacks", "Responses that clients refused", labels=["type", "cluster"])
     nacks = Counter({(type_url, OTHER): 0 for type_url in TYPE_URLS})
-    nacks.update(tally.nacks)
+    nacks.update(counters.nacks)
     for (type_url, cluster), number in nacks.items():
         refusals.add_metric([short_type(type_url), cluster], number)
     pushes = CounterMetricFamily("xds_pushes", "Responses sent, by the reason", labels=["type", "reason"])
@@ -101,10 +101,10 @@ def _describe_tally(tally: Tally) -> Iterator[Metric]:
     durations = HistogramMetricFamily("xds_push_duration_seconds", words, labels=["type"])
     for type_url in TYPE_URLS:
         for reason in REASONS:
-            counted = tally.pushes.get((type_url, reason), Pushes())
+            counted = counters.pushes.get((type_url, reason), Pushes())
             pushes.add_metric([short_type(type_url), reason], counted.count)
             sizes.add_metric([short_type(type_url), reason], counted.bytes)
-        _add(durations, tally.writes.get(type_url, Histogram()), [short_type(type_url)])
+        _add(durations, counters.push_durations.get(type_url, Histogram()), [short_type(type_url)])
     yield from (refusals, pushes, sizes, durations)
 
 
@@ -135,19 +135,21 @@ def _describe_catalog(inventory: Inventory, refused_files: tuple[str, ...]) -> I
     yield GaugeMetricFamily("xds_catalog_gateways", "Gateways of the catalog", len(catalog.gateways))
 
 
-def _describe_loads(tally: CatalogTally) -> Iterator[Metric]:
+def _describe_loads(counters: CatalogCounters) -> Iterator[Metric]:
     loads = CounterMetricFamily("xds_catalog_loads", "Reads of the catalog or of changed files", labels=["result"])
     for result in LOADS:
-        loads.add_metric([result], tally.loads[result])
+        loads.add_metric([result], counters.loads[result])
     yield loads
-    problems: dict[tuple[str, ...], int] = {(severity.value,): tally.problems[severity.value] for severity in Severity}
+    problems: dict[tuple[str, ...], int] = {
+        (severity.value,): counters.problems[severity.value] for severity in Severity
+    }
     yield _gauge("xds_catalog_problems", "Errors and warnings in the current catalog", ["severity"], problems)
     words = "When the catalog was last accepted, as Unix time"
-    yield GaugeMetricFamily("xds_catalog_last_accepted_timestamp_seconds", words, tally.accepted_at)
+    yield GaugeMetricFamily("xds_catalog_last_accepted_timestamp_seconds", words, counters.accepted_at)
     for name, words, histogram in (
-        ("catalog_parse", "Time to parse and check the changed files", tally.parses),
-        ("resource_build", "Time to build the changed resources", tally.builds),
-        ("config_propagation", "From when a saved file is noticed until the last client answers", tally.propagation),
+        ("catalog_parse", "Time to parse and check the changed files", counters.parses),
+        ("resource_build", "Time to build the changed resources", counters.builds),
+        ("config_propagation", "From when a saved file is noticed until the last client answers", counters.propagation),
     ):
         family = HistogramMetricFamily(f"xds_{name}_duration_seconds", words, labels=[])
         _add(family, histogram, [])

@@ -21,13 +21,13 @@ from prometheus_client.exposition import choose_encoder
 from xds.catalog.model.locality import Locality
 from xds.resources.inventory import Inventory
 from xds.resources.view import NodeKind
-from xds.server.address import ListenAddress, Site
-from xds.server.admin.endpoint_metrics import build_endpoint_registry, find_places
+from xds.server.address import HttpServer, ListenAddress
+from xds.server.admin.endpoint_metrics import build_endpoint_registry, find_localities
 from xds.server.admin.metrics import Metrics
-from xds.server.clients.ask import Ask, ask_alone, count_clients, describe_clients, find_served, find_targets
+from xds.server.clients.ask import Ask, ask_one_process, count_clients, describe_clients, find_served_node, find_targets
 from xds.server.clients.documents import (
+    AppliedState,
     Json,
-    Taken,
     describe_dump,
     describe_kind,
     describe_resource,
@@ -36,7 +36,7 @@ from xds.server.clients.documents import (
     snapshot_for,
 )
 from xds.server.clients.targets import describe_targets
-from xds.server.observe.counters import CatalogTally
+from xds.server.observe.counters import CatalogCounters
 from xds.server.streams.ads import AdsServicer
 from xds.snapshot.snapshot import Snapshot
 from xds.wire import TYPE_URLS, short_type
@@ -68,19 +68,19 @@ MAX_CLUSTERS = 100
 log = structlog.get_logger()
 
 
-class AdminServer(Site):
+class AdminServer(HttpServer):
     """Answers requests at its own address. It uses `ask` to learn of the clients of every process.
 
-    `taken` returns the state of the source that is served.
+    `applied` returns the state of the source that is served.
     """
 
     def __init__(
         self,
         address: ListenAddress,
         ads: AdsServicer,
-        taken: Callable[[], Taken],
+        applied: Callable[[], AppliedState],
         ask: Ask | None = None,
-        tally: CatalogTally | None = None,
+        counters: CatalogCounters | None = None,
     ) -> None:
         app = web.Application(middlewares=[self._guard], client_max_size=2**16)
         for path, answer in {
@@ -96,9 +96,9 @@ class AdminServer(Site):
             app.router.add_get(path, answer)
         super().__init__(address, app)
         self._ads = ads
-        self._taken = taken
-        self._ask = ask or ask_alone(ads)
-        self._metrics = Metrics(tally or CatalogTally())
+        self._applied = applied
+        self._ask = ask or ask_one_process(ads)
+        self._metrics = Metrics(counters or CatalogCounters())
         self._slow = asyncio.Semaphore(1)  # slow work runs in a thread, one request at a time
         self._kept: tuple[Inventory, NodeKind, Snapshot] | None = None  # a caller often asks for more of one snapshot
 
@@ -127,11 +127,11 @@ class AdminServer(Site):
         return web.Response(text=INDEX)
 
     async def _status(self, _request: web.Request) -> web.Response:
-        taken = self._taken()  # before the clients: else their status could be of an older state than `taken`
+        applied = self._applied()  # before the clients: else their status could be of an older state than `applied`
         answers = await self._ask(describe_clients)
         clients = sorted(chain.from_iterable(answers.all), key=itemgetter("cluster", "node_id", "connected_at"))
         inventory = self._ads.store.inventory
-        server = describe_server(inventory, taken, answers.silent, time.time())
+        server = describe_server(inventory, applied, answers.silent, time.time())
         return web.json_response({**server, "clients": clients})
 
     async def _dump(self, request: web.Request) -> web.Response:
@@ -140,7 +140,7 @@ class AdminServer(Site):
             async with self._slow:
                 return web.json_response(await asyncio.to_thread(describe_kind, self._ads.store.inventory, kind))
         node_id = _required(request, "node")
-        answers = await self._ask(partial(find_served, node_id))
+        answers = await self._ask(partial(find_served_node, node_id))
         served = next((found for _, found in answers.all if found), None)
         if served is None:
             connected = [one for ids, _ in answers.all for one in ids]
@@ -188,7 +188,7 @@ class AdminServer(Site):
     async def _scrape(self, request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         counts = await self._ask(count_clients)
-        registry = self._metrics.build_registry(counts, self._ads.store.inventory, self._taken().refused_files)
+        registry = self._metrics.build_registry(counts, self._ads.store.inventory, self._applied().refused_files)
         return web.Response(body=encode(registry), headers={"Content-Type": content_type})
 
     async def _scrape_endpoints(self, request: web.Request) -> web.Response:
@@ -197,7 +197,7 @@ class AdminServer(Site):
         inventory = self._ads.store.inventory
 
         def describe() -> bytes:
-            return encode(build_endpoint_registry(inventory, find_places(chain.from_iterable(answers.all))))
+            return encode(build_endpoint_registry(inventory, find_localities(chain.from_iterable(answers.all))))
 
         async with self._slow:
             body = await asyncio.to_thread(describe)

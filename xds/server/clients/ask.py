@@ -15,7 +15,7 @@ from xds.resources.resource import Resource
 from xds.server.clients.documents import Json, describe_client
 from xds.server.clients.status import State, gather_clients
 from xds.server.clients.targets import Target, find_target
-from xds.server.observe.counters import Tally
+from xds.server.observe.counters import StreamCounters
 from xds.server.streams.ads import AdsServicer
 from xds.wire.discovery_pb2 import Node
 
@@ -55,7 +55,7 @@ class Ask(Protocol):
         ...
 
 
-def ask_alone(ads: AdsServicer) -> Ask:
+def ask_one_process(ads: AdsServicer) -> Ask:
     """Return the `Ask` of a server that has one process only."""
 
     async def ask(question: Question[T], /) -> Answers[T]:
@@ -75,20 +75,20 @@ async def describe_clients(ads: AdsServicer) -> list[Json]:
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServedNode:
     """What a node is served: for each type that it subscribed to, the type_url, the version and the resources."""
 
     node: Node
     configs: list[tuple[str, str, list[Resource]]]
 
 
-async def find_served(node_id: str, ads: AdsServicer) -> tuple[list[str], Served | None]:
+async def find_served_node(node_id: str, ads: AdsServicer) -> tuple[list[str], ServedNode | None]:
     """Return the ids of all connected nodes, and what the node `node_id` is served (None: it is not connected)."""
     clients = {client.node.id: client for client in gather_clients(ads.streams())}
     if (client := clients.get(node_id)) is None:
         return list(clients), None
     configs = [(one.type_url, one.snapshot.version, one.served()) for one in client.types()]
-    return list(clients), Served(client.node, configs)
+    return list(clients), ServedNode(client.node, configs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Counts:
     """The counts of one process for the metrics.
 
     `variants` counts clients by variant, `states` by type_url and state. `nacked` are a node id, a node.cluster and a
-    type_url for each current NACK. `versions` are the type_urls and checksums of what is served. `tally` has the
+    type_url for each current NACK. `versions` are the type_urls and checksums of what is served. `counters` has the
     counters since the process `pid` started.
     """
 
@@ -104,7 +104,7 @@ class Counts:
     states: Counter[tuple[str, State]]
     nacked: list[tuple[str, str, str]]
     versions: set[tuple[str, int]]
-    tally: Tally
+    counters: StreamCounters
     pid: int
 
 
@@ -119,7 +119,7 @@ async def count_clients(ads: AdsServicer) -> Counts:
         states=Counter((type_url, state) for _, type_url, state in states),
         nacked=nacked[:MAX_NACKED],
         versions={(one.type_url, one.snapshot.checksum) for _, one in subscribed},
-        tally=ads.common.tally,
+        counters=ads.shared.counters,
         pid=os.getpid(),
     )
 

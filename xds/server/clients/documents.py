@@ -13,7 +13,7 @@ from xds.resources.decode import decode
 from xds.resources.inventory import Inventory
 from xds.resources.resource import Resource
 from xds.resources.view import NodeKind, build_view, kind_of
-from xds.server.clients.status import Client, Refusal, TypeStatus, locality_of, worst
+from xds.server.clients.status import Client, Refusal, TypeStatus, locality_of, worst_state
 from xds.server.observe.client_log import describe_node
 from xds.snapshot.snapshot import Snapshot
 from xds.snapshot.store import build_snapshot
@@ -24,7 +24,7 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class AppliedState:
     """The last state of the source that was applied and pushed to every stream.
 
     `digest` is the hash of its documents; the same documents on another machine have the same digest. `at` is when the
@@ -37,7 +37,7 @@ class Taken:
     refused_files: tuple[str, ...] = ()
 
 
-def describe_server(inventory: Inventory, taken: Taken, silent_workers: tuple[int, ...], now: float) -> Json:
+def describe_server(inventory: Inventory, applied: AppliedState, silent_workers: tuple[int, ...], now: float) -> Json:
     """Return the state of the server: the catalog, the refused files, and the workers that did not answer.
 
     `now` is a time.time().
@@ -47,10 +47,10 @@ def describe_server(inventory: Inventory, taken: Taken, silent_workers: tuple[in
         "version": __version__,
         "now": write_time(now),
         "catalog": {
-            "ok": not taken.refused_files,
-            "refused_files": list(taken.refused_files),
-            "digest": taken.digest,
-            "taken_at": write_time(taken.at),
+            "ok": not applied.refused_files,
+            "refused_files": list(applied.refused_files),
+            "digest": applied.digest,
+            "taken_at": write_time(applied.at),
             "services": len(catalog.services),
             "endpoints": inventory.count_endpoints(),
             "gateways": len(catalog.gateways),
@@ -68,7 +68,7 @@ def describe_client(client: Client) -> Json:
         "variant": client.variant,
         "peer": client.streams[0].peer,
         "connected_at": write_time(client.connected_at),
-        "state": worst(of_type.state for of_type in types),
+        "state": worst_state(of_type.state for of_type in types),
         "types": [_describe_type(of_type) for of_type in types],
     }
 

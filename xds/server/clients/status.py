@@ -73,7 +73,7 @@ class TypeStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Subscribed:
+class SubscribedType:
     """One type that a client subscribed to, and the stream of the subscription."""
 
     stream: Stream
@@ -139,7 +139,7 @@ class Subscribed:
         resources, known = self.snapshot.resources, self.subscription.known
         refused = [
             Refused(name, resources[name].version if name in resources else None, known.get(name))
-            for name in concerned(nack)
+            for name in find_refused(nack)
         ]
         at = self.stream.nacked_at.get(self.type_url)
         return Refusal(nack.message, at, tuple(refused[:MAX_NAMES]), len(refused))
@@ -167,10 +167,10 @@ class Client:
         """When its first stream started, as time.time()."""
         return min(stream.connected_at for stream in self.streams)
 
-    def types(self) -> list[Subscribed]:
+    def types(self) -> list[SubscribedType]:
         """Return the types that it subscribed to, in the order of TYPE_URLS."""
         found = {
-            type_url: Subscribed(stream, subscription)
+            type_url: SubscribedType(stream, subscription)
             for stream in self.streams
             for type_url, subscription in stream.session.subscriptions.items()
         }
@@ -191,7 +191,7 @@ def gather_clients(streams: Iterable[Stream]) -> list[Client]:
     return sorted(gathered, key=lambda client: (client.node.cluster, client.node.id, client.connected_at))
 
 
-def concerned(nack: Nack) -> list[str]:
+def find_refused(nack: Nack) -> list[str]:
     """Return the names of the resources that a NACK is about.
 
     They are those that the client's message names, or else all of the response. A State of the World response carries
@@ -206,7 +206,7 @@ def locality_of(node: Node) -> str:
     return write_locality(locality.region, locality.zone, locality.sub_zone)
 
 
-def worst(states: Iterable[State]) -> State:
+def worst_state(states: Iterable[State]) -> State:
     """Return the worst of several states; SYNCED when there are none."""
     order = list(State)
     return max(states, key=order.index, default=State.SYNCED)

@@ -1,4 +1,4 @@
-"""The log of clients that connect or disconnect. `Crowd` limits the number of lines per second.
+"""The log of clients that connect or disconnect. `ClientLog` limits the number of lines per second.
 
 After a restart every client of a mesh reconnects within seconds. In each second, the first clients get one line each.
 The others share one line, which has their number by `node.cluster`. `xds status` lists all connected clients.
@@ -16,7 +16,7 @@ from xds.wire.discovery_pb2 import Node
 SECONDS = 1.0
 """The length of the period that the limit applies to."""
 
-TOLD = 20
+MAX_LINES = 20
 """How many clients of one period get their own line."""
 
 NAMED_CLUSTERS = 10
@@ -25,7 +25,7 @@ NAMED_CLUSTERS = 10
 log = structlog.get_logger()
 
 
-class Crowd:
+class ClientLog:
     """Logs one event that happens to many clients.
 
     `event` is the event of a client's own line, such as "sidecar connected"; `events` is the event of the shared line.
@@ -35,32 +35,32 @@ class Crowd:
         self._event = event
         self._events = events
         self._count = 0
-        self._untold: Counter[str] = Counter()
+        self._unlogged: Counter[str] = Counter()
         self._timer: asyncio.TimerHandle | None = None
 
-    def tell(self, node: Node, **words: Any) -> None:
+    def log_client(self, node: Node, **fields: Any) -> None:
         """Log that the event happened to a node, or count it for the shared line."""
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(SECONDS, self.flush)
         self._count += 1
-        if self._count <= TOLD:
-            log.info(self._event, **describe_node(node), **words)
+        if self._count <= MAX_LINES:
+            log.info(self._event, **describe_node(node), **fields)
         else:
-            self._untold[node.cluster] += 1
+            self._unlogged[node.cluster] += 1
 
     def flush(self) -> None:
         """Write the shared line, if any client was counted for it, and start a new period."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._untold:
-            clusters = dict(self._untold.most_common(NAMED_CLUSTERS))
-            others = self._untold.total() - sum(clusters.values())
+        if self._unlogged:
+            clusters = dict(self._unlogged.most_common(NAMED_CLUSTERS))
+            others = self._unlogged.total() - sum(clusters.values())
             log.info(
                 self._events,
-                more=self._untold.total(),
+                more=self._unlogged.total(),
                 clusters=clusters | ({"others": others} if others else {}),
             )
-        self._timer, self._count, self._untold = None, 0, Counter()
+        self._timer, self._count, self._unlogged = None, 0, Counter()
 
 
 def describe_node(node: Node) -> dict[str, str]:
@@ -68,5 +68,5 @@ def describe_node(node: Node) -> dict[str, str]:
     version = node.user_agent_build_version.version
     agent = f"{version.major_number}.{version.minor_number}.{version.patch}" if version.ByteSize() else ""
     where = write_locality(node.locality.region, node.locality.zone, node.locality.sub_zone)
-    words = {"node": node.id, "cluster": node.cluster, "user_agent": f"{node.user_agent_name} {agent}".strip()}
-    return {**words, "locality": where} if where else words
+    fields = {"node": node.id, "cluster": node.cluster, "user_agent": f"{node.user_agent_name} {agent}".strip()}
+    return {**fields, "locality": where} if where else fields

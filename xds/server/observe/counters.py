@@ -1,4 +1,4 @@
-"""The counters and histograms that each process keeps: `Tally` for its streams, `CatalogTally` for the catalog.
+"""The counters and histograms that each process keeps: `StreamCounters`, and `CatalogCounters` for the catalog.
 
 A push only adds integers here, so that it stays fast. `admin/metrics.py` makes Prometheus metrics of them at a scrape.
 """
@@ -17,7 +17,7 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 BOUNDS = tuple(int(seconds * 1e9) for seconds in SECONDS)
 """The same in nanoseconds."""
 
-MAX_GROUPS = 50
+MAX_CLUSTERS = 50
 """How many values of `node.cluster` a metric names. Clients choose the values; the rest count as OTHER."""
 
 OTHER = "other"
@@ -50,17 +50,17 @@ class Pushes:
 
 
 @dataclass(slots=True)
-class Tally:
+class StreamCounters:
     """What the streams of one or more processes have counted since the processes started.
 
-    `pushes` are by type_url and reason, `writes` by type_url, `nacks` by type_url and `node.cluster`. `groups` are the
-    values of `node.cluster` that are named.
+    `pushes` are by type_url and reason, `push_durations` by type_url, `nacks` by type_url and `node.cluster`.
+    `clusters` are the values of `node.cluster` that are named.
     """
 
     pushes: dict[tuple[str, str], Pushes] = field(default_factory=dict)
-    writes: dict[str, Histogram] = field(default_factory=dict)
+    push_durations: dict[str, Histogram] = field(default_factory=dict)
     nacks: Counter[tuple[str, str]] = field(default_factory=Counter)
-    groups: set[str] = field(default_factory=set)
+    clusters: set[str] = field(default_factory=set)
 
     def count_push(self, type_url: str, reason: str, size: int, nanoseconds: int) -> None:
         """Count a response of `size` bytes that gRPC accepted `nanoseconds` after it was made."""
@@ -69,31 +69,31 @@ class Tally:
             pushes = self.pushes[type_url, reason] = Pushes()
         pushes.count += 1
         pushes.bytes += size
-        writes = self.writes.get(type_url)
-        if writes is None:
-            writes = self.writes[type_url] = Histogram()
-        writes.observe(nanoseconds)
+        push_durations = self.push_durations.get(type_url)
+        if push_durations is None:
+            push_durations = self.push_durations[type_url] = Histogram()
+        push_durations.observe(nanoseconds)
 
     def count_nacks(self, type_url: str, cluster: str, number: int = 1) -> None:
         """Count `number` NACKs from clients with that `node.cluster`."""
-        if len(self.groups) < MAX_GROUPS:
-            self.groups.add(cluster)
-        self.nacks[type_url, cluster if cluster in self.groups else OTHER] += number
+        if len(self.clusters) < MAX_CLUSTERS:
+            self.clusters.add(cluster)
+        self.nacks[type_url, cluster if cluster in self.clusters else OTHER] += number
 
-    def add(self, other: "Tally") -> None:
+    def add(self, other: "StreamCounters") -> None:
         """Add another process's counts."""
         for key, pushes in other.pushes.items():
             mine = self.pushes.setdefault(key, Pushes())
             mine.count += pushes.count
             mine.bytes += pushes.bytes
-        for type_url, writes in other.writes.items():
-            self.writes.setdefault(type_url, Histogram()).add(writes)
+        for type_url, push_durations in other.push_durations.items():
+            self.push_durations.setdefault(type_url, Histogram()).add(push_durations)
         for (type_url, cluster), number in other.nacks.items():
             self.count_nacks(type_url, cluster, number)
 
 
 @dataclass(slots=True)
-class CatalogTally:
+class CatalogCounters:
     """What the process that holds the catalog counts.
 
     `loads` are by "accepted", "refused" and "failed". `propagation` has one observation for each change that concerned
@@ -108,12 +108,13 @@ class CatalogTally:
     accepted_at: float = 0.0
 
 
-def add_up(tallies: Iterable[Tally], groups: set[str]) -> Tally:
+def sum_counters(of_processes: Iterable[StreamCounters], clusters: set[str]) -> StreamCounters:
     """Return the sum of several processes' counts.
 
-    `groups` are the values of `node.cluster` that earlier scrapes named. They stay named, so that no counter decreases.
+    `clusters` are the values of `node.cluster` that earlier scrapes named. They stay named, so that no counter
+    decreases.
     """
-    total = Tally(groups=groups)
-    for tally in tallies:
-        total.add(tally)
+    total = StreamCounters(clusters=clusters)
+    for counters in of_processes:
+        total.add(counters)
     return total

@@ -21,6 +21,7 @@ ACTIONS: Final = {
     "NACK": "nack",
     "a client asked for a type that xds does not serve": "type-unknown",
     "a response stays unanswered: the stream is ended": "stream-ended",
+    "a source of endpoints failed: what it said last stays": "source-failed",
     "a worker did not stop: it is killed": "worker-killed",
     "a worker did not apply a change: it is replaced": "worker-replaced",
     "a worker failed to answer": "worker-silent",
@@ -30,6 +31,8 @@ ACTIONS: Final = {
     "catalog loaded": "catalog-loaded",
     "edit NOT APPLIED, a bug in xds: the state before is still served": "catalog-failed",
     "edit REFUSED: the last good state of these files is still served": "catalog-refused",
+    "endpoints NOT APPLIED, a bug in xds: the state before is still served": "endpoints-failed",
+    "endpoints changed": "endpoints-changed",
     "more sidecars connected": "sidecars-connected",
     "more sidecars gone": "sidecars-gone",
     "no admin: `xds status` cannot ask this server; set an address with --admin": "admin-missing",
@@ -48,7 +51,7 @@ ACTIONS: Final = {
 }
 """The `event.action` of each message. It stays the same when the message's wording changes."""
 
-WORDS: Final = {
+FIELDS: Final = {
     "added": ("xds", "added"),
     "address": ("server", "address"),
     "changed": ("xds", "changed"),
@@ -75,6 +78,7 @@ WORDS: Final = {
     "resources": ("xds", "resources"),
     "seconds": ("event", "duration"),
     "services": ("xds", "services"),
+    "source": ("xds", "source"),
     "status": ("xds", "grpc_status"),
     "streams": ("xds", "streams"),
     "type": ("xds", "type"),
@@ -86,7 +90,7 @@ WORDS: Final = {
 }
 """The ECS group and field of each of structlog's keys."""
 
-LISTS: Final = {"services": ("xds", "serves")}
+LIST_FIELDS: Final = {"services": ("xds", "serves")}
 """The group and field of keys whose value is a list in some lines and a number in others, for the lists.
 
 An Elasticsearch index has one type per field.
@@ -123,13 +127,13 @@ class EcsRenderer:
             groups["event"]["action"] = action
         if self._own:
             groups["xds"] = self._own.copy()
-        for word, value in event.items():
+        for key, value in event.items():
             if isinstance(value, Problem):
                 _describe_problem(value, groups)
                 continue
-            listed = LISTS.get(word) if isinstance(value, list) else None
-            group, name = listed or WORDS.get(word) or ("xds", word)
-            scale = NANOSECONDS.get(word)
+            listed = LIST_FIELDS.get(key) if isinstance(value, list) else None
+            group, name = listed or FIELDS.get(key) or ("xds", key)
+            scale = NANOSECONDS.get(key)
             groups.setdefault(group, {})[name] = value if scale is None else round(value * scale)
         return (
             f'{{"@timestamp":"{timestamp}","log":{{"level":"{level}"}},"message":{_encode(message)},'
@@ -142,6 +146,6 @@ def _describe_problem(problem: Problem, groups: dict[str, dict[str, Any]]) -> No
     groups["error"] = {"message": problem.message}
     groups["file"] = {"path": problem.source}
     place = {"line": problem.line, "column": problem.column} if problem.line else {}
-    words = {**place, "path": problem.path} if problem.path else place
-    if words:
-        groups.setdefault("xds", {}).update(words)
+    fields = {**place, "path": problem.path} if problem.path else place
+    if fields:
+        groups.setdefault("xds", {}).update(fields)

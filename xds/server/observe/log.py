@@ -28,7 +28,7 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-class Lines(io.TextIOBase):
+class BufferedLines(io.TextIOBase):
     """A stream that collects the lines of one pass of the event loop and writes them together.
 
     Each write lets another thread run. While many clients connect and disconnect, an event loop that wrote line by line
@@ -77,7 +77,7 @@ def configure_log(log_format: LogFormat, level: str, worker: int | None = None) 
             *(_for_people(worker, colors=terminal) if human else [EcsRenderer(worker)]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", Lines(sys.stderr))),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", BufferedLines(sys.stderr))),
     )
 
 

@@ -48,7 +48,7 @@ class NoSpans:
 
     def open(self, _name: str) -> AbstractContextManager[Span]:
         """Do nothing around the block."""
-        return NOTHING
+        return NO_SPAN
 
     def set_attribute(self, _key: str, _value: str | int | list[str], /) -> None:
         """Do nothing."""
@@ -58,7 +58,7 @@ class NoSpans:
 
 
 NO_SPANS = NoSpans()
-NOTHING: AbstractContextManager[Span] = nullcontext(NO_SPANS)
+NO_SPAN: AbstractContextManager[Span] = nullcontext(NO_SPANS)
 
 
 class OtlpSpans:

@@ -1,7 +1,7 @@
 """The Client Status Discovery Service (CSDS): the standard API for what `xds status` shows.
 
-It shows every node's configuration, so it is served only when the server listens on loopback. Its messages are
-envoy-data-plane's. They are built on request, in a thread.
+It shows every node's configuration, so it is served only when the server listens on loopback. Its messages may be
+large. They are built on request, in a thread.
 """
 
 import asyncio
@@ -11,24 +11,26 @@ from functools import partial
 from itertools import chain
 
 import grpc
-from envoy_data_plane.envoy.admin.v3 import ClientResourceStatus, UpdateFailureState
-from envoy_data_plane.envoy.config.core.v3 import Locality, Node
-from envoy_data_plane.envoy.service.status.v3 import (
-    ClientConfig,
-    ClientConfigGenericXdsConfig,
-    ClientStatusRequest,
-    ClientStatusResponse,
-    ConfigStatus,
-)
-from envoy_data_plane.google.protobuf import Any
+from google.protobuf.any_pb2 import Any
+from google.protobuf.message import DecodeError
 
 from xds.errors import PeerError
-from xds.server.clients.ask import Ask, ask_alone
-from xds.server.clients.status import Subscribed, gather_clients
+from xds.server.clients.ask import Ask, ask_one_process
+from xds.server.clients.status import SubscribedType, gather_clients
 from xds.server.streams.ads import AdsServicer
 from xds.server.streams.stream import Context
 from xds.wire import SECRET
 from xds.wire.discovery_pb2 import Node as WireNode
+from xds.wire.envoy.admin_v3_pb2 import ClientResourceStatus, UpdateFailureState
+from xds.wire.envoy.config_core_v3_pb2 import Locality, Node
+from xds.wire.envoy.service_status_v3_pb2 import (
+    ClientConfig,
+    ClientStatusRequest,
+    ClientStatusResponse,
+    ConfigStatus,
+)
+from xds.wire.envoy.type_matcher_v3_pb2 import NodeMatcher
+from xds.wire.messages import encode
 
 CSDS = "envoy.service.status.v3.ClientStatusDiscoveryService"
 
@@ -58,7 +60,7 @@ class CsdsServicer:
     """Answers from the streams of the discovery services. `ask` collects them from every process."""
 
     def __init__(self, ads: AdsServicer, ask: Ask | None = None) -> None:
-        self._ask = ask or ask_alone(ads)
+        self._ask = ask or ask_one_process(ads)
         self._slow = asyncio.Semaphore(1)
 
     def build_handler(self) -> grpc.GenericRpcHandler:
@@ -92,16 +94,19 @@ def parse_request(data: bytes) -> tuple[frozenset[str] | None, bool]:
     Raises PeerError for bytes that are no such request, and for a matcher other than an exact node id.
     """
     try:
-        request = ClientStatusRequest.parse(data)
-    except Exception as error:  # the decoder raises many types of exception
+        request = ClientStatusRequest.FromString(data)
+    except DecodeError as error:
         raise PeerError("INVALID_ARGUMENT", f"not a ClientStatusRequest: {error}") from None
-    node_ids = []
-    for matcher in request.node_matchers:
-        node_id = matcher.node_id
-        if matcher.node_metadatas or node_id is None or node_id.exact is None or node_id.ignore_case:
-            raise PeerError("INVALID_ARGUMENT", "a node_matcher must be an exact node_id: nothing else is supported")
-        node_ids.append(node_id.exact)
-    return frozenset(node_ids) if node_ids else None, not request.exclude_resource_contents
+    node_ids = frozenset(map(_read_node_id, request.node_matchers))
+    return node_ids or None, not request.exclude_resource_contents
+
+
+def _read_node_id(matcher: NodeMatcher) -> str:
+    node_id, size = matcher.node_id, matcher.ByteSize()
+    matcher.DiscardUnknownFields()  # such as node_metadatas
+    if matcher.ByteSize() != size or node_id.WhichOneof("match_pattern") != "exact" or node_id.ignore_case:
+        raise PeerError("INVALID_ARGUMENT", "a node_matcher must be an exact node_id: nothing else is supported")
+    return node_id.exact
 
 
 async def list_configs(node_ids: frozenset[str] | None, ads: AdsServicer) -> list[tuple[WireNode, list[Config]]]:
@@ -113,7 +118,7 @@ async def list_configs(node_ids: frozenset[str] | None, ads: AdsServicer) -> lis
     ]
 
 
-def describe_configs(subscribed: Subscribed) -> list[Config]:
+def describe_configs(subscribed: SubscribedType) -> list[Config]:
     """Return a client's status for each resource of one type that it subscribed to."""
     type_url, stream, subscription = subscribed.type_url, subscribed.stream, subscribed.subscription
     resources, nack = subscribed.snapshot.resources, subscription.nack
@@ -147,7 +152,7 @@ def describe_configs(subscribed: Subscribed) -> list[Config]:
 
 def encode_response(clients: list[tuple[WireNode, list[Config]]], *, contents: bool) -> bytes:
     """Return an encoded ClientStatusResponse; `contents` adds the resources themselves, except secrets."""
-    return bytes(
+    return encode(
         ClientStatusResponse(
             config=[
                 ClientConfig(
@@ -165,23 +170,22 @@ def _build_node(node: WireNode) -> Node:
     return Node(id=node.id, cluster=node.cluster, locality=locality, user_agent_name=node.user_agent_name)
 
 
-def _build_config(config: Config, *, contents: bool) -> ClientConfigGenericXdsConfig:
+def _build_config(config: Config, *, contents: bool) -> ClientConfig.GenericXdsConfig:
     status, client_status = config.status
-    built = ClientConfigGenericXdsConfig(
+    shown = contents and config.body and config.type_url != SECRET  # the caller is not the node that owns the secret
+    error = UpdateFailureState(
+        details=config.message, version_info=config.version, last_update_attempt=_read_time(config.nacked_at)
+    )
+    return ClientConfig.GenericXdsConfig(
         type_url=config.type_url,
         name=config.name,
         version_info=config.version,
+        xds_config=Any.FromString(config.body) if shown else None,
         last_updated=_read_time(config.pushed_at),
         config_status=status,
         client_status=client_status,
+        error_state=error if config.status is ERROR else None,
     )
-    if contents and config.body and config.type_url != SECRET:  # the caller is not the node that owns the secret
-        built.xds_config = Any.parse(config.body)
-    if config.status is ERROR:
-        built.error_state = UpdateFailureState(
-            details=config.message, version_info=config.version, last_update_attempt=_read_time(config.nacked_at)
-        )
-    return built
 
 
 def _read_time(seconds: float | None) -> datetime | None:

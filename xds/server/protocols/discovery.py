@@ -8,9 +8,8 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from xds.resources.inventory import Inventory
-from xds.resources.view import NodeKind
 from xds.server.address import ListenError
-from xds.server.clients.ask import Ask, ask_alone
+from xds.server.clients.ask import Ask, ask_one_process
 from xds.server.protocols.csds import CsdsServicer
 from xds.server.settings import Settings
 from xds.server.streams.ads import AdsServicer
@@ -31,17 +30,12 @@ OPTIONS = (
     ("grpc.http2.bdp_probe", 0),  # no pings that measure bandwidth: requests are too small to need them
 )
 
-ANYONE = NodeKind("")
-"""A node whose `node.cluster` names no service or gateway of the catalog."""
-
 log = structlog.get_logger()
 
 
 def build_servicer(inventory: Inventory, limits: Limits) -> AdsServicer:
     """Return a process's servicer, ready for its first client."""
     store = SnapshotStore(inventory)
-    store.acquire(ANYONE)  # loads the message types, which takes half a second, before the first client waits for it
-    store.release(ANYONE)
     gc.collect()
     gc.freeze()  # the catalog stays in memory, so collections need not scan it
     return AdsServicer(store, limits)
@@ -51,7 +45,7 @@ class DiscoveryServer:
     """Serves streams in this process. Its CSDS uses `ask` to include the clients of other processes."""
 
     def __init__(self, ads: AdsServicer, settings: Settings, ask: Ask | None = None) -> None:
-        self.ask = ask or ask_alone(ads)
+        self.ask = ask or ask_one_process(ads)
         self._ads = ads
         self._settings = settings
         self._health = health.aio.HealthServicer()
@@ -87,9 +81,9 @@ class DiscoveryServer:
         """Take a new inventory, push what changed, and return the number of streams that it concerned."""
         return self._ads.publish(inventory)
 
-    async def settle(self) -> int | None:
-        """Wait until clients have answered the last `publish`, and return when that was, as `AdsServicer.settle`."""
-        return await self._ads.settle()
+    async def wait_for_answers(self) -> int | None:
+        """Wait until clients have answered the last `publish`, and return when that was, as AdsServicer does."""
+        return await self._ads.wait_for_answers()
 
     async def stop(self) -> None:
         """Report NOT_SERVING to health checks, end every stream so that clients reconnect elsewhere, and close."""
@@ -99,5 +93,5 @@ class DiscoveryServer:
         for stream in self._ads.streams():
             stream.end("the control plane is stopping")
         await self._server.stop(self._settings.grace)
-        for crowd in (self._ads.common.connected, self._ads.common.gone):
-            crowd.flush()
+        for client_log in (self._ads.shared.connected, self._ads.shared.gone):
+            client_log.flush()

@@ -18,7 +18,7 @@ from xds.errors import PeerError
 from xds.resources.bootstrap.bootstrap import XDS_CLUSTER
 from xds.resources.decode import decode
 from xds.resources.resource import Resource
-from xds.server.address import ListenAddress, Site
+from xds.server.address import HttpServer, ListenAddress
 from xds.server.observe.client_log import describe_node
 from xds.server.streams.ads import AdsServicer
 from xds.session.limits import Limits
@@ -42,7 +42,7 @@ REST_CONFIG_SOURCE: JsonValue = {
 log = structlog.get_logger()
 
 
-class RestServer(Site):
+class RestServer(HttpServer):
     """Answers polls at its own address."""
 
     def __init__(self, address: ListenAddress, ads: AdsServicer, limits: Limits) -> None:
@@ -95,16 +95,16 @@ def encode_answer(answer: DiscoveryResponse) -> str:
 @lru_cache(maxsize=8192)
 def _encode_body(body: bytes) -> str:
     """Return one encoded google.protobuf.Any as JSON. It is cached, since most polls ask for the same resources."""
-    fields = {name: _redirect(value) for name, value in decode(Resource("", "", body)).items()}
+    fields = {name: _replace_config_sources(value) for name, value in decode(Resource("", "", body)).items()}
     return json.dumps({"@type": Any.FromString(body).type_url, **fields})
 
 
-def _redirect(value: JsonValue) -> JsonValue:
+def _replace_config_sources(value: JsonValue) -> JsonValue:
     """Return the value with each `config_source` of ADS, at any depth, replaced by one of REST."""
     if value == ADS_CONFIG_SOURCE:
         return REST_CONFIG_SOURCE
     if isinstance(value, dict):
-        return {name: _redirect(one) for name, one in value.items()}
+        return {name: _replace_config_sources(one) for name, one in value.items()}
     if isinstance(value, list):
-        return [_redirect(one) for one in value]
+        return [_replace_config_sources(one) for one in value]
     return value

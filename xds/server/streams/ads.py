@@ -17,7 +17,7 @@ from xds.errors import PeerError
 from xds.resources.inventory import Inventory
 from xds.resources.view import NodeKind, kind_of
 from xds.server.streams.propagation import Propagation
-from xds.server.streams.stream import Common, Context, Stream
+from xds.server.streams.stream import Context, SharedState, Stream
 from xds.session.fetch import answer_fetch
 from xds.session.limits import Limits
 from xds.session.request import parse_request
@@ -38,14 +38,14 @@ class AdsServicer:
 
     def __init__(self, store: SnapshotStore, limits: Limits = DEFAULT_LIMITS) -> None:
         self.store = store
-        self.common = Common()
+        self.shared = SharedState()
         self._limits = limits
         self._open = 0
         self._streams: dict[NodeKind, set[Stream]] = {}
         self._polled: OrderedDict[NodeKind, None] = OrderedDict()
-        self._names = count(1)
+        self._stream_numbers = count(1)
         self._propagation: Propagation | None = None
-        self._run = token_hex(3)  # makes nonces differ from those of the server before a restart
+        self._run_id = token_hex(3)  # makes nonces differ from those of the server before a restart
 
     def build_handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:
         """Return the gRPC handlers of all services. They pass messages as bytes, which sessions parse and encode."""
@@ -96,14 +96,14 @@ class AdsServicer:
         for kind, change in self.store.update(inventory).items():
             for stream in self._streams.get(kind, ()):  # a kind that only polls has no streams
                 if (responses := stream.session.on_change(change)) is not None:
-                    stream.push(responses)
+                    stream.send(responses)
                     stream.await_answer(propagation)
                     concerned += 1
         propagation.seal()
         self._propagation = propagation
         return concerned
 
-    async def settle(self) -> int | None:
+    async def wait_for_answers(self) -> int | None:
         """Wait until clients have answered everything that the last `publish` sent, and return when that was.
 
         The time is a time.monotonic_ns(), or None when the change concerned no client. The wait ends: the stream of a
@@ -124,8 +124,10 @@ class AdsServicer:
             self._streams.setdefault(kind, set()).add(stream)
             return snapshot
 
-        session: Session[Any] = Session(variant, acquire, f"{self._run}-{next(self._names)}", type_url, self._limits)
-        stream = Stream(context, session, self.common)
+        session: Session[Any] = Session(
+            variant, acquire, f"{self._run_id}-{next(self._stream_numbers)}", type_url, self._limits
+        )
+        stream = Stream(context, session, self.shared)
         self._open += 1
         try:
             if self._open > self._limits.streams:

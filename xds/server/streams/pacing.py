@@ -1,7 +1,7 @@
 """Pacing: makes work that is not urgent wait, so that pushes find the event loop free.
 
-After a restart every client of a mesh reconnects at once, and each first request takes a while to parse. `Turns` lets
-the streams parse a few of them at a time. `collect_when_calm` does the same for Python's full garbage collections,
+After a restart every client of a mesh reconnects at once, and each first request takes a while to parse. `RequestPacer`
+lets the streams parse a few of them at a time. `collect_when_calm` does the same for Python's full garbage collections,
 which take 0.1 s with a few thousand clients.
 """
 
@@ -13,7 +13,7 @@ PER_PASS = 8
 """How many large requests one pass of the loop handles: at about 200 µs each, they take about 2 ms."""
 
 
-class Turns:
+class RequestPacer:
     """Lets `per_pass` callers continue in one pass of the event loop; the others wait in the order of their calls."""
 
     def __init__(self, per_pass: int = PER_PASS) -> None:
@@ -53,10 +53,10 @@ class Turns:
 CALM_SECONDS = 1.0
 """How long no collection of the middle generation must run before a full collection may."""
 
-SOME = 10
+MIN_COLLECTIONS = 10
 """How many collections of the middle generation make a full one worth while: 70,000 new objects, as Python's rule."""
 
-MANY = 300
+MAX_COLLECTIONS = 300
 """After how many collections of the middle generation a full one does not wait: garbage may hold some hundred MB."""
 
 NEVER = 2**30
@@ -75,7 +75,7 @@ async def collect_when_calm(calm_seconds: float = CALM_SECONDS) -> None:
         while True:
             await asyncio.sleep(calm_seconds)
             since = gc.get_count()[2]
-            if since >= MANY or (since >= SOME and since == before):
+            if since >= MAX_COLLECTIONS or (since >= MIN_COLLECTIONS and since == before):
                 gc.collect()
                 since = 0
             before = since

@@ -5,10 +5,11 @@ import time
 
 
 class Propagation:
-    """Counts the streams that have not answered everything that a change sent them. Call `seal` after the last `wait`.
+    """Counts the streams that have not answered everything that a change sent them.
 
-    The result of `done` is when the last answer came, as time.monotonic_ns(); all processes of a machine share that
-    clock. The result is None when the change concerned no stream, or when all of these streams ended without an answer.
+    Call `seal` after the last `add_stream`. The result of `done` is when the last answer came, as time.monotonic_ns();
+    all processes of a machine share that clock. The result is None when the change concerned no stream, or when all of
+    these streams ended without an answer.
     """
 
     __slots__ = ("_answered_at", "_awaited", "_sealed", "done")
@@ -19,7 +20,7 @@ class Propagation:
         self._answered_at: int | None = None
         self._sealed = False
 
-    def wait(self) -> None:
+    def add_stream(self) -> None:
         """Wait for one more stream."""
         self._awaited += 1
 

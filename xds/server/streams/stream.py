@@ -15,9 +15,9 @@ import grpc
 import structlog
 
 from xds.errors import PeerError
-from xds.server.observe.client_log import Crowd, describe_node
-from xds.server.observe.counters import Tally
-from xds.server.streams.pacing import Turns
+from xds.server.observe.client_log import ClientLog, describe_node
+from xds.server.observe.counters import StreamCounters
+from xds.server.streams.pacing import RequestPacer
 from xds.server.streams.propagation import Propagation
 from xds.session.session import Response, Session
 from xds.session.subscription import Nack
@@ -42,13 +42,13 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Common:
+class SharedState:
     """What all streams of a process share: the counters, the limit on large requests, and the log of clients."""
 
-    tally: Tally = field(default_factory=Tally)
-    turns: Turns = field(default_factory=Turns)
-    connected: Crowd = field(default_factory=lambda: Crowd("sidecar connected", "more sidecars connected"))
-    gone: Crowd = field(default_factory=lambda: Crowd("sidecar gone", "more sidecars gone"))
+    counters: StreamCounters = field(default_factory=StreamCounters)
+    pacer: RequestPacer = field(default_factory=RequestPacer)
+    connected: ClientLog = field(default_factory=lambda: ClientLog("sidecar connected", "more sidecars connected"))
+    gone: ClientLog = field(default_factory=lambda: ClientLog("sidecar gone", "more sidecars gone"))
 
 
 class Stream:
@@ -60,20 +60,20 @@ class Stream:
     """
 
     __slots__ = (
-        "_answers",
-        "_common",
+        "_answer_timer",
         "_context",
         "_ending",
-        "_heartbeat",
         "_heartbeat_ms",
+        "_heartbeat_timer",
         "_outbox",
-        "_owed",
+        "_propagations",
         "_push_task",
         "_ready_at",
-        "_stage",
+        "_shared",
         "_task",
         "_timed_wait",
         "_unanswered",
+        "_wait_timer",
         "_writing",
         "connected_at",
         "nacked_at",
@@ -81,19 +81,19 @@ class Stream:
         "session",
     )
 
-    def __init__(self, context: Context, session: Session[Any], common: Common) -> None:
+    def __init__(self, context: Context, session: Session[Any], shared: SharedState) -> None:
         self.session = session
         self._context = context
-        self._common = common
+        self._shared = shared
         self._outbox: deque[Response] = deque()
         self._ready_at = 0  # when the first response in the outbox was made, as time.monotonic_ns()
-        self._owed: list[Propagation] = []  # the changes that the client has not answered yet
+        self._propagations: list[Propagation] = []  # the changes that the client has not answered yet
         self._writing = False
         self._timed_wait = 0
-        self._stage: asyncio.TimerHandle | None = None
-        self._answers: asyncio.TimerHandle | None = None
+        self._wait_timer: asyncio.TimerHandle | None = None
+        self._answer_timer: asyncio.TimerHandle | None = None
         self._unanswered: set[str] = set()
-        self._heartbeat: asyncio.TimerHandle | None = None
+        self._heartbeat_timer: asyncio.TimerHandle | None = None
         self._heartbeat_ms = 0
         self._ending: str | None = None
         self.connected_at = time.time()
@@ -106,8 +106,8 @@ class Stream:
         try:
             while isinstance(data := await self._context.read(), bytes):  # at the end it is grpc.aio.EOF
                 if len(data) > LARGE_REQUEST:
-                    await self._common.turns.wait()
-                self._take(data)
+                    await self._shared.pacer.wait()
+                self._on_request(data)
                 await self._drain()
         except PeerError as error:
             log.warning("stream refused", peer=self._context.peer(), status=error.status, reason=str(error))
@@ -120,30 +120,34 @@ class Stream:
                     await self._context.abort(grpc.StatusCode.UNAVAILABLE, self._ending)
             raise
         finally:
-            for timer in (self._stage, self._answers, self._heartbeat):
+            for timer in (self._wait_timer, self._answer_timer, self._heartbeat_timer):
                 if timer is not None:
                     timer.cancel()
-            for propagation in self._owed:
+            for propagation in self._propagations:
                 propagation.on_gone()
             if self.session.node is not None:
                 seconds = round(time.time() - self.connected_at, 1)
-                self._common.gone.tell(self.session.node, seconds=seconds)
+                self._shared.gone.log_client(self.session.node, seconds=seconds)
 
-    def _take(self, data: bytes) -> None:
-        introduced = self.session.node is not None
-        step = self.session.on_request(data)
-        if (node := self.session.node) is not None and not introduced:
-            self._common.connected.tell(node, variant=self.session.variant.name)
-        if step.nack:
-            self._log_nack(step.nack)
-        if step.unknown_type is not None:
-            log.warning("a client asked for a type that xds does not serve", **self._who(), type_url=step.unknown_type)
-        self._put(step.responses)
+    def _on_request(self, data: bytes) -> None:
+        had_node = self.session.node is not None
+        result = self.session.on_request(data)
+        if (node := self.session.node) is not None and not had_node:
+            self._shared.connected.log_client(node, variant=self.session.variant.name)
+        if result.nack:
+            self._log_nack(result.nack)
+        if result.unknown_type is not None:
+            log.warning(
+                "a client asked for a type that xds does not serve",
+                **self._describe_node(),
+                type_url=result.unknown_type,
+            )
+        self._put(result.responses)
         self._update_timers()
-        if self._owed and self.session.is_settled:
-            for propagation in self._owed:
+        if self._propagations and self.session.is_settled:
+            for propagation in self._propagations:
                 propagation.on_answered()
-            self._owed.clear()
+            self._propagations.clear()
 
     def _put(self, responses: list[Response]) -> None:
         if not self._outbox:
@@ -155,7 +159,7 @@ class Stream:
         """The client's address in gRPC's form, such as `ipv4:10.0.0.3:4711`."""
         return self._context.peer()
 
-    def push(self, responses: list[Response]) -> None:
+    def send(self, responses: list[Response]) -> None:
         """Send responses without waiting, so that a client that does not read delays no other client."""
         self._put(responses)
         self._update_timers()
@@ -165,8 +169,8 @@ class Stream:
     def await_answer(self, propagation: Propagation) -> None:
         """Count this stream in `propagation` until the client has answered everything that it is sent."""
         if not self.session.is_settled:
-            propagation.wait()
-            self._owed.append(propagation)
+            propagation.add_stream()
+            self._propagations.append(propagation)
 
     def end(self, reason: str) -> None:
         """End the stream with status UNAVAILABLE, so that the client connects to another server.
@@ -188,47 +192,49 @@ class Stream:
         """Start the timers that the session needs now. The number of a wait tells it apart from a later wait."""
         if self.session.waits and self.session.waits != self._timed_wait:
             self._timed_wait = self.session.waits
-            if self._stage is not None:
-                self._stage.cancel()
-            self._stage = asyncio.get_running_loop().call_later(STAGE_SECONDS, self._on_timeout, self._timed_wait)
+            if self._wait_timer is not None:
+                self._wait_timer.cancel()
+            self._wait_timer = asyncio.get_running_loop().call_later(STAGE_SECONDS, self._on_timeout, self._timed_wait)
         if self.session.heartbeat_ms != self._heartbeat_ms:
             self._await_heartbeat()
-        if self._answers is None:
-            self._await_answers()
+        if self._answer_timer is None:
+            self._check_unanswered()
 
-    def _await_answers(self) -> None:
+    def _check_unanswered(self) -> None:
         """End the stream if a response that was unanswered one period ago is still unanswered."""
         unanswered = {one.in_flight.nonce for one in self.session.subscriptions.values() if one.in_flight is not None}
-        self._answers = None
+        self._answer_timer = None
         if unanswered & self._unanswered:
-            log.warning("a response stays unanswered: the stream is ended", **self._who(), seconds=ANSWER_SECONDS)
+            log.warning(
+                "a response stays unanswered: the stream is ended", **self._describe_node(), seconds=ANSWER_SECONDS
+            )
             self.end(f"a response has been unanswered for {ANSWER_SECONDS:g} s")
         elif unanswered:
-            self._answers = asyncio.get_running_loop().call_later(ANSWER_SECONDS, self._await_answers)
+            self._answer_timer = asyncio.get_running_loop().call_later(ANSWER_SECONDS, self._check_unanswered)
         self._unanswered = unanswered
 
     def _on_timeout(self, wait: int) -> None:
         if self.session.waits == wait:
-            log.warning("no answer in time, going on", **self._who(), seconds=STAGE_SECONDS)
-            self.push(self.session.on_timeout())
+            log.warning("no answer in time, going on", **self._describe_node(), seconds=STAGE_SECONDS)
+            self.send(self.session.on_timeout())
 
     def _await_heartbeat(self) -> None:
         """Start the timer of the next heartbeat.
 
         The heartbeat measures the time that really passed, since the process may have been suspended.
         """
-        if self._heartbeat is not None:
-            self._heartbeat.cancel()
+        if self._heartbeat_timer is not None:
+            self._heartbeat_timer.cancel()
         loop = asyncio.get_running_loop()
         self._heartbeat_ms = self.session.heartbeat_ms
-        self._heartbeat = None
+        self._heartbeat_timer = None
         if self._heartbeat_ms:
-            self._heartbeat = loop.call_later(self._heartbeat_ms / 1000, self._on_heartbeat, loop.time())
+            self._heartbeat_timer = loop.call_later(self._heartbeat_ms / 1000, self._on_heartbeat, loop.time())
 
     def _on_heartbeat(self, since: float) -> None:
         elapsed = asyncio.get_running_loop().time() - since
         self._await_heartbeat()
-        self.push(self.session.on_heartbeat(elapsed * 1000))
+        self.send(self.session.on_heartbeat(elapsed * 1000))
 
     async def _drain(self) -> None:
         if self._writing:
@@ -239,8 +245,8 @@ class Stream:
                 response = self._outbox.popleft()
                 await self._context.write(response.body)
                 self.pushed_at[response.type_url] = time.time()
-                taken = time.monotonic_ns() - self._ready_at
-                self._common.tally.count_push(response.type_url, response.reason, len(response.body), taken)
+                nanoseconds = time.monotonic_ns() - self._ready_at
+                self._shared.counters.count_push(response.type_url, response.reason, len(response.body), nanoseconds)
         except (grpc.aio.BaseError, asyncio.InvalidStateError):
             self._outbox.clear()  # the client is gone; the read in `serve` ends too
         finally:
@@ -248,16 +254,16 @@ class Stream:
         if self._ending is not None:
             self._cancel()
 
-    def _who(self) -> dict[str, str]:
+    def _describe_node(self) -> dict[str, str]:
         return describe_node(self.session.node) if self.session.node else {}
 
     def _log_nack(self, nack: Nack) -> None:
         self.nacked_at[nack.type_url] = time.time()
         cluster = self.session.node.cluster if self.session.node else ""
-        self._common.tally.count_nacks(nack.type_url, cluster)
+        self._shared.counters.count_nacks(nack.type_url, cluster)
         log.error(
             "NACK",
-            **self._who(),
+            **self._describe_node(),
             type=short_type(nack.type_url),
             resources=list(nack.resource_names[:10]),
             resource_count=len(nack.resource_names),

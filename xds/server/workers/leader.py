@@ -1,4 +1,4 @@
-"""Workers: starts and supervises the worker processes, which serve streams at one port.
+"""WorkerPool: starts and supervises the worker processes, which serve streams at one port.
 
 This is the leader's side; the leader is the process that holds the catalog. The worker's side is in `worker.py`.
 Workers are started as new programs. A fork would copy gRPC's threads incompletely. Unlike the processes of
@@ -16,11 +16,11 @@ from typing import TypeVar
 import structlog
 
 from xds.resources.inventory import Inventory
-from xds.server.address import ListenAddress, ListenError, reserve
+from xds.server.address import ListenAddress, ListenError, reserve_port
 from xds.server.clients.ask import Answers, Question
 from xds.server.settings import Settings
 from xds.server.streams.ads import AdsServicer
-from xds.server.workers.feed import describe_all, describe_change, pack
+from xds.server.workers.inventory_change import describe_all, describe_change, encode_change
 from xds.server.workers.link import CallError, Link, LinkClosedError, open_link
 from xds.server.workers.worker import Worker
 
@@ -28,10 +28,10 @@ T = TypeVar("T")
 
 COMMAND = "from xds.server.workers.worker import main; main()"
 
-BEGIN_SECONDS = 60.0
+START_SECONDS = 60.0
 """How long a worker may take from its start until it listens."""
 
-TAKE_SECONDS = 30.0
+PUSH_SECONDS = 30.0
 """How long a worker may take to push a change; after that it is replaced."""
 
 ANSWER_SECONDS = 5.0
@@ -53,7 +53,7 @@ class _Running:
     link: Link
 
 
-class Workers:
+class WorkerPool:
     """Starts workers, sends them changes and questions, and replaces a worker that dies.
 
     `ads` is the leader's own servicer, which has no streams.
@@ -63,20 +63,20 @@ class Workers:
         self._ads = ads
         self._settings = settings
         self._running: dict[int, _Running] = {}
-        self._keepers: list[asyncio.Task[None]] = []
+        self._supervisors: list[asyncio.Task[None]] = []
         self._stopping = False
 
     async def start(self) -> int:
         """Wait until every worker listens, and return the port. Raises ListenError when a worker cannot start."""
         listen = self._settings.listen
-        self._reserved = reserve(listen)
+        self._reserved = reserve_port(listen)
         port: int = self._reserved.getsockname()[1]
         self._settings = replace(self._settings, listen=ListenAddress(listen.host, port))
         numbers = range(1, self._settings.workers + 1)
-        begun = {number: asyncio.get_running_loop().create_future() for number in numbers}
-        self._keepers = [asyncio.create_task(self._keep_running(number, begun[number])) for number in numbers]
+        listening = {number: asyncio.get_running_loop().create_future() for number in numbers}
+        self._supervisors = [asyncio.create_task(self._keep_running(number, listening[number])) for number in numbers]
         try:
-            await asyncio.gather(*begun.values())
+            await asyncio.gather(*listening.values())
         except ListenError:
             await self.stop()
             raise
@@ -90,14 +90,14 @@ class Workers:
         """
         before = self._ads.store.inventory
         self._ads.publish(inventory)  # who begins from now on begins with this
-        change = pack(describe_change(inventory, before))
+        change = encode_change(describe_change(inventory, before))
         pushing = [asyncio.create_task(self._push(*item, change)) for item in self._running.items()]
         done = (await asyncio.wait(pushing, timeout=ANSWER_SECONDS))[0] if pushing else ()
         return sum(task.result() for task in done)
 
     async def _push(self, number: int, one: _Running, change: bytes) -> int:
         try:
-            async with asyncio.timeout(TAKE_SECONDS):
+            async with asyncio.timeout(PUSH_SECONDS):
                 return await one.link.call(Worker.publish, change)
         except LinkClosedError:
             return 0
@@ -106,19 +106,19 @@ class Workers:
             one.process.kill()
             return 0
 
-    async def settle(self) -> int | None:
+    async def wait_for_answers(self) -> int | None:
         """Wait until the clients of all workers have answered the last `publish`, and return when that was.
 
         The time is a time.monotonic_ns(), or None when no client answered.
         """
 
-        async def settle_one(one: _Running) -> int | None:
+        async def wait_for_one(one: _Running) -> int | None:
             try:
-                return await one.link.call(Worker.settle)
+                return await one.link.call(Worker.wait_for_answers)
             except (CallError, LinkClosedError):
                 return None  # its clients reconnect, to another worker, and are served from the start
 
-        ends = await asyncio.gather(*map(settle_one, list(self._running.values())))
+        ends = await asyncio.gather(*map(wait_for_one, list(self._running.values())))
         return max((end for end in ends if end is not None), default=None)
 
     async def ask(self, question: Question[T], /) -> Answers[T]:
@@ -142,11 +142,11 @@ class Workers:
         """Have every worker end its streams, and wait until the processes have ended."""
         log.info("stopping", workers=len(self._running))
         self._stopping = True
-        for number, keeper in enumerate(self._keepers, 1):
+        for number, supervisor in enumerate(self._supervisors, 1):
             if number not in self._running:
-                keeper.cancel()
+                supervisor.cancel()
         await asyncio.gather(*map(self._stop, self._running.values()))
-        await asyncio.gather(*self._keepers, return_exceptions=True)
+        await asyncio.gather(*self._supervisors, return_exceptions=True)
         self._reserved.close()
 
     async def _stop(self, one: _Running) -> None:
@@ -161,23 +161,26 @@ class Workers:
             log.error("a worker did not stop: it is killed", pid=one.process.pid, error=repr(error))
             one.process.kill()
 
-    async def _keep_running(self, number: int, begun: asyncio.Future[None]) -> None:
-        """Run the worker with that number, and start it again when it ends. `begun` is done when it first listens."""
+    async def _keep_running(self, number: int, listening: asyncio.Future[None]) -> None:
+        """Run the worker with that number, and start it again when it ends.
+
+        `listening` is done when it first listens.
+        """
         loop, delay = asyncio.get_running_loop(), 0.0
         while True:
             since = loop.time()
-            end = await self._run(number, begun)
+            end = await self._run(number, listening)
             if self._stopping:
                 return
-            if not begun.done():
-                begun.set_exception(ListenError(f"cannot start worker {number}: {end}"))
+            if not listening.done():
+                listening.set_exception(ListenError(f"cannot start worker {number}: {end}"))
                 return
             steady = loop.time() - since > STEADY_SECONDS
             delay = 0.0 if steady else min(max(DELAY_SECONDS, 2 * delay), MAX_DELAY_SECONDS)
             log.error("worker died: another takes its place", worker=number, how=end, in_seconds=delay)
             await asyncio.sleep(delay)
 
-    async def _run(self, number: int, begun: asyncio.Future[None]) -> str:
+    async def _run(self, number: int, listening: asyncio.Future[None]) -> str:
         """Run a worker until it ends, and return how it ended, for the log."""
         started = asyncio.get_running_loop().time()
         try:
@@ -185,13 +188,13 @@ class Workers:
         except OSError as error:
             return str(error)
         try:
-            async with asyncio.timeout(BEGIN_SECONDS):
-                inventory = pack(describe_all(self._ads.store.inventory))
-                await one.link.call(Worker.begin, number, self._settings, inventory)
+            async with asyncio.timeout(START_SECONDS):
+                inventory = encode_change(describe_all(self._ads.store.inventory))
+                await one.link.call(Worker.start, number, self._settings, inventory)
             seconds = asyncio.get_running_loop().time() - started
             log.info("worker started", worker=number, pid=one.process.pid, ms=round(seconds * 1000, 1))
-            if not begun.done():
-                begun.set_result(None)
+            if not listening.done():
+                listening.set_result(None)
             await one.link.closed
         except LinkClosedError:
             pass

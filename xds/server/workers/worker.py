@@ -20,7 +20,7 @@ from xds.server.clients.ask import Answers, Question
 from xds.server.observe.log import configure_log
 from xds.server.protocols.discovery import DiscoveryServer, build_servicer
 from xds.server.settings import Settings
-from xds.server.workers.feed import apply_change, unpack
+from xds.server.workers.inventory_change import apply_change, decode_change
 from xds.server.workers.link import Link, open_link
 
 T = TypeVar("T")
@@ -37,27 +37,27 @@ class Leader(Protocol):
 
 
 class Worker:
-    """The methods that the leader calls on a worker, `begin` first."""
+    """The methods that the leader calls on a worker, `start` first."""
 
     link: Link
     is_serving = False
 
-    async def begin(self, number: int, settings: Settings, inventory: bytes) -> None:
-        """Serve an inventory, which is packed as the change from an empty one."""
+    async def start(self, number: int, settings: Settings, inventory: bytes) -> None:
+        """Serve an inventory, which is encoded as the change from an empty one."""
         configure_log(settings.log_format, settings.log_level, number)
-        change = unpack(inventory)
+        change = decode_change(inventory)
         self._ads = build_servicer(apply_change(change, build_inventory(Catalog({}, {}), Endpoints())), settings.limits)
         self._server = DiscoveryServer(self._ads, settings, self._ask_all)
         self.is_serving = True
         await self._server.start()
 
     async def publish(self, change: bytes) -> int:
-        """Apply a packed change, push it, and return the number of streams that it concerned."""
-        return await self._server.publish(apply_change(unpack(change), self._ads.store.inventory))
+        """Apply an encoded change, push it, and return the number of streams that it concerned."""
+        return await self._server.publish(apply_change(decode_change(change), self._ads.store.inventory))
 
-    async def settle(self) -> int | None:
+    async def wait_for_answers(self) -> int | None:
         """Wait until clients of this process have answered the last change, and return when (time.monotonic_ns())."""
-        return await self._ads.settle()
+        return await self._ads.wait_for_answers()
 
     async def ask(self, question: Question[T], /) -> T:
         """Return this process's answer."""
@@ -85,5 +85,5 @@ async def _work() -> None:
     await worker.link.closed
     if worker.is_serving:
         log.error("the leader is gone")
-        await asyncio.sleep(0)  # `log.Lines` writes the line at the end of this pass
+        await asyncio.sleep(0)  # `log.BufferedLines` writes the line at the end of this pass
     os._exit(0)  # remaining streams end with the process

@@ -20,16 +20,16 @@ Identity = tuple[int, int]
 class Layout:
     """Where a catalog's documents are.
 
-    The keys of `files` and `faults` are the names that the operator would write. `tree` has the real folders in which
-    every visible YAML file belongs to the catalog, and the prefix of these files' names (None: there are several).
-    `steps` are the paths after whose change the catalog may be somewhere else: symbolic links, files behind links, and
-    the catalog itself. `folders` are the folders to watch.
+    The keys of `files` and `faults` are the names that the operator would write. `folder_prefixes` has the real folders
+    in which every visible YAML file belongs to the catalog, and the prefix of these files' names (None: there are
+    several). `watched_paths` are the paths after whose change the catalog may be somewhere else: symbolic links, files
+    behind links, and the catalog itself. `folders` are the folders to watch.
     """
 
     files: dict[str, Path] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
-    tree: dict[str, str | None] = field(default_factory=dict)
-    steps: set[str] = field(default_factory=set)
+    folder_prefixes: dict[str, str | None] = field(default_factory=dict)
+    watched_paths: set[str] = field(default_factory=set)
     folders: Mapping[str, Identity] = field(default_factory=dict)
 
 
@@ -45,7 +45,7 @@ def find_layout(root: Path) -> Layout:
         layout.files[str(root)] = root
     else:
         layout.faults[str(root)] = "does not exist"
-    watched = layout.tree.keys() | {step.rpartition("/")[0] or "/" for step in layout.steps}
+    watched = layout.folder_prefixes.keys() | {path.rpartition("/")[0] or "/" for path in layout.watched_paths}
     layout.folders = {folder: identity for folder in sorted(watched) if (identity := _identify(folder))}
     return layout
 
@@ -64,7 +64,7 @@ def _walk(folder: Path, prefix: str, layout: Layout, above: tuple[Path, ...]) ->
     """Add the documents in a real folder and its subfolders. `above` are the folders above it, against loops."""
     if folder in above:
         return
-    layout.tree[str(folder)] = None if str(folder) in layout.tree else prefix
+    layout.folder_prefixes[str(folder)] = None if str(folder) in layout.folder_prefixes else prefix
     try:
         with os.scandir(folder) as entries:
             found = sorted((entry for entry in entries if is_visible(entry.name)), key=lambda entry: entry.name)
@@ -83,7 +83,7 @@ def _walk(folder: Path, prefix: str, layout: Layout, above: tuple[Path, ...]) ->
 
 
 def _follow(path: Path, layout: Layout) -> Path:
-    """Return the real path, and note the steps to it: links, paths that do not exist, and the real path itself."""
+    """Return the real path, and note the paths to watch: links, paths that do not exist, and the real path itself."""
     ahead = list(reversed(path.absolute().parts[1:]))
     real = Path("/")
     links = 0
@@ -97,17 +97,17 @@ def _follow(path: Path, layout: Layout) -> Path:
             target = here.readlink()
         except OSError:
             if not os.path.lexists(here):
-                layout.steps.add(str(here))
+                layout.watched_paths.add(str(here))
             real = here
             continue
-        layout.steps.add(str(here))
+        layout.watched_paths.add(str(here))
         links += 1
         if links > MAX_LINKS:
             return here
         if target.is_absolute():
             real = Path("/")
         ahead += [part for part in reversed(target.parts) if part != "/"]
-    layout.steps.add(str(real))
+    layout.watched_paths.add(str(real))
     return real
 
 

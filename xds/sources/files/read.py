@@ -20,7 +20,7 @@ KINDS = {
 }
 
 
-class Signature(NamedTuple):
+class FileAttributes(NamedTuple):
     """The attributes of a file that show, without reading it, that it has changed. Times are in nanoseconds."""
 
     device: int
@@ -30,24 +30,24 @@ class Signature(NamedTuple):
     changed: int
 
 
-def sign(path: Path) -> Signature | None:
-    """Return a file's signature, or None if the file cannot be accessed."""
+def read_attributes(path: Path) -> FileAttributes | None:
+    """Return a file's attributes, or None if the file cannot be accessed."""
     try:
-        return _sign(path.stat())
+        return _select_attributes(path.stat())
     except (OSError, ValueError):
         return None
 
 
-def read_document(name: str, path: Path) -> tuple[Document, Signature | None] | None:
-    """Return the file at `path` as a document, with its signature from before it was read; None if there is no file."""
+def read_document(name: str, path: Path) -> tuple[Document, FileAttributes | None] | None:
+    """Return the file at `path` as a document, with its attributes from before it was read; None: there is no file."""
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
-            return Document(name, fault=_explain_kind(found.st_mode)), _sign(found)
+            return Document(name, fault=_explain_kind(found.st_mode)), _select_attributes(found)
         # The file may have become a pipe since: O_NONBLOCK does not wait until someone writes to it.
         with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123
             found = os.fstat(file.fileno())
-            return _read(name, file, found), _sign(found)
+            return _read(name, file, found), _select_attributes(found)
     except FileNotFoundError:
         if path.is_symlink():
             return Document(name, fault="is a link to a file that does not exist"), None
@@ -79,8 +79,8 @@ def _read(name: str, file: BinaryIO, found: os.stat_result) -> Document:
     return read_stream(name, file, found.st_size)
 
 
-def _sign(found: os.stat_result) -> Signature:
-    return Signature(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+def _select_attributes(found: os.stat_result) -> FileAttributes:
+    return FileAttributes(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def _explain_kind(mode: int) -> str:

@@ -16,7 +16,7 @@ from watchfiles.main import FileChange
 
 from xds.sources.document import Document, digest_document
 from xds.sources.files.layout import Layout, find_layout, is_document, is_visible
-from xds.sources.files.read import Signature, read_document, sign
+from xds.sources.files.read import FileAttributes, read_attributes, read_document
 
 STEP_MS = 10
 """How long no event must come before files are read: one save causes several events, and so does a checkout.
@@ -29,19 +29,19 @@ core instead of 0.2 %.
 DEBOUNCE_MS = 200
 """The longest such wait, for a folder with events all the time."""
 
-NET_MS = 10_000
+CHECK_ALL_MS = 10_000
 """How often everything is checked, without any event."""
 
-SETTLED_S = 0.1
+UNCHANGED_S = 0.1
 """How long a file that looks unfinished must stay unchanged to count as finished."""
 
-PATIENCE_S = 1.0
+MAX_WAIT_S = 1.0
 """How long a file that changes all the time may delay the other files."""
 
 RETRY_S = 1.0
 """The wait after folders could not be watched: there are too many watches on the machine, or a folder is gone."""
 
-YOUNG_S = 2.0
+RECENT_S = 2.0
 """If a file is read within this time after it was written, a later write may leave its modification time unchanged."""
 
 
@@ -62,7 +62,7 @@ class FileSource:
 
     def read(self) -> dict[str, Document]:
         """Read every document, and return them by name."""
-        self._take(self._look(None))
+        self._store(self._find_changes(None))
         return {name: record.document for name, record in self._records.items()}
 
     @property
@@ -96,12 +96,12 @@ class FileSource:
             places: dict[str, Path] | None = None
             while True:
                 if places is None or places:
-                    yield await self._settle(places)
+                    yield await self._read_changes(places)
                 if self._layout.folders != folders:
                     return
-                places = self._name({path for _, path in await anext(hints)})
+                places = self._find_documents({path for _, path in await anext(hints)})
 
-    def _name(self, paths: set[str]) -> dict[str, Path] | None:
+    def _find_documents(self, paths: set[str]) -> dict[str, Path] | None:
         """Return the documents that changed paths belong to, by name; None if any document may have changed.
 
         No paths mean that any document may have changed.
@@ -112,11 +112,11 @@ class FileSource:
         places: dict[str, Path] = {}
         for path in paths:
             folder, _, last = path.rpartition("/")
-            if path in layout.steps or path in layout.tree:
+            if path in layout.watched_paths or path in layout.folder_prefixes:
                 return None
-            if folder not in layout.tree or not is_visible(last):
+            if folder not in layout.folder_prefixes or not is_visible(last):
                 continue
-            prefix = layout.tree[folder]
+            prefix = layout.folder_prefixes[folder]
             place = Path(path)
             if prefix is None or place.is_symlink() or place.is_dir():
                 return None
@@ -124,56 +124,56 @@ class FileSource:
                 places[prefix + last] = place
         return places if paths else None
 
-    async def _settle(self, places: dict[str, Path] | None) -> dict[str, Document | None]:
+    async def _read_changes(self, places: dict[str, Path] | None) -> dict[str, Document | None]:
         """Read changes until files that look unfinished stay unchanged, and return the changes."""
         self.noticed_at = time.monotonic_ns()
         clock = asyncio.get_running_loop().time
         since = start = clock()
-        look = await asyncio.to_thread(self._look, places)
-        while look.unfinished and clock() < min(since + SETTLED_S, start + PATIENCE_S):
+        changes = await asyncio.to_thread(self._find_changes, places)
+        while changes.unfinished and clock() < min(since + UNCHANGED_S, start + MAX_WAIT_S):
             await asyncio.sleep(STEP_MS / 1000)
-            again = await asyncio.to_thread(self._look, places)
-            if again.unfinished != look.unfinished:
+            again = await asyncio.to_thread(self._find_changes, places)
+            if again.unfinished != changes.unfinished:
                 since = clock()
-            look = again
-        return self._take(look)
+            changes = again
+        return self._store(changes)
 
-    def _look(self, places: dict[str, Path] | None) -> "_Look":
+    def _find_changes(self, places: dict[str, Path] | None) -> "_Changes":
         """Read the documents at `places` again, or all that may have changed if it is None."""
-        look = _Look()
+        changes = _Changes()
         if places is not None:
             for name, place in places.items():
-                self._compare(look, name, _read(name, place))
-            return look
+                self._compare(changes, name, _read(name, place))
+            return changes
         layout = self._layout = find_layout(self._path)
         for name, fault in layout.faults.items():
-            self._compare(look, name, _make_record(Document(name, fault=fault)))
+            self._compare(changes, name, _make_record(Document(name, fault=fault)))
         for name, place in layout.files.items():
             old = self._records.get(name)
-            if old is None or old.young or old.signature is None or old.signature != sign(place):
-                self._compare(look, name, _read(name, place))
+            if old is None or old.recent or old.attributes is None or old.attributes != read_attributes(place):
+                self._compare(changes, name, _read(name, place))
         for name in self._records.keys() - layout.files.keys() - layout.faults.keys():
             # While a folder cannot be listed, it is unknown whether its files are deleted.
-            if not layout.faults or self._records[name].signature is None:
-                self._compare(look, name, None)
-        return look
+            if not layout.faults or self._records[name].attributes is None:
+                self._compare(changes, name, None)
+        return changes
 
-    def _compare(self, look: "_Look", name: str, new: "_Record | None") -> None:
-        """Note in `look` whether a document differs from its record."""
+    def _compare(self, changes: "_Changes", name: str, new: "_Record | None") -> None:
+        """Note in `changes` whether a document differs from its record."""
         old = self._records.get(name)
         if new is None:
             if old is not None:
-                look.changed[name] = look.unfinished[name] = None
+                changes.changed[name] = changes.unfinished[name] = None
         elif old is None or new.document != old.document:
-            look.changed[name] = new
+            changes.changed[name] = new
             if _seems_unfinished(old, new):
-                look.unfinished[name] = new.signature
+                changes.unfinished[name] = new.attributes
         else:
             self._records[name] = new
 
-    def _take(self, look: "_Look") -> dict[str, Document | None]:
+    def _store(self, changes: "_Changes") -> dict[str, Document | None]:
         """Store the changes as the new records, and return them by name."""
-        for name, record in look.changed.items():
+        for name, record in changes.changed.items():
             if (old := self._records.get(name)) is not None:
                 self._sum -= old.digest
             if record is None:
@@ -181,25 +181,25 @@ class FileSource:
             else:
                 self._records[name] = record
                 self._sum += record.digest
-        return {name: record.document if record else None for name, record in look.changed.items()}
+        return {name: record.document if record else None for name, record in changes.changed.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """A document as it was read. `young` is whether the content may change while the signature stays the same."""
+    """A document as it was read. `recent` is whether the content may change while the attributes stay the same."""
 
     document: Document
     digest: int
-    signature: Signature | None
-    young: bool
+    attributes: FileAttributes | None
+    recent: bool
 
 
 @dataclass(slots=True)
-class _Look:
+class _Changes:
     """The changes since the records. `unfinished` are those whose files are probably still being written."""
 
     changed: dict[str, _Record | None] = field(default_factory=dict)
-    unfinished: dict[str, Signature | None] = field(default_factory=dict)
+    unfinished: dict[str, FileAttributes | None] = field(default_factory=dict)
 
 
 def _read(name: str, place: Path) -> _Record | None:
@@ -207,12 +207,14 @@ def _read(name: str, place: Path) -> _Record | None:
     found = read_document(name, place)
     if found is None:
         return None
-    document, signature = found
-    return _make_record(document, signature, young=signature is not None and now - signature.modified / 1e9 < YOUNG_S)
+    document, attributes = found
+    return _make_record(
+        document, attributes, recent=attributes is not None and now - attributes.modified / 1e9 < RECENT_S
+    )
 
 
-def _make_record(document: Document, signature: Signature | None = None, *, young: bool = False) -> _Record:
-    return _Record(document, digest_document(document), signature, young)
+def _make_record(document: Document, attributes: FileAttributes | None = None, *, recent: bool = False) -> _Record:
+    return _Record(document, digest_document(document), attributes, recent)
 
 
 def _seems_unfinished(old: _Record | None, new: _Record) -> bool:
@@ -222,9 +224,9 @@ def _seems_unfinished(old: _Record | None, new: _Record) -> bool:
     rename is finished. A wrong True costs a short wait; a wrong False, an error that goes away with the next read.
     """
     content = new.document.content
-    if content is None or new.signature is None or not content.endswith(b"\n"):
+    if content is None or new.attributes is None or not content.endswith(b"\n"):
         return True
-    if old is None or old.signature is None or old.signature[:2] != new.signature[:2]:
+    if old is None or old.attributes is None or old.attributes[:2] != new.attributes[:2]:
         return False
     return len(content) < len(old.document.content or b"")
 
@@ -237,7 +239,7 @@ async def _open_hints(folders: Iterable[str]) -> AsyncIterator[AsyncIterator[set
         watch_filter=None,
         debounce=DEBOUNCE_MS,
         step=STEP_MS,
-        rust_timeout=NET_MS,
+        rust_timeout=CHECK_ALL_MS,
         yield_on_timeout=True,
         recursive=False,
         ignore_permission_denied=True,

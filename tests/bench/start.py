@@ -1,0 +1,156 @@
+"""What a start costs: CPU time of `xds --help`, of `xds check`, and of `xds serve` until its first client has all.
+
+Each is a process of its own, with warm files: a run before those that count has Python compile and the kernel read
+them. The kernel tells the CPU time of a process when it ends, so a server is killed at the moment that counts.
+"""
+
+import os
+import queue
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.protobuf.any_pb2 import Any as Packed
+
+from tests.bench.load import NODE, make_documents
+from tests.bench.scale import CHANNEL
+from xds.cli.demo.ports import LOOPBACK, free_port
+from xds.wire import ADS, CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION
+from xds.wire.discovery_pb2 import DiscoveryRequest, DiscoveryResponse, Node
+from xds.wire.endpoint_pb2 import ClusterLoadAssignment
+from xds.wire.skeleton_pb2 import Cluster
+
+SECONDS = 60.0
+"""How long a start may take."""
+
+XDS = (sys.executable, "-m", "xds")
+
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""As users have it, whose Python keeps what it has compiled."""
+
+EDGE = """
+services:
+  payments:
+    protocol: http2
+    dns: logical
+    endpoints: ["payments.example.com:443"]
+    tls: {sni: payments.example.com}
+    retries: {attempts: 2}
+gateways:
+  edge:
+    port: 8443
+    tls: {certificates: [{certificate: /etc/edge/tls.crt, key: /etc/edge/tls.key}]}
+    routes:
+      - {prefix: /pay, to: payments, timeout: 5s}
+      - {prefix: /, to: {service-0: 90, service-1: 10}}
+"""
+"""What the plain catalog has not: an outside service over TLS, a gateway with a certificate of its own, and routes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Medians of some runs, of a catalog of so many services; CPU time is user and system time, in seconds."""
+
+    services: int
+    catalog: str
+    help_cpu_s: float
+    check_cpu_s: float
+    serve_cpu_s: float
+    serve_most_cpu_s: float
+
+
+def measure_start(services: int, runs: int, *, gateway: bool = False) -> Figures:
+    """Measure a catalog of that size in a folder; with a `gateway`, it uses more of what a catalog may have."""
+    with tempfile.TemporaryDirectory() as room:
+        folder = Path(room)
+        write_catalog(folder, services, gateway=gateway)
+        node = Node(id="edge-1", cluster="edge") if gateway else NODE
+        helped = _repeat(runs, lambda: run("--help"))
+        checked = _repeat(runs, lambda: run("check", str(folder)))
+        served = _repeat(runs, lambda: serve(folder, node))
+    return Figures(
+        services,
+        "with a gateway" if gateway else "plain",
+        help_cpu_s=statistics.median(helped),
+        check_cpu_s=statistics.median(checked),
+        serve_cpu_s=statistics.median(served),
+        serve_most_cpu_s=max(served),
+    )
+
+
+def write_catalog(folder: Path, services: int, *, gateway: bool) -> None:
+    """Write a folder of one file a service; the gateway's file counts one of them."""
+    documents = make_documents(services - gateway, folder=True)
+    for name, document in documents.items():
+        (folder / name).write_bytes(document.content or b"")
+    if gateway:
+        (folder / "edge.yaml").write_text(EDGE)
+
+
+def run(*arguments: str) -> float:
+    """Run a command of xds that ends by itself; the CPU time that it took."""
+    with subprocess.Popen([*XDS, *arguments], env=ENVIRONMENT, stdout=subprocess.DEVNULL) as process:
+        seconds, status = _await_end(process)
+    if status:
+        raise RuntimeError(f"xds {' '.join(arguments)} ended with {os.waitstatus_to_exitcode(status)}")
+    return seconds
+
+
+def serve(catalog: Path, node: Node) -> float:
+    """Start a server with all that it has by default, and have one client ask it for all; the CPU time until then."""
+    address = f"{LOOPBACK}:{free_port()}"
+    options = ["--catalog", str(catalog), "--listen", address, "--admin", f"{LOOPBACK}:{free_port()}"]
+    with subprocess.Popen([*XDS, "serve", *options], env=ENVIRONMENT, stderr=subprocess.DEVNULL) as process:
+        try:
+            ask_for_all(address, node)
+        finally:
+            process.kill()
+            seconds, _ = _await_end(process)
+    return seconds
+
+
+def ask_for_all(address: str, node: Node) -> None:
+    """Ask for clusters, their endpoints, listeners and their routes by ADS, as Envoy does, until all are there.
+
+    The server may come later than its client: until it listens, the kernel refuses the connection in its place.
+    """
+    requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+    with grpc.insecure_channel(f"ipv4:{address}", options=CHANNEL) as channel:
+        stream: Any = channel.stream_stream(f"/{ADS}/StreamAggregatedResources")
+        responses = stream(iter(requests.get, None), timeout=SECONDS, wait_for_ready=True)
+
+        def ask(type_url: str, names: Sequence[str] = ()) -> DiscoveryResponse:
+            request = DiscoveryRequest(node=node, type_url=type_url, resource_names=names)
+            requests.put(request.SerializeToString())
+            response = DiscoveryResponse.FromString(next(responses))
+            assert response.type_url == type_url
+            request.version_info, request.response_nonce = response.version_info, response.nonce
+            requests.put(request.SerializeToString())
+            return response
+
+        clusters = [Cluster.FromString(Packed.FromString(one).value) for one in ask(CLUSTER).resources]
+        names = {cluster.name for cluster in clusters if not cluster.HasField("load_assignment")}
+        found = [Packed.FromString(one).value for one in ask(CLUSTER_LOAD_ASSIGNMENT, sorted(names)).resources]
+        assert {ClusterLoadAssignment.FromString(one).cluster_name for one in found} == names
+        assert ask(LISTENER).resources
+        assert ask(ROUTE_CONFIGURATION, ["sidecar" if node == NODE else node.cluster]).resources
+        requests.put(None)
+        responses.cancel()
+
+
+def _repeat(runs: int, measure: Callable[[], float]) -> list[float]:
+    measure()  # for warm files
+    return [measure() for _ in range(runs)]
+
+
+def _await_end(process: subprocess.Popen[bytes]) -> tuple[float, int]:
+    """Wait for a process; its CPU time, and how it ended."""
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_utime + usage.ru_stime, status

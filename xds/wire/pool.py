@@ -1,0 +1,78 @@
+"""The messages of `xds.wire.envoy` under Envoy's own names, by which a google.protobuf.Any knows what it holds."""
+
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+
+from google.protobuf.descriptor import FileDescriptor
+from google.protobuf.descriptor_pb2 import DescriptorProto, FileDescriptorProto
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+
+from xds.wire import envoy
+from xds.wire.messages import OURS
+
+
+@cache
+def build_pool() -> DescriptorPool:
+    """Return a pool of these messages. It is apart from protobuf's own, where Envoy's protos may be too."""
+    pool = DescriptorPool()
+    added: set[str] = set()
+    for module in iter_modules(envoy.__path__, f"{envoy.__name__}."):
+        _add(pool, import_module(module.name).DESCRIPTOR, added)
+    return pool
+
+
+def _add(pool: DescriptorPool, file: FileDescriptor, added: set[str]) -> None:
+    """Add a file after those that it imports."""
+    if file.name in added:
+        return
+    added.add(file.name)
+    for imported in file.dependencies:
+        _add(pool, imported, added)
+    proto = FileDescriptorProto.FromString(file.serialized_pb)
+    proto.package = proto.package.removeprefix(OURS)
+    for message in proto.message_type:
+        _rename(message)
+    pool.Add(proto)
+
+
+def _rename(message: DescriptorProto) -> None:
+    for field in message.field:
+        if field.type_name.startswith(f".{OURS}"):
+            field.type_name = f".{field.type_name.removeprefix(f'.{OURS}')}"
+    for inner in message.nested_type:
+        _rename(inner)
+
+
+def parse_known(type_url: str, value: bytes) -> Message | None:
+    """Parse a message of that type; None when it, or one inside it, has a field or is of a type that is not here."""
+    try:
+        descriptor = build_pool().FindMessageTypeByName(type_url.rpartition("/")[2])
+        message = GetMessageClass(descriptor).FromString(value)
+    except (KeyError, DecodeError):
+        return None
+    message.DiscardUnknownFields()
+    if message.ByteSize() != len(value):
+        return None
+    packed = _find_packed(message)
+    return message if all(parse_known(one.type_url, one.value) is not None for one in packed) else None
+
+
+def _find_packed(message: Any) -> Iterator[Any]:
+    """Yield the messages that are packed inside a message; not those that are packed in these."""
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        if field.message_type.GetOptions().map_entry:
+            held = [one for one in value.values() if isinstance(one, Message)]
+        else:
+            held = value if field.is_repeated else [value]
+        for one in held:
+            if one.DESCRIPTOR.full_name == "google.protobuf.Any":
+                yield one
+            else:
+                yield from _find_packed(one)
