@@ -36,6 +36,7 @@ OTHER_FLAGS = {
     "--service-node",  # of Envoy
     "--profile",  # of Docker Compose
     "--scale",  # of Docker Compose
+    "--whole",  # of the tests
     "--json",  # of the benches
 }
 """Options in documents that belong to other programs."""

@@ -4,16 +4,15 @@ import argparse
 import time
 from collections import Counter
 from fractions import Fraction
-from typing import Any
 
+from mesh.balance import wait_for_shares
 from mesh.catalog import read, replace, save
 from mesh.control_plane import Accepted, explain_refusal
 from mesh.load import Load
-from mesh.project import Container, MeshError, ask_envoy, find_published, list_containers, list_instances, wait_until
+from mesh.project import Container, MeshError, find_published, list_containers, list_instances, wait_until
 from mesh.tables import print_load, print_shares
 from mesh.traffic import API, GATEWAY
 
-SERVICE = "api-service"
 SERVICE_FILE = "api-service.yaml"
 GATEWAY_FILE = "edge.yaml"
 MESH_FILE = "mesh.yaml"
@@ -44,7 +43,7 @@ def weights(options: argparse.Namespace) -> int:
     with Load(find_published(*GATEWAY), API, options.rate) as load:
         if save(SERVICE_FILE, text):
             with explain_refusal():
-                seconds = wait_until(lambda: _find_shares(edge, addresses) == expected, "the edge's new balance")
+                seconds = wait_for_shares(edge, addresses, expected)
             print(f"In effect at the edge {seconds:.1f} s after the save.")
         counted = time.monotonic()
         time.sleep(options.seconds)
@@ -117,13 +116,3 @@ def _read_weights(words: list[str], instances: list[Container]) -> list[tuple[Co
         names = ", ".join(one.label for one in instances)
         raise MeshError(f"there are {len(instances)} instances, {names}: give one weight for each, found {len(words)}")
     return [(one, int(word)) for one, word in zip(instances, words, strict=True)]
-
-
-def _find_shares(edge: Container, addresses: dict[str, str]) -> dict[str, Fraction]:
-    """Return each instance's share by its weight in the edge's Envoy; none while an instance is unhealthy there."""
-    clusters = ask_envoy(edge, "/clusters?format=json")["cluster_statuses"]
-    hosts: list[Any] = next((one.get("host_statuses", []) for one in clusters if one["name"] == SERVICE), [])
-    if any(host["health_status"] != {"eds_health_status": "HEALTHY"} for host in hosts):
-        return {}
-    found = {host["address"]["socket_address"]["address"]: host["weight"] for host in hosts}
-    return {addresses.get(ip, ip): Fraction(weight, sum(found.values())) for ip, weight in found.items()}

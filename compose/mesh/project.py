@@ -58,7 +58,7 @@ def list_containers() -> list[Container]:
     """Return the mesh's running containers, including those of the profile `traces`. Raises MeshError without any."""
     ids = run([*find_compose(), "--profile", "traces", "ps", "-q"]).split()
     described = json.loads(run(["docker", "inspect", *ids])) if ids else []
-    running = [_describe(one) for one in described if one["State"]["Running"]]
+    running = [describe(one) for one in described if one["State"]["Running"]]
     if not running:
         raise MeshError("the mesh is not running: start it with `docker-compose up -d` in the folder `compose`")
     return sorted(running, key=lambda one: (one.service, int(one.label.rpartition("-")[2])))
@@ -123,7 +123,8 @@ class _Answer:
         return io.BytesIO(self._content)
 
 
-def _describe(inspected: dict[str, Any]) -> Container:
+def describe(inspected: dict[str, Any]) -> Container:
+    """Return the container that `docker inspect` describes."""
     labels, networks = inspected["Config"]["Labels"], inspected["NetworkSettings"]["Networks"]
     service = labels["com.docker.compose.service"]
     ports = {port: places for port, places in inspected["NetworkSettings"]["Ports"].items() if places}

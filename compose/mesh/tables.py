@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 from mesh.load import Load
 
+REQUESTS = "REQUESTS"
+
 BAR = 40
 """The length of the bar for 100% of the requests, in columns."""
 
@@ -33,10 +35,11 @@ def print_shares(heading: str, counts: Mapping[str, int], expected: Mapping[str,
 
 
 def print_phases(heading: str, phases: Mapping[str, Mapping[str, int]]) -> None:
-    """Print the share of the requests that each name had, with a column for each phase."""
+    """Print the share of the requests that each name had, with a column for each phase, and how many they were."""
     names = sorted({name for counts in phases.values() for name in counts})
-    width = max(map(len, [heading, *names]))
+    width = max(map(len, [heading, REQUESTS, *names]))
     print(f"{heading:{width}}" + "".join(f"  {title:>10}" for title in phases))
     for name in names:
         shares = [counts.get(name, 0) / max(1, sum(counts.values())) for counts in phases.values()]
         print(f"{name:{width}}" + "".join(f"  {share:10.1%}" for share in shares))
+    print(f"{REQUESTS:{width}}" + "".join(f"  {sum(counts.values()):10}" for counts in phases.values()))

@@ -5,7 +5,7 @@ import pytest
 from tests.bench.effect import measure_effect
 
 
-@pytest.mark.parametrize("services", [1, 30])
+@pytest.mark.parametrize("services", [pytest.param(1, marks=pytest.mark.whole), 30])
 def test_every_edit_takes_effect_and_no_request_fails(services: int) -> None:
     """Envoy balances by each, while requests go on; what happens to an edit happens in its order."""
     figures = measure_effect(services, edits=3)

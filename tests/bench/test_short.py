@@ -45,7 +45,7 @@ def test_a_flood_of_changes_is_merged() -> None:
     assert measure_flood(changes=100, services=20, seconds=0.2).cores > 0
 
 
-@pytest.mark.parametrize(("variant", "clusters"), [("delta", None), ("sotw", 3)])
+@pytest.mark.parametrize(("variant", "clusters"), [("delta", None), pytest.param("sotw", 3, marks=pytest.mark.whole)])
 def test_every_client_sees_every_change(variant: str, clusters: int | None) -> None:
     """In its short form: few clients, who all get there, at the cost of some bytes for each."""
     figures = measure_push(variant, clients=5, clusters=clusters, services=20, changes=2, idle_seconds=0.2)
@@ -69,7 +69,7 @@ def test_who_comes_back_gets_nothing_again() -> None:
     assert figures.storm_pushes > 0
 
 
-@pytest.mark.parametrize("variant", ["delta", "sotw"])
+@pytest.mark.parametrize("variant", [pytest.param("delta", marks=pytest.mark.whole), "sotw"])
 def test_every_client_comes_to_have_the_last_of_a_burst(variant: str) -> None:
     """In fewer messages than there were changes."""
     figures = measure_burst(variant, clients=5, services=10, changes=100, seconds=0.3)
@@ -77,7 +77,7 @@ def test_every_client_comes_to_have_the_last_of_a_burst(variant: str) -> None:
     assert 0 < figures.most_messages < 50
 
 
-@pytest.mark.parametrize("variant", ["delta", "sotw"])
+@pytest.mark.parametrize("variant", ["delta", pytest.param("sotw", marks=pytest.mark.whole)])
 def test_a_soak_ends_with_every_client_connected(variant: str) -> None:
     """Whatever was lost and refused; the figures are of what was played."""
     figures = measure_soak(variant, clients=5, services=5, seconds=3, samples=1)

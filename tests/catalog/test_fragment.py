@@ -2,10 +2,11 @@
 
 import re
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.catalog.catalogs import parse
+from tests.sampling import examples
 from xds.catalog.assembly.assembly import build_catalog
 from xds.catalog.reading.fragment import Fragment, parse_fragment
 from xds.errors import CatalogError
@@ -65,21 +66,21 @@ def test_fragment_that_is_good() -> None:
     assert parse_fragment(Document("c.yaml", GOOD)).problems == ()
 
 
-@settings(deadline=None)
+@examples(100)
 @given(st.binary(max_size=300))
 def test_fragment_of_any_bytes(content: bytes) -> None:
     """No bytes make parsing fail."""
     check(parse_fragment(Document("c.yaml", content)))
 
 
-@settings(deadline=None)
+@examples(100)
 @given(st.lists(st.sampled_from(TOKENS), max_size=40))
 def test_fragment_of_any_yaml(tokens: list[bytes]) -> None:
     """Nor does anything that resembles YAML."""
     check(parse_fragment(Document("c.yaml", b"services: " + b"".join(tokens))))
 
 
-@settings(deadline=None, max_examples=500)
+@examples(500)
 @given(
     st.lists(
         st.tuples(st.integers(0, len(GOOD)), st.integers(0, 30), st.sampled_from([b"", *TOKENS])),

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from tests.catalog.catalogs import check_files, find_problems
+from tests.sampling import examples
 from xds.catalog.reading.fragment import GATEWAY, MAX_ROUNDS, SERVICE
 from xds.catalog.reading.valid_part import ValidPart
 from xds.catalog.reading.yaml import BROKEN
@@ -353,7 +354,7 @@ INJECTIONS: list[tuple[Callable[[Value, Value], object], tuple[str, ...]]] = [
 """Mistakes in services and gateways, at different places, and what each is told as."""
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(st.sets(st.integers(0, len(INJECTIONS) - 1)))
 def test_every_injected_mistake_is_told_in_one_run(chosen: set[int]) -> None:
     """Whatever mistakes come together, each is told as if it were alone, once, and nothing else is."""
@@ -408,7 +409,7 @@ ANYTHING = _some(
 )
 
 
-@settings(deadline=None, max_examples=500)
+@examples(500)
 @given(ANYTHING, _some(port=SCALARS, routes=ROUTES, address=SCALARS, rotues=VALUES, listeners=LISTENERS, tls=VALUES))
 def test_something_remains_of_anything(service: Value, gateway: Value) -> None:
     """Whatever is wrong with a service or gateway, it can be taken out until no rule is broken."""

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.catalog.catalogs import make_document
+from tests.sampling import examples
 from xds.catalog.assembly.assembly import build_catalog
 from xds.catalog.assembly.workspace import Workspace
 from xds.catalog.catalog import Catalog
@@ -162,7 +163,7 @@ def _outcome(make: object) -> tuple[object, list[Problem]]:
     return (catalog.services, catalog.gateways, catalog.mesh), sorted(catalog.problems)
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(st.lists(st.dictionaries(st.sampled_from(FILES), TEXTS, min_size=1, max_size=2), min_size=1, max_size=6))
 def test_edits_lead_where_a_start_from_nothing_leads(edits: list[dict[str, str | None]]) -> None:
     """However a catalog came about, it and its problems are those of its files."""

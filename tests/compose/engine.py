@@ -1,5 +1,6 @@
 """The mesh in containers under test: made, driven by the commands that a person runs, and taken away again."""
 
+import json
 import os
 import re
 import shutil
@@ -7,16 +8,27 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from fractions import Fraction
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from mesh.project import COMPOSE, MeshError, find_compose
+from mesh.balance import wait_for_shares
+from mesh.project import COMPOSE, Container, MeshError, describe, find_compose
+from xds.cli.demo.envoy_admin import http_get
 from xds.cli.demo.processes import free_port
 
 FOLDER = Path(__file__).parents[2] / "compose"
 BASE_IMAGE = re.compile(r"^FROM (\S+:\S+)", re.MULTILINE)
+
+SERVICES = ("control-plane", "api", "api-v2", "web", "edge")
+"""What runs without a profile, by Compose's names."""
+
+CONTAINERS = {"control-plane-1", "api-1", "api-2", "api-3", "api-v2-1", "web-1", "edge-1"}
+EVERYBODY = CONTAINERS | {"api-4", "api-5"}
+"""What there is, and what may be after a test that scales."""
 
 ENVOYS = {"api-1", "api-2", "api-3", "api-v2-1", "web-1", "edge-1"}
 """By their `node.id`."""
@@ -74,7 +86,10 @@ def until(probe: Callable[[], object], what: str, seconds: float = 60.0) -> floa
 
 
 class Mesh:
-    """A mesh of its own name, ports and copy of the catalog, beside any other that runs on the machine."""
+    """A mesh of its own name, ports and copy of the catalog, beside any other that runs on the machine.
+
+    The variables of `environment` are to be the process's too, for what calls the commands' own functions.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.catalog = folder / "catalog"
@@ -83,6 +98,7 @@ class Mesh:
         self.gateway = f"127.0.0.1:{free_port()}"
         self.prometheus, self.grafana = (f"127.0.0.1:{free_port()}" for _ in range(2))
         self.environment = {
+            "COMPOSE_FILE": str(FOLDER / "docker-compose.yml"),
             "COMPOSE_PROJECT_NAME": f"xds-test-{os.getpid()}",
             "COMPOSE_PROFILES": "metrics",  # to be seen and taken away with the rest; the tests start what they want
             "XDS_CATALOG": str(self.catalog),
@@ -91,6 +107,7 @@ class Mesh:
             "PROMETHEUS_PORT": self.prometheus.rpartition(":")[2],
             "GRAFANA_PORT": self.grafana.rpartition(":")[2],
         }
+        self._running: list[subprocess.Popen[str]] = []
 
     def compose(self, *words: str) -> str:
         """Run Compose; what it printed."""
@@ -98,7 +115,7 @@ class Mesh:
 
     def start(self, *words: str) -> "subprocess.Popen[str]":
         """Start one of the commands that a person runs: `traffic`, `weights`, and so on."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "mesh", *words],
             cwd=FOLDER,
             env={**os.environ, **self.environment},
@@ -106,6 +123,61 @@ class Mesh:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        self._running.append(process)
+        return process
+
+    def restore(self) -> None:
+        """Bring back what a test begins with, whatever the test before has left: it may have failed anywhere.
+
+        The shipped catalog, three instances of api-service, every container running and on the network, every Envoy
+        with all that it is served, and the edge sharing requests evenly.
+        """
+        for process in self._running:
+            if process.poll() is None:
+                process.terminate()
+                process.communicate(timeout=30)
+        self._running.clear()
+        for file in (FOLDER / "catalog").iterdir():
+            if (self.catalog / file.name).read_bytes() != file.read_bytes():
+                new = self.catalog / f".{file.name}.new"
+                shutil.copy(file, new)
+                new.replace(self.catalog / file.name)
+        if {one.label for one in self.containers() if one.network} & EVERYBODY != CONTAINERS:
+            self._bring_up()
+        until(lambda: self.status()["catalog"]["ok"] and self.synced() == ENVOYS, "all Envoys")
+        [edge] = self.containers_of("edge")
+        instances = {one.address: one.label for one in self.containers_of("api")}
+        wait_for_shares(edge, instances, {label: Fraction(1, 3) for label in instances.values()})
+
+    def _bring_up(self) -> None:
+        """Start what is not there, end what is too much, and connect who was cut off."""
+        self.compose("up", "-d", "--no-build", "--scale", "api=3", *SERVICES)
+        for one in self.containers():
+            if not one.network:
+                network = f"{self.environment['COMPOSE_PROJECT_NAME']}_default"
+                self._run(["docker", "network", "connect", "--alias", one.service, network, one.name])
+
+    def containers(self) -> list[Container]:
+        """Find what runs of the mesh, without Compose, which takes a second to start."""
+        label = f"label=com.docker.compose.project={self.environment['COMPOSE_PROJECT_NAME']}"
+        ids = self._run(["docker", "ps", "-q", "--filter", label]).split()
+        return [describe(one) for one in json.loads(self._run(["docker", "inspect", *ids]))]
+
+    def containers_of(self, service: str) -> list[Container]:
+        """Find what runs of a service."""
+        return [one for one in self.containers() if one.service == service]
+
+    def status(self) -> dict[str, Any]:
+        """Ask the control plane, at its published admin address."""
+        status: dict[str, Any] = json.loads(http_get(f"127.0.0.1:{self.environment['XDS_ADMIN_PORT']}", "/status")[1])
+        return status
+
+    def synced(self) -> set[str]:
+        """Name the nodes that have all that they are served; none while nobody can be asked."""
+        try:
+            return {one["node_id"] for one in self.status()["clients"] if one["state"] == "SYNCED"}
+        except (OSError, ValueError):
+            return set()
 
     def act(self, *words: str) -> str:
         """Run one; what it printed. It must end well: no request may fail."""
@@ -147,6 +219,12 @@ def finish(process: "subprocess.Popen[str]") -> str:
     assert process.returncode == 0, printed
     assert ", 0 failed;" in printed
     return printed
+
+
+def counts(printed: str) -> dict[str, int]:
+    """Read the requests from a command's table, the rows by what they begin with."""
+    rows = re.findall(r"^(\S+(?: > \S+)?) +(\d+) +[0-9.]+%", printed, re.MULTILINE)
+    return {name: int(number) for name, number in rows}
 
 
 def shares(printed: str, column: int = 1) -> dict[str, float]:

@@ -109,7 +109,7 @@ class WholeRun:
     svg: str
 
 
-@pytest.fixture(scope="module", params=["delta", "sotw"])
+@pytest.fixture(scope="module", params=["delta", pytest.param("sotw", marks=pytest.mark.whole)])
 def whole_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> WholeRun:
     """Run `xds demo --exit --svg FILE` once over each variant."""
     folder, picture = tmp_path_factory.mktemp("demo"), tmp_path_factory.mktemp("picture") / "demo.svg"

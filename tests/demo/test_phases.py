@@ -45,10 +45,10 @@ def test_weighted_shares_off_by_more_than_one_request_fall_short(counts: tuple[i
 
 
 def test_random_shares_hold_below_the_critical_value_and_fall_short_above_it() -> None:
-    """Random: the critical value for two degrees of freedom at 0.001 is -2 ln 0.001, about 13.816."""
-    # For (100 + d, 100 - d, 100) chi-square is d²/50: 13.52 for 26, 14.58 for 27.
-    assert judge_random((126, 74, 100), EQUAL).holds
-    assert not judge_random((127, 73, 100), EQUAL).holds
+    """Random: the critical value for two degrees of freedom at 1e-7 is -2 ln 1e-7, about 32.236."""
+    # For (100 + d, 100 - d, 100) chi-square is d²/50: 32.00 for 40, 33.62 for 41.
+    assert judge_random((140, 60, 100), EQUAL).holds
+    assert not judge_random((141, 59, 100), EQUAL).holds
 
 
 def test_random_verdict_tells_the_chance_of_such_counts() -> None:

@@ -1,9 +1,11 @@
 """Ports: what is in use is found and avoided."""
 
 import socket
+import subprocess
+import sys
 from contextlib import closing
 
-from xds.cli.demo.ports import LOOPBACK, QUIET_PORTS, Ports, free_port, is_free
+from xds.cli.demo.ports import KEPT, LOOPBACK, QUIET_PORTS, Ports, free_port, is_free
 
 
 def listen(port: int = 0, address: str = LOOPBACK) -> socket.socket:
@@ -57,3 +59,12 @@ def test_two_takers_never_share_a_port() -> None:
             assert other.reserve(preferred) > preferred
     with closing(Ports()) as third:
         assert third.reserve(preferred) == preferred
+
+
+def test_a_free_port_is_given_once_until_many_more_were_given() -> None:
+    """Its server may take its time to start; but a process keeps no more than it needs."""
+    given = [free_port() for _ in range(KEPT)]
+    assert len({*given}) == KEPT
+    other = "from xds.cli.demo.ports import free_port; print(*(free_port() for _ in range(150)))"
+    printed = subprocess.run([sys.executable, "-c", other], capture_output=True, text=True, check=True).stdout
+    assert not {*map(int, printed.split())} & {*given}

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.sampling import examples
 from xds.catalog.catalog import Catalog
 from xds.catalog.model.endpoint import Endpoint
 from xds.catalog.model.service import Service
@@ -140,7 +141,7 @@ FILE = st.dictionaries(
 EVENTS = st.lists(st.tuples(st.sampled_from("pq"), CHANGES, st.booleans()) | FILE | st.none(), min_size=1, max_size=20)
 
 
-@settings(deadline=None)
+@examples(100)
 @given(EVENTS)
 def test_what_is_published_depends_on_what_is_said_not_on_how_it_came(
     events: list[tuple[str, Mapping[InstanceId, Endpoint | None], bool] | dict[str, tuple[Endpoint, ...]] | None],

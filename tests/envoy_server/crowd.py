@@ -108,13 +108,12 @@ def priority_shares(healthy: Iterable[tuple[int, int]], overprovisioning: int = 
 
     Of each priority it is given how many endpoints are healthy, and how many there are. A priority's health is
     its healthy share times the factor, 100 at most; each gets its health until 100 is given away, and all
-    are scaled up when they have less than 100 together.
+    are scaled up when they have less than 100 together. All are whole numbers; what rounding leaves is the first's.
     """
     health = [min(100, overprovisioning * well // all_of_them) for well, all_of_them in healthy]
     total = min(100, sum(health))
-    shares, left = [], 100.0
+    loads: list[int] = []
     for one in health:
-        share = min(left, one * 100 / total)
-        shares.append(share / 100)
-        left -= share
-    return shares
+        loads.append(min(100 - sum(loads), one * 100 // total))
+    loads[next(index for index, one in enumerate(health) if one)] += 100 - sum(loads)
+    return [load / 100 for load in loads]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from mesh.balance import MERGE_SECONDS
 from tests.ecs import read_log
 from xds.catalog.model.locality import NOWHERE, Locality
 from xds.catalog.text.addresses import Listen
@@ -90,6 +92,12 @@ class Mesh:
         fresh = self.catalog.with_name(".catalog.yaml.new")
         fresh.write_text(catalog.replace("GATEWAY", str(self.gateway_port)))
         fresh.replace(self.catalog)
+
+    async def take(self, catalog: str) -> None:
+        """Save another catalog, and wait until the control plane has taken it."""
+        before = len(self.log("catalog changed"))
+        self.write(catalog)
+        await until(lambda: len(self.log("catalog changed")) > before)
 
     def start_control_plane(self, port: int) -> ControlPlane:
         """Start `xds serve`."""
@@ -186,9 +194,29 @@ async def answered(load: Load, more: int) -> None:
     await until(lambda: len(load.answers) >= target)
 
 
-def counts_since(load: Load, since: float) -> Counter[str]:
-    """Count who answered the requests that were sent after a moment (monotonic)."""
-    return Counter(answer.instance for answer in load.answers if answer.at - answer.seconds >= since)
+async def settled(envoy: Envoy) -> float:
+    """Wait until an Envoy's workers have what its admin shows now; the moment, from which on requests go by it.
+
+    The admin is answered by the main thread. Changes of health and weight it gathers for a while, then sends them to
+    the workers; when it answers after that, they are on their way, and a request that comes later comes behind them.
+    """
+    await asyncio.sleep(MERGE_SECONDS)
+    for _ in range(2):  # the first answer may be of the same turn of its loop as the sending, and before it
+        await until(envoy.admin.is_ready)
+    return time.monotonic()
+
+
+def counts_since(load: Load, since: float, before: float = math.inf) -> Counter[str]:
+    """Count who answered the requests that were sent and answered in a stretch of time (monotonic).
+
+    A busy machine sends some of them much later than it meant to: after its end, they may be of what comes then.
+    """
+    return Counter(one.instance for one in load.answers if since <= one.at - one.seconds and one.at < before)
+
+
+def in_flight(load: Load, *moments: float) -> int:
+    """Count the requests that were sent before one of the moments and answered after; all are answered by now."""
+    return sum(answer.at - answer.seconds < moment <= answer.at for answer in load.answers for moment in moments)
 
 
 def make_catalog(endpoints: Sequence[str | dict[str, Any]], balance: Any = "round_robin", **service: Any) -> str:

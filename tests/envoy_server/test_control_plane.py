@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -110,8 +111,16 @@ def put_certificates(folder: Path, names: list[str]) -> None:
         (folder / name).write_bytes((pair.key if name.endswith(".key") else pair.certificate).read_bytes())
 
 
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
+    """Start a control plane for many catalogs, one after the other."""
+    mesh = Mesh(tmp_path_factory.mktemp("server"), make_catalog([]))
+    with mesh.children:
+        yield mesh
+
+
 @pytest.mark.parametrize("path", CATALOGS, ids=lambda path: path.parent.name)
-async def test_envoy_takes_all_that_the_checker_passes(tmp_path: Path, path: Path) -> None:
+async def test_envoy_takes_all_that_the_checker_passes(tmp_path: Path, server: Mesh, path: Path) -> None:
     """Every golden catalog, for every kind of node that it has, without a NACK: else the checker has a hole."""
     text, catalog = path.read_text(), read_catalog(path)
     put_certificates(tmp_path / "certs", re.findall(r"/certs/([\w/.]+)", text))
@@ -124,11 +133,14 @@ async def test_envoy_takes_all_that_the_checker_passes(tmp_path: Path, path: Pat
         for name in [*catalog.gateways, *catalog.services, "anyone"]
         for locality in (HERE, NOWHERE)  # which most catalogs do not care for: the last of equal views is tried
     }
-    with Mesh(tmp_path, text) as mesh:
-        for node_cluster, locality in views.values():
-            zone_aware = locality == HERE
-            node_id = f"{'here' if zone_aware else 'node'}-of-{node_cluster}"
-            with await mesh.start_envoy(node_id, node_cluster, "delta", locality, zone_aware=zone_aware) as envoy:
-                rejected = {name: value for name, value in envoy.admin.stats("update_rejected").items() if value}
-                assert rejected == {}
-                assert envoy.admin.listeners()
+    server.folder, refusals = tmp_path, len(server.log("NACK"))
+    await server.control_plane.ready()
+    await server.take(text)
+    for node_cluster, locality in views.values():
+        zone_aware = locality == HERE
+        node_id = f"{'here' if zone_aware else 'node'}-of-{node_cluster}"
+        with await server.start_envoy(node_id, node_cluster, "delta", locality, zone_aware=zone_aware) as envoy:
+            rejected = {name: value for name, value in envoy.admin.stats("update_rejected").items() if value}
+            assert rejected == {}
+            assert envoy.admin.listeners()
+    assert server.log("NACK")[refusals:] == []

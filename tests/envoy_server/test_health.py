@@ -1,46 +1,58 @@
 """Who is well: by the checks that Envoy makes, and by what real requests come to."""
 
 import asyncio
+import json
 import time
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.envoy_server.mesh import Mesh, answering, make_catalog, scripted_instance, until
+from tests.envoy_server.mesh import Mesh, answering, make_catalog, scripted_instance, settled, until
 from xds.cli.demo.processes import Envoy, Instance, free_port
 
 CHECK = {"interval": "100ms", "timeout": "90ms", "healthy_threshold": 1, "unhealthy_threshold": 1}
 
 
-async def checked(envoy: Envoy, address: str) -> bool:
+STATUSES: list[tuple[int, dict[str, Any], bool]] = [
+    (200, {}, True),
+    (404, {}, False),
+    (404, {"expect": [404]}, True),
+    (404, {"expect": ["200-299"]}, False),
+    (204, {"expect": ["200-299", 404], "host": "shop.example.com"}, True),
+    (299, {"expect": ["200-299"]}, True),
+]
+
+
+async def checked(envoy: Envoy, address: str, service: str = "api-service") -> bool:
     """Wait until Envoy has checked an endpoint a few times; whether it finds it well."""
-    stats = "cluster.api-service.health_check.attempt"
+    stats = f"cluster.{service}.health_check.attempt"
     attempts = envoy.admin.stats(stats).get(stats, 0)
     await until(lambda: envoy.admin.stats(stats)[stats] >= attempts + 3)
-    return envoy.admin.hosts("api-service")[address].healthy
+    return envoy.admin.hosts(service)[address].healthy
 
 
-@pytest.mark.parametrize(
-    ("status", "check", "well"),
-    [
-        (200, {}, True),
-        (404, {}, False),
-        (404, {"expect": [404]}, True),
-        (404, {"expect": ["200-299"]}, False),
-        (204, {"expect": ["200-299", 404], "host": "shop.example.com"}, True),
-        (299, {"expect": ["200-299"]}, True),
-    ],
-)
-async def test_statuses_that_are_well(tmp_path: Path, status: int, check: dict[str, Any], well: bool) -> None:
+def catalog_of(**services: dict[str, Any]) -> str:
+    """Write a catalog of services, each of which a gateway leads its name's path to."""
+    routes = [{"prefix": f"/{name}/", "to": name, "rewrite": {"prefix": "/"}} for name in services]
+    gateway = {"address": "127.0.0.1", "port": "GATEWAY", "routes": routes}
+    return json.dumps({"services": services, "gateways": {"edge": gateway}}).replace('"GATEWAY"', "GATEWAY")
+
+
+async def test_statuses_that_are_well(tmp_path: Path) -> None:
     """200 alone, unless the catalog says others; both ends of a range are in it."""
-    async with scripted_instance(status) as address:
-        with Mesh(tmp_path, make_catalog([address], health_check={"http": "/health", **CHECK, **check})) as mesh:
-            assert await checked(await mesh.start_gateway(), address) is well
+    async with AsyncExitStack() as stack:
+        services, expected = {}, {}
+        for number, (status, check, well) in enumerate(STATUSES):
+            address = await stack.enter_async_context(scripted_instance(status))
+            check = {"http": "/health", **CHECK, **check}
+            services[f"s{number}"] = {"endpoints": [address], "health_check": check}
+            expected[f"s{number}", address] = well
+        with Mesh(tmp_path, catalog_of(**services)) as mesh:
+            envoy = await mesh.start_gateway()
+            assert {(name, one): await checked(envoy, one, name) for name, one in expected} == expected
 
 
-@pytest.mark.parametrize(("host", "well"), [("shop.example.com", True), ("api.example.com", False)])
-async def test_a_check_asks_for_the_host_that_it_is_told(tmp_path: Path, host: str, well: bool) -> None:
+async def test_a_check_asks_for_the_host_that_it_is_told(tmp_path: Path) -> None:
     """An instance that serves one host only is well by that one, and no other."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -50,9 +62,18 @@ async def test_a_check_asks_for_the_host_that_it_is_told(tmp_path: Path, host: s
         await writer.drain()
 
     async with answering(answer, "127.0.0.1", port := free_port()):
-        check = {"http": "/health", "host": host, **CHECK}
-        with Mesh(tmp_path, make_catalog([f"127.0.0.1:{port}"], health_check=check)) as mesh:
-            assert await checked(await mesh.start_gateway(), f"127.0.0.1:{port}") is well
+        address = f"127.0.0.1:{port}"
+        services = {
+            name: {
+                "endpoints": [address],
+                "health_check": {"http": "/health", "host": f"{name}.example.com", **CHECK},
+            }
+            for name in ("shop", "api")
+        }
+        with Mesh(tmp_path, catalog_of(**services)) as mesh:
+            envoy = await mesh.start_gateway()
+            assert await checked(envoy, address, "shop")
+            assert not await checked(envoy, address, "api")
 
 
 async def test_a_tcp_check_wants_a_connection(tmp_path: Path) -> None:
@@ -65,42 +86,56 @@ async def test_a_tcp_check_wants_a_connection(tmp_path: Path) -> None:
             assert not await checked(envoy, dead)
 
 
-@pytest.mark.parametrize(("service", "well"), [("", True), ("no.such.Service", False)])
-async def test_a_grpc_check_asks_the_health_service(tmp_path: Path, service: str, well: bool) -> None:
+async def test_a_grpc_check_asks_the_health_service(tmp_path: Path) -> None:
     """For the server as a whole, or for one service: here it is the control plane's own."""
     with Mesh(tmp_path, make_catalog([])) as mesh:
         await mesh.control_plane.ready()
-        address = mesh.control_plane.address
-        mesh.write(make_catalog([address], protocol="grpc", health_check={"grpc": service, **CHECK}))
-        await until(lambda: mesh.log("catalog changed"))
-        assert await checked(await mesh.start_gateway(), address) is well
+        address, services = mesh.control_plane.address, {"all": "", "none": "no.such.Service"}
+        await mesh.take(
+            catalog_of(
+                **{
+                    name: {"endpoints": [address], "protocol": "grpc", "health_check": {"grpc": service, **CHECK}}
+                    for name, service in services.items()
+                }
+            )
+        )
+        envoy = await mesh.start_gateway()
+        assert await checked(envoy, address, "all")
+        assert not await checked(envoy, address, "none")
 
 
-@pytest.mark.parametrize(
-    ("status", "detection", "limit"),
-    [
-        (503, {}, 5),
-        (500, {}, None),
-        (500, {"consecutive_5xx": 3}, 3),
-        (503, {"consecutive_failures": 2}, 2),
-        (503, "off", None),
-    ],
-)
-async def test_an_endpoint_that_fails_is_taken_out(
-    tmp_path: Path, instances: list[Instance], status: int, detection: Any, limit: int | None
-) -> None:
+LIMITS: list[tuple[int, Any, int | None]] = [
+    (503, {}, 5),
+    (500, {}, None),
+    (500, {"consecutive_5xx": 3}, 3),
+    (503, {"consecutive_failures": 2}, 2),
+    (503, "off", None),
+]
+
+
+async def test_an_endpoint_that_fails_is_taken_out(tmp_path: Path, instances: list[Instance]) -> None:
     """After so many failures in a row it gets nothing more; a 500 counts only if asked for, and `off` never."""
-    async with scripted_instance(status) as failing:
-        catalog = make_catalog([failing, instances[0].address], retries=0, outlier_detection=detection)
-        with Mesh(tmp_path, catalog) as mesh:
-            await mesh.start_gateway()
-            load = mesh.load(100)
-            await load.send(40)
-            print(status, detection, f"{len(load.failures)} of 40 failed")
-            if limit is None:
-                assert len(load.failures) == 20
-            else:
-                assert limit <= len(load.failures) <= limit + 2
+    async with scripted_instance(503) as bad, scripted_instance(500) as worse:
+        services = {
+            f"s{number}": {
+                "endpoints": [bad if status == 503 else worse, instances[0].address],
+                "retries": 0,
+                "outlier_detection": detection,
+            }
+            for number, (status, detection, _) in enumerate(LIMITS)
+        }
+        with Mesh(tmp_path, catalog_of(**services)) as mesh:
+            envoy = await mesh.start_gateway()
+            for (name, service), (status, detection, limit) in zip(services.items(), LIMITS, strict=True):
+                load = mesh.load(path=f"/{name}/api/data")
+                await load.send(40 if limit is None else 2 * limit)
+                assert (status, detection, len(load.failures)) == (status, detection, 20 if limit is None else limit)
+                if limit is not None:
+                    failing: str = service["endpoints"][0]
+                    await until(lambda: not envoy.admin.hosts(name)[failing].healthy)  # noqa: B023 - it is waited for
+                    await settled(envoy)
+                    await load.send(20)
+                    assert len(load.failures) == limit
 
 
 async def test_an_endpoint_comes_back(tmp_path: Path, instances: list[Instance]) -> None:
@@ -113,5 +148,5 @@ async def test_an_endpoint_comes_back(tmp_path: Path, instances: list[Instance])
             start = time.monotonic()
             await mesh.load(100).send(4)
             await until(lambda: not envoy.admin.hosts("api-service")[failing].healthy)
-            await until(lambda: envoy.admin.hosts("api-service")[failing].healthy)
-            assert 0.9 < time.monotonic() - start < 5
+            await until(lambda: envoy.admin.hosts("api-service")[failing].healthy)  # Envoy's own time is 30 s
+            assert time.monotonic() - start > 0.9

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.chance import by_chance
 from tests.envoy_server.crowd import Crowd, Member, gather_crowd, priority_shares
 from tests.envoy_server.mesh import VARIANTS, Mesh, until
-from tests.envoy_server.traffic import SAMPLE, Traffic
+from tests.envoy_server.traffic import Traffic
 from xds.catalog.model.locality import Locality
 from xds.cli.demo.processes import Envoy, free_port
 
@@ -26,19 +27,14 @@ def write(services: dict[str, Any], **ports: int) -> str:
     return json.dumps({"services": services, "gateways": gateways})
 
 
-def shares(crowd: Crowd, counts: Counter[str]) -> dict[str, float]:
-    """Give each zone's share of what was counted."""
-    total = sum(counts.values())
-    return {zone: count / total for zone, count in crowd.count_zones(counts).items()}
+def is_near(counts: Counter[str], expected: dict[str, float], what: object) -> bool:
+    """Whether zones' counts are as chance gives them by computed shares: a share of all or nothing is exact.
 
-
-def is_near(found: dict[str, float], expected: dict[str, float], what: object) -> bool:
-    """Hold counted shares against computed ones: a share of all or nothing is exact, the others are by chance."""
-    print(what, {zone: f"{share:.1%} of {expected[zone]:.1%}" for zone, share in found.items()})
-    return all(
-        abs(found[zone] - share) <= 4.5 * (share * (1 - share) / SAMPLE) ** 0.5 + 0.01 * (0 < share < 1)
-        for zone, share in expected.items()
-    )
+    Envoy draws the priority by lot; within it, turns are closer than that.
+    """
+    total = counts.total()
+    print(what, {zone: f"{counts[zone] / total:.1%} of {share:.1%}" for zone, share in expected.items()})
+    return all(counts[zone] in by_chance(total, share) for zone, share in expected.items())
 
 
 async def until_near(crowd: Crowd, count: Callable[[], Awaitable[Counter[str]]], what: str, **expected: float) -> None:
@@ -47,7 +43,7 @@ async def until_near(crowd: Crowd, count: Callable[[], Awaitable[Counter[str]]],
     Envoy's workers hear of health up to a tenth of a second after its admin tells of it, and no event says when.
     """
     for _ in range(3):
-        if is_near(shares(crowd, await count()), expected, what):
+        if is_near(crowd.count_zones(await count()), expected, what):
             return
     pytest.fail(f"{what} is not {expected}")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.envoy_server.mesh import VARIANTS, Mesh, answered, make_catalog, under, until
+from tests.envoy_server.mesh import Mesh, answered, make_catalog, under, until
 from xds.cli.demo.processes import Envoy, Instance
 
 MOVES = 50
@@ -17,8 +17,15 @@ def has_moved(envoy: Envoy, number: int) -> bool:
     return bool(envoy.admin.hosts(f"service-{number}")) and not envoy.admin.hosts(f"service-{number - 1}")
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("health", [False, True], ids=["", "with health checks"])
+@pytest.mark.parametrize(
+    ("variant", "health"),
+    [
+        ("delta", True),
+        ("sotw", False),
+        pytest.param("delta", False, marks=pytest.mark.whole),
+        pytest.param("sotw", True, marks=pytest.mark.whole),
+    ],
+)
 async def test_a_route_moves_to_a_new_service_without_a_failure(
     tmp_path: Path, instances: list[Instance], variant: str, *, health: bool
 ) -> None:

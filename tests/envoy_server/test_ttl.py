@@ -27,8 +27,8 @@ async def test_endpoints_with_a_ttl_live_as_long_as_the_control_plane(
         assert stats(envoy, "assignment_stale") == 0
         os.kill(mesh.control_plane.pid, signal.SIGSTOP)
         try:
-            await until(lambda: not envoy.admin.hosts("api-service"), 5)
+            await until(lambda: not envoy.admin.hosts("api-service"))
         finally:
             os.kill(mesh.control_plane.pid, signal.SIGCONT)
-        await until(lambda: len(envoy.admin.hosts("api-service")) == len(instances), 5)
+        await until(lambda: len(envoy.admin.hosts("api-service")) == len(instances))
         assert len(mesh.log("sidecar connected")) == 1

@@ -12,7 +12,7 @@ from xds.cli.demo.processes import await_until
 CONNECTIONS = 4
 
 SAMPLE = 1000
-"""Requests that are counted for a share: by chance a third of the counts is off by 1.6% of them, none by 8%."""
+"""Requests that are counted for a share."""
 
 
 class Traffic:

@@ -12,15 +12,13 @@ from typing import Any
 
 import grpc
 
+from tests.chance import by_chance
 from tests.ecs import read_log
 from tests.grpc_client.caller import METHOD
 from xds.catalog.model.locality import NOWHERE, Locality
 from xds.cli.demo.processes import Child, ControlPlane, free_port, start_control_plane
 
 NAMES = ("api-1", "api-2", "api-3")
-CHI_SQUARE_LIMIT = 13.816
-"""With 2 degrees of freedom, chance exceeds this once in 1,000 times: exp(-13.816 / 2) = 0.001."""
-
 RATE = 800.0
 """Calls a second of one client: bounded, since tests share the machine."""
 
@@ -159,9 +157,9 @@ def weigh(addresses: list[str], *weights: int) -> list[dict[str, Any]]:
     return [{"address": address, "weight": weight} for address, weight in zip(addresses, weights, strict=True)]
 
 
-def chi_square(answers: Sequence[str], shares: dict[str, int]) -> float:
-    """Say how far the answers are from the shares."""
+def are_shared(answers: Sequence[str], *weights: int) -> bool:
+    """Whether chance explains the answers of `NAMES` by these weights."""
     counts = Counter(answers)
-    assert counts.keys() <= shares.keys()
-    expected = {name: len(answers) * share / sum(shares.values()) for name, share in shares.items()}
-    return sum((counts[name] - due) ** 2 / due for name, due in expected.items())
+    assert counts.keys() <= {*NAMES}
+    shares = [weight / sum(weights) for weight in weights]
+    return all(counts[name] in by_chance(len(answers), share) for name, share in zip(NAMES, shares, strict=True))

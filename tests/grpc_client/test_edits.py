@@ -6,24 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.grpc_client.mesh import (
-    CHI_SQUARE_LIMIT,
-    NAMES,
-    Caller,
-    chi_square,
-    start_instance,
-    start_mesh,
-    weigh,
-    write_catalog,
-)
+from tests.grpc_client.mesh import NAMES, Caller, are_shared, start_instance, start_mesh, weigh, write_catalog
 
 
 async def follows(caller: Caller, *weights: int) -> None:
     """Wait until 600 calls are shared by these weights."""
-    shares = dict(zip(NAMES, weights, strict=True))
-    since = await caller.shown(
-        lambda answers: chi_square(answers, shares) < CHI_SQUARE_LIMIT, 600, f"share its calls {weights}"
-    )
+    since = await caller.shown(lambda answers: are_shared(answers, *weights), 600, f"share its calls {weights}")
     print(f"weights {weights}:", Counter(caller.answers[since - 600 : since]))
 
 

@@ -1,10 +1,11 @@
 """The inventory: after any edits it is what building it from nothing gives, and it names exactly what differs."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.catalog.test_workspace import FILES, TEXTS
 from tests.inventories import build_inventory
+from tests.sampling import examples
 from xds.catalog.assembly.workspace import LastGood
 from xds.catalog.catalog import Catalog
 from xds.errors import CatalogError
@@ -15,7 +16,7 @@ EDITS = st.tuples(st.dictionaries(st.sampled_from(FILES), TEXTS, min_size=1, max
 """Files that are saved or deleted at once; and how many outcomes pass before one is looked at."""
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(st.lists(EDITS, min_size=2, max_size=8))
 def test_edits_lead_where_a_start_from_nothing_leads(edits: list[tuple[dict[str, str | None], int]]) -> None:
     """Good ones and bad ones: what is refused now is taken later, and nobody looks at every catalog on the way."""

@@ -4,11 +4,12 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.inventories import Translator
 from tests.resources import golden
+from tests.sampling import examples
 from xds.catalog.assembly.workspace import Workspace
 from xds.catalog.model.endpoint import Endpoint
 from xds.catalog.model.locality import Locality
@@ -68,7 +69,7 @@ def move(translator: Translator, before: Inventory) -> Inventory:
     return build_inventory(before.catalog, translator.registry.publish(), before)
 
 
-@settings(deadline=None)
+@examples(100)
 @given(st.lists(CHANGES, min_size=1, max_size=6))
 def test_any_changes_come_to_what_is_built_from_nothing(changes: list[dict[tuple[str, str], Endpoint | None]]) -> None:
     """For every kind of node, to the byte; and the changes that the store tells are those between the snapshots."""

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.inventories import build_inventory
+from tests.sampling import examples
 from tests.server.serving import DELTA_ADS, NODE, SOTW_ADS, Serving, delta, make_catalog, read_delta, serving
 from xds.catalog.assembly.workspace import Workspace
 from xds.cli.demo.processes import await_until
@@ -76,7 +77,7 @@ def test_a_session_takes_anything_and_refuses_politely(variant: Variant[Any], re
     """Each request is answered, or ends the stream with a client's fault; what the session holds is bounded."""
     store = make_store(CATALOG)
 
-    @settings(max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @settings(examples(300), derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(mutants(requests), max_size=12))
     def play(sent: list[bytes]) -> None:
         session: Session[Any] = Session(variant, lambda node: store.acquire(kind_of(node)), "f", limits=Limits(names=5))

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from tests.sampling import examples
 from tests.session.client import Contents
 from tests.session.wire import Wire
 from xds.session import batch
@@ -137,7 +138,7 @@ def test_once_quiet_the_client_has_what_there_is(variant: str, large: int, monke
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=250,
+            examples(250),
             stateful_step_count=40,
             deadline=None,
             derandomize=True,

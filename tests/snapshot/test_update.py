@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.inventories import build_inventory
+from tests.sampling import examples
 from xds.catalog.catalog import Catalog
 from xds.catalog.model.access_log import OFF, AccessLog
 from xds.catalog.model.affinity import Affinity
@@ -174,7 +175,7 @@ def contents_of(snapshot: Snapshot) -> dict[str, dict[str, Resource]]:
     return {type_url: dict(snapshot.of(type_url).resources) for type_url in TYPE_URLS}
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(chains(), st.sets(st.sampled_from(KINDS), min_size=1))
 def test_an_update_leads_to_what_building_from_nothing_gives(chain: list[Catalog], kinds: set[NodeKind]) -> None:
     """For every kind of node; and it names exactly what differs, and keeps what a node needs until it has the rest."""

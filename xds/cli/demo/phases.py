@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-SIGNIFICANCE = 0.001
-"""The probability that the random phase fails by chance alone: one run in a thousand."""
+SIGNIFICANCE = 1e-7
+"""The probability that the random phase fails by chance alone: one run in ten million."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,9 @@
 import errno
 import random
 import socket
+from collections import deque
 from contextlib import ExitStack
+from functools import cache
 
 LOOPBACK = "127.0.0.1"
 
@@ -25,9 +27,45 @@ def is_free(port: int) -> bool:
         return True
 
 
+KEPT = 200
+"""How many of its last free ports a process claims: more than wait for their server at any moment."""
+
+
 def free_port() -> int:
-    """Return a port that is free now, chosen at random, so that concurrent callers hardly ever get the same one."""
-    return next(port for port in iter(lambda: random.choice(QUIET_PORTS), None) if is_free(port))  # noqa: S311
+    """Return a port that is free, chosen at random. No other caller on this machine gets it until a server has it.
+
+    A server takes seconds to start. Without a claim, one of a thousand ports is chosen a second time meanwhile, and
+    its client talks to the wrong server.
+    """
+    while True:
+        port = random.choice(QUIET_PORTS)  # noqa: S311
+        if is_free(port) and (claim := _claim("free", port)):
+            claims = _keep_claims()
+            claims.append(claim)
+            if len(claims) > KEPT:
+                claims.popleft().close()
+            return port
+
+
+@cache
+def _keep_claims() -> deque[ExitStack]:
+    """Return this process's claims of free ports, the oldest first; always the same object."""
+    return deque()
+
+
+def _claim(purpose: str, port: int) -> ExitStack | None:
+    """Claim a port by a name in Linux's abstract socket namespace. Return what holds the claim; None without it.
+
+    Only one socket can have the name. The kernel frees it when the socket is closed or its process ends.
+    """
+    with ExitStack() as stack:
+        if hasattr(socket, "SO_PASSCRED"):  # else this is not Linux, and there is no such namespace
+            claim = stack.enter_context(socket.socket(socket.AF_UNIX))
+            try:
+                claim.bind(f"\0xds-{purpose}-port-{port}")
+            except OSError:
+                return None
+        return stack.pop_all()
 
 
 class Ports:
@@ -43,25 +81,10 @@ class Ports:
     def reserve(self, preferred: int) -> int:
         """Reserve and return the preferred port or, if it is in use, the next free one. Raises OSError without one."""
         for port in range(preferred, 65_536):
-            if is_free(port) and self._claim(port):
+            if is_free(port) and (claim := _claim("demo", port)):
+                self._claims.enter_context(claim)
                 return port
         raise OSError(errno.EADDRINUSE, f"no port from {preferred} upwards is free")
-
-    def _claim(self, port: int) -> bool:
-        """Reserve a port by a name in Linux's abstract socket namespace. Return whether it was not reserved yet.
-
-        Only one process can bind the name, and the kernel frees it when the process ends.
-        """
-        if not hasattr(socket, "SO_PASSCRED"):  # not Linux, so there is no such namespace
-            return True
-        with ExitStack() as stack:
-            claim = stack.enter_context(socket.socket(socket.AF_UNIX))
-            try:
-                claim.bind(f"\0xds-demo-port-{port}")
-            except OSError:
-                return False
-            self._claims.enter_context(stack.pop_all())
-        return True
 
     def close(self) -> None:
         """End all reservations."""
