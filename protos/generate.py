@@ -1,6 +1,6 @@
-"""Write what of `protos/` is read from envoy-data-plane (`subset.py`), and compile all of it into `xds/`.
+"""Writes the protos that are derived from envoy-data-plane (`subset.py`), and compiles all of `protos/` into `xds/`.
 
-`python protos/generate.py` does both; with `--check` it only says whether that is due.
+`python protos/generate.py` does both. With `--check` it writes nothing, and fails if a file is not up to date.
 """
 
 import re
@@ -19,7 +19,7 @@ VERSION = re.compile(r"^# Protobuf Python Version: .*$|^    \d+,$", re.MULTILINE
 
 
 def generate(protos: Path, out: Path) -> list[tuple[Path, Path]]:
-    """Write into `protos` what a program writes, and compile all of it into `out`; return the files, by their roots."""
+    """Write the derived protos into `protos`, and compile all protos into `out`; return each file's root and path."""
     shutil.rmtree(protos / FOLDER, ignore_errors=True)
     (protos / FOLDER).mkdir()
     for path, text in write_protos(ROOT).items():
@@ -34,7 +34,7 @@ def compile_protos(protos: Path, out: Path) -> list[Path]:
     include = str(files("grpc_tools").joinpath("_proto"))
     arguments = ["protoc", f"-I{protos}", f"-I{include}", f"--python_out={out}", f"--pyi_out={out}", *sources]
     if protoc.main(arguments) != 0:
-        sys.exit("protoc refused the protos; its message stands above")
+        sys.exit("protoc refused the protos; see its message above")
     return [
         Path(source).with_suffix("").with_name(Path(source).stem + "_pb2" + suffix)
         for source in sources
@@ -43,13 +43,13 @@ def compile_protos(protos: Path, out: Path) -> list[Path]:
 
 
 def list_written() -> set[Path]:
-    """Name the files that a program has written, relative to the project's root."""
+    """Return the generated files, relative to the project's root."""
     compiled = [path for suffix in ("py", "pyi") for path in ROOT.glob(f"xds/**/*_pb2.{suffix}")]
     return {path.relative_to(ROOT) for path in [*compiled, *(PROTOS / FOLDER).glob("*.proto")]}
 
 
 def find_stale() -> list[Path]:
-    """Name the files that differ from what would be written, whatever the compiler's own version."""
+    """Return the files that differ from what would be generated, apart from the compiler's version in them."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         shutil.copytree(PROTOS, out / PROTOS.name)

@@ -1,10 +1,10 @@
 """Writes `protos/xds/wire/envoy/`: the messages of Envoy that xds builds, read from envoy-data-plane's classes.
 
-A message or enum is among them if a module of `xds` names it, as in `Cluster.EdsClusterConfig`. It has all fields whose
-types are among them, except deprecated ones. To use one more, name it as if it were there, and run
-`python protos/generate.py`. Nothing is written by hand, and a test fails when something is stale.
+They are the messages and enums that a module of `xds` names, as in `Cluster.EdsClusterConfig`. Each has all fields
+whose types are among them, except deprecated ones. To use another one, name it as if it were there, and run
+`python protos/generate.py`. Nothing is written by hand, and a test fails if a file is not up to date.
 
-Decision 8 in `xds/adr` says why.
+Decision 8 in `xds/adr` has the reasons.
 """
 
 import ast
@@ -22,7 +22,7 @@ import envoy_data_plane
 from envoy_data_plane.message_pool import default_message_pool
 
 PREFIX = "xds.wire."
-"""Before Envoy's names: a program may load Envoy's own protos beside these."""
+"""The prefix of Envoy's names, so that a program can load Envoy's own protos beside these."""
 
 FOLDER = Path("xds/wire/envoy")
 SOURCE = Path(str(envoy_data_plane.__file__)).parent
@@ -38,17 +38,17 @@ KNOWN = {
     **{f"{kind}Value": "wrappers" for kind in ("Bool", "Bytes", "Double", "Float", "Int32", "Int64", "String")},
     **{f"UInt{bits}Value": "wrappers" for bits in (32, 64)},
 }
-"""google.protobuf's own messages that are used, and their files."""
+"""The messages of google.protobuf that are used, and the names of their files."""
 
 
 def name_file(package: str) -> str:
-    """Return the file of a package, without its ending: `config_cluster_v3` for `envoy.config.cluster.v3`."""
+    """Return the name of a package's file, without suffix: `config_cluster_v3` for `envoy.config.cluster.v3`."""
     return package.removeprefix("envoy.").replace(".", "_")
 
 
 @cache
 def list_packages() -> dict[str, str]:
-    """Return envoy-data-plane's packages by the names of their files here."""
+    """Return envoy-data-plane's packages by `name_file`."""
     folders = (path.parent.relative_to(SOURCE) for path in SOURCE.rglob("__init__.py"))
     packages = [".".join(folder.parts) for folder in folders if folder.parts]
     return {name_file(package): package for package in packages}
@@ -69,7 +69,7 @@ def _name_message(kind: type[betterproto2.Message], package: str) -> str:
 
 
 def _name_enum(kind: type, messages: dict[type[betterproto2.Message], str]) -> str:
-    """Return the name of an enum. envoy-data-plane has only the joined names of the enum and its outer message."""
+    """Return the name of an enum; in envoy-data-plane an outer message's name and the enum's are one word."""
     outer = [one for one in messages if kind.__name__.startswith(one.__name__) and kind.__name__ != one.__name__]
     if not outer:
         return kind.__name__
@@ -78,13 +78,13 @@ def _name_enum(kind: type, messages: dict[type[betterproto2.Message], str]) -> s
 
 
 def name_type(kind: type) -> tuple[str, str]:
-    """Return the package of a message or enum, and its name there."""
+    """Return the package of a message or enum, and its name in the package."""
     package = kind.__module__.removeprefix("envoy_data_plane.")
     return package, next(name for name, one in list_types(package).items() if one is kind)
 
 
 def find_used(root: Path) -> dict[str, set[str]]:
-    """Return the messages and enums that modules of xds name, by package, with their outer messages."""
+    """Return the names of the messages and enums that modules of xds name, and of their outer messages, by package."""
     used: dict[str, set[str]] = {}
     for path in sorted((root / "xds").rglob("*.py")):
         if path.is_relative_to(root / FOLDER):
@@ -112,7 +112,7 @@ def _find_named(tree: ast.Module) -> Iterator[tuple[str, str]]:
 
 
 def _read_names(node: ast.AST) -> list[str]:
-    """Return the names in `Cluster.LbPolicy`; for another expression one that is empty."""
+    """Return the names in an expression such as `Cluster.LbPolicy`; one empty name for any other expression."""
     match node:
         case ast.Name(id=name):
             return [name]
@@ -123,28 +123,28 @@ def _read_names(node: ast.AST) -> list[str]:
 
 
 class Writer:
-    """Writes one package's file; `used` are the types of all files."""
+    """Writes the proto of one package; `used` has the names of all packages' types."""
 
     def __init__(self, package: str, used: dict[str, set[str]]) -> None:
         self._package, self._used = package, used
         self._imports: set[str] = set()
 
     def write(self) -> str:
-        """Write the proto's text."""
+        """Return the proto's text."""
         body = [*self._write_types("")]
         imports = [f'import "{one}";' for one in sorted(self._imports)]
         head = [HEADER.format(package=self._package), "", 'syntax = "proto3";', "", f"package {PREFIX}{self._package};"]
         return "\n".join([*head, *([""] if imports else []), *imports, *body, ""])
 
     def _write_types(self, outer: str) -> Iterator[str]:
-        """Write the types that stand in `outer`, or at the top."""
+        """Yield the lines of the types inside `outer`; of the top-level types if that is empty."""
         for name in sorted(self._used[self._package]):
             if name.rpartition(".")[0] == outer:
                 indent = "  " * name.count(".")
                 kind = list_types(self._package)[name]
-                word = "enum" if issubclass(kind, betterproto2.Enum) else "message"
+                keyword = "enum" if issubclass(kind, betterproto2.Enum) else "message"
                 yield ""
-                yield f"{indent}{word} {name.rpartition('.')[2]} {{"
+                yield f"{indent}{keyword} {name.rpartition('.')[2]} {{"
                 yield from (f"  {indent}{line}" for line in self._write_body(kind))
                 yield from self._write_types(name)
                 yield f"{indent}}}"
@@ -190,7 +190,7 @@ class Writer:
 
 
 def _read_fields(kind: Any) -> Iterator[tuple[str, Any, type]]:
-    """Yield a message's fields: name, what betterproto2 knows, and the class of a message or enum."""
+    """Yield each field of a message: its name, betterproto2's metadata, and its type."""
     deprecated = _find_deprecated(kind)
     for field in dataclasses.fields(kind):
         known = kind._betterproto
@@ -201,7 +201,7 @@ def _read_fields(kind: Any) -> Iterator[tuple[str, Any, type]]:
 
 
 def _find_deprecated(kind: type) -> set[str]:
-    """Return the names of the fields for which a class warns."""
+    """Return the names of a class's deprecated fields: those that its constructor warns about."""
     if "__post_init__" not in vars(kind):
         return set()
     tree = ast.parse(textwrap.dedent(inspect.getsource(vars(kind)["__post_init__"])))
@@ -214,6 +214,6 @@ def _find_deprecated(kind: type) -> set[str]:
 
 
 def write_protos(root: Path) -> dict[Path, str]:
-    """Return the text of the proto of each package that xds uses, by its path below `protos/`."""
+    """Return the text of the proto of each package that xds uses, by its path relative to `protos/`."""
     used = find_used(root)
     return {FOLDER / f"{name_file(package)}.proto": Writer(package, used).write() for package in sorted(used)}

@@ -60,7 +60,7 @@ SUBSET_CASES: list[tuple[str, ...]] = [
     (
         "envoy: {cluster: {connect_timout: 1s, name: x, lb_policy: RANDOMLY}}",
         '1:34 error SERVICE.envoy.cluster.connect_timout: Cluster has no field "connect_timout": did you mean `connect_timeout`?',
-        "1:54 error SERVICE.envoy.cluster.name: is the catalog's own: others refer to it by its name",
+        "1:54 error SERVICE.envoy.cluster.name: is set by the catalog: other resources refer to this name",
         '1:74 error SERVICE.envoy.cluster.lb_policy: expected one of ROUND_ROBIN, LEAST_REQUEST, RING_HASH, RANDOM, MAGLEV, CLUSTER_PROVIDED, LOAD_BALANCING_POLICY_CONFIG; found "RANDOMLY": did you mean `RANDOM`?',
     ),
     (
@@ -86,7 +86,7 @@ SUBSET_CASES: list[tuple[str, ...]] = [
     ),
     (
         "routes: [{envoy: {route: {route: {cluster: a, timeout: x}, redirect: {}}}}]",
-        "1:50 error SERVICE.routes[0].envoy.route.route.cluster: is the catalog's own: write `to`",
+        "1:50 error SERVICE.routes[0].envoy.route.route.cluster: is set by the catalog: write `to`",
         '1:71 error SERVICE.routes[0].envoy.route.route.timeout: expected a duration in h, m, s and ms, such as 10s, 250ms or 1m30s, found "x"',
         "1:75 error SERVICE.routes[0].envoy.route.redirect: has `route` or `redirect`, not both",
     ),
@@ -101,12 +101,12 @@ GATEWAY_CASES = [
     (
         "http_connection_manager: {http_filters: [{name: lua, typed_config: " + LUA + "}], rds: {}}",
         '1:204 error gateways.g.envoy.http_connection_manager.http_filters[0].typed_config.inline_code: expected text, found 5: write "5" in quotes',
-        "1:210 error gateways.g.envoy.http_connection_manager.rds: is the catalog's own: write `routes`",
+        "1:210 error gateways.g.envoy.http_connection_manager.rds: is set by the catalog: write `routes`",
     ),
     (
         "route_configuration: {virtual_hosts: []}, listener: {address: {}, tcp_fast_open_queue_length: 1.5}",
-        "1:74 error gateways.g.envoy.route_configuration.virtual_hosts: is the catalog's own: write `routes`",
-        "1:105 error gateways.g.envoy.listener.address: is the catalog's own: write `address` and `port`",
+        "1:74 error gateways.g.envoy.route_configuration.virtual_hosts: is set by the catalog: write `routes`",
+        "1:105 error gateways.g.envoy.listener.address: is set by the catalog: write `address` and `port`",
         "1:146 error gateways.g.envoy.listener.tcp_fast_open_queue_length: expected a whole number from 0 to 4294967295, found 1.5",
     ),
 ]

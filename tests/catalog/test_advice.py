@@ -45,8 +45,8 @@ from tests.catalog.upstream_cases import UPSTREAM_ADVICE
         (
             "services: {a: {balance: ring_hash, endpoints: [{address: b:1, weight: 2}]}}",
             [
-                "1:25 warning services.a.balance: without `affinity` requests go anywhere by chance: "
-                "write such as `affinity: {header: x-user}`"
+                "1:25 warning services.a.balance: without `affinity` each request goes to a random endpoint: "
+                "set one, such as {header: x-user}"
             ],
         ),
         (
@@ -59,22 +59,22 @@ from tests.catalog.upstream_cases import UPSTREAM_ADVICE
         (
             "services: {a: {balance: maglev, affinity: {cookie: {name: s, ttl: 5s}, source: true}}}",
             [
-                "1:80 warning services.a.affinity.source: never counts: where the cookie is missing, Envoy sets it, "
+                "1:80 warning services.a.affinity.source: has no effect: Envoy sets the cookie where it is missing, "
                 "since it has a `ttl`"
             ],
         ),
         (
             "services: {a: {balance: random, slow_start: 5s}}",
             [
-                "1:45 warning services.a.slow_start: has no effect with `balance: random`: "
-                "it is for round_robin, weighted, least_request, client_side_weighted"
+                "1:45 warning services.a.slow_start: has no effect with `balance: random`, "
+                "only with round_robin, weighted, least_request, client_side_weighted"
             ],
         ),
         (
             "services: {a: {endpoints: [{address: b:1, drain: true}, {address: b:2, health: unhealthy}]}}",
             [
                 "1:27 warning services.a.endpoints: every endpoint is drained or unhealthy: "
-                "Envoy then sends requests to all of them, as if none were"
+                "Envoy then ignores that, and sends requests to all of them"
             ],
         ),
         (
@@ -87,8 +87,8 @@ from tests.catalog.upstream_cases import UPSTREAM_ADVICE
         (
             "services: {a: {panic_threshold: 30, outlier_detection: {max_ejection_percent: 80}}}",
             [
-                "1:79 warning services.a.outlier_detection.max_ejection_percent: when more than 70% are out, "
-                "Envoy sends requests to all of them again: write 70% or less"
+                "1:79 warning services.a.outlier_detection.max_ejection_percent: when more than 70% of the "
+                "endpoints are unhealthy, Envoy sends requests to all again: write 70% or less"
             ],
         ),
         ("services: {a: {panic_threshold: 0, outlier_detection: {max_ejection_percent: 100}}}", []),
@@ -96,8 +96,8 @@ from tests.catalog.upstream_cases import UPSTREAM_ADVICE
         (
             "services: {a: {panic_threshold: 70%}}",
             [
-                "1:33 warning services.a.panic_threshold: when more than 30% are out, Envoy sends requests to all of "
-                "them again, and outlier detection may take out 50%: write 50%"
+                "1:33 warning services.a.panic_threshold: when more than 30% of the endpoints are unhealthy, "
+                "Envoy sends requests to all again, and outlier detection may eject 50%: write 50%"
             ],
         ),
         (
@@ -111,15 +111,15 @@ from tests.catalog.upstream_cases import UPSTREAM_ADVICE
         (
             "services: {a: {locality: failover, endpoints: [b:1, {address: b:2, sub_zone: s}]}}",
             [
-                "1:26 warning services.a.locality: no endpoint has a `zone` and no `region`: "
-                "every caller goes to all of them"
+                "1:26 warning services.a.locality: no endpoint has a `zone` or a `region`: "
+                "every caller uses all endpoints"
             ],
         ),
         (
             "services: {a: {locality: failover, endpoints: [b:1, {address: b:2, zone: z}]}}",
             [
                 "1:48 warning services.a.endpoints[0]: has no `zone` and no `region`: "
-                "`failover` makes it the last choice of every caller"
+                "`failover` gives it the lowest priority for every caller"
             ],
         ),
         (
@@ -153,8 +153,8 @@ from tests.catalog.upstream_cases import UPSTREAM_ADVICE
             [
                 "1:68 warning services.a.outlier_detection.consecutive_5xx: has no effect with `protocol: tcp`, "
                 "which has no statuses",
-                "1:93 warning services.a.outlier_detection.max_ejection_percent: when more than 50% are out, "
-                "Envoy sends requests to all of them again: write 50% or less",
+                "1:93 warning services.a.outlier_detection.max_ejection_percent: when more than 50% of the "
+                "endpoints are unhealthy, Envoy sends requests to all again: write 50% or less",
             ],
         ),
         (
@@ -164,24 +164,30 @@ from tests.catalog.upstream_cases import UPSTREAM_ADVICE
         (
             "gateways: {g: {port: 1, routes: [{to: a, regex: '/a.*$'}, {to: a, regex: /b}]}}",
             [
-                "1:49 warning gateways.g.routes[0].regex: ends in a `$`, which says nothing: "
-                "the whole path is to match in any case",
-                "1:74 warning gateways.g.routes[1].regex: has nothing but plain text: write `path`",
+                "1:49 warning gateways.g.routes[0].regex: ends in a `$`, which has no effect: "
+                "a regex always matches the whole path",
+                "1:74 warning gateways.g.routes[1].regex: is plain text: write `path`",
             ],
         ),
         (
             "gateways: {g: {port: 1, routes: [{prefix: /a, redirect: {prefix: /a/b}}]}}",
-            ["1:57 warning gateways.g.routes[0].redirect: leads to a request that this route takes again, without end"],
+            [
+                "1:57 warning gateways.g.routes[0].redirect: leads to a request that this route redirects again: "
+                "an endless loop"
+            ],
         ),
         (
             "gateways: {g: {port: 1, routes: [{host: x.com, redirect: {host: x.com, path: /b}}]}}",
-            ["1:58 warning gateways.g.routes[0].redirect: leads to a request that this route takes again, without end"],
+            [
+                "1:58 warning gateways.g.routes[0].redirect: leads to a request that this route redirects again: "
+                "an endless loop"
+            ],
         ),
         (
             "gateways: {g: {listeners: [{port: 1, routes: [{to: a}, {to: b}]}], routes: [{to: a}]}}",
             [
                 "1:56 warning gateways.g.listeners[0].routes[1]: can never match: "
-                "routes[0] takes every request that it would",
+                "routes[0] matches all of its requests",
                 "1:76 warning gateways.g.routes: has no effect: every listener has routes of its own",
             ],
         ),
@@ -189,10 +195,10 @@ from tests.catalog.upstream_cases import UPSTREAM_ADVICE
             "gateways: {g: {port: 1, tls: {certificates: [{certificate: /a, key: /b, hosts: ['*.x.com', y.com]}]}, "
             "routes: [{host: a.x.com, to: a}, {host: y.com, to: a}, {host: x.com, to: a}, {redirect: {https: true}}]}}",
             [
-                "1:165 warning gateways.g.routes[2].host: no certificate of port 1 is for this host: "
+                "1:165 warning gateways.g.routes[2].host: no certificate of port 1 covers this host: "
                 "its clients are refused there",
-                "1:191 warning gateways.g.routes[3].redirect: leads from port 1, which is https already, to itself, "
-                "without end",
+                "1:191 warning gateways.g.routes[3].redirect: redirects port 1, which is https already, to itself: "
+                "an endless loop",
             ],
         ),
         (
@@ -200,7 +206,7 @@ from tests.catalog.upstream_cases import UPSTREAM_ADVICE
             "proxy_protocol: true, routes: [{to: a}]}}",
             [
                 "1:83 warning gateways.g.http3: UDP has no PROXY protocol: "
-                "over HTTP/3 everybody's address is the load balancer's"
+                "over HTTP/3 all clients have the load balancer's address"
             ],
         ),
         ("gateways: {g: {port: 1, routes: [{prefix: /a, redirect: {path: /b}}]}}", []),
@@ -208,20 +214,20 @@ from tests.catalog.upstream_cases import UPSTREAM_ADVICE
         (
             "gateways: {g: {port: 1, routes: [{to: a, fault: {by_header: true}}]}}",
             [
-                "1:61 warning gateways.g.routes[0].fault.by_header: whoever can send requests here can ask for "
-                "faults: only where no stranger can"
+                "1:61 warning gateways.g.routes[0].fault.by_header: every client can request faults with "
+                "a header: set it only where you trust all clients"
             ],
         ),
         (
             "gateways: {g: {port: 1, routes: [{to: a, fault: {abort: {status: 200, percent: 5}}}]}}",
             [
-                "1:66 warning gateways.g.routes[0].fault.abort.status: 200 tells no client of a failure: "
-                "write such as 503"
+                "1:66 warning gateways.g.routes[0].fault.abort.status: 200 is not an error: "
+                "write an error's status, such as 503"
             ],
         ),
         (
             "gateways: {g: {port: 1, routes: [{to: a, method: GET, cors: {origins: ['*'], methods: [GET, PUT]}}]}}",
-            ["1:93 warning gateways.g.routes[0].cors.methods[1]: the route takes no PUT: its `method` leaves it out"],
+            ["1:93 warning gateways.g.routes[0].cors.methods[1]: the route does not match PUT: add it to `method`"],
         ),
         ("gateways: {g: {port: 1, routes: [{redirect: {https: true, path: /b}}]}}", []),
         ("gateways: {g: {port: 1, routes: [{method: POST, redirect: {path: /b, code: 303}}]}}", []),
@@ -271,7 +277,7 @@ def test_warnings_keep_nothing_from_being_served() -> None:
 def test_route_that_can_never_match(earlier: str, later: str) -> None:
     """The first route that matches wins: one that takes all that a later one would, leaves it nothing."""
     [problem] = find_problems(f"gateways:\n  g:\n    port: 1\n    routes:\n      - {earlier}\n      - {later}\n")
-    assert problem.endswith("gateways.g.routes[1]: can never match: routes[0] takes every request that it would")
+    assert problem.endswith("gateways.g.routes[1]: can never match: routes[0] matches all of its requests")
     assert problem.startswith("6:9 warning")
 
 

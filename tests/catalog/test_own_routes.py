@@ -26,7 +26,7 @@ V2 = "services: {v2: {endpoints: ['v:1'], upstreams: [], %s}}"
         (
             "{to: {api: 1, v2: 1}}",
             "timeouts: {request: 1s}, retries: 1",
-            'has other `timeouts` and `retries` than "api": the first service\'s hold for all of the route',
+            'has other `timeouts` and `retries` than "api": the route uses those of its first service',
         ),
         ("{to: v2/x}", "", 'routes[0].to: "v2" has no `subsets`'),
         ("{to: v2/x}", "subsets: {y: {a: 1}, z: {a: 2}}", 'routes[0].to: "v2" has no subset "x": it has y, z'),
@@ -94,7 +94,7 @@ def test_a_subset_that_comes_later_mends_the_route_to_it() -> None:
             '{version: "1"}',
             "{version: 1}",
             "no endpoint is in it: requests that a route sends to it get 503: "
-            "`version` is text in the endpoints' `metadata`, and no text here",
+            "`version` is text in the endpoints' `metadata`, and not text here",
         ),
         ("{}", "{version: 1}", "no endpoint is in it: requests that a route sends to it get 503"),
     ],
@@ -109,4 +109,4 @@ def test_a_subset_that_no_endpoint_is_in(metadata: str, labels: str, told: str) 
 def test_own_routes_that_never_match() -> None:
     """As a gateway's."""
     [problem] = find_problems("services: {api: {routes: [{prefix: /a}, {path: /a/b, to: c}, {path: /c, to: c}]}}")
-    assert problem.endswith("services.api.routes[1]: can never match: routes[0] takes every request that it would")
+    assert problem.endswith("services.api.routes[1]: can never match: routes[0] matches all of its requests")

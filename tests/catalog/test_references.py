@@ -28,7 +28,7 @@ def test_gateway_named_as_a_service() -> None:
     """A node says only its cluster: the service's sidecar and the gateway could not be told apart."""
     assert check_files(a=WEB, b="gateways: {web: {port: 1, routes: [{to: web}]}}") == [
         "b.yaml:1:12: error: gateways.web: the service in a.yaml:1:12 has this name too: "
-        "a node's cluster must be one of them"
+        "rename one, since nodes name it"
     ]
 
 
@@ -83,7 +83,7 @@ def test_tcp_service_without_local_port() -> None:
     """A sidecar tells TCP services apart by their ports alone."""
     assert check_files(a="services: {db: {protocol: tcp, endpoints: [d:1]}, web: {upstreams: [db]}}") == [
         'a.yaml:1:69: warning: services.web.upstreams[0]: "db" is `protocol: tcp` without `local_port`: '
-        "no sidecar offers it"
+        "no sidecar has a listener for it"
     ]
 
 
@@ -107,7 +107,9 @@ def test_local_port_of_two_services() -> None:
 def test_local_port_of_a_callers_sidecar(caller: str, *, conflict: bool) -> None:
     """A sidecar cannot listen twice on one port, if it is sent the service."""
     problems = check_files(a=f"services:\n{DB}  web: {caller}\n")
-    expected = 'a.yaml:2:35: error: services.db.local_port: 5432 is the port of the sidecar of "web", which calls this'
+    expected = (
+        'a.yaml:2:35: error: services.db.local_port: 5432 is the port of the sidecar of "web", which calls this service'
+    )
     assert (expected in problems) == conflict
 
 
@@ -211,15 +213,15 @@ def test_every_service_of_a_route_is_looked_up() -> None:
     ],
 )
 def test_services_of_one_route_that_differ(words: str, route: str, expected: str) -> None:
-    """Envoy has one timeout, one retry policy and one Host a route: that the first service's holds is told."""
-    says = f'has other {expected} than "v1": the first service\'s hold for all of the route'
+    """A route in Envoy has one timeout, one retry policy and one Host: a warning says that it uses the first one's."""
+    says = f'has other {expected} than "v1": the route uses those of its first service'
     told = [f"a.yaml:2:51: warning: gateways.g.routes[0].to.v2: {says}"] if expected else []
     assert check_files(a=CANARY % (f", {words}", f"{{{route}}}")) == told
 
 
 def test_tcp_service_that_is_shared_or_copied() -> None:
     """Its connections go to it alone."""
-    says = '"db" is `protocol: tcp`: its connections cannot be shared or copied'
+    says = '"db" is `protocol: tcp`: its connections cannot be split or mirrored'
     gateway = "gateways: {g: {port: 1, routes: [{to: {web: 1, db: 1}, mirror: {to: db}}]}}"
     text = f"services:\n{DB}  web: {{endpoints: [w:1]}}\n{gateway}"
     assert [problem.split(" error: ")[1] for problem in check_files(a=text)] == [
@@ -248,7 +250,7 @@ def test_words_that_need_a_protocol() -> None:
         'b.yaml:1:149: error: gateways.g.routes[2].grpc_web: "web" is `protocol: http`: '
         "gRPC goes over `protocol: grpc`",
         'b.yaml:1:122: warning: gateways.g.routes[1].max_body: "calls" is `protocol: grpc`: '
-        "a call that streams its requests waits for its own end, and is cut off at the limit",
+        "a call that streams its requests is sent only when it ends, and fails above the limit",
     ]
 
 
@@ -293,7 +295,7 @@ LISTENERS = "gateways: {g: {listeners: [{port: 1, LISTENER}, {port: 2, routes: [
             "tls: passthrough, routes: [{to: web, host: a.com}, {to: db}]",
             [
                 'gateways.g.listeners[0].routes[0].to: "web" is not `protocol: tcp`, '
-                "and `tls: passthrough` leaves no requests to see"
+                "and with `tls: passthrough` no request can be read"
             ],
         ),
         (

@@ -330,7 +330,7 @@ INJECTIONS: list[tuple[Callable[[Value, Value], object], tuple[str, ...]]] = [
     (lambda s, _: s["db"].update(routes=[{"prefix": "/x"}]), ("connections of `protocol: tcp` are passed on",)),
     (
         lambda s, _: s["api"].update(envoy={"cluster": {"name": "x", "connect_timout": "1s"}}),
-        ("others refer to it by its name", 'no field "connect_timout"'),
+        ("other resources refer to this name", 'no field "connect_timout"'),
     ),
     (
         lambda _, g: g["edge"].update(envoy={"listener": {"address": {}}, "lstener": {}}),

@@ -260,7 +260,7 @@ UPSTREAM_ADVICE: list[tuple[str, list[str]]] = [
     (
         "services: {a: {balance: {least_request: {active_request_bias: 1}}, endpoints: [b:1]}}",
         [
-            "1:63 warning services.a.balance.least_request.active_request_bias: counts only beside weights: no endpoint has one"
+            "1:63 warning services.a.balance.least_request.active_request_bias: has no effect: no endpoint has a `weight`"
         ],
     ),
     (
@@ -271,33 +271,33 @@ UPSTREAM_ADVICE: list[tuple[str, list[str]]] = [
     ),
     (
         "services: {a: {balance: client_side_weighted, protocol: tcp}}",
-        ["1:25 warning services.a.balance: TCP has no answers that could report load: all get the same share"],
+        ["1:25 warning services.a.balance: TCP has no responses that report load: all endpoints get the same share"],
     ),
     (
         "services: {a: {protocol: tcp, retries: 5, circuit_breakers: {requests: 5}, connection_pool: {}, host: a.com, keepalive: {ping_interval: 5s}}}",
         [
-            "1:40 warning services.a.retries: has no effect with `protocol: tcp`: what a connection has sent cannot be sent again",
+            "1:40 warning services.a.retries: has no effect with `protocol: tcp`: data of a connection cannot be sent again",
             "1:72 warning services.a.circuit_breakers.requests: has no effect with `protocol: tcp`: write `connections`",
-            "1:93 warning services.a.connection_pool: has no effect with `protocol: tcp`: each of its connections has its own",
-            "1:103 warning services.a.host: has no effect with `protocol: tcp`: it has no Host",
+            "1:93 warning services.a.connection_pool: has no effect with `protocol: tcp`: each connection of a client has its own connection to an endpoint",
+            "1:103 warning services.a.host: has no effect with `protocol: tcp`: TCP has no Host header",
             "1:137 warning services.a.keepalive.ping_interval: has no effect with `protocol: tcp`: pings are for http2 and grpc",
         ],
     ),
     (
         "services: {a: {retries: {on: [5xx, unavailable]}, connection_pool: {max_concurrent_streams: 5}, keepalive: {ping_interval: 5s}}}",
         [
-            "1:36 warning services.a.retries.on[1]: unavailable is a status of gRPC: it counts only with `protocol: grpc` or `http2`",
-            "1:93 warning services.a.connection_pool.max_concurrent_streams: has no effect with `protocol: http`, of which a connection has one request at a time",
+            "1:36 warning services.a.retries.on[1]: unavailable is a gRPC status: it has an effect only with `protocol: grpc` or `http2`",
+            "1:93 warning services.a.connection_pool.max_concurrent_streams: has no effect with `protocol: http`: a connection carries one request at a time",
             "1:124 warning services.a.keepalive.ping_interval: has no effect with `protocol: http`: pings are for http2 and grpc",
         ],
     ),
     (
         "services: {a: {retries: {per_try: 15s}}}",
-        ["1:35 warning services.a.retries.per_try: never counts: `timeouts.request` ends all tries after 15s"],
+        ["1:35 warning services.a.retries.per_try: has no effect: `timeouts.request` ends all tries after 15s"],
     ),
     (
         "services: {a: {timeouts: {request: 2s}, retries: {per_try: 5s}}}",
-        ["1:60 warning services.a.retries.per_try: never counts: `timeouts.request` ends all tries after 2s"],
+        ["1:60 warning services.a.retries.per_try: has no effect: `timeouts.request` ends all tries after 2s"],
     ),
     ("services: {a: {timeouts: {request: 0s}, retries: {per_try: 5s}}}", []),
     ("services: {a: {protocol: grpc, retries: {per_try: 5m, on: unavailable}}}", []),
@@ -311,6 +311,6 @@ UPSTREAM_ADVICE: list[tuple[str, list[str]]] = [
     ),
     (
         "services: {a: {tls: {alpn: [http/1.1, h2]}}}",
-        ["1:39 warning services.a.tls.alpn[1]: offers h2, which `protocol: http` does not speak"],
+        ["1:39 warning services.a.tls.alpn[1]: has h2, which `protocol: http` does not use: leave it out"],
     ),
 ]

@@ -16,7 +16,7 @@ from xds.catalog.model.locality import Locality
 from xds.catalog.text.addresses import Listen
 from xds.cli.demo.processes import free_port, start_instance
 
-QUIET = {"control-plane.json: Refusals A", "control-plane.json: Who refuses A", "control-plane.json: Alerts A"}
+QUIET = {"control-plane.json: Refusals A", "control-plane.json: Clients that reject A", "control-plane.json: Alerts A"}
 """What is empty in a mesh where all is well."""
 
 EXPECTED = {

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from xds.resources.endpoints.shares import Condition, Host, Rules, compute_shares
 
-WELL, DEGRADED, OUT = Condition.WELL, Condition.DEGRADED, Condition.OUT
+HEALTHY, DEGRADED, UNHEALTHY = Condition.HEALTHY, Condition.DEGRADED, Condition.UNHEALTHY
 
 
 def level(priority: int, well: int, degraded: int = 0, size: int = 100) -> list[Host]:
     """Make a priority of that many endpoints, of which some are well, some degraded, and the others out."""
-    conditions = [WELL] * well + [DEGRADED] * degraded + [OUT] * (size - well - degraded)
+    conditions = [HEALTHY] * well + [DEGRADED] * degraded + [UNHEALTHY] * (size - well - degraded)
     return [Host(priority, "", 1, condition) for condition in conditions]
 
 
@@ -65,11 +65,11 @@ def test_nobody_is_asked_when_all_are_out_and_panic_is_off() -> None:
 
 def test_weights_count_within_a_locality_and_localities_by_their_own() -> None:
     """Three to one in a, and a as much as b, of which one half is out: b bears seven tenths of its own part."""
-    hosts = [Host(0, "a", 3, WELL), Host(0, "a", 1, WELL), Host(0, "b", 1, WELL), Host(0, "b", 1, OUT)]
+    hosts = [Host(0, "a", 3, HEALTHY), Host(0, "a", 1, HEALTHY), Host(0, "b", 1, HEALTHY), Host(0, "b", 1, UNHEALTHY)]
     rules = Rules(localities={(0, "a"): 1, (0, "b"): 1})
     assert compute_shares(hosts, rules).of_hosts == pytest.approx((0.75 / 1.7, 0.25 / 1.7, 0.7 / 1.7, 0))
     assert compute_shares(hosts, Rules()).of_hosts == pytest.approx((0.6, 0.2, 0.2, 0))
-    assert compute_shares(hosts, Rules(weighed=False)).of_hosts == pytest.approx((1 / 3, 1 / 3, 1 / 3, 0))
+    assert compute_shares(hosts, Rules(weighted=False)).of_hosts == pytest.approx((1 / 3, 1 / 3, 1 / 3, 0))
 
 
 hosts = st.lists(
@@ -87,5 +87,5 @@ def test_all_is_given_to_those_who_may_get_it(found: list[Host], threshold: floa
     assert sum(shares.of_hosts) == pytest.approx(1) or sum(shares.of_hosts) == 0
     for host, share in zip(found, shares.of_hosts, strict=True):
         assert share >= 0
-        assert not share or host.condition is not OUT or host.priority in shares.panicking
-    assert (sum(shares.of_hosts) == 0) <= all(host.condition is OUT for host in found)
+        assert not share or host.condition is not UNHEALTHY or host.priority in shares.panicking
+    assert (sum(shares.of_hosts) == 0) <= all(host.condition is UNHEALTHY for host in found)

@@ -13,7 +13,7 @@ import xds.wire.envoy
 from xds.catalog.raw.types import find_type
 from xds.wire.envoy.config_cluster_v3_pb2 import Cluster
 from xds.wire.envoy.config_core_v3_pb2 import HealthCheck
-from xds.wire.messages import OURS, boolean, encode, pack, uint32, uint64
+from xds.wire.messages import PREFIX, boolean, encode, pack, uint32, uint64
 
 MODULES = sorted(path.stem for folder in xds.wire.envoy.__path__ for path in Path(folder).glob("*_pb2.py"))
 KINDS = {
@@ -42,7 +42,7 @@ def list_messages(module: str) -> Iterator[Descriptor]:
 
 def find_class(kind: Descriptor) -> Any:
     """Return envoy-data-plane's class of a message, by the name that Envoy has for it."""
-    name = kind.full_name.removeprefix(OURS)
+    name = kind.full_name.removeprefix(PREFIX)
     return getattr(protobuf, kind.name) if name.startswith("google.protobuf.") else find_type(name)
 
 

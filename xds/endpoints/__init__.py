@@ -1,1 +1,1 @@
-"""Who answers for each service, from whatever source: pure rules over instances, without policy and without YAML."""
+"""The endpoints of each service from all providers: pure rules over instances, without policy and without YAML."""

@@ -1,4 +1,4 @@
-"""EndpointSet: the endpoints of one service from all providers, in one order, and what is true of them as a whole."""
+"""EndpointSet: the endpoints of one service from all providers, in a fixed order, with facts about all of them."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -10,19 +10,19 @@ from xds.catalog.model.locality import Locality
 from xds.catalog.model.service import Service
 
 CATALOG: Final = ""
-"""The provider of the endpoints that stand in the catalog. Its endpoints come first, in the catalog's order."""
+"""The name of the catalog as a provider. Its endpoints come first, in the catalog's order."""
 
 Key = tuple[str, str]
-"""An endpoint's provider and its name there, unique within the service."""
+"""An endpoint's provider, and its name in that provider, which is unique within the service."""
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointSet:
     """The endpoints of one service by key.
 
-    The order is the catalog's, then that of the keys: it depends on what the set holds, not on how it came about, so
-    equal sets are encoded to equal bytes on every replica. `host_names` is how many have a host name for an address,
-    `located` how many have a locality.
+    The catalog's endpoints come first, in the catalog's order. The others follow, sorted by key. So the order depends
+    only on the endpoints, not on the sequence of changes, and equal sets are encoded to equal bytes on every replica.
+    `host_names` is the number of endpoints whose address is a host name, and `located` that of those with a locality.
     """
 
     by_key: Mapping[Key, Endpoint] = field(default_factory=dict)
@@ -37,18 +37,18 @@ class EndpointSet:
 
     @property
     def is_eds(self) -> bool:
-        """Whether EDS can hold them: all addresses are IP addresses."""
+        """Whether EDS can serve the endpoints: all addresses are IP addresses."""
         return not self.host_names
 
     @property
     def localities(self) -> tuple[Locality, ...]:
-        """The localities of the endpoints that take requests, each once, in order."""
+        """The localities of the endpoints that are neither drained nor unhealthy, each once, in order."""
         return tuple(dict.fromkeys(one.locality for one in self if not one.is_out))
 
     def replace(self, changes: Mapping[Key, Endpoint | None]) -> "EndpointSet":
-        """Return the set after `changes`, in which None stands for an endpoint that is gone.
+        """Return the set after `changes`, in which None removes an endpoint.
 
-        The time grows with the changes, but for a copy of the mapping, and a sort where keys are new.
+        The time depends on the number of changes, except for a copy of the mapping, and a sort if there are new keys.
         """
         by_key, host_names, located, new = dict(self.by_key), self.host_names, self.located, False
         for key, endpoint in changes.items():
@@ -73,14 +73,14 @@ def _rank(key: Key) -> Key:
 
 
 def collect(endpoints: Iterable[tuple[Key, Endpoint]]) -> EndpointSet:
-    """Return the set of endpoints that are in order already."""
+    """Return the set of endpoints that are already in its order."""
     by_key = dict(endpoints)
     host_names = sum(not one.is_ip for one in by_key.values())
     return EndpointSet(by_key, host_names, sum(one.is_located for one in by_key.values()))
 
 
 def collect_catalog(endpoints: Iterable[Endpoint]) -> EndpointSet:
-    """Return the set of the endpoints that a service has in the catalog, where each address stands once."""
+    """Return the set of a service's endpoints in the catalog, whose addresses are unique."""
     return collect(((CATALOG, one.host_and_port), one) for one in endpoints)
 
 
@@ -94,26 +94,26 @@ Change = tuple[str, Key]
 class Endpoints:
     """The endpoints of all services at one moment.
 
-    `mark` tells what changed since another moment of the same registry; it has no part in equality.
+    `mark` finds the changes since an earlier moment of the same registry; equality ignores it.
     """
 
     by_service: Mapping[str, EndpointSet] = field(default_factory=dict)
     mark: Mark[Change] = field(default_factory=Mark, compare=False, repr=False)
 
     def of(self, service: str) -> EndpointSet:
-        """Return a service's endpoints; an empty set for a service that nobody answers for."""
+        """Return a service's endpoints; an empty set for a service without endpoints."""
         return self.by_service.get(service, NO_ENDPOINTS)
 
 
 def collect_services(services: Mapping[str, Service]) -> Endpoints:
-    """Return the endpoints that stand in the catalog, for one look at it."""
+    """Return the endpoints of services in the catalog, without those of other providers."""
     return Endpoints({name: collect_catalog(service.endpoints) for name, service in services.items()})
 
 
 def find_changes(old: Endpoints, new: Endpoints) -> Mapping[str, frozenset[Key]]:
     """Return the keys whose endpoints may differ, by service.
 
-    Of two moments of one registry only what was put between them is looked at; of any others, everything.
+    Between two moments of one registry it looks only at the changes that were put; otherwise it compares everything.
     """
     put = new.mark.find_since(old.mark)
     if put is not None:

@@ -1,7 +1,7 @@
-"""An instance as a provider writes it, checked alone: an endpoint, or what is wrong with it.
+"""Checks each instance of a provider by itself: the result is an endpoint, or the problems of the instance.
 
-The values are those of the catalog's `endpoints`, so they are checked by the same class. Nothing else of the service
-is looked at.
+An instance has the same fields as an item of `endpoints` in the catalog, and is checked by the same class. The check
+does not depend on the rest of the service.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ def _adapter() -> TypeAdapter[Endpoint]:
 
 
 def parse_instance(provider: str, instance: InstanceId, value: object) -> Endpoint | tuple[Problem, ...]:
-    """Return the endpoint that `value` describes, in the form of an item of `endpoints`, or every problem of it."""
+    """Return the endpoint of an instance, written as an item of `endpoints`, or all problems of the instance."""
     try:
         return _adapter().validate_python(value)
     except ValidationError as errors:
@@ -35,7 +35,7 @@ def parse_instance(provider: str, instance: InstanceId, value: object) -> Endpoi
 
 
 def _place(value: object) -> Place:
-    """Return the place of a value that stands in no file: it has paths, but no lines."""
+    """Return the place of a value that is in no file: it has paths, but no lines."""
     if isinstance(value, dict):
         return 0, 0, {str(key): (0, 0, _place(one)) for key, one in value.items()}
     return 0, 0, [_place(one) for one in value] if isinstance(value, list) else None
@@ -43,14 +43,14 @@ def _place(value: object) -> Place:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What an update comes to: the endpoints that are sound (None: gone), and the problems of each other instance."""
+    """The result of an update: the valid endpoints (None for a removed one), and the problems of other instances."""
 
     endpoints: Mapping[InstanceId, Endpoint | None]
     refused: dict[InstanceId, tuple[Problem, ...]]
 
 
 def parse_update(provider: str, update: InstanceUpdate) -> Parsed:
-    """Check every instance of an update by itself; one with a problem keeps no other from being taken."""
+    """Check every instance of an update by itself, so that the valid ones are used even if others have problems."""
     endpoints: dict[InstanceId, Endpoint | None] = {}
     refused: dict[InstanceId, tuple[Problem, ...]] = {}
     for instance, value in update.instances.items():

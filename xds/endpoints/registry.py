@@ -1,7 +1,7 @@
-"""Registry: the endpoints of every service from every provider, as changes come in, and the moments that are served.
+"""Registry: the endpoints of every service from every provider, updated by changes and published as `Endpoints`.
 
-A change costs what it changes. It says nothing of policy: instances of a service that the catalog does not have wait
-here until it does.
+The time of an update depends on the number of changes. The registry does not need a service's policy: it keeps the
+instances of a service that is not in the catalog until the catalog has it.
 """
 
 from collections.abc import Mapping
@@ -27,19 +27,19 @@ NO_CHANGES: Final[Mapping[Key, Endpoint | None]] = {}
 
 
 class Registry:
-    """Takes changes from providers; `publish` returns what they come to. It changes; what it gives out does not."""
+    """Takes changes from providers. `publish` returns the endpoints after these changes, as an immutable object."""
 
     def __init__(self) -> None:
         self._catalog = Catalog({}, {})
         self._sets: dict[str, EndpointSet] = {}
-        self._members: dict[str, _Members] = {}  # of the services that any provider but the catalog answers for
+        self._members: dict[str, _Members] = {}  # of services with other providers than the catalog
         self._by_provider: dict[str, set[tuple[str, Key]]] = {}
         self._pending: dict[str, dict[Key, Endpoint | None]] = {}
         self._put: set[Change] = set()
         self._mark: Mark[Change] = Mark()
 
     def put_catalog(self, catalog: Catalog) -> None:
-        """Take the endpoints that stand in the catalog; of the one before only what differs is looked at."""
+        """Apply the endpoints in the catalog, by what differs from the previous catalog."""
         changed, _ = diff_catalogs(self._catalog, catalog)
         self._catalog = catalog
         for name in changed:
@@ -62,9 +62,9 @@ class Registry:
         full: bool = False,
         refused: frozenset[InstanceId] = frozenset(),
     ) -> None:
-        """Take changes of a provider's instances, None for one that is gone; `full` if these are all that it has.
+        """Apply changes of a provider's instances, None for a removed one; `full` if these are all its instances.
 
-        What is known of instances that were `refused` stays.
+        Instances that were `refused` keep their last valid endpoint.
         """
         known = self._by_provider.setdefault(provider, set())
         if full:
@@ -81,7 +81,7 @@ class Registry:
                 known.add((service, key))
 
     def publish(self) -> Endpoints:
-        """Return the endpoints of all services as they are now; what changed of one service is merged first."""
+        """Return the current endpoints of all services, after the pending changes of each service are applied."""
         for name in [*self._pending]:
             self._update_service(name)
         if self._put:
@@ -90,7 +90,7 @@ class Registry:
         return Endpoints(self._sets.copy(), self._mark)
 
     def _update_service(self, name: str) -> None:
-        """Take what is pending of one service."""
+        """Apply the pending changes of one service."""
         pending = self._pending.pop(name, NO_CHANGES)
         if not pending:
             return
@@ -112,10 +112,10 @@ class Registry:
 
 
 class _Members:
-    """All that providers say of one service, and who speaks for each address.
+    """The endpoints of one service from all providers, and the keys of each address.
 
-    Two instances may have one address, which no client takes twice in one assignment: the first key in order counts, so
-    that what the catalog says of an address wins.
+    Several instances may have the same address, but clients accept an address only once in a ClusterLoadAssignment.
+    The instance with the first key in order is served: so the catalog has precedence.
     """
 
     def __init__(self, catalog: EndpointSet) -> None:
@@ -125,7 +125,7 @@ class _Members:
         self.put_catalog(catalog)
 
     def put_catalog(self, catalog: EndpointSet) -> None:
-        """Take the endpoints that the catalog has now."""
+        """Replace the catalog's endpoints."""
         for key in self._catalog.by_key:
             self._remove(key)
         for key, endpoint in catalog.by_key.items():
@@ -133,7 +133,7 @@ class _Members:
         self._catalog = catalog
 
     def put(self, changes: Mapping[Key, Endpoint | None]) -> dict[Key, Endpoint | None]:
-        """Take changes, and return those of the endpoints that count."""
+        """Apply changes, and return the changes of the endpoints that are served."""
         concerned: set[Key] = set()
         for key, endpoint in changes.items():
             old = self._endpoints.get(key)
@@ -148,7 +148,7 @@ class _Members:
         return {key: self._endpoints[key] if self._is_served(key) else None for key in concerned}
 
     def collect(self) -> EndpointSet:
-        """Return the endpoints that count, in order."""
+        """Return the endpoints that are served, in order."""
         others = sorted(key for key in self._endpoints if key[0] != CATALOG and self._is_served(key))
         return collect((key, self._endpoints[key]) for key in (*self._catalog.by_key, *others))
 

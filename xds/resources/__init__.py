@@ -1,1 +1,1 @@
-"""Envoy's resources, made from the catalog by pure functions: one module a resource type."""
+"""Pure functions that build Envoy's resources from the catalog: one package for each resource type."""

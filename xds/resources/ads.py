@@ -1,4 +1,4 @@
-"""Where Envoy finds what a resource refers to: on the ADS stream that brought it."""
+"""The ConfigSource of resources that other resources refer to: Envoy gets them by ADS, on the same stream."""
 
 from xds.wire.envoy.config_core_v3_pb2 import AggregatedConfigSource, ApiVersion, ConfigSource
 

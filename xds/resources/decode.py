@@ -1,7 +1,7 @@
-"""From an encoded resource back to words: for people who ask what is served, never for what is sent.
+"""Decodes resources for people who want to see what is served; nothing that is sent depends on it.
 
-It is slow for a resource with fields that xds does not build: envoy-data-plane's classes take a second to import, and
-then milliseconds for a resource. Whoever calls it for many does so off the event loop.
+It is slow for a resource with fields that xds does not build: the import of envoy-data-plane's classes takes a second,
+and then each resource takes milliseconds. To decode many resources, call it in a thread, not in the event loop.
 """
 
 import json
@@ -23,25 +23,25 @@ from xds.wire.pool import build_pool, parse_known
 from xds.wire.varint import LENGTH_DELIMITED, encode_varint, read_varint
 
 PACKED = re.compile(rb"\n([\x15-\x7f]|[\x80-\xff]\x01)type\.googleapis\.com/")
-"""How a google.protobuf.Any begins: with its first field's tag, then the length of its type's URL."""
+"""The beginning of a google.protobuf.Any: the tag of its first field, the length of its type URL, and its prefix."""
 
 REDACTED = "[redacted]"
 SENSITIVE = frozenset(
     {"private_key", "private_key_provider", "pkcs12", "password", "session_ticket_keys", "generic_secret"}
 )
-"""What of a Secret nobody is shown; Envoy's own config_dump leaves out the same."""
+"""The fields of a Secret that are never shown; Envoy's own config_dump redacts the same fields."""
 
 WIDE = ("Int64Value", "UInt64Value")
 
-NAMES_AS_THEY_ARE = str
-"""The casing of names: those of betterproto2's fields are Envoy's, where its snake case has `consecutive_5_xx`."""
+UNCHANGED_NAMES = str
+"""The casing that leaves names as they are: Envoy's. betterproto2's snake case would write `consecutive_5_xx`."""
 
 
 def decode(resource: Resource) -> dict[str, Any]:
-    """Give a resource as Envoy's documentation and its config_dump write it, in JSON's types.
+    """Return a resource in JSON's types, written as in Envoy's documentation and config_dump.
 
-    Defaults are left out, 64-bit numbers are strings (protobuf's JSON), and what is secret is not told. Parts of it
-    may be shared with what was given before: copy what you want to change.
+    Defaults are left out, 64-bit numbers are strings (protobuf's JSON), and secrets are redacted. Parts of the result
+    may be shared with earlier results: copy what you want to change.
     """
     packed = WireAny.FromString(resource.body)
     if packed.type_url == CLUSTER:
@@ -53,13 +53,13 @@ def decode(resource: Resource) -> dict[str, Any]:
 
 
 def decode_message(message: Message) -> dict[str, Any]:
-    """Return one of Envoy's messages as Envoy's documentation writes it, in JSON's types."""
+    """Return one of Envoy's messages in JSON's types, written as in Envoy's documentation."""
     packed = pack(message)
     return _decode(packed.type_url, packed.value)
 
 
 def _decode_cluster(value: bytes) -> dict[str, Any]:
-    """Decode a cluster's policy once for all that share it."""
+    """Decode a cluster; its policy is decoded once for all clusters that share it."""
     frame = skeleton_pb2.Cluster.FromString(value)
     name = frame.name
     frame.ClearField("name")
@@ -72,7 +72,7 @@ def _decode_policy(value: bytes) -> dict[str, Any]:
 
 
 def _decode_load_assignment(value: bytes) -> dict[str, Any]:
-    """Decode endpoints by our own message, in a tenth of the time, if it knows every field that is there."""
+    """Decode endpoints with xds's own message, which takes a tenth of the time, if it knows all of their fields."""
     message = endpoint_pb2.ClusterLoadAssignment.FromString(value)
     message.DiscardUnknownFields()
     if message.ByteSize() != len(value):
@@ -88,31 +88,31 @@ def _decode(type_url: str, value: bytes) -> dict[str, Any]:
 
 def _write(message: Message) -> dict[str, Any]:
     written = MessageToJson(message, preserving_proto_field_name=True, indent=None, descriptor_pool=build_pool())
-    decoded: dict[str, Any] = json.loads(written)  # MessageToDict gives more kinds of mappings than one
+    decoded: dict[str, Any] = json.loads(written)  # MessageToDict returns mappings of several types
     return decoded
 
 
 def _decode_any(type_url: str, value: bytes) -> dict[str, Any]:
-    """Decode any message by envoy-data-plane's classes, which may have to be imported first."""
+    """Decode any message with envoy-data-plane's classes, which may have to be imported first."""
     kind: Any = find_type(type_url.rpartition("/")[2])
     import_types(value)
     try:
-        decoded: dict[str, Any] = kind.parse(value).to_dict(casing=NAMES_AS_THEY_ARE)
-    except ValueError:  # raw fields took the place of others
-        decoded = kind.parse(settle(kind, value)).to_dict(casing=NAMES_AS_THEY_ARE)
+        decoded: dict[str, Any] = kind.parse(value).to_dict(casing=UNCHANGED_NAMES)
+    except ValueError:  # it has several fields of a oneof: raw fields, and those that they replace
+        decoded = kind.parse(resolve_oneofs(kind, value)).to_dict(casing=UNCHANGED_NAMES)
     quoted: dict[str, Any] = _quote_wide(decoded, kind)
     return quoted
 
 
 def _quote_wide(value: Any, kind: Any) -> Any:
-    """Write wrapped 64-bit numbers as strings, as protobuf's JSON has them; betterproto2 leaves them numbers."""
+    """Return the value with wrapped 64-bit numbers as strings, as in protobuf's JSON; betterproto2 has numbers."""
     if isinstance(value, list):
         return [_quote_wide(one, kind) for one in value]
     if not isinstance(value, dict):
         return str(value) if getattr(kind, "__name__", "") in WIDE and isinstance(value, int) else value
     if value.get("@type"):
         kind = find_type(value["@type"].rpartition("/")[2])
-    if kind.__module__.endswith(".google.protobuf"):  # an object of JSON's, or an Any of nothing
+    if kind.__module__.endswith(".google.protobuf"):  # a Struct or another well-known type, or an empty Any
         return value
     fields = find_fields(kind)
     return {
@@ -127,7 +127,7 @@ def _quote_wide(value: Any, kind: Any) -> Any:
 
 
 def import_types(value: bytes) -> None:
-    """Import the classes of what is packed in an encoded message: it can be decoded once all are known."""
+    """Import the classes of all messages that are packed in an encoded message, which decoding needs."""
     for found in PACKED.finditer(value):
         length, _ = read_varint(found[1], 0)
         end = found.end(1) + length
@@ -147,15 +147,16 @@ def _redact(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_file(value: Any) -> bool:
-    """Tell whether this is only where an Envoy finds something on its own machine."""
+    """Whether the value is only the path of a file on Envoy's machine."""
     return isinstance(value, dict) and value.keys() == {"filename"}
 
 
 WIDTHS = {1: 8, 5: 4}
+"""The number of bytes of a value, by the wire types of fixed length."""
 
 
-def settle(kind: type, message: bytes) -> bytes:
-    """Give the same message with one field of each oneof, in those inside it too."""
+def resolve_oneofs(kind: type, message: bytes) -> bytes:
+    """Return the encoded message with only the last field of each oneof, also in the messages inside it."""
     fields = {field.number: field for field in find_fields(kind).values()}
     kept: list[tuple[int, bytes, bytes]] = []
     for number, head, payload in _split(message):
@@ -168,7 +169,7 @@ def settle(kind: type, message: bytes) -> bytes:
         if _is_message(field) and not field.repeated and any(one[0] == number for one in kept):
             [before] = [one for one in kept if one[0] == number]
             kept.remove(before)
-            payload = before[2] + payload  # they merge
+            payload = before[2] + payload  # encoded messages merge
         kept.append((number, head, payload))
     return b"".join(_join(fields.get(number), head, payload) for number, head, payload in kept)
 
@@ -177,7 +178,7 @@ def _join(field: Field | None, head: bytes, payload: bytes) -> bytes:
     if head[0] & 7 != LENGTH_DELIMITED:
         return head + payload
     if field is not None and _is_message(field):
-        payload = settle(field.type, payload)
+        payload = resolve_oneofs(field.type, payload)
     return head + encode_varint(len(payload)) + payload
 
 
@@ -190,7 +191,7 @@ def _group(fields: Mapping[int, Field], number: int) -> str | None:
 
 
 def _split(message: bytes) -> Iterator[tuple[int, bytes, bytes]]:
-    """Give each field's number, its tag, and what follows, without the length."""
+    """Yield the number, the tag and the value (without its length) of each field."""
     start = 0
     while start < len(message):
         tag, at = read_varint(message, start)

@@ -1,8 +1,8 @@
-"""Inventory: every resource that does not depend on who asks, made once for all nodes.
+"""Inventory: the resources that are the same for all nodes, built once.
 
-Of the services that did not change since the inventory before, nothing is made again. Where endpoints alone changed,
-the ClusterLoadAssignment is, and only what changed of it is encoded. What only gRPC's own client is sent, or
-callers of one locality, is made when the first of them wants it: most meshes have none.
+A service that did not change since the previous inventory keeps its resources. If only endpoints changed, only the
+ClusterLoadAssignment is built again, and only the changed endpoints are encoded. Resources for gRPC's own client, or
+for callers in one locality, are built on demand: most meshes do not need them.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -38,11 +38,11 @@ from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What one service contributes: its resources by type, and its virtual host among a sidecar's routes.
+    """The parts of one service: its resources by type, and its virtual host in a sidecar's RouteConfiguration.
 
-    A service whose endpoints are host names has no ClusterLoadAssignment of its own; one that speaks TCP has no
-    virtual host, but a listener, if its callers' sidecars are to offer it a local port. `localities` are those of its
-    endpoints if callers are to go to their own first.
+    A service whose endpoints include host names has no ClusterLoadAssignment. A TCP service has no virtual host; if it
+    has a `local_port`, it has a listener for its callers' sidecars. `localities` has the localities of its endpoints
+    if the service has `failover`, otherwise none.
     """
 
     resources: Mapping[str, Resource]
@@ -51,20 +51,24 @@ class Parts:
 
 
 Made = dict[tuple[str, tuple[int, ...]], Mapping[str, Resource]]
-"""What was made of one service on demand, by the kind of client that is sent it and its localities' priorities."""
+"""The resources of one service that were built on demand, by the kind of client and the localities' priorities."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """The catalog, the endpoints of its services, and what each service contributes.
+    """The catalog, the endpoints of its services, and the parts of each service.
 
-    `changed` names the services, and `changed_gateways` the gateways, that differ from the inventory before, or whose
-    resources do with what holds for all; `mesh_changed` is whether that differs. Of those that are `reassigned` nothing
-    but the ClusterLoadAssignment differs; they are among the changed. `dependents` are the services that did
-    not change, but whose routes name one that did, and `routed_by` has the ways back: for each service those whose
-    routes name it. `reliant` are the services of whose resources a caller's locality is a part. `made` is the place of
-    what was made on demand so far, and `encoded` holds endpoints as they are encoded; like what follows from the rest,
-    they have no part in equality.
+    - `changed` and `changed_gateways` name the services and gateways that differ from the previous inventory, or whose
+      resources do because the mesh's settings changed.
+    - `mesh_changed` is whether the mesh's settings changed.
+    - `reassigned` names the changed services of which only the ClusterLoadAssignment differs.
+    - `dependents` names the services that did not change, but whose routes name a service that did.
+    - `routed_by` has, for each service, the services whose routes name it.
+    - `reliant` has the services whose resources depend on the caller's locality.
+    - `made` has the resources that were built on demand so far.
+    - `encoded` has the encoded endpoints.
+
+    Equality ignores the last two, and the fields that follow from the others.
     """
 
     catalog: Catalog
@@ -82,16 +86,16 @@ class Inventory:
 
     @property
     def is_reassignment(self) -> bool:
-        """Whether nothing but endpoints differs from the inventory before."""
+        """Whether only endpoints differ from the previous inventory."""
         others = self.dependents or self.changed_gateways or self.mesh_changed
         return not others and self.changed == self.reassigned
 
     def count_endpoints(self) -> int:
-        """Return how many endpoints the services of the catalog have."""
+        """Return the number of endpoints of all services in the catalog."""
         return sum(len(self.endpoints.of(name)) for name in self.catalog.services)
 
     def resources(self, name: str, caller: Locality = NOWHERE) -> Mapping[str, Resource]:
-        """Give a service's resources for an Envoy that is there, by type; none of a service that there is not."""
+        """Return a service's resources by type, for Envoys in the locality `caller`; none for an unknown service."""
         if (parts := self.parts.get(name)) is None:
             return {}
         if not parts.localities or not any(priorities := self._prioritize(name, caller)):
@@ -103,7 +107,7 @@ class Inventory:
         return found
 
     def grpc_resources(self, name: str, caller: Locality = NOWHERE) -> Mapping[str, Resource]:
-        """Give a service's resources for gRPC clients that are there, by type; none of a service that there is not."""
+        """Return a service's resources by type, for gRPC clients in the locality `caller`; none if it is unknown."""
         if (parts := self.parts.get(name)) is None:
             return {}
         priorities = self._prioritize(name, caller)
@@ -114,7 +118,7 @@ class Inventory:
         return found
 
     def local_resources(self, name: str) -> Mapping[str, Resource]:
-        """Give what tells a service's own sidecars where all of them are; none of a service that there is not."""
+        """Return the local assignment of a service's sidecars, by type; none for an unknown service."""
         if name not in self.catalog.services:
             return {}
         made = self.made.setdefault(name, {})
@@ -123,7 +127,7 @@ class Inventory:
         return found
 
     def _build_reliant(self, name: str, priorities: Priorities) -> Mapping[str, Resource]:
-        """Build what of a service differs for callers in another locality: what its endpoints stand in."""
+        """Build the resource of a service that depends on the caller's locality: the one that has its endpoints."""
         service, endpoints = self.catalog.services[name], self.endpoints.of(name)
         if endpoints.is_eds:
             encoded = self.encoded.get(name)
@@ -140,13 +144,13 @@ EMPTY_CATALOG = Catalog({}, {})
 
 
 def build_inventory(catalog: Catalog, endpoints: Endpoints, before: Inventory | None = None) -> Inventory:
-    """Build what each service contributes that changed since `before`, and take the others' from it."""
+    """Build the inventory; the parts of services that did not change since `before` are taken from it."""
     before = before or Inventory(EMPTY_CATALOG, Endpoints(), {}, frozenset(), frozenset())
     named, changed_gateways = diff_catalogs(before.catalog, catalog)
     moved = find_changes(before.endpoints, endpoints) if before.parts else {}
     changed = frozenset(
         name for name in named if not _has_same_policy(before.catalog.services.get(name), catalog.services.get(name))
-    ) | _find_counted_otherwise(before.catalog, catalog)
+    ) | _find_stats_changes(before.catalog, catalog)
     builder = _Builder(catalog, endpoints, before)
     for name in changed:
         builder.build(name)
@@ -177,7 +181,7 @@ def build_inventory(catalog: Catalog, endpoints: Endpoints, before: Inventory | 
 
 
 class _Builder:
-    """Builds an inventory's parts from those before, service by service."""
+    """Builds the parts of an inventory from the previous ones, service by service."""
 
     def __init__(self, catalog: Catalog, endpoints: Endpoints, before: Inventory) -> None:
         self.catalog = catalog
@@ -190,7 +194,7 @@ class _Builder:
         self._before = before
 
     def build(self, name: str) -> None:
-        """Build all that a service contributes; nothing of one that is gone."""
+        """Build all parts of a service, or remove those of a removed service."""
         self.made.pop(name, None)
         self.encoded.pop(name, None)
         service = self.catalog.services.get(name)
@@ -203,7 +207,7 @@ class _Builder:
         self.parts[name] = self._build_parts(name, service, endpoints)
 
     def reassign(self, name: str, keys: Collection[Key]) -> None:
-        """Build what a service's endpoints stand in, of which those of these keys changed."""
+        """Build the resources that depend on a service's endpoints, of which those with these keys changed."""
         service, parts = self.catalog.services[name], self.parts[name]
         was, now = self._before.endpoints.of(name), self.endpoints.of(name)
         self.made.pop(name, None)
@@ -221,7 +225,7 @@ class _Builder:
         self.parts[name] = Parts(resources, parts.virtual_host, now.localities if service.locality.failover else ())
 
     def route(self, name: str) -> None:
-        """Build the routes of a service whose own policy did not change, but whose routes name one that did."""
+        """Build the virtual host of a service whose own policy did not change, but whose routes name a changed one."""
         self.made.pop(name, None)
         self.reassigned.discard(name)
         services = self.catalog.services
@@ -246,7 +250,7 @@ class _Builder:
 
 
 def _has_same_policy(old: Service | None, new: Service | None) -> bool:
-    """Whether two versions of a service differ in their endpoints at most."""
+    """Whether two versions of a service are equal, apart from their endpoints."""
     if old is None or new is None:
         return False
     if old.requested_host != new.requested_host:
@@ -260,7 +264,7 @@ POLICY = tuple(one.name for one in fields(Service) if one.name != "endpoints")
 def find_reliant(
     services: Mapping[str, Service], changed: Iterable[str], before: Mapping[str, Reliance]
 ) -> Mapping[str, Reliance]:
-    """Say of which services' resources a caller's locality is a part, when that is known before some changed."""
+    """Return the services whose resources depend on the caller's locality; only the `changed` are looked at again."""
     found = {name: find_reliance(services[name]) if name in services else None for name in changed}
     if all(before.get(name) == reliance for name, reliance in found.items()):
         return before
@@ -269,7 +273,7 @@ def find_reliant(
 
 
 def _note_routes(before: Inventory, catalog: Catalog, changed: frozenset[str]) -> Mapping[str, frozenset[str]]:
-    """Give the services that name each in their routes, as they are now."""
+    """Return, for each service, the services whose routes name it now."""
     noted: dict[str, frozenset[str]] | None = None
     for name in changed:
         old, new = (one.services.get(name) for one in (before.catalog, catalog))
@@ -289,17 +293,17 @@ def _note_routes(before: Inventory, catalog: Catalog, changed: frozenset[str]) -
 def _find_dependents(
     before: Inventory, after: _Builder, changed: frozenset[str], routed_by: Mapping[str, frozenset[str]]
 ) -> frozenset[str]:
-    """Return the services whose routes name one of these that is routed to otherwise now."""
+    """Return the services whose routes name one of the `changed`, if the encoded routes to it may differ."""
     return frozenset(
         name
         for target in changed
-        if target in routed_by and not _is_routed_alike(target, before, after)
+        if target in routed_by and not _has_same_routes(target, before, after)
         for name in routed_by[target]
     )
 
 
-def _is_routed_alike(name: str, before: Inventory, after: _Builder) -> bool:
-    """Whether no route to a service may differ, since only its endpoints do."""
+def _has_same_routes(name: str, before: Inventory, after: _Builder) -> bool:
+    """Whether the encoded routes to a service cannot differ, since only its endpoints do."""
     old, new = before.catalog.services.get(name), after.catalog.services.get(name)
     if old is None or new is None or not _has_same_policy(old, new):
         return False
@@ -308,19 +312,19 @@ def _is_routed_alike(name: str, before: Inventory, after: _Builder) -> bool:
 
 
 def has_endpoint_stats(service: Service, mesh: Mesh) -> bool:
-    """Whether Envoys have metrics of each of a service's endpoints."""
+    """Whether Envoys have metrics for each endpoint of a service."""
     return bool(mesh.endpoint_stats if service.endpoint_stats is None else service.endpoint_stats)
 
 
-def _find_counted_otherwise(before: Catalog, after: Catalog) -> frozenset[str]:
-    """Name the services whose clusters change with the mesh's word: all that have none of their own."""
+def _find_stats_changes(before: Catalog, after: Catalog) -> frozenset[str]:
+    """Return the services whose clusters change with the mesh's `endpoint_stats`: those without an own value."""
     if bool(before.mesh.endpoint_stats) == bool(after.mesh.endpoint_stats):
         return frozenset()
     return frozenset(name for name, service in after.services.items() if service.endpoint_stats is None)
 
 
 def build_local_listener(name: str, service: Service, access_log: AccessLog | None = None) -> Resource:
-    """Build the listener by which a caller's sidecar offers a service for TCP at its `local_port`."""
+    """Build the listener of a TCP service's `local_port`, for the sidecars of its callers."""
     listen = Listen("127.0.0.1", service.local_port or 0)
     idle, by_source = service.timeouts.idle, service.affinity is not None
     return build_tcp_listener(f"tcp/{name}", listen, name, idle, by_source=by_source, access_log=access_log)

@@ -1,4 +1,4 @@
-"""A resource: one named, encoded Envoy message, and its version."""
+"""A resource: an encoded Envoy message with a name and a version."""
 
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -8,11 +8,12 @@ from xds.wire import encode_any
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One resource as it goes over the wire.
+    """One resource as it is sent.
 
-    `body` is the encoded google.protobuf.Any; `version` is 16 hexadecimal digits, a hash of the content, so that
-    it is the same on every replica and after a restart. Resources are equal when their names and content are.
-    With a `ttl_ms`, clients drop the resource that many milliseconds after they last heard of it; 0 is for ever.
+    `body` is the encoded google.protobuf.Any. `version` is 16 hexadecimal digits, a hash of the content, so that
+    it is the same on every replica and after a restart. Resources are equal if their names and contents are.
+    With a `ttl_ms`, clients remove the resource that many milliseconds after they last received it or its heartbeat;
+    0 means no time to live.
     """
 
     name: str
@@ -22,6 +23,6 @@ class Resource:
 
 
 def encode_resource(type_url: str, name: str, message: bytes, ttl_ms: int = 0) -> Resource:
-    """Wrap the encoded `message` of the type `type_url`; its version is another with another time to live."""
+    """Return the resource of an encoded `message` of the type `type_url`; the version depends on `ttl_ms` too."""
     content = blake2b(message, digest_size=8, salt=ttl_ms.to_bytes(8, "big"))
     return Resource(name, content.hexdigest(), encode_any(type_url, message), ttl_ms)

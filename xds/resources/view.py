@@ -1,8 +1,8 @@
-"""NodeView: what one kind of node sees of the catalog, and the resources that it is served.
+"""NodeView: the part of the catalog that one kind of node sees, and the resources that are served to it.
 
-Nodes with equal views are served the same bytes. A node is known by its `node.cluster`: the name of the gateway that
-it is, or of the service whose sidecar it is. An Envoy and gRPC's own client get one service in two forms. A node's
-locality counts only if something that it sees relies on it, and only as far: all others share a view.
+Nodes with equal views get the same bytes. A node's `node.cluster` is the name of its gateway, or of the service whose
+sidecar it is. Envoys and gRPC's own clients get different resources for the same service. A node's locality is a part
+of its view only as far as a service that it sees depends on it: so most nodes share a view.
 """
 
 from abc import ABC, abstractmethod
@@ -23,18 +23,18 @@ from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURA
 from xds.wire.discovery_pb2 import Node
 
 GRPC_USER_AGENT = "gRPC "
-"""How each of gRPC's clients begins its `node.user_agent_name`, as in "gRPC C-core linux Python" or "gRPC Go"."""
+"""The beginning of `node.user_agent_name` of all gRPC clients, as in "gRPC C-core linux Python" or "gRPC Go"."""
 
 OWN_TYPES = (SECRET, LISTENER, ROUTE_CONFIGURATION)
-"""The types of which a node has resources of its own that may change while its view stays."""
+"""The types of a node's own resources that may change while its view does not."""
 
 SIDECAR_LISTENER = "sidecar"
-"""The name of a sidecar's listener for HTTP, and of its RouteConfiguration; a gateway's begin with its name."""
+"""The name of a sidecar's listener for HTTP, and of its RouteConfiguration. A gateway's begin with its own name."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeKind:
-    """All that decides a node's view: its `node.cluster`, whether it is gRPC's own client, and its locality."""
+    """What a node's view depends on: its `node.cluster`, whether it is gRPC's own client, and its locality."""
 
     cluster: str
     grpc: bool = False
@@ -42,16 +42,16 @@ class NodeKind:
 
 
 def kind_of(node: Node) -> NodeKind:
-    """Return the kind of a node, by what its first request says of it."""
+    """Return the kind of a node from the `node` of its first request."""
     locality = Locality(node.locality.region, node.locality.zone, node.locality.sub_zone)
     return NodeKind(node.cluster, node.user_agent_name.startswith(GRPC_USER_AGENT), locality)
 
 
 class NodeView(ABC):
-    """What every view answers.
+    """The interface of all views.
 
-    `upstreams` are all services that the node reaches (None: every one), and `local` is the service beside it if that
-    service's endpoints have to be known to it.
+    `upstreams` has the services that the node may reach (None: all). `local` is the node's own service if the node
+    needs its endpoints for zone-aware routing, otherwise None.
     """
 
     __slots__ = ()
@@ -62,40 +62,40 @@ class NodeView(ABC):
     @property
     @abstractmethod
     def assignment_key(self) -> Hashable:
-        """What decides over the ClusterLoadAssignments that it holds: equal for views that hold the same."""
+        """What the view's ClusterLoadAssignments depend on: views with equal keys have the same ones."""
 
     def find_services(self, inventory: Inventory) -> Iterable[str]:
-        """Return the names of the services that it holds, in alphabetical order."""
+        """Return the names of the view's services, in alphabetical order."""
         return sorted(inventory.parts if self.upstreams is None else self.upstreams)
 
     @abstractmethod
     def parts(self, inventory: Inventory, name: str) -> Mapping[str, Resource]:
-        """Return what it holds of one service, by type."""
+        """Return the view's resources of one service, by type."""
 
     @abstractmethod
     def build_own(self, inventory: Inventory) -> Resources:
-        """Build the node's own resources, by type and name: Listeners, and what these name."""
+        """Build the node's own resources, by type and name: Listeners, and the resources that these refer to."""
 
     @abstractmethod
     def find_own(self, resources: Mapping[str, Resource]) -> Iterable[str]:
-        """Return the names of the node's own resources among all that the view holds of one of `OWN_TYPES`."""
+        """Return the names of the node's own resources among all of the view's resources of one of `OWN_TYPES`."""
 
     @abstractmethod
     def find_changed(self, inventory: Inventory) -> frozenset[str]:
-        """Return the services of which it may hold something else than before, whether it holds them or not."""
+        """Return the services whose resources may differ from the previous inventory, also ones not in the view."""
 
     @abstractmethod
     def may_own_differ(self, before: Inventory, after: Inventory, changed: frozenset[str]) -> bool:
-        """Whether the node's own resources may differ, where these services of it changed."""
+        """Whether the node's own resources may differ, if these services of the view changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class SidecarView(NodeView):
-    """A sidecar that offers its application `listen`, and there the services `hosts` (None: every one).
+    """A sidecar, which listens at `listen` for its application's requests to the services `hosts` (None: all).
 
-    `upstreams` are these services, and those that their routes name. `own_tcp` is the service beside it if that has a
-    `local_port`, which on this machine is the service's own to bind. `local` is set for an upstream that is called
-    zone-aware.
+    `upstreams` has these services, and those that their routes name. `own_tcp` is the sidecar's own service if that
+    has a `local_port`: the service itself listens there, so the sidecar cannot. `local` is set if an upstream uses
+    zone-aware routing.
     """
 
     listen: Listen
@@ -109,11 +109,11 @@ class SidecarView(NodeView):
 
     @property
     def assignment_key(self) -> Hashable:
-        """The services that it reaches, and from where."""
+        """The services that the sidecar may reach, and its locality."""
         return self.upstreams, self.locality
 
     def parts(self, inventory: Inventory, name: str) -> Mapping[str, Resource]:
-        """Return what it holds of one service, by type: a local port is for the sidecars of other services alone."""
+        """Return the resources of one service, by type, without the listener of the sidecar's own `local_port`."""
         resources = inventory.resources(name, self.locality)
         if LISTENER not in resources:
             return resources
@@ -125,7 +125,7 @@ class SidecarView(NodeView):
         return resources
 
     def build_own(self, inventory: Inventory) -> Resources:
-        """Build its listener for HTTP, the routes of that, and the cluster that its spans go to."""
+        """Build the listener for HTTP, its RouteConfiguration, and the cluster of the trace collector."""
         names = sorted(inventory.parts if self.hosts is None else self.hosts)
         hosts = [part for name in names if (part := inventory.parts[name].virtual_host) is not None]
         listener = build_http_listener(SIDECAR_LISTENER, self.listen, access_log=self.access_log, traced=self.traced)
@@ -136,22 +136,22 @@ class SidecarView(NodeView):
         }
 
     def find_own(self, resources: Mapping[str, Resource]) -> Iterable[str]:
-        """Return the one name that its own resources have."""
+        """Return the one name of a sidecar's own resources, if it is there."""
         return [SIDECAR_LISTENER] if SIDECAR_LISTENER in resources else []
 
     def find_changed(self, inventory: Inventory) -> frozenset[str]:
-        """Return those that changed, and those whose routes name one that did."""
+        """Return the changed services, and those whose routes name a changed one."""
         return inventory.changed | inventory.dependents
 
     def may_own_differ(self, before: Inventory, after: Inventory, changed: frozenset[str]) -> bool:
-        """Whether any virtual host differs: not when only endpoints or the policy of clusters do."""
+        """Whether any virtual host differs. It does not if only endpoints or the policy of clusters changed."""
         offered = changed if self.hosts is None else changed & self.hosts
         return any(_virtual_host(before, name) != _virtual_host(after, name) for name in offered)
 
 
 @dataclass(frozen=True, slots=True)
 class GatewayView(NodeView):
-    """The gateway of that name, with the services of its routes. These services' own routes are not for gateways."""
+    """The gateway with that name, and the services of its routes. It does not use these services' own routes."""
 
     gateway: str
     upstreams: frozenset[str]
@@ -161,40 +161,40 @@ class GatewayView(NodeView):
 
     @property
     def assignment_key(self) -> Hashable:
-        """The services of its routes, and from where it reaches them."""
+        """The services of the gateway's routes, and its locality."""
         return self.upstreams, self.locality
 
     def parts(self, inventory: Inventory, name: str) -> Mapping[str, Resource]:
-        """Return what it holds of one service, by type: local ports are for sidecars."""
+        """Return the resources of one service, by type, without the listener of its `local_port`."""
         return _leave_out_listener(inventory.resources(name, self.locality))
 
     def build_own(self, inventory: Inventory) -> Resources:
-        """Build its listeners, their routes and secrets, and the cluster that its spans go to."""
+        """Build the listeners, their RouteConfigurations and Secrets, and the cluster of the trace collector."""
         gateway, mesh = inventory.catalog.gateways[self.gateway], inventory.catalog.mesh
         access_log = mesh.access_log if gateway.access_log is None else gateway.access_log
         built = build_gateway(self.gateway, gateway, inventory.catalog.services, access_log, self.traced)
         return {**built, **_build_collector(self.traced)}
 
     def find_own(self, resources: Mapping[str, Resource]) -> Iterable[str]:
-        """Return the names that are the gateway's, or begin with it."""
+        """Return the names that are the gateway's name, or begin with it and a slash."""
         return [name for name in resources if name == self.gateway or name.startswith(f"{self.gateway}/")]
 
     def find_changed(self, inventory: Inventory) -> frozenset[str]:
-        """Return those that changed."""
+        """Return the changed services."""
         return inventory.changed
 
     def may_own_differ(self, before: Inventory, after: Inventory, changed: frozenset[str]) -> bool:
-        """Whether its routes may: not when nothing but endpoints changed."""
+        """Whether the gateway's own resources may differ. They do not if only endpoints changed."""
         of_policy = changed - after.reassigned
         return bool(of_policy) or self.gateway in after.changed_gateways or after.mesh_changed
 
 
 @dataclass(frozen=True, slots=True)
 class GrpcView(NodeView):
-    """A gRPC client that calls the services `hosts` (None: every one) by itself, as `xds:///api-service`.
+    """A gRPC client, which calls the services `hosts` (None: all) without an Envoy, as `xds:///api-service`.
 
-    `upstreams` are these services, and those that their routes name. It has no resources of its own: it listens
-    nowhere, and each service that it calls brings a listener and routes.
+    `upstreams` has these services, and those that their routes name. It has no resources of its own: the resources of
+    each service that it calls include a listener and a RouteConfiguration.
     """
 
     upstreams: frozenset[str] | None
@@ -204,30 +204,30 @@ class GrpcView(NodeView):
 
     @property
     def assignment_key(self) -> Hashable:
-        """The services that it reaches, from where, and that it is no Envoy."""
+        """The services that the client may reach, its locality, and that it is not an Envoy."""
         return self.upstreams, self.locality, GRPC_USER_AGENT
 
     def parts(self, inventory: Inventory, name: str) -> Mapping[str, Resource]:
-        """Return what it holds of one service, by type: cluster and endpoints alone of one that is only routed to."""
+        """Return the resources of one service, by type; only Cluster and endpoints if only routes name the service."""
         made = inventory.grpc_resources(name, self.locality)
         if self.hosts is None or name in self.hosts:
             return made
         return {type_url: made[type_url] for type_url in (CLUSTER, CLUSTER_LOAD_ASSIGNMENT) if type_url in made}
 
     def build_own(self, inventory: Inventory) -> Resources:
-        """Build nothing."""
+        """Return no resources: a gRPC client has none of its own."""
         return {}
 
     def find_own(self, resources: Mapping[str, Resource]) -> Iterable[str]:
-        """Return no name."""
+        """Return no names: a gRPC client has no resources of its own."""
         return ()
 
     def find_changed(self, inventory: Inventory) -> frozenset[str]:
-        """Return those that changed, and those whose routes name one that did."""
+        """Return the changed services, and those whose routes name a changed one."""
         return inventory.changed | inventory.dependents
 
     def may_own_differ(self, before: Inventory, after: Inventory, changed: frozenset[str]) -> bool:
-        """Return False: there are none."""
+        """Whether the client's own resources may differ: never, since it has none."""
         return False
 
 
@@ -238,7 +238,7 @@ def _leave_out_listener(resources: Mapping[str, Resource]) -> Mapping[str, Resou
 
 
 def _build_collector(traced: Traced | None) -> Resources:
-    """Build the cluster to which a node's spans go. What a view is traced by is a part of it: it stays as it is."""
+    """Build the cluster of the trace collector. `traced` is a part of the view, so it does not change in a view."""
     return {} if traced is None else {CLUSTER: {OTLP_CLUSTER: build_collector(traced.tracing)}}
 
 
@@ -249,7 +249,7 @@ def _virtual_host(inventory: Inventory, name: str) -> bytes | None:
 def build_view(inventory: Inventory, kind: NodeKind) -> NodeView:
     """Build the view of a kind of node.
 
-    A `node.cluster` that the catalog does not name is a caller without a service of its own: it may call all.
+    A node whose `node.cluster` is not in the catalog is a caller without a service of its own, which may call all.
     """
     catalog = inventory.catalog
     tracing = catalog.mesh.tracing
@@ -280,13 +280,13 @@ def build_view(inventory: Inventory, kind: NodeKind) -> NodeView:
 
 
 def _reach(catalog: Catalog, hosts: frozenset[str]) -> frozenset[str]:
-    """Return the services, and those that their routes name: no further, since routes are not followed twice."""
+    """Return the services, and those that their routes name. The routes of the latter do not apply."""
     routed = [catalog.services[name].routed for name in hosts if catalog.services[name].routes]
     return hosts.union(*routed) if routed else hosts
 
 
 def _find_locality(inventory: Inventory, kind: NodeKind, upstreams: frozenset[str] | None) -> tuple[Locality, bool]:
-    """Return as much of a node's locality as what it sees relies on, and whether it calls anything zone-aware."""
+    """Return the part of a node's locality that its view depends on, and whether any upstream is zone-aware."""
     reliant = inventory.reliant
     if not reliant or kind.locality == NOWHERE:
         return NOWHERE, False

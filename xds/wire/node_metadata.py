@@ -7,7 +7,7 @@ METRICS_PORT = "xds.metrics_port"
 
 
 def find_metrics_port(metadata: bytes) -> int | None:
-    """Return the port from an encoded google.protobuf.Struct, in which it is a string or a number; None without one."""
+    """Return the port, a string or a number in an encoded google.protobuf.Struct; None if there is none."""
     try:
         value = Struct.FromString(metadata).fields[METRICS_PORT]
     except DecodeError:

@@ -1,4 +1,4 @@
-"""The messages of `xds.wire.envoy` under Envoy's own names, by which a google.protobuf.Any knows what it holds."""
+"""The messages of `xds.wire.envoy` under Envoy's own names, which the type URL of a google.protobuf.Any contains."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -13,12 +13,12 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from xds.wire import envoy
-from xds.wire.messages import OURS
+from xds.wire.messages import PREFIX
 
 
 @cache
 def build_pool() -> DescriptorPool:
-    """Return a pool of these messages. It is apart from protobuf's own, where Envoy's protos may be too."""
+    """Return a pool of these messages. It is not protobuf's default pool, which may contain Envoy's own protos."""
     pool = DescriptorPool()
     added: set[str] = set()
     for module in iter_modules(envoy.__path__, f"{envoy.__name__}."):
@@ -27,14 +27,14 @@ def build_pool() -> DescriptorPool:
 
 
 def _add(pool: DescriptorPool, file: FileDescriptor, added: set[str]) -> None:
-    """Add a file after those that it imports."""
+    """Add a file, after the files that it imports."""
     if file.name in added:
         return
     added.add(file.name)
     for imported in file.dependencies:
         _add(pool, imported, added)
     proto = FileDescriptorProto.FromString(file.serialized_pb)
-    proto.package = proto.package.removeprefix(OURS)
+    proto.package = proto.package.removeprefix(PREFIX)
     for message in proto.message_type:
         _rename(message)
     pool.Add(proto)
@@ -42,14 +42,14 @@ def _add(pool: DescriptorPool, file: FileDescriptor, added: set[str]) -> None:
 
 def _rename(message: DescriptorProto) -> None:
     for field in message.field:
-        if field.type_name.startswith(f".{OURS}"):
-            field.type_name = f".{field.type_name.removeprefix(f'.{OURS}')}"
+        if field.type_name.startswith(f".{PREFIX}"):
+            field.type_name = f".{field.type_name.removeprefix(f'.{PREFIX}')}"
     for inner in message.nested_type:
         _rename(inner)
 
 
 def parse_known(type_url: str, value: bytes) -> Message | None:
-    """Parse a message of that type; None when it, or one inside it, has a field or is of a type that is not here."""
+    """Parse a message of that type; return None if it, or a message inside it, has an unknown field or type."""
     try:
         descriptor = build_pool().FindMessageTypeByName(type_url.rpartition("/")[2])
         message = GetMessageClass(descriptor).FromString(value)
@@ -63,15 +63,15 @@ def parse_known(type_url: str, value: bytes) -> Message | None:
 
 
 def _find_packed(message: Any) -> Iterator[Any]:
-    """Yield the messages that are packed inside a message; not those that are packed in these."""
+    """Yield each google.protobuf.Any inside a message, but not those inside another Any."""
     for field, value in message.ListFields():
         if field.message_type is None:
             continue
         if field.message_type.GetOptions().map_entry:
-            held = [one for one in value.values() if isinstance(one, Message)]
+            inner = [one for one in value.values() if isinstance(one, Message)]
         else:
-            held = value if field.is_repeated else [value]
-        for one in held:
+            inner = value if field.is_repeated else [value]
+        for one in inner:
             if one.DESCRIPTOR.full_name == "google.protobuf.Any":
                 yield one
             else:

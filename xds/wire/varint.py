@@ -1,11 +1,11 @@
-"""Varints and fields of bytes, as protobuf encodes them."""
+"""Protobuf's encoding of varints and of length-delimited fields."""
 
 LENGTH_DELIMITED = 2
-"""The wire type of text, bytes and messages."""
+"""The wire type of strings, bytes and messages."""
 
 
 def encode_varint(value: int) -> bytes:
-    """Encode a whole number; a negative one as its complement in 64 bits."""
+    """Encode an integer as a varint; a negative one as its two's complement in 64 bits."""
     value %= 2**64
     encoded = bytearray()
     while value > 127:
@@ -16,7 +16,7 @@ def encode_varint(value: int) -> bytes:
 
 
 def read_varint(message: bytes, at: int) -> tuple[int, int]:
-    """Return the number that begins at an offset, and the offset after it."""
+    """Return the varint at an offset, and the offset after it."""
     value = shift = 0
     while True:
         byte = message[at]
@@ -27,5 +27,5 @@ def read_varint(message: bytes, at: int) -> tuple[int, int]:
 
 
 def encode_field(number: int, value: bytes) -> bytes:
-    """Encode a field of text, bytes or an encoded message."""
+    """Encode a field with a string, bytes or an encoded message."""
     return encode_varint(number << 3 | LENGTH_DELIMITED) + encode_varint(len(value)) + value

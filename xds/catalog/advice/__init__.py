@@ -1,1 +1,1 @@
-"""Warnings: what is legal in a catalog but surely a mistake."""
+"""Warnings about values that are valid in a catalog but almost certainly a mistake."""

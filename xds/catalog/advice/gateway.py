@@ -1,4 +1,4 @@
-"""Warnings about one gateway and its listeners: what is legal but has no effect, or not the effect that it seems to."""
+"""Warnings about one gateway and its listeners: fields that are valid but have no effect, or an unexpected one."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,7 +10,7 @@ from xds.catalog.text.mistake import Mistake, warning
 
 
 def advise_gateway(gateway: Gateway) -> Iterator[Mistake]:
-    """Warn of routes that can never match, of a `*` that is taken literally, and of what listeners make useless."""
+    """Yield the warnings about a gateway's routes and about its listeners."""
     yield from advise_routes((), gateway.routes)
     for index, listener in enumerate(gateway.listeners):
         yield from advise_routes(("listeners", index), listener.routes)
@@ -18,7 +18,7 @@ def advise_gateway(gateway: Gateway) -> Iterator[Mistake]:
 
 
 def advise_listeners(gateway: Gateway) -> Iterator[Mistake]:
-    """Warn of routes that no client comes to, for want of a certificate or of a listener, and of endless redirects."""
+    """Yield warnings about routes that no listener or certificate lets clients reach, and about endless redirects."""
     if gateway.routes and gateway.listeners and all(listener.routes for listener in gateway.listeners):
         yield warning(("routes",), "has no effect: every listener has routes of its own")
     for loc, listener in gateway.find_listeners():
@@ -26,24 +26,24 @@ def advise_listeners(gateway: Gateway) -> Iterator[Mistake]:
             continue
         if listener.http3 and listener.proxy_protocol:
             yield warning(
-                (*loc, "http3"), "UDP has no PROXY protocol: over HTTP/3 everybody's address is the load balancer's"
+                (*loc, "http3"), "UDP has no PROXY protocol: over HTTP/3 all clients have the load balancer's address"
             )
         below = loc if listener.routes else ()
         for index, route in enumerate(listener.routes or gateway.routes):
             if route.host is not None and not _is_covered(route.host, listener.tls.certificates):
-                message = f"no certificate of port {listener.port} is for this host: its clients are refused there"
+                message = f"no certificate of port {listener.port} covers this host: its clients are refused there"
                 yield warning((*below, "routes", index, "host"), message)
-            if route.redirect is not None and _stays(route):
-                message = f"leads from port {listener.port}, which is https already, to itself, without end"
+            if route.redirect is not None and _only_changes_scheme(route):
+                message = f"redirects port {listener.port}, which is https already, to itself: an endless loop"
                 yield warning((*below, "routes", index, "redirect"), message)
 
 
 def _is_covered(host: str, certificates: Sequence[Certificate]) -> bool:
-    """Whether any client that names such a host is shown a certificate."""
+    """Whether a certificate is for this host, or for every host."""
     return any(not one.hosts or any(covers_host(known, host) for known in one.hosts) for one in certificates)
 
 
-def _stays(route: Route) -> bool:
+def _only_changes_scheme(route: Route) -> bool:
     """Whether a redirect changes nothing but the scheme."""
     to = route.redirect
     return to is not None and to.https and (to.host, to.port, to.prefix, to.path) == (None,) * 4

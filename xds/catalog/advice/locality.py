@@ -1,4 +1,4 @@
-"""Warnings about a service's localities: endpoints that get no requests, fields without effect."""
+"""Warnings about a service's localities: endpoints that get no requests, and fields without effect."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from xds.wording import show, suggest
 
 
 def advise_locality(service: Service) -> Iterator[Mistake]:
-    """Warn of localities that nobody is in, or that nobody names, and of fields without effect."""
+    """Yield warnings about localities without endpoints, endpoints without requests, and fields without effect."""
     if not service.endpoints:
         return
     if service.locality.failover:
@@ -18,19 +18,21 @@ def advise_locality(service: Service) -> Iterator[Mistake]:
         yield from _advise_weights(service)
     if service.locality.zone_aware is not None:
         yield from _advise_zone_aware(service, service.locality.zone_aware.min_cluster_size)
-    if service.overprovisioning is not None and _is_one_list(service):
+    if service.overprovisioning is not None and _has_one_group(service):
         message = "has no effect: there are no priorities, no degraded endpoints and no `locality.weights`"
         yield warning(("overprovisioning",), message)
 
 
 def _advise_failover(service: Service) -> Iterator[Mistake]:
     levels = [level.value for level in service.locality.failover]
-    missing = " and no ".join(f"`{level}`" for level in levels)
-    lost = [i for i, one in enumerate(service.endpoints) if not any(getattr(one, level) for level in levels)]
-    if len(lost) == len(service.endpoints):
-        yield warning(("locality",), f"no endpoint has a {missing}: every caller goes to all of them")
-    elif lost:
-        yield warning(("endpoints", lost[0]), f"has no {missing}: `failover` makes it the last choice of every caller")
+    missing = [f"`{level}`" for level in levels]
+    unplaced = [i for i, one in enumerate(service.endpoints) if not any(getattr(one, level) for level in levels)]
+    if len(unplaced) == len(service.endpoints):
+        message = f"no endpoint has a {' or a '.join(missing)}: every caller uses all endpoints"
+        yield warning(("locality",), message)
+    elif unplaced:
+        message = f"has no {' and no '.join(missing)}: `failover` gives it the lowest priority for every caller"
+        yield warning(("endpoints", unplaced[0]), message)
 
 
 def _advise_weights(service: Service) -> Iterator[Mistake]:
@@ -40,14 +42,14 @@ def _advise_weights(service: Service) -> Iterator[Mistake]:
         if key not in known:
             yield warning(("locality", "weights", key), f"no endpoint is in {show(key)}{suggest(key, known)}")
     if not any(weights.get(key) for key in known) or service.locality.failover:
-        return  # those that a priority has are shared by all in it
-    told = set()
+        return  # if no locality of a priority has a weight, its endpoints share its requests as one list
+    reported = set()
     for index, endpoint in enumerate(service.endpoints):
         where = "/".join(filter(None, (endpoint.region, endpoint.zone, endpoint.sub_zone)))
         if endpoint.drain or endpoint.health == "unhealthy":
             continue
-        if where not in told and service.find_locality_key(endpoint) is None:
-            told.add(where)
+        if where not in reported and service.find_locality_key(endpoint) is None:
+            reported.add(where)
             what = f"in {show(where)}, which `locality.weights` does not name" if where else "in no zone or region"
             yield warning(("endpoints", index), f"is {what}: it gets no requests")
 
@@ -63,7 +65,8 @@ def _advise_zone_aware(service: Service, min_cluster_size: int) -> Iterator[Mist
         yield warning(loc, message)
 
 
-def _is_one_list(service: Service) -> bool:
+def _has_one_group(service: Service) -> bool:
+    """Whether all endpoints have the same priority and health, without weights of localities."""
     if service.locality.failover or service.locality.weights is not None:
         return False
     return len({(one.priority or 0, one.health is Health.DEGRADED) for one in service.endpoints}) < 2

@@ -1,4 +1,4 @@
-"""Warnings about a list of routes: a route that can never match, a field without effect, an endless redirect."""
+"""Warnings about a list of routes: routes that can never match, fields without effect, and endless redirects."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -12,33 +12,31 @@ from xds.catalog.text.text_match import Wanted, covers
 
 
 def advise_routes(loc: Loc, routes: Sequence[Route]) -> Iterator[Mistake]:
-    """Warn of what one list of routes, below `loc`, says in vain."""
+    """Yield the warnings about one list of routes, which is below `loc`."""
     earlier = _Routes()
     for index, route in enumerate(routes):
         covering = earlier.find_covering(route)
         if covering is not None:
-            yield warning(
-                (*loc, "routes", index), f"can never match: routes[{covering}] takes every request that it would"
-            )
+            yield warning((*loc, "routes", index), f"can never match: routes[{covering}] matches all of its requests")
         earlier.add(index, route)
         for found in (*_advise_route(route), *advise_filters(route), *advise_route_retries(route)):
             yield found.below((*loc, "routes", index))
 
 
 def _advise_route(route: Route) -> Iterator[Mistake]:
-    """Warn of a `*` that is taken literally, of a share that is none, and of a redirect that comes back."""
+    """Yield warnings about a path with special characters that have no meaning, and about an endless redirect."""
     if route.prefix is not None and route.prefix.endswith("*"):
         yield warning(("prefix",), "ends in a `*`, which has no meaning in a prefix: leave it out")
     if route.regex is not None and route.regex.endswith("$") and not route.regex.endswith("\\$"):
-        yield warning(("regex",), "ends in a `$`, which says nothing: the whole path is to match in any case")
+        yield warning(("regex",), "ends in a `$`, which has no effect: a regex always matches the whole path")
     elif route.regex is not None and not set(route.regex) & set(".[(*+?{|\\^"):
-        yield warning(("regex",), "has nothing but plain text: write `path`")
-    if route.redirect is not None and _comes_back(route):
-        yield warning(("redirect",), "leads to a request that this route takes again, without end")
+        yield warning(("regex",), "is plain text: write `path`")
+    if route.redirect is not None and _redirects_to_itself(route):
+        yield warning(("redirect",), "leads to a request that this route redirects again: an endless loop")
 
 
-def _comes_back(route: Route) -> bool:
-    """Whether the client's next request is for the same host and a path that the route takes too."""
+def _redirects_to_itself(route: Route) -> bool:
+    """Whether the client's next request is for the same host and a path that the route matches too."""
     to = route.redirect
     if to is None or to.https or to.port is not None or to.host not in (None, route.host):
         return False
@@ -53,7 +51,7 @@ def _comes_back(route: Route) -> bool:
 
 
 class _Routes:
-    """The routes that come first, found by what they match: a thousand need not each be held against each."""
+    """The earlier routes, by what they match: so that a route need not be compared with all of them."""
 
     def __init__(self) -> None:
         self._routes: dict[tuple[str | None, str, str], list[tuple[int, Route]]] = {}
@@ -66,9 +64,9 @@ class _Routes:
             self._lengths.add(len(text))
 
     def find_covering(self, route: Route) -> int | None:
-        """Find the first route that takes every request that `route` would."""
+        """Return the index of the first route that matches every request that `route` matches; None without one."""
         kind, text = _describe_path(route)
-        # What every path that it matches begins with, as far as is known.
+        # The known text that every path which the route matches begins with.
         known = "/" if kind == "regex" else find_start(text) if kind == "template" else text
         candidates = [("prefix", known[:length]) for length in self._lengths if length <= len(known)]
         if kind != "prefix":
@@ -94,7 +92,7 @@ def _describe_path(route: Route) -> tuple[str, str]:
 
 
 def _covers(earlier: Route, route: Route) -> bool:
-    """Whether a route wants nothing of a request's method, headers and query that another does not."""
+    """Whether every method, header and query that `route` matches is matched by `earlier` too."""
     if earlier.method and not (route.method and set(route.method) <= set(earlier.method)):
         return False
     return _wants_less(earlier.headers, route.headers) and _wants_less(earlier.query, route.query)
@@ -116,32 +114,32 @@ def _covering_hosts(host: str | None) -> Iterator[str | None]:
 
 
 def advise_filters(route: Route) -> Iterator[Mistake]:
-    """Warn of what has less effect, or more, than it seems to."""
+    """Yield warnings about a route's faults and CORS that have another effect than expected."""
     if route.fault is not None:
         if route.fault.by_header:
             yield warning(
                 ("fault", "by_header"),
-                "whoever can send requests here can ask for faults: only where no stranger can",
+                "every client can request faults with a header: set it only where you trust all clients",
             )
         abort = route.fault.abort
         if abort is not None and abort.status < 400:
             yield warning(
-                ("fault", "abort", "status"), f"{abort.status} tells no client of a failure: write such as 503"
+                ("fault", "abort", "status"), f"{abort.status} is not an error: write an error's status, such as 503"
             )
     if route.cors is not None and route.cors.methods and route.method:
         for index, method in enumerate(route.cors.methods):
             if method not in route.method:
-                yield warning(("cors", "methods", index), f"the route takes no {method}: its `method` leaves it out")
+                yield warning(("cors", "methods", index), f"the route does not match {method}: add it to `method`")
 
 
 def advise_route_retries(route: Route) -> Iterator[Mistake]:
-    """Warn of a try that may take as long as all tries together."""
+    """Yield a warning if one try of a route's requests may take as long as all tries together."""
     if route.retries is not None and route.timeout is not None:
         yield from advise_per_try(route.retries, route.timeout, "`timeout`")
 
 
 def advise_per_try(retries: Retries, request: timedelta | None, field: str) -> Iterator[Mistake]:
-    """Warn of one try that may take as long as all tries together."""
+    """Yield a warning if one try may take as long as all tries together, which `field` limits to `request`."""
     if retries.per_try is not None and request and retries.per_try >= request:
-        message = f"never counts: {field} ends all tries after {format_duration(request)}"
+        message = f"has no effect: {field} ends all tries after {format_duration(request)}"
         yield warning(("retries", "per_try"), message)

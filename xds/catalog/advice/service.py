@@ -1,6 +1,6 @@
-"""Warnings about one service: what is legal but has no effect, or not the effect that it seems to have.
+"""Warnings about one service: fields that are valid but have no effect, or an unexpected one.
 
-What concerns several services is in `assembly/references.py`.
+Warnings that concern several services are in `assembly/references.py`.
 """
 
 from collections.abc import Iterator
@@ -17,33 +17,33 @@ from xds.catalog.text.durations import format_duration
 from xds.catalog.text.mistake import Mistake, warning
 
 MAX_EJECTION_PERCENT = OutlierDetection().max_ejection_percent
-"""What holds when it is not stated."""
+"""The default."""
 
-ALL_OUT = "every endpoint is drained or unhealthy: Envoy then sends requests to all of them, as if none were"
+ALL_OUT = "every endpoint is drained or unhealthy: Envoy then ignores that, and sends requests to all of them"
 NONE_LEFT = "every endpoint is drained or unhealthy: with `panic_threshold: 0%` every request fails"
 
 
 def advise_service(service: Service) -> Iterator[Mistake]:
-    """Warn of what has no effect with the balance, or what the balance lacks; of checks that overlap."""
+    """Yield the warnings about a service: fields without effect, missing fields, and limits that conflict."""
     policy = service.balance.policy
     balance = policy.value
-    weighed = next((index for index, endpoint in enumerate(service.endpoints) if endpoint.weight is not None), None)
-    if weighed is not None and not service.balance.heeds_weights:
-        loc = ("endpoints", weighed, "weight")
+    weighted = next((index for index, endpoint in enumerate(service.endpoints) if endpoint.weight is not None), None)
+    if weighted is not None and not service.balance.heeds_weights:
+        loc = ("endpoints", weighted, "weight")
         yield warning(loc, f"has no effect with `balance: {balance}`: write `balance: weighted`")
-    if weighed is None and policy is Balance.WEIGHTED and service.endpoints:
+    if weighted is None and policy is Balance.WEIGHTED and service.endpoints:
         yield warning(("balance",), "no endpoint has a `weight`, so all get the same share, as with `round_robin`")
     if service.affinity is None and service.balance.is_hashing:
         remedy = "{source: true}" if service.protocol == "tcp" else "{header: x-user}"
         yield warning(
-            ("balance",), f"without `affinity` requests go anywhere by chance: write such as `affinity: {remedy}`"
+            ("balance",), f"without `affinity` each request goes to a random endpoint: set one, such as {remedy}"
         )
     if service.affinity is not None:
         yield from _advise_affinity(service, service.affinity)
     if service.slow_start is not None and not service.balance.has_slow_start:
         yield warning(
             ("slow_start",),
-            f"has no effect with `balance: {balance}`: it is for {', '.join(one for one in Balance if one in RAMPING)}",
+            f"has no effect with `balance: {balance}`, only with {', '.join(one for one in Balance if one in RAMPING)}",
         )
     if service.endpoints and all(one.is_out for one in service.endpoints):
         yield warning(("endpoints",), NONE_LEFT if service.panic_threshold == 0 else ALL_OUT)
@@ -65,7 +65,7 @@ def _advise_affinity(service: Service, affinity: Affinity) -> Iterator[Mistake]:
         yield warning(("affinity",), message)
     if affinity.cookie is not None and affinity.cookie.ttl is not None and affinity.source:
         yield warning(
-            ("affinity", "source"), "never counts: where the cookie is missing, Envoy sets it, since it has a `ttl`"
+            ("affinity", "source"), "has no effect: Envoy sets the cookie where it is missing, since it has a `ttl`"
         )
 
 
@@ -73,11 +73,11 @@ def _advise_outlier_detection(service: Service) -> Iterator[Mistake]:
     detection = service.outlier_detection
     most, ejected = 100 - service.healthy_panic_threshold, detection.max_ejection_percent
     if detection.enabled and ejected > most:
-        message = f"when more than {most}% are out, Envoy sends requests to all of them again"
+        message = f"when more than {most}% of the endpoints are unhealthy, Envoy sends requests to all again"
         if ejected == MAX_EJECTION_PERCENT:
             yield warning(
                 ("panic_threshold",),
-                f"{message}, and outlier detection may take out {ejected}%: write {100 - ejected}%",
+                f"{message}, and outlier detection may eject {ejected}%: write {100 - ejected}%",
             )
         else:
             remedy = f"write {most}% or less" if most else "lower `panic_threshold`"

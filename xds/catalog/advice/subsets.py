@@ -1,4 +1,4 @@
-"""Warnings about a service's subsets: a subset that no endpoint is in, a label that is written in two ways."""
+"""Warnings about a service's subsets: a subset without endpoints, and a label with values of two types."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from xds.catalog.text.mistake import Mistake, warning
 
 
 def advise_subsets(service: Service) -> Iterator[Mistake]:
-    """Warn of subsets that no endpoint is in."""
+    """Yield a warning about each subset without endpoints."""
     for name, labels in service.subsets.items():
         if service.endpoints and not any(is_in(endpoint, labels) for endpoint in service.endpoints):
             hint = next(_hint(service, labels), "")
@@ -16,13 +16,13 @@ def advise_subsets(service: Service) -> Iterator[Mistake]:
 
 
 def _hint(service: Service, labels: Labels) -> Iterator[str]:
-    """Find a label that an endpoint has, but as text where the subset has a number, or the other way around."""
+    """Yield a hint for each label whose value is text in an endpoint and a number in the subset, or the reverse."""
     for key, wanted in labels.items():
         for endpoint in service.endpoints:
             found = endpoint.metadata.get(key)
             if found is not None and found != wanted and str(found).lower() == str(wanted).lower():
                 kinds = (
-                    "text" if isinstance(found, str) else "no text",
-                    "text" if isinstance(wanted, str) else "no text",
+                    "text" if isinstance(found, str) else "not text",
+                    "text" if isinstance(wanted, str) else "not text",
                 )
                 yield f": `{key}` is {kinds[0]} in the endpoints' `metadata`, and {kinds[1]} here"

@@ -1,1 +1,1 @@
-"""From fragments to a catalog: names, references, and the last good state."""
+"""Puts fragments together to a catalog: checks names and references, and keeps the last good state."""

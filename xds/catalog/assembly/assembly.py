@@ -1,4 +1,4 @@
-"""An assembly: all fragments, checked against each other; a change costs what it concerns, not what there is."""
+"""An assembly: all fragments, checked against each other. After a change it checks only what the change concerns."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -19,9 +19,9 @@ Found = tuple[Ground, Problem]
 
 
 class Assembly:
-    """Holds fragments by name, those with mistakes too: whatever is changed next may mend them.
+    """The fragments by name, also those with mistakes: a later change may correct these.
 
-    `mark` is how far the journal of what was put is written.
+    `mark` is the latest entry of the journal, which lists the subjects that were changed.
     """
 
     def __init__(self) -> None:
@@ -45,7 +45,7 @@ class Assembly:
 
     @property
     def mesh(self) -> Mesh:
-        """What holds for all, of all fragments."""
+        """The settings of the whole mesh, from all fragments."""
         fields: dict[str, Any] = self._index.mesh
         return Mesh(**fields)
 
@@ -57,11 +57,11 @@ class Assembly:
         return self._problems
 
     def get(self, name: str) -> Fragment | None:
-        """Return the fragment of that name as it is held."""
+        """Return the fragment of that name; None if there is none."""
         return self._fragments.get(name)
 
     def put(self, changes: Mapping[str, Fragment | None]) -> None:
-        """Set, replace or remove (None) fragments, and check again all that it concerns."""
+        """Add, replace or remove (None) fragments, and check again every subject that this concerns."""
         touched: set[Subject] = set()
         concerned: set[Subject] = set()
         for name, fragment in changes.items():
@@ -92,12 +92,12 @@ class Assembly:
                 self._faulty.add(name)
             if not fragment.whole:
                 self._partial.add(name)
-        if _judge(old) != _judge(fragment):
+        if _describe_problems(old) != _describe_problems(fragment):
             self._problems = None
         return old.starts if old else {}
 
     def _first(self, subject: Subject) -> Fragment | None:
-        """Find the first fragment with a definition of `subject`; more than one is a mistake, told elsewhere."""
+        """Return the first fragment that defines `subject`; `_check_names` reports if there are several."""
         kind, name = subject
         for source in sorted(self._index.owners.get(subject, ())):
             fragment = self._fragments[source]
@@ -106,7 +106,7 @@ class Assembly:
         return None
 
     def _check(self, subjects: set[Subject]) -> None:
-        """Check subjects again; their mistakes replace those of before."""
+        """Check subjects again, and replace the mistakes that were found in them before."""
         nearest = Nearest(self._index.services)
         before = {subject: self._found.pop(subject, None) for subject in subjects}
         found: dict[str, list[tuple[Subject, Mistake]]] = {}
@@ -124,7 +124,7 @@ class Assembly:
             self._problems = None
 
     def _check_names(self, subject: Subject) -> Iterator[tuple[str, Mistake]]:
-        """Check that a name means one thing."""
+        """Yield a mistake if a name is defined twice, or both as a service and as a gateway."""
         first, *others = sorted(self._index.owners[subject])
         kind, name = subject
         for other in others:
@@ -132,14 +132,14 @@ class Assembly:
             yield other, Mistake((), f"{what} is also in {self._format_start(first, subject)}")
         if kind == "gateways" and (owners := self._index.owners.get(("services", name))):
             start = self._format_start(min(owners), ("services", name))
-            yield first, Mistake((), f"the service in {start} has this name too: a node's cluster must be one of them")
+            yield first, Mistake((), f"the service in {start} has this name too: rename one, since nodes name it")
 
     def _format_start(self, source: str, subject: Subject) -> str:
         line, column = self._fragments[source].starts[subject]
         return f"{source}:{line}:{column}"
 
     def _place(self, source: str, mistakes: list[tuple[Subject, Mistake]]) -> None:
-        """Note the mistakes in one file, with their positions there."""
+        """Record the mistakes in one file, with their positions there."""
         fragment = self._fragments[source]
         locs: list[Loc] = [subject + mistake.loc for subject, mistake in mistakes]
         positions: dict[Loc, tuple[int, int]] = {subject: fragment.starts[subject] for subject, _ in mistakes}
@@ -150,7 +150,7 @@ class Assembly:
             self._found.setdefault(subject, []).append((mistake.ground, problem))
 
     def _collect(self) -> tuple[Problem, ...]:
-        """Gather all problems; those that mistakes elsewhere may have caused wait until these are mended."""
+        """Return all problems, but not those that may only be consequences of other mistakes."""
         found = [one for of_subject in self._found.values() for one in of_subject]
         if self._partial:
             found = [one for one in found if one[0] is not Ground.ALL_NAMES]
@@ -169,13 +169,13 @@ class Assembly:
         )
 
 
-def _judge(fragment: Fragment | None) -> tuple[tuple[Problem, ...], bool]:
-    """Return what the problems of all depend on in one fragment."""
+def _describe_problems(fragment: Fragment | None) -> tuple[tuple[Problem, ...], bool]:
+    """Return a fragment's problems and whether it is whole: the problems of the assembly depend on both."""
     return (fragment.problems, fragment.whole) if fragment else ((), True)
 
 
 def build_catalog(fragments: Mapping[str, Fragment]) -> Catalog:
-    """Make a catalog of fragments by the names of their documents.
+    """Build a catalog from fragments by the names of their documents.
 
     Raises CatalogError with every error and, after them, every warning.
     """
@@ -185,7 +185,7 @@ def build_catalog(fragments: Mapping[str, Fragment]) -> Catalog:
 
 
 def publish(assembly: Assembly) -> Catalog:
-    """Make a catalog of what an assembly holds; raises CatalogError if that has errors."""
+    """Return the catalog of an assembly's fragments; raises CatalogError if there are errors."""
     problems = assembly.problems
     if problems and problems[0].severity is Severity.ERROR:
         raise CatalogError(problems)

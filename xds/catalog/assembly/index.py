@@ -1,6 +1,7 @@
-"""Who defines, names and listens where: what must be known to check services against each other, kept up to date.
+"""An index of definitions, references and ports, for the checks of services and gateways against each other.
 
-An `Index` changes by one service or gateway at a time, and tells which others that may concern.
+An `Index` is updated by one service or gateway at a time. Each update returns the subjects that have to be checked
+again.
 """
 
 from collections.abc import Callable, Hashable, Iterable
@@ -19,7 +20,7 @@ V = TypeVar("V", bound=Hashable)
 
 
 class Policy(NamedTuple):
-    """What decides how requests to a service are timed, tried and named."""
+    """A service's policy for its requests: the timeouts, the retries and the Host header."""
 
     grpc: bool
     request: timedelta | None
@@ -29,11 +30,11 @@ class Policy(NamedTuple):
 
 
 class Index:
-    """The services and gateways of all fragments, and the ways back from what they name.
+    """The services and gateways of all fragments, and which subjects refer to each service.
 
-    `owners` has the fragments that define a subject, valid or not; `referrers` who names a service in `upstreams` or
-    routes; `open_callers` are the services without `upstreams`, which may call all; `broken` has the subjects with
-    mistakes, and of each the ways to what is not known.
+    `owners` has the fragments that define a subject, valid or not. `referrers` has the subjects that name a service in
+    `upstreams` or routes. `open_callers` are the services without `upstreams`, which may call all services. `broken`
+    has the subjects with mistakes, and for each the locations whose values are not known.
     """
 
     def __init__(self) -> None:
@@ -49,7 +50,7 @@ class Index:
         self.subset_owners: dict[str, set[str]] = {}
 
     def put_owner(self, subject: Subject, source: str, *, owns: bool) -> set[Subject]:
-        """Note that a fragment defines `subject`, or ceases to; name whom that concerns."""
+        """Record whether a fragment defines `subject`; return the subjects to check again."""
         kind, name = subject
         before = subject in self.owners
         (_add if owns else _discard)(self.owners, subject, source)
@@ -59,7 +60,7 @@ class Index:
         return concerned
 
     def put_service(self, name: str, service: Service | None, broken: frozenset[Loc] | None = None) -> set[Subject]:
-        """Set, replace or remove (None) a service; name whom that concerns."""
+        """Add, replace or remove (None) a service; return the subjects to check again."""
         old, before = self.services.get(name), self._describe(name)
         if old is service and broken == self.broken.get(("services", name)):
             return set()
@@ -83,7 +84,7 @@ class Index:
         return concerned | self._put_targets(("services", name), named, names) | self._diff_callers(callers)
 
     def put_gateway(self, name: str, gateway: Gateway | None, broken: frozenset[Loc] | None = None) -> set[Subject]:
-        """Set, replace or remove (None) a gateway; name whom that concerns."""
+        """Add, replace or remove (None) a gateway; return the subjects to check again."""
         self._put_broken(("gateways", name), broken)
         callers = self._describe_callers()
         old = self.gateways.pop(name, None)
@@ -93,39 +94,39 @@ class Index:
         return self._put_targets(("gateways", name), before, after) | self._diff_callers(callers)
 
     def put_mesh(self, field: str, value: MeshValue | None) -> None:
-        """Set, replace or remove (None) what holds for all."""
+        """Set, replace or remove (None) a field of the mesh."""
         if value is None:
             self.mesh.pop(field, None)
         else:
             self.mesh[field] = value
 
     def is_known(self, subject: Subject, loc: Loc) -> bool:
-        """Whether no mistake puts in question what a service or gateway says at `loc`."""
+        """Whether the value at `loc` of a service or gateway is known: no mistake is there, or above it."""
         broken = self.broken.get(subject)
         return broken is None or not any(loc[:depth] in broken for depth in range(len(loc) + 1))
 
     def is_tcp(self, name: str) -> bool:
-        """Whether a service is known to be one for TCP."""
+        """Whether a service is known to have `protocol: tcp`."""
         service = self.services.get(name)
         return bool(service and service.protocol is Protocol.TCP and self.is_known(("services", name), ("protocol",)))
 
     def protocol(self, name: str) -> Protocol | None:
-        """Return what a service speaks; None while that is not known."""
+        """Return a service's protocol; None while it is not known."""
         service = self.services.get(name)
         return service.protocol if service and self.is_known(("services", name), ("protocol",)) else None
 
     def lacks(self, name: str, field: str) -> bool:
-        """Whether a service has no `local_port`, or no `endpoints`: while it has mistakes it may mean to."""
+        """Whether a service without mistakes has no `local_port`, or no `endpoints`."""
         service = self.services.get(name)
         return bool(service and not getattr(service, field) and ("services", name) not in self.broken)
 
     def may_call(self, caller: str, name: str) -> bool:
-        """Whether a service's sidecar is sent another service."""
+        """Whether the sidecar of the service `caller` may call another service."""
         upstreams = self.services[caller].upstreams
         return caller != name and (upstreams is None or name in upstreams)
 
     def is_called(self, name: str) -> bool:
-        """Whether anything calls a service; where nothing says who calls whom, the catalog does not tell."""
+        """Whether anything may call a service. In a catalog without any reference to a service, it is true of all."""
         return not self.referrers or name in self.referrers or len(self.open_callers) > (name in self.open_callers)
 
     def _put_broken(self, subject: Subject, broken: frozenset[Loc] | None) -> None:
@@ -135,7 +136,7 @@ class Index:
             self.broken.pop(subject, None)
 
     def policy(self, name: str) -> Policy | None:
-        """Return what decides how requests to a service are timed, tried and named; None while it is not sure."""
+        """Return a service's policy for its requests; None while the service has mistakes."""
         service = self.services.get(name)
         if service is None or ("services", name) in self.broken:
             return None
@@ -149,7 +150,7 @@ class Index:
         return frozenset(service.subsets) if service is not None and known else None
 
     def _describe(self, name: str) -> tuple[object, ...]:
-        """Return what those who name a service are told of."""
+        """Return everything about a service that the checks of its referrers depend on."""
         known = self.lacks(name, "endpoints"), self.is_tcp(name), self.lacks(name, "local_port")
         return *known, self.policy(name), self.protocol(name), self.subsets(name)
 
@@ -164,7 +165,7 @@ class Index:
         return {("services", peer) for port in ports for peer in self.local_ports.get(port, ())}
 
     def _put_subsets(self, name: str, old: Service | None, service: Service | None) -> set[Subject]:
-        """Note whose the subsets are; whoever takes one for a service may be told now what it is."""
+        """Record a service's subsets; return the subjects that name a subset as if it were a service."""
         before, after = (one.subsets.keys() if one else set() for one in (old, service))
         for subset in before - after:
             _discard(self.subset_owners, subset, name)
@@ -181,7 +182,7 @@ class Index:
         return {("services", name) for name in old ^ new}
 
     def _describe_callers(self) -> tuple[bool, frozenset[str] | None]:
-        """Return what all that nothing names depends on: see `is_called`."""
+        """Return what `is_called` depends on, for the services without referrers."""
         return bool(self.referrers), frozenset(self.open_callers) if len(self.open_callers) < 2 else None
 
     def _diff_callers(self, before: tuple[bool, frozenset[str] | None]) -> set[Subject]:

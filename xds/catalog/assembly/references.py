@@ -1,4 +1,4 @@
-"""What one service or gateway says of another: the checks that no file can pass or fail by itself."""
+"""The checks of references between services and gateways, which may be in different files."""
 
 from collections.abc import Iterator
 
@@ -15,11 +15,11 @@ from xds.errors import Severity
 from xds.wording import Nearest, find_nearest, show
 
 MATCHES = frozenset({"host", "prefix", "path", "regex", "template", "method", "headers", "query"})
-"""The fields of a route that choose requests."""
+"""The fields of a route that decide which requests it matches."""
 
 
 def check_subject(index: Index, subject: Subject, nearest: Nearest) -> Iterator[Mistake]:
-    """Check one service or gateway against all others."""
+    """Yield the mistakes of one service or gateway that depend on others."""
     kind, name = subject
     if kind == "services" and (service := index.services.get(name)):
         yield from _check_service(index, name, service, nearest)
@@ -34,7 +34,7 @@ def _check_service(index: Index, name: str, service: Service, nearest: Nearest) 
             continue
         yield from _check_target(index, loc, upstream, nearest)
         if index.is_tcp(upstream) and index.lacks(upstream, "local_port") and upstream != name:
-            message = f"{show(upstream)} is `protocol: tcp` without `local_port`: no sidecar offers it"
+            message = f"{show(upstream)} is `protocol: tcp` without `local_port`: no sidecar has a listener for it"
             yield warning(loc, message)
     yield from _check_own_routes(index, name, service, nearest)
     if service.local_port is not None:
@@ -45,7 +45,7 @@ def _check_service(index: Index, name: str, service: Service, nearest: Nearest) 
 
 
 def _check_own_routes(index: Index, name: str, service: Service, nearest: Nearest) -> Iterator[Mistake]:
-    """Check the routes that callers' sidecars apply: for requests, and never to connections."""
+    """Yield the mistakes of a service's own routes, which callers' sidecars apply: to requests, not to connections."""
     for position, route in enumerate(service.routes):
         loc: Loc = ("routes", position)
         for below, target in route.references.items():
@@ -66,7 +66,7 @@ def _check_own_routes(index: Index, name: str, service: Service, nearest: Neares
 
 
 def _check_subsets(index: Index, loc: Loc, route: Route) -> Iterator[Mistake]:
-    """Look for the subsets that a route names among those of their services."""
+    """Yield a mistake for each subset that a route names and its service does not have."""
     for below, (service, subset) in route.subsets.items():
         known = index.subsets(service)
         if known is None or subset in known:
@@ -86,7 +86,8 @@ def _check_local_port(index: Index, name: str, port: int) -> Iterator[Mistake]:
     else:
         callers = (caller for caller in index.sidecar_ports.get(port, ()) if index.may_call(caller, name))
         if caller := min(callers, default=None):
-            yield Mistake(("local_port",), f"{port} is the port of the sidecar of {show(caller)}, which calls this")
+            message = f"{port} is the port of the sidecar of {show(caller)}, which calls this service"
+            yield Mistake(("local_port",), message)
 
 
 def _check_gateway(index: Index, name: str, gateway: Gateway, nearest: Nearest) -> Iterator[Mistake]:
@@ -102,7 +103,7 @@ def _check_gateway(index: Index, name: str, gateway: Gateway, nearest: Nearest) 
                     yield from _check_protocol(index, loc, route, target)
                 continue
             if below != ("to",):
-                message = f"{show(target)} is `protocol: tcp`: its connections cannot be shared or copied"
+                message = f"{show(target)} is `protocol: tcp`: its connections cannot be split or mirrored"
                 yield Mistake((*loc, *below), message)
         if index.is_known(("gateways", name), (*loc, "to")):
             yield from _check_subsets(index, loc, route)
@@ -110,7 +111,7 @@ def _check_gateway(index: Index, name: str, gateway: Gateway, nearest: Nearest) 
 
 
 def _check_protocol(index: Index, loc: Loc, route: Route, target: str) -> Iterator[Mistake]:
-    """Hold a route's fields against what its service speaks."""
+    """Yield the mistakes of a route's fields that do not fit its service's protocol, as far as that is known."""
     protocol = index.protocol(target)
     if protocol is not None:
         for found in check_protocol(route, target, protocol.value):
@@ -118,7 +119,7 @@ def _check_protocol(index: Index, loc: Loc, route: Route, target: str) -> Iterat
 
 
 def _all_routes(gateway: Gateway) -> Iterator[tuple[Loc, Route]]:
-    """Return every route once, with where it stands."""
+    """Yield every route once, with its location."""
     for loc, routes in [
         ((), gateway.routes),
         *((("listeners", i), one.routes) for i, one in enumerate(gateway.listeners)),
@@ -128,7 +129,7 @@ def _all_routes(gateway: Gateway) -> Iterator[tuple[Loc, Route]]:
 
 
 def _check_listeners(index: Index, name: str, gateway: Gateway) -> Iterator[Mistake]:
-    """Check that what is not HTTP goes where connections go, and nothing else does."""
+    """Yield a mistake where a listener that forwards connections has routes for requests, or the reverse."""
     found: dict[Mistake, None] = {}
     of = "listener" if gateway.listeners else "gateway"
     for (place, _), (loc, routes, listener) in zip(gateway.find_listeners(), gateway.find_routes(), strict=True):
@@ -141,7 +142,7 @@ def _check_listeners(index: Index, name: str, gateway: Gateway) -> Iterator[Mist
                 continue
             [target] = (split_target(one)[0] for one in route.to or {})
             if passthrough and index.protocol(target) not in (None, Protocol.TCP):
-                what = f"{show(target)} is not `protocol: tcp`, and `tls: passthrough` leaves no requests to see"
+                what = f"{show(target)} is not `protocol: tcp`, and with `tls: passthrough` no request can be read"
                 found[Mistake((*below, "to"), what)] = None
             elif not passthrough and index.is_tcp(target):
                 found |= dict.fromkeys(_check_tcp_route(below, route, target, of, alone=len(routes) == 1))
@@ -151,17 +152,17 @@ def _check_listeners(index: Index, name: str, gateway: Gateway) -> Iterator[Mist
 
 
 def _check_raw(index: Index, gateway: Gateway) -> Iterator[Mistake]:
-    """Warn of raw fields of what a gateway has not whose listeners are all for connections."""
+    """Yield a warning about raw fields of messages that a gateway does not have, if it only forwards connections."""
     targets = [next((one for route in routes for one in route.services), "") for _, routes, _ in gateway.find_routes()]
     target = targets[0]
     for message_name in gateway.envoy:
         if message_name != "listener" and all(map(index.is_tcp, targets)):
-            message = f"has no effect: {show(target)} is `protocol: tcp`, and a gateway to it has a listener alone"
+            message = f"has no effect: {show(target)} is `protocol: tcp`, and a gateway to it has only a listener"
             yield warning(("envoy", message_name), message)
 
 
 def _check_policies(index: Index, loc: Loc, route: Route) -> Iterator[Mistake]:
-    """Compare what a route's services say of timeouts, retries and Host: Envoy has one of each a route."""
+    """Yield a warning where a route's services have different policies, since a route in Envoy has only one."""
     first, *others = route.to or {"": 1}
     services = {target: split_target(target)[0] for target in (first, *others)}
     policies = {target: policy for target, name in services.items() if (policy := index.policy(name))}
@@ -170,12 +171,12 @@ def _check_policies(index: Index, loc: Loc, route: Route) -> Iterator[Mistake]:
     for other in others:
         if other in policies and (fields := _compare(route, policies[first], policies[other])):
             what = f"{' and '.join(fields)} than {show(services[first])}"
-            message = f"has other {what}: the first service's hold for all of the route"
+            message = f"has other {what}: the route uses those of its first service"
             yield warning((*loc, "to", other), message)
 
 
 def _compare(route: Route, first: Policy, other: Policy) -> list[str]:
-    """Return the fields that differ in two services' policies, but for what the route itself says."""
+    """Return the fields that differ in two services' policies, without those that the route itself sets."""
     fields = []
     if first.grpc != other.grpc:
         fields.append("`protocol`")
@@ -210,18 +211,18 @@ def _check_target(index: Index, loc: Loc, name: str, nearest: Nearest) -> Iterat
 
 
 def _find_subset(index: Index, loc: Loc, name: str) -> str:
-    """End a message with the subset that was perhaps meant by a route, or with nothing."""
+    """Return the end of a message, which suggests the subset that a route perhaps means; "" for none."""
     owners = index.subset_owners.get(name) if "to" in loc and "mirror" not in loc else None
     return f": did you mean `{min(owners)}/{name}`?" if owners else ""
 
 
 def check_protocol(route: Route, service: str, protocol: str) -> Iterator[Mistake]:
-    """Refuse fields of a route that a service of that protocol cannot serve, and warn of what it suffers from."""
+    """Yield the mistakes and warnings about fields of a route that do not fit a service of that protocol."""
     what = f"{show(service)} is `protocol: {protocol}`"
     if route.websocket and protocol != "http":
         yield Mistake(("websocket",), f"{what}: WebSockets go over `protocol: http`")
     if route.grpc_web and protocol == "http":
         yield Mistake(("grpc_web",), f"{what}: gRPC goes over `protocol: grpc`")
     if route.max_body is not None and protocol == "grpc":
-        message = f"{what}: a call that streams its requests waits for its own end, and is cut off at the limit"
+        message = f"{what}: a call that streams its requests is sent only when it ends, and fails above the limit"
         yield warning(("max_body",), message)

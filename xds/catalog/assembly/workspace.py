@@ -1,7 +1,7 @@
-"""The workspace: documents as they change, the catalog that they make, and the last good catalog.
+"""The workspace: the current documents, the catalog that is built from them, and the last good catalog.
 
-A document with errors holds up no other: its own last good state is served beside the newest of the rest, as long as
-these agree with each other.
+A document with errors does not delay changes of other documents. Its last good version is served, together with the
+newest versions of the others, as long as these fit together.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,31 +18,30 @@ T = TypeVar("T")
 
 
 class Workspace:
-    """Takes changes of documents and gives catalogs; only what changed is parsed, and only what it concerns checked.
+    """Takes changes of documents and returns catalogs. It parses only what changed, and checks only what that concerns.
 
-    After an error it holds the documents as they are now, so that any later change may mend them: in the same file
-    or in another.
+    After an error it keeps the current documents, so that a later change in any file may correct the error.
     """
 
     def __init__(self) -> None:
         self._assembly = Assembly()
 
     def update(self, changes: Mapping[str, Document | None]) -> Catalog:
-        """Take in changed documents by name, None for one that is gone, and make the catalog of all.
+        """Apply changed documents by name, None for a removed one, and return the catalog of all documents.
 
-        What equals its predecessor is the identical object in both catalogs. Raises CatalogError with every error of
-        all documents and, after them, every warning.
+        A service or gateway that did not change is the identical object in both catalogs. Raises CatalogError with
+        every error of all documents and, after them, every warning.
         """
         self.take(changes)
         return publish(self._assembly)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """All problems of the documents as they are, errors before warnings."""
+        """All problems of the current documents, errors before warnings."""
         return self._assembly.problems
 
     def take(self, changes: Mapping[str, Document | None]) -> dict[str, Fragment | None]:
-        """Take in changed documents, and give what they hold: only of those that really differ."""
+        """Apply changed documents, and return the fragments of those that really differ."""
         fragments: dict[str, Fragment | None] = {}
         for name, document in changes.items():
             old = self._assembly.get(name)
@@ -68,12 +67,15 @@ def _reuse_equal(old: Mapping[str, T], new: Mapping[str, T]) -> dict[str, T]:
 Fragments = dict[str, Fragment | None]
 
 MAX_SINGLES = 100
-"""Up to how many changes are tried one by one, when they cannot be taken together."""
+"""How many changes are tried one by one, at most, when they cannot be applied together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The catalog to serve; the problems of the documents as they are; and the names of those not served so."""
+    """The catalog to serve, the problems of the current documents, and the names of the documents that are not served.
+
+    `refused` has the names of documents whose current version is not in the catalog.
+    """
 
     catalog: Catalog
     problems: tuple[Problem, ...]
@@ -81,7 +83,7 @@ class Outcome:
 
 
 class LastGood:
-    """Takes changes of documents and gives the catalog to serve, the last good one where a change is bad."""
+    """Takes changes of documents and returns the catalog to serve: the last good one where a change has errors."""
 
     def __init__(self) -> None:
         self._workspace = Workspace()
@@ -90,9 +92,9 @@ class LastGood:
         self._started = False
 
     def update(self, changes: Mapping[str, Document | None]) -> Outcome:
-        """Take in changed documents, None for one that is gone.
+        """Apply changed documents, None for a removed one, and return what to serve.
 
-        Raises CatalogError as long as there never was a good catalog.
+        Raises CatalogError if there are errors and there has been no good catalog yet.
         """
         newest = self._workspace.take(changes)
         self._refused.update(newest)
@@ -103,10 +105,10 @@ class LastGood:
         elif not self._started:
             raise CatalogError(self._workspace.problems)
         else:
-            self._take_what_is_good(newest)
+            self._take_valid(newest)
         return Outcome(publish(self._served), self._workspace.problems, tuple(sorted(self._refused)))
 
-    def _take_what_is_good(self, newest: Fragments) -> None:
+    def _take_valid(self, newest: Fragments) -> None:
         for candidate in self._candidates(newest):
             before = {name: self._served.get(name) for name in candidate}
             self._served.put(candidate)
@@ -116,9 +118,9 @@ class LastGood:
                 self._refused = {name: fragment for name, fragment in self._refused.items() if name not in candidate}
 
     def _candidates(self, newest: Fragments) -> Iterator[Fragments]:
-        """Return what may be taken: all changes whose own document is sound, else the newest ones, else each alone."""
+        """Yield the changes to try: all whose own document has no errors, then the newest of these, then each alone."""
         for names in (list(self._refused), list(newest), *([name] for name in list(self._refused)[:MAX_SINGLES])):
             waiting = {name: self._refused[name] for name in names if name in self._refused}
-            sound = {name: fragment for name, fragment in waiting.items() if not (fragment and fragment.has_errors)}
-            if sound:
-                yield sound
+            valid = {name: fragment for name, fragment in waiting.items() if not (fragment and fragment.has_errors)}
+            if valid:
+                yield valid

@@ -1,1 +1,1 @@
-"""Envoy's own fields, given as `envoy:`: read, checked against Envoy's types, and encoded."""
+"""Raw fields: Envoy's own fields below `envoy:` in the catalog, checked against Envoy's types and encoded."""

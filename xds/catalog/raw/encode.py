@@ -1,6 +1,6 @@
-"""From plain values to an encoded message of Envoy's, held against the types of envoy-data-plane.
+"""Encodes plain values as a message of Envoy, checked against the types of envoy-data-plane.
 
-It walks the types' own fields instead of making objects of them: so every mistake is found, at its place.
+It goes through the fields of the types and builds no objects of them: so it finds every mistake, with its location.
 """
 
 import re
@@ -14,23 +14,23 @@ from xds.wording import show
 
 
 def encode(type_name: str, value: object, owned: Mapping[str, str]) -> tuple[dict[str, bytes], list[Mistake]]:
-    """Encode a message of the type of that full name: the bytes of each of its fields by name, and what is wrong.
+    """Encode a message of the type with that full name: return the bytes of each field by name, and the mistakes.
 
-    `owned` has the fields that nobody may set, as ways of names with dots between, and why.
+    `owned` has the fields that may not be set, as names joined by dots, and for each the message about it.
     """
     mistakes: list[Mistake] = []
     return _Encoder(owned, mistakes).encode_fields(find_type(type_name), value, (), ""), mistakes
 
 
 class _Encoder:
-    """Encodes one value; what it finds wrong it notes, and goes on."""
+    """Encodes one value. It records each mistake, and continues."""
 
     def __init__(self, owned: Mapping[str, str], mistakes: list[Mistake]) -> None:
         self._owned = owned
         self._mistakes = mistakes
 
     def encode_fields(self, kind: type, value: object, loc: Loc, path: str) -> dict[str, bytes]:
-        """Encode a message field by field; `path` is the way to it by Envoy's names."""
+        """Encode a message field by field; `path` has Envoy's names of the fields that lead to it."""
         encoded: dict[str, bytes] = {}
         if not isinstance(value, Mapping):
             self._refuse(loc, f"expected a mapping, fields of {kind.__name__}, found {show(value)}")
@@ -43,9 +43,7 @@ class _Encoder:
             if field is None:
                 self._mistakes.append(Mistake(here, explain_unknown(key, kind, known), at_key=True))
             elif field.name in encoded:
-                self._mistakes.append(
-                    Mistake(here, f"`{field.name}` is given twice, in two ways of writing it", at_key=True)
-                )
+                self._mistakes.append(Mistake(here, f"`{field.name}` is given twice, by its two names", at_key=True))
             elif reason := self._owned.get(f"{path}{field.name}"):
                 self._mistakes.append(Mistake(here, reason, at_key=True))
             elif field.oneof and groups.setdefault(field.oneof, field.name) != field.name:
@@ -82,7 +80,7 @@ class _Encoder:
         return encoded
 
     def _encode_one(self, field: Field, value: object, loc: Loc, path: str) -> bytes:
-        """Encode a field's one value, its tag included."""
+        """Encode one value of a field, with its tag."""
         if field.kind == "message":
             return encode_field(field.number, self.encode_message(field.type, value, loc, path))
         try:
@@ -91,7 +89,7 @@ class _Encoder:
             return self._refuse(loc, str(error))
 
     def encode_message(self, kind: type, value: object, loc: Loc, path: str) -> bytes:
-        """Encode a message without a tag, the well-known ones as JSON writes them."""
+        """Encode a message without a tag; protobuf's well-known types are written as in protobuf's JSON."""
         name = kind.__name__ if kind.__module__.endswith(".google.protobuf") else ""
         try:
             if name in WRAPPED:
@@ -105,15 +103,13 @@ class _Encoder:
         return b"".join(self.encode_fields(kind, value, loc, path).values())
 
     def _encode_any(self, value: object, loc: Loc) -> bytes:
-        """Encode a google.protobuf.Any: a mapping that says by `@type` what it is."""
+        """Encode a google.protobuf.Any from a mapping with the key `@type`."""
         if not isinstance(value, Mapping) or not isinstance(value.get("@type"), str):
             example = f'{{"@type": {PREFIX}envoy.…, …}}'
             return self._refuse(loc, f"expected a mapping with its type, as in {example}, found {_show_untyped(value)}")
         name = value["@type"].rpartition("/")[2]
         if value["@type"] != f"{PREFIX}{name}":
-            return self._refuse(
-                (*loc, "@type"), f"a type is written with {PREFIX} in front of it, found {show(value['@type'])}"
-            )
+            return self._refuse((*loc, "@type"), f"a type URL begins with {PREFIX}, found {show(value['@type'])}")
         try:
             kind = find_type(name)
         except LookupError:
@@ -122,7 +118,7 @@ class _Encoder:
         if kind.__module__.endswith(".google.protobuf") and kind.__name__ in {*WRAPPED, *WELL_KNOWN, "Any"}:
             encoded = self.encode_message(kind, rest.get("value"), (*loc, "value"), "")
         else:
-            # What stands in an Any is of nobody but whoever wrote it.
+            # The catalog sets no field inside an Any, so all of its fields may be written.
             encoded = b"".join(_Encoder({}, self._mistakes).encode_fields(kind, rest, loc, "").values())
         return encode_field(1, f"{PREFIX}{name}".encode()) + encode_field(2, encoded)
 

@@ -1,7 +1,7 @@
-"""Raw fields: Envoy's own fields below `envoy`, for what the catalog has no field.
+"""Raw fields: Envoy's own fields below `envoy`, for settings that the catalog has no field for.
 
-Here is which messages may be written where, and what of them is the catalog's own. That they are Envoy's is checked
-by `encode.py`, which is imported when somebody writes any.
+This module has the messages that may be written, and which of their fields only the catalog sets. `encode.py` checks
+that the fields are Envoy's. It is imported only if a catalog has raw fields.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,12 +22,12 @@ TYPES = {
 }
 """The messages, by their names below `envoy`."""
 
-NAME = "is the catalog's own: others refer to it by its name"
-ENDPOINTS = "is the catalog's own: write `endpoints`"
-ROUTES = "is the catalog's own: write `routes`"
-LISTEN = "is the catalog's own: write `address` and `port`"
-TARGET = "is the catalog's own: write `to`"
-END = "is the catalog's own: a route has `to`, `redirect` or `respond`"
+NAME = "is set by the catalog: other resources refer to this name"
+ENDPOINTS = "is set by the catalog: write `endpoints`"
+ROUTES = "is set by the catalog: write `routes`"
+LISTEN = "is set by the catalog: write `address` and `port`"
+TARGET = "is set by the catalog: write `to`"
+ACTION = "is set by the catalog: a route has `to`, `redirect` or `respond`"
 
 OWNED: dict[str, dict[str, str]] = {
     "cluster": {
@@ -46,21 +46,22 @@ OWNED: dict[str, dict[str, str]] = {
         "route.weighted_clusters": TARGET,
         "route.cluster_specifier_plugin": TARGET,
         "route.inline_cluster_specifier_plugin": TARGET,
-        "filter_action": END,
-        "non_forwarding_action": END,
+        "filter_action": ACTION,
+        "non_forwarding_action": ACTION,
     },
 }
-"""What nobody may set: it is decided by other fields of the catalog, and other messages depend on it."""
+"""The fields that may not be set: other fields of the catalog decide them, and other messages depend on them."""
 
-IN_FRONT = {"http_connection_manager": "http_filters"}
-"""The list whose raw items come before the catalog's own, of which the last is to stay the last."""
+PREPENDED = {"http_connection_manager": "http_filters"}
+"""The field whose raw items come before the catalog's, by message: the router has to be the last HTTP filter."""
 
 
 @dataclass(frozen=True, slots=True)
 class RawFields:
-    """Encoded fields of one message, that go before and behind its own; messages merge when they are joined.
+    """Encoded raw fields of one message, to be put before and after the message's encoded fields.
 
-    `names` are the fields at the top.
+    Encoded messages merge when their bytes are joined. `names` has the names of the message's own raw fields, not of
+    fields inside these.
     """
 
     before: bytes
@@ -68,7 +69,7 @@ class RawFields:
     names: frozenset[str]
 
     def join(self, message: bytes) -> bytes:
-        """Put an encoded message between them."""
+        """Return an encoded message with the raw fields before and after it."""
         return self.before + message + self.after
 
 
@@ -81,12 +82,12 @@ NO_RAW: Raw = MappingProxyType({})
 
 
 def join(message: bytes, raw: Raw, name: str) -> bytes:
-    """Merge an encoded message with the raw fields for it, if there are any."""
+    """Return an encoded message with the raw fields for it, if there are any."""
     return raw[name].join(message) if name in raw else message
 
 
 def parse_raw(*messages: str) -> Callable[[object], Raw]:
-    """Make the validator of `envoy` where these messages may be written."""
+    """Return the validator of an `envoy` in which these messages may be written."""
 
     def parse(value: object) -> Raw:
         if value is NO_RAW:
@@ -95,7 +96,7 @@ def parse_raw(*messages: str) -> Callable[[object], Raw]:
             example = f"{{{messages[0]}: {{…}}}}"
             raise ValueError(f"expected a mapping, such as {example} with Envoy's own fields, found {show(value)}")
         if all(isinstance(one, RawFields) for one in value.values()):
-            return value  # read before
+            return value  # parsed before
         mistakes: list[Mistake] = []
         raw = {name: _encode(name, one, mistakes) for name, one in value.items() if name in messages}
         for name in value.keys() - raw.keys():
@@ -113,16 +114,14 @@ def _encode(name: str, value: object, mistakes: list[Mistake]) -> RawFields:
 
     encoded, found = encode(TYPES[name], value, OWNED[name])
     mistakes += [one.below((name,)) for one in found]
-    before = encoded.get(IN_FRONT.get(name, ""), b"")
-    after = b"".join(one for field, one in encoded.items() if field != IN_FRONT.get(name))
+    before = encoded.get(PREPENDED.get(name, ""), b"")
+    after = b"".join(one for field, one in encoded.items() if field != PREPENDED.get(name))
     return RawFields(before, after, frozenset(encoded))
 
 
 def make_raw_shape(*messages: str) -> WithJsonSchema:
-    """Make the shape of `envoy`: its messages' own fields are too many for a schema."""
-    properties = {
-        name: {"type": "object", "description": f"Envoy's own fields of it ({name}, v3)"} for name in messages
-    }
+    """Return the JSON Schema of `envoy`, without the fields of its messages: they are too many for a schema."""
+    properties = {name: {"type": "object", "description": f"Envoy's own fields ({name}, v3)"} for name in messages}
     return WithJsonSchema(
         {"type": "object", "minProperties": 1, "properties": properties, "additionalProperties": False}
     )

@@ -1,4 +1,4 @@
-"""Envoy's types, as envoy-data-plane has them: found by their full names, imported when they are first wanted."""
+"""Envoy's types from envoy-data-plane, found by their full names. Each is imported when it is first used."""
 
 import importlib
 import re
@@ -19,7 +19,11 @@ REGISTERED = re.compile(r'register_message\(\s*"([^"]*)",\s*"([^"]*)"')
 
 
 class Field(NamedTuple):
-    """One field of a message; `kind` is protobuf's name for its type, `type` the class of a message or enum."""
+    """One field of a message.
+
+    `kind` is protobuf's name for its type, and `type` is the class of a message or enum. `key_kind` is the type of a
+    map's keys; it is empty for other fields.
+    """
 
     name: str
     number: int
@@ -32,7 +36,7 @@ class Field(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def find_type(name: str) -> type:
-    """Import the class of a message by its full name; LookupError if there is none."""
+    """Return the class of the message with that full name; raise LookupError if there is none."""
     matched = TYPE_NAME.fullmatch(name)
     if matched is None:
         raise LookupError(name)
@@ -46,21 +50,21 @@ def find_type(name: str) -> type:
 
 
 def suggest_type(name: str) -> str:
-    """Find the type that was meant: one of the same last name, or with nearly the same full name."""
+    """Return the end of a message, which suggests a type with the same last name or nearly the same full name."""
     names = list_types()
     last = name.rpartition(".")[2].lower()
     alike = [one for one in names if one.rpartition(".")[2].lower() == last]
     return _suggest_one(name, alike) or _suggest_one(name, names)
 
 
-def _suggest_one(word: str, words: list[str]) -> str:
-    """Suggest the nearest word, or the only one."""
-    return f": did you mean `{words[0]}`?" if len(words) == 1 else suggest(word, words)
+def _suggest_one(name: str, names: list[str]) -> str:
+    """Return the end of a message, which suggests the nearest name, or the only one."""
+    return f": did you mean `{names[0]}`?" if len(names) == 1 else suggest(name, names)
 
 
 @lru_cache(maxsize=1)
 def list_types() -> list[str]:
-    """Return the names of all messages, by the texts of their modules: to import them all would take seconds."""
+    """Return the names of all messages, read from the modules' source: to import all modules would take seconds."""
     root = Path(str(importlib.import_module(PACKAGE).__file__)).parent
     found = [".".join(names) for path in root.rglob("__init__.py") for names in REGISTERED.findall(path.read_text())]
     return sorted(name for name in found if not re.search(r"\.v2(alpha\d*)?\.", name))
@@ -68,7 +72,7 @@ def list_types() -> list[str]:
 
 @lru_cache(maxsize=4096)
 def find_fields(kind: type) -> Mapping[str, Field]:
-    """Return a message's fields by both of their names: Envoy's own, and JSON's."""
+    """Return a message's fields, each by both of its names: Envoy's own, and that of protobuf's JSON."""
     hints = typing.get_type_hints(kind, vars(sys.modules[kind.__module__]), {})
     known: dict[str, Field] = {}
     for one in fields(kind):
@@ -87,12 +91,12 @@ def find_fields(kind: type) -> Mapping[str, Field]:
 
 
 def _unwrap(meta: Any, hinted: Any) -> Any:
-    """Return the message's class, where the hint has the Python type that stands for it."""
+    """Return the class of a message, for which the type hint may have a Python type instead."""
     return meta.unwrap() if meta.unwrap else hinted
 
 
 def _strip(hint: Any) -> Any:
-    """Return what a list or an optional is of."""
+    """Return the type of a list's items, or of an optional value."""
     arguments = [one for one in typing.get_args(hint) if one is not type(None)]
     return arguments[0] if arguments else hint
 
@@ -102,7 +106,7 @@ def _to_json_name(name: str) -> str:
 
 
 def explain_unknown(key: str, kind: type, known: Mapping[str, Field]) -> str:
-    """Return that a message has no such field, and which is nearest."""
+    """Return the message about an unknown field, with the nearest known field or a short list of all."""
     names = list(dict.fromkeys(field.name for field in known.values()))
     near = suggest(key, names) or (f": known are {', '.join(names)}" if len(names) <= 12 else "")
     return f"{kind.__name__} has no field {show(key)}{near}"

@@ -1,7 +1,7 @@
-"""Values as protobuf's JSON writes them, to the bytes of a field: numbers, text, enums, durations and the like.
+"""Encodes values, written as in protobuf's JSON, as fields: numbers, text, enums, durations and so on.
 
-What is said is encoded even where it is the default, since it may have to win over something else when messages merge.
-What cannot be is refused by a ValueError with a sentence.
+A value that is the default is encoded too, since it may have to replace another value when messages merge. A function
+raises a ValueError, whose text is for the operator, for a value that it cannot encode.
 """
 
 import base64
@@ -47,11 +47,11 @@ WRAPPED = {
     "UInt32Value": "uint32",
     "UInt64Value": "uint64",
 }
-"""The well-known types that stand for a value which may be missing; of each the kind of its one field."""
+"""Protobuf's wrappers of one value, and for each the type of that value."""
 
 
 def encode_scalar(number: int, kind: str, type_: Any, value: object) -> bytes:
-    """Encode a value of no message, with its tag; ValueError if it is of another kind."""
+    """Encode a field that is not a message, with its tag; raise ValueError if the value is of another type."""
     if kind == "string":
         return encode_field(number, _read_string(value).encode())
     if kind == "bytes":
@@ -89,7 +89,7 @@ def _read_bytes(value: object) -> bytes:
 def _read_integer(kind: str, value: object) -> int:
     least, most = INTEGERS[kind]
     if isinstance(value, str) and kind.endswith("64") and re.fullmatch(r"-?\d{1,20}", value, re.ASCII):
-        value = int(value)  # as JSON writes what a double could not hold
+        value = int(value)  # protobuf's JSON writes 64-bit numbers as strings
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         hint = f": write {value.strip()} without quotes" if isinstance(value, str) and value.strip().isdecimal() else ""
         raise ValueError(f"expected a whole number from {least} to {most}, found {show(value)}{hint}")
@@ -120,7 +120,7 @@ def _read_enum(type_: Any, value: object) -> int:
 
 
 def _encode_duration(value: object) -> bytes:
-    """Encode "1.5s", as JSON has it, or any other duration that the catalog knows."""
+    """Encode a duration, written as in protobuf's JSON ("1.5s") or in any way that the catalog allows."""
     if isinstance(value, str) and (matched := JSON_DURATION.fullmatch(value)):
         sign = -1 if matched[1] else 1
         seconds, nanos = sign * int(matched[2]), sign * int((matched[3] or "").ljust(9, "0"))
@@ -183,4 +183,4 @@ WELL_KNOWN: dict[str, Callable[[object], bytes]] = {
     "ListValue": _encode_list,
     "FieldMask": _encode_mask,
 }
-"""The well-known types that JSON writes in a way of their own."""
+"""The well-known types that have a form of their own in protobuf's JSON."""

@@ -22,9 +22,9 @@ from xds.wording import join_host_and_port
 
 CONDITIONS = {
     "DEGRADED": Condition.DEGRADED,
-    "UNHEALTHY": Condition.OUT,
-    "DRAINING": Condition.OUT,
-    "TIMEOUT": Condition.OUT,
+    "UNHEALTHY": Condition.UNHEALTHY,
+    "DRAINING": Condition.UNHEALTHY,
+    "TIMEOUT": Condition.UNHEALTHY,
 }
 Subset = tuple[tuple[str, Any], ...]
 """The labels that an endpoint must have, as key and value."""
@@ -191,7 +191,7 @@ def _explain_cluster(cluster: Json, assignment: Json, subset: Subset) -> Cluster
             group.get("priority", 0),
             _locality(group),
             _number(one.get("load_balancing_weight", 1)),
-            CONDITIONS.get(one.get("health_status", ""), Condition.WELL),
+            CONDITIONS.get(one.get("health_status", ""), Condition.HEALTHY),
         )
         for group, one in found
     ]
@@ -222,7 +222,7 @@ def _rules(cluster: Json, assignment: Json) -> Rules:
         overprovisioning=_number(assignment.get("policy", {}).get("overprovisioning_factor", DEFAULT_OVERPROVISIONING)),
         panic_threshold=common.get("healthy_panic_threshold", {"value": DEFAULT_PANIC_THRESHOLD}).get("value", 0.0),
         localities=localities if weighted else None,
-        weighed=cluster.get("lb_policy") != "RANDOM",
+        weighted=cluster.get("lb_policy") != "RANDOM",
     )
 
 

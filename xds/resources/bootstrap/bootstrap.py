@@ -1,4 +1,4 @@
-"""Bootstrap: the one file that an Envoy needs of its own; all the rest reaches it over ADS."""
+"""Bootstrap: the only configuration file of an Envoy. It gets everything else by ADS, or by polls."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -35,7 +35,7 @@ MAX_DOWNSTREAM_CONNECTIONS = 50_000
 
 
 class ApiType(StrEnum):
-    """The variant of the protocol that the Envoy is to speak."""
+    """The variant of the xDS protocol that the Envoy uses."""
 
     SOTW = "sotw"
     DELTA = "delta"
@@ -51,10 +51,13 @@ API_TYPES = {
 POLL_INTERVAL = timedelta(seconds=1)
 
 LOCAL_CLUSTER = "local_cluster"
-"""The cluster of an Envoy's own kind; not by its service's name, which a cluster of the catalog has."""
+"""The cluster of an Envoy's own service, which the `local_cluster_name` of its bootstrap names.
+
+It cannot have the name of the service, since that is the name of the service's cluster for callers.
+"""
 
 LOCAL_WAIT = timedelta(seconds=1)
-"""How long an Envoy waits at its start to be told of its own kind: without, it is not zone-aware yet, and no worse."""
+"""How long a starting Envoy waits for the endpoints of its own service. Without them it is not yet zone-aware."""
 
 
 def build_bootstrap(
@@ -68,10 +71,11 @@ def build_bootstrap(
     zone_aware: bool = False,
     metrics: Listen | None = None,
 ) -> Bootstrap:
-    """Build the bootstrap of the node `node_id`, a sidecar or gateway of `node_cluster`, that is served by `server`.
+    """Build the bootstrap of the node `node_id`, a sidecar or gateway of `node_cluster`.
 
-    `locality` is where it runs; with `zone_aware` it asks where all of its kind are, too.
-    At `metrics` Prometheus finds its metrics; it tells the control plane the port.
+    `server` is the address of the control plane, and `locality` is where the Envoy runs. With `zone_aware` it also
+    requests the endpoints of its own service. It serves its metrics to Prometheus at `metrics`, and sends the control
+    plane the port.
     """
     node = Node(id=node_id, cluster=node_cluster)
     if locality != NOWHERE:
@@ -95,7 +99,7 @@ def build_bootstrap(
 
 
 def _build_dynamic_resources(api_type: ApiType) -> Bootstrap.DynamicResources:
-    """Have everything come over one ADS stream, or by polls: REST has no aggregated form."""
+    """Build the sources of resources: one ADS stream for all, or polls for REST, which has no aggregated variant."""
     source = ApiConfigSource(api_type=API_TYPES[api_type], transport_api_version=ApiVersion.V3)
     if api_type is ApiType.REST:
         polled = _build_polled()
@@ -115,7 +119,7 @@ def _build_polled() -> ConfigSource:
 
 
 def _build_local_cluster(node_cluster: str, api_type: ApiType) -> Cluster:
-    """Build the cluster of an Envoy's own kind: nothing is sent to it, only its endpoints' localities count."""
+    """Build the cluster of an Envoy's own service. Envoy sends it no requests, and only reads its localities."""
     source = ConfigSource(initial_fetch_timeout=LOCAL_WAIT)
     source.MergeFrom(_build_polled() if api_type is ApiType.REST else ADS_CONFIG_SOURCE)
     return Cluster(
@@ -126,7 +130,7 @@ def _build_local_cluster(node_cluster: str, api_type: ApiType) -> Cluster:
 
 
 def _build_overload_manager() -> OverloadManager:
-    """Bound the connections that applications and strangers may hold open; Envoy warns when nobody does."""
+    """Build a limit for the connections of all clients together; Envoy warns at its start if there is none."""
     limit = DownstreamConnectionsConfig(max_active_downstream_connections=MAX_DOWNSTREAM_CONNECTIONS)
     name = "envoy.resource_monitors.global_downstream_max_connections"
     return OverloadManager(resource_monitors=[ResourceMonitor(name=name, typed_config=pack(limit))])
@@ -136,13 +140,13 @@ def _build_xds_cluster(server: Listen, api_type: ApiType) -> Cluster:
     http2 = HttpProtocolOptions(
         explicit_http_config=HttpProtocolOptions.ExplicitHttpConfig(
             http2_protocol_options=Http2ProtocolOptions(
-                # A control plane that went away without a word is found within 40 s.
+                # If the control plane disappears without closing the connection, Envoy notices within 40 s.
                 connection_keepalive=KeepaliveSettings(interval=timedelta(seconds=30), timeout=timedelta(seconds=10))
             )
         )
     )
     name = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
-    options = {} if api_type is ApiType.REST else {name: pack(http2)}  # REST is HTTP/1.1
+    options = {} if api_type is ApiType.REST else {name: pack(http2)}  # REST uses HTTP/1.1
     endpoint = LbEndpoint(endpoint=Endpoint(address=_build_address(server)))
     return Cluster(
         name=XDS_CLUSTER,

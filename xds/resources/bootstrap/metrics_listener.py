@@ -1,4 +1,4 @@
-"""MetricsListener: an Envoy's metrics at an address of their own; nothing else of its admin interface."""
+"""MetricsListener: a listener that serves an Envoy's metrics, and nothing else of its admin interface."""
 
 from xds.wire.envoy.config_cluster_v3_pb2 import Cluster
 from xds.wire.envoy.config_core_v3_pb2 import Address
@@ -34,7 +34,7 @@ def build_metrics_cluster(admin: Address) -> Cluster:
 
 
 def build_metrics_listener(address: Address) -> Listener:
-    """Build the listener: it answers GET of one path, and 404 to all the rest."""
+    """Build the listener, which forwards GET requests for the metrics, and answers all others with 404."""
     is_get = HeaderMatcher(name=":method", string_match=StringMatcher(exact="GET"))
     route = Route(match=RouteMatch(path=PATH, headers=[is_get]), route=RouteAction(cluster=METRICS))
     manager = HttpConnectionManager(

@@ -1,4 +1,4 @@
-"""A Cluster's balance: its policy, the policy's own options, and slow start."""
+"""A Cluster's load balancing: the policy, the policy's options, and slow start."""
 
 from google.protobuf.message import Message
 
@@ -25,13 +25,15 @@ LB_POLICIES = {
     Balance.ROUND_ROBIN: Cluster.LbPolicy.ROUND_ROBIN,
     Balance.RANDOM: Cluster.LbPolicy.RANDOM,
     Balance.WEIGHTED: Cluster.LbPolicy.ROUND_ROBIN,  # with each endpoint's load_balancing_weight
-    Balance.LEAST_REQUEST: Cluster.LbPolicy.LEAST_REQUEST,  # of two endpoints drawn by chance
-    Balance.RING_HASH: Cluster.LbPolicy.RING_HASH,  # of 1,024 places at least
-    Balance.MAGLEV: Cluster.LbPolicy.MAGLEV,  # of 65,537 places
+    Balance.LEAST_REQUEST: Cluster.LbPolicy.LEAST_REQUEST,  # of two random endpoints by default
+    Balance.RING_HASH: Cluster.LbPolicy.RING_HASH,  # with 1,024 entries at least by default
+    Balance.MAGLEV: Cluster.LbPolicy.MAGLEV,  # with 65,537 entries by default
 }
-"""By `lb_policy` where Envoy has a value for it there. Envoy's guide calls that the old form; but Envoy 1.40 makes
-the typed extensions of it without a warning, all that we set can be said in both, and it is a byte where the other is
-a hundred. The sizes are Envoy's own defaults. What is newer than that goes by `load_balancing_policy`."""
+"""The policies for which Envoy has a value of `lb_policy`; newer ones are in `load_balancing_policy`.
+
+Envoy's documentation calls `lb_policy` the old form. But Envoy 1.40 converts it to the typed extensions without a
+warning, both forms have all the options that xds sets, and it takes one byte, where the other takes a hundred.
+"""
 
 CLIENT_SIDE_WEIGHTED = "envoy.load_balancing_policies.client_side_weighted_round_robin"
 LOAD_AWARE_LOCALITY = "envoy.load_balancing_policies.load_aware_locality"
@@ -39,7 +41,7 @@ ROUND_ROBIN = "envoy.load_balancing_policies.round_robin"
 
 
 def set_policy(cluster: Cluster, balancing: Balancing, slow_start: SlowStart | None) -> None:
-    """Set a Cluster's policy; the slow start is of a balance that has one, or None."""
+    """Set a Cluster's load balancing policy; `slow_start` has to be None for a policy without slow start."""
     if balancing.client_side_weighted is not None:
         cluster.load_balancing_policy.CopyFrom(build_client_side_weighted(balancing.client_side_weighted, slow_start))
         return
@@ -63,19 +65,19 @@ def set_policy(cluster: Cluster, balancing: Balancing, slow_start: SlowStart | N
 
 
 def build_client_side_weighted(options: ClientSideWeighted, slow_start: SlowStart | None = None) -> LoadBalancingPolicy:
-    """Build the policy that weighs by the load in endpoints' answers. What is Envoy's default is left out."""
-    usual = ClientSideWeighted()
+    """Build the policy with weights from the load that endpoints report in responses, without Envoy's defaults."""
+    defaults = ClientSideWeighted()
     policy = ClientSideWeightedRoundRobin(metric_names_for_computing_utilization=options.metric_names)
-    if options.blackout_period != usual.blackout_period:
+    if options.blackout_period != defaults.blackout_period:
         policy.blackout_period.FromTimedelta(options.blackout_period)
-    if options.weight_expiration_period != usual.weight_expiration_period:
+    if options.weight_expiration_period != defaults.weight_expiration_period:
         policy.weight_expiration_period.FromTimedelta(options.weight_expiration_period)
-    if options.weight_update_period != usual.weight_update_period:
+    if options.weight_update_period != defaults.weight_update_period:
         policy.weight_update_period.FromTimedelta(options.weight_update_period)
-    if options.error_utilization_penalty != usual.error_utilization_penalty:
+    if options.error_utilization_penalty != defaults.error_utilization_penalty:
         policy.error_utilization_penalty.value = options.error_utilization_penalty
     if slow_start is not None:
-        # Of the same fields, by another name.
+        # SlowStartConfig has the same fields as Cluster.SlowStartConfig.
         policy.slow_start_config.CopyFrom(SlowStartConfig.FromString(encode(_build_slow_start(slow_start))))
     if options.oob_reporting_period is not None:
         policy.enable_oob_load_report.value = True
@@ -84,7 +86,7 @@ def build_client_side_weighted(options: ClientSideWeighted, slow_start: SlowStar
 
 
 def _build_load_aware_locality(options: LoadAwareLocality) -> LoadBalancingPolicy:
-    """Build the policy that shares among localities by reported load, and inside each by turns."""
+    """Build the policy that balances localities by reported load, with round robin inside each locality."""
     policy = LoadAwareLocalityPolicy(
         endpoint_picking_policy=_wrap_policy(ROUND_ROBIN, RoundRobin()),
         weight_update_period=options.weight_update_period,
@@ -108,7 +110,7 @@ def _wrap_policy(name: str, policy: Message) -> LoadBalancingPolicy:
 
 
 def _build_least_request(options: LeastRequest, slow_start: SlowStart | None) -> Cluster.LeastRequestLbConfig | None:
-    """Build what differs from Envoy's defaults; None for nothing."""
+    """Build the options that differ from Envoy's defaults; None if there are none."""
     if options == LeastRequest() and slow_start is None:
         return None
     config = Cluster.LeastRequestLbConfig()
@@ -116,7 +118,7 @@ def _build_least_request(options: LeastRequest, slow_start: SlowStart | None) ->
         config.choice_count.value = options.choices
     if options.active_request_bias is not None:
         config.active_request_bias.CopyFrom(
-            _name_runtime("least_request.active_request_bias", options.active_request_bias)
+            _build_runtime_double("least_request.active_request_bias", options.active_request_bias)
         )
     if slow_start is not None:
         config.slow_start_config.CopyFrom(_build_slow_start(slow_start))
@@ -124,7 +126,7 @@ def _build_least_request(options: LeastRequest, slow_start: SlowStart | None) ->
 
 
 def build_ring_hash(options: RingHash) -> Cluster.RingHashLbConfig | None:
-    """Build what differs from Envoy's defaults; None for nothing."""
+    """Build the options that differ from Envoy's defaults; None if there are none."""
     if options == RingHash():
         return None
     return Cluster.RingHashLbConfig(
@@ -135,30 +137,33 @@ def build_ring_hash(options: RingHash) -> Cluster.RingHashLbConfig | None:
 def _build_slow_start(options: SlowStart) -> Cluster.SlowStartConfig:
     config = Cluster.SlowStartConfig(slow_start_window=options.window)
     if options.aggression is not None:
-        config.aggression.CopyFrom(_name_runtime("slow_start.aggression", options.aggression))
+        config.aggression.CopyFrom(_build_runtime_double("slow_start.aggression", options.aggression))
     if options.min_weight_percent is not None:
         config.min_weight_percent.value = options.min_weight_percent
     return config
 
 
-def _name_runtime(name: str, value: float) -> RuntimeDouble:
-    """Give a number under the name that Envoy wants for it; nobody sets it at run time."""
+def _build_runtime_double(name: str, value: float) -> RuntimeDouble:
+    """Build a number with the runtime key that Envoy requires; xds does not use the key."""
     return RuntimeDouble(default_value=value, runtime_key=f"xds.{name}")
 
 
 Spread = ZoneAware | bool | None
-"""How a cluster shares requests among localities: zone-aware, by weights (True), not at all (False); or never asked."""
+"""How a cluster balances its localities.
+
+They are balanced zone-aware, by weights (True), or as one list of endpoints (False). For None nothing is set.
+"""
 
 
 def find_spread(service: Service, endpoints: EndpointSet) -> Spread:
-    """Return how a service's callers share requests among its localities; one that follows load shares among none.
+    """Return how a service's callers balance its localities.
 
-    An Envoy that knows where its own kind are would be zone-aware for every cluster that does not say otherwise. Who
-    has no locality anywhere need not say so.
+    An Envoy with a local cluster is zone-aware for every cluster that does not turn it off. A cluster without any
+    locality does not need to turn it off. The policies that follow reported load have no such setting.
     """
     locality = service.locality
     if service.balance.follows_load:
-        return None  # Envoy refuses the field, even with nothing in it
+        return None  # Envoy rejects the field, even if it is empty
     if locality.weights is not None:
         return True
     if locality.zone_aware is not None:
@@ -167,7 +172,7 @@ def find_spread(service: Service, endpoints: EndpointSet) -> Spread:
 
 
 def complete_lb_config(config: Cluster.CommonLbConfig, spread: Spread, panic_threshold: int | None) -> None:
-    """Write into a cluster's common part how requests are shared among localities, and when all endpoints get some."""
+    """Set in a cluster's CommonLbConfig how localities are balanced, and the panic threshold."""
     if panic_threshold is not None:
         config.healthy_panic_threshold.value = panic_threshold
     if spread is True:

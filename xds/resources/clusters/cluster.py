@@ -1,4 +1,4 @@
-"""Cluster (CDS): how a service is reached. The policy is encoded once for all services that share it."""
+"""Cluster (CDS): how callers connect to a service. The policy is encoded once for all services that share it."""
 
 from datetime import timedelta
 from functools import lru_cache
@@ -30,7 +30,7 @@ from xds.wire.messages import encode, pack, uint32
 
 
 class _Policy(NamedTuple):
-    """All of a Cluster but its name and endpoints; `dns` is None for endpoints that EDS discovers."""
+    """Everything in a Cluster but its name, endpoints and subsets; `dns` is None for endpoints that EDS discovers."""
 
     balance: Balancing
     slow_start: SlowStart | None
@@ -59,11 +59,11 @@ def build_cluster(
     *,
     endpoint_stats: bool = False,
 ) -> Resource:
-    """Build a service's cluster, of the same name.
+    """Build a service's cluster, which has the service's name.
 
-    Endpoints that are IP addresses are discovered by EDS; a single host name among them makes the cluster one that
-    Envoy resolves by DNS, with its endpoints inside, since EDS takes IP addresses alone.
-    `endpoint_stats` is what holds for the service of the word of that name, here or in the mesh.
+    EDS serves the endpoints if all addresses are IP addresses. If there is a host name, the cluster contains its
+    endpoints and Envoy resolves them by DNS, since EDS accepts only IP addresses. `endpoint_stats` is the value of that
+    field in the service, or else in the mesh.
     """
     dns = None if endpoints.is_eds else service.dns
     policy = _Policy(
@@ -94,15 +94,15 @@ def build_cluster(
 
 @lru_cache(maxsize=4096)
 def _encode_policy(policy: _Policy) -> bytes:
-    """Encode all of a Cluster but its name and endpoints."""
+    """Encode everything in a Cluster but its name, endpoints and subsets."""
     health_check, outlier_detection = policy.health_check, policy.outlier_detection
     cluster = Cluster(
         connect_timeout=policy.connect,
         common_lb_config=Cluster.CommonLbConfig(
-            # Envoy merges what comes within this time of a change of health. By its default of 1 s, an endpoint that
-            # fails, or comes back, just after another waits that long. New weights never wait, tried with Envoy 1.40.
+            # Envoy merges all changes of health within this time. With its default of 1 s, a second endpoint that
+            # fails or recovers has to wait that long. New weights do not wait (tested with Envoy 1.40).
             update_merge_window=timedelta(milliseconds=100),
-            # Endpoints that were just added are no reason to panic.
+            # Endpoints that were just added do not count for the panic threshold until their first health check.
             ignore_new_hosts_until_first_hc=health_check is not None,
         ),
         circuit_breakers=build_circuit_breakers(policy.circuit_breakers, policy.retry_budget),
@@ -123,16 +123,17 @@ def _encode_policy(policy: _Policy) -> bytes:
         http2 = policy.protocol in (Protocol.HTTP2, Protocol.GRPC)
         host = health_check.host or policy.host or ""
         cluster.health_checks.append(_build_health_check(health_check, host, http2=http2))
-        # What the catalog leaves out is gone, whatever its health.
+        # An endpoint that the catalog removes is removed at once, even if it is healthy.
         cluster.ignore_health_on_host_removal = True
     return encode(cluster)
 
 
 def _build_dns(dns: Dns, refresh: timedelta | None) -> Cluster.CustomClusterType:
-    """Build how host names are resolved: each of its addresses an endpoint, or all of them the ways to one.
+    """Build the cluster type that resolves host names by DNS.
 
-    To one that has both kinds of addresses, Envoy tries them one after the other, in turns (happy eyeballs). Of
-    several endpoints, those of one kind are enough: an IPv6 address may be there without a way to it.
+    With `logical` a host name is one endpoint with all of its addresses. Envoy then tries IPv4 and IPv6 addresses in
+    turn until one connects (happy eyeballs). Otherwise each address is an endpoint. These are IPv4 addresses if there
+    are any, since an IPv6 address may not be reachable.
     """
     dns_cluster = DnsCluster(
         dns_lookup_family=DnsLookupFamily.V4_PREFERRED,
@@ -146,9 +147,10 @@ def _build_dns(dns: Dns, refresh: timedelta | None) -> Cluster.CustomClusterType
 
 
 def _build_outlier_detection(detection: OutlierDetection) -> EnvoyOutlierDetection:
-    """Eject an endpoint that cannot be reached or that answers 502, 503 or 504, some times in a row.
+    """Build the ejection of endpoints that several times in a row cannot be reached, or answer 502, 503 or 504.
 
-    A 500 is the application's own answer: another endpoint would answer the same, so it ejects nobody by itself.
+    A 500 comes from the application, and another endpoint would probably answer the same. So it only counts if
+    `consecutive_5xx` is set.
     """
     return EnvoyOutlierDetection(
         consecutive_gateway_failure=uint32(detection.consecutive_failures),
@@ -169,7 +171,7 @@ def _build_health_check(check: HealthCheck, host: str, *, http2: bool) -> EnvoyH
     health_check = EnvoyHealthCheck(
         timeout=check.timeout,
         interval=check.interval,
-        # Without traffic Envoy checks only each 60 s by default: too late for the first request.
+        # Without traffic Envoy by default checks only every 60 s, which is too late for the first request.
         no_traffic_interval=check.interval,
         interval_jitter_percent=check.interval_jitter,
         unhealthy_interval=check.unhealthy_interval,
@@ -190,6 +192,6 @@ def _build_health_check(check: HealthCheck, host: str, *, http2: bool) -> EnvoyH
             EnvoyHealthCheck.GrpcHealthCheck(service_name=check.grpc, authority=host)
         )
     else:
-        # It sends nothing: to connect is to be well.
+        # It sends nothing: an endpoint is healthy if Envoy can connect to it.
         health_check.tcp_health_check.CopyFrom(EnvoyHealthCheck.TcpHealthCheck())
     return health_check

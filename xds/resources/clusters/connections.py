@@ -1,4 +1,4 @@
-"""A Cluster's connections: how many and how long, how dead ones are found, and the TLS to its endpoints."""
+"""A Cluster's connections: their number, lifetime, protocol and keepalive."""
 
 from datetime import timedelta
 
@@ -22,9 +22,10 @@ HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 def build_circuit_breakers(
     limits: resilience.CircuitBreakers | None, budget: resilience.Budget | None
 ) -> CircuitBreakers:
-    """Build the limits. Envoy's default of 3 retries at once drops requests when one endpoint of a busy service dies.
+    """Build the limits, with a retry budget if there is no limit of retries.
 
-    The budget in its place grows with the load: half of the running requests at most, and 20 in any case.
+    Envoy's default limit is 3 concurrent retries, so that requests fail when one endpoint of a busy service fails. A
+    budget grows with the load: by default half of the active requests, and at least 20.
     """
     limits = limits or resilience.CircuitBreakers()
     thresholds = CircuitBreakers.Thresholds(
@@ -49,7 +50,7 @@ def set_connections(
     pool: resilience.ConnectionPool | None,
     keepalive: resilience.Keepalive | None,
 ) -> None:
-    """Set what a Cluster's connections speak, how long they are kept, and how dead ones are found."""
+    """Set the protocol and the limits of a Cluster's connections, and the keepalive that finds broken ones."""
     if keepalive is not None:
         probes = TcpKeepalive(
             keepalive_time=uint32(_count_seconds(keepalive.idle)),

@@ -1,4 +1,4 @@
-"""Subsets: a service's versions as Envoy's, by its endpoints' metadata; what a route to one of them asks for."""
+"""Subsets: a service's subsets in its Cluster, by the endpoints' metadata, and the metadata that routes match."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -17,7 +17,7 @@ LOAD_BALANCING = "envoy.lb"
 
 
 def encode_subset_config(service: Service) -> bytes:
-    """Encode how a cluster's endpoints are divided: a field of a Cluster, empty without subsets."""
+    """Encode the `lb_subset_config` of a Cluster; return no bytes for a service without subsets."""
     if not service.subsets:
         return b""
     selectors = tuple(sorted({tuple(sorted(labels)) for labels in service.subsets.values()}))
@@ -26,10 +26,10 @@ def encode_subset_config(service: Service) -> bytes:
 
 @lru_cache(maxsize=4096)
 def _encode_selectors(selectors: tuple[tuple[str, ...], ...], *, by_locality: bool) -> bytes:
-    """Encode it by the sets of labels that tell subsets apart.
+    """Encode an `lb_subset_config` with the sets of keys that select subsets.
 
-    A request for a subset in which nobody is left fails, and goes to no other version. A request for none in
-    particular may go to every endpoint. With `by_locality` the weights of localities hold within each subset too.
+    A request for a subset without endpoints fails, and does not go to another subset. A request without a subset may
+    go to every endpoint. With `by_locality` the weights of localities apply within each subset.
     """
     policies = Cluster.LbSubsetConfig.LbSubsetSelector.LbSubsetSelectorFallbackPolicy
     config = Cluster.LbSubsetConfig(
@@ -45,7 +45,7 @@ def _encode_selectors(selectors: tuple[tuple[str, ...], ...], *, by_locality: bo
 
 
 def find_metadata(target: str, services: Mapping[str, Service]) -> Metadata | None:
-    """Give what an endpoint must have to be one of a target's; None for a target that is all of a service."""
+    """Return the metadata of the endpoints of a target's subset; None for a target without a subset."""
     name, subset = split_target(target)
     if not subset:
         return None
@@ -54,7 +54,7 @@ def find_metadata(target: str, services: Mapping[str, Service]) -> Metadata | No
 
 
 def encode_tcp_subset(target: str, services: Mapping[str, Service]) -> bytes:
-    """Encode to which subset connections go: a field of a TcpProxy, empty for a target that is all of a service."""
+    """Encode the `metadata_match` of a TcpProxy; return no bytes for a target without a subset."""
     metadata = find_metadata(target, services)
     return b"" if metadata is None else encode(TcpProxy(metadata_match=metadata))
 

@@ -1,7 +1,7 @@
-"""Endpoint shares: which part of a service's requests each endpoint is to get from callers of one place.
+"""Expected shares: the part of a service's requests that each endpoint gets from callers in one locality.
 
-As the catalog says, so with every endpoint well that it does not say otherwise of: what Envoys find out about health
-is not known here.
+They follow from the catalog alone. An endpoint counts as healthy unless the catalog states otherwise, since the results
+of Envoys' health checks are not known here.
 """
 
 from collections.abc import Mapping
@@ -21,12 +21,12 @@ from xds.resources.endpoints.shares import Condition, Host, Rules, compute_share
 
 
 def is_foreseeable(service: Service) -> bool:
-    """Tell whether shares follow from the catalog: not those that Envoys make of reported load or of where they are."""
+    """Whether shares follow from the catalog: not if they depend on reported load or on zone-aware routing."""
     return service.locality.zone_aware is None and not service.balance.follows_load
 
 
 def share_endpoints(service: Service, endpoints: EndpointSet, caller: Locality) -> Mapping[str, float]:
-    """Give the share of each endpoint by its address, as "10.0.0.4:5000"; a host name counts as one address."""
+    """Return the share of each endpoint by its address, as "10.0.0.4:5000"; a host name counts as one address."""
     groups = group_endpoints(endpoints, _prioritize(service, endpoints, caller))
     weights = weigh_groups(service, groups) if service.locality.weights is not None else None
     listed = [(priority, where, one) for (priority, where), group in groups.items() for one in group]
@@ -58,5 +58,5 @@ def _prioritize(service: Service, endpoints: EndpointSet, caller: Locality) -> P
 
 def _find_condition(endpoint: Endpoint) -> Condition:
     if endpoint.is_out:
-        return Condition.OUT
-    return Condition.DEGRADED if endpoint.health is Health.DEGRADED else Condition.WELL
+        return Condition.UNHEALTHY
+    return Condition.DEGRADED if endpoint.health is Health.DEGRADED else Condition.HEALTHY

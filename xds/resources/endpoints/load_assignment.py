@@ -1,4 +1,4 @@
-"""ClusterLoadAssignment: a service's endpoints by locality and priority, as Envoy is told of them."""
+"""ClusterLoadAssignment (EDS): a service's endpoints by locality and priority, as they are sent to Envoy."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,26 +20,26 @@ HEALTH_STATUSES = {Health.DEGRADED: endpoint_pb2.DEGRADED, Health.UNHEALTHY: end
 
 
 Priorities = Mapping[Locality, int]
-"""The priority of each locality, for callers of one place; empty where all callers have the same."""
+"""The priority of each locality, for callers in one locality; empty if it is the same for all callers."""
 
 EVERYWHERE: Priorities = {}
 
 SPARE = MAX_PRIORITY + 1
-"""The rank of endpoints that are to take no requests: after all that a catalog can state."""
+"""The rank of drained and unhealthy endpoints: after all priorities that a catalog can have."""
 
 Group = tuple[int, Locality]
-"""A rank, which becomes a priority, and a locality."""
+"""A rank, from which the priority follows, and a locality."""
 
 ENDPOINTS = 2
-"""The number of ClusterLoadAssignment's field of LocalityLbEndpoints."""
+"""The number of the field `endpoints` of a ClusterLoadAssignment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A service's endpoints as they are encoded, by rank and locality, in the order in which the set first names each.
+    """A service's encoded endpoints by rank and locality, in the order of their first endpoints in the set.
 
-    The bytes are those of LocalityLbEndpoints that hold one endpoint: joined, they hold all. `keys` is the set's order,
-    and `weighted` whether weights are in them.
+    Each endpoint is encoded as a LocalityLbEndpoints that contains only it: joined, these bytes contain all. `keys` has
+    the set's keys in order, and `weighted` is whether the endpoints have weights.
     """
 
     groups: Mapping[Group, Mapping[Key, bytes]]
@@ -56,8 +56,8 @@ def encode_endpoints(
 ) -> Encoded:
     """Encode the endpoints of a set.
 
-    With `before`, which holds the set as it `was`, those alone that `changed` are encoded. When these also stay in
-    their groups, no other is looked at.
+    With `before`, the result for the previous set `was`, only the `changed` endpoints are encoded. If these also stay
+    in their groups, the time does not depend on the number of the others.
     """
     weighted, keys = service.balance.heeds_weights, tuple(endpoints.by_key)
     if before is None or before.weighted != weighted:
@@ -85,7 +85,7 @@ def build_load_assignment(
     priorities: Priorities = EVERYWHERE,
     encoded: Encoded | None = None,
 ) -> Resource:
-    """Build a service's resource; for one with no endpoints it is explicit and empty, never missing (rule 34)."""
+    """Build a service's resource; a service without endpoints has an empty one, not a missing one (rule 34)."""
     message = encode_assignment(name, service, endpoints, priorities, encoded, stale_after=service.ttl)
     ttl_ms = 0 if service.ttl is None else round(service.ttl / timedelta(milliseconds=1))
     return encode_resource(CLUSTER_LOAD_ASSIGNMENT, name, message, ttl_ms)
@@ -100,9 +100,9 @@ def encode_assignment(
     *,
     stale_after: timedelta | None = None,
 ) -> bytes:
-    """Encode a ClusterLoadAssignment of groups in their order; what is `encoded` of the endpoints already is joined.
+    """Encode a ClusterLoadAssignment, from the `encoded` endpoints if they are given.
 
-    Without `locality.weights` localities have none: Envoy balances over the endpoints of all as over one list.
+    Without `locality.weights` localities have no weights: Envoy balances all endpoints as one list.
     """
     encoded = encoded or encode_endpoints(service, endpoints)
     groups: dict[Group, list[bytes]] = {}
@@ -117,7 +117,7 @@ def encode_assignment(
         locality = WireLocality(region=where.region, zone=where.zone, sub_zone=where.sub_zone)
         head = endpoint_pb2.LocalityLbEndpoints(locality=locality)
         tail = endpoint_pb2.LocalityLbEndpoints(priority=priority)
-        if weight := weights.get((priority, where), 0):  # without one, no request goes there while others have one
+        if weight := weights.get((priority, where), 0):  # with weights, a locality without one gets no requests
             tail.load_balancing_weight.value = weight
         parts.append(
             encode_field(ENDPOINTS, b"".join((head.SerializeToString(), *lb_endpoints, tail.SerializeToString())))
@@ -133,11 +133,11 @@ def encode_assignment(
 
 
 def _find_group(endpoint: Endpoint) -> Group:
-    """Return the rank and locality that an endpoint stands in, as far as the catalog alone decides.
+    """Return the rank and the locality of an endpoint, without regard to the caller's locality.
 
-    Endpoints that are to take no requests stand in a priority of their own, after the others. In one with them they
-    would count as failed: were they more than half, Envoy would panic, and send requests to all. A priority
-    of nothing else is asked only when the first has nobody left.
+    Drained and unhealthy endpoints have a priority of their own, after the others. In the same priority they would
+    count as failed: if they were more than half, Envoy would panic and send requests to all. Envoy uses a later
+    priority only if the earlier ones have too few healthy endpoints.
     """
     return SPARE if endpoint.is_out else endpoint.priority or 0, endpoint.locality
 
@@ -152,7 +152,7 @@ Groups = Mapping[tuple[int, Locality], list[Endpoint]]
 
 
 def group_endpoints(endpoints: EndpointSet, priorities: Priorities = EVERYWHERE) -> Groups:
-    """Group endpoints by priority and locality, in order; priorities begin with 0 and have no holes."""
+    """Return the endpoints by priority and locality, in order; priorities begin with 0 and have no gaps."""
     groups: dict[Group, list[Endpoint]] = {}
     for endpoint in endpoints:
         group = _find_group(endpoint)
@@ -162,7 +162,7 @@ def group_endpoints(endpoints: EndpointSet, priorities: Priorities = EVERYWHERE)
 
 
 def weigh_groups(service: Service, groups: Groups) -> dict[tuple[int, Locality], int]:
-    """Give the weight of each group among those of its priority."""
+    """Return the weight of each group among those of its priority."""
     by_priority: dict[int, dict[Locality, list[Endpoint]]] = {}
     for (priority, locality), endpoints in groups.items():
         by_priority.setdefault(priority, {})[locality] = endpoints
@@ -174,10 +174,10 @@ def weigh_groups(service: Service, groups: Groups) -> dict[tuple[int, Locality],
 
 
 def build_local_assignment(name: str, endpoints: EndpointSet) -> Resource:
-    """Build what a sidecar's Envoy needs to know of its own kind to be zone-aware: where all of them are.
+    """Build the endpoints of a sidecar's own service, whose localities Envoy needs for zone-aware routing.
 
-    It is another resource than the service's own, since Envoy takes no other priority than 0 here. Nothing is sent to
-    these endpoints, they are only counted: a host name, which EDS would refuse, gives way to a number of nobody's.
+    It is not the service's own resource, since here Envoy accepts only the priority 0. Envoy sends no requests to these
+    endpoints, it only counts them. A host name, which EDS would refuse, is replaced by a reserved IP address.
     """
     local = local_name(name)
     message = endpoint_pb2.ClusterLoadAssignment(cluster_name=local)
@@ -196,12 +196,12 @@ def build_local_assignment(name: str, endpoints: EndpointSet) -> Resource:
 
 
 def local_name(node_cluster: str) -> str:
-    """Name the assignment of a sidecar's own kind: no service has a name with a slash."""
+    """Return the name of a sidecar's local assignment. No service has it, since their names have no slash."""
     return f"local/{node_cluster}"
 
 
 def add_endpoint(group: endpoint_pb2.LocalityLbEndpoints, endpoint: Endpoint) -> endpoint_pb2.LbEndpoint:
-    """Add where an endpoint is, all that every client needs. Written in place, since nesting would copy each level."""
+    """Add an endpoint with its address, in place: to build it from nested messages would copy each of them."""
     message = group.lb_endpoints.add()
     socket_address = message.endpoint.address.socket_address
     socket_address.address = endpoint.address
@@ -210,9 +210,9 @@ def add_endpoint(group: endpoint_pb2.LocalityLbEndpoints, endpoint: Endpoint) ->
 
 
 def _encode_one(endpoint: Endpoint, *, weighted: bool) -> bytes:
-    """Encode LocalityLbEndpoints of one endpoint.
+    """Encode a LocalityLbEndpoints with one endpoint, with its weight if `weighted`.
 
-    Weights go out only for a balance that heeds them: Envoy's ROUND_ROBIN would, unasked; its RANDOM would not.
+    Weights are sent only if the balance uses them: `round_robin` does not, but Envoy's ROUND_ROBIN would.
     """
     group = endpoint_pb2.LocalityLbEndpoints()
     message = add_endpoint(group, endpoint)
@@ -230,17 +230,17 @@ def _encode_one(endpoint: Endpoint, *, weighted: bool) -> bytes:
 
 
 WEIGHT_SCALE = 1000
-"""What weights are multiplied by where one is split among the localities of its key."""
+"""The factor for weights that are divided among several localities or endpoints, to reduce rounding errors."""
 
 DEPTHS = {Level.REGION: 1, Level.ZONE: 2, Level.SUB_ZONE: 3}
-"""How many words of a locality tell whether it is near."""
+"""How many parts of a locality (region, zone, sub-zone) are compared at each level."""
 
 
 class Reliance(NamedTuple):
-    """What of its callers' localities a service's resources rely on.
+    """How a service's resources depend on its callers' localities.
 
-    `depth` is how much of a caller's own locality decides over priorities; `zone_aware` is whether its callers' Envoys
-    need to know where all of their kind are.
+    `depth` is how many parts of a caller's locality decide the priorities. `zone_aware` is whether the callers' Envoys
+    need the localities of their own service's endpoints.
     """
 
     depth: int = 0
@@ -248,7 +248,7 @@ class Reliance(NamedTuple):
 
 
 def find_reliance(service: Service) -> Reliance | None:
-    """Say what of a caller's locality counts; None when it makes no difference, as for most services."""
+    """Return how a service's resources depend on a caller's locality; None if they do not, as for most services."""
     locality = service.locality
     if not locality.failover and locality.zone_aware is None:
         return None
@@ -257,9 +257,9 @@ def find_reliance(service: Service) -> Reliance | None:
 
 
 def prioritize(localities: Sequence[Locality], levels: Sequence[Level], caller: Locality) -> tuple[int, ...]:
-    """Give the priority of each locality for a caller: the first level on which they meet decides.
+    """Return the priority of each locality for a caller: the index of the first level that both share.
 
-    Priorities leave no hole, which Envoy and gRPC would refuse; without a locality that is near, all are 0.
+    Priorities have no gaps, which Envoy and gRPC would refuse. If no locality shares a level, all priorities are 0.
     """
     ranks = [
         next((rank for rank, level in enumerate(levels) if _is_near(level, caller, one)), len(levels))
@@ -269,13 +269,13 @@ def prioritize(localities: Sequence[Locality], levels: Sequence[Level], caller: 
 
 
 def compact(ranks: Sequence[int]) -> tuple[int, ...]:
-    """Number ranks from 0 without a hole, in their order."""
+    """Return ranks numbered from 0 without gaps, in the same order."""
     place = {rank: number for number, rank in enumerate(sorted(set(ranks)))}
     return tuple(place[rank] for rank in ranks)
 
 
 def _is_near(level: Level, one: Locality, other: Locality) -> bool:
-    """Tell whether two are in the same sub-zone, zone or region; a wider word that one does not give is no matter."""
+    """Whether two localities share a level; wider levels are compared only if both localities have them."""
     depth = DEPTHS[level]
     if not one[depth - 1] or one[depth - 1] != other[depth - 1]:
         return False
@@ -283,10 +283,11 @@ def _is_near(level: Level, one: Locality, other: Locality) -> bool:
 
 
 def weigh(service: Service, localities: Mapping[Locality, Sequence[Endpoint]]) -> dict[Locality, int]:
-    """Give the weight of each locality of one priority, 0 for those that are to get no requests.
+    """Return the weight of each locality of one priority, 0 for those that get no requests.
 
-    A key of `locality.weights` may name several localities: they share its weight by how much their endpoints take.
-    When no weight is left for any of them, all endpoints are as one list again, as Envoy has it by itself.
+    If a key of `locality.weights` names several localities, they share its weight in proportion to their sizes. If no
+    locality has a weight, each gets its size as weight, so that all endpoints are balanced as one list. The size is the
+    sum of the endpoints' weights, or the number of endpoints if the balance does not use weights.
     """
     weights = service.locality.weights or {}
     heeds = service.balance.heeds_weights

@@ -1,7 +1,7 @@
-"""Shares: which part of a cluster's requests each of its endpoints is to get, by Envoy's documented rules.
+"""Shares: the part of a cluster's requests that each of its endpoints gets, by Envoy's documented rules.
 
-Envoy first gives each priority its part, in whole percents, by how many of its endpoints are well, then each locality
-of it, if these are weighted, and then each endpoint.
+Envoy first divides requests among priorities, in whole percents, by how many of their endpoints are healthy. It then
+divides each priority's part among its localities, if these have weights, and then among endpoints.
 """
 
 from collections.abc import Sequence
@@ -13,16 +13,16 @@ NO_ENDPOINTS = 0.0
 
 
 class Condition(Enum):
-    """What an endpoint is good for: Envoy's coarse health."""
+    """The health of an endpoint, as Envoy's load balancer distinguishes it."""
 
-    WELL = auto()
+    HEALTHY = auto()
     DEGRADED = auto()
-    OUT = auto()
+    UNHEALTHY = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """An endpoint as Envoy's load balancer sees it; `locality` is any name of where it runs."""
+    """An endpoint as Envoy's load balancer sees it; `locality` is any text that identifies its locality."""
 
     priority: int
     locality: str
@@ -32,29 +32,29 @@ class Host:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a cluster sets of the balance between its endpoints.
+    """The settings of a cluster that shares depend on.
 
-    `overprovisioning` is how much of its own part each endpoint can bear, in percent (Envoy: 140), `panic_threshold`
-    the percentage of endpoints that have to be well for health to count. `localities` has the weight of each locality
-    by priority and name; None where localities are not weighed. Without `weighed` endpoints' weights do not count.
+    `overprovisioning` is Envoy's overprovisioning factor in percent (default 140). `panic_threshold` is the percentage
+    of healthy endpoints below which health is ignored. `localities` has the weight of each locality by priority and
+    name; None if localities have no weights. Without `weighted` the endpoints' weights are ignored.
     """
 
     overprovisioning: int = 140
     panic_threshold: float = 50
     localities: dict[tuple[int, str], int] | None = None
-    weighed: bool = True
+    weighted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """A share for each host, in their order, and the priorities that are in panic: there health does not count."""
+    """A share for each host, in their order, and the priorities that are in panic mode, which ignores health."""
 
     of_hosts: tuple[float, ...]
     panicking: frozenset[int]
 
 
 def compute_shares(hosts: Sequence[Host], rules: Rules) -> Shares:
-    """Compute the share of each host; they add up to one, or to zero when nobody is to get any."""
+    """Return the share of each host; the shares add up to one, or to zero if no host can get requests."""
     levels = sorted({host.priority for host in hosts})
     groups = {level: [host for host in hosts if host.priority == level] for level in levels}
     loads, panicking = _share_levels(groups, rules)
@@ -73,8 +73,11 @@ def compute_shares(hosts: Sequence[Host], rules: Rules) -> Shares:
 def _share_levels(
     groups: dict[int, list[Host]], rules: Rules
 ) -> tuple[dict[tuple[int, Condition], float], frozenset[int]]:
-    """Share among priorities: the well of all first, then the degraded; who panics takes all of its endpoints."""
-    kinds = (Condition.WELL, Condition.DEGRADED)
+    """Return the load of each priority's healthy and degraded hosts, and the priorities that are in panic mode.
+
+    Envoy uses the healthy hosts of all priorities before any degraded ones.
+    """
+    kinds = (Condition.HEALTHY, Condition.DEGRADED)
     able = {
         (level, kind): min(100, rules.overprovisioning * _count(group, kind) // len(group))
         for kind in kinds
@@ -86,16 +89,16 @@ def _share_levels(
         for level, group in groups.items()
         if total < 100 and sum(100 * _count(group, kind) for kind in kinds) < rules.panic_threshold * len(group)
     )
-    if panicking and len(panicking) == len(groups):  # all of them: health says nothing, so each gets by its size
+    if panicking and len(panicking) == len(groups):  # if all are in panic mode, load follows the number of hosts
         count = sum(map(len, groups.values()))
-        return {(level, Condition.WELL): len(group) / count for level, group in groups.items()}, panicking
+        return {(level, Condition.HEALTHY): len(group) / count for level, group in groups.items()}, panicking
     if not total:
         return {}, panicking
     loads: dict[tuple[int, Condition], int] = {}
     for key, ability in able.items():
         loads[key] = min(100 - sum(loads.values()), 100 * ability // total)
     first = next(key for key, ability in able.items() if ability)
-    loads[first] += 100 - sum(loads.values())  # what is lost by whole percents
+    loads[first] += 100 - sum(loads.values())  # the first one gets what rounding to whole percents leaves
     return {key: load / 100 for key, load in loads.items()}, panicking
 
 
@@ -104,7 +107,7 @@ def _count(group: Sequence[Host], condition: Condition) -> int:
 
 
 def _share_hosts(hosts: Sequence[Host], chosen: Sequence[int], level: Sequence[Host], rules: Rules) -> dict[int, float]:
-    """Share among the chosen ones of a priority: by locality if these are weighed, and then by weight."""
+    """Return the shares of the chosen hosts of a priority: by locality if these have weights, and then by weight."""
     if rules.localities is None:
         return _share_by_weight(hosts, chosen, rules)
     found: dict[int, float] = {}
@@ -127,6 +130,6 @@ def _share_hosts(hosts: Sequence[Host], chosen: Sequence[int], level: Sequence[H
 
 
 def _share_by_weight(hosts: Sequence[Host], chosen: Sequence[int], rules: Rules) -> dict[int, float]:
-    weights = {index: hosts[index].weight if rules.weighed else 1 for index in chosen}
+    weights = {index: hosts[index].weight if rules.weighted else 1 for index in chosen}
     total = sum(weights.values())
     return {index: weight / total for index, weight in weights.items()}

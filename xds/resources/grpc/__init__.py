@@ -1,1 +1,1 @@
-"""Resources for gRPC's own xDS client, which takes a subset of what Envoy does."""
+"""Resources for gRPC's own xDS client, which supports a subset of Envoy's fields."""

@@ -1,11 +1,13 @@
-"""What gRPC's own xDS client (`xds:///api-service`, no Envoy) is sent of a service: a Listener of the service's name,
-its RouteConfiguration, its Cluster and its ClusterLoadAssignment.
+"""The resources of a service for gRPC's own xDS client (`xds:///api-service`, without Envoy).
 
-They say the same as Envoy's, in the part of Envoy's words that gRPC heeds. It balances by `round_robin` within a
-locality, where it ignores endpoints' weights and knows no RANDOM, and picks the locality by chance, in proportion to
-the locality's weight. It checks nobody's health: an endpoint is out of the rounds while it cannot be connected to.
-Of consistent hashing all of its clients know RING_HASH, which heeds weights, but not MAGLEV; of LEAST_REQUEST most know
-nothing, and refuse a cluster with it.
+They are a Listener, a RouteConfiguration, a Cluster and a ClusterLoadAssignment, all with the service's name. They have
+the same meaning as Envoy's resources, but only use fields that gRPC supports:
+
+- Within a locality gRPC balances by round robin and ignores endpoints' weights. It does not support RANDOM.
+- It chooses the locality at random, in proportion to the localities' weights.
+- It has no health checks: it skips an endpoint that it cannot connect to.
+- All gRPC clients support RING_HASH, and use endpoints' weights for it. None supports MAGLEV.
+- Most do not support LEAST_REQUEST, and reject a cluster with it.
 """
 
 from collections.abc import Mapping
@@ -41,7 +43,7 @@ def build_grpc_resources(
     endpoints: Endpoints,
     priorities: Priorities = EVERYWHERE,
 ) -> Mapping[str, Resource]:
-    """Build a service's resources by type; none for a service that gRPC's client cannot be told of."""
+    """Build a service's resources, by type; none for a service that cannot be offered to gRPC's client."""
     service, own = services[name], endpoints.of(name)
     if not is_offered_to_grpc(service, own):
         return {}
@@ -57,7 +59,7 @@ def build_grpc_resources(
 
 
 def _build_listener(name: str) -> Resource:
-    """Routes stand apart (RDS), since an LDS response repeats every listener that the client uses (rule 14)."""
+    """Build the Listener. Routes are sent by RDS, since an LDS response has all of a client's listeners (rule 14)."""
     connection_manager = HttpConnectionManager(
         rds=Rds(config_source=ADS_CONFIG_SOURCE, route_config_name=name),
         http_filters=[HttpFilter(name=ROUTER, typed_config=pack(Router()))],
@@ -67,8 +69,9 @@ def _build_listener(name: str) -> Resource:
 
 
 def _build_routes(name: str, services: Mapping[str, Service], endpoints: Endpoints) -> Resource:
-    """Build the service's own routes and one for the rest; their domain is any, since a channel may be told another
-    authority.
+    """Build the service's own routes, and one for all other requests.
+
+    The domain is `*`, since a channel may have another authority than the service's name.
     """
     listed = (*complete_routes(name, services[name]), Route(to={name: 1}))
     routes = [encoded for route in listed for encoded in encode_grpc_route(route, services, endpoints)]
@@ -87,7 +90,7 @@ def _build_cluster(name: str, service: Service, endpoints: EndpointSet) -> Resou
 
 @lru_cache(maxsize=256)
 def _encode_cluster_policy(balancing: Balancing | None) -> bytes:
-    """Encode all of a Cluster but its name and endpoints; None is for an endpoint that gRPC resolves by DNS."""
+    """Encode everything in a Cluster but its name and endpoints; None is for an endpoint that is resolved by DNS."""
     if balancing is None:
         return encode(Cluster(type=Cluster.DiscoveryType.LOGICAL_DNS))
     cluster = Cluster(

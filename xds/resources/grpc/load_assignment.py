@@ -1,4 +1,4 @@
-"""ClusterLoadAssignment for gRPC's own client: the catalog's balance, said by localities and their weights."""
+"""ClusterLoadAssignment for gRPC's own client: it expresses the catalog's balance by localities and their weights."""
 
 from typing import NamedTuple
 
@@ -20,23 +20,23 @@ from xds.wire.discovery_pb2 import Locality as WireLocality
 
 
 class Group(NamedTuple):
-    """Endpoints of one priority: those of one locality with its weight, or all of them as one list without."""
+    """Endpoints of one priority: those of one locality and its weight, or those of all localities without a weight."""
 
     locality: Locality
     weight: int | None
     endpoints: list[Endpoint]
 
     def share(self, *, weighted: bool) -> list[int]:
-        """Give the weight of each endpoint among all of the priority; they share that of the group, if it has one."""
+        """Return the weight of each endpoint in its priority; the endpoints share the group's weight if it has one."""
         own = [one.load_balancing_weight if weighted else 1 for one in self.endpoints]
         return own if self.weight is None else [max(1, self.weight * WEIGHT_SCALE * one // sum(own)) for one in own]
 
 
 def is_offered_to_grpc(service: Service, endpoints: EndpointSet) -> bool:
-    """Whether gRPC's client can be told of a service.
+    """Whether a service can be offered to gRPC's client.
 
-    It cannot of TCP services, and of those whose endpoints are host names, unless it is one alone: gRPC resolves no
-    more.
+    TCP services cannot. Services whose endpoints include host names can only with one endpoint, since gRPC does not
+    resolve more host names.
     """
     return service.protocol is not Protocol.TCP and (len(endpoints) == 1 or endpoints.is_eds)
 
@@ -44,23 +44,26 @@ def is_offered_to_grpc(service: Service, endpoints: EndpointSet) -> bool:
 def build_grpc_assignment(
     name: str, service: Service, endpoints: EndpointSet, priorities: Priorities = EVERYWHERE
 ) -> endpoint_pb2.ClusterLoadAssignment:
-    """Build localities such that gRPC's choice between and within them is the catalog's balance.
+    """Build localities by which gRPC balances as the catalog states.
 
-    `weighted` and `random`: a locality for each endpoint, named after its address, so that an edited weight moves no
-    endpoint. `round_robin`: one for all. By their real localities, turns would be taken in each
-    alone, and chance would choose between them. Hashing: one for all too, in which it heeds weights. `least_request`
-    is the next best: by weight if there are any, else in turn. With `locality.weights` the real localities are
-    what takes turns, each with its weight, and endpoints by chance or hash share it.
+    - `weighted` and `random`: each endpoint is a locality with a weight. The locality has the endpoint's address as
+      its name, so that a new weight does not move an endpoint to another locality.
+    - `round_robin`: all endpoints are one locality. With their real localities, gRPC would choose the locality at
+      random, and apply round robin only inside it.
+    - `ring_hash` and `maglev`: all endpoints are one locality, with their weights.
+    - `least_request`: as `weighted` if any endpoint has a weight, else as `round_robin`.
+    - With `locality.weights`, round robin applies in the real localities with their weights. For the other policies
+      the endpoints of a locality share its weight.
 
-    Endpoints that the operator has taken out are left out, unless they are all that there is: gRPC drains nothing.
+    Drained and unhealthy endpoints are left out, unless there are no others, since gRPC does not drain endpoints.
     """
     taken = [one for one in endpoints if not one.is_out] or list(endpoints)
-    by_chance, hashing = _is_by_chance(service.balance.policy, taken), service.balance.is_hashing
+    by_weight, hashing = _is_by_weight(service.balance.policy, taken), service.balance.is_hashing
     weighted = service.balance.policy is not Balance.RANDOM
     message = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
     for priority, groups in enumerate(_group(service, endpoints, priorities)):
         shared = [pair for one in groups for pair in zip(one.endpoints, one.share(weighted=weighted), strict=True)]
-        if by_chance:
+        if by_weight:
             for endpoint, share in shared:
                 where = Locality(endpoint.region, endpoint.zone, f"{endpoint.address}:{endpoint.port}")
                 add_endpoint(_add_locality(message, priority, share, where), endpoint)
@@ -70,14 +73,14 @@ def build_grpc_assignment(
                 add_endpoint(ring, endpoint).load_balancing_weight.value = share
         else:
             for group in groups:
-                turns = _add_locality(message, priority, group.weight or 1, group.locality)
+                round_robin = _add_locality(message, priority, group.weight or 1, group.locality)
                 for endpoint in group.endpoints:
-                    add_endpoint(turns, endpoint)
+                    add_endpoint(round_robin, endpoint)
     return message
 
 
 def _group(service: Service, endpoints: EndpointSet, priorities: Priorities) -> list[list[Group]]:
-    """Give the groups of each priority, of whom the operator has not taken out; none that is to get no requests."""
+    """Return the groups of each priority that get requests, without drained and unhealthy endpoints."""
     groups = group_endpoints(endpoints, priorities)
     taken = {key: some for key, some in groups.items() if not some[0].is_out} or groups
     found: list[list[Group]] = [[] for _ in {priority for priority, _ in taken}]
@@ -93,7 +96,7 @@ def _group(service: Service, endpoints: EndpointSet, priorities: Priorities) -> 
     return found
 
 
-def _is_by_chance(balance: Balance, endpoints: list[Endpoint]) -> bool:
+def _is_by_weight(balance: Balance, endpoints: list[Endpoint]) -> bool:
     if balance is Balance.LEAST_REQUEST:
         return any(endpoint.weight is not None for endpoint in endpoints)
     return balance in (Balance.RANDOM, Balance.WEIGHTED)
@@ -102,7 +105,7 @@ def _is_by_chance(balance: Balance, endpoints: list[Endpoint]) -> bool:
 def _add_locality(
     message: endpoint_pb2.ClusterLoadAssignment, priority: int, weight: int, where: Locality = NOWHERE
 ) -> endpoint_pb2.LocalityLbEndpoints:
-    """A locality without a name is one too, but one without a weight is dropped in silence."""
+    """Add a locality with a weight: gRPC ignores a locality without a weight, but not one without a name."""
     locality = WireLocality(region=where.region, zone=where.zone, sub_zone=where.sub_zone)
     group = message.endpoints.add(locality=locality, priority=priority)
     group.load_balancing_weight.value = weight

@@ -1,4 +1,4 @@
-"""What gRPC's own xDS client is sent of routes: the part of their words that it knows."""
+"""Routes for gRPC's own xDS client, with the fields that it supports."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -17,14 +17,14 @@ from xds.wire.envoy.config_route_v3_pb2 import RetryPolicy, RouteAction
 from xds.wire.messages import encode, uint32
 
 METHOD = "POST"
-"""Every call's."""
+"""The HTTP method of every gRPC call."""
 
 
 def encode_grpc_route(route: Route, services: Mapping[str, Service], endpoints: Endpoints) -> list[bytes]:
-    """Encode a route as gRPC knows it; none if no call can match it, or if it leads where gRPC cannot go.
+    """Encode a route for gRPC; return no route if no call can match it, or if gRPC cannot call one of its services.
 
-    It matches by path and headers, shares among clusters by weight, and has a timeout and retries. A call that is to
-    be redirected, or answered at once, fails.
+    It matches by path and headers, splits requests among clusters by weight, and has a timeout and retries. A call
+    fails if its route has a redirect or a direct response.
     """
     if route.query or route.template is not None or (route.method and METHOD not in route.method):
         return []
@@ -48,12 +48,14 @@ def _encode_target(shares: Mapping[str, int], services: Mapping[str, Service]) -
 
 @lru_cache(maxsize=4096)
 def _encode_action(request: timedelta | None, affinity: Affinity | None, retries: Retries) -> bytes:
-    """Encode all of a RouteAction but its cluster. A call's own deadline counts if it is earlier.
+    """Encode everything in a RouteAction but its cluster.
 
-    No retries but those by status that the catalog asks for: gRPC knows no others, and UNAVAILABLE is also that of a
-    call that broke when an endpoint had begun on it. What no endpoint has seen, gRPC sends again by itself. Of
-    affinities it knows a header's, and for the client's address its own channel is meant; a call has no query, and
-    cookies are not heeded.
+    - The timeout: a call's own deadline applies if it is earlier.
+    - Retries: only after the gRPC statuses in `retries.on`, since gRPC supports no other conditions. There is no
+      default: UNAVAILABLE is also the status of a call that an endpoint began to work on. gRPC itself sends a call
+      again if no endpoint has received it.
+    - Affinity: by a header, or by the channel in place of the client's address. A call has no query parameters, and
+      gRPC ignores cookies.
     """
     action = RouteAction()
     statuses = [one for one in dict.fromkeys(retries.on) if one in GRPC_CONDITIONS]

@@ -1,1 +1,1 @@
-"""Listener resources, their access logs and tracing."""
+"""Listener resources, with their access logs and tracing."""

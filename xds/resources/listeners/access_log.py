@@ -1,7 +1,7 @@
-"""AccessLog: what an Envoy writes of each request or connection, as one line of JSON with ECS's field names.
+"""AccessLog: Envoy writes each request or connection as one line of JSON, with the field names of ECS.
 
-ECS (Elastic Common Schema) has no words for what is Envoy's alone: that stands below `envoyproxy`. Queries are not
-logged, since they may hold secrets. What of a line is empty is left out.
+ECS is the Elastic Common Schema. Values that it has no fields for are below `envoyproxy`. Query strings are not logged,
+since they may contain secrets. Empty values are left out.
 """
 
 from functools import lru_cache
@@ -35,7 +35,7 @@ FAULTS = [
     *("DC", "DF", "DPE", "DT", "IH", "LH", "LR", "NC", "NFCF", "NR", "OM", "RFCF"),
     *("SI", "UC", "UF", "UH", "UMSDR", "UO", "UPE", "UR", "URX", "UT"),
 ]
-"""The response flags of what went wrong; not those of what a limit or a check was set up to refuse (RL, UAEX, …)."""
+"""The response flags of failures, without those of requests that a limit or a check refused as configured (RL, …)."""
 
 GRPC_ERRORS = [
     GrpcStatusFilter.Status.UNKNOWN,
@@ -45,7 +45,7 @@ GRPC_ERRORS = [
     GrpcStatusFilter.Status.UNAVAILABLE,
     GrpcStatusFilter.Status.DATA_LOSS,
 ]
-"""What a server is to blame for, as OpenTelemetry's semantic conventions have it; the others are as a 4xx is."""
+"""The statuses that OpenTelemetry's semantic conventions count as errors of the server; the others are as a 4xx."""
 
 SOURCE = {"ip": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%", "port": "%DOWNSTREAM_REMOTE_PORT%"}
 DESTINATION = {
@@ -107,7 +107,7 @@ TCP: dict[str, AnyValue] = COMMON | {
 
 @lru_cache(maxsize=1024)
 def build_access_log(log: AccessLog | None, *, tcp: bool = False) -> tuple[EnvoyAccessLog, ...]:
-    """Build the access log of one filter: none when it is off."""
+    """Build the access log of one filter; return none if it is disabled."""
     if log is None or not log.enabled:
         return ()
     log_format = SubstitutionFormatString(json_format=TCP if tcp else HTTP, omit_empty_values=True)
@@ -129,7 +129,7 @@ def _choose(log: AccessLog, *, tcp: bool) -> AccessLogFilter | None:
 
 
 def _sample(percent: float) -> AccessLogFilter:
-    """Choose by chance; requests with an x-request-id by that, so that every Envoy on their way chooses the same."""
+    """Build a random sample. It depends on x-request-id, so that all Envoys on a request's way decide the same."""
     share = FractionalPercent(
         numerator=round(percent * MILLION / 100), denominator=FractionalPercent.DenominatorType.MILLION
     )
@@ -143,7 +143,7 @@ def _find_errors(*, tcp: bool) -> list[AccessLogFilter]:
     status = ComparisonFilter(
         op=ComparisonFilter.Op.GE, value=RuntimeUInt32(default_value=500, runtime_key="access_log.status")
     )
-    # Envoy takes an answer without a gRPC status for one with an unknown error: so only calls of gRPC are looked at.
+    # Envoy treats a response without a gRPC status as an unknown error, so this applies only to gRPC calls.
     is_grpc = HeaderMatcher(name="content-type", string_match=StringMatcher(prefix="application/grpc"))
     of_grpc = AndFilter(
         filters=[

@@ -1,4 +1,4 @@
-"""Filter chains: which connections to a gateway go which way, told apart by SNI, and how they are encrypted."""
+"""A gateway's filter chains, which are chosen by a connection's SNI, and their TLS."""
 
 from collections.abc import Iterator
 
@@ -13,7 +13,7 @@ from xds.wire.messages import pack
 
 
 def build_listener_filters(listener: Listener) -> list[ListenerFilter]:
-    """Build what looks at a connection before a filter chain is chosen for it."""
+    """Build the listener filters, which read a connection's beginning before Envoy chooses its filter chain."""
     filters = []
     if listener.proxy_protocol:
         filters.append(ListenerFilter(name="envoy.filters.listener.proxy_protocol", typed_config=pack(ProxyProtocol())))
@@ -23,9 +23,9 @@ def build_listener_filters(listener: Listener) -> list[ListenerFilter]:
 
 
 def build_chains(owner: str, listener: Listener, network_filter: Filter, alpn: tuple[str, ...]) -> list[FilterChain]:
-    """Build a chain for each certificate, all with the same filter; a single one where there is no TLS.
+    """Build a filter chain for each certificate, all with the same filter; a single one if there is no TLS.
 
-    A client whose SNI no chain matches is refused, unless a certificate is for every host.
+    Envoy refuses a client whose SNI matches no filter chain. A certificate for every host matches all clients.
     """
     if listener.tls is None:
         return [FilterChain(filters=[network_filter])]
@@ -41,14 +41,14 @@ def build_chains(owner: str, listener: Listener, network_filter: Filter, alpn: t
 
 
 def build_passthrough_chain(host: str | None, network_filter: Filter) -> FilterChain:
-    """Build the chain of connections that ask for a host, and stay encrypted; None is every other host."""
+    """Build the filter chain of connections whose SNI is `host`, without TLS termination; None is every other host."""
     return FilterChain(
         name=host or "*", filter_chain_match=_match(() if host is None else (host,)), filters=[network_filter]
     )
 
 
 def find_hosts(routes: tuple[Route, ...]) -> Iterator[tuple[str | None, Route]]:
-    """Give each host of a listener that passes connections on, and the first route that takes it."""
+    """Yield each host of a listener that forwards connections, and the first route that matches the host."""
     for host in dict.fromkeys(route.host for route in routes):
         yield host, next(route for route in routes if covers_host(route.host or "*", host or "*"))
 

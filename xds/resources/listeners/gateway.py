@@ -1,4 +1,4 @@
-"""A gateway's Listeners, the Secrets that they name, and their RouteConfigurations: one listener after the other."""
+"""A gateway's Listeners, the Secrets that they refer to, and their RouteConfigurations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,14 +31,14 @@ from xds.wire.envoy.config_listener_v3_pb2 import Listener as EnvoyListener
 from xds.wire.messages import encode, uint32
 
 Resources = dict[str, dict[str, Resource]]
-"""By type and name."""
+"""Resources by type and name."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """All that decides a listener but its routes: the key by which it is encoded once.
+    """Everything that a listener is built from, except its routes. It is the key of the cache of encoded listeners.
 
-    `raw_listener` is for those that take TCP: HTTP/3's knows too few of its fields.
+    `raw_listener` does not apply to the listener for HTTP/3, in which many of a Listener's fields have no meaning.
     """
 
     owner: str
@@ -54,7 +54,7 @@ class _Frame:
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """Where connections go that ask for a host; None is every other host."""
+    """The cluster for connections whose SNI is `host`; None is every other host."""
 
     host: str | None
     cluster: str
@@ -70,11 +70,11 @@ def build_gateway(
     access_log: AccessLog | None,
     traced: Traced | None = None,
 ) -> Resources:
-    """Build all that is a gateway's own; each name is the gateway's, or begins with it and a slash."""
+    """Build a gateway's own resources; each name is the gateway's name, or begins with it and a slash."""
     built: Resources = {SECRET: {}, LISTENER: {}, ROUTE_CONFIGURATION: {}}
-    raw = [gateway.envoy.get(word, NOTHING) for word in ("listener", "http_connection_manager")]
+    raw = [gateway.envoy.get(message, NOTHING) for message in ("listener", "http_connection_manager")]
     for _, routes, listener in gateway.find_routes():
-        own = name if not gateway.listeners else f"{name}/{_describe_place(listener)}"
+        own = name if not gateway.listeners else f"{name}/{_name_listener(listener)}"
         bare = Listener(listener.port, listener.address, listener.tls, listener.http3, listener.proxy_protocol)
         frame = _Frame(name, own, bare, gateway.limits, gateway.trusted_hops, access_log, traced, *raw)
         target = next(iter(routes[0].services), None)
@@ -94,8 +94,8 @@ def build_gateway(
     return built
 
 
-def _describe_place(listener: Listener) -> str:
-    """Name a listener of several: by its port, and by its address if that is not the usual one."""
+def _name_listener(listener: Listener) -> str:
+    """Return the name of one of several listeners: the port, with the address if that is not the default."""
     return str(listener.port) if listener.address == "0.0.0.0" else f"{listener.address}:{listener.port}"  # noqa: S104
 
 
@@ -116,7 +116,7 @@ def _build_http(frame: _Frame) -> Resource:
 
 @lru_cache(maxsize=1024)
 def _build_http3(frame: _Frame) -> Resource:
-    """Build the listener for QUIC, at the same port of UDP: its requests go by the routes of the one for TCP."""
+    """Build the listener for QUIC at the UDP port with the same number. It uses the routes of the TCP listener."""
     manager = _build_manager(frame, http3=True)
     name = f"{frame.name}/http3"
     streams = QuicLimits(max_concurrent_streams=uint32(frame.limits.streams))

@@ -1,4 +1,4 @@
-"""Listener (LDS): where a sidecar or a gateway takes connections, and what it does with them."""
+"""Listener (LDS): the address at which a sidecar or gateway accepts connections, and the filters for them."""
 
 from datetime import timedelta
 from functools import lru_cache
@@ -11,7 +11,7 @@ from xds.resources.ads import ADS_CONFIG_SOURCE
 from xds.resources.listeners.access_log import build_access_log
 from xds.resources.listeners.tracing import Traced, build_trace_guard, build_tracing
 from xds.resources.resource import Resource, encode_resource
-from xds.resources.routes.filters import build_dormant_filters
+from xds.resources.routes.filters import build_disabled_filters
 from xds.wire import LISTENER
 from xds.wire.envoy.config_core_v3_pb2 import Address, Http2ProtocolOptions, SocketAddress
 from xds.wire.envoy.config_listener_v3_pb2 import Filter, FilterChain, Listener
@@ -34,7 +34,7 @@ ROUTER = "envoy.filters.http.router"
 def build_http_listener(
     name: str, listen: Listen, *, access_log: AccessLog | None = None, traced: Traced | None = None
 ) -> Resource:
-    """Build a sidecar's listener, whose requests go by the RouteConfiguration of the same name."""
+    """Build a sidecar's listener for HTTP, which uses the RouteConfiguration of the same name."""
     return _build_listener(name, listen, build_connection_manager(name, access_log=access_log, traced=traced))
 
 
@@ -48,7 +48,7 @@ def build_tcp_listener(
     by_source: bool = False,
     access_log: AccessLog | None = None,
 ) -> Resource:
-    """Build a listener whose connections all go to `cluster`."""
+    """Build a listener that forwards all connections to `cluster`."""
     tcp_proxy = build_tcp_proxy(name, cluster, idle_timeout, by_source=by_source, access_log=access_log)
     return _build_listener(name, listen, tcp_proxy)
 
@@ -63,11 +63,11 @@ def build_connection_manager(
     raw: RawFields = NOTHING,
     traced: Traced | None = None,
 ) -> Filter:
-    """Build what takes requests, and sends them by the RouteConfiguration `name`.
+    """Build an HttpConnectionManager that uses the RouteConfiguration `name`.
 
-    With `limits` clients are strangers: their paths are normalized, their address is taken from the connection
-    instead of a header (or of what that many trusted hops say), and slow or greedy ones are bounded (Envoy's edge
-    best practices). They have no say in what is traced.
+    With `limits` clients are not trusted, as in Envoy's best practices for edge proxies. Their paths are normalized.
+    Their address is that of the connection, or the one that `trusted_hops` proxies in front report in a header. Their
+    headers, streams and idle connections are limited. They do not decide whether a request is traced.
     """
     packed = pack(HttpConnectionManager(tracing=build_tracing(traced)))
     guarded = limits is not None and traced is not None
@@ -80,11 +80,11 @@ def build_connection_manager(
 def _encode_connection_manager(
     name: str, limits: Limits | None, trusted_hops: int, access_log: AccessLog | None, *, http3: bool, guarded: bool
 ) -> bytes:
-    """Encode all but whose spans are made: a thousand sidecars have it in common."""
+    """Encode everything but the tracing, which differs by service: so that many sidecars share the result."""
     connection_manager = HttpConnectionManager(
         stat_prefix=name,
         rds=Rds(config_source=ADS_CONFIG_SOURCE, route_config_name=name),
-        http_filters=[*build_dormant_filters(), HttpFilter(name=ROUTER, typed_config=pack(Router()))],
+        http_filters=[*build_disabled_filters(), HttpFilter(name=ROUTER, typed_config=pack(Router()))],
         access_log=[*build_access_log(access_log)],
     )
     if http3:
@@ -124,10 +124,10 @@ def build_tcp_proxy(
     subset: bytes = b"",
     access_log: AccessLog | None = None,
 ) -> Filter:
-    """Build what passes connections on to `cluster`, byte for byte; idle ones end after 1 h by default.
+    """Build a TcpProxy that forwards connections to `cluster`. Envoy closes idle ones after 1 h by default.
 
-    With `by_source` a client's IP address decides the endpoint, if the cluster's policy hashes; `subset` are
-    fields of a TcpProxy by which it is one of some endpoints alone.
+    With `by_source`, if the cluster's policy is a hash policy, the client's IP address decides the endpoint. `subset`
+    has the encoded fields of a TcpProxy that select a subset.
     """
     tcp_proxy = TcpProxy(
         stat_prefix=name,

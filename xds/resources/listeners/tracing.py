@@ -1,4 +1,4 @@
-"""Tracing: the spans that an Envoy makes of requests, and the cluster of the collector that takes them."""
+"""Tracing: the spans that an Envoy creates for requests, and the cluster of the collector that receives them."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -46,7 +46,7 @@ TRACE_CONTEXT = ("traceparent", "tracestate")
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """Whose spans they are, and what becomes of them."""
+    """The name of the service in an Envoy's spans, and the mesh's settings of tracing."""
 
     service: str
     tracing: Tracing
@@ -54,11 +54,11 @@ class Traced:
 
 @lru_cache(maxsize=1024)
 def build_tracing(traced: Traced | None) -> HttpConnectionManager.Tracing | None:
-    """Build how an HttpConnectionManager traces: a span of each request, and one of each try.
+    """Build the tracing of an HttpConnectionManager: a span for each request, and one for each try.
 
-    Whether a trace is kept is said by who began it, in the headers that come with a request; of a request without,
-    chance decides. HttpConnectionManager's own `random_sampling` is no way to that: each Envoy would throw again for
-    what others keep, tried with Envoy 1.40. A query is no part of a span, since it may hold secrets.
+    Whoever begins a trace decides whether it is sampled, and sends the decision in the request's headers. For a request
+    without these headers, the Envoy decides at random. HttpConnectionManager's `random_sampling` cannot do this: each
+    Envoy would decide again (tested with Envoy 1.40). Spans have no query string, since it may contain secrets.
     """
     if traced is None:
         return None
@@ -75,7 +75,7 @@ def build_tracing(traced: Traced | None) -> HttpConnectionManager.Tracing | None
 
 @lru_cache(maxsize=64)
 def _encode_provider(tracing: Tracing) -> bytes:
-    """Encode all but the service of what makes spans: a thousand sidecars have it in common."""
+    """Encode everything in an OpenTelemetryConfig but the service: so that all sidecars share the result."""
     provider = OpenTelemetryConfig(
         grpc_service=GrpcService(
             envoy_grpc=GrpcService.EnvoyGrpc(cluster_name=OTLP_CLUSTER, authority=tracing.otlp),
@@ -87,7 +87,7 @@ def _encode_provider(tracing: Tracing) -> bytes:
 
 
 def _build_sampler(percent: float) -> TypedExtensionConfig:
-    """Build who decides: the caller's Envoy or application, and where there is none, chance."""
+    """Build the sampler: it uses the caller's decision, or a random one if there is none."""
     share = FractionalPercent(
         numerator=round(percent * MILLION / 100), denominator=FractionalPercent.DenominatorType.MILLION
     )
@@ -102,17 +102,17 @@ def _build_sampler(percent: float) -> TypedExtensionConfig:
 
 
 def build_trace_guard() -> TypedExtensionConfig:
-    """Build what has strangers begin no traces: what they say of one is removed before it is looked at."""
+    """Build the extension that removes clients' trace headers before Envoy reads them: clients begin no trace."""
     removed = EarlyHeaderMutation(mutations=[HeaderMutation(remove=name) for name in TRACE_CONTEXT])
     return TypedExtensionConfig(name="envoy.http.early_header_mutation.header_mutation", typed_config=pack(removed))
 
 
 @lru_cache(maxsize=64)
 def build_collector(tracing: Tracing) -> Resource:
-    """Build the collector's cluster. An Envoy that cannot resolve or reach it waits for neither, and drops spans."""
+    """Build the collector's cluster. An Envoy that cannot resolve or reach it does not wait, and drops spans."""
     host, port = tracing.collector
     http2 = Http2ProtocolOptions(
-        # A collector that went away without a word is found within 40 s.
+        # If the collector disappears without closing the connection, Envoy notices within 40 s.
         connection_keepalive=KeepaliveSettings(interval=timedelta(seconds=30), timeout=timedelta(seconds=10))
     )
     options = HttpProtocolOptions(

@@ -1,1 +1,1 @@
-"""RouteConfiguration resources and the HTTP filters that routes turn on."""
+"""RouteConfiguration resources, and the HTTP filters that routes enable."""

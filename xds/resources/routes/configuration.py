@@ -1,9 +1,9 @@
-"""RouteConfiguration (RDS): which requests go to which cluster, and how often they are tried.
+"""RouteConfiguration (RDS): virtual hosts and their routes, with timeouts, retries and affinity.
 
-A request that may be repeated by its method (GET, HEAD, OPTIONS) is tried again when its connection breaks or the
-answer is 502, 503 or 504; any other only when its endpoint cannot have begun to work on it. So each route
-of the catalog becomes two of Envoy's: the first for those methods, the second for the rest. How a route's own words
-are encoded is in `route_words.py`, after what a request is tried again in `tries.py`.
+A request with a safe method (GET, HEAD, OPTIONS) is retried if its connection breaks or the response is 502, 503 or
+504. Any other request is retried only if its endpoint cannot have begun to work on it. So a route of the catalog
+becomes two routes of Envoy: the first for safe methods, the second for all others. `route.py` encodes the fields of a
+route of the catalog, and `retries.py` the conditions for retries.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,10 +32,10 @@ SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 def build_virtual_host(name: str, service: Service, services: Mapping[str, Service]) -> bytes:
-    """Encode the VirtualHost by which a sidecar sends every request for the host `name` to that service.
+    """Encode the VirtualHost of a service for sidecars, for requests to the host `name`.
 
-    The service's own routes come first. Routes are not followed twice: those of a service that is only
-    routed to are for requests to its own host.
+    The service's own routes come first, then one to the service itself. A request that one of the routes sends to
+    another service does not go through that service's own routes.
     """
     limited = any(route.rate_limit is not None for route in service.routes)
     routes = [*complete_routes(name, service), Route(to={name: 1})]
@@ -45,19 +45,19 @@ def build_virtual_host(name: str, service: Service, services: Mapping[str, Servi
 
 
 def complete_routes(name: str, service: Service) -> Iterator[Route]:
-    """Give a service's own routes; where one does not say where its requests go, they go to the service itself."""
+    """Yield a service's own routes. A route without `to`, `redirect` or `respond` gets the service itself as `to`."""
     for route in service.routes:
         if route.to or route.redirect is not None or route.respond is not None:
             yield route
         else:
-            completed = copy(route)  # all but that was checked, and is as it is
+            completed = copy(route)  # the other fields are valid already, so it need not be validated again
             object.__setattr__(completed, "to", {name: 1})
             yield completed
 
 
 @lru_cache(maxsize=16)
 def build_sidecar_routes(name: str, virtual_hosts: tuple[bytes, ...]) -> Resource:
-    """Build a sidecar's RouteConfiguration of virtual hosts that are encoded already; many sidecars have the same."""
+    """Build a sidecar's RouteConfiguration from encoded virtual hosts; sidecars with equal ones share the result."""
     return _build_configuration(name, virtual_hosts)
 
 
@@ -68,11 +68,11 @@ def build_gateway_routes(
     http3_port: int = 0,
     raw: Raw = NO_RAW,
 ) -> Resource:
-    """Build a listener's RouteConfiguration: one VirtualHost a host, in it every route that the host's requests match.
+    """Build a listener's RouteConfiguration, with one VirtualHost for each host.
 
-    The catalog says that the first route that matches wins. Envoy looks for the most specific host first, so
-    each host gets the routes of all hosts that cover it, in the catalog's order. With an `http3_port` every answer
-    tells of it.
+    In the catalog the first route that matches is used. Envoy chooses the most specific host first. So each VirtualHost
+    has the routes of all hosts that cover its host, in the catalog's order. With an `http3_port` every response has an
+    `alt-svc` header.
     """
     hosts = dict.fromkeys(route.host or "*" for route in gateway_routes)
     limited = any(route.rate_limit is not None for route in gateway_routes)
@@ -101,7 +101,7 @@ def _build_configuration(name: str, virtual_hosts: Sequence[bytes], more: bytes 
 
 @lru_cache(maxsize=1024)
 def _encode_alt_svc(port: int) -> bytes:
-    """Encode the header by which clients learn of HTTP/3, which they then use for a day."""
+    """Encode the `alt-svc` header, which lets clients use HTTP/3 for a day."""
     header = HeaderValueOption(
         header=HeaderValue(key="alt-svc", value=f'h3=":{port}"; ma=86400'),
         append_action=HeaderValueOption.HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD,
@@ -110,9 +110,9 @@ def _encode_alt_svc(port: int) -> bytes:
 
 
 def _build_routes(route: Route, services: Mapping[str, Service], *, limited: bool = False) -> list[bytes]:
-    """Encode Envoy's one or two routes for a route of the catalog, and the one for what browsers ask beforehand.
+    """Encode a route of the catalog: one or two routes of Envoy, and one for CORS preflight requests if necessary.
 
-    Each has the route's raw fields. `limited` says that some route beside it has a rate limit.
+    Each has the route's raw fields. `limited` is whether any route of the same list has a rate limit.
     """
     return [join(encoded, route.envoy, "route") for encoded in _encode_routes(route, services, limited=limited)]
 
@@ -122,13 +122,13 @@ def _encode_routes(route: Route, services: Mapping[str, Service], *, limited: bo
     if not route.to:
         end = encode_end(route)
         return [skeleton_pb2.Route(match=encode_match(route, route.method)).SerializeToString() + end + changes]
-    # The first service's policy is that of all: Envoy has one a route, and the checker tells where they differ.
+    # The first service's policy applies to all, since a route has only one. The catalog's check warns if they differ.
     service = services[split_target(next(iter(route.to)))[0]]
     timeouts = service.timeouts if route.timeout is None else replace(service.timeouts, request=route.timeout)
     retries = (service.retries if route.retries is None else route.retries.over(service.retries)).of_route
     host = None if route.rewrite is not None and route.rewrite.host is not None else service.requested_host
     grpc = service.protocol is Protocol.GRPC
-    # A gRPC call is a POST, whatever it does.
+    # The method of a gRPC call is always POST, so it does not show whether the call is safe.
     repeatable = bool(retries.attempts) and not grpc and not retries.any_method
     return [
         *encode_preflight(route, services, limited=limited),
@@ -145,7 +145,7 @@ def _encode_routes(route: Route, services: Mapping[str, Service], *, limited: bo
 
 
 def _split_methods(methods: tuple[str, ...], *, repeatable: bool) -> list[tuple[tuple[str, ...], bool]]:
-    """Tell apart the methods that may be repeated and the rest; no methods are all of them."""
+    """Return the methods, each with whether it is safe, as one or two groups; no methods means all."""
     if not repeatable:
         return [(methods, False)]
     if not methods:
@@ -159,7 +159,7 @@ def _split_methods(methods: tuple[str, ...], *, repeatable: bool) -> list[tuple[
 def _encode_action(
     timeouts: Timeouts, retries: Retries, affinity: Affinity | None, host: str | None, *, grpc: bool, safe: bool
 ) -> bytes:
-    """Encode all of a RouteAction but its cluster; `host` is as `Service.requested_host` is."""
+    """Encode everything in a RouteAction but its cluster; `host` is a `Service.requested_host`."""
     action = RouteAction(
         timeout=timeouts.request,
         idle_timeout=timeouts.idle,
@@ -172,13 +172,13 @@ def _encode_action(
         action.auto_host_rewrite.value = True
     if timeouts.request is None:
         action.timeout.FromTimedelta(timedelta(0) if grpc else DEFAULT_REQUEST)
-        if grpc:  # the client's own deadline, whatever it is
+        if grpc:  # the client's own deadline applies
             action.max_stream_duration.CopyFrom(RouteAction.MaxStreamDuration(grpc_timeout_header_max=timedelta(0)))
     return encode(action)
 
 
 def _build_hash_policy(affinity: Affinity) -> list[RouteAction.HashPolicy]:
-    """Build what requests are told apart by; each is `terminal`, so that the first that a request has decides alone."""
+    """Build the hash policies of requests; each is `terminal`, so that only the first one that applies is used."""
     policies = []
     if affinity.header is not None:
         policies.append(RouteAction.HashPolicy(header=RouteAction.HashPolicy.Header(header_name=affinity.header)))
@@ -187,7 +187,7 @@ def _build_hash_policy(affinity: Affinity) -> list[RouteAction.HashPolicy]:
             RouteAction.HashPolicy(query_parameter=RouteAction.HashPolicy.QueryParameter(name=affinity.query_parameter))
         )
     if (cookie := affinity.cookie) is not None:
-        # With a path or without, Envoy makes none unless there is a time to live.
+        # Envoy sets no cookie without a ttl, so that the path has no meaning then.
         hashed = RouteAction.HashPolicy.Cookie(
             name=cookie.name, ttl=cookie.ttl, path="" if cookie.ttl is None else cookie.path
         )

@@ -1,7 +1,7 @@
-"""The HTTP filters of listeners and routes.
+"""The HTTP filters of listeners, and their configuration in routes.
 
-Every HTTP listener has all filters before its router, turned off, until a route turns one on. So an edit that makes a
-route need a filter changes routes alone: no listener is built again, and no connection is drained.
+Every HTTP listener has all filters before its router, but disabled. A route enables the filters that it needs. So an
+edit that adds a filter to a route changes only routes: no listener is replaced, and no connection is drained.
 """
 
 from collections.abc import Iterable, Mapping
@@ -42,18 +42,18 @@ from xds.wire.envoy.type_v3_pb2 import TokenBucket
 from xds.wire.messages import boolean, encode, pack, uint32
 
 METADATA = "xds"
-"""The namespace of what a route says of itself."""
+"""The namespace in a route's metadata."""
 
 RATE_LIMIT = "rate_limit"
 NO_LIMIT = 2**32 - 1
-ASKED_METHOD = "access-control-request-method"
+REQUESTED_METHOD = "access-control-request-method"
 
 
 def encode_filters(route: Route, *, limited: bool) -> bytes:
-    """Encode the filters that a route turns on; where others are `limited`, those without a limit turn that off."""
+    """Encode the filters that a route enables; if others are `limited`, a route without a limit disables the filter."""
     named = describe_match(route) if route.rate_limit is not None else None
     if not (limited or named or route.fault or route.cors or route.grpc_web or route.max_body):
-        return b""  # as are all routes of most meshes
+        return b""  # the common case
     methods = route.method if route.cors is not None else ()
     return _encode_filters(named, limited, route.fault, route.cors, methods, route.grpc_web, route.max_body)
 
@@ -89,7 +89,7 @@ def _encode_filters(
 def _build_fault(fault: Fault) -> HttpFault:
     built = HttpFault()
     if fault.by_header:
-        everything = build_percent(100)  # of those that ask; a header may ask for a share
+        everything = build_percent(100)  # of the requests with the header, which may have a percentage of its own
         built.delay.CopyFrom(FaultDelay(header_delay=FaultDelay.HeaderDelay(), percentage=everything))
         built.abort.CopyFrom(FaultAbort(header_abort=FaultAbort.HeaderAbort(), percentage=everything))
     if fault.delay is not None:
@@ -100,7 +100,7 @@ def _build_fault(fault: Fault) -> HttpFault:
 
 
 def _build_cors(cors: Cors, methods: tuple[str, ...]) -> CorsPolicy:
-    """Build the policy; of an origin that is not allowed the gateway answers too, and no service is asked."""
+    """Build the policy. Envoy answers preflight requests itself, also those with an origin that is not allowed."""
     return CorsPolicy(
         allow_origin_string_match=[_build_origin(origin) for origin in cors.origins],
         allow_methods=",".join(cors.methods or methods) or ANY,
@@ -123,28 +123,30 @@ def _join(names: tuple[str, ...]) -> str:
 
 
 def encode_preflight(route: Route, services: Mapping[str, Service], *, limited: bool) -> list[bytes]:
-    """Encode a Route for what browsers ask beforehand (OPTIONS), if the route's own conditions keep that out.
+    """Encode a Route for CORS preflight requests (OPTIONS), if the route itself does not match these.
 
-    Such a question names the method that is to come, and has none of the headers that are to come. It never gets to
-    the service: the filter answers.
+    A preflight request has the later request's method in a header, and none of the later request's headers. The filter
+    answers it, so that it does not reach the service.
     """
     if route.cors is None or (not route.headers and (not route.method or "OPTIONS" in route.method)):
         return []
-    headers: dict[str, Wanted] = {"origin": route.headers.get("origin", ANY), ASKED_METHOD: _wants_one_of(route.method)}
+    origin = route.headers.get("origin", ANY)
+    headers: dict[str, Wanted] = {"origin": origin, REQUESTED_METHOD: _match_any_of(route.method)}
     filters = _encode_filters(None, limited, None, route.cors, route.method, grpc_web=False, max_body=None)
     encoded = skeleton_pb2.Route(match=encode_match(route, ("OPTIONS",), headers), route=encode_target(route, services))
     return [encoded.SerializeToString() + filters]
 
 
-def _wants_one_of(methods: tuple[str, ...]) -> Wanted:
+def _match_any_of(methods: tuple[str, ...]) -> Wanted:
     if not methods:
         return ANY
     return methods[0] if len(methods) == 1 else TextMatch(How.REGEX, "|".join(methods))
 
 
 def describe_match(route: Route) -> str:
-    """Write in one line which requests a route takes: no two that can match have the same."""
-    paths = [f"{word} {text}" for word in ("prefix", "path", "regex", "template") if (text := getattr(route, word))]
+    """Return one line about which requests a route matches. Routes with the same line match the same requests."""
+    kinds = ("prefix", "path", "regex", "template")
+    paths = [f"{kind} {text}" for kind in kinds if (text := getattr(route, kind))]
     values = [
         f"{kind} {name} {value if isinstance(value, str) else f'{value.how.value} {value.text}'.rstrip()}"
         for kind, wanted in (("header", route.headers), ("query", route.query))
@@ -154,15 +156,16 @@ def describe_match(route: Route) -> str:
 
 
 def build_limits(routes: Iterable[Route]) -> dict[str, Any]:
-    """Build the rate limits of routes: the `typed_per_filter_config` of the RouteConfiguration that they are in.
+    """Build the rate limits of routes: the `typed_per_filter_config` of their RouteConfiguration or VirtualHost.
 
-    Each has one bucket there. In a Route it would have as many as Envoy has routes for it: of safe methods and others,
-    and in each host's.
+    There each route of the catalog has one token bucket. In a Route it would have several, since Envoy has several
+    routes for it: for safe methods and for others, and in the VirtualHost of each host.
     """
     limits: dict[str, RateLimit] = {}
     for route in routes:
         if route.rate_limit is not None:
-            limits.setdefault(describe_match(route), route.rate_limit)  # of two that are alike the first takes all
+            # Of several routes with equal matches, only the first one gets requests.
+            limits.setdefault(describe_match(route), route.rate_limit)
     everything = RuntimeFractionalPercent(default_value=build_percent(100))
     by_route = EnvoyRateLimit.Action.MetaData(
         descriptor_key=RATE_LIMIT,
@@ -203,20 +206,20 @@ GRPC_WEB = "envoy.filters.http.grpc_web"
 BUFFER = "envoy.filters.http.buffer"
 
 STAT_PREFIX = "routes"
-"""Envoy counts what it limited as `routes.http_local_rate_limit.rate_limited`."""
+"""The prefix of the filter's metrics, as in `routes.http_local_rate_limit.rate_limited` for limited requests."""
 
 
 @lru_cache(maxsize=1)
-def build_dormant_filters() -> tuple[HttpFilter, ...]:
-    """Build the filters in the order in which a request meets them.
+def build_disabled_filters() -> tuple[HttpFilter, ...]:
+    """Build the filters in the order in which a request passes through them.
 
-    CORS comes first, so that pages can read what the others answer, and that no browser's question is limited.
+    CORS comes first, so that web pages can read the other filters' responses, and preflight requests are not limited.
     """
     filters = {
         CORS: pack(CorsFilter()),
         LOCAL_RATE_LIMIT: pack(LocalRateLimit(stat_prefix=STAT_PREFIX)),
         FAULT: pack(HttpFault()),
         GRPC_WEB: pack(GrpcWeb()),
-        BUFFER: pack(Buffer(max_request_bytes=uint32(1))),  # which Envoy wants, and every route has its own
+        BUFFER: pack(Buffer(max_request_bytes=uint32(1))),  # required, but every route sets its own
     }
     return tuple(HttpFilter(name=name, typed_config=config, disabled=True) for name, config in filters.items())

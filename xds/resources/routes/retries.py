@@ -1,4 +1,4 @@
-"""A route's RetryPolicy: after what a failed request is tried again, how often, where and when."""
+"""A route's RetryPolicy: the conditions, the number, the endpoints and the back-off of retries."""
 
 from xds.catalog.model.resilience import Retries
 from xds.wire.envoy.config_route_v3_pb2 import RetryPolicy
@@ -7,15 +7,15 @@ from xds.wire.messages import pack, uint32
 
 RETRY_ON_ANY_METHOD = "connect-failure,refused-stream,reset-before-request"
 RETRY_ON_SAFE_METHOD = "connect-failure,refused-stream,reset,gateway-error"
-UNBEGUN = (*RETRY_ON_ANY_METHOD.split(","), "envoy-ratelimited")
-"""Conditions under which no endpoint can have begun on the request."""
+NOT_STARTED = (*RETRY_ON_ANY_METHOD.split(","), "envoy-ratelimited")
+"""Conditions under which no endpoint can have begun to work on the request."""
 
 BROAD = frozenset({"5xx", "gateway-error", "reset"})
-"""Conditions that take all broken connections, those before the request among them."""
+"""Conditions that include all broken connections, also those that break before the request is sent."""
 
 
 def build_retry_policy(retries: Retries, *, grpc: bool, safe: bool) -> RetryPolicy | None:
-    """Build the policy for requests that are `safe` to repeat, or for the others; None when nothing is tried again."""
+    """Build the policy for requests that are `safe` to repeat, or for the others; None if there are no retries."""
     conditions, statuses = _find_conditions(retries, grpc=grpc, safe=safe)
     if not conditions or not retries.attempts:
         return None
@@ -36,20 +36,20 @@ def build_retry_policy(retries: Retries, *, grpc: bool, safe: bool) -> RetryPoli
 
 
 def build_back_off(retries: Retries) -> RetryPolicy.RetryBackOff | None:
-    """Build the waits between tries; None is as Envoy has them."""
+    """Build the back-off between tries; None means Envoy's default."""
     if (back_off := retries.back_off) is None:
         return None
     return RetryPolicy.RetryBackOff(base_interval=back_off.base, max_interval=back_off.max)
 
 
 def _find_conditions(retries: Retries, *, grpc: bool, safe: bool) -> tuple[str, list[int]]:
-    """Give the conditions as Envoy joins them, and the statuses that are conditions."""
+    """Return the value of `retry_on`, and the statuses for `retriable_status_codes`."""
     safe = safe or bool(retries.any_method)
     if not retries.on:
         return RETRY_ON_SAFE_METHOD if safe else RETRY_ON_ANY_METHOD, []
-    words = [one for one in dict.fromkeys(retries.on) if isinstance(one, str)]
+    names = [one for one in dict.fromkeys(retries.on) if isinstance(one, str)]
     if not safe and not grpc:
-        words = [one for one in UNBEGUN if one in words or (one != "envoy-ratelimited" and BROAD & {*words})]
-        return ",".join(words), []
+        names = [one for one in NOT_STARTED if one in names or (one != "envoy-ratelimited" and BROAD & {*names})]
+        return ",".join(names), []
     statuses = [one for one in dict.fromkeys(retries.on) if isinstance(one, int)]
-    return ",".join([*words, "retriable-status-codes"] if statuses else words), statuses
+    return ",".join([*names, "retriable-status-codes"] if statuses else names), statuses

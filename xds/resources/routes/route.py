@@ -1,4 +1,4 @@
-"""A route's own words as Envoy's: what it matches, where it leads, and what it changes; nothing of its service's."""
+"""The fields of a route as Envoy's: its match, its targets and its changes of requests; not its service's policy."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -47,7 +47,7 @@ REDIRECT_CODES = {
 
 
 def encode_match(route: Route, methods: tuple[str, ...], headers: Mapping[str, Wanted] | None = None) -> bytes:
-    """Encode a RouteMatch for requests with one of these methods, none is any; `headers` stand in for the route's."""
+    """Encode a RouteMatch for requests with one of the methods (none means any); `headers` replaces the route's."""
     wanted = tuple((route.headers if headers is None else headers).items()), tuple(route.query.items())
     return _encode_match(route.prefix, route.path, route.regex, route.template, methods, *wanted)
 
@@ -94,12 +94,12 @@ def _encode_match(
 
 
 def _is_presence(value: Wanted) -> bool:
-    """Tell whether all that is wanted is that there is a value, or none."""
+    """Whether only the presence or absence of a value is matched."""
     return value == ANY or (isinstance(value, TextMatch) and value.how is How.ABSENT)
 
 
 def build_string_matcher(value: Wanted) -> StringMatcher:
-    """Build the matcher of one whole text, or of a part or pattern."""
+    """Build the matcher of a whole text, of a part of a text, or of a regex."""
     if isinstance(value, str):
         return StringMatcher(exact=value)
     if value.how is How.REGEX:
@@ -110,12 +110,12 @@ def build_string_matcher(value: Wanted) -> StringMatcher:
 
 
 def encode_target(route: Route, services: Mapping[str, Service]) -> bytes:
-    """Encode where a route's requests go, and what they are rewritten to: fields of a RouteAction."""
+    """Encode the fields of a RouteAction for the clusters of a route's requests, and for changes of the requests."""
     shares = dict(route.to or {})
     name, subset = split_target(next(iter(shares)))
     cluster = skeleton_pb2.RouteAction(cluster=name).SerializeToString() if len(shares) == 1 else b""
     if cluster and not subset and route.rewrite is None and route.mirror is None and not route.websocket:
-        return cluster  # as are nearly all routes of sidecars, of which there are many
+        return cluster  # the common case: most routes of sidecars
     action = RouteAction()
     if not cluster:
         action.weighted_clusters.CopyFrom(build_shares(shares, services))
@@ -152,14 +152,14 @@ def _rewrite_request(action: RouteAction, rewrite: Rewrite, route: Route) -> Non
 
 
 def build_percent(percent: float) -> FractionalPercent:
-    """Build a share of requests, as fine as Envoy counts."""
+    """Build a percentage of requests, in Envoy's finest unit."""
     return FractionalPercent(
         numerator=round(percent * MILLION / 100), denominator=FractionalPercent.DenominatorType.MILLION
     )
 
 
 def build_shares(shares: Mapping[str, int], services: Mapping[str, Service]) -> WeightedCluster:
-    """Build the clusters among which chance chooses; two subsets of one service are two entries of its cluster."""
+    """Build the clusters with their weights. Two subsets of one service are two entries with the same cluster."""
     return WeightedCluster(
         clusters=[
             WeightedCluster.ClusterWeight(
@@ -171,9 +171,10 @@ def build_shares(shares: Mapping[str, int], services: Mapping[str, Service]) -> 
 
 
 def _replace_prefix(prefix: str, new: str) -> str | RegexMatchAndSubstitute:
-    """Say how one prefix replaces another such that one slash stands before what follows.
+    """Return how one prefix replaces another, so that there is exactly one slash between it and the rest of the path.
 
-    Envoy's own prefix_rewrite puts the rest right behind: of `/api` to `/` it makes `//x`, of `/` to `/v2`, `/v2x`.
+    Envoy's `prefix_rewrite` just joins prefix and rest: with `/` for `/api` the path `/api/x` would become `//x`, and
+    with `/v2` for `/` the path `/x` would become `/v2x`.
     """
     if prefix.endswith("/") and not new.endswith("/"):
         return f"{new}/"
@@ -183,7 +184,7 @@ def _replace_prefix(prefix: str, new: str) -> str | RegexMatchAndSubstitute:
 
 
 def _quote(text: str) -> str:
-    """Quote text for RE2, which knows no escapes of signs but those that have a meaning in a pattern."""
+    """Return text quoted for RE2, in which only characters with a meaning in a pattern may be escaped."""
     return re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", text)
 
 
@@ -192,7 +193,7 @@ def _rewrite(pattern: str, path: str) -> RegexMatchAndSubstitute:
 
 
 def encode_end(route: Route) -> bytes:
-    """Encode the answer of a route that sends nothing to a service: a field of a Route."""
+    """Encode the `redirect` or `direct_response` of a Route, for a route without a service."""
     if route.redirect is not None:
         return encode(EnvoyRoute(redirect=_build_redirect(route.redirect, route.prefix or "/")))
     response = DirectResponseAction(status=route.respond.status if route.respond else 200)
@@ -221,7 +222,7 @@ def _build_redirect(redirect: Redirect, prefix: str) -> RedirectAction:
 
 
 def encode_changes(route: Route) -> bytes:
-    """Encode what a route changes of headers: fields of a Route."""
+    """Encode the fields of a Route that add and remove headers."""
     if route.request_headers is None and route.response_headers is None:
         return b""
     changed = EnvoyRoute()
@@ -242,7 +243,7 @@ def _build_headers(changes: HeaderChanges) -> list[HeaderValueOption]:
         (append, dict(changes.add)),
     )
     return [
-        # A % begins a word of Envoy's own in a header's value, unless there are two.
+        # In a header's value, % begins one of Envoy's command operators; %% is a literal %.
         HeaderValueOption(header=HeaderValue(key=name, value=value.replace("%", "%%")), append_action=action)
         for action, headers in both
         for name, value in headers.items()

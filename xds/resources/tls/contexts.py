@@ -26,7 +26,7 @@ TLS = "envoy.transport_sockets.tls"
 
 
 def build_downstream_socket(owner: str, tls: Tls, one: Certificate, alpn: tuple[str, ...]) -> TransportSocket:
-    """Build the transport socket of one certificate of a listener, for connections that offer `alpn`."""
+    """Build the transport socket of one certificate of a listener, with the protocols `alpn`."""
     common = CommonTlsContext(
         tls_params=TlsParameters(tls_minimum_protocol_version=TlsParameters.TlsProtocol.TLSv1_2),
         tls_certificate_sds_secret_configs=[name_secret(owner, one.certificate)],
@@ -43,15 +43,16 @@ def build_downstream_socket(owner: str, tls: Tls, one: Certificate, alpn: tuple[
 
 
 ALPN = {Protocol.HTTP: ["http/1.1"], Protocol.HTTP2: ["h2"], Protocol.GRPC: ["h2"], Protocol.TCP: []}
-"""What is offered when the catalog says nothing: no more than will be spoken."""
+"""The ALPN protocols if the catalog has none: only those that the connection can use."""
 
 
 def build_tls_socket(tls: UpstreamTls, protocol: Protocol) -> TransportSocket:
-    """Build TLS that checks the endpoint's certificate: who issued it, until when it holds, and whose it is.
+    """Build the TLS of a cluster, which checks the issuer, the validity and the names of an endpoint's certificate.
 
-    Without `trusted_ca` Envoy would take any certificate, and Envoy 1.40 ignores `system_root_certs`. Names are
-    checked against `subject_alt_names`, or else against what was asked for: `auto_sni_san_validation` would override
-    the former, and checks nothing where nothing was asked for, which the catalog's rules do not let pass.
+    Without `trusted_ca` Envoy would accept any certificate, and Envoy 1.40 ignores `system_root_certs`. The
+    certificate's names are compared with `subject_alt_names`, or else with the SNI by `auto_sni_san_validation`. That
+    is not set together with `subject_alt_names`, since it would override them. It checks nothing without an SNI, but
+    the catalog's rules refuse such a service.
     """
     validation = CertificateValidationContext(
         trusted_ca=DataSource(filename=tls.ca),

@@ -1,7 +1,7 @@
-"""Secret (SDS): which files of its own machine an Envoy is to read; what is in them never comes here.
+"""Secret (SDS): the paths of certificates and keys on an Envoy's machine. The control plane never has their contents.
 
-A certificate that stood in the Listener itself would be read once. One that is named by a Secret is read again when
-its files are replaced, and a file that is missing holds up what needs it, not the listener and the others.
+Envoy would read a certificate in a Listener only once. It reads a certificate in a Secret again when its files are
+replaced. If a file is missing, only the filter chain that needs it does not work, not the whole listener.
 """
 
 from posixpath import dirname
@@ -21,12 +21,12 @@ from xds.wire.messages import encode
 
 
 def name_secret(owner: str, path: str) -> SdsSecretConfig:
-    """Name the Secret of a file that belongs to `owner`, a gateway."""
+    """Return the reference to the Secret of a file of the gateway `owner`."""
     return SdsSecretConfig(name=owner + path, sds_config=ADS_CONFIG_SOURCE)
 
 
 def build_secrets(owner: str, tls: Tls) -> list[Resource]:
-    """Build the Secrets that a listener's TLS names."""
+    """Build the Secrets that a listener's TLS refers to."""
     secrets = [_build_certificate(owner, one) for one in tls.certificates]
     if tls.client_ca is not None:
         secrets.append(_build_authority(owner, tls.client_ca))
@@ -37,7 +37,7 @@ def _build_certificate(owner: str, one: Certificate) -> Resource:
     certificate = TlsCertificate(
         certificate_chain=DataSource(filename=one.certificate), private_key=DataSource(filename=one.key)
     )
-    # Both are read at once when anything in their folder is renamed, be it themselves or a link that leads to them.
+    # Envoy reads both together when anything in their folder is renamed: the files, or a link to them.
     if dirname(one.certificate) == dirname(one.key):
         certificate.watched_directory.CopyFrom(WatchedDirectory(path=dirname(one.certificate)))
     return _encode(Secret(name=owner + one.certificate, tls_certificate=certificate))
