@@ -34,7 +34,7 @@ def test_endpoint_short_form(written: str, address: str, port: int) -> None:
         ("::1:5000", 'an IPv6 address needs brackets before its port: write "[::1]:5000"'),
         ("2001:db8::1:5000", 'an IPv6 address needs brackets before its port: write "[2001:db8::1]:5000"'),
         ("http://10.0.0.4:5000/x", 'an address has no "http://" in front: write "10.0.0.4:5000"'),
-        ("https://web", 'an address has no "https://" in front: write "web:80"'),
+        ("https://web", 'an address has no "https://" in front: write "web:443"'),
         ("web:80/x", 'an address has no path: write "web:80"'),
         ("web:0", 'expected a port from 1 to 65535 after the colon, found "0"'),
         ("web:70000", 'expected a port from 1 to 65535 after the colon, found "70000"'),

@@ -25,9 +25,9 @@ def list_known(*loc: str | int) -> str:
 
 CASES = [
     # The file.
-    ("x-a: 1", "1:1 error : has neither `services` nor `gateways`"),
+    ("x-a: 1", "1:1 error : has nothing of a catalog: write `services:`, `gateways:` or `mesh:`"),
     ("a: 1", '1:1 error a: unknown key "a": known are services, gateways, mesh'),
-    ("[1]", "1:1 error : expected `services:` or `gateways:`, found a list"),
+    ("[1]", "1:1 error : expected `services:`, `gateways:` or `mesh:`, found a list"),
     ("services: {}\nservces: {}", '2:1 error servces: unknown key "servces": did you mean `services`?'),
     (
         "services:",
@@ -255,7 +255,7 @@ CASES = [
     # Endpoints.
     (
         "services: {a: {endpoints: [{address: b:1, drain: yes, health: ill}]}}",
-        '1:50 error services.a.endpoints[0].drain: expected true or false, found "yes"',
+        '1:50 error services.a.endpoints[0].drain: expected true or false, found "yes": write true',
         '1:63 error services.a.endpoints[0].health: expected one of healthy, degraded, unhealthy; found "ill"',
     ),
     (

@@ -99,7 +99,7 @@ def list_set(field: Field | None, value: Any, loc: Loc = ()) -> Iterator[tuple[t
     for step in steps:
         below = field.step(step)
         if below is not None and field.is_class:
-            yield (field.type, step), (*loc, step), below
+            yield (field.type, str(step)), (*loc, step), below
         yield from list_set(below, value[step], (*loc, step))
 
 

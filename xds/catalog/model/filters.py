@@ -13,7 +13,7 @@ from xds.catalog.text.cors_origins import CorsOrigin
 from xds.catalog.text.durations import format_duration
 from xds.catalog.text.field import About, Example, Expected, IfWrong
 from xds.catalog.text.http import EXPECTED_HEADER, HEADER_NAME, Methods
-from xds.catalog.text.mistake import Mistake, Mistakes
+from xds.catalog.text.mistake import Mistake, Mistakes, Unsaid
 from xds.catalog.text.names import CONFIG, Duration, Wait
 from xds.catalog.text.percents import Percent
 from xds.wording import show
@@ -81,7 +81,7 @@ def check_fault(fault: Fault) -> Fault:
     """Refuse a fault that is none, and one by header that says more."""
     given = [field for field in ("delay", "abort") if getattr(fault, field) is not None]
     if not given and not fault.by_header:
-        raise ValueError("says nothing: write `delay`, `abort` or `by_header: true` in it")
+        raise Unsaid("says nothing: write `delay`, `abort` or `by_header: true` in it")
     if given and fault.by_header:
         raise Mistakes(
             *(Mistake((field,), "the request says it by its headers: leave this or `by_header` out") for field in given)

@@ -42,7 +42,7 @@ from xds.catalog.model.upstream import CALLERS, Dns, ServiceHost, ShortUpstreamT
 from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
 from xds.catalog.text.addresses import SIDECAR, ListenAddress
 from xds.catalog.text.durations import check_ttl
-from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved
+from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Words
 from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, NOBODY, Duration, Name, Port, Wait
 from xds.wording import show
@@ -175,7 +175,7 @@ class Service:
         About(envoy="HttpProtocolOptions"),
     ] = None
     keepalive: Annotated[
-        Keepalive | None,
+        Annotated[Keepalive | None, Words({"off": None})],
         Field(description="How Envoy finds connections that died without notice"),
         Example({"idle": "60s"}),
         About(

@@ -33,7 +33,7 @@ def check_sni(value: str) -> str:
     """Refuse an address, which TLS does not ask for."""
     if normalize_ip(value) is not None:
         raise ValueError(f"a host is asked for, not an address: write `subject_alt_names: [{show(value)}]`")
-    return check_host(value)
+    return check_host(value, port="SNI has no port")
 
 
 def check_alt_name(value: str) -> str:
@@ -109,7 +109,7 @@ def check_tls(tls: UpstreamTls) -> UpstreamTls:
 
 ShortUpstreamTls = Annotated[
     Annotated[UpstreamTls, AfterValidator(check_tls)] | None,
-    Words({True: {}, False: None}),
+    Words({True: {}, False: None, "off": None}),
     Example({"ca": "/etc/ssl/shop.pem"}),
     IfWrong(whole=True),
 ]

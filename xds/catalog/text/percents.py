@@ -13,7 +13,7 @@ from xds.wording import show
 
 PERCENTAGE = re.compile(r"(\d{1,4}(?:\.\d{1,9})?) ?%", re.ASCII)
 PATTERN = r"^[0-9]{1,4}(\.[0-9]+)? ?%$"
-WHOLE_PATTERN = r"^[0-9]{1,4} ?%$"
+WHOLE_PATTERN = r"^[0-9]{1,4}(\.0+)? ?%$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,10 @@ class Percentage:
 
     def parse_whole(self, value: object) -> int:
         """Turn "10%" or 10 into 10, and refuse a part of a percent."""
-        if isinstance(number := self.parse(value), float):
-            raise ValueError(f"expected whole percents, such as {self.example}, found {show(value)}")  # noqa: TRY004
-        return number
+        number = self.parse(value)
+        if isinstance(number, float) and not number.is_integer():
+            raise ValueError(f"expected whole percents, such as {self.example}, found {show(value)}")
+        return int(number)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         parse = self.parse_whole if source is int else self._parse_float
