@@ -1,7 +1,7 @@
 """How a message says that a mistake is mended: what it says to write may be written there."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import pytest
 from pydantic import ValidationError
@@ -160,3 +160,69 @@ def test_a_mend_that_helps(text: str, message: str) -> None:
 def test_what_may_be_written(field: str) -> None:
     """A whole number may be written with a point; what a reference calls the default may be written too."""
     assert [one for one in find_problems(SERVICE % field) if " error " in one] == []
+
+
+MOVED = [
+    (f"{path}.{key}", hint, field.fields.keys()) for path, field in FIELDS.items() for key, hint in field.moved.items()
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            SERVICE % "weight: 2",
+            'unknown key "weight": it belongs to an endpoint: write '
+            '`endpoints: [{address: "10.0.0.4:5000", weight: 2}]`',
+        ),
+        (
+            SERVICE % "port: 80",
+            'unknown key "port": it belongs to an endpoint: write `endpoints: ["10.0.0.4:5000"]`',
+        ),
+        (SERVICE % "check: /", 'unknown key "check": write it as `health_check: {http: /health}`'),
+        (
+            SERVICE % "tags: [a]",
+            'unknown key "tags": write it as `endpoints: [{address: "10.0.0.4:5000", metadata: {version: "2.0"}}]`',
+        ),
+        (
+            SERVICE % "endpoints: [{address: 'a:1', labels: {a: b}}]",
+            'unknown key "labels": write it as `metadata: {version: "2.0"}`',
+        ),
+        (
+            SERVICE % "endpoints: [{address: 'a:1', backup: true}]",
+            'unknown key "backup": write it as `priority: 1`: it gets requests when too few before it are healthy',
+        ),
+        (
+            GATEWAY % "timeouts: {}",
+            'unknown key "timeouts": it belongs to a service: write `services: {web: {timeouts: …}}`',
+        ),
+        (GATEWAY % "cors: {}", 'unknown key "cors": it belongs to a route: write `routes: [{to: web, cors: …}]`'),
+        (
+            GATEWAY % "tls: {certificate: /a, key: /b}",
+            'unknown key "certificate": write it as `certificates: [{certificate: …, key: …}]`',
+        ),
+    ],
+)
+def test_a_key_that_people_look_for_elsewhere(text: str, message: str) -> None:
+    """The message says to what it belongs, or by which name it goes here."""
+    assert message in [one.partition(": ")[2] for one in find_problems(text)]
+
+
+@pytest.mark.parametrize(("path", "hint", "fields"), MOVED)
+def test_a_key_that_is_elsewhere_is_not_here(path: str, hint: str, fields: Collection[str]) -> None:
+    """A hint is for a key that the mapping has not; what it says to write is YAML, with keys that exist."""
+    assert path.rpartition(".")[2] not in fields
+    known = {name for field in (get_root(), *FIELDS.values()) for name in field.fields} | {"web", "edge", "version"}
+    for written in re.findall(r"`(.*?)`", hint):
+        assert set(find_keys(parse_yaml(written.replace("…", "x")).value)) <= known
+
+
+def find_keys(value: object) -> Iterator[str]:
+    """Return every key in a value."""
+    if isinstance(value, dict):
+        for key, one in value.items():
+            yield key
+            yield from find_keys(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from find_keys(one)

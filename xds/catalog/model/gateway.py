@@ -16,7 +16,7 @@ from xds.catalog.model.route import Route
 from xds.catalog.model.route_rules import MAX_ROUTES, Routes
 from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
 from xds.catalog.text.addresses import NUMBERS, IpAddress, check_host
-from xds.catalog.text.field import About, Example, Expected, IfWrong, Words
+from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Words
 from xds.catalog.text.mistake import Loc
 from xds.catalog.text.names import CONFIG, NOBODY, Duration, FilePath, Port, Wait
 from xds.catalog.text.sizes import Size
@@ -111,6 +111,14 @@ class Tls:
 ShortTls = Annotated[
     Tls,
     Words({"passthrough": {"passthrough": True}}),
+    Moved(
+        {
+            "certificate": "write it as `certificates: [{certificate: …, key: …}]`",
+            "cert": "write it as `certificates: [{certificate: …, key: …}]`",
+            "key": "write it as `certificates: [{certificate: …, key: …}]`",
+            "ca": "write it as `client_ca`",
+        }
+    ),
     Example({"certificates": [CERTIFICATE_FILES]}),
     IfWrong(stand_in={"certificates": [INVALID_FILES]}, whole=True),
 ]
