@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, Strict
 from pydantic.dataclasses import dataclass
 
 from xds.catalog.text.cors_origins import CorsOrigin
-from xds.catalog.text.durations import format_duration
+from xds.catalog.text.durations import EXPECTED_DURATION, WAIT_SHAPE, format_duration
 from xds.catalog.text.field import About, Example, Expected, IfWrong
 from xds.catalog.text.http import EXPECTED_HEADER, HEADER_NAME, Methods
 from xds.catalog.text.mistake import Mistake, Mistakes, Unsaid
@@ -106,6 +106,8 @@ class RateLimit:
     per: Annotated[
         Duration,
         AfterValidator(check_period),
+        WAIT_SHAPE,
+        EXPECTED_DURATION,
         Field(description="The time in which they come, evenly"),
         About(envoy="TokenBucket.fill_interval"),
     ] = timedelta(seconds=1)
@@ -186,7 +188,7 @@ CheckedFault = Annotated[
     Fault,
     AfterValidator(check_fault),
     Example({"abort": {"status": 503, "percent": "5%"}}),
-    IfWrong(whole=True),
+    IfWrong(whole=True, needs=("delay", "abort", "by_header")),
 ]
 CheckedCors = Annotated[
     Cors,

@@ -15,7 +15,7 @@ from xds.catalog.model.access_log import ShortAccessLog
 from xds.catalog.model.route import Route
 from xds.catalog.model.route_rules import MAX_ROUTES, Routes
 from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
-from xds.catalog.text.addresses import NUMBERS, IpAddress, check_host
+from xds.catalog.text.addresses import NUMBERS, WILD_HOST_SHAPE, IpAddress, check_host
 from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Words
 from xds.catalog.text.mistake import Loc
 from xds.catalog.text.names import CONFIG, NOBODY, Duration, FilePath, Port, Wait
@@ -55,7 +55,10 @@ def check_certificate_host(value: str) -> str:
 
 
 CertificateHost = Annotated[
-    str, AfterValidator(check_certificate_host), Expected("a host", "shop.example.com", "*.example.com")
+    str,
+    AfterValidator(check_certificate_host),
+    WILD_HOST_SHAPE,
+    Expected("a host", "shop.example.com", "*.example.com"),
 ]
 
 

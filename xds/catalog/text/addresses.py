@@ -270,15 +270,21 @@ def check_host_header(value: str) -> str:
     return value
 
 
-ADDRESS_PATTERN = r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5}$"
+PORT_PATTERN = r"(?!0+$)([0-9]{1,4}|[0-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"  # 1 to 65535
+NAME_PATTERN = rf"{LABEL}(?:\.{LABEL})*"
+ADDRESS_PATTERN = rf"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):{PORT_PATTERN}$"
 ADDRESS_SHAPE: Final[dict[str, Any]] = {"type": "string", "pattern": ADDRESS_PATTERN}
 
+HOST_SHAPE = WithJsonSchema({"type": "string", "maxLength": 253, "pattern": f"^{NAME_PATTERN}$"})
+WILD_HOST_SHAPE = WithJsonSchema({"type": "string", "maxLength": 255, "pattern": rf"^(\*\.)?{NAME_PATTERN}$"})
+ROUTE_HOST_SHAPE = WithJsonSchema({"type": "string", "maxLength": 255, "pattern": rf"^(\*|(\*\.)?{NAME_PATTERN})$"})
+HOST_HEADER_SHAPE = WithJsonSchema({"type": "string", "pattern": f"^{NAME_PATTERN}(:{PORT_PATTERN})?$"})
 LISTEN_SHAPE = WithJsonSchema({"anyOf": [ADDRESS_SHAPE, {"type": "integer", "minimum": 1, "maximum": 65535}]})
 
 Address = Annotated[str, AfterValidator(check_address), EXPECTED_ADDRESS]
 IpAddress = Annotated[str, AfterValidator(check_ip), EXPECTED_IP]
 ListenAddress = Annotated[Listen, BeforeValidator(parse_listen), LISTEN_SHAPE, EXPECTED_LISTEN]
-Host = Annotated[str, AfterValidator(check_host), EXPECTED_HOST]
-RedirectHost = Annotated[str, AfterValidator(check_redirect_host), EXPECTED_HOST]
-RouteHost = Annotated[str, AfterValidator(check_route_host), EXPECTED_ROUTE_HOST]
-HostHeader = Annotated[str, AfterValidator(check_host_header), EXPECTED_HOST_HEADER]
+Host = Annotated[str, AfterValidator(check_host), HOST_SHAPE, EXPECTED_HOST]
+RedirectHost = Annotated[str, AfterValidator(check_redirect_host), HOST_SHAPE, EXPECTED_HOST]
+RouteHost = Annotated[str, AfterValidator(check_route_host), ROUTE_HOST_SHAPE, EXPECTED_ROUTE_HOST]
+HostHeader = Annotated[str, AfterValidator(check_host_header), HOST_HEADER_SHAPE, EXPECTED_HOST_HEADER]

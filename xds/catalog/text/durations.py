@@ -88,4 +88,5 @@ def check_ttl(value: timedelta) -> timedelta:
 
 DURATION_PATTERN = r"^(?=[0-9])([0-9]+(\.[0-9]+)?h)?([0-9]+(\.[0-9]+)?m)?([0-9]+(\.[0-9]+)?s)?([0-9]+(\.[0-9]+)?ms)?$"
 
+WAIT_SHAPE = WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN.replace("^", "^(?=.*[1-9])", 1)})
 DURATION_SHAPE = WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN})

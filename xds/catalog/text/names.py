@@ -7,7 +7,7 @@ from typing import Annotated, Final, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict, StringConstraints
 
-from xds.catalog.text.durations import DURATION_SHAPE, EXPECTED_DURATION, check_wait, parse_duration
+from xds.catalog.text.durations import DURATION_SHAPE, EXPECTED_DURATION, WAIT_SHAPE, check_wait, parse_duration
 from xds.catalog.text.field import Expected, IfWrong
 from xds.wording import show
 
@@ -75,7 +75,7 @@ def share(value: T) -> T:
 Port = Annotated[int, Strict(), Field(ge=1, le=65535), AfterValidator(share), Expected("a port {bounds}")]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), DURATION_SHAPE, EXPECTED_DURATION]
 Fraction = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False, strict=True)]
-Wait = Annotated[Duration, AfterValidator(check_wait)]
+Wait = Annotated[Duration, AfterValidator(check_wait), WAIT_SHAPE, EXPECTED_DURATION]
 Path = Annotated[
     str,
     StringConstraints(max_length=4096, pattern=f"^{PATH.pattern}$"),
