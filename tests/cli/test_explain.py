@@ -237,3 +237,20 @@ def test_what_is_not_zone_aware_is_not_said_to_be(tmp_path: Path) -> None:
         path.write_text(CATALOG.replace("  api:\n", f"  api:\n    locality: {words}\n"))
         _, lines = explain("api", "--catalog", str(path), "--node", "web")
         assert any("zone aware" in line for line in lines) is expected
+
+
+def test_fields_that_xds_never_writes_hide_nothing(tmp_path: Path) -> None:
+    """A route with such a field still leads to its service."""
+    path = tmp_path / "raw.yaml"
+    path.write_text("""
+services: {api: {endpoints: ["10.0.0.4:5000"], retries: 0}}
+gateways:
+  edge:
+    port: 8080
+    routes: [{to: api, timeout: 3s, envoy: {route: {route: {internal_redirect_policy: {}}}}}]
+""")
+    code, lines = explain("api", "--catalog", str(path), "--node", "edge")
+    assert code == 0
+    assert "1. any path → api" in lines
+    assert "timeout 3s, including retries" in lines
+    assert "also set: internal_redirect_policy" in lines
