@@ -67,6 +67,20 @@ def join_host_and_port(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+HOST_AND_PORT = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]+)):([0-9]{1,5})", re.ASCII)
+
+
+def split_host_and_port(text: str) -> tuple[str, int] | None:
+    """Return the host and the port (0 to 65535) of `10.0.0.4:5000` or `[::1]:5000`; None for any other text.
+
+    The host has no brackets, and is not checked.
+    """
+    matched = HOST_AND_PORT.fullmatch(text)
+    if matched is None or (port := int(matched[3])) > 65535:
+        return None
+    return matched[1] or matched[2] or "", port
+
+
 PLAIN = re.compile(
     r"[A-Za-z/][\w./%{}*=+-]*|[0-9]+[A-Za-df-z%][A-Za-z0-9]*|[0-9]+-[0-9]+|(?:[0-9]+\.){3}[0-9]+", re.ASCII
 )

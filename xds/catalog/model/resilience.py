@@ -64,6 +64,9 @@ class Budget:
     ] = 20
 
 
+DEFAULT_BUDGET: Final = Budget()
+
+
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class BackOff:
     """The wait before each retry, at random: up to `base`, then 3 times that, 7 times, and so on, up to `max`."""
@@ -146,7 +149,10 @@ class Retries:
         Budget | None,
         Field(description="Only for a service: how many retries can run at once"),
         Example({"percent": "20%", "min": 3}),
-        About(default="{percent: 50%, min: 20}", envoy="CircuitBreakers.Thresholds.retry_budget"),
+        About(
+            default=f"{{percent: {DEFAULT_BUDGET.percent:g}%, min: {DEFAULT_BUDGET.min}}}",
+            envoy="CircuitBreakers.Thresholds.retry_budget",
+        ),
     ] = None
     back_off: Annotated[
         Annotated[BackOff, AfterValidator(check_back_off)] | None,
@@ -288,7 +294,7 @@ class Timeouts:
     request: Annotated[
         Duration | None,
         Field(description="For the whole answer, including retries; `0s` means no limit"),
-        About(default="15s; for grpc the client's own deadline", envoy="RouteAction.timeout"),
+        About(default=f"{DEFAULT_REQUEST.seconds}s; for grpc the client's own deadline", envoy="RouteAction.timeout"),
     ] = None
     idle: Annotated[
         Duration | None,

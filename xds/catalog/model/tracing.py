@@ -10,7 +10,7 @@ from xds.catalog.text.addresses import ADDRESS_SHAPE, explain_address, split_add
 from xds.catalog.text.field import About, Alone, Example, Expected
 from xds.catalog.text.names import CONFIG
 from xds.catalog.text.percents import Percent
-from xds.wording import join_host_and_port
+from xds.wording import join_host_and_port, split_host_and_port
 
 OTLP_PORT: Final = 4317
 """Where collectors listen for gRPC, if nobody says otherwise."""
@@ -63,8 +63,9 @@ class Tracing:
     @property
     def collector(self) -> tuple[str, int]:
         """The collector's host and port."""
-        host, _, port = self.otlp.rpartition(":")
-        return host.strip("[]"), int(port)
+        if (parts := split_host_and_port(self.otlp)) is None:  # which `check_collector` excludes
+            raise ValueError(self.otlp)
+        return parts
 
 
 ShortTracing = Annotated[

@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.text.field import Expected
-from xds.wording import join_host_and_port, show
+from xds.wording import join_host_and_port, show, split_host_and_port
 
 OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 IPV4 = re.compile(rf"{OCTET}(?:\.{OCTET}){{3}}")
@@ -30,8 +30,6 @@ EXPECTED_ROUTE_HOST: Final = Expected("a host", "example.com", "*.example.com", 
 EXPECTED_HOST_HEADER: Final = Expected("a host", "example.com", "example.com:8080")
 
 EXAMPLE_PORT: Final = 5000
-
-HOST_AND_PORT = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]+):([0-9]{1,5})")
 
 
 def normalize_ip(text: str) -> str | None:
@@ -59,11 +57,9 @@ def normalize_host(text: str) -> str | None:
 
 def split_address(text: str) -> tuple[str, int] | None:
     """Split "host:port", IPv6 in brackets; None when it is not of this form."""
-    matched = HOST_AND_PORT.fullmatch(text)
-    if matched is None or not 1 <= (port := int(matched[2])) <= 65535:
-        return None
-    host = normalize_host(matched[1])
-    return None if host is None else (host, port)
+    host, port = split_host_and_port(text) or ("", 0)
+    known = normalize_ip(host) if text.startswith("[") else normalize_host(host)
+    return (known, port) if known is not None and port else None
 
 
 def covers_host(pattern: str, host: str) -> bool:
@@ -227,7 +223,7 @@ LISTEN_SHAPE = WithJsonSchema({"anyOf": [ADDRESS_SHAPE, {"type": "integer", "min
 
 Address = Annotated[str, AfterValidator(check_address), EXPECTED_ADDRESS]
 IpAddress = Annotated[str, AfterValidator(check_ip), EXPECTED_IP]
-ListenAddress = Annotated[Listen, BeforeValidator(parse_listen), LISTEN_SHAPE, EXPECTED_LISTEN]
+ShortListen = Annotated[Listen, BeforeValidator(parse_listen), LISTEN_SHAPE, EXPECTED_LISTEN]
 Host = Annotated[str, AfterValidator(check_host), EXPECTED_HOST]
 RouteHost = Annotated[str, AfterValidator(check_route_host), EXPECTED_ROUTE_HOST]
 HostHeader = Annotated[str, AfterValidator(check_host_header), EXPECTED_HOST_HEADER]
