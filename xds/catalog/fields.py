@@ -84,12 +84,12 @@ class Field:
 
     @property
     def is_mapping(self) -> bool:
-        """Whether it is a mapping, whosever its keys are."""
+        """Whether it is a mapping, of fields or of the operator's own keys."""
         return self.is_class or self.is_open_mapping
 
     @property
     def is_annotated(self) -> bool:
-        """Whether anything is said of it beside its type."""
+        """Whether it has annotations beside its type."""
         return bool(self._annotations)
 
     @property

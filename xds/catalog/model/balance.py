@@ -152,7 +152,7 @@ class Balancing:
     ] = None
     load_aware_locality: Annotated[
         LoadAwareLocality | None,
-        Field(description="The locality of the caller, others by the headroom that endpoints report; in turn in each"),
+        Field(description="The endpoints in the caller's locality take turns; others help if they report less load"),
         Example({"remote_probe_fraction": "3%"}),
         About(envoy="Cluster.load_balancing_policy: LoadAwareLocality"),
     ] = None
@@ -206,7 +206,7 @@ def check_balancing(balancing: Balancing) -> Balancing:
     """Refuse no balance and several, and sizes that Envoy would."""
     found = [name for name, _ in POLICIES if getattr(balancing, name) is not None]
     if not found:
-        raise ValueError("says not how: write one of its fields, such as {least_request: {choices: 3}}")
+        raise ValueError("names no balance: write one of its fields, such as {least_request: {choices: 3}}")
     mistakes: list[Mistake] = [
         Mistake((other,), f"a service has one balance: `{found[0]}` or `{other}`, not both") for other in found[1:]
     ]

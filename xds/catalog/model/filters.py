@@ -81,7 +81,7 @@ def check_fault(fault: Fault) -> Fault:
     """Refuse a fault that is none, and one by header that says more."""
     given = [field for field in ("delay", "abort") if getattr(fault, field) is not None]
     if not given and not fault.by_header:
-        raise ValueError("says nothing: write `delay`, `abort` or `by_header: true` in it")
+        raise ValueError("is empty: write `delay`, `abort` or `by_header: true` in it")
     if given and fault.by_header:
         raise Mistakes(
             *(Mistake((field,), "the request says it by its headers: leave this or `by_header` out") for field in given)

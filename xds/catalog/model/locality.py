@@ -66,7 +66,7 @@ FAILOVER_SHAPE = WithJsonSchema({"anyOf": [LEVEL_SHAPE, {"type": "array", "items
 def check_levels(levels: "tuple[Level, ...]") -> "tuple[Level, ...]":
     """Refuse levels of which one is never asked: the wider ones hold the narrower."""
     if not levels:
-        raise ValueError("names no level: write such as [zone, region]")
+        raise ValueError("has no level: write, for example, [zone, region]")
     right = tuple(sorted(set(levels), key=ORDER.index))
     if right != levels:
         raise ValueError(f"the nearest level comes first, each once: write [{', '.join(right)}]")

@@ -180,11 +180,11 @@ class Retries:
 
 
 USUAL_RETRIES: Final = Retries(attempts=2)
-"""What a service has that says nothing of them."""
+"""The retries of a service that does not set them."""
 
 
 def complete_retries(retries: Retries) -> Retries:
-    """Fill in the attempts of a service that says nothing of them."""
+    """Fill in the attempts of a service that does not set them."""
     return retries if retries.attempts is not None else replace(retries, attempts=USUAL_RETRIES.attempts)
 
 

@@ -56,7 +56,7 @@ class ValidPart:
         return None
 
     def _remove_emptied(self) -> None:
-        """Remove what says nothing any more: what it would be by was told already."""
+        """Remove mappings that became empty: the mistake in the field that they need was reported already."""
         for name, field in self._field(()).fields.items():
             needs, value = field.if_wrong.needs, self.value.get(name)
             if needs and isinstance(value, dict) and not value.keys() & set(needs):

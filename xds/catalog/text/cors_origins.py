@@ -79,7 +79,7 @@ def parse_origin(value: object) -> Origin:
 
 def _read_origin(text: str) -> Origin:
     if text == "null":
-        raise ValueError("is what sandboxed pages and files of whoever send: no origin to trust")
+        raise ValueError("is the origin of any sandboxed page or local file: do not trust it")
     matched = ORIGIN.fullmatch(text)
     if matched is None:
         return _refuse_origin(text)

@@ -136,13 +136,11 @@ def _check_names(names: Iterable[str]) -> list[Mistake]:
     for name in names:
         lower = name.lower()
         if lower.startswith(":"):
-            mistakes.append(Mistake((name,), f"{show(name)} is no header but part of the request itself"))
+            mistakes.append(Mistake((name,), f"{show(name)} is not a header: it is a part of the request itself"))
         elif lower == "host":
             mistakes.append(Mistake((name,), "the Host header is changed by `rewrite: {host: ...}`"))
         elif lower in HOP_BY_HOP:
-            mistakes.append(
-                Mistake((name,), f"{show(name)} is of one connection alone: Envoy sets it for each by itself")
-            )
+            mistakes.append(Mistake((name,), f"{show(name)} belongs to one connection: Envoy sets it itself"))
         elif not HEADER_NAME.fullmatch(lower):
             mistakes.append(Mistake((name,), f"{show(name)} is not a header's name: letters, digits and - only"))
         elif lower in seen:

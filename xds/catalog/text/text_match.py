@@ -72,7 +72,7 @@ def _read_one(how: How, text: object) -> Wanted:
         hint = f': write "{show(text)}" in quotes' if isinstance(text, bool | int | float) else ""
         raise ValueError(f"expected text, found {show(text)}{hint}")  # noqa: TRY004
     if not text:
-        raise ValueError('an empty text says nothing: write "*" for any value')
+        raise ValueError('an empty text matches nothing: write "*" for any value')
     if how is How.REGEX:
         check_pattern(text)
     return text if how is How.EXACT and text != ANY else TextMatch(how, text)
