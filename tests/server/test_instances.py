@@ -1,4 +1,7 @@
-"""Endpoints from sources beside the catalog reach clients, merged by tick; whatever a source does, it ends nothing."""
+"""Endpoints from sources beside the catalog reach clients.
+
+Changes within a tick are merged, and no source ends the server.
+"""
 
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -34,7 +37,7 @@ def read_weights(response: DeltaDiscoveryResponse) -> dict[int, int]:
 
 
 async def follow(stack: AsyncExitStack, control_plane: ControlPlane, *services: str) -> Sidecar:
-    """Connect a client that has taken all clusters and these services' endpoints."""
+    """Connect a client that accepts all clusters and the endpoints of these services."""
     sidecar = await connect(stack, f"127.0.0.1:{control_plane.port}", "web-1")
     await sidecar.ask(CLUSTER_LOAD_ASSIGNMENT, *services)
     await sidecar.accept(CLUSTER_LOAD_ASSIGNMENT)
@@ -42,7 +45,7 @@ async def follow(stack: AsyncExitStack, control_plane: ControlPlane, *services: 
 
 
 async def read_until(sidecar: Sidecar, expected: dict[int, int]) -> int:
-    """Read and accept assignments until one is as expected; return how many there were."""
+    """Read and accept assignments until one is as expected, and return their number."""
     for count in range(1, 100):
         response = await sidecar.read()
         assert response.type_url == CLUSTER_LOAD_ASSIGNMENT
@@ -53,8 +56,8 @@ async def read_until(sidecar: Sidecar, expected: dict[int, int]) -> int:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-async def test_what_a_source_says_reaches_a_client(tmp_path: Path, workers: int) -> None:
-    """Beside the catalog's endpoints: instances that come, change their weight, and go."""
+async def test_instances_of_a_source_reach_a_client(tmp_path: Path, workers: int) -> None:
+    """The client sees instances come, change their weight, and go, beside the catalog's endpoints."""
     source = MemorySource()
     async with provided(tmp_path, CATALOG, source, workers=workers) as control_plane, AsyncExitStack() as stack:
         sidecar = await follow(stack, control_plane, "api")
@@ -68,8 +71,8 @@ async def test_what_a_source_says_reaches_a_client(tmp_path: Path, workers: int)
         await read_until(sidecar, {5000: 1})
 
 
-async def test_an_edit_of_the_catalog_keeps_what_sources_said(tmp_path: Path) -> None:
-    """And a source's change keeps what the catalog says."""
+async def test_an_edit_of_the_catalog_keeps_the_sources_instances(tmp_path: Path) -> None:
+    """A change from a source also keeps the catalog's endpoints."""
     source = MemorySource()
     async with provided(tmp_path, CATALOG, source) as control_plane, AsyncExitStack() as stack:
         sidecar = await follow(stack, control_plane, "api")
@@ -81,8 +84,8 @@ async def test_an_edit_of_the_catalog_keeps_what_sources_said(tmp_path: Path) ->
         await read_until(sidecar, {5009: 1, 5001: 2})
 
 
-async def test_many_changes_come_as_few(tmp_path: Path) -> None:
-    """What comes within a tick is one change; a client that is at the last one has missed none."""
+async def test_many_changes_reach_a_client_in_few_responses(tmp_path: Path) -> None:
+    """Changes within a tick become one change. A client with the last one has missed none."""
     source = MemorySource()
     async with provided(tmp_path, CATALOG, source) as control_plane, AsyncExitStack() as stack:
         sidecar = await follow(stack, control_plane, "users")
@@ -91,8 +94,8 @@ async def test_many_changes_come_as_few(tmp_path: Path) -> None:
         assert await read_until(sidecar, {1: 1000}) < 20
 
 
-async def test_a_bad_instance_is_told_once_and_stays_as_it_was(tmp_path: Path) -> None:
-    """The others of its update are taken."""
+async def test_a_bad_instance_is_logged_once_and_keeps_its_old_state(tmp_path: Path) -> None:
+    """The server takes the other instances of the same update."""
     source = MemorySource()
     with capture_logs() as logs:
         async with provided(tmp_path, CATALOG, source) as control_plane, AsyncExitStack() as stack:
@@ -110,10 +113,10 @@ async def test_a_bad_instance_is_told_once_and_stays_as_it_was(tmp_path: Path) -
     assert told[0].startswith('memory: error: services.users.endpoints.1: the port is missing: write "127.0.0.1:5000"')
 
 
-async def test_a_source_that_fails_is_asked_again_and_what_it_said_stays(
+async def test_a_failed_source_is_watched_again_and_keeps_its_instances(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another source is not concerned."""
+    """The failure does not affect another source."""
     monkeypatch.setattr(instances, "RETRY_SECONDS", 0.01)
     failing, other = MemorySource("failing"), MemorySource("other")
     with capture_logs() as logs:
