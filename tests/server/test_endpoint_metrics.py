@@ -40,7 +40,7 @@ def read(catalog: Catalog, *places: Locality) -> dict[tuple[str, str, str], floa
 
 
 def test_each_calling_zone_has_its_own_expected_shares() -> None:
-    """Only services with the `metrics` field have shares, if the catalog alone determines them."""
+    """Only services with `endpoint_stats` have shares, if the catalog alone determines them."""
     assert read(build_catalog({"c.yaml": parse(FAILOVER)}), Locality(zone="a"), Locality(zone="b"), NOWHERE) == {
         ("api", "10.0.0.1:80", "a"): 1.0,
         ("api", "10.0.0.2:80", "a"): 0.0,

@@ -340,7 +340,7 @@ async def test_the_delay_before_a_restart_grows_while_a_worker_keeps_dying(
 async def test_a_worker_that_cannot_start_ends_the_servers_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An example is an address at which no process can listen."""
+    """The error has the exit code, as when no process can listen at the address."""
     monkeypatch.setattr(workers_module, "COMMAND", "raise SystemExit(3)")
     with pytest.raises(ListenError, match=r"cannot start worker [12]: exit code 3"):
         async with led(tmp_path):
