@@ -27,7 +27,7 @@ DELTA_ADS = f"/{ADS}/DeltaAggregatedResources"
 SOTW_ADS = f"/{ADS}/StreamAggregatedResources"
 
 Call = Any
-"""A bidirectional call whose messages pass as bytes; grpc's stubs leave its types out."""
+"""A bidirectional call that passes messages as bytes. grpc's stubs lack its types."""
 
 
 def make_catalog(*names: str, weight: int = 1) -> str:

@@ -38,7 +38,7 @@ from xds.wire import CLUSTER
 from xds.wire.discovery_pb2 import Node
 
 CLIENTS = 20
-"""Each with a connection of its own: that one worker has none of them happens once in half a million runs."""
+"""Each has a connection of its own. In one of half a million runs, a worker gets none of them."""
 
 
 class Workers:
