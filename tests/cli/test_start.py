@@ -17,7 +17,7 @@ from xds.cli.demo.ports import LOOPBACK, free_port
 CATALOG = "services: {web: {endpoints: ['10.0.0.1:80']}}\n"
 RAW = "services: {web: {endpoints: ['10.0.0.1:80'], envoy: {cluster: {alt_stat_name: web}}}}\n"
 ENVOY = {"envoy_data_plane", "betterproto2"}
-"""Envoy's messages as classes in Python: they take a second to import."""
+"""Envoy's messages as Python classes, which take a second to import."""
 
 
 def command(*arguments: str) -> list[str]:

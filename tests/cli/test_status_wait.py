@@ -17,7 +17,7 @@ from xds.wire import CLUSTER, LISTENER
 
 CATALOG = "services: {api: {endpoints: ['127.0.0.1:5000']}}\n"
 LONG = "60"
-"""Seconds that no test waits: it ends before, or the test is too slow to pass."""
+"""A timeout in seconds that no passing test reaches."""
 
 
 def save(folder: Path, text: str = CATALOG, name: str = "catalog.yaml") -> Path:
