@@ -55,7 +55,7 @@ ENVOY = {
     "response_flags": str,
     "upstream_cluster": str,
 }
-"""What of a line is Envoy's own, below `envoyproxy`."""
+"""Envoy's own fields of a line, below `envoyproxy`."""
 
 
 def read(text: str) -> list[dict[str, Any]]:

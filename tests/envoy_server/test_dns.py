@@ -18,7 +18,7 @@ from xds.resources.bootstrap.bootstrap import ApiType, build_bootstrap
 from xds.resources.decode import decode_message
 
 TTL = 600
-"""Seconds that the answers may be kept: what Docker's DNS says."""
+"""The TTL of answers in seconds, as in Docker's DNS."""
 
 A, AAAA = 1, 28
 

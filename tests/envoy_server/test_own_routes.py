@@ -16,7 +16,7 @@ from xds.cli.demo.load import Load
 from xds.cli.demo.processes import Envoy, Instance, free_port
 
 HOST = "localhost"
-"""The service: a name that a client here resolves, and says as its Host."""
+"""The service. A client on this machine can resolve its name, and sends it as the Host."""
 
 MOVES = 6
 

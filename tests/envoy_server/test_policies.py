@@ -38,7 +38,7 @@ from xds.cli.demo.load import Load
 from xds.cli.demo.processes import Envoy, Instance, free_port
 
 RING = 1024
-"""Places of Envoy's ring; its table for Maglev has more, and is the more even."""
+"""Places of Envoy's ring. The Maglev table has more and is more even."""
 
 USERS = [f"user-{n}" for n in range(60)]
 LB_POLICIES = {
@@ -48,7 +48,7 @@ LB_POLICIES = {
 }
 HASHING = ("ring_hash", "maglev")
 REWEIGHED = ("client_side_weighted", "load_aware_locality")
-"""Whose weights Envoy computes anew each second, after which turns begin anew."""
+"""Envoy computes their weights again each second, and then round robin starts again."""
 
 EQUAL = ("round_robin", "random", "client_side_weighted", "load_aware_locality")
 

@@ -60,7 +60,7 @@ TEMPLATES = {
     "/t/a.b~%!$&'()+,;:@-_=": "/t/a.b~%!$&'()+,;:@-_=",
     "/t/" + "x" * 251 + "/*": "/t/" + "x" * 251 + "/1",
 }
-"""Templates of every kind that the checker takes, and a path that each matches."""
+"""Templates of every kind that the checker accepts, each with a path that it matches."""
 
 
 async def test_routes_match_header_and_query_values_in_every_way(tmp_path: Path, echo: Echo) -> None:

@@ -15,7 +15,7 @@ from xds.cli.demo.processes import ControlPlane, Instance, free_port, start_cont
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION
 
 NOT_OURS = "192.0.2.1"
-"""An address that no machine has (RFC 5737): the checker cannot know that, Envoy does."""
+"""An address that no machine has (RFC 5737): the checker cannot know that, but Envoy notices it."""
 
 
 class WatchedMesh(Mesh):

@@ -20,7 +20,7 @@ from tests.envoy_server.test_sidecar import ask
 from xds.cli.demo.processes import Envoy, Instance, free_port
 
 STRANGER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-"""The traceparent of a caller who wants to be traced."""
+"""The traceparent of a client that asks for a trace."""
 
 
 class Web(BaseHTTPRequestHandler):

@@ -12,7 +12,7 @@ from xds.cli.demo.processes import await_until
 CONNECTIONS = 4
 
 SAMPLE = 1000
-"""Requests that are counted for a share."""
+"""The number of requests for one measured share."""
 
 
 class Traffic:
