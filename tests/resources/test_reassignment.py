@@ -13,6 +13,7 @@ from tests.sampling import examples
 from xds.catalog.assembly.workspace import Workspace
 from xds.catalog.model.endpoint import Endpoint
 from xds.catalog.model.locality import Locality
+from xds.resources.decode import decode
 from xds.resources.endpoints import load_assignment
 from xds.resources.inventory import Inventory, build_inventory
 from xds.resources.resource import Resource
@@ -155,6 +156,20 @@ def test_an_edit_of_endpoints_in_yaml_builds_no_more_than_that() -> None:
     after = translate(translator, text.replace('"10.0.0.1:2"', '{"address": "10.0.0.1:2", "weight": 3}'), before)
     assert after.is_reassignment
     assert after.parts["plain"].resources[CLUSTER] is before.parts["plain"].resources[CLUSTER]
+
+
+def test_logical_dns_of_several_host_names_is_strict() -> None:
+    """Envoy refuses a cluster of logical DNS with more than one, and an instance may come at any moment."""
+    translator = Translator()
+    inventory = translate(translator, '{"services": {"far": {"dns": "logical", "endpoints": ["one.example.com:1"]}}}')
+    alone = inventory.parts["far"].resources[CLUSTER]
+    translator.registry.put("registry", {("far", "1"): Endpoint("two.example.com", 1)})
+    both = move(translator, inventory).parts["far"].resources[CLUSTER]
+    logical = b"B\x01" if b"B\x01" in alone.body else b""
+    assert alone.body.count(b"envoy.clusters.dns") == both.body.count(b"envoy.clusters.dns") == 1
+    config, text = decode(both), str(decode(alone))
+    assert "all_addresses_in_single_endpoint" in text
+    assert "all_addresses_in_single_endpoint" not in str(config), logical
 
 
 def test_a_service_whose_routes_change_with_another_is_not_taken_for_one_whose_endpoints_alone_do() -> None:
