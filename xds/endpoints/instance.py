@@ -42,8 +42,8 @@ def parse_instance(provider: str, instance: InstanceId, value: object) -> Endpoi
 def _check(endpoint: Endpoint) -> Endpoint:
     """Refuse what the class accepts, but no ClusterLoadAssignment can hold. Raises ValueError.
 
-    These are labels that UTF-8 cannot encode, as JSON's lone surrogates, and large weights: their sum over all endpoints
-    of a service could be more than Envoy accepts. The sum itself is checked in the catalog only.
+    These are labels that UTF-8 cannot encode, as JSON's lone surrogates, and large weights: their sum over a service's
+    endpoints could be more than Envoy accepts. The sum itself is checked in the catalog only.
     """
     if endpoint.metadata:
         json.dumps(dict(endpoint.metadata), ensure_ascii=False).encode()
