@@ -126,6 +126,18 @@ def test_instances_of_an_unknown_service_count_once_the_catalog_has_it() -> None
     assert ports(registry.publish()) == [1]
 
 
+def test_a_service_that_nobody_answers_for_any_more_leaves_nothing() -> None:
+    """Names may come and go for years."""
+    registry = Registry()
+    for number in range(100):
+        registry.put("p", {(f"s{number}", "1"): at(1)})
+        registry.publish()
+        registry.put("p", {(f"s{number}", "1"): None})
+        registry.publish()
+    assert not registry._members
+    assert not registry.publish().by_service
+
+
 ENDPOINT = st.builds(
     at,
     st.integers(1, 4),

@@ -13,6 +13,7 @@ from tests.sampling import examples
 from xds.catalog.assembly.workspace import Workspace
 from xds.catalog.model.endpoint import Endpoint
 from xds.catalog.model.locality import Locality
+from xds.resources.decode import decode
 from xds.resources.endpoints import load_assignment
 from xds.resources.inventory import Inventory, build_inventory
 from xds.resources.resource import Resource
@@ -163,6 +164,17 @@ def test_an_edit_of_an_endpoint_in_yaml_rebuilds_only_its_assignment() -> None:
     after = translate(translator, text.replace('"10.0.0.1:2"', '{"address": "10.0.0.1:2", "weight": 3}'), before)
     assert after.is_reassignment
     assert after.parts["plain"].resources[CLUSTER] is before.parts["plain"].resources[CLUSTER]
+
+
+def test_logical_dns_of_several_host_names_becomes_strict() -> None:
+    """Envoy refuses a cluster of logical DNS with several host names, and an instance may come at any moment."""
+    translator = Translator()
+    inventory = translate(translator, '{"services": {"far": {"dns": "logical", "endpoints": ["one.example.com:1"]}}}')
+    alone = inventory.parts["far"].resources[CLUSTER]
+    translator.registry.put("registry", {("far", "1"): Endpoint("two.example.com", 1)})
+    both = move(translator, inventory).parts["far"].resources[CLUSTER]
+    assert "all_addresses_in_single_endpoint" in str(decode(alone))
+    assert "all_addresses_in_single_endpoint" not in str(decode(both))
 
 
 def test_routes_are_rebuilt_when_their_target_and_an_endpoint_change_at_once() -> None:
