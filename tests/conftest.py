@@ -1,5 +1,7 @@
 """How tests are divided among several processes (`pytest -n 2`), and which run: a sample, or all with `--whole`."""
 
+import signal
+
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
@@ -39,9 +41,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose how many examples are tried, before any test is imported."""
+    """Choose how many examples are tried, before any test is imported; let children end by Ctrl-C."""
     config.addinivalue_line("markers", "whole: is left out without `--whole`, since another test differs in little")
     choose(WHOLE if config.getoption("whole") else SAMPLE)
+    # A shell that starts the tests in the background ignores SIGINT, and every child inherits that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
