@@ -131,7 +131,7 @@ class Bench:
         assert envoy.admin.stats("^cluster_manager.active_clusters$").popitem()[1] > self.services
 
     def save(self, favoured: str) -> float:
-        """Give one instance the weight, and save by renaming, as careful editors do. Return the time of the save."""
+        """Set one instance's weight, and save by renaming, as careful editors do. Return the time of the save."""
         endpoints = "".join(
             f'      - {{address: "{LOOPBACK}:{port}", weight: {1000 if instance == favoured else 1}}}\n'
             for instance, port in zip(INSTANCES, self.ports, strict=True)

@@ -178,7 +178,7 @@ class Reader:
         return Content(response.type_url, sys.intern(version_info), versions, removed, marks, len(found), is_whole)
 
     def _describe(self, body: bytes) -> tuple[str, int]:
-        """Give a resource's name and, of a ClusterLoadAssignment, the weight of the first endpoint."""
+        """Return a resource's name and, for a ClusterLoadAssignment, the weight of the first endpoint."""
         if (found := self._resources.get(body)) is None:
             if len(self._resources) >= MAX_RESOURCES:
                 self._resources.clear()

@@ -41,7 +41,7 @@ class Catalog:
             (self.folder / name).write_bytes(document.content or b"")
 
     def save(self, service: int, weight: int) -> float:
-        """Give a service's first endpoint a weight. The new file replaces the old one, as editors do.
+        """Set the weight of a service's first endpoint. The new file replaces the old one, as editors do.
 
         Returns the time as time.monotonic().
         """

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from xds.server.address import ListenAddress
 from xds.server.control_plane import ControlPlane, Settings
@@ -16,7 +17,7 @@ class MemorySource:
 
     def __init__(self, name: str = "memory") -> None:
         self._name = name
-        self._queue: asyncio.Queue[InstanceUpdate | Exception] = asyncio.Queue()
+        self._queue: asyncio.Queue[Any] = asyncio.Queue()
         self.watched = 0
 
     @property
@@ -24,7 +25,7 @@ class MemorySource:
         """Return the provider's name."""
         return self._name
 
-    def put(self, update: InstanceUpdate | Exception) -> None:
+    def put(self, update: object) -> None:
         """Make the source yield this update or raise this exception next."""
         self._queue.put_nowait(update)
 
@@ -37,7 +38,7 @@ class MemorySource:
         self.watched += 1
         while True:
             update = await self._queue.get()
-            if isinstance(update, Exception):
+            if isinstance(update, BaseException):
                 raise update
             yield update
 

@@ -3,6 +3,8 @@
 Changes within a tick are merged, and no source ends the server.
 """
 
+import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from tests.server.test_workers import connect
 from xds.cli.demo.processes import await_until
 from xds.server import instances
 from xds.server.control_plane import ControlPlane
+from xds.sources.source import InstanceUpdate
 from xds.wire import CLUSTER_LOAD_ASSIGNMENT, endpoint_pb2
 from xds.wire.discovery_pb2 import DeltaDiscoveryResponse
 
@@ -24,6 +27,9 @@ services:
   api: {balance: weighted, endpoints: ["127.0.0.1:5000"]}
   users: {balance: weighted}
 """
+
+NESTED: list[object] = []
+NESTED.append(NESTED)
 
 
 def read_weights(response: DeltaDiscoveryResponse) -> dict[int, int]:
@@ -89,6 +95,7 @@ async def test_many_changes_reach_a_client_in_few_responses(tmp_path: Path) -> N
     source = MemorySource()
     async with provided(tmp_path, CATALOG, source) as control_plane, AsyncExitStack() as stack:
         sidecar = await follow(stack, control_plane, "users")
+        source.say({}, full=True)
         for number in range(1, 1001):
             source.say({("users", "1"): {"address": "127.0.0.1:1", "weight": number}})
         assert await read_until(sidecar, {1: 1000}) < 20
@@ -132,3 +139,122 @@ async def test_a_failed_source_is_watched_again_and_keeps_its_instances(
             await read_until(sidecar, {3: 1, 2: 1})
     [told] = [line for line in logs if line["log_level"] == "error"]
     assert (told["source"], told["reason"]) == ("failing", "ConnectionError('refused')")
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        {"address": "127.0.0.1:9", "metadata": {"a": "\ud800"}},
+        {"address": "127.0.0.1:9", "metadata": {"\ud800": 1}},
+        {"address": "127.0.0.1:9", "weight": 10**5000},
+        {"address": "127.0.0.1:9", "weight": 70_000},
+        {"address": "127.0.0.1:9", "metadata": {"a": NESTED}},
+        {"address": "127.0.0.1:9", "zone": "\ud800"},
+        object(),
+    ],
+    ids=["label", "label's key", "long number", "heavy", "deep", "zone", "no value"],
+)
+async def test_a_value_that_nothing_could_encode_is_refused_alone(tmp_path: Path, poison: object) -> None:
+    """Other instances, other sources and edits of the catalog are applied beside it."""
+    bad, good = MemorySource("bad"), MemorySource("good")
+    with capture_logs() as logs:
+        async with provided(tmp_path, CATALOG, bad, good) as control_plane, AsyncExitStack() as stack:
+            sidecar = await follow(stack, control_plane, "users")
+            bad.say({("users", "1"): poison, ("users", "2"): "127.0.0.1:2"}, full=True)
+            good.say({("users", "1"): "127.0.0.1:3"}, full=True)
+            await read_until(sidecar, {2: 1, 3: 1})
+            text = CATALOG.replace("users: {balance: weighted", 'users: {balance: weighted, endpoints: ["127.0.0.1:4"]')
+            (tmp_path / "catalog.yaml").write_text(text)
+            await read_until(sidecar, {2: 1, 3: 1, 4: 1})
+    [told] = [line["event"] for line in logs if line["log_level"] == "error"]
+    assert told.startswith("bad: error: services.users.endpoints.1")
+
+
+async def test_names_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    """The rest of the update is applied."""
+    source = MemorySource()
+    async with provided(tmp_path, CATALOG, source) as control_plane, AsyncExitStack() as stack:
+        sidecar = await follow(stack, control_plane, "users")
+        source.say({("users", 5): "127.0.0.1:1", ("users", "2"): "127.0.0.1:2"}, full=True)  # type: ignore[dict-item]
+        await read_until(sidecar, {2: 1})
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (asyncio.CancelledError(), "CancelledError"),
+        (None, "NoneType, which is not an InstanceUpdate"),
+        (InstanceUpdate({("users", "1"): "127.0.0.1:1"}), "the first update is not the full set"),
+    ],
+    ids=["cancelled inside", "no update", "no full set"],
+)
+async def test_a_source_that_breaks_its_promise_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: object, reason: str
+) -> None:
+    """It is told, and watched again."""
+    monkeypatch.setattr(instances, "RETRY_SECONDS", 0.01)
+    source = MemorySource()
+    with capture_logs() as logs:
+        async with provided(tmp_path, CATALOG, source) as control_plane, AsyncExitStack() as stack:
+            sidecar = await follow(stack, control_plane, "users")
+            source.put(fault)
+            source.say({("users", "2"): "127.0.0.1:2"}, full=True)
+            await read_until(sidecar, {2: 1})
+    [told] = [line for line in logs if line["log_level"] == "error"]
+    assert reason in told["reason"]
+
+
+class BusySource(MemorySource):
+    """A source that never waits."""
+
+    async def watch(self) -> AsyncGenerator[InstanceUpdate]:
+        """Yield the same full set, again and again."""
+        while True:
+            yield InstanceUpdate({("users", "1"): "127.0.0.1:1"}, full=True)
+
+
+async def test_a_source_that_never_waits_stops_nobody(tmp_path: Path) -> None:
+    """Another source's endpoints come through, and what waits is bounded."""
+    busy, other = BusySource("busy"), MemorySource("other")
+    async with provided(tmp_path, CATALOG, busy, other) as control_plane, AsyncExitStack() as stack:
+        sidecar = await follow(stack, control_plane, "users")
+        other.say({("users", "1"): "127.0.0.1:2"}, full=True)
+        await read_until(sidecar, {1: 1, 2: 1})
+        assert len(control_plane._instances._waiting) <= instances.MAX_WAITING + 2
+
+
+async def test_many_problems_are_told_as_a_number(tmp_path: Path) -> None:
+    """The first have a line each."""
+    source = MemorySource()
+    with capture_logs() as logs:
+        async with provided(tmp_path, CATALOG, source) as control_plane, AsyncExitStack() as stack:
+            sidecar = await follow(stack, control_plane, "users")
+            bad: dict[tuple[str, str], object | None] = {("users", f"bad-{number}"): "nowhere" for number in range(100)}
+            source.say({**bad, ("users", "1"): "127.0.0.1:1"}, full=True)
+            await read_until(sidecar, {1: 1})
+    told = [line for line in logs if line["log_level"] == "error"]
+    assert len(told) == 21
+    assert told[-1]["more"] == 80
+
+
+async def test_tls_without_a_name_to_check_is_not_served_to_ip_addresses(tmp_path: Path) -> None:
+    """Envoy would trust every certificate of the authority; a host name it checks."""
+    source = MemorySource()
+    catalog = CATALOG + '  tls: {tls: true, endpoints: ["one.example.com:1"]}\n'
+    with capture_logs() as logs:
+        async with provided(tmp_path, catalog, source) as control_plane, AsyncExitStack() as stack:
+            sidecar = await follow(stack, control_plane, "users")
+            source.say(
+                {
+                    ("tls", "1"): "127.0.0.1:1",
+                    ("tls", "2"): "two.example.com:2",
+                    ("users", "1"): "127.0.0.1:3",
+                },
+                full=True,
+            )
+            while (response := await sidecar.read()).type_url != CLUSTER_LOAD_ASSIGNMENT:
+                await sidecar.accept(response.type_url)
+            found = control_plane._ads.store.inventory.endpoints.of("tls")
+            assert [one.address for one in found] == ["one.example.com", "two.example.com"]
+    [told] = [line["event"] for line in logs if line["log_level"] == "error"]
+    assert told.startswith("endpoints: error: services.tls.tls: 1 instances with an IP address are not served")
