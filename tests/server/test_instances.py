@@ -154,8 +154,8 @@ async def test_a_failed_source_is_watched_again_and_keeps_its_instances(
     ],
     ids=["label", "label's key", "long number", "heavy", "deep", "zone", "no value"],
 )
-async def test_a_value_that_nothing_could_encode_is_refused_alone(tmp_path: Path, poison: object) -> None:
-    """Other instances, other sources and edits of the catalog are applied beside it."""
+async def test_a_value_that_cannot_be_encoded_is_refused_alone(tmp_path: Path, poison: object) -> None:
+    """The server still applies other instances, other sources and edits of the catalog."""
     bad, good = MemorySource("bad"), MemorySource("good")
     with capture_logs() as logs:
         async with provided(tmp_path, CATALOG, bad, good) as control_plane, AsyncExitStack() as stack:
@@ -170,8 +170,8 @@ async def test_a_value_that_nothing_could_encode_is_refused_alone(tmp_path: Path
     assert told.startswith("bad: error: services.users.endpoints.1")
 
 
-async def test_names_that_are_no_text_are_refused(tmp_path: Path) -> None:
-    """The rest of the update is applied."""
+async def test_names_that_are_not_text_are_refused(tmp_path: Path) -> None:
+    """The server applies the rest of the update."""
     source = MemorySource()
     async with provided(tmp_path, CATALOG, source) as control_plane, AsyncExitStack() as stack:
         sidecar = await follow(stack, control_plane, "users")
@@ -188,10 +188,10 @@ async def test_names_that_are_no_text_are_refused(tmp_path: Path) -> None:
     ],
     ids=["cancelled inside", "no update", "no full set"],
 )
-async def test_a_source_that_breaks_its_promise_has_failed(
+async def test_a_source_that_breaks_the_interface_counts_as_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: object, reason: str
 ) -> None:
-    """It is told, and watched again."""
+    """The server logs it and watches the source again."""
     monkeypatch.setattr(instances, "RETRY_SECONDS", 0.01)
     source = MemorySource()
     with capture_logs() as logs:
@@ -208,13 +208,13 @@ class BusySource(MemorySource):
     """A source that never waits."""
 
     async def watch(self) -> AsyncGenerator[InstanceUpdate]:
-        """Yield the same full set, again and again."""
+        """Yield the same full set again and again."""
         while True:
             yield InstanceUpdate({("users", "1"): "127.0.0.1:1"}, full=True)
 
 
-async def test_a_source_that_never_waits_stops_nobody(tmp_path: Path) -> None:
-    """Another source's endpoints come through, and what waits is bounded."""
+async def test_a_source_that_never_waits_does_not_block_others(tmp_path: Path) -> None:
+    """Another source's endpoints arrive, and the number of waiting updates has a limit."""
     busy, other = BusySource("busy"), MemorySource("other")
     async with provided(tmp_path, CATALOG, busy, other) as control_plane, AsyncExitStack() as stack:
         sidecar = await follow(stack, control_plane, "users")
@@ -223,8 +223,8 @@ async def test_a_source_that_never_waits_stops_nobody(tmp_path: Path) -> None:
         assert len(control_plane._instances._waiting) <= instances.MAX_WAITING + 2
 
 
-async def test_many_problems_are_told_as_a_number(tmp_path: Path) -> None:
-    """The first have a line each."""
+async def test_many_problems_are_logged_as_a_count(tmp_path: Path) -> None:
+    """The first problems have a line each."""
     source = MemorySource()
     with capture_logs() as logs:
         async with provided(tmp_path, CATALOG, source) as control_plane, AsyncExitStack() as stack:
@@ -237,8 +237,8 @@ async def test_many_problems_are_told_as_a_number(tmp_path: Path) -> None:
     assert told[-1]["more"] == 80
 
 
-async def test_tls_without_a_name_to_check_is_not_served_to_ip_addresses(tmp_path: Path) -> None:
-    """Envoy would trust every certificate of the authority; a host name it checks."""
+async def test_tls_without_a_name_to_verify_is_refused_for_ip_addresses(tmp_path: Path) -> None:
+    """Envoy would trust every certificate of the authority. For a host name, it verifies the name."""
     source = MemorySource()
     catalog = CATALOG + '  tls: {tls: true, endpoints: ["one.example.com:1"]}\n'
     with capture_logs() as logs:
