@@ -13,7 +13,7 @@ from xds.sources.source import InstanceUpdate
 
 
 class MemorySource:
-    """Yields what a test puts into it; an exception that is put is raised."""
+    """Yields the updates that a test puts into it, and raises the exceptions."""
 
     def __init__(self, name: str = "memory") -> None:
         self._name = name
@@ -22,19 +22,19 @@ class MemorySource:
 
     @property
     def name(self) -> str:
-        """The provider's name."""
+        """Return the provider's name."""
         return self._name
 
     def put(self, update: object) -> None:
-        """Have the source yield or raise something next."""
+        """Make the source yield this update or raise this exception next."""
         self._queue.put_nowait(update)
 
     def say(self, instances: dict[tuple[str, str], object | None], *, full: bool = False) -> None:
-        """Have the source yield an update."""
+        """Make the source yield an update."""
         self.put(InstanceUpdate(instances, full))
 
     async def watch(self) -> AsyncGenerator[InstanceUpdate]:
-        """Yield updates, without end."""
+        """Yield updates without end."""
         self.watched += 1
         while True:
             update = await self._queue.get()
@@ -45,7 +45,7 @@ class MemorySource:
 
 @asynccontextmanager
 async def provided(folder: Path, catalog: str, *sources: MemorySource, workers: int = 1) -> AsyncIterator[ControlPlane]:
-    """Serve a catalog file, and the endpoints of these sources, at a free port of loopback."""
+    """Serve a catalog file and the endpoints of these sources on a free loopback port."""
     path = folder / "catalog.yaml"
     path.write_text(catalog)
     settings = Settings(ListenAddress("127.0.0.1", 0), workers=workers)
