@@ -1,4 +1,4 @@
-"""Mistakes in a route's words for filters, values and templates, each with its sentence: cases of `test_mistakes.py`."""
+"""Mistakes in a route's keys for filters, values and templates, with their messages: cases for `test_mistakes.py`."""
 # ruff: noqa: E501 - a sentence is searched for as it is told
 
 FILTERS: list[tuple[str, ...]] = [
@@ -235,4 +235,4 @@ FILTER_CASES = [
     )
     for words, *told in FILTERS
 ]
-"""Whole catalogs, as the other cases are."""
+"""Whole catalogs, like the other cases."""

@@ -1,4 +1,4 @@
-"""Mistakes in a route, each with its sentence: cases of `test_mistakes.py`."""
+"""Mistakes in a route, with their messages: cases for `test_mistakes.py`."""
 # ruff: noqa: E501 - a sentence is searched for as it is told
 
 ROUTES = [
@@ -176,7 +176,7 @@ ROUTES = [
         "1:50 error ROUTE.method: has 15 methods: more than Envoy takes in one route",
     ),
 ]
-"""What a route has, and what is said of it; ROUTE stands for the way to it."""
+"""A route's content and the message. ROUTE stands for the route's path."""
 
 ROUTE_CASES = [
     (
@@ -185,4 +185,4 @@ ROUTE_CASES = [
     )
     for words, *told in ROUTES
 ]
-"""Whole catalogs, as the other cases are."""
+"""Whole catalogs, like the other cases."""

@@ -1,4 +1,6 @@
-"""What a service says of balance, tries, limits and the outside: mistakes for `test_mistakes.py`, warnings for `test_advice.py`."""
+"""Mistakes (`test_mistakes.py`) and warnings (`test_advice.py`) about load balancing, retries, limits and external
+hosts.
+"""
 # ruff: noqa: E501 - a sentence is searched for as it is told
 
 SERVICES: list[tuple[str, ...]] = [
@@ -244,13 +246,13 @@ SERVICES: list[tuple[str, ...]] = [
         '1:27 error SERVICE.timeouts.per_try: unknown key "per_try": write it as `retries: {per_try: 2s}`',
     ),
 ]
-"""What a service has, and what is said of it; SERVICE stands for the way to it."""
+"""A service's content and the message. SERVICE stands for the service's path."""
 
 UPSTREAM_CASES = [
     (f"services: {{a: {{{words}}}}}", *(one.replace("SERVICE", "services.a", 1) for one in told))
     for words, *told in SERVICES
 ]
-"""Whole catalogs, as the other cases are."""
+"""Whole catalogs, like the other cases."""
 
 UPSTREAM_ADVICE: list[tuple[str, list[str]]] = [
     (

@@ -1,7 +1,7 @@
-"""Golden translation: each catalog in `golden/` beside what xds makes of it, one file a resource type.
+"""Golden translation: each catalog in `golden/` is next to its resources, one file per resource type.
 
-A folder `grpc_client…` holds what gRPC's own clients are sent of its catalog, the others what Envoys are sent.
-`python -m tests.resources.golden` writes the expected files anew; read the diff before you commit it.
+A folder named `grpc_client…` has what gRPC's own clients receive; the other folders have what Envoys receive.
+`python -m tests.resources.golden` writes the expected files again. Read the diff before you commit it.
 """
 
 from pathlib import Path
@@ -46,16 +46,16 @@ MESSAGES: dict[str, tuple[str, type[betterproto2.Message]]] = {
 
 
 def read_catalog(path: Path) -> Catalog:
-    """Read a catalog as `xds serve` would; CatalogError when it has mistakes."""
+    """Read a catalog as `xds serve` does. Raise CatalogError when it has mistakes."""
     return build_catalog({path.name: parse_fragment(Document(path.name, path.read_bytes()))})
 
 
 def translate(path: Path) -> dict[str, str]:
-    """Give the expected files' text by name, for the catalog at `path`.
+    """Return the text of each expected file, by file name, for the catalog at `path`.
 
-    Clusters and endpoints are the same for every node that gets them, but for those that rely on where the node is:
-    what nodes in `HERE` get of these stands apart. Listeners and routes stand by each `node.cluster` that gets them,
-    those with the same view together.
+    Clusters and endpoints are the same for every node that receives them, unless they depend on the node's locality.
+    For those, there are separate entries with what nodes in `HERE` receive. Listeners and routes are listed by
+    `node.cluster`; clusters with the same view share an entry.
     """
     catalog = read_catalog(path)
     inventory = build_inventory(catalog)
@@ -74,16 +74,16 @@ def translate(path: Path) -> dict[str, str]:
                 files[file][", ".join(node_clusters)] = [decode(resource) for _, resource in sorted(resources.items())]
             else:
                 files[file].update((name, decode(resource)) for name, resource in resources.items())
-    if not files["secrets"]:  # most catalogs have none
+    if not files["secrets"]:  # most catalogs have no secrets
         del files["secrets"]
     _add_localities(files, inventory, grpc=grpc)
     texts = {f"{file}.yaml": yaml.safe_dump(content, sort_keys=True, width=120) for file, content in files.items()}
-    # betterproto2 splits the word before its last two letters.
+    # betterproto2 puts an underscore before the last two letters.
     return {name: text.replace("consecutive_5_xx", "consecutive_5xx") for name, text in texts.items()}
 
 
 def _add_localities(files: dict[str, dict[str, Any]], inventory: Inventory, *, grpc: bool) -> None:
-    """Add what relies on where a node is."""
+    """Add the resources that depend on the node's locality."""
     for name in inventory.reliant:
         here = inventory.grpc_resources(name, HERE) if grpc else inventory.resources(name, HERE)
         for type_url in (CLUSTER, CLUSTER_LOAD_ASSIGNMENT):
@@ -97,7 +97,7 @@ def _add_localities(files: dict[str, dict[str, Any]], inventory: Inventory, *, g
 
 
 def decode(resource: Resource) -> dict[str, Any]:
-    """Return a resource as Envoy's documentation writes it, by envoy-data-plane's classes."""
+    """Return a resource with the field names of Envoy's documentation, decoded by envoy-data-plane's classes."""
     message = AnyMessage.FromString(resource.body)
     _, kind = MESSAGES[message.type_url]
     import_types(message.value)

@@ -1,4 +1,4 @@
-"""Encoded resources back in words: what the fast ways give is what envoy-data-plane's classes say."""
+"""Decoding resources: the fast decoder returns the same fields as envoy-data-plane's classes."""
 
 import json
 import re
@@ -32,14 +32,15 @@ WIDE = re.compile(r'("(?:minimum_ring_size|maximum_ring_size|min_cluster_size|ta
 
 
 @pytest.mark.parametrize("path", CATALOGS, ids=lambda path: path.parent.name)
-def test_decode_says_what_the_classes_say(path: Path) -> None:
-    """Of every resource of every golden catalog.
+def test_decode_returns_what_envoy_data_planes_classes_return(path: Path) -> None:
+    """Every resource of every golden catalog is decoded as envoy-data-plane's classes decode it.
 
-    The library gets one name wrong, and wrapped 64-bit numbers: protobuf's JSON has them as strings, and so has Envoy.
+    There are two exceptions, where the library is wrong: the name of one field, and wrapped 64-bit numbers. In
+    protobuf's JSON these numbers are strings, and so they are in Envoy's.
     """
     catalog = read_catalog(path)
     inventory = build_inventory(catalog)
-    seen = set[tuple[str, bytes]]()  # the classes are slow, and nodes are served much of the same
+    seen = set[tuple[str, bytes]]()  # the classes are slow, and many nodes receive the same resources
     for name in [*catalog.gateways, *catalog.services]:
         for grpc in (False, True):
             snapshot = build_snapshot(build_view(inventory, NodeKind(name, grpc)), inventory)
@@ -99,8 +100,8 @@ def test_the_parts_of_a_packed_message_in_a_map_merge() -> None:
     assert decoded["upstream_http_protocol_options"] == {}
 
 
-def test_a_message_with_fields_that_xds_never_writes_is_decoded_alike() -> None:
-    """By envoy-data-plane's classes: every part that both ways know reads the same."""
+def test_a_message_with_fields_that_xds_never_writes_is_decoded_the_same_way() -> None:
+    """For such a message envoy-data-plane's classes decode; the fields that both decoders know have the same values."""
     cluster = Cluster(
         name="web",
         outlier_detection=OutlierDetection(consecutive_5xx=uint32(7)),
@@ -115,16 +116,16 @@ def test_a_message_with_fields_that_xds_never_writes_is_decoded_alike() -> None:
     assert both == known
 
 
-def test_two_clusters_of_one_policy_keep_their_names() -> None:
-    """The policy is decoded once, the name is each one's own."""
+def test_two_clusters_with_equal_fields_keep_their_own_names() -> None:
+    """The fields are decoded once for both clusters; each cluster has its own name."""
     policy = b"\x30\x03"  # lb_policy: RANDOM
     for name in ("api", "users"):
         resource = encode_resource(CLUSTER, name, b"\x0a" + bytes([len(name)]) + name.encode() + policy)
         assert decode(resource) == {"name": name, "lb_policy": "RANDOM"}
 
 
-def test_what_is_secret_is_not_told() -> None:
-    """The name and the certificate are; the key is not."""
+def test_a_private_key_is_redacted() -> None:
+    """Decoding shows the secret's name and its certificate, but not its private key."""
     key, chain = DataSource(inline_string="the key"), DataSource(inline_string="the chain")
     secret = Secret(name="web", tls_certificate=TlsCertificate(certificate_chain=chain, private_key=key))
     decoded = decode(encode_resource(SECRET, "web", bytes(secret)))

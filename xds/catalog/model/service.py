@@ -314,6 +314,11 @@ class Service:
         return None if not names else "" if len(names) > 1 else names.pop()
 
     @property
+    def needs_host_names(self) -> bool:
+        """Whether an endpoint with an IP address would be trusted whatever name its certificate has."""
+        return self.tls is not None and self.tls.sni is None and not self.tls.subject_alt_names
+
+    @property
     def overprovisioning_factor(self) -> int:
         """How much of its own part each endpoint can bear, in percent."""
         return self.overprovisioning or DEFAULT_OVERPROVISIONING

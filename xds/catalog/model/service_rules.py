@@ -63,8 +63,7 @@ def find_locality_mistakes(service: Service) -> Iterator[Mistake]:
 def check_upstream(service: Service) -> list[Mistake]:
     """Refuse certificates that nothing would be checked against, and one host that is several."""
     mistakes: list[Mistake] = []
-    tls = service.tls
-    if tls is not None and tls.sni is None and not tls.subject_alt_names:
+    if service.needs_host_names:
         address = next((one.address for one in service.endpoints if one.is_ip), None)
         if address is not None:
             mistakes.append(
