@@ -117,7 +117,7 @@ FILTERS: list[tuple[str, ...]] = [
     ("to: a, fault: {by_header: yes}", '1:61 error ROUTE.fault.by_header: expected true or false, found "yes"'),
     (
         "to: a, fault: {by_header: true, delay: {time: 1s, percent: 5}}",
-        "1:74 error ROUTE.fault.delay: the request says it by its headers: leave this or `by_header` out",
+        "1:74 error ROUTE.fault.delay: the request's headers set it: leave out this or `by_header`",
     ),
     (
         "to: a, fault: {abort: {code: 500, percent: 5}}",

@@ -57,7 +57,7 @@ ROUTES = [
     ("respond: {body: 5}", '1:51 error ROUTE.respond.body: expected text, found 5: write "5" in quotes'),
     ("respond: {txt: a}", '1:45 error ROUTE.respond.txt: unknown key "txt": known are status, body'),
     ("to: a, method: get", '1:50 error ROUTE.method: expected a method, such as GET, found "get": write GET'),
-    ("to: a, method: [GET, CONNECT]", "1:56 error ROUTE.method[1]: CONNECT asks for a tunnel, which no route gives"),
+    ("to: a, method: [GET, CONNECT]", "1:56 error ROUTE.method[1]: CONNECT requests a tunnel, which no route provides"),
     (
         "to: a, method: 5",
         "1:50 error ROUTE.method: expected a method, or a list of them, such as GET or [GET, HEAD], found 5",

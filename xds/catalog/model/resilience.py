@@ -1,6 +1,6 @@
 """What keeps a service's trouble from spreading: retries, limits, connections; in a service's fields and a route's.
 
-What suits which protocol is told in `advice/upstream.py`.
+`advice/upstream.py` warns about fields that do not suit a protocol.
 """
 
 from dataclasses import fields, replace
@@ -20,7 +20,7 @@ from xds.wording import show, suggest
 
 MAX_COUNT = 2**32 - 1
 DEFAULT_REQUEST: Final = timedelta(seconds=15)
-"""How long a caller waits for an answer when nothing is said of it: Envoy's own default of a route."""
+"""How long a caller waits for an answer by default: also Envoy's own default for a route."""
 
 KERNEL_SECONDS = 32767
 """Linux's limit on keepalive's times, in seconds."""

@@ -143,7 +143,7 @@ def _check_redirect(route: Route) -> list[Mistake]:
 
 
 def _find_other_path(route: Route) -> str | None:
-    """Return the field by which a route matches paths, if it is not `prefix`."""
+    """Return the field with which a route matches paths, if it is not `prefix`."""
     return next((field for field in PATHS[1:] if getattr(route, field) is not None), None)
 
 

@@ -315,7 +315,7 @@ class Service:
 
     @property
     def needs_host_names(self) -> bool:
-        """Whether an endpoint with an IP address would be trusted whatever name its certificate has."""
+        """Whether an endpoint with an IP address would be trusted with any name in its certificate."""
         return self.tls is not None and self.tls.sni is None and not self.tls.subject_alt_names
 
     @property

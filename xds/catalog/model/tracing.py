@@ -13,10 +13,10 @@ from xds.catalog.text.percents import Percent
 from xds.wording import join_host_and_port, split_host_and_port
 
 OTLP_PORT: Final = 4317
-"""Where collectors listen for gRPC, if nobody says otherwise."""
+"""The port where collectors listen for gRPC by default."""
 
 USUAL_SAMPLE: Final = 1.0
-"""Percent: enough to see how a mesh behaves, and little enough for its collector, whatever the load."""
+"""Percent: enough to see how a mesh behaves, and little load for the collector."""
 
 
 def check_collector(value: str) -> str:

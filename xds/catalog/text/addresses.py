@@ -1,6 +1,6 @@
 """Addresses as people write them: `host:port`, an IP address, a host name, a place to listen.
 
-Pure functions, used as validators by the model's classes; what they refuse they say in a sentence for the operator.
+Pure functions, used as validators by the model's classes. Their errors are sentences for the operator.
 """
 
 import re
@@ -84,13 +84,13 @@ def parse_endpoint(value: object) -> object:
             raise ValueError(
                 f"`port` is missing: write it here, or in the address as in {EXPECTED_ENDPOINT.written[0]}"
             )
-        # What is wrong with the address is told when it is checked; a port is made up, since none is missing besides.
+        # The check of the address reports its mistake. The port is made up, so that none is reported as missing.
         return {**value, "port": 1}
     return value
 
 
 def check_address(value: str) -> str:
-    """Check an endpoint's address, its port apart."""
+    """Check an endpoint's address, which has no port."""
     host = normalize_host(value)
     if host is None:
         if split_address(value):
@@ -132,7 +132,7 @@ def _localhost(host: str) -> str:
 
 
 def explain_address(text: str, port: int = EXAMPLE_PORT) -> str:
-    """Return why `text` is not "host:port" (nor, where the port is apart, a host); `port` is the usual one."""
+    """Return why `text` is not "host:port" (nor a host, if the port is another field); `port` is for examples."""
     if not text.strip():
         return f'expected an address, such as "10.0.0.4:{port}", found nothing'
     scheme, separator, rest = text.partition("://")
@@ -209,7 +209,7 @@ def _check_host(value: str, *, wild: bool) -> str:
 
 
 def check_host_header(value: str) -> str:
-    """Check what a health check says in its Host header: a host, with or without a port."""
+    """Check the Host header of a health check: a host, with or without a port."""
     host, colon, port = value.partition(":")
     if HOST_NAME.fullmatch(host) and (not colon or port.isdecimal()):
         return value
