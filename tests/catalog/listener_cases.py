@@ -101,12 +101,12 @@ LISTENERS = [
     ),
     (
         "port: 1, limits: {header_size: 1500B}, trusted_hops: -1, routes: [{to: a}]",
-        "1:47 error GATEWAY.limits.header_size: expected whole KiB, 8192KiB at most, in which Envoy counts",
+        "1:47 error GATEWAY.limits.header_size: expected a whole number of KiB, 8192KiB at most",
         "1:69 error GATEWAY.trusted_hops: expected a whole number from 0 to 100, found -1",
     ),
     (
         "port: 1, limits: {header_size: 1500B}, routes: [{to: a}]",
-        "1:47 error GATEWAY.limits.header_size: expected whole KiB, 8192KiB at most, in which Envoy counts",
+        "1:47 error GATEWAY.limits.header_size: expected a whole number of KiB, 8192KiB at most",
     ),
     (
         "port: 1, access_log: true, routes: [{to: a}]",

@@ -123,7 +123,7 @@ CASES = [
     ),
     (
         "services: {a: {locality: {failover: []}}}",
-        "1:37 error services.a.locality.failover: names no level: write such as [zone, region]",
+        "1:37 error services.a.locality.failover: has no level: write, for example, [zone, region]",
     ),
     (
         "services: {a: {locality: {weights: {a: 0}}}}",
@@ -171,7 +171,7 @@ CASES = [
     ),
     (
         "services: {a: {health_check: {}}}",
-        "1:30 error services.a.health_check: says not how: write one of http, grpc and tcp, such as {http: /health}",
+        "1:30 error services.a.health_check: has no kind: write one of http, grpc and tcp, such as {http: /health}",
     ),
     (
         "services: {a: {health_check: {http: health}}}",
@@ -179,8 +179,7 @@ CASES = [
     ),
     (
         "services: {a: {health_check: {http: /a, interval: 0.1ms}}}",
-        "1:51 error services.a.health_check.interval: "
-        "0.1ms is not a whole number of milliseconds, in which Envoy counts",
+        "1:51 error services.a.health_check.interval: 0.1ms is not a whole number of milliseconds",
     ),
     (
         "services: {a: {health_check: {htpp: /x}}}",
@@ -204,7 +203,7 @@ CASES = [
     ),
     (
         'services: {a: {health_check: {grpc: ""}}}',
-        "1:37 error services.a.health_check.grpc: is for `protocol: grpc` or `http2`, over which it would be asked",
+        "1:37 error services.a.health_check.grpc: is for `protocol: grpc` or `http2` only",
     ),
     (
         'services: {a: {protocol: gprc, health_check: {grpc: ""}}}',
@@ -223,7 +222,7 @@ CASES = [
     # Affinity.
     (
         "services: {a: {balance: maglev, affinity: {}}}",
-        "1:43 error services.a.affinity: says not by what: write one of header, query_parameter, cookie and source, "
+        "1:43 error services.a.affinity: is empty: write one of header, query_parameter, cookie and source, "
         "such as {header: x-user}",
     ),
     (

@@ -24,19 +24,21 @@ CATALOGS = [
 ]
 NO_MATTER_OF_SHAPE = (
     "given twice", "is for `protocol: tcp`", "weights sum up", "whole number of milliseconds",
-    "0ms or more", "1ms or more", "not both", "is for `", "is not a header's name", "TCP has no", "says not",
+    "0ms or more", "1ms or more", "not both", "is for `", "is not a header's name", "TCP has no",
+    "is empty", "has no kind", "names no",
     "expected a host, such as",
     "Host header", "finite number", "to listen on", "must be text",
-    "weight above 0", "of one connection alone", "not beside", "write `path` here", "where it began",
+    "weight above 0", "belongs to one connection", "not beside", "write `path` here", "its own URL",
     "no scheme or path", "percent-encoded", "any value", "(RE2)", "regular expression", "too large", "matches no path",
     "the nearest level comes first", "above 0: write", "the weights sum up", "`failover` makes",
-    "is for a service's", "a prime number, found", "is less than", "beside it", "not an address", "no host name",
-    "one host name", "says nothing", "`regex`", "expected a path that", "expected a host", "methods: more",
-    "has the variable", "variables, where", "may stand after", "is no variable", "by its headers", "any page could act",
+    "is for a service's", "a prime number, found", "is less than", "beside it", "not an address", "is for a host name",
+    "one host name", "matches nothing", "`regex`", "expected a path that", "expected a host", "methods: more",
+    "has the variable", "variables, where", "may stand after", "is no variable",
+    "the request's headers", "any page could act",
     "take this literally", "begins with GET", "is a POST", "whole number of bytes", "no end to wait for",
     "`routes` is missing", "port of listeners", "has no certificate", "is not for `passthrough`", "for any host",
     "host of certificates", "another key", "is for every host", "always encrypted", "leaves a connection encrypted",
-    "expected whole KiB", "shares by load alone", "are not for `client", "are for requests", "so large a number",
+    "whole number of KiB", "shares by load alone", "are not for `client", "are for requests", "so large a number",
     ".envoy.",
 )  # fmt: skip
 """Mistakes that a schema cannot find: relations between values, or text that is not JSON."""

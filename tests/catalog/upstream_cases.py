@@ -22,7 +22,7 @@ SERVICES: list[tuple[str, ...]] = [
     ),
     (
         "balance: {}",
-        "1:25 error SERVICE.balance: says not how: write one of its fields, such as {least_request: {choices: 3}}",
+        "1:25 error SERVICE.balance: names no balance: write one of its fields, such as {least_request: {choices: 3}}",
     ),
     (
         "balance: {leest_request: {}}",
@@ -150,7 +150,7 @@ SERVICES: list[tuple[str, ...]] = [
     ),
     (
         "circuit_breakers: {retries: 5}, retries: {budget: {}}",
-        "1:44 error SERVICE.circuit_breakers.retries: tries are held down by `retries: {budget: ...}` or by this, not both",
+        "1:44 error SERVICE.circuit_breakers.retries: retries are limited by `retries: {budget: ...}` or by this, not both",
     ),
     (
         "circuit_breakers: 5",
@@ -204,11 +204,11 @@ SERVICES: list[tuple[str, ...]] = [
     ('tls: {alpn: ["a b"]}', '1:29 error SERVICE.tls.alpn[0]: expected a protocol\'s name, such as h2, found "a b"'),
     (
         'tls: {}, endpoints: ["10.0.0.1:443"]',
-        "1:21 error SERVICE.tls: whose certificate? 10.0.0.1 is no host name: write `sni` or `subject_alt_names` in it",
+        "1:21 error SERVICE.tls: a certificate is for a host name, and 10.0.0.1 is not one: write `sni` or `subject_alt_names` in it",
     ),
     (
         'tls: true, endpoints: ["10.0.0.1:443", "a.com:443"]',
-        "1:21 error SERVICE.tls: whose certificate? 10.0.0.1 is no host name: write `sni` or `subject_alt_names` in it",
+        "1:21 error SERVICE.tls: a certificate is for a host name, and 10.0.0.1 is not one: write `sni` or `subject_alt_names` in it",
     ),
     (
         'tls: {sni: 5}, endpoints: ["10.0.0.1:443"]',

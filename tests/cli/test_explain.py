@@ -240,3 +240,56 @@ def test_explain_states_whether_a_service_is_zone_aware(tmp_path: Path) -> None:
         path.write_text(CATALOG.replace("  api:\n", f"  api:\n    locality: {words}\n"))
         _, lines = explain("api", "--catalog", str(path), "--node", "web")
         assert any("zone aware" in line for line in lines) is expected
+
+
+def test_fields_that_xds_never_writes_hide_nothing(tmp_path: Path) -> None:
+    """A route with such a field still leads to its service."""
+    path = tmp_path / "raw.yaml"
+    path.write_text("""
+services: {api: {endpoints: ["10.0.0.4:5000"], retries: 0}}
+gateways:
+  edge:
+    port: 8080
+    routes: [{to: api, timeout: 3s, envoy: {route: {route: {internal_redirect_policy: {}}}}}]
+""")
+    code, lines = explain("api", "--catalog", str(path), "--node", "edge")
+    assert code == 0
+    assert "1. any path → api" in lines
+    assert "timeout 3s, including retries" in lines
+    assert "also set: internal_redirect_policy" in lines
+
+
+def test_shares_by_load_are_not_promised(tmp_path: Path) -> None:
+    """A caller in a locality keeps its requests there, which the equal shares do not show."""
+    path = tmp_path / "load.yaml"
+    path.write_text(CATALOG.replace("balance: weighted", "balance: load_aware_locality").replace("weight: 3, ", ""))
+    _, lines = explain("api", "--catalog", str(path), "--node", "web", "--zone", "eu-1a")
+    [policy] = [line for line in lines if line.startswith("Cluster api: ")]
+    assert policy == (
+        "Cluster api: load-aware locality: the endpoints in Envoy's own locality, and others as load requires"
+    )
+    assert any(line.startswith("load-aware: ") and line.endswith("real shares differ") for line in lines)
+
+
+def test_settings_of_a_cluster_are_shown(tmp_path: Path) -> None:
+    """Times, connections and the panic threshold in words, and the names of Envoy's own fields."""
+    path = tmp_path / "set.yaml"
+    path.write_text("""
+services:
+  api:
+    endpoints: ["10.0.0.4:5000"]
+    timeouts: {idle: 20s}
+    panic_threshold: 10%
+    connection_pool: {idle_timeout: 1m, max_requests_per_connection: 9}
+    keepalive: {idle: 30s}
+    envoy: {cluster: {per_connection_buffer_limit_bytes: 65536}}
+  web: {upstreams: [api]}
+""")
+    _, lines = explain("api", "--catalog", str(path), "--node", "web")
+    assert {
+        "idle timeout 20s: without data for so long, a request is ended",
+        "panic threshold 10%: if fewer endpoints are healthy, all get requests",
+        "connections: closed after 60s without requests, at most 9 requests each",
+        "keepalive: TCP probes after 30 s without data",
+        "also set: per_connection_buffer_limit_bytes",
+    } <= set(lines)

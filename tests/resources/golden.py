@@ -16,6 +16,7 @@ from envoy_data_plane.envoy.config.listener.v3 import Listener
 from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import Secret
 from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message_factory import GetMessageClass
 
 from tests.inventories import build_inventory
 from xds.catalog.assembly.assembly import build_catalog
@@ -29,6 +30,7 @@ from xds.resources.view import NodeKind, NodeView, build_view
 from xds.snapshot.store import build_snapshot
 from xds.sources.document import Document
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, SECRET
+from xds.wire.pool import build_pool, find_packed
 
 FOLDER = Path(__file__).parent / "golden"
 HERE = Locality("eu", "eu-1a", "rack-1")
@@ -99,8 +101,23 @@ def decode(resource: Resource) -> dict[str, Any]:
     message = AnyMessage.FromString(resource.body)
     _, kind = MESSAGES[message.type_url]
     import_types(message.value)
-    decoded: dict[str, Any] = kind.parse(message.value).to_dict(casing=Casing.SNAKE)
+    decoded: dict[str, Any] = kind.parse(merge(message.type_url, message.value)).to_dict(casing=Casing.SNAKE)
     return decoded
+
+
+def merge(type_url: str, value: bytes) -> bytes:
+    """Return the encoded message as protobuf merges it, which betterproto2 does not: messages that come twice.
+
+    Protobuf passes on the fields that it does not know.
+    """
+    try:
+        kind = build_pool().FindMessageTypeByName(type_url.rpartition("/")[2])
+    except KeyError:
+        return value
+    message = GetMessageClass(kind).FromString(value)
+    for packed in find_packed(message):
+        packed.value = merge(packed.type_url, packed.value)
+    return message.SerializeToString(deterministic=True)
 
 
 def write() -> None:

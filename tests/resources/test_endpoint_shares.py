@@ -4,6 +4,7 @@ import pytest
 
 from tests.inventories import build_inventory
 from tests.resources.golden import FOLDER, HERE, read_catalog
+from xds.catalog.model.balance import SHORT, Balance
 from xds.catalog.model.endpoint import Endpoint, Health
 from xds.catalog.model.locality import NOWHERE, Locality
 from xds.catalog.model.service import Service
@@ -42,6 +43,13 @@ def test_the_metrics_shares_equal_those_of_xds_explain(name: str, caller: Locali
         assert share_endpoints(service, collect_catalog(service.endpoints), caller) == pytest.approx(explained), name
         compared += 1
     assert compared
+
+
+@pytest.mark.parametrize("policy", Balance)
+def test_no_share_is_expected_where_reported_load_decides(policy: Balance) -> None:
+    """Envoys compute such shares from what endpoints report."""
+    service = Service(balance=SHORT[policy.value])
+    assert is_foreseeable(service) is (policy not in (Balance.CLIENT_SIDE_WEIGHTED, Balance.LOAD_AWARE_LOCALITY))
 
 
 def test_a_drained_endpoint_has_no_share_and_addresses_are_written_as_in_envoy() -> None:

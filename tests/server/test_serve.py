@@ -206,6 +206,7 @@ def test_35_a_bad_catalog_is_not_served(catalog: Path) -> None:
         ("127.0.0.1:port", "not an address and a port"),
         ("127.0.0.1:70000", "not an address and a port"),
         ("::1:18000", "in brackets, as in"),
+        ("[::1]:65536", "is not an address and a port"),
         ("example.com:18000", "not an IP address"),
     ],
 )

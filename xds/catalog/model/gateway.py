@@ -1,4 +1,4 @@
-"""A gateway and its listeners: where it takes connections, by which certificates, and with what limits.
+"""A gateway and its listeners: addresses, certificates and limits.
 
 What must hold among their fields is checked in `gateway_rules.py`.
 """

@@ -39,9 +39,7 @@ def check_gateway(gateway: Gateway) -> Gateway:
             mistakes += _check_passthrough(loc, routes)
     size = gateway.limits.header_size
     if size is not None and (size % KIBIBYTE or size > MAX_HEADER_SIZE):
-        mistakes.append(
-            Mistake(("limits", "header_size"), "expected whole KiB, 8192KiB at most, in which Envoy counts")
-        )
+        mistakes.append(Mistake(("limits", "header_size"), "expected a whole number of KiB, 8192KiB at most"))
     if mistakes:
         raise Mistakes(*dict.fromkeys(mistakes))
     return gateway

@@ -1,6 +1,6 @@
 """Addresses as people write them: `host:port`, an IP address, a host name, a place to listen.
 
-Pure functions, used as validators by the model's classes; what they refuse they say in a sentence for the operator.
+Pure functions, used as validators by the model's classes. Their errors are sentences for the operator.
 """
 
 import re
@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.text.field import Expected
-from xds.wording import join_host_and_port, show
+from xds.wording import join_host_and_port, show, split_host_and_port
 
 OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 IPV4 = re.compile(rf"{OCTET}(?:\.{OCTET}){{3}}")
@@ -30,8 +30,6 @@ EXPECTED_ROUTE_HOST: Final = Expected("a host", "example.com", "*.example.com", 
 EXPECTED_HOST_HEADER: Final = Expected("a host", "example.com", "example.com:8080")
 
 EXAMPLE_PORT: Final = 5000
-
-HOST_AND_PORT = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]+):([0-9]{1,5})")
 
 
 def normalize_ip(text: str) -> str | None:
@@ -59,11 +57,9 @@ def normalize_host(text: str) -> str | None:
 
 def split_address(text: str) -> tuple[str, int] | None:
     """Split "host:port", IPv6 in brackets; None when it is not of this form."""
-    matched = HOST_AND_PORT.fullmatch(text)
-    if matched is None or not 1 <= (port := int(matched[2])) <= 65535:
-        return None
-    host = normalize_host(matched[1])
-    return None if host is None else (host, port)
+    host, port = split_host_and_port(text) or ("", 0)
+    known = normalize_ip(host) if text.startswith("[") else normalize_host(host)
+    return (known, port) if known is not None and port else None
 
 
 def covers_host(pattern: str, host: str) -> bool:
@@ -88,13 +84,13 @@ def parse_endpoint(value: object) -> object:
             raise ValueError(
                 f"`port` is missing: write it here, or in the address as in {EXPECTED_ENDPOINT.written[0]}"
             )
-        # What is wrong with the address is told when it is checked; a port is made up, since none is missing besides.
+        # The check of the address reports its mistake. The port is made up, so that none is reported as missing.
         return {**value, "port": 1}
     return value
 
 
 def check_address(value: str) -> str:
-    """Check an endpoint's address, its port apart."""
+    """Check an endpoint's address, which has no port."""
     host = normalize_host(value)
     if host is None:
         if split_address(value):
@@ -136,7 +132,7 @@ def _localhost(host: str) -> str:
 
 
 def explain_address(text: str, port: int = EXAMPLE_PORT) -> str:
-    """Return why `text` is not "host:port" (nor, where the port is apart, a host); `port` is the usual one."""
+    """Return why `text` is not "host:port" (nor a host, if the port is another field); `port` is for examples."""
     if not text.strip():
         return f'expected an address, such as "10.0.0.4:{port}", found nothing'
     scheme, separator, rest = text.partition("://")
@@ -213,7 +209,7 @@ def _check_host(value: str, *, wild: bool) -> str:
 
 
 def check_host_header(value: str) -> str:
-    """Check what a health check says in its Host header: a host, with or without a port."""
+    """Check the Host header of a health check: a host, with or without a port."""
     host, colon, port = value.partition(":")
     if HOST_NAME.fullmatch(host) and (not colon or port.isdecimal()):
         return value
@@ -227,7 +223,7 @@ LISTEN_SHAPE = WithJsonSchema({"anyOf": [ADDRESS_SHAPE, {"type": "integer", "min
 
 Address = Annotated[str, AfterValidator(check_address), EXPECTED_ADDRESS]
 IpAddress = Annotated[str, AfterValidator(check_ip), EXPECTED_IP]
-ListenAddress = Annotated[Listen, BeforeValidator(parse_listen), LISTEN_SHAPE, EXPECTED_LISTEN]
+ShortListen = Annotated[Listen, BeforeValidator(parse_listen), LISTEN_SHAPE, EXPECTED_LISTEN]
 Host = Annotated[str, AfterValidator(check_host), EXPECTED_HOST]
 RouteHost = Annotated[str, AfterValidator(check_route_host), EXPECTED_ROUTE_HOST]
 HostHeader = Annotated[str, AfterValidator(check_host_header), EXPECTED_HOST_HEADER]
