@@ -1,9 +1,10 @@
-"""How far a count may be from what is expected: computed, so that a test fails by a fault and not by chance.
+"""How far a count may be from what is expected. It is computed, so that a test fails because of a fault and not by
+chance.
 
-Each function returns the counts that are in order, as a range: `assert counts["api-2"] in by_chance(600, 1 / 4)`.
-Where Envoy draws lots, the range is exact for the binomial distribution, and chance alone leaves it with the
-probability `FALSE_ALARM` at most. Where it goes by turns, nothing is left to chance, and the range follows from how
-turns are taken. What a range still notices, `noticed` computes; `test_chance.py` holds the ranges of this suite to it.
+Each function returns the counts that are allowed, as a range: `assert counts["api-2"] in by_chance(600, 1 / 4)`. Where
+Envoy chooses at random, the range is exact for the binomial distribution. A correct Envoy leaves it with the
+probability `FALSE_ALARM` at most. Where Envoy takes turns, nothing is random, and the range follows from how turns are
+taken. `noticed` computes which faults a range still notices; `test_chance.py` tests that for the ranges of this suite.
 """
 
 from collections.abc import Callable
@@ -11,56 +12,61 @@ from functools import partial
 from math import ceil, exp, floor, lgamma, log
 
 SUITE = 1e-6
-"""How often chance alone may fail a run of all tests."""
+"""How often a run of all tests may fail by chance alone."""
 
 USES = 1000
-"""More counts than a run of all tests holds against chance: `test_chance.py` compares them."""
+"""A limit for the number of counts that a run of all tests compares with a range. `test_chance.py` checks it."""
 
 FALSE_ALARM = SUITE / 2 / USES
-"""How often chance alone may fail one count: some six standard deviations. Half of all is left to `xds demo`."""
+"""How often one count may fail by chance alone: about six standard deviations. `xds demo` uses the other half of
+`SUITE`.
+"""
 
 
 def by_chance(requests: int, share: float) -> range:
-    """Return how many of the requests may be so when each is with the probability `share`, whatever the others are."""
+    """Return the possible counts of requests that have a property, when each request has it with the probability
+    `share`.
+    """
     return _bound(partial(_binomial, requests, share), requests)
 
 
 def by_hash(users: int, share: float, places: int) -> range:
-    """Return how many users may be one endpoint's, which has that share of a ring's places.
+    """Return the possible counts of users that one endpoint gets, when it has that share of a ring's places.
 
-    Two things are left to chance: where the places are (the ports of a test differ each time), and where the users
-    are. Of a ring that `places` random points divide, some of the arcs together have the beta distribution; so the
-    count has the beta-binomial one.
+    Two things are random: the places on the ring (the ports of a test differ each time), and where the users are. When
+    `places` random points divide a ring, the sum of some of the arcs has the beta distribution. So the count has the
+    beta-binomial distribution.
     """
     return _bound(partial(_beta_binomial, users, share * places, (1 - share) * places), users)
 
 
 def in_turn(requests: int, share: float, endpoints: int, *, rounds: int = 1, astray: int = 0) -> range:
-    """Return how many of the requests may be one endpoint's when each of `endpoints` gets its share by turns.
+    """Return the possible counts of requests for one endpoint, when `endpoints` endpoints take turns by their shares.
 
-    Envoy's scheduler picks an endpoint of weight w at the moments k / w of a clock of its own, whose start each
-    worker draws by lot. So in any stretch of the clock a count is less than 1 from what is due, e, and of a stretch of
-    n picks it differs from n * share by e * (1 - share) - share * (the others' e): less than 1 + share * (endpoints
-    - 2). Equal weights are a round, and closer still. Each of `rounds` adds as much: there is one for each worker, and
-    one more for each change of the endpoints, which begins anew. `astray` requests are of the picks and not of the
-    count, or the other way round: those that were in flight when it began.
+    Envoy's scheduler picks an endpoint of weight w at the moments k / w of its own clock. Each worker starts the clock
+    at random. So in any stretch of the clock, a count differs by less than 1 from the expected number; call that
+    difference e. In a stretch of n picks, the count differs from n * share by e * (1 - share) - share * (the others'
+    e). That is less than 1 + share * (endpoints - 2). With equal weights the scheduler goes round, and the difference
+    is smaller. Each of `rounds` adds the same difference. There is one round for each worker, and one more for each
+    change of the endpoints, because the scheduler then starts again. `astray` requests are picked but not counted, or
+    counted but not picked: those in flight when counting began.
     """
     error = rounds * (1 + share * (endpoints - 2)) + astray
     return range(max(0, ceil(requests * share - error)), min(requests, floor(requests * share + error)) + 1)
 
 
 def longest_wait(base: float, waits: int) -> float:
-    """Return what the longest of so many waits exceeds, each by chance between 0 and `base`."""
+    """Return a time that the longest of so many waits exceeds. Each wait is random, between 0 and `base`."""
     return float(base * FALSE_ALARM ** (1 / waits))
 
 
 def noticed(bounds: range, requests: int, share: float) -> float:
-    """Return the probability with which a count is out of the bounds, when the share is another than they are for."""
+    """Return the probability that a count is outside of the bounds, when the real share is this one."""
     return 1 - sum(exp(_binomial(requests, share, count)) for count in bounds)
 
 
 def _bound(log_probability: Callable[[int], float], most: int) -> range:
-    """Leave out the counts at both ends that are together less probable than half of a false alarm."""
+    """Leave out counts at both ends. Together they are less probable than half of a false alarm."""
     counts = range(most + 1)
     return range(_skip(log_probability, counts), most + 1 - _skip(log_probability, counts[::-1]))
 

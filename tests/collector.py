@@ -1,4 +1,4 @@
-"""A collector of the tests' own: takes OpenTelemetry's spans over OTLP by gRPC, and keeps them."""
+"""A collector for tests: it receives OpenTelemetry's spans over OTLP by gRPC, and keeps them."""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +18,7 @@ SERVICE = "opentelemetry.proto.collector.trace.v1.TraceService"
 
 @dataclass(frozen=True)
 class Span:
-    """A span, and of which service it is; it lasted from `start` to `end`, as time.time_ns()."""
+    """A span and the service that it belongs to. `start` and `end` are in nanoseconds, as time.time_ns() returns."""
 
     service: str
     name: str
@@ -33,7 +33,7 @@ class Span:
 
 @dataclass
 class Collector:
-    """What was received so far, at the port of loopback `port`."""
+    """The spans received so far, at the port `port` of the loopback interface."""
 
     port: int = 0
     spans: list[Span] = field(default_factory=list)
@@ -41,15 +41,15 @@ class Collector:
 
     @property
     def address(self) -> str:
-        """Its address as a catalog has it."""
+        """The address, as it is written in a catalog."""
         return f"127.0.0.1:{self.port}"
 
     def of(self, service: str) -> list[Span]:
-        """Give the spans of one service."""
+        """Return the spans of one service."""
         return [span for span in self.spans if span.service == service]
 
     def export(self, data: bytes, context: grpc.ServicerContext) -> bytes:
-        """Take what one client sends."""
+        """Keep the spans that one client sends."""
         for resource_spans in ExportTraceServiceRequest.FromString(data).resource_spans:
             resource = {one.key: one.value.string_value for one in resource_spans.resource.attributes}
             for scope in resource_spans.scope_spans:
@@ -76,7 +76,7 @@ def _read(service: str, span: SpanMessage) -> Span:
 
 @contextmanager
 def start_collector() -> Iterator[Collector]:
-    """Receive while the block runs."""
+    """Run a collector while the block runs."""
     collector = Collector()
     server = grpc.server(ThreadPoolExecutor(2))
     method: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(collector.export)

@@ -1,4 +1,6 @@
-"""How tests are shared out when they run in several processes (`pytest -n 2`), and which: a sample, or `--whole`."""
+"""How tests are divided among several processes (`pytest -n 2`), and which run: a sample, or all with `--whole`."""
+
+import signal
 
 import pytest
 from xdist.remote import Producer
@@ -8,16 +10,17 @@ from tests.sampling import SAMPLE, WHOLE, choose
 
 FIXED_PORTS = ("tests/test_readme.py", "tests/demo/test_demo.py", "tests/server/test_admin.py")
 FIRST = "tests/compose/test_compose.py"
-"""The module that takes the longest, and mostly waits: it shall not be what all wait for in the end."""
+"""The module that takes the longest, and mostly waits. It starts first, so that nothing waits for it at the end."""
 
 GROUPS = dict.fromkeys(FIXED_PORTS, "fixed ports")
-"""Modules that may not run at the same time, since they listen at the ports that a reader would."""
+"""Modules that must not run at the same time, because they listen on the fixed ports that the documents use."""
 
 
 class Modules(LoadScopeScheduling):  # type: ignore[misc]
-    """Keeps a module's tests in one process, which has its fixtures, and the modules of a group too.
+    """Keeps the tests of one module in one process, which has the module's fixtures. The same holds for a group of
+    modules.
 
-    `loadgroup` of pytest-xdist 3.8 would do it by marks, but sees none of them with pytest 9.2, and says nothing.
+    `loadgroup` of pytest-xdist 3.8 can do this with marks. With pytest 9.2 it sees none of them, and reports no error.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -27,24 +30,26 @@ class Modules(LoadScopeScheduling):  # type: ignore[misc]
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Modules:
-    """Share tests out by module, in their order: the longest are not kept for the end."""
+    """Divide tests by module, in their order, so that the longest module starts first."""
     config.option.loadscopereorder = False
     return Modules(config, log)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--whole`."""
+    """Add the option `--whole`."""
     parser.addoption("--whole", action="store_true", help="run what the test command leaves out, with all examples")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose how many examples are tried, before any test is imported."""
+    """Choose how many examples are tried, before any test is imported; let children end by Ctrl-C."""
     config.addinivalue_line("markers", "whole: is left out without `--whole`, since another test differs in little")
     choose(WHOLE if config.getoption("whole") else SAMPLE)
+    # A shell that starts the tests in the background ignores SIGINT, and every child inherits that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with the longest module; leave out what is marked, without `--whole`."""
+    """Put the longest module first. Without `--whole`, leave out the tests that have the mark `whole`."""
     items.sort(key=lambda item: not item.nodeid.startswith(FIRST))
     if not config.getoption("whole"):
         left_out = [item for item in items if item.get_closest_marker("whole")]

@@ -1,4 +1,4 @@
-"""Inventories of catalogs alone, without any other source of endpoints."""
+"""Inventories built from catalogs alone, without any other source of endpoints."""
 
 from xds.catalog.catalog import Catalog
 from xds.endpoints.endpoint_set import collect_services
@@ -8,17 +8,17 @@ from xds.resources.inventory import Inventory
 
 
 def build_inventory(catalog: Catalog, before: Inventory | None = None) -> Inventory:
-    """Build the inventory of a catalog, with the endpoints that stand in it."""
+    """Build the inventory of a catalog, with the endpoints in the catalog."""
     return inventory.build_inventory(catalog, collect_services(catalog.services), before)
 
 
 class Translator:
-    """Builds the inventory after each edit as a server does: what did not change is not looked at."""
+    """Builds the inventory after each edit as a server does: it does not look at what did not change."""
 
     def __init__(self) -> None:
         self.registry = Registry()
 
     def build(self, catalog: Catalog, before: Inventory | None = None) -> Inventory:
-        """Build the inventory of a catalog and of what the registry has besides."""
+        """Build the inventory of a catalog and of the endpoints in the registry."""
         self.registry.put_catalog(catalog)
         return inventory.build_inventory(catalog, self.registry.publish(), before)

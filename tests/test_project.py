@@ -21,14 +21,14 @@ BIN = Path(sys.executable).parent
     ],
     ids=["format", "lint", "types", "layers", "generated code"],
 )
-def test_the_code_keeps_the_rule(command: list[Path | str]) -> None:
-    """What the tool says stands in the failure."""
+def test_the_code_passes_the_tool(command: list[Path | str]) -> None:
+    """The failure shows the tool's output."""
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
-def test_the_top_level_is_what_it_should_be() -> None:
-    """Nothing lies about: what a user sees first is all there is."""
+def test_the_top_folder_contains_only_what_a_user_needs() -> None:
+    """The top folder contains only the files and folders that are listed here."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     top = {line.split("/")[0] for line in listed.splitlines() if not line.startswith(".")}
     allowed = {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "xds", "protos", "envoy", "tests", "compose"}

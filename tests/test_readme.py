@@ -1,4 +1,4 @@
-"""The documents: their commands run as they stand and print what they say, and all that they name exists."""
+"""The documents: their commands run as written and print what is shown, and everything that they name exists."""
 
 import ast
 import fcntl
@@ -28,7 +28,7 @@ RUN_ELSEWHERE = {
     "compose/README.md": "tests/compose holds each command against what Compose and `mesh` know, and runs them in "
     "containers; tests/ci runs those of the pipelines",
 }
-"""Documents whose commands do not run here, and why."""
+"""Documents whose commands do not run here, with the reason."""
 
 OTHER_FLAGS = {
     "--drain-time-s",  # of Envoy
@@ -65,7 +65,7 @@ def list_runnable(path: str) -> list[tuple[str, str | None]]:
 
 @pytest.fixture
 def ports() -> Iterator[None]:
-    """Wait until no other document's commands run on this machine: they use the ports that readers use."""
+    """Wait until no other document's commands run on this machine, because they use fixed ports."""
     with (Path(tempfile.gettempdir()) / "xds-documents.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -74,7 +74,7 @@ def ports() -> Iterator[None]:
 @pytest.mark.parametrize("path", [path for path in DOCUMENTS if list_runnable(path)])
 @pytest.mark.usefixtures("ports")
 def test_the_commands_do_what_the_document_says(path: str, tmp_path: Path) -> None:
-    """All blocks of a document run in one shell, one after the other, as a reader would paste them."""
+    """All commands of a document run in one shell, one after the other, as a reader pastes them."""
     commands = list_runnable(path)
     for block in DOCUMENTS[path].blocks:
         if (name := block.find_mark("file")) is not None:
@@ -100,14 +100,14 @@ def test_the_commands_do_what_the_document_says(path: str, tmp_path: Path) -> No
     assert answer.stderr == "", answer.stdout + logs
 
 
-def test_the_readme_is_short() -> None:
-    """It says what xds is and where to read on; its tour runs."""
+def test_the_readme_is_short_and_has_commands_that_run() -> None:
+    """It has at most 250 lines and at least 9 blocks of commands."""
     assert len(DOCUMENTS["README.md"].text.splitlines()) <= 250
     assert len(list_runnable("README.md")) >= 9
 
 
 def test_the_readme_names_the_layers() -> None:
-    """In the order that import-linter holds, from the layer that imports none of the others."""
+    """They are in the order of import-linter's contract, beginning with the layer that imports none of the others."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     layers = [layer.replace("xds.", "").replace(" | ", ", ") for layer in reversed(contracts[0]["layers"])]
     assert f"`{' → '.join(layers)}`" in DOCUMENTS["README.md"].text
@@ -115,16 +115,16 @@ def test_the_readme_names_the_layers() -> None:
 
 
 @pytest.mark.parametrize("block", list_blocks("yaml"))
-def test_every_catalog_is_valid(block: Block) -> None:
-    """`xds check --strict` has nothing to say of it, and every YAML block is a catalog."""
+def test_every_yaml_block_is_a_valid_catalog(block: Block) -> None:
+    """`xds check --strict` finds no problem in it."""
     assert any(key in ("services", "gateways", "mesh") for key in yaml.safe_load(block.text))
     answer = CliRunner().invoke(check, ["--strict", "-"], input=block.text)
     assert answer.exit_code == 0, answer.output
 
 
 @pytest.mark.parametrize("block", list_blocks("json", "python"))
-def test_other_blocks_can_be_read(block: Block) -> None:
-    """JSON and Python parse."""
+def test_json_and_python_blocks_can_be_parsed(block: Block) -> None:
+    """Each block is parsed in its language."""
     if block.language == "json":
         json.loads(block.text)
     else:
@@ -133,8 +133,8 @@ def test_other_blocks_can_be_read(block: Block) -> None:
 
 @pytest.mark.skipif(shutil.which("haproxy") is None, reason="there is no HAProxy on this machine")
 @pytest.mark.parametrize("block", list_blocks("haproxy"))
-def test_haproxy_takes_its_configuration(block: Block, tmp_path: Path) -> None:
-    """What stands beside a catalog is a real configuration."""
+def test_haproxy_accepts_the_haproxy_blocks(block: Block, tmp_path: Path) -> None:
+    """The HAProxy configuration that a document compares with a catalog is valid."""
     file = tmp_path / "haproxy.cfg"
     file.write_text(f"defaults\n    mode http\n    timeout server 15s\n{block.text}")
     answer = subprocess.run(["haproxy", "-c", "-f", file], capture_output=True, text=True, check=False)
@@ -143,13 +143,13 @@ def test_haproxy_takes_its_configuration(block: Block, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("path", DOCUMENTS)
 def test_every_block_has_a_language_that_is_checked(path: str) -> None:
-    """A new language needs a check of its own."""
+    """A block in a new language fails until there is a check for it."""
     assert {block.language for block in DOCUMENTS[path].blocks} <= LANGUAGES
 
 
 @pytest.mark.parametrize("path", DOCUMENTS)
-def test_every_link_leads_somewhere(path: str) -> None:
-    """Files exist, and so do the headings that links name."""
+def test_every_link_has_a_target(path: str) -> None:
+    """The files exist, and so do the headings that links name."""
     broken = []
     for link in DOCUMENTS[path].links:
         file, _, anchor = link.partition("#")
@@ -162,7 +162,9 @@ def test_every_link_leads_somewhere(path: str) -> None:
 
 @pytest.mark.parametrize("path", [path for path in DOCUMENTS if path != "CHANGELOG.md"])
 def test_every_command_and_option_exists(path: str) -> None:
-    """`xds NAME --flag` is what `xds NAME --help` knows; a flag alone is one of some command."""
+    """`xds NAME --flag` exists if `xds NAME --help` lists the flag. A flag without a command exists if any command has
+    it.
+    """
     wrong = []
     for call in find_calls(DOCUMENTS[path]):
         if call.name not in COMMANDS:
@@ -175,6 +177,6 @@ def test_every_command_and_option_exists(path: str) -> None:
 
 
 def test_every_command_of_xds_is_in_a_document() -> None:
-    """A reader finds each of them."""
+    """Readers find each command in at least one document."""
     named = {call.name for document in DOCUMENTS.values() for call in find_calls(document)}
     assert set(COMMANDS) <= named

@@ -1,4 +1,4 @@
-"""How a message repeats what was written, and the nearest right word to a wrong one."""
+"""How messages quote the operator's values, and suggest the nearest right word."""
 
 import json
 import re
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 MAX_LOOKUPS = 50
-"""A look among thousands of names takes milliseconds; who has fifty wrong ones does not read a guess for each."""
+"""A search among thousands of names takes milliseconds, and nobody reads more than fifty suggestions."""
 
 
 def suggest(word: str, words: Iterable[str]) -> str:
@@ -21,7 +21,7 @@ def find_nearest(word: str, words: Iterable[str]) -> str | None:
 
 
 class Nearest:
-    """`suggest` among many names, each wrong one looked up once, and not without end."""
+    """`suggest` among many names: each wrong word is looked up once, and the number of look-ups has a limit."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = names
@@ -41,7 +41,7 @@ SHOWN = 60
 
 
 def show(value: object) -> str:
-    """Repeat an operator's value in a message: as YAML would have it, short, and safe for any terminal."""
+    """Quote an operator's value in a message: as in YAML, short, and safe for any terminal."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -69,8 +69,22 @@ def _escape(character: str) -> str:
 
 
 def join_host_and_port(host: str, port: int) -> str:
-    """Write a host and a port as one: an IPv6 address gets brackets, as in `[::1]:5000`."""
+    """Write a host and a port as one text: an IPv6 address gets brackets, as in `[::1]:5000`."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+HOST_AND_PORT = re.compile(r"(?:\[([^\[\]]*)\]|([^:\[\]]+)):([0-9]{1,5})", re.ASCII)
+
+
+def split_host_and_port(text: str) -> tuple[str, int] | None:
+    """Return the host and the port (0 to 65535) of `10.0.0.4:5000` or `[::1]:5000`; None for any other text.
+
+    The host has no brackets, and is not checked.
+    """
+    matched = HOST_AND_PORT.fullmatch(text)
+    if matched is None or (port := int(matched[3])) > 65535:
+        return None
+    return matched[1] or matched[2] or "", port
 
 
 PLAIN = re.compile(

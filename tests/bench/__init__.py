@@ -1,1 +1,1 @@
-"""Benchmarks: CPU time, bytes and ratios, never a limit in a test."""
+"""Benchmarks. They measure CPU time, bytes and ratios. No test has a limit for them."""

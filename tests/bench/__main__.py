@@ -1,4 +1,4 @@
-"""`python -m tests.bench NAME [--json FILE]`: measure, and print a table."""
+"""`python -m tests.bench NAME [--json FILE]` measures and prints a table."""
 
 import json
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ variants_option = click.option(
 
 @click.group()
 def main() -> None:
-    """Measure xds: CPU time, which a busy machine changes little, and bytes.
+    """Measure xds: CPU time, which depends little on the machine's load, and bytes.
 
     The server runs on the first core, its clients on the last.
     """
@@ -46,7 +46,7 @@ def main() -> None:
 @services_option
 @json_option
 def load(services: int, path: Path | None) -> None:
-    """A catalog's first load, and one changed endpoint, as one file and as a folder of files."""
+    """Measure a first load and one changed endpoint, for a catalog in one file and in a folder."""
     figures = {}
     for layout in ("one file", "a folder of files"):
         rows = measure_load(services, folder=layout != "one file").rows
@@ -71,7 +71,7 @@ def load(services: int, path: Path | None) -> None:
 @click.option("--changes", default=10000, show_default=True, help="Changes a second of a flood over 1000 services.")
 @json_option
 def endpoints(sizes: tuple[int, ...], services: int, repeats: int, changes: int, path: Path | None) -> None:
-    """One changed endpoint of a service of 10 to 10,000, by the door for instances and by YAML; a flood of changes."""
+    """Measure one changed endpoint among 10 to 10,000, as an instance and as YAML, and a flood of changes."""
     table = Table("endpoints", "instance, CPU ms", "YAML, CPU ms", "bytes", title="One changed endpoint, 20 views")
     ones = [measure_one(size, min(services, 200000 // size), repeats) for size in sizes]
     for one in ones:
@@ -101,7 +101,7 @@ def push(
     key: str,
     path: Path | None,
 ) -> None:
-    """What clients cost the server: their first sync, one changed endpoint from the save of its file, and at rest."""
+    """Measure the cost of clients for the server: first sync, one changed endpoint from the save of its file, idle."""
     cells = [
         measure_push(variant, clients, some or None, services, changes, at_once)
         for some in clusters or (0, 20)
@@ -118,9 +118,9 @@ def push(
 @variants_option
 @json_option
 def floor(clients: int, services: int, changes: int, variants: tuple[str, ...], path: Path | None) -> None:
-    """xds beside a bare server of grpc.aio that only answers with ready bytes: what no server on it goes below.
+    """Compare xds with a bare grpc.aio server that only sends ready bytes. No server on grpc.aio is cheaper.
 
-    The first sync of all clients, and a change at 20 of them.
+    This measures the first sync of all clients, and a change for 20 of them.
     """
     cells = [measure_floor(variant, clients, services, changes) for variant in variants]
     show("What of it is gRPC's", cells)
@@ -134,7 +134,7 @@ def floor(clients: int, services: int, changes: int, variants: tuple[str, ...], 
 @variants_option
 @json_option
 def workers(clients: int, services: int, changes: int, variants: tuple[str, ...], path: Path | None) -> None:
-    """One process against two, on all cores, which the clients share."""
+    """Compare one process with two on all cores, which the clients share."""
     cells = [
         measure_push(variant, clients, None, services, changes, workers=number)
         for variant in variants
@@ -150,7 +150,7 @@ def workers(clients: int, services: int, changes: int, variants: tuple[str, ...]
 @variants_option
 @json_option
 def storm(clients: int, services: int, variants: tuple[str, ...], path: Path | None) -> None:
-    """All clients come back at once with what they have: after a restart, and beside a client that goes on."""
+    """Measure the return of all clients at once with their resources: after a restart, and beside another client."""
     cells = [measure_storm(variant, clients, services) for variant in variants]
     show("A reconnect storm", cells)
     keep("storm", cells, path)
@@ -161,7 +161,7 @@ def storm(clients: int, services: int, variants: tuple[str, ...], path: Path | N
 @click.option("--runs", default=7, show_default=True)
 @json_option
 def start(services: int, runs: int, path: Path | None) -> None:
-    """CPU time of `xds --help`, of `xds check`, and of `xds serve` until its first client has all."""
+    """Measure the CPU time of `xds --help`, `xds check`, and of `xds serve` until its first client has everything."""
     cells = [measure_start(services, runs, gateway=gateway) for gateway in (False, True)]
     show(f"A start, the median of {runs}", cells)
     keep("start", cells, path)
@@ -172,7 +172,7 @@ def start(services: int, runs: int, path: Path | None) -> None:
 @click.option("--endpoints", default=20, show_default=True, help="Endpoints a service.")
 @json_option
 def scale(services: tuple[int, ...], endpoints: int, path: Path | None) -> None:
-    """A cold start, memory, and a change, among few and many services."""
+    """Measure a cold start, memory, and a change, among few and many services."""
     cells = [measure_scale(number, endpoints) for number in services]
     show("The size of a catalog", cells)
     keep("scale", cells, path)
@@ -185,7 +185,7 @@ def scale(services: tuple[int, ...], endpoints: int, path: Path | None) -> None:
 @variants_option
 @json_option
 def burst(clients: int, services: int, changes: int, variants: tuple[str, ...], path: Path | None) -> None:
-    """Many changes within a second, and when the last client has the last of them."""
+    """Measure many changes within a second, and the time until the last client has the last of them."""
     cells = [measure_burst(variant, clients, services, changes) for variant in variants]
     show(f"{changes} changes in a second", cells)
     keep("burst", cells, path)
@@ -196,7 +196,7 @@ def burst(clients: int, services: int, changes: int, variants: tuple[str, ...], 
 @click.option("--edits", default=100, show_default=True)
 @json_option
 def effect(services: tuple[int, ...], edits: int, path: Path | None) -> None:
-    """From the save of the YAML to the first request that a real Envoy balances by it."""
+    """Measure the time from the save of the YAML to the first request that a real Envoy balances by it."""
     cells = [measure_effect(number, edits) for number in services]
     show("From edit to effect", cells)
     keep("effect", cells, path)
@@ -209,7 +209,7 @@ def effect(services: tuple[int, ...], edits: int, path: Path | None) -> None:
 @variants_option
 @json_option
 def soak(clients: int, services: int, minutes: float, variants: tuple[str, ...], path: Path | None) -> None:
-    """Random edits, lost connections and refusals for minutes, in equal parts for the variants; what stays of them."""
+    """Make random edits, lost connections and refusals for minutes, half for each variant. Measure what remains."""
     cells = [measure_soak(variant, clients, services, minutes * 60 / len(variants)) for variant in variants]
     for cell in cells:
         table = Table(*(field.name.replace("_", " ") for field in fields(Sample)), title=f"{cell.variant}, at rest")
@@ -224,7 +224,7 @@ main.add_command(report)
 
 
 def show(title: str, cells: Sequence[Any]) -> None:
-    """Print figures, one column for each measurement."""
+    """Print figures, with one column for each measurement."""
     table = Table(title=f"{title}; CPU is the server's own")
     rows = [asdict(cell) for cell in cells]
     table.add_column("", no_wrap=True)
@@ -237,7 +237,7 @@ def show(title: str, cells: Sequence[Any]) -> None:
 
 
 def write(value: object) -> str:
-    """Write a figure for people."""
+    """Return a figure for people."""
     match value:
         case None:
             return "–"
@@ -249,7 +249,7 @@ def write(value: object) -> str:
 
 
 def keep(name: str, cells: Any, path: Path | None) -> None:
-    """Put raw figures into a JSON file, beside what other commands put there."""
+    """Save raw figures in a JSON file, beside the figures of other commands."""
     if path:
 
         def plain(cell: Any) -> Any:

@@ -1,9 +1,9 @@
-"""A bare server of grpc.aio: it answers with bytes that are ready, and does nothing else. What xds is held against.
+"""A bare server of grpc.aio, for comparison with xds. It answers with ready bytes and does nothing else.
 
 `python -m tests.bench.bare PORT --variant delta|sotw --services N --changes N` serves clients of all clusters
-(`tests.bench.fleet`): a stream's first request gets all Clusters, its second all ClusterLoadAssignments, and the others
-are ACKs, which it does not look at. SIGUSR1 pushes the next change of the first service's weight, FIRST_MARK and so on,
-to every stream.
+(`tests.bench.fleet`). The first request of a stream gets all Clusters, and the second all ClusterLoadAssignments. The
+others are ACKs, which the server ignores. SIGUSR1 pushes the next change of the first service's weight, starting with
+FIRST_MARK, to every stream.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from xds.wire import ADS, CLUSTER, CLUSTER_LOAD_ASSIGNMENT
 
 
 def make_bodies(variant: Variant[Any], services: int, changes: int) -> tuple[list[bytes], deque[bytes]]:
-    """Make the answers to a stream's first requests, and the pushes of so many changes, as xds encodes them."""
+    """Encode the answers to a stream's first requests, and the pushes of this number of changes, as xds does."""
     workspace = Workspace()
     translator = Translator()
     inventory = translator.build(workspace.update(make_documents(services, folder=True)))
@@ -61,7 +61,7 @@ def make_bodies(variant: Variant[Any], services: int, changes: int) -> tuple[lis
 async def serve_stream(
     firsts: list[bytes], streams: set[Any], _requests: object, context: "grpc.aio.ServicerContext[bytes, bytes]"
 ) -> None:
-    """Answer the first requests, and read on."""
+    """Answer the first requests, and continue to read."""
     for body in firsts:
         await context.read()
         await context.write(body)
@@ -84,7 +84,7 @@ async def main() -> None:
     variant: Variant[Any] = DELTA if options.variant == "delta" else SOTW
     firsts, pushes = make_bodies(variant, options.services, options.changes)
     gc.collect()
-    gc.freeze()  # as xds does
+    gc.freeze()  # as in xds
     streams: set[Any] = set()
     writing: set[asyncio.Task[None]] = set()
 

@@ -1,4 +1,4 @@
-"""A burst: a thousand changes within a second, and when the last client has the last of each."""
+"""A burst: a thousand changes within a second, and the time until the last client has the last of each."""
 
 import time
 from contextlib import ExitStack
@@ -9,14 +9,14 @@ from tests.bench.load import make_name
 from tests.bench.running import start_fleet, start_server, write_catalog
 
 FILES = 100
-"""Among how many services the changes are spread, in turn."""
+"""The number of services that the changes go to in turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One burst: how long its saves took in seconds, and from the last of them to the last client, in milliseconds.
+    """One burst: the duration of its saves in seconds, and the time from the last save to the last client in ms.
 
-    `most_messages` is what the client got that got most; CPU is the server's.
+    `most_messages` is the highest number of messages that a client got. CPU is the server's.
     """
 
     variant: str
@@ -32,14 +32,14 @@ class Figures:
 
 
 def measure_burst(variant: str, clients: int, services: int, changes: int, seconds: float = 1.0) -> Figures:
-    """Save so many changes of weights, evenly over the seconds, and wait until every client has the last of each."""
+    """Save this number of weight changes, evenly over the seconds. Wait until every client has the last of each."""
     with ExitStack() as stack:
         catalog = stack.enter_context(write_catalog(services))
         server = stack.enter_context(start_server(catalog))
         fleet = stack.enter_context(start_fleet(server.address, variant, clients, None, services))
         fleet.next("synced")
         files = min(FILES, services)
-        for service in range(files):  # a watch's first change of a file may cost more than those that follow
+        for service in range(files):  # the first change of a watched file may cost more than later ones
             catalog.save(service, FIRST_MARK)
         fleet.tell(**{"await": {make_name(service): FIRST_MARK for service in range(files)}})
         before = fleet.next("converged")

@@ -1,8 +1,8 @@
-"""From the save of a catalog's file to the first request that a real Envoy balances by it.
+"""The time from the save of a catalog's file to the first request that a real Envoy balances by it.
 
-The measured service has two instances, one of which has practically all the weight; an edit gives it to the other, so
-that the other's first answer is the first request balanced by the new weights. Envoy is a sidecar that knows all the
-services, under a steady load. `python -m tests.bench.effect PORT PORT` is the two instances.
+The measured service has two instances. One has practically all the weight, and an edit gives it to the other, so that
+the other's first answer is the first request with the new weights. Envoy is a sidecar that knows all the services,
+under a steady load. `python -m tests.bench.effect PORT PORT` runs the two instances.
 """
 
 import asyncio
@@ -39,26 +39,26 @@ RATE = 500
 CONNECTIONS = 4
 
 FOLLOWING = 50
-"""How many requests after the first are looked at: SHARE of them, at least, must be balanced as it was."""
+"""The number of requests after the first of which at least SHARE must have the same instance."""
 
 SHARE = 0.95
 
 PAUSE_S = (0.05, 0.3)
-"""How long after those the next edit is saved: at random, to be in step with nobody's clock."""
+"""The random pause before the next edit, so that edits follow no other clock."""
 
 DEADLINE_S = 20.0
-"""An edit without an effect within this time has none."""
+"""After this time, an edit without an effect counts as a failure."""
 
 START_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What edits took, in milliseconds, and what became of the requests meanwhile.
+    """The times of edits in milliseconds, and the results of the requests meanwhile.
 
-    From the save of the file: `read` is when xds has read it, `pushed` when it has handed it to the streams; figures
-    without such a name are the end of the first request balanced by it. `envoy` is from `pushed` to there: gRPC,
-    Envoy, and one request, which has to be waited for: up to 2 ms.
+    Times start at the save of the file: `read` ends when xds has read it, and `pushed` when xds has passed it to the
+    streams. Figures without such a name end with the first request that is balanced by it. `envoy` is the time from
+    `pushed` to that request. It covers gRPC, Envoy, and the wait for one request, up to 2 ms.
     """
 
     services: int
@@ -78,7 +78,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """The moments of an edit (time.monotonic(), one clock for all processes of a machine)."""
+    """The times of an edit (time.monotonic(), one clock for all processes of a machine)."""
 
     saved: float
     read: float
@@ -88,7 +88,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """When a request had ended, and the instance that answered; "" when it failed."""
+    """The end time of a request, and the instance that answered, or "" for a failure."""
 
     at: float
     instance: str
@@ -105,7 +105,7 @@ class Bench:
         self.sidecar_port = free_port()
         self.catalog.mkdir()
         for name, document in make_documents(services - 1, folder=True).items():
-            # Envoy is not to knock at thousands of addresses that are perhaps somebody's.
+            # Envoy must not connect to thousands of addresses that may belong to somebody.
             text = (document.content or b"").replace(b"    health_check: {http: /healthz}\n", b"")
             assert b"health_check" not in text
             (self.catalog / name).write_bytes(text)
@@ -131,7 +131,7 @@ class Bench:
         assert envoy.admin.stats("^cluster_manager.active_clusters$").popitem()[1] > self.services
 
     def save(self, favoured: str) -> float:
-        """Give one instance the weight, and save that by renaming, as careful editors do; the moment of the save."""
+        """Set one instance's weight, and save by renaming, as careful editors do. Return the time of the save."""
         endpoints = "".join(
             f'      - {{address: "{LOOPBACK}:{port}", weight: {1000 if instance == favoured else 1}}}\n'
             for instance, port in zip(INSTANCES, self.ports, strict=True)
@@ -143,7 +143,7 @@ class Bench:
         return saved
 
     def pushes(self) -> list[tuple[float, float]]:
-        """Give the moments at which xds had read and pushed each edit, by its log."""
+        """Return the times at which xds had read and pushed each edit, from its log."""
         monotonic = time.monotonic() - time.time()
         pushes = [
             (datetime.fromisoformat(line["@timestamp"]).timestamp() + monotonic, line["event.duration"] / 1e9)
@@ -153,7 +153,7 @@ class Bench:
 
 
 def measure_effect(services: int, edits: int) -> Figures:
-    """Measure edits of one of that many services; an edit without an effect is an AssertionError."""
+    """Measure edits of one of these services. An edit without an effect is an AssertionError."""
     return asyncio.run(_measure(services, edits))
 
 
@@ -174,7 +174,7 @@ async def _measure(services: int, edits: int) -> Figures:
 
 @asynccontextmanager
 async def _under_load(port: int) -> AsyncIterator[list[Answer]]:
-    """Send requests for the service at a steady rate while the block runs; give the answers as they come."""
+    """Send requests to the service at a steady rate while the block runs. Yield the growing list of answers."""
     answers: list[Answer] = []
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
@@ -188,7 +188,7 @@ async def _under_load(port: int) -> AsyncIterator[list[Answer]]:
 
 
 async def _send(port: int, due: float, answers: list[Answer], stop: asyncio.Event) -> None:
-    """Send one connection's share of the requests; when one fails, the connection is made again."""
+    """Send one connection's share of the requests. After a failure, open the connection again."""
     streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
     while not stop.is_set():
         await asyncio.sleep(due - time.monotonic())
@@ -208,7 +208,7 @@ async def _send(port: int, due: float, answers: list[Answer], stop: asyncio.Even
 
 
 async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
-    """Send one request; the body of its answer, or "" when that is an error."""
+    """Send one request. Return the body of its answer, or "" for an error."""
     writer.write(f"GET / HTTP/1.1\r\nhost: {SERVICE}\r\n\r\n".encode())
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
     body = await reader.readexactly(int(head.split(b"content-length:")[1].split()[0]))
@@ -216,7 +216,7 @@ async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> st
 
 
 async def _await_effect(answers: list[Answer], since: int, favoured: str) -> float:
-    """Wait for the favoured instance's first answer that is followed by others of its; when that was."""
+    """Wait for the favoured instance's first answer that more of its answers follow, and return its time."""
 
     def find() -> Answer | None:
         for index in range(since, len(answers) - FOLLOWING):
@@ -253,7 +253,7 @@ def _summarize(services: int, answers: list[Answer], edits: list[Edit]) -> Figur
 
 
 def _cut(seconds: list[float]) -> tuple[float, float]:
-    """Give the 50th and the 99th percentile, in milliseconds."""
+    """Return the 50th and the 99th percentile in milliseconds."""
     cuts = statistics.quantiles(seconds, n=100, method="inclusive")
     return cuts[49] * 1000, cuts[98] * 1000
 
@@ -272,7 +272,7 @@ def _answering(instance: str) -> Callable[[asyncio.StreamReader, asyncio.StreamW
 
 
 async def _serve(ports: list[int]) -> None:
-    """Answer each request with the name of the instance whose port it came to, until ended."""
+    """Answer each request with the name of the instance that has its port, until the process ends."""
     servers = [
         await asyncio.start_server(_answering(instance), LOOPBACK, port)
         for instance, port in zip(INSTANCES, ports, strict=True)

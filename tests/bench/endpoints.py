@@ -1,7 +1,7 @@
-"""What a changed endpoint costs by the door for instances, and by YAML: CPU time of one process, and bytes.
+"""The cost of a changed endpoint as an instance and as YAML: CPU time of one process, and bytes.
 
-Every figure is that of the whole way, from what a source says to the new snapshots of 20 views that hold all services;
-the bytes are those of the changed resource.
+Every figure covers the whole path from a source's update to the new snapshots of 20 views with all services. The bytes
+are those of the changed resource.
 """
 
 import random
@@ -24,12 +24,12 @@ from xds.wire import CLUSTER_LOAD_ASSIGNMENT
 VIEWS = 20
 PROVIDER = "bench"
 TICK_SECONDS = 0.05
-"""In which a flood's changes come together: a server that is busy merges what arrives meanwhile."""
+"""The period in which changes of a flood are merged, since a busy server merges what arrives meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class OneChange:
-    """The median cost of one changed endpoint of a service of so many."""
+    """The median cost of one changed endpoint of a service of this size."""
 
     endpoints: int
     instance_cpu_ms: float
@@ -39,7 +39,7 @@ class OneChange:
 
 @dataclass(frozen=True, slots=True)
 class Flood:
-    """What a second of changes costs, as a part of one core."""
+    """The cost of a second of changes, as a part of one core."""
 
     changes: int
     services: int
@@ -47,7 +47,7 @@ class Flood:
 
 
 class Mesh:
-    """Services and the views of 20 kinds of sidecar, each of which holds every service."""
+    """Services and the views of 20 kinds of sidecar. Each view has every service."""
 
     def __init__(self, services: int, endpoints: int, *, in_yaml: bool) -> None:
         self.endpoints = endpoints
@@ -65,17 +65,17 @@ class Mesh:
             self.store.acquire(NodeKind(f"service-{number}"))
 
     def put(self, update: InstanceUpdate) -> None:
-        """Take an update into the registry, as a server does."""
+        """Apply an update to the registry as a server does."""
         parsed = parse_update(PROVIDER, update)
         self.registry.put(PROVIDER, parsed.endpoints, full=update.full)
 
     def publish(self) -> int:
-        """Bring what changed to all views; return how many that concerned."""
+        """Apply the changes to all views, and return the number of affected views."""
         inventory = build_inventory(self.catalog, self.registry.publish(), self.store.inventory)
         return len(self.store.update(inventory))
 
     def change(self, weight: int) -> None:
-        """Change an endpoint by the door for instances."""
+        """Change an endpoint as an instance of a source."""
         self.put(InstanceUpdate({("service-0", "i0"): item(0, 0, weight)}))
         assert self.publish() == VIEWS
 
@@ -86,18 +86,18 @@ class Mesh:
         assert self.publish() == VIEWS
 
     def size(self) -> int:
-        """Return the bytes of the service's assignment."""
+        """Return the size of the service's assignment in bytes."""
         return len(self.store.inventory.parts["service-0"].resources[CLUSTER_LOAD_ASSIGNMENT].body)
 
 
 def item(service: int, index: int, weight: int) -> dict[str, object]:
-    """Write an instance as a provider does."""
+    """Return an instance as a provider sends it."""
     address = f"10.{service // 250 + index // 2500}.{service % 250}.{index % 2500 // 10}"
     return {"address": address, "port": 8000 + index % 10, "weight": weight}
 
 
 def write(number: int, endpoints: int, *, weight: int) -> Document:
-    """Write a service's file; `weight` is that of its first endpoint."""
+    """Return a service's file. `weight` is that of its first endpoint."""
     sidecar = f"    sidecar: {16000 + number}\n" if number < VIEWS else ""
     items = (item(number, index, 1 if index else weight) for index in range(endpoints))
     lines = "".join(
@@ -109,7 +109,7 @@ def write(number: int, endpoints: int, *, weight: int) -> Document:
 
 
 def measure_one(endpoints: int, services: int, repeats: int) -> OneChange:
-    """Measure one changed endpoint among `services`, of which the changed one has so many endpoints."""
+    """Measure one changed endpoint of a service with this number of endpoints, among `services`."""
     costs, size = [], 0
     for in_yaml in (False, True):
         mesh = Mesh(max(VIEWS, services), endpoints, in_yaml=in_yaml)
@@ -129,7 +129,7 @@ def cost(work: Callable[[int], None], argument: int) -> float:
 
 
 def measure_flood(changes: int, services: int, endpoints: int = 10, seconds: float = 3.0) -> Flood:
-    """Measure `changes` a second of random endpoints; what comes within a tick is merged."""
+    """Measure `changes` a second of random endpoints. Changes within a tick are merged."""
     mesh = Mesh(services, endpoints, in_yaml=False)
     chance = random.Random(1)
     per_tick = round(changes * TICK_SECONDS)

@@ -1,25 +1,25 @@
-"""A fleet of clients of any xDS server, in a process of its own: it subscribes, accepts, and notes what arrives when.
+"""A fleet of clients of any xDS server, in its own process: it subscribes, accepts, and records what arrives when.
 
-`python -m tests.bench.fleet ADDRESS --clients N --variant delta|sotw [--clusters 20] --services 1000` reads what it is
-to do and prints what it sees, one JSON object a line. Moments are time.monotonic(), one clock for all of a machine.
+`python -m tests.bench.fleet ADDRESS --clients N --variant delta|sotw [--clusters 20] --services 1000` reads commands
+and prints reports, one JSON object a line. Times are time.monotonic(), one clock for all processes of a machine.
 
 It prints
 - `{"synced": N, "bytes": B, "messages": M, "resources": R, "cpu": S}` each time that all clients are connected and have
-  all that they asked for: at first, and after some came back. The figures are of all the time since the start: R counts
-  resources with a body, S is the CPU time of this process in seconds. A delta client that came back with all that it
-  asked for waits only until the server reads its requests, since there may be nothing to answer;
-- `{"lost": N, "reasons": {reason: n}}` when N clients lost their connections, which they then look for again;
-- `{"converged": [moment, ...], "most_messages": m, ...}` in answer to an await, with the figures as above: a
-  moment for each client that it concerns, and the most messages that one client got since the last answer;
-  `{"await": {}}` is answered at once.
+  everything that they asked for: at first, and after reconnects. The figures cover the time since the start. R counts
+  resources with a body, and S is the CPU time of this process in seconds. A delta client that reconnects with
+  everything waits only until the server reads its requests, since there may be nothing to answer;
+- `{"lost": N, "reasons": {reason: n}}` when N clients lost their connections and start to reconnect;
+- `{"converged": [time, ...], "most_messages": m, ...}` in answer to an await, with the figures as above. It has a time
+  for each client that the await covers, and the highest number of messages that a client got since the last answer.
+  The answer to `{"await": {}}` comes at once.
 
 It reads
-- `{"await": {"service-0": 1001}}`: wait until these services have, at each client that asked for them, exactly these
-  weights at their first endpoints. Weights from FIRST_MARK on are noted when they arrive, before the await or after it;
-- `{"drop": k}`: k clients, chosen at random, lose their connections and come back at once, with what they have;
-- `{"nack": k}`: the next k responses are rejected.
+- `{"await": {"service-0": 1001}}`: wait until each client that asked for these services has exactly these weights at
+  their first endpoints. The fleet records weights from FIRST_MARK on when they arrive, before or after the await;
+- `{"drop": k}`: k random clients lose their connections and reconnect at once with their resources;
+- `{"nack": k}`: the clients reject the next k responses.
 
-It ends with its input, or by SIGTERM.
+It ends when its input ends, or by SIGTERM.
 """
 
 import argparse
@@ -51,10 +51,10 @@ from xds.wire.endpoint_pb2 import ClusterLoadAssignment
 from xds.wire.skeleton_pb2 import Cluster
 
 EXTENSIONS = 516
-"""How many extensions an Envoy 1.40 lists in its first request, of 61 KB."""
+"""The number of extensions in the first request of Envoy 1.40, which has 61 KB."""
 
 FIRST_MARK = 1000
-"""Weights from here on are changes that are looked for."""
+"""Weights from this one on are marks of changes."""
 
 METHODS = {"delta": "DeltaAggregatedResources", "sotw": "StreamAggregatedResources"}
 TYPES = (CLUSTER, CLUSTER_LOAD_ASSIGNMENT)
@@ -63,20 +63,20 @@ BACK_SECONDS, RETRY_SECONDS, LOST_SECONDS = 0.05, 0.1, 0.02
 """How long until a client that lost its connection looks for another, tries again, and until the losses are told."""
 
 MAX_LINE = 2**24
-"""The longest command, in bytes."""
+"""The longest command in bytes."""
 
 ERROR = Status(code=3, message="tried by the bench")
-"""What a NACK says."""
+"""The error of a NACK."""
 
 NONCE_TAG = b"\x2a"
-"""How field 5 begins, which is the nonce in either variant's response; its length is the next byte."""
+"""The tag of field 5, the nonce in both variants' responses. The next byte is its length."""
 
 MAX_CONTENTS, MAX_RESOURCES, MAX_STATES = 8, 50_000, 16
-"""How much is kept because more clients may be sent it, come to have it, or come back with it."""
+"""Cache sizes for contents, resources and states that more clients may get or have."""
 
 
 def make_node(number: int) -> Node:
-    """Make the node of a first request, as large as a real one's; what xds does not know of it is carried along."""
+    """Return the node of a first request, as large as a real one. xds carries the fields that it does not know."""
     extensions = [
         Extension(
             name=f"envoy.filters.of.some.kind.number_{n}",
@@ -92,10 +92,10 @@ def make_node(number: int) -> Node:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Content:
-    """What a response says but for its nonce: one object for all clients that are sent the same.
+    """The content of a response without its nonce. All clients that get the same share one object.
 
-    `versions` has each resource's name, and its version if it has one of its own; `marks` the weights that are marks.
-    What is whole leaves out what the client is to delete, as clusters do in State of the World.
+    `versions` has each resource's name, and its version if it has its own. `marks` has the weights that are marks. A
+    `whole` response leaves out the resources that the client must delete, as for clusters in State of the World.
     """
 
     type_url: str
@@ -109,13 +109,13 @@ class Content:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Have:
-    """What a client has of one type."""
+    """The resources of one type that a client has."""
 
     version_info: str
     versions: Mapping[str, str]
 
     def after(self, content: Content) -> "Have":
-        """Give what a client has that accepts a response."""
+        """Return the state of a client after it accepts a response."""
         versions = content.versions
         if not (content.is_whole or self.versions.keys() <= versions.keys()):
             versions = {**self.versions, **versions}
@@ -128,15 +128,15 @@ NOTHING = Have("", {})
 
 
 class Reader:
-    """Reads responses. What all clients are sent is parsed once: the others' bytes differ in the nonce alone."""
+    """Reads responses. It parses the same content for all clients once, since their bytes differ only in the nonce."""
 
     def __init__(self, variant: Variant[Any]) -> None:
         self._variant = variant
-        self._recent: list[tuple[bytes, bytes, Content]] = []  # what stands before the nonce and after it
+        self._recent: list[tuple[bytes, bytes, Content]] = []  # the bytes before the nonce and after it
         self._resources: dict[bytes, tuple[str, int]] = {}
 
     def read(self, data: bytes) -> tuple[Content, str]:
-        """Give a response's content and its nonce."""
+        """Return a response's content and its nonce."""
         for head, tail, content in self._recent:
             if data.startswith(head) and data.endswith(tail):
                 between = data[len(head) : len(data) - len(tail)]
@@ -148,14 +148,14 @@ class Reader:
         return content, response.nonce
 
     def _remember(self, data: bytes, nonce: str, content: Content) -> None:
-        """Keep a content by its bytes without the nonce."""
+        """Store a content by its bytes without the nonce."""
         encoded = nonce.encode()
         encoded = NONCE_TAG + bytes([len(encoded) % 128]) + encoded
         at = data.rfind(encoded)
         try:
             self._variant.response.FromString(data[: max(at, 0)])
         except DecodeError:
-            return  # it was found inside another field
+            return  # the match was inside another field
         if at >= 0:
             self._recent.insert(0, (data[:at], data[at + len(encoded) :], content))
             del self._recent[MAX_CONTENTS:]
@@ -178,7 +178,7 @@ class Reader:
         return Content(response.type_url, sys.intern(version_info), versions, removed, marks, len(found), is_whole)
 
     def _describe(self, body: bytes) -> tuple[str, int]:
-        """Give a resource's name and, of a ClusterLoadAssignment, the weight of the first endpoint."""
+        """Return a resource's name and, for a ClusterLoadAssignment, the weight of the first endpoint."""
         if (found := self._resources.get(body)) is None:
             if len(self._resources) >= MAX_RESOURCES:
                 self._resources.clear()
@@ -197,7 +197,7 @@ def _describe(body: AnyMessage) -> tuple[str, int]:
 class Asked:
     """What some clients ask for: the names, or all clusters and the ClusterLoadAssignments of the names.
 
-    What the clients say and have in common is here, once for all of them. Encoded messages merge by concatenation.
+    It holds the requests and states that the clients have in common. Encoded messages merge by concatenation.
     """
 
     def __init__(self, variant: Variant[Any], names: list[str], *, wildcard: bool) -> None:
@@ -217,7 +217,7 @@ class Asked:
         self.first = lru_cache(maxsize=MAX_STATES)(self._encode_first)
 
     def _accept(self, have: Have, content: Content) -> Have:
-        """Give what a client has that accepts a response: one object for all who have the same."""
+        """Return the state of a client after it accepts a response. Clients with the same state share one object."""
         new = have.after(content)
         latest = self._latest.get(content.type_url, NOTHING)
         if (latest.version_info, latest.versions) != (new.version_info, new.versions):
@@ -225,7 +225,7 @@ class Asked:
         return latest
 
     def _encode_first(self, type_url: str, have: Have) -> bytes:
-        """Encode the first request of a type but for the node, by a client that has something of it, or NOTHING."""
+        """Encode the first request of a type without the node, for a client with this state, which may be NOTHING."""
         request: DeltaDiscoveryRequest | DiscoveryRequest
         names = self._listed[type_url]
         if self._delta:
@@ -237,7 +237,7 @@ class Asked:
         return request.SerializeToString()
 
     def answer(self, type_url: str, nonce: str, version_info: str, error: Status | None = None) -> tuple[bytes, bytes]:
-        """Encode an ACK, or a NACK, in two parts; `version_info` is what State of the World states as accepted."""
+        """Encode an ACK or a NACK in two parts. State of the World states `version_info` as accepted."""
         request: DeltaDiscoveryRequest | DiscoveryRequest
         if self._delta:
             request = DeltaDiscoveryRequest(response_nonce=nonce, error_detail=error)
@@ -246,9 +246,10 @@ class Asked:
         return self._acks[type_url], request.SerializeToString()
 
     def missing(self, type_url: str, have: Have) -> frozenset[str]:
-        """Name what a client that connects with what it has is still to be sent.
+        """Return the names that a client with this state still needs after it connects.
 
-        A server of State of the World sends named resources again on each stream, since their versions are not told.
+        A State of the World server sends named resources again on each stream, since requests do not state their
+        versions.
         """
         if type_url == CLUSTER and self.wildcard:
             return self.names if have is NOTHING else frozenset()
@@ -257,7 +258,7 @@ class Asked:
 
 @dataclass(slots=True)
 class Await:
-    """Weights that are awaited, the clients that do not have them, and when the others got them."""
+    """The awaited weights, the clients that do not have them, and the times at which the others got them."""
 
     weights: Mapping[str, int]
     pending: set["Client"]
@@ -265,7 +266,7 @@ class Await:
 
 
 class Client:
-    """One sidecar: it asks for clusters and for their endpoints, accepts all that it is sent, and comes back."""
+    """A sidecar that asks for clusters and their endpoints, accepts every response, and reconnects."""
 
     __slots__ = (
         "_connection",
@@ -282,7 +283,7 @@ class Client:
 
     def __init__(self, number: int, fleet: "Fleet", asked: Asked) -> None:
         self.asked = asked
-        self.messages = 0  # since the last answer to an await
+        self.messages = 0  # since the last report for an await
         self.is_synced = False
         self._number = number
         self._fleet = fleet
@@ -294,11 +295,11 @@ class Client:
 
     @property
     def is_connected(self) -> bool:
-        """Tell whether there is a connection to lose."""
+        """Whether there is a connection to lose."""
         return self._connection is not None
 
     async def connect(self) -> None:
-        """Connect, now or as soon as there is a server."""
+        """Connect now, or as soon as there is a server."""
         fleet = self._fleet
         while True:
             try:
@@ -309,7 +310,7 @@ class Client:
                 return
 
     def on_open(self, connection: Connection) -> None:
-        """Ask, with what it has from before."""
+        """Subscribe with the resources from earlier connections."""
         self._connection = connection
         self._is_read = False
         node = self._fleet.variant.request(node=Node(id=f"node-{self._number}")).SerializeToString()
@@ -321,12 +322,12 @@ class Client:
         connection.ask_read()
 
     def on_read(self) -> None:
-        """Know that the server reads the requests: it may have nothing to answer."""
+        """Record that the server reads the requests. It may have nothing to answer."""
         self._is_read = True
         self._check_synced()
 
     def on_message(self, message: bytes) -> None:
-        """Take a response, or reject it."""
+        """Accept a response or reject it."""
         now = time.monotonic()
         self.messages += 1
         content, nonce = self._fleet.read(message)
@@ -341,13 +342,13 @@ class Client:
             self._check_synced()
 
     def on_end(self, reason: str) -> None:
-        """Come back, a little later."""
+        """Reconnect after a delay."""
         self._fleet.on_lost(reason)
         self._leave()
         self._fleet.loop.call_later(BACK_SECONDS, self._fleet.enter, self)
 
     def drop(self) -> None:
-        """Lose the connection, and come back at once."""
+        """Close the connection and reconnect at once."""
         if self._connection is not None:
             self._connection.close()
             self._leave()
@@ -374,7 +375,7 @@ class Client:
             self._fleet.on_marks(self)
 
     def reached(self, weights: Mapping[str, int]) -> float | None:
-        """Tell when the last of these weights came that it asked for; None while one of them is another."""
+        """Return the time of the last of these weights that the client asked for, or None while one is another."""
         last = 0.0
         for name, weight in weights.items():
             if name in self.asked.names:
@@ -391,7 +392,7 @@ class Client:
 
 
 class Fleet:
-    """All clients, what they have in common, and what is told of them. It belongs to the loop that runs it."""
+    """All clients, their common state, and the reports about them. It belongs to the event loop that runs it."""
 
     def __init__(
         self, address: str, variant: Variant[Any], size: int, services: int, clusters: int | None, at_once: int | None
@@ -409,13 +410,13 @@ class Fleet:
         asked: dict[int, Asked] = {}
         self._clients = []
         for number in range(size):
-            key = 0 if clusters is None else number * 7 % services  # of this `names_of` are made
+            key = 0 if clusters is None else number * 7 % services  # `names_of` takes names from this
             if key not in asked:
                 asked[key] = Asked(variant, self.names_of(number), wildcard=clusters is None)
             self._clients.append(Client(number, self, asked[key]))
         self._at_once = at_once or size
         self._waiting: deque[Client] = deque()
-        self._entering: dict[Client, asyncio.Task[None]] = {}  # connecting, or not yet synced
+        self._entering: dict[Client, asyncio.Task[None]] = {}  # clients that are connecting or not yet synced
         self._synced = 0
         self._lost: Counter[str] = Counter()
         self._rejecting = 0
@@ -423,18 +424,18 @@ class Fleet:
         self._bytes = self._messages = self._resources = 0
 
     def names_of(self, number: int) -> list[str]:
-        """Choose a client's clusters: all, or a few that differ from client to client."""
+        """Return a client's clusters: all, or a few that differ from client to client."""
         if self.clusters is None:
             return [make_name(service) for service in range(self.services)]
         return [make_name((number * 7 + step * 53) % self.services) for step in range(self.clusters)]
 
     def start(self) -> None:
-        """Have all clients connect."""
+        """Connect all clients."""
         for client in self._clients:
             self.enter(client)
 
     def obey(self, command: Mapping[str, Any]) -> None:
-        """Do what a line of the input says."""
+        """Execute a line of the input."""
         if "await" in command:
             self._await(command["await"])
         elif "drop" in command:
@@ -447,7 +448,7 @@ class Fleet:
             raise ValueError(f"not a command: {command}")
 
     def enter(self, client: Client) -> None:
-        """Have a client connect as soon as not too many others are at it."""
+        """Connect a client when few enough others are connecting."""
         if len(self._entering) < self._at_once:
             self._entering[client] = self.loop.create_task(client.connect())
         else:
@@ -459,7 +460,7 @@ class Fleet:
             self.enter(self._waiting.popleft())
 
     def read(self, message: bytes) -> tuple[Content, str]:
-        """Read a response, and count it."""
+        """Read a response and count it."""
         content, nonce = self._reader.read(message)
         self._bytes += len(message)
         self._messages += 1
@@ -467,14 +468,14 @@ class Fleet:
         return content, nonce
 
     def rejects(self) -> bool:
-        """Tell whether the response that came now is to be rejected."""
+        """Whether the client must reject the current response."""
         if not self._rejecting:
             return False
         self._rejecting -= 1
         return True
 
     def on_synced(self, client: Client) -> None:
-        """Count a client that has all that it asked for."""
+        """Count a client that has everything that it asked for."""
         self._entered(client)
         self._synced += 1
         if self._synced == len(self._clients):
@@ -482,14 +483,14 @@ class Fleet:
             self._tell(synced=self._synced)
 
     def on_leave(self, client: Client) -> None:
-        """Count a client no more that has lost its connection."""
+        """Stop counting a client that has lost its connection."""
         if client.is_synced:
             self._synced -= 1
         else:
             self._entered(client)
 
     def on_lost(self, reason: str) -> None:
-        """Tell that a client lost its connection, and that others did at the same time."""
+        """Report that a client lost its connection, together with others at the same time."""
         if not self._lost:
             self.loop.call_later(LOST_SECONDS, self._tell_lost)
         self._lost[reason] += 1
@@ -515,7 +516,7 @@ class Fleet:
             self._answer(one)
 
     def on_marks(self, client: Client) -> None:
-        """Look whether a client has got what is awaited; tell who waits when all have."""
+        """Check whether a client has the awaited weights, and report when all have them."""
         for one in self._awaits:
             if client in one.pending and (moment := client.reached(one.weights)) is not None:
                 one.pending.discard(client)
@@ -530,13 +531,13 @@ class Fleet:
             client.messages = 0
 
     def _tell(self, **facts: Any) -> None:
-        """Print a line, with what was received so far."""
+        """Print a line with the figures so far."""
         facts |= {"bytes": self._bytes, "messages": self._messages, "resources": self._resources}
         print(json.dumps({**facts, "cpu": time.process_time()}), flush=True)
 
 
 async def main() -> None:
-    """Run a fleet until its input ends or it is terminated."""
+    """Run a fleet until its input ends or a signal ends it."""
     parser = argparse.ArgumentParser()
     parser.add_argument("address")
     parser.add_argument("--clients", type=int, required=True)

@@ -1,4 +1,4 @@
-"""What of a cost is gRPC's: xds beside a server of grpc.aio that only answers with ready bytes, in one run."""
+"""The part of a cost that is gRPC's: xds and a grpc.aio server that only sends ready bytes, in one run."""
 
 import signal
 import sys
@@ -16,21 +16,21 @@ from xds.cli.demo.ports import LOOPBACK, free_port
 from xds.cli.demo.processes import ControlPlane
 
 FEW = 20
-"""How many clients a change concerns."""
+"""The number of clients that a change affects."""
 
 IDLE_SECONDS = 5.0
 
 Change = Callable[[int], object]
-"""Has a server push a change, to the weight that is given."""
+"""Makes a server push a change to this weight."""
 
 Running = AbstractContextManager[tuple[Server, Change]]
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """CPU of a bare server and of xds: for the first sync of all clients, and for a change at a few.
+    """CPU time of a bare server and of xds for the first sync of all clients, and for a change at a few.
 
-    xds's change begins with the save of a file.
+    The change of xds starts with the save of a file.
     """
 
     variant: str
@@ -45,7 +45,7 @@ class Figures:
 def measure_floor(
     variant: str, clients: int, services: int, changes: int, idle_seconds: float = IDLE_SECONDS
 ) -> Figures:
-    """Measure both, the same clients asking the same of either."""
+    """Measure both servers. The same clients ask each for the same."""
     with write_catalog(services) as catalog:
         starts = (partial(_start_bare, catalog, variant, services, changes), partial(_start_xds, catalog))
         bare_sync, sync = (_measure_sync(start(), variant, clients, services) for start in starts)

@@ -1,7 +1,7 @@
-"""A client's side of gRPC over HTTP/2 (RFC 9113), as much as one bidirectional stream on a connection of its own needs.
+"""A client of gRPC over HTTP/2 (RFC 9113), limited to one bidirectional stream on a connection of its own.
 
-It opens as Envoy 1.40 does, with the same settings and windows. No TLS, no second stream; of the server's header blocks
-only their end counts, so that a status is not known.
+It opens a connection as Envoy 1.40 does, with the same settings and windows. It has no TLS and no second stream. It
+reads only the end of the server's header blocks, so it does not know a status.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Protocol, cast
 
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
-"""Types of frames; what else a server may send (PRIORITY, CONTINUATION, what is unknown) says nothing to us."""
+"""Types of frames. The client ignores the others (PRIORITY, CONTINUATION, unknown types)."""
 
 END_STREAM, ACK, END_HEADERS, PADDED = 0x1, 0x1, 0x4, 0x8
 """Flags of frames."""
@@ -21,13 +21,13 @@ ENABLE_CONNECT_PROTOCOL = 8
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 FIRST_WINDOW = 65_535
-"""How many bytes of DATA may be sent, on a stream and on the connection, before the other side says otherwise."""
+"""The initial window for DATA on a stream and on the connection, until the other side changes it."""
 
 FIRST_FRAME_SIZE = 16_384
-"""The largest frame, before the other side says otherwise."""
+"""The largest frame until the other side changes it."""
 
 STREAM_WINDOW, CONNECTION_WINDOW = 16 * 2**20, 24 * 2**20
-"""What Envoy 1.40 takes unread, on a stream and on the connection."""
+"""The windows of Envoy 1.40 for a stream and for the connection."""
 
 ENVOY_SETTINGS = (
     (ENABLE_PUSH, 0),
@@ -36,36 +36,36 @@ ENVOY_SETTINGS = (
     (MAX_CONCURRENT_STREAMS, 1024),
     (INITIAL_WINDOW_SIZE, STREAM_WINDOW),
 )
-"""What Envoy 1.40 sends, in its order."""
+"""The settings that Envoy 1.40 sends, in its order."""
 
 STREAM = 1
-"""The one stream's number."""
+"""The number of the only stream."""
 
 FRAME_HEAD = struct.Struct(">IBI")
-"""What stands before a frame's payload: its length in three bytes and its type in one, flags, and the stream."""
+"""The header of a frame: its length in three bytes and its type in one, flags, and the stream."""
 
 MESSAGE_HEAD = struct.Struct(">BI")
-"""What stands before a message of gRPC's: whether it is compressed, and its length."""
+"""The header of a gRPC message: whether it is compressed, and its length."""
 
 
 class Owner(Protocol):
-    """Whom a connection tells what happens on its stream."""
+    """The receiver of a connection's events."""
 
     def on_open(self, connection: "Connection") -> None:
-        """Be told that messages can be sent."""
+        """Called when the client can send messages."""
 
     def on_message(self, message: bytes) -> None:
-        """Take a whole message."""
+        """Called with a complete message."""
 
     def on_read(self) -> None:
-        """Be told, once, that the server reads the stream: the answer to `ask_read`."""
+        """Called once when the server reads the stream. This is the answer to `ask_read`."""
 
     def on_end(self, reason: str) -> None:
-        """Be told, once, that the stream is over without our doing; the connection is closed."""
+        """Called once when the stream ends and the owner did not end it. The connection is closed."""
 
 
 class Connection(asyncio.Protocol):
-    """One stream on one connection; `opening` is what `build_opening` gives, made once for all connections."""
+    """One stream on one connection. `opening` is the result of `build_opening`, which all connections share."""
 
     __slots__ = (
         "_ended",
@@ -94,11 +94,13 @@ class Connection(asyncio.Protocol):
         self._opening = opening
         self._owner = owner
         self._ended = False
-        self._rest = b""  # the beginning of a frame
-        self._parts: list[bytes] = []  # the beginning of a message
-        self._held, self._needed = 0, MESSAGE_HEAD.size  # its size, and that from which it is worth a look
-        self._unread = self._unread_of_stream = 0  # of the windows that the server has of us, not yet given back
-        self._unsent: list[memoryview] = []  # of messages, for want of a window
+        self._rest = b""  # the start of a frame
+        self._parts: list[bytes] = []  # the start of a message
+        self._held, self._needed = 0, MESSAGE_HEAD.size  # its size, and the size from which it is worth parsing
+        self._unread = self._unread_of_stream = (
+            0  # received bytes that the client has not yet returned to the server's windows
+        )
+        self._unsent: list[memoryview] = []  # parts of messages that wait for a window
         self._window = self._window_of_stream = self._first_window = FIRST_WINDOW
         self._frame_size = FIRST_FRAME_SIZE
         self._ping_due = False
@@ -112,16 +114,16 @@ class Connection(asyncio.Protocol):
         self._owner.on_open(self)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Tell the owner, who has not been told before."""
+        """Notify the owner, unless it knows already."""
         self._end(f"the connection is lost: {error or 'closed by the server'}")
 
     def close(self) -> None:
-        """Close the connection as a client that dies does; the owner is not told of what it does itself."""
+        """Close the connection as a dying client does. The owner gets no event for its own call."""
         self._ended = True
         self._transport.abort()
 
     def send(self, *parts: bytes) -> None:
-        """Send a message, which is given in parts so that what many messages have in common need not be copied."""
+        """Send a message in parts, so that the common parts of many messages need no copy."""
         size = sum(map(len, parts))
         head = MESSAGE_HEAD.pack(0, size)
         if not self._unsent and (whole := len(head) + size) <= min(
@@ -134,16 +136,17 @@ class Connection(asyncio.Protocol):
             self._send_more()
 
     def ask_read(self) -> None:
-        """Ask whether the server reads what was sent so far.
+        """Ask whether the server reads what the client has sent so far.
 
-        A PING that is answered tells that the server's machine has it. If it is much of the stream's window, the
-        program has begun to read it when some of the window comes back. So tried with gRPC's server, under load too.
+        The answer to a PING shows that the server's machine has it. If it is a large part of the stream's window, the
+        program has started to read it when some of the window comes back. This holds with gRPC's server, also under
+        load.
         """
         self._ping_due = True
         self._send_more()
 
     def data_received(self, data: bytes) -> None:
-        """Take whole frames; keep the beginning of one for later."""
+        """Process complete frames, and keep the start of an incomplete one."""
         if self._rest:
             data = self._rest + data
         at, size = 0, len(data)
@@ -175,7 +178,7 @@ class Connection(asyncio.Protocol):
             self._end("the server ended the stream")
 
     def _assemble(self) -> None:
-        """Hand over the messages that are whole; keep the beginning of the next."""
+        """Pass on complete messages, and keep the start of the next one."""
         body = b"".join(self._parts)
         messages = []
         at, self._needed = 0, MESSAGE_HEAD.size
@@ -197,7 +200,7 @@ class Connection(asyncio.Protocol):
                 self._owner.on_message(message)
 
     def _on_frame(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
-        """Take a frame that is not DATA."""
+        """Process a frame other than DATA."""
         if kind == WINDOW_UPDATE:
             self._on_window(stream, int.from_bytes(payload))
         elif kind == PING:
@@ -214,7 +217,7 @@ class Connection(asyncio.Protocol):
             self._end(f"the server reset the stream with error {int.from_bytes(payload)}")
         elif kind == GOAWAY:
             last, error = struct.unpack_from(">II", payload)
-            if error or last < STREAM:  # else the stream goes on to an end of its own
+            if error or last < STREAM:  # otherwise the stream continues to its own end
                 self._end(f"the server goes away with error {error}: {payload[8:].decode(errors='replace')}")
 
     def _on_settings(self, payload: bytes) -> None:
@@ -242,7 +245,7 @@ class Connection(asyncio.Protocol):
         self._send_more()
 
     def _give_back(self, size: int) -> None:
-        """Let the server send as much again, each time that half a window is used."""
+        """Return the window to the server each time that half of it is used."""
         self._unread += size
         self._unread_of_stream += size
         if self._unread_of_stream >= STREAM_WINDOW // 2:
@@ -253,7 +256,7 @@ class Connection(asyncio.Protocol):
             self._unread = 0
 
     def _send_more(self) -> None:
-        """Send of what is unsent as much as the windows allow, in frames as large as they may be."""
+        """Send as much of the waiting data as the windows allow, in frames of the maximum size."""
         while self._unsent and (room := min(self._window, self._window_of_stream, self._frame_size)) > 0:
             chunks, size = [], 0
             while self._unsent and size < room:
@@ -286,7 +289,7 @@ class Connection(asyncio.Protocol):
 
 
 def build_opening(method: str, authority: str) -> bytes:
-    """Build what a client sends before its first message; `method` is a gRPC method's path."""
+    """Return what a client sends before its first message. `method` is the path of a gRPC method."""
     settings = b"".join(struct.pack(">HI", *setting) for setting in ENVOY_SETTINGS)
     headers = {
         ":method": "POST",
@@ -308,12 +311,12 @@ def build_opening(method: str, authority: str) -> bytes:
 
 
 def encode_headers(headers: Mapping[str, str]) -> bytes:
-    """Encode headers as HPACK's literals, without index and Huffman's code (RFC 7541, 6.2.2)."""
+    """Encode headers as HPACK literals, without an index or Huffman coding (RFC 7541, 6.2.2)."""
     return b"".join(b"\0" + _encode_text(name) + _encode_text(value) for name, value in headers.items())
 
 
 def _encode_text(text: str) -> bytes:
-    """Encode text with its length before it, an integer with a prefix of 7 bits (RFC 7541, 5.1 and 5.2)."""
+    """Encode text after its length, which is an integer with a 7-bit prefix (RFC 7541, 5.1 and 5.2)."""
     length, more = len(text), b""
     if length >= 127:
         length, rest = 127, length - 127
@@ -330,5 +333,5 @@ def encode_frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> by
 
 
 def encode_head(size: int, kind: int, flags: int, stream: int) -> bytes:
-    """Encode what stands before a frame's payload of `size` bytes."""
+    """Encode the header of a frame with a payload of `size` bytes."""
     return FRAME_HEAD.pack(size << 8 | kind, flags, stream)

@@ -1,4 +1,4 @@
-"""What a catalog costs: its first load, and one changed endpoint, in CPU time of one process and in bytes."""
+"""The cost of a catalog: its first load and one changed endpoint, in CPU time of one process and in bytes."""
 
 import time
 from collections.abc import Callable
@@ -24,12 +24,12 @@ ENDPOINTS = 10
 
 @dataclass(slots=True)
 class Rows:
-    """Measured steps: what, CPU milliseconds, bytes (0 where none are meant)."""
+    """Measured steps: a name, CPU milliseconds, and bytes, or 0 if bytes do not apply."""
 
     rows: list[tuple[str, float, int]] = field(default_factory=list)
 
     def timed(self, step: str, work: Callable[[], T], size: Callable[[T], int] = lambda _: 0) -> T:
-        """Do the work and note what it cost."""
+        """Run the work and record its cost."""
         start = time.process_time()
         result = work()
         self.rows.append((step, (time.process_time() - start) * 1000, size(result)))
@@ -37,7 +37,7 @@ class Rows:
 
 
 class Client:
-    """A node that subscribes to all there is and accepts it, without a socket."""
+    """A node that subscribes to everything and accepts it, without a socket."""
 
     def __init__(self, store: SnapshotStore, variant: Variant[Any]) -> None:
         self.variant = variant
@@ -45,16 +45,16 @@ class Client:
         self.names = sorted(store.inventory.parts)
 
     def ask_for_all(self) -> int:
-        """Subscribe to each type, as Envoy does; give the bytes of the answers."""
+        """Subscribe to each type as Envoy does. Return the size of the answers in bytes."""
         asked = {CLUSTER: [], CLUSTER_LOAD_ASSIGNMENT: self.names, LISTENER: [], ROUTE_CONFIGURATION: ["sidecar"]}
         return sum(self.accept(self._send(type_url, names)) for type_url, names in asked.items())
 
     def take(self, change: SnapshotChange) -> int:
-        """Be pushed a change; give the bytes."""
+        """Get a pushed change. Return its size in bytes."""
         return self.accept(self.session.on_change(change) or [])
 
     def accept(self, responses: list[Response]) -> int:
-        """Acknowledge responses; give their bytes and those of all that followed."""
+        """Acknowledge responses. Return their size, and that of all that followed, in bytes."""
         size = 0
         for response in responses:
             names = self.names if response.type_url == CLUSTER_LOAD_ASSIGNMENT and self.variant is SOTW else []
@@ -74,7 +74,7 @@ class Client:
 
 
 def measure_load(services: int, *, folder: bool) -> Rows:
-    """Measure every step from the documents' bytes to the responses of a node that sees all."""
+    """Measure every step from the documents' bytes to the responses for a node that sees everything."""
     rows = Rows()
     documents = make_documents(services, folder=folder)
     text = sum(len(document.content or b"") for document in documents.values())
@@ -100,9 +100,9 @@ def measure_load(services: int, *, folder: bool) -> Rows:
 
 
 def make_documents(services: int, *, folder: bool, weight: int = 1, endpoints: int = ENDPOINTS) -> dict[str, Document]:
-    """Write a catalog in one file, or one file a service; `weight` is that of the first endpoint of the first.
+    """Return a catalog as one file, or as one file for each service. `weight` is that of the very first endpoint.
 
-    Each service has so many `endpoints`, 250 at most.
+    Each service has this number of `endpoints`, 250 at most.
     """
     entries = {make_name(number): _entry(number, 1 if number else weight, endpoints) for number in range(services)}
     if folder:
@@ -111,13 +111,13 @@ def make_documents(services: int, *, folder: bool, weight: int = 1, endpoints: i
 
 
 def make_document(number: int, *, weight: int, endpoints: int = ENDPOINTS) -> Document:
-    """Write one service's file in a folder; `weight` is that of its first endpoint."""
+    """Return one service's file in a folder. `weight` is that of its first endpoint."""
     name = make_name(number)
     return _document(f"{name}.yaml", [(name, _entry(number, weight, endpoints))])
 
 
 def make_name(number: int) -> str:
-    """Name a service."""
+    """Return the name of a service."""
     return f"service-{number}"
 
 

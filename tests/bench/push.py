@@ -1,4 +1,4 @@
-"""What clients cost a server: their first sync, and one changed endpoint, in its own CPU time, memory and bytes."""
+"""The cost of clients for a server: their first sync, and one changed endpoint, in CPU time, memory and bytes."""
 
 import statistics
 import time
@@ -10,18 +10,18 @@ from tests.bench.load import make_name
 from tests.bench.running import start_fleet, start_server, write_catalog
 
 IDLE_SECONDS = 10.0
-"""How long the server is watched while nothing happens."""
+"""The time for which the idle server is measured."""
 
 PAUSE_SECONDS = 0.3
-"""From one change, at all clients, to the next: long enough for their ACKs."""
+"""The pause after a change has reached all clients, which is long enough for their ACKs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One cell of the table: CPU in seconds and milliseconds a change, delays in milliseconds, memory in MB.
+    """One cell of the table: CPU in seconds, and in ms for each change, delays in milliseconds, memory in MB.
 
-    CPU is the server's own, but for `client_cpu_ms`, that of all clients: well below a change's delay, or the delay is
-    theirs. A change's is what goes beyond the share of a core that the server needs while nothing happens.
+    CPU is the server's own, but `client_cpu_ms` is that of all clients. It must be well below a change's delay, or the
+    clients cause the delay. The CPU of a change excludes the share of a core that the server needs while idle.
     """
 
     variant: str
@@ -49,9 +49,9 @@ def measure_push(
     idle_seconds: float = IDLE_SECONDS,
     workers: int | None = None,
 ) -> Figures:
-    """Measure one cell: a sync of all clients, then changes of one endpoint's weight, each in one file of a folder.
+    """Measure one cell: a sync of all clients, then weight changes of one endpoint, each in one file of a folder.
 
-    Unless a number of `workers` is given, the server has one core and the clients the other; else all share both.
+    Without a number of `workers`, the server has one core and the clients the other. With it, all share both.
     """
     pinned = workers is None
     with ExitStack() as stack:

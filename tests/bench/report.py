@@ -1,4 +1,4 @@
-"""What xds costs, as a document: a comparison with go-control-plane as a table and a picture, and all else."""
+"""The cost of xds as a document: a comparison with go-control-plane as a table and a picture, and all other figures."""
 
 import json
 import statistics
@@ -12,7 +12,7 @@ import click
 
 HERE = Path(__file__).parent
 FIGURES = HERE / "figures.json"
-"""The raw figures that the document shows, as written by `python -m tests.bench ... --json` with this path."""
+"""The raw figures in the document. `python -m tests.bench ... --json` with this path writes them."""
 
 PICTURE = HERE / "figures.svg"
 DOCUMENT = HERE / "README.md"
@@ -22,7 +22,7 @@ FIRST, CHANGE = "first sync of 1,000 clients, CPU s", "one change, CPU ms"
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One measurement: what clients ask for, what was measured, and each server's figure (lowest and highest run)."""
+    """One measurement: what clients ask for, what is measured, and each server's figure (lowest and highest run)."""
 
     clients: str
     what: str
@@ -32,7 +32,7 @@ class Cell:
 
     @property
     def ratio(self) -> float:
-        """The figure of xds, divided by the best run of the better of the two."""
+        """The figure of xds, divided by the best run of the better of the other two."""
         return self.xds / min(self.snapshot_cache[0], self.linear_cache[0])
 
 
@@ -58,13 +58,13 @@ GO: dict[tuple[str, int | None], dict[str, tuple[tuple[float, float], tuple[floa
         CHANGE: ((230, 284), (2.8, 3.6), "change_cpu_ms"),
     },
 }
-"""Measured figures of go-control-plane: its SnapshotCache, its LinearCache, and the name of our figure."""
+"""Measured figures of go-control-plane: its SnapshotCache, its LinearCache, and the name of the xds figure."""
 
 WORDS = {"delta": "delta", "sotw": "State of the World"}
 
 
 def read_cells(figures: dict[str, Any]) -> list[Cell]:
-    """Return our figures beside those of go-control-plane."""
+    """Return the figures of xds beside those of go-control-plane."""
     ours = {(cell["variant"], cell["clusters"]): cell for cell in figures["push"]}
     return [
         Cell(f"{WORDS[variant]}, {clusters or 'all'} clusters", what, snapshot, linear, ours[variant, clusters][name])
@@ -202,7 +202,7 @@ def make_list(figures: dict[str, Any]) -> str:
 
 
 def growth(soak: dict[str, Any]) -> float:
-    """Return how much the mean memory of a soak grew from the second third of its samples to the last, in MB."""
+    """Return the growth of a soak's mean memory from the second third of its samples to the last, in MB."""
     memory: list[float] = [sample["memory_mb"] for sample in soak["samples"]]
     third = max(1, len(memory) // 3)
     return statistics.mean(memory[-third:]) - statistics.mean(memory[-2 * third : -third] or memory[:1])
@@ -215,14 +215,14 @@ def _sum_load(rows: list[dict[str, Any]]) -> tuple[float, float]:
 
 
 WIDTH, ROW, LEFT, SCALE, TOP = 900, 26, 330, 300, 58
-"""The picture in pixels: its width, a row's height, where bars begin, the length of 1, and where the rows begin."""
+"""The picture in pixels: its width, a row's height, the start of bars, the length of 1, and the start of rows."""
 
 LONGEST = 1.25
-"""The longest bar, as a ratio; a longer one is cut."""
+"""The longest bar as a ratio. The picture cuts longer ones."""
 
 
 def draw(cells: list[Cell]) -> str:
-    """Return the comparison as SVG: a bar for each row, as long as the ratio."""
+    """Return the comparison as SVG. Each row has a bar with the length of its ratio."""
     height = TOP + ROW * (len(cells) + len({cell.clients for cell in cells})) + 34
     rows: list[str] = []
     y, group = TOP, ""

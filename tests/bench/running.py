@@ -1,4 +1,4 @@
-"""What the benchmarks run: a catalog in a folder, a server on one core, a fleet of clients on another."""
+"""The parts that benchmarks run: a catalog in a folder, a server on one core, a fleet of clients on another."""
 
 import json
 import os
@@ -25,14 +25,14 @@ REST_SECONDS = 0.5
 """A server whose CPU time hardly grows for this long is at rest."""
 
 LINE_SECONDS = 120.0
-"""How long the clients may take until they tell what is waited for."""
+"""The time in which the clients must report the awaited line."""
 
 START_SECONDS = 120.0
-"""How long a server may take to start."""
+"""The time in which a server must start."""
 
 
 class Catalog:
-    """A folder of one file a service, and room beside it."""
+    """A folder with one file for each service, and space beside it."""
 
     def __init__(self, room: Path, services: int, endpoints: int) -> None:
         self.room, self.folder, self._endpoints = room, room / "catalog", endpoints
@@ -41,9 +41,9 @@ class Catalog:
             (self.folder / name).write_bytes(document.content or b"")
 
     def save(self, service: int, weight: int) -> float:
-        """Give a service's first endpoint a weight, as editors save: a new file in the old one's place.
+        """Set the weight of a service's first endpoint. The new file replaces the old one, as editors do.
 
-        Returns the moment, as time.monotonic().
+        Returns the time as time.monotonic().
         """
         document = make_document(service, weight=weight, endpoints=self._endpoints)
         fresh = self.folder / f".{document.name}"
@@ -55,17 +55,17 @@ class Catalog:
 
 @contextmanager
 def write_catalog(services: int, endpoints: int = 10) -> Iterator[Catalog]:
-    """Write a catalog; it goes with the block."""
+    """Write a catalog, and remove it after the block."""
     with tempfile.TemporaryDirectory() as room:
         yield Catalog(Path(room), services, endpoints)
 
 
 class Server:
-    """A running `xds serve` with its workers, if it has any, and what the kernel says of them."""
+    """A running `xds serve` with its workers, if it has any, and the kernel's figures about them."""
 
     def __init__(self, control_plane: ControlPlane, log_begins: int = 0, *, pinned: bool = True) -> None:
         self.child = control_plane
-        self._log_begins = log_begins  # after the log of a server that ran here before
+        self._log_begins = log_begins  # after the log of an earlier server
         self.address = control_plane.address
         if pinned:
             os.sched_setaffinity(control_plane.pid, {CORES[0]})
@@ -85,21 +85,21 @@ class Server:
         return sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self.pids()) * PAGE / 1e6
 
     def files(self) -> int:
-        """How many files are open, sockets among them."""
+        """The number of open files, sockets included."""
         return len(list(Path(f"/proc/{self.child.pid}/fd").iterdir()))
 
     def threads(self) -> int:
-        """How many threads run."""
+        """The number of threads."""
         return len(list(Path(f"/proc/{self.child.pid}/task").iterdir()))
 
     def load(self, seconds: float) -> float:
-        """Watch for so long what share of a core it uses."""
+        """Measure for this time which share of a core it uses."""
         before, began = self.cpu(), time.monotonic()
         time.sleep(seconds)
         return (self.cpu() - before) / (time.monotonic() - began)
 
     def rest(self) -> float:
-        """Wait until the CPU time hardly grows; what it is then."""
+        """Wait until the CPU time hardly grows, and return it."""
         before = self.cpu()
         while True:
             time.sleep(REST_SECONDS)
@@ -109,7 +109,7 @@ class Server:
             before = after
 
     def await_log(self, event: str) -> None:
-        """Wait until the log tells of an event."""
+        """Wait until the log has an event."""
         deadline = time.monotonic() + START_SECONDS
         while f'"{event}"' not in self.child.log.read_text()[self._log_begins :]:
             if time.monotonic() > deadline or not self.child.is_running:
@@ -133,7 +133,7 @@ def start_server(
 
 
 class RunningFleet:
-    """A running fleet of clients: `tests.bench.fleet` says what is told to it, and what it tells."""
+    """A running fleet of clients. `tests.bench.fleet` describes its input and output."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdin
@@ -144,12 +144,12 @@ class RunningFleet:
         self._unread = b""
 
     def tell(self, **command: Any) -> None:
-        """Have it do something."""
+        """Send it a command."""
         self._input.write(json.dumps(command).encode() + b"\n")
         self._input.flush()
 
     def next(self, what: str, seconds: float = LINE_SECONDS) -> dict[str, Any]:
-        """Give the next line that tells `what`; the lines before it are passed over."""
+        """Return the next line with the key `what`. Skip the lines before it."""
         deadline = time.monotonic() + seconds
         while True:
             line, end, rest = self._unread.partition(b"\n")
@@ -162,15 +162,15 @@ class RunningFleet:
                 return facts
 
     def close(self) -> None:
-        """End what it reads, and thereby it."""
+        """Close its input, which ends it."""
         self._input.close()
 
     def wait(self, seconds: float = LINE_SECONDS) -> int:
-        """Wait until it has ended; its exit code."""
+        """Wait until it has ended, and return its exit code."""
         return self._process.wait(seconds)
 
     def _read(self, what: str, deadline: float, seconds: float) -> None:
-        """Read what there is to read; TimeoutError when there is nothing, ChildError when the fleet has ended."""
+        """Read the available output. TimeoutError means no output, and ChildError that the fleet has ended."""
         if not select.select([self._output], [], [], max(0.0, deadline - time.monotonic()))[0]:
             raise TimeoutError(f"the fleet of clients did not tell {what!r} within {seconds:g} s")
         if not (data := os.read(self._output.fileno(), 2**20)):
@@ -189,7 +189,7 @@ def start_fleet(
     *,
     pinned: bool = True,
 ) -> Iterator[RunningFleet]:
-    """Start the clients, on the other core if they are `pinned`; they end with the block."""
+    """Start the clients, on the other core if they are `pinned`. They end with the block."""
     command = [sys.executable, "-m", "tests.bench.fleet", address, "--clients", str(clients), "--variant", variant]
     command += ["--services", str(services)]
     command += ["--clusters", str(clusters)] if clusters else []

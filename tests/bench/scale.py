@@ -1,6 +1,7 @@
-"""What a catalog's size costs a server: its start, its memory, and one change, in a catalog of any size.
+"""The cost of a catalog's size for a server: its start, its memory, and one change.
 
-The server is a real process on one core, on a folder of one file a service; one delta client asks it for all.
+The server is a real process on one core, with a folder of one file for each service. One delta client asks it for
+everything.
 """
 
 import queue
@@ -22,14 +23,14 @@ from xds.wire import ADS, CLUSTER, CLUSTER_LOAD_ASSIGNMENT
 from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
 
 CHANGES = 100
-"""How often one endpoint's weight is changed: the kernel counts CPU time in steps of 10 ms, a change costs a few."""
+"""The number of weight changes. The kernel counts CPU time in steps of 10 ms, and a change costs a few."""
 
 SECONDS = 120.0
-"""How long a start may take, and then all changes."""
+"""The time limit for a start, and again for all changes."""
 
 CHANNEL = (
     ("grpc.max_receive_message_length", -1),
-    ("grpc.initial_reconnect_backoff_ms", 50),  # the server is not there yet when it is first asked
+    ("grpc.initial_reconnect_backoff_ms", 50),  # the server does not listen yet at the first try
     ("grpc.min_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 50),
 )
@@ -37,9 +38,9 @@ CHANNEL = (
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One size of catalog: from the start to the first full answer; memory with one client; one changed endpoint.
+    """One size of catalog: the time from the start to the first complete answer, memory with one client, one change.
 
-    `endpoint_bytes` is resident memory beyond that of a server with one service, an endpoint.
+    `endpoint_bytes` is the resident memory for each endpoint, beyond that of a server with one service.
     """
 
     services: int
@@ -53,7 +54,7 @@ class Figures:
 
 
 class Client:
-    """A delta client that subscribes to every cluster and its endpoints, and accepts all that it is sent."""
+    """A delta client that subscribes to every cluster and its endpoints, and accepts everything."""
 
     def __init__(self, channel: grpc.Channel, services: int) -> None:
         self.received = 0
@@ -73,7 +74,7 @@ class Client:
                 missing -= {resource.name for resource in response.resources}
 
     def await_change(self) -> None:
-        """Wait for the next endpoints, of one service."""
+        """Wait for the next endpoints of one service."""
         [resource] = self._take().resources
         assert resource.name == make_name(0)
 
@@ -94,7 +95,7 @@ class Client:
 
 
 def measure_scale(services: int, endpoints_per_service: int, changes: int = CHANGES) -> Figures:
-    """Measure a catalog of that size, in a server of its own."""
+    """Measure a catalog of this size in a server of its own."""
     least = measure_least(endpoints_per_service)
     with write_catalog(services, endpoints_per_service) as catalog:
         started = time.monotonic()
@@ -120,7 +121,7 @@ def measure_scale(services: int, endpoints_per_service: int, changes: int = CHAN
 
 @cache
 def measure_least(endpoints: int) -> float:
-    """Measure the memory, in MB, of a server that has one service: once, for all sizes to be compared with."""
+    """Measure the memory in MB of a server with one service. All sizes are compared with it."""
     with write_catalog(1, endpoints) as catalog, _serve(catalog, 1) as (server, _):
         server.rest()
         return server.memory()
@@ -128,7 +129,7 @@ def measure_least(endpoints: int) -> float:
 
 @contextmanager
 def _serve(catalog: Catalog, services: int) -> Iterator[tuple[Server, Client]]:
-    """Start a server, and a client that connects as soon as it can; go on when that has all."""
+    """Start a server, and a client that connects as soon as possible. Continue when the client has everything."""
     with ExitStack() as stack:
         control_plane = stack.enter_context(
             start_control_plane(catalog.folder, free_port(), catalog.room, "--admin", "off")

@@ -1,4 +1,4 @@
-"""A soak: minutes of random edits, lost connections and refusals, and what of them stays in the server."""
+"""A soak: minutes of random edits, lost connections and refusals, and what remains of them in the server."""
 
 import random
 import statistics
@@ -18,12 +18,12 @@ from tests.bench.running import Server, start_fleet, start_server, write_catalog
 from xds.cli.demo.ports import free_port
 
 PROBE_SECONDS = 0.02
-"""How often the server is asked for its health: the longest that it took to answer bounds its loop's largest stall."""
+"""The interval of health checks. The longest answer time bounds the largest stall of the server's loop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What the server holds once it is at rest, every client connected."""
+    """The state of the idle server with every client connected."""
 
     seconds: float
     memory_mb: float
@@ -34,7 +34,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """A soak: what was done, what the server held in the course of it, and how long it ever took to answer."""
+    """A soak: its events, the server's state during it, and the longest time that the server took to answer."""
 
     variant: str
     clients: int
@@ -49,7 +49,7 @@ class Figures:
 
 
 def measure_soak(variant: str, clients: int, services: int, seconds: float, samples: int = 9) -> Figures:
-    """Play for so long, and take samples at equal intervals."""
+    """Run for this time, and take samples at equal intervals."""
     chance = random.Random(4)
     done = {"edits": 0, "drops": 0, "nacks": 0}
     taken: list[Sample] = []
@@ -77,7 +77,7 @@ def measure_soak(variant: str, clients: int, services: int, seconds: float, samp
                     fleet.tell(nack=3)
                     done["nacks"] += 3
                 time.sleep(chance.uniform(0.0, 0.4))
-            # The first of two more edits uses up the refusals that are left; the second every client comes to have.
+            # The first of two more edits uses up the remaining refusals. The second reaches every client.
             for _ in range(2):
                 mark += 1
                 catalog.save(service, mark)
@@ -99,7 +99,7 @@ def measure_soak(variant: str, clients: int, services: int, seconds: float, samp
 
 
 class Probe:
-    """Asks a server for its health, again and again, in a thread of its own."""
+    """Asks a server for its health, again and again, in its own thread."""
 
     def __init__(self, address: str) -> None:
         self.delays: list[float] = []

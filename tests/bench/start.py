@@ -1,7 +1,8 @@
-"""What a start costs: CPU time of `xds --help`, of `xds check`, and of `xds serve` until its first client has all.
+"""The cost of a start: CPU time of `xds --help`, `xds check`, and `xds serve` until its first client has everything.
 
-Each is a process of its own, with warm files: a run before those that count has Python compile and the kernel read
-them. The kernel tells the CPU time of a process when it ends, so a server is killed at the moment that counts.
+Each is a process of its own with warm files: before the measured runs, one run makes Python compile the files and the
+kernel read them. The kernel reports the CPU time of a process when it ends, so the benchmark kills a server at the
+moment that counts.
 """
 
 import os
@@ -27,12 +28,12 @@ from xds.wire.endpoint_pb2 import ClusterLoadAssignment
 from xds.wire.skeleton_pb2 import Cluster
 
 SECONDS = 60.0
-"""How long a start may take."""
+"""The time limit for a start."""
 
 XDS = (sys.executable, "-m", "xds")
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-"""As users have it, whose Python keeps what it has compiled."""
+"""The environment of users, in which Python keeps compiled files."""
 
 EDGE = """
 services:
@@ -50,12 +51,12 @@ gateways:
       - {prefix: /pay, to: payments, timeout: 5s}
       - {prefix: /, to: {service-0: 90, service-1: 10}}
 """
-"""What the plain catalog has not: an outside service over TLS, a gateway with a certificate of its own, and routes."""
+"""Parts that the plain catalog lacks: an outside service over TLS, a gateway with a certificate, and routes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Medians of some runs, of a catalog of so many services; CPU time is user and system time, in seconds."""
+    """Medians of some runs with a catalog of this number of services. CPU is user and system time in seconds."""
 
     services: int
     catalog: str
@@ -66,7 +67,7 @@ class Figures:
 
 
 def measure_start(services: int, runs: int, *, gateway: bool = False) -> Figures:
-    """Measure a catalog of that size in a folder; with a `gateway`, it uses more of what a catalog may have."""
+    """Measure a catalog of this size in a folder. With a `gateway`, it uses more of a catalog's fields."""
     with tempfile.TemporaryDirectory() as room:
         folder = Path(room)
         write_catalog(folder, services, gateway=gateway)
@@ -85,7 +86,7 @@ def measure_start(services: int, runs: int, *, gateway: bool = False) -> Figures
 
 
 def write_catalog(folder: Path, services: int, *, gateway: bool) -> None:
-    """Write a folder of one file a service; the gateway's file counts one of them."""
+    """Write a folder of one file for each service. The gateway's file counts as one of them."""
     documents = make_documents(services - gateway, folder=True)
     for name, document in documents.items():
         (folder / name).write_bytes(document.content or b"")
@@ -94,7 +95,7 @@ def write_catalog(folder: Path, services: int, *, gateway: bool) -> None:
 
 
 def run(*arguments: str) -> float:
-    """Run a command of xds that ends by itself; the CPU time that it took."""
+    """Run a command of xds that ends by itself. Return its CPU time."""
     with subprocess.Popen([*XDS, *arguments], env=ENVIRONMENT, stdout=subprocess.DEVNULL) as process:
         seconds, status = _await_end(process)
     if status:
@@ -103,7 +104,7 @@ def run(*arguments: str) -> float:
 
 
 def serve(catalog: Path, node: Node) -> float:
-    """Start a server with all that it has by default, and have one client ask it for all; the CPU time until then."""
+    """Start a server with default options, and let one client ask for everything. Return the CPU time until then."""
     address = f"{LOOPBACK}:{free_port()}"
     options = ["--catalog", str(catalog), "--listen", address, "--admin", f"{LOOPBACK}:{free_port()}"]
     with subprocess.Popen([*XDS, "serve", *options], env=ENVIRONMENT, stderr=subprocess.DEVNULL) as process:
@@ -116,9 +117,9 @@ def serve(catalog: Path, node: Node) -> float:
 
 
 def ask_for_all(address: str, node: Node) -> None:
-    """Ask for clusters, their endpoints, listeners and their routes by ADS, as Envoy does, until all are there.
+    """Ask for clusters, their endpoints, listeners and their routes by ADS, as Envoy does, until all have arrived.
 
-    The server may come later than its client: until it listens, the kernel refuses the connection in its place.
+    The server may start after its client. Until it listens, the kernel refuses the connection.
     """
     requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
     with grpc.insecure_channel(f"ipv4:{address}", options=CHANNEL) as channel:
@@ -145,12 +146,12 @@ def ask_for_all(address: str, node: Node) -> None:
 
 
 def _repeat(runs: int, measure: Callable[[], float]) -> list[float]:
-    measure()  # for warm files
+    measure()  # to warm the files
     return [measure() for _ in range(runs)]
 
 
 def _await_end(process: subprocess.Popen[bytes]) -> tuple[float, int]:
-    """Wait for a process; its CPU time, and how it ended."""
+    """Wait for a process. Return its CPU time and its exit status."""
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     return usage.ru_utime + usage.ru_stime, status

@@ -1,4 +1,4 @@
-"""A reconnect storm: all clients at once, with what they have; after a restart, and beside a client that is quiet."""
+"""A reconnect storm: all clients return at once with their resources, after a restart and beside a quiet client."""
 
 import itertools
 import statistics
@@ -12,18 +12,18 @@ from tests.bench.load import make_name
 from tests.bench.running import Catalog, RunningFleet, start_fleet, start_server, write_catalog
 
 PUSHES = 200
-"""How many changes the bystander is pushed while nothing else happens; a p99 of fewer would be its worst."""
+"""The number of changes for the bystander while the server is idle. With fewer, the p99 would be the maximum."""
 
 STORMS = 5
-"""How often all clients drop their connections beside the bystander."""
+"""The number of times that all clients drop their connections beside the bystander."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One storm: the server's CPU seconds until it is at rest again, what was sent anew, what another client noticed.
+    """One storm: the server's CPU seconds until it is idle again, what it sent again, and another client's delays.
 
-    The seconds are from a restart, without those of a start alone. Delays are from the save of a file to the other
-    client, in milliseconds: with the many quiet, and while they storm.
+    The seconds start with a restart and exclude those of a start alone. Delays are from the save of a file to the other
+    client, in milliseconds: while the many clients are quiet, and during the storm.
     """
 
     variant: str
@@ -41,7 +41,7 @@ class Figures:
 
 
 def measure_storm(variant: str, clients: int, services: int, pushes: int = PUSHES, storms: int = STORMS) -> Figures:
-    """Measure both. The last service is the bystander's alone, so that its changes concern nobody else."""
+    """Measure both. Only the bystander has the last service, so its changes affect nobody else."""
     with ExitStack() as stack:
         catalog = stack.enter_context(write_catalog(services + 1))
         with start_server(catalog) as server:
@@ -64,7 +64,7 @@ def measure_storm(variant: str, clients: int, services: int, pushes: int = PUSHE
         stormy: list[float] = []
         for _ in range(storms):
             fleet.tell(drop=clients)
-            over = time.monotonic() + max(restart, 0.2)  # about what it keeps the server busy
+            over = time.monotonic() + max(restart, 0.2)  # about the time for which it keeps the server busy
             while time.monotonic() < over:
                 stormy.append(next(delays))
             fleet.next("synced")
@@ -87,7 +87,7 @@ def measure_storm(variant: str, clients: int, services: int, pushes: int = PUSHE
 
 
 def _push(catalog: Catalog, bystander: RunningFleet, service: int) -> Iterator[float]:
-    """Change the bystander's service, time after time; give how long it took to be there, in milliseconds."""
+    """Change the bystander's service again and again. Return the delays in milliseconds."""
     for mark in itertools.count(FIRST_MARK):
         saved = catalog.save(service, mark)
         bystander.tell(**{"await": {make_name(service): mark}})

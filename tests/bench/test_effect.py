@@ -1,4 +1,4 @@
-"""The benchmark of an edit's effect in its short form: edits take effect; how soon is not judged here."""
+"""A short run of the benchmark of an edit's effect. The test checks that edits take effect, not how soon."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.bench.effect import measure_effect
 
 @pytest.mark.parametrize("services", [pytest.param(1, marks=pytest.mark.whole), 30])
 def test_every_edit_takes_effect_and_no_request_fails(services: int) -> None:
-    """Envoy balances by each, while requests go on; what happens to an edit happens in its order."""
+    """Envoy balances by each edit under load. The times of an edit are in the correct order."""
     figures = measure_effect(services, edits=3)
     assert figures.edits == 3
     assert figures.failed == 0

@@ -1,4 +1,4 @@
-"""The fleet of clients, and the HTTP/2 that it speaks: what they do, not how fast."""
+"""The behaviour of the fleet of clients and of its HTTP/2 client, not their speed."""
 
 import asyncio
 import os
@@ -35,7 +35,7 @@ SECONDS = 30.0
 
 @dataclass
 class Owner:
-    """Whom a connection tells: it notes all."""
+    """The receiver of a connection's events, which records all of them."""
 
     connection: Connection | None = None
     messages: asyncio.Queue[bytes] = field(default_factory=asyncio.Queue)
@@ -51,7 +51,7 @@ class Owner:
         self.messages.put_nowait(message)
 
     def on_read(self) -> None:
-        """Count it."""
+        """Count the event."""
         self.reads += 1
 
     def on_end(self, reason: str) -> None:
@@ -61,7 +61,7 @@ class Owner:
 
 @asynccontextmanager
 async def echo(answer: Callable[[bytes], bytes]) -> AsyncIterator[tuple[grpc.aio.Server, str]]:
-    """Serve a stream whose messages are answered, until the empty message, which ends it."""
+    """Serve a stream that echoes each message. The empty message ends it."""
 
     async def serve(_requests: object, context: Any) -> None:
         while message := await context.read():
@@ -90,8 +90,8 @@ async def connect(address: str) -> tuple[Owner, Connection]:
     return owner, owner.connection
 
 
-async def test_messages_larger_than_every_window_pass_both_ways() -> None:
-    """More than the windows that either side gives at first: each waits for the other's leave, and gets it."""
+async def test_messages_larger_than_the_windows_pass_in_both_directions() -> None:
+    """They exceed the initial windows of both sides. Each side waits for more window, and gets it."""
     async with echo(lambda message: message * 5) as (_, address):
         owner, connection = await connect(address)
         for number in range(6):
@@ -103,7 +103,10 @@ async def test_messages_larger_than_every_window_pass_both_ways() -> None:
 
 
 async def test_messages_sent_at_once_arrive_in_order() -> None:
-    """A small one does not overtake a large one that waits for a window; the server is known to read."""
+    """A small message does not overtake a large one that waits for a window.
+
+    The client learns that the server reads.
+    """
     async with echo(lambda message: str(len(message)).encode()) as (_, address):
         owner, connection = await connect(address)
         for size in (300_000, 1, 20_000):
@@ -115,8 +118,8 @@ async def test_messages_sent_at_once_arrive_in_order() -> None:
 
 
 @pytest.mark.parametrize("how", ["ends the stream", "stops"])
-async def test_the_owner_is_told_of_the_end_once(how: str) -> None:
-    """Of the stream's own end, by trailers, and of the server's."""
+async def test_the_owner_learns_of_the_end_once(how: str) -> None:
+    """This holds for the end of the stream by trailers, and for the end of the server."""
     async with echo(bytes) as (server, address):
         owner, connection = await connect(address)
         connection.send(b"hello")
@@ -130,7 +133,7 @@ async def test_the_owner_is_told_of_the_end_once(how: str) -> None:
         assert owner.ended.empty()
 
 
-async def test_who_closes_is_not_told() -> None:
+async def test_an_owner_that_closes_the_connection_gets_no_event() -> None:
     """The owner knows what it did itself."""
     async with echo(bytes) as (server, address):
         owner, connection = await connect(address)
@@ -142,7 +145,7 @@ async def test_who_closes_is_not_told() -> None:
 
 
 class Wire(asyncio.Transport):
-    """A transport that keeps what is written to it, for frames that no server here sends."""
+    """A transport that records what is written to it, for frames that no server in these tests sends."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -150,15 +153,15 @@ class Wire(asyncio.Transport):
         self.is_closed = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Keep it."""
+        """Record the data."""
         self.written += data
 
     def close(self) -> None:
-        """Note it."""
+        """Record the close."""
         self.is_closed = True
 
     def frames(self) -> list[tuple[int, int, int, bytes]]:
-        """Give the frames that were written since the last time: type, flags, stream and payload."""
+        """Return the frames since the last call: type, flags, stream and payload."""
         data, frames = bytes(self.written), []
         self.written.clear()
         while data:
@@ -170,7 +173,7 @@ class Wire(asyncio.Transport):
 
 
 def wire() -> tuple[Owner, Connection, Wire]:
-    """Open a stream to nobody."""
+    """Open a stream without a server."""
     owner, transport = Owner(), Wire()
     connection = Connection(b"", owner)
     connection.connection_made(transport)
@@ -178,12 +181,12 @@ def wire() -> tuple[Owner, Connection, Wire]:
 
 
 def message(body: bytes) -> bytes:
-    """Write a message as gRPC does."""
+    """Return a message as gRPC sends it."""
     return b"\0" + len(body).to_bytes(4, "big") + body
 
 
 def test_frames_and_messages_may_be_cut_anywhere() -> None:
-    """Bytes come one by one; a message has several frames, a frame several messages, and padding."""
+    """Bytes arrive one by one. A message may have several frames, a frame several messages, and there is padding."""
     owner, connection, _ = wire()
     text = message(b"one") + message(b"") + message(b"three" * 100)
     padded = bytes([4]) + text[9:200] + bytes(4)
@@ -199,7 +202,7 @@ def test_frames_and_messages_may_be_cut_anywhere() -> None:
 
 
 def test_settings_and_pings_are_answered() -> None:
-    """Or a server takes its client for dead."""
+    """Otherwise a server considers its client dead."""
     _, connection, transport = wire()
     connection.data_received(encode_frame(http2.SETTINGS, 0, 0) + encode_frame(http2.PING, 0, 0, b"12345678"))
     connection.data_received(encode_frame(http2.SETTINGS, http2.ACK, 0))
@@ -207,7 +210,7 @@ def test_settings_and_pings_are_answered() -> None:
 
 
 def test_no_more_is_sent_than_windows_and_frames_allow() -> None:
-    """The stream's window and the connection's, also one that settings made negative; then the rest follows."""
+    """This holds for both windows, even if settings made one negative. The rest follows later."""
     _, connection, transport = wire()
     body = bytes(range(256)) * 400
 
@@ -235,8 +238,8 @@ def test_no_more_is_sent_than_windows_and_frames_allow() -> None:
     assert received + sent() == message(body)
 
 
-def test_a_server_reads_when_it_gives_back_window() -> None:
-    """A PING is answered by its machine. It may keep the window of what is small."""
+def test_a_server_that_returns_window_has_read_the_stream() -> None:
+    """Its machine answers a PING. A server may keep the window of small data."""
     pong, window = (
         encode_frame(http2.PING, http2.ACK, 0, bytes(8)),
         encode_frame(http2.WINDOW_UPDATE, 0, 1, b"\0\0\0\1"),
@@ -252,8 +255,8 @@ def test_a_server_reads_when_it_gives_back_window() -> None:
         assert owner.reads == second
 
 
-def test_windows_are_given_back_when_half_is_used() -> None:
-    """The stream's before the connection's, since it is smaller."""
+def test_windows_are_returned_when_half_is_used() -> None:
+    """The stream's window comes before the connection's, since it is smaller."""
     _, connection, transport = wire()
     frame = encode_frame(http2.DATA, 0, 1, message(bytes(2**14 - 5)))
     for _ in range(http2.CONNECTION_WINDOW // 2 // 2**14):
@@ -293,8 +296,8 @@ TRAILERS = encode_frame(http2.HEADERS, http2.END_HEADERS | http2.END_STREAM, 1, 
         "compressed",
     ],
 )
-def test_what_ends_a_stream(frame: bytes, *, ends: bool) -> None:
-    """A server that goes away gracefully lets the stream come to an end of its own."""
+def test_an_error_or_a_reset_ends_a_stream(frame: bytes, *, ends: bool) -> None:
+    """A server that goes away gracefully lets the stream continue to its own end."""
     owner, connection, transport = wire()
     connection.data_received(frame)
     if ends:
@@ -306,19 +309,19 @@ def test_what_ends_a_stream(frame: bytes, *, ends: bool) -> None:
 
 
 def write_delta(nonce: str, *bodies: bytes) -> bytes:
-    """Write a response, with something after the nonce that reads like one."""
+    """Return a response with bytes after the nonce that look like a nonce."""
     resources = [Resource(resource=body) for body in bodies]
     return DeltaDiscoveryResponse(resources=resources, nonce=nonce, removed_resources=["*\x03n-1"]).SerializeToString()
 
 
 def write_sotw(nonce: str, *bodies: bytes) -> bytes:
-    """Write a response."""
+    """Return a response."""
     return DiscoveryResponse(version_info="1", resources=bodies, nonce=nonce).SerializeToString()
 
 
 @pytest.mark.parametrize(("variant", "write"), [(DELTA, write_delta), (SOTW, write_sotw)], ids=["delta", "sotw"])
-def test_what_all_are_sent_is_read_once(variant: Variant[Any], write: Callable[..., bytes]) -> None:
-    """Responses that differ in the nonce alone have one content; what reads like a nonce elsewhere is none."""
+def test_a_content_for_many_clients_is_parsed_once(variant: Variant[Any], write: Callable[..., bytes]) -> None:
+    """Responses that differ only in the nonce have one content. Bytes elsewhere that look like a nonce are not one."""
     reader = Reader(variant)
     bodies = [
         encode_any(CLUSTER_LOAD_ASSIGNMENT, ClusterLoadAssignment(cluster_name=name).SerializeToString())
@@ -333,7 +336,7 @@ def test_what_all_are_sent_is_read_once(variant: Variant[Any], write: Callable[.
 
 
 class Bench:
-    """A running `xds serve`, a fleet of its clients, and the catalog, of which each change has a mark of its own."""
+    """A running `xds serve`, a fleet of its clients, and the catalog, in which each change has its own mark."""
 
     def __init__(self, variant: str, folder: Path, stack: ExitStack) -> None:
         self.variant = variant
@@ -350,11 +353,11 @@ class Bench:
         self.synced = self.fleet.next("synced")
 
     def serve(self) -> ControlPlane:
-        """Start `xds serve`, at the same port each time."""
+        """Start `xds serve`, on the same port each time."""
         return self._stack.enter_context(start_control_plane(self.catalog, self._port, self._folder, "--admin", "off"))
 
     def change(self) -> dict[str, int]:
-        """Change the first service; what is to be awaited."""
+        """Change the first service. Return the weights to await."""
         mark = next(self._marks)
         [(name, document)] = make_documents(1, folder=True, weight=mark).items()
         fresh = self.catalog / f".{name}"
@@ -363,27 +366,27 @@ class Bench:
         return {make_name(0): mark}
 
     def converge(self, marks: dict[str, int]) -> dict[str, Any]:
-        """Wait until all clients have what changed."""
+        """Wait until all clients have the change."""
         self.fleet.tell(**{"await": marks})
         return self.fleet.next("converged", SECONDS)
 
 
 @pytest.fixture(scope="module", params=["delta", "sotw"])
 def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
-    """A server and a fleet, of either variant, for all tests of this module."""
+    """Run a server and a fleet of each variant for all tests of this module."""
     with ExitStack() as stack:
         yield Bench(request.param, tmp_path_factory.mktemp("bench"), stack)
 
 
 def test_all_clients_sync(bench: Bench) -> None:
-    """Each has gotten two responses, of all clusters and of all their endpoints."""
+    """Each client has two responses: all clusters, and all their endpoints."""
     counted = {key: bench.synced[key] for key in ("synced", "messages", "resources")}
     assert counted == {"synced": CLIENTS, "messages": 2 * CLIENTS, "resources": 2 * CLIENTS * SERVICES}
     assert bench.synced["bytes"] > 100 * bench.synced["resources"]
 
 
-def test_an_await_comes_before_the_change_or_after(bench: Bench) -> None:
-    """All clients get there, later than the change; what is there already is told again."""
+def test_an_await_may_come_before_or_after_the_change(bench: Bench) -> None:
+    """All clients get the change. Awaiting an old change reports it again."""
     bench.converge({})
     first = bench.change()
     seen = bench.converge(first)
@@ -397,8 +400,11 @@ def test_an_await_comes_before_the_change_or_after(bench: Bench) -> None:
     assert later["resources"] == seen["resources"] + CLIENTS
 
 
-def test_who_is_dropped_comes_back_with_what_it_has(bench: Bench) -> None:
-    """A delta client is sent nothing again, one of State of the World what it named; changes reach both."""
+def test_a_dropped_client_reconnects_with_its_resources(bench: Bench) -> None:
+    """A delta client gets nothing again, and a State of the World client gets its named resources.
+
+    Changes reach both.
+    """
     before = bench.converge({})
     bench.fleet.tell(drop=2)
     assert bench.fleet.next("synced", SECONDS)["synced"] == CLIENTS
@@ -408,8 +414,8 @@ def test_who_is_dropped_comes_back_with_what_it_has(bench: Bench) -> None:
     assert after["resources"] == before["resources"] + again + CLIENTS
 
 
-async def test_a_rejected_response_is_none(bench: Bench) -> None:
-    """The server hears of it, goes on, and the next change reaches all."""
+async def test_a_rejected_response_is_reported_to_the_server(bench: Bench) -> None:
+    """The server gets a NACK and goes on, and the next change reaches all clients."""
     log = bench.control_plane.log
     before = log.read_text().count("tried by the bench")
     bench.fleet.tell(nack=1)
@@ -419,8 +425,8 @@ async def test_a_rejected_response_is_none(bench: Bench) -> None:
     assert log.read_text().count("tried by the bench") == before + 1
 
 
-def test_all_come_back_to_a_server_that_was_restarted(bench: Bench) -> None:
-    """It knows nothing of them; a delta client tells what it has, and is sent nothing again."""
+def test_all_clients_reconnect_to_a_restarted_server(bench: Bench) -> None:
+    """The server has forgotten them. A delta client states its resources, and gets nothing again."""
     before = bench.converge({})
     bench.control_plane.stop()
     lost = 0
@@ -433,8 +439,8 @@ def test_all_come_back_to_a_server_that_was_restarted(bench: Bench) -> None:
     assert (lost, after["resources"]) == (CLIENTS, before["resources"] + again + CLIENTS)
 
 
-def test_clients_may_ask_for_a_few_clusters_each_one_client_after_the_other(bench: Bench) -> None:
-    """And an await concerns those that asked."""
+def test_clients_can_each_ask_for_a_few_clusters(bench: Bench) -> None:
+    """They connect one after the other. An await covers only the clients that asked for the service."""
     with start_fleet(bench.control_plane.address, bench.variant, CLIENTS, 2, SERVICES, at_once=1) as fleet:
         assert fleet.next("synced", SECONDS)["resources"] == CLIENTS * 2 * 2
         fleet.tell(**{"await": bench.change()})
@@ -442,8 +448,8 @@ def test_clients_may_ask_for_a_few_clusters_each_one_client_after_the_other(benc
 
 
 @pytest.mark.parametrize("how", ["input", "signal"])
-def test_it_ends_with_its_input_and_by_a_signal(bench: Bench, how: str) -> None:
-    """In good order."""
+def test_the_fleet_ends_with_its_input_or_by_a_signal(bench: Bench, how: str) -> None:
+    """The exit code is 0 in both cases."""
     with start_fleet(bench.control_plane.address, bench.variant, CLIENTS, None, SERVICES) as fleet:
         assert fleet.next("synced", SECONDS)
         if how == "input":

@@ -1,4 +1,4 @@
-"""The figures in README.md are those of the raw file, to the last digit."""
+"""The figures in the README match the raw file to the last digit."""
 
 import json
 
@@ -14,8 +14,8 @@ def test_the_document_and_its_picture_show_the_raw_figures() -> None:
     assert draw(read_cells(figures)) == PICTURE.read_text()
 
 
-def test_a_worse_figure_looks_worse() -> None:
-    """In the table and in the picture: nothing is left out because it is bad."""
+def test_a_worse_figure_shows_as_worse() -> None:
+    """The table and the picture leave out no bad figure."""
     figures = json.loads(FIGURES.read_text())
     for cell in figures["push"]:
         cell["change_cpu_ms"] = 99_999
@@ -25,7 +25,7 @@ def test_a_worse_figure_looks_worse() -> None:
     assert max(cell.ratio for cell in cells) == pytest.approx(99_999 / 1.9)
 
 
-def test_growth_is_of_the_last_third() -> None:
-    """The first third is warming up."""
+def test_memory_growth_is_that_of_the_last_third() -> None:
+    """The first third is a warm-up."""
     soak = {"samples": [{"memory_mb": memory} for memory in (50, 90, 99, 100, 100, 100, 101, 103, 105)]}
     assert growth(soak) == pytest.approx(3)

@@ -1,10 +1,10 @@
-"""The benchmark of scale in its short form: what it measures happens; how long it takes is not judged here."""
+"""A short run of the benchmark of scale. The test checks what it measures, not the times."""
 
 from tests.bench.scale import measure_scale
 
 
 def test_one_changed_endpoint_sends_the_same_bytes_however_many_services_there_are() -> None:
-    """And the figures of a start are those of a server that really ran."""
+    """The figures of a start come from a real server."""
     few, many = measure_scale(5, 3, changes=3), measure_scale(50, 3, changes=3)
     assert (few.endpoints, many.endpoints) == (15, 150)
     assert 0 < few.change_bytes == many.change_bytes < 1000

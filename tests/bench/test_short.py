@@ -1,4 +1,4 @@
-"""The benchmarks in their short form: what they measure happens; how long it takes is not judged here."""
+"""Short runs of the benchmarks. The tests check what the benchmarks measure, not the times."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ from xds.cli.demo.processes import ChildError
 
 @pytest.mark.parametrize("folder", [False, True], ids=["one file", "a folder of files"])
 def test_one_changed_endpoint_sends_one_assignment_however_many_services_there_are(*, folder: bool) -> None:
-    """The bytes of a change do not grow with the catalog; the first load's do."""
+    """The bytes of a change do not grow with the catalog. Those of the first load do."""
     few, many = ({step: size for step, _, size in measure_load(n, folder=folder).rows} for n in (5, 50))
     for variant in ("delta", "sotw"):
         assert many[f"first full responses, {variant}"] > 8 * few[f"first full responses, {variant}"]
@@ -27,42 +27,42 @@ def test_one_changed_endpoint_sends_one_assignment_however_many_services_there_a
 
 
 def test_the_command_prints_a_table() -> None:
-    """`python -m tests.bench load` is a command of README.md."""
+    """The README has the command `python -m tests.bench load`."""
     command = [sys.executable, "-m", "tests.bench", "load", "--services", "5"]
     answer = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "parse and check" in answer.stdout
     assert "5 services × 10 endpoints in a folder of files" in answer.stdout
 
 
-def test_a_changed_endpoint_reaches_all_views_by_either_door() -> None:
-    """The same assignment comes of both: the bytes are those of its endpoints."""
+def test_a_changed_endpoint_reaches_all_views_as_instance_or_yaml() -> None:
+    """Both result in the same assignment. The bytes are those of its endpoints."""
     few, many = measure_one(10, services=20, repeats=1), measure_one(100, services=20, repeats=1)
     assert many.bytes > 7 * few.bytes > 0
 
 
 def test_a_flood_of_changes_is_merged() -> None:
-    """It ends, and costs something."""
+    """The flood ends, and it has a cost."""
     assert measure_flood(changes=100, services=20, seconds=0.2).cores > 0
 
 
 @pytest.mark.parametrize(("variant", "clusters"), [("delta", None), pytest.param("sotw", 3, marks=pytest.mark.whole)])
 def test_every_client_sees_every_change(variant: str, clusters: int | None) -> None:
-    """In its short form: few clients, who all get there, at the cost of some bytes for each."""
+    """In this short run, all of the few clients get each change, and each change has a size."""
     figures = measure_push(variant, clients=5, clusters=clusters, services=20, changes=2, idle_seconds=0.2)
     assert 0 < figures.change_kb < 5 * 1.0
     assert figures.memory_mb > 0
     assert figures.client_cpu_ms > 0
 
 
-def test_a_bare_server_sends_the_same() -> None:
-    """Its clients are synced, and see each change; else this would not end."""
+def test_a_bare_server_sends_the_same_as_xds() -> None:
+    """Its clients sync and see each change. Otherwise this test would not end."""
     figures = measure_floor("sotw", clients=3, services=10, changes=2, idle_seconds=0.2)
     assert figures.change_cpu_ms > 0
     assert figures.sync_cpu_s > 0
 
 
-def test_who_comes_back_gets_nothing_again() -> None:
-    """After a restart, and after connections were lost; another client gets its changes meanwhile."""
+def test_a_client_that_reconnects_gets_nothing_again() -> None:
+    """This holds after a restart and after lost connections. Another client gets its changes meanwhile."""
     figures = measure_storm("delta", clients=5, services=10, pushes=3, storms=1)
     assert figures.resources_again == 0
     assert figures.bytes_per_client == 0
@@ -70,8 +70,8 @@ def test_who_comes_back_gets_nothing_again() -> None:
 
 
 @pytest.mark.parametrize("variant", [pytest.param("delta", marks=pytest.mark.whole), "sotw"])
-def test_every_client_comes_to_have_the_last_of_a_burst(variant: str) -> None:
-    """In fewer messages than there were changes."""
+def test_every_client_gets_the_last_change_of_a_burst(variant: str) -> None:
+    """The clients get fewer messages than there are changes."""
     figures = measure_burst(variant, clients=5, services=10, changes=100, seconds=0.3)
     assert figures.saved_s >= 0.29
     assert 0 < figures.most_messages < 50
@@ -79,15 +79,15 @@ def test_every_client_comes_to_have_the_last_of_a_burst(variant: str) -> None:
 
 @pytest.mark.parametrize("variant", ["delta", pytest.param("sotw", marks=pytest.mark.whole)])
 def test_a_soak_ends_with_every_client_connected(variant: str) -> None:
-    """Whatever was lost and refused; the figures are of what was played."""
+    """Connections were lost and responses refused. The figures count these events."""
     figures = measure_soak(variant, clients=5, services=5, seconds=3, samples=1)
     assert [sample.connected for sample in figures.samples] == [5]
     assert figures.edits > 0
     assert 0 < figures.stall_p99_ms <= figures.stall_ms
 
 
-def test_a_fleet_that_says_nothing_is_not_waited_for() -> None:
-    """One without a server says so in time; one that ended has its exit code told."""
+def test_the_wait_for_a_silent_fleet_ends() -> None:
+    """A fleet without a server times out. A fleet that ended has its exit code in the error."""
     with start_fleet(f"{LOOPBACK}:{free_port()}", "delta", 1, None, 1) as fleet:
         with pytest.raises(TimeoutError, match="did not tell 'synced' within 1 s"):
             fleet.next("synced", 1.0)

@@ -1,1 +1,1 @@
-"""The catalog: from bytes to the model, and every mistake on the way."""
+"""The catalog: from bytes to the model, with every mistake that can be found on the way."""

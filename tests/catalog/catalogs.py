@@ -1,4 +1,4 @@
-"""Catalogs as tests write them, and their problems as tests read them."""
+"""Catalogs as tests write them, and their problems as tests compare them."""
 
 from textwrap import dedent
 
@@ -10,7 +10,7 @@ from xds.sources.document import Document
 
 
 def make_document(text: str, name: str = "c.yaml") -> Document:
-    """Make a document of an indented text."""
+    """Make a document from an indented text."""
     return Document(name, dedent(text).encode())
 
 
@@ -20,12 +20,12 @@ def parse(text: str) -> Fragment:
 
 
 def find_problems(text: str) -> list[str]:
-    """Check one file alone: its problems as `line:column severity path: message`."""
+    """Check one file alone. Return its problems as `line:column severity path: message`."""
     return [format_problem(problem) for problem in parse(text).problems]
 
 
 def check_files(**files: str) -> list[str]:
-    """Check files together; `a` is the file `a.yaml`."""
+    """Check several files together. The argument `a` is the file `a.yaml`."""
     documents = {f"{name}.yaml": make_document(text, f"{name}.yaml") for name, text in files.items()}
     try:
         return [str(problem) for problem in Workspace().update(documents).problems]
@@ -34,10 +34,10 @@ def check_files(**files: str) -> list[str]:
 
 
 def build(text: str) -> Catalog:
-    """Make the catalog of one file that has no errors."""
+    """Build the catalog of one file that has no errors."""
     return Workspace().update({"c.yaml": make_document(text)})
 
 
 def format_problem(problem: Problem) -> str:
-    """Write a problem without its file."""
+    """Return a problem's text without its file."""
     return f"{problem.line}:{problem.column} {problem.severity} {problem.path}: {problem.message}"

@@ -1,4 +1,4 @@
-"""Mistakes in a route's words for filters, values and templates, each with its sentence: cases of `test_mistakes.py`."""
+"""Mistakes in a route's keys for filters, values and templates, with their messages: cases for `test_mistakes.py`."""
 # ruff: noqa: E501 - a sentence is searched for as it is told
 
 FILTERS: list[tuple[str, ...]] = [
@@ -16,7 +16,7 @@ FILTERS: list[tuple[str, ...]] = [
         "to: a, headers: {x: {prefix: 5}, y: {absent: false}, z: {contains: ''}}",
         '1:64 error ROUTE.headers.x.prefix: expected text, found 5: write "5" in quotes',
         '1:80 error ROUTE.headers.y.absent: expected true, found false: for any value write "*"',
-        '1:102 error ROUTE.headers.z.contains: an empty text says nothing: write "*" for any value',
+        '1:102 error ROUTE.headers.z.contains: an empty text matches nothing: write "*" for any value',
     ),
     (
         "to: a, headers: {x: {regex: '(?=a)'}, Host: {prefix: a}, y: {prefix: \"a\\tb\"}}",
@@ -94,7 +94,7 @@ FILTERS: list[tuple[str, ...]] = [
         "to: a, template: '/a/{id}', rewrite: {template: '/b/{id=*}'}",
         '1:83 error ROUTE.rewrite.template: a variable stands here by its name alone, as in /v2/{id}, found "id="',
     ),
-    ("to: a, fault: {}", "1:49 error ROUTE.fault: says nothing: write `delay`, `abort` or `by_header: true` in it"),
+    ("to: a, fault: {}", "1:49 error ROUTE.fault: is empty: write `delay`, `abort` or `by_header: true` in it"),
     (
         "to: a, fault: 5",
         "1:49 error ROUTE.fault: expected a mapping, such as {abort: {status: 503, percent: 5%}}, found 5",
@@ -120,7 +120,7 @@ FILTERS: list[tuple[str, ...]] = [
     ),
     (
         "to: a, fault: {by_header: true, delay: {time: 1s, percent: 5}}",
-        "1:74 error ROUTE.fault.delay: the request says it by its headers: leave this or `by_header` out",
+        "1:74 error ROUTE.fault.delay: the request's headers set it: leave out this or `by_header`",
     ),
     (
         "to: a, fault: {abort: {code: 500, percent: 5}}",
@@ -162,7 +162,7 @@ FILTERS: list[tuple[str, ...]] = [
         '1:59 error ROUTE.cors.origins[0]: an origin has a scheme: write "https://a.com"',
         '1:66 error ROUTE.cors.origins[1]: an origin has no path: write "https://a.com"',
         '1:85 error ROUTE.cors.origins[2]: a browser leaves out the usual port: write "https://a.com"',
-        "1:106 error ROUTE.cors.origins[3]: is what sandboxed pages and files of whoever send: no origin to trust",
+        "1:106 error ROUTE.cors.origins[3]: is the origin of any sandboxed page or local file: do not trust it",
         '1:114 error ROUTE.cors.origins[4]: expected an origin, such as "https://shop.example.com", "https://*.example.com", {regex: "https://shop[0-9]"} or "*", found "*a.com"',
         '1:124 error ROUTE.cors.origins[5]: expected an origin, such as "https://shop.example.com", "https://*.example.com", {regex: "https://shop[0-9]"} or "*", found 5',
         '1:127 error ROUTE.cors.origins[6]: expected an origin, such as "https://shop.example.com", "https://*.example.com", {regex: "https://shop[0-9]"} or "*", found a mapping',
@@ -238,4 +238,4 @@ FILTER_CASES = [
     )
     for words, *told in FILTERS
 ]
-"""Whole catalogs, as the other cases are."""
+"""Whole catalogs, like the other cases."""

@@ -1,4 +1,4 @@
-"""What a gateway's listeners and the access logs may not say, and what is said of it."""
+"""Mistakes in a gateway's listeners and in access logs, with their messages."""
 # ruff: noqa: E501 - a sentence is searched for as it is told
 
 CERTIFICATE = "{certificate: /a, key: /a}"
@@ -101,19 +101,19 @@ LISTENERS = [
     ),
     (
         "port: 1, limits: {header_size: 1500B}, trusted_hops: -1, routes: [{to: a}]",
-        "1:47 error GATEWAY.limits.header_size: expected whole KiB, 8192KiB at most, in which Envoy counts",
+        "1:47 error GATEWAY.limits.header_size: expected a whole number of KiB, 8192KiB at most",
         "1:69 error GATEWAY.trusted_hops: expected a whole number from 0 to 100, found -1",
     ),
     (
         "port: 1, limits: {header_size: 1500B}, routes: [{to: a}]",
-        "1:47 error GATEWAY.limits.header_size: expected whole KiB, 8192KiB at most, in which Envoy counts",
+        "1:47 error GATEWAY.limits.header_size: expected a whole number of KiB, 8192KiB at most",
     ),
     (
         "port: 1, access_log: true, routes: [{to: a}]",
         "1:37 error GATEWAY.access_log: expected `off`, `on`, `errors`, or a mapping such as {errors: true, sample: 1%}, found true",
     ),
 ]
-"""What a gateway has, and what is said of it; GATEWAY stands for the way to it, and CERT for a certificate."""
+"""A gateway's content and the message. GATEWAY stands for the gateway's path, and CERT for a certificate."""
 
 LISTENER_CASES = [
     (
@@ -150,4 +150,4 @@ LISTENER_CASES = [
         "1:34 error gateways.g.address: expected an IP address to listen on, such as 0.0.0.0, found 5",
     ),
 ]
-"""Whole catalogs, as the other cases are."""
+"""Whole catalogs, like the other cases."""

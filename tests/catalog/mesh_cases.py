@@ -1,4 +1,4 @@
-"""What may be wrong with the words of the mesh; `test_mistakes.py` runs them with its own."""
+"""Mistakes in `mesh`, with their messages: cases for `test_mistakes.py`."""
 
 MESH_CASES = [
     ("mesh: {endpoint_stats: errors}", '1:24 error mesh.endpoint_stats: expected true or false, found "errors"'),

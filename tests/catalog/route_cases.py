@@ -1,4 +1,4 @@
-"""Mistakes in a route, each with its sentence: cases of `test_mistakes.py`."""
+"""Mistakes in a route, with their messages: cases for `test_mistakes.py`."""
 # ruff: noqa: E501 - a sentence is searched for as it is told
 
 ROUTES = [
@@ -36,7 +36,7 @@ ROUTES = [
     ),
     (
         "redirect: {}",
-        "1:45 error ROUTE.redirect: leads to where it began: write `https: true`, `host`, `port`, `prefix` or `path` in it",
+        "1:45 error ROUTE.redirect: redirects a request to its own URL: write `https: true`, `host`, `port`, `prefix` or `path` in it",
     ),
     (
         "redirect: {code: 302, port: 1, prefix: /a}, path: /b",
@@ -57,7 +57,7 @@ ROUTES = [
     ("respond: {body: 5}", '1:51 error ROUTE.respond.body: expected text, found 5: write "5" in quotes'),
     ("respond: {txt: a}", '1:45 error ROUTE.respond.txt: unknown key "txt": known are status, body'),
     ("to: a, method: get", '1:50 error ROUTE.method: expected a method, such as GET, found "get": write GET'),
-    ("to: a, method: [GET, CONNECT]", "1:56 error ROUTE.method[1]: CONNECT asks for a tunnel, which no route gives"),
+    ("to: a, method: [GET, CONNECT]", "1:56 error ROUTE.method[1]: CONNECT requests a tunnel, which no route provides"),
     (
         "to: a, method: 5",
         "1:50 error ROUTE.method: expected a method, or a list of them, such as GET or [GET, HEAD], found 5",
@@ -95,7 +95,7 @@ ROUTES = [
     ),
     (
         "to: a, rewrite: {}",
-        "1:51 error ROUTE.rewrite: says nothing: write `prefix`, `path`, `template` or `host` in it",
+        "1:51 error ROUTE.rewrite: is empty: write `prefix`, `path`, `template` or `host` in it",
     ),
     ("to: a, rewrite: /v2", '1:51 error ROUTE.rewrite: expected a mapping, such as {prefix: /v2}, found "/v2"'),
     (
@@ -125,12 +125,12 @@ ROUTES = [
     ("to: a, rewrite: {prefx: /a}", '1:52 error ROUTE.rewrite.prefx: unknown key "prefx": did you mean `prefix`?'),
     (
         "to: a, request_headers: {}",
-        "1:59 error ROUTE.request_headers: says nothing: write `set`, `add` or `remove` in it",
+        "1:59 error ROUTE.request_headers: is empty: write `set`, `add` or `remove` in it",
     ),
     (
         "to: a, request_headers: {set: {Connection: close, ':path': /, Host: a, 'a b': c, x: ''}}",
-        '1:78 error ROUTE.request_headers.set.Connection: "Connection" is of one connection alone: Envoy sets it for each by itself',
-        '1:94 error ROUTE.request_headers.set.:path: ":path" is no header but part of the request itself',
+        '1:78 error ROUTE.request_headers.set.Connection: "Connection" belongs to one connection: Envoy sets it itself',
+        '1:94 error ROUTE.request_headers.set.:path: ":path" is not a header: it is a part of the request itself',
         "1:103 error ROUTE.request_headers.set.Host: the Host header is changed by `rewrite: {host: ...}`",
         '1:113 error ROUTE.request_headers.set["a b"]: "a b" is not a header\'s name: letters, digits and - only',
         "1:119 error ROUTE.request_headers.set.x: a header's value has no control characters, and no spaces at its ends",
@@ -176,7 +176,7 @@ ROUTES = [
         "1:50 error ROUTE.method: has 15 methods: more than Envoy takes in one route",
     ),
 ]
-"""What a route has, and what is said of it; ROUTE stands for the way to it."""
+"""A route's content and the message. ROUTE stands for the route's path."""
 
 ROUTE_CASES = [
     (
@@ -185,4 +185,4 @@ ROUTE_CASES = [
     )
     for words, *told in ROUTES
 ]
-"""Whole catalogs, as the other cases are."""
+"""Whole catalogs, like the other cases."""

@@ -1,4 +1,4 @@
-"""Mistakes in subsets, a service's own routes and raw fields, each with its sentence: cases of `test_mistakes.py`."""
+"""Mistakes in subsets, a service's own routes and raw fields, with their messages: cases for `test_mistakes.py`."""
 # ruff: noqa: E501 - a sentence is searched for as it is told
 
 LUA = '{"@type": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua, inline_code: 5}'
@@ -95,7 +95,7 @@ SUBSET_CASES: list[tuple[str, ...]] = [
         "1:66 error SERVICE.routes[0].envoy.route.direct_response: would take the place of the route's `to`: leave out one of both",
     ),
 ]
-"""What a service has, and what is said of it; SERVICE stands for the way to it."""
+"""A service's content and the message. SERVICE stands for the service's path."""
 
 GATEWAY_CASES = [
     (
@@ -110,7 +110,7 @@ GATEWAY_CASES = [
         "1:146 error gateways.g.envoy.listener.tcp_fast_open_queue_length: expected a whole number from 0 to 4294967295, found 1.5",
     ),
 ]
-"""What a gateway has below `envoy`, and what is said of it."""
+"""A gateway's content below `envoy`, and the message."""
 
 CASES = [
     *(
@@ -122,4 +122,4 @@ CASES = [
         for words, *told in GATEWAY_CASES
     ),
 ]
-"""Whole catalogs, as the other cases are."""
+"""Whole catalogs, like the other cases."""

@@ -1,4 +1,4 @@
-"""Addresses, as people write them."""
+"""Addresses, in the forms that people write."""
 
 import re
 
@@ -18,8 +18,8 @@ from xds.catalog.text.addresses import check_address, check_ip, parse_endpoint, 
         ("localhost:65535", "localhost", 65535),
     ],
 )
-def test_endpoint_short_form(written: str, address: str, port: int) -> None:
-    """Host and port; one host is always written in one way, so that duplicates are seen."""
+def test_an_endpoint_may_be_written_as_host_and_port(written: str, address: str, port: int) -> None:
+    """A host has only one normal form, so that duplicates are found."""
     assert split_address(written) == (address, port)
     assert parse_endpoint({"address": written, "weight": 2}) == {"address": address, "port": port, "weight": 2}
 
@@ -51,8 +51,8 @@ def test_endpoint_short_form(written: str, address: str, port: int) -> None:
         ("", 'expected an address, such as "10.0.0.4:5000", found nothing'),
     ],
 )
-def test_endpoint_refused(written: str, message: str) -> None:
-    """The common slips have sentences of their own."""
+def test_a_wrong_endpoint_address_is_refused(written: str, message: str) -> None:
+    """Each common mistake has a message of its own."""
     with pytest.raises(ValueError, match=re.escape(message)):
         parse_endpoint(written)
 
@@ -60,13 +60,13 @@ def test_endpoint_refused(written: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("written", "address"), [("::1", "::1"), ("[::1]", "::1"), ("Web", "web"), ("1.2.3.4", "1.2.3.4")]
 )
-def test_address_apart_from_its_port(written: str, address: str) -> None:
-    """Where the port is apart IPv6 needs no brackets."""
+def test_an_address_without_its_port_may_be_ipv6_without_brackets(written: str, address: str) -> None:
+    """The port is in the key `port`."""
     assert check_address(written) == address
 
 
-def test_address_with_two_ports() -> None:
-    """A port both in the address and in `port` is a conflict, even when they are the same."""
+def test_an_address_with_two_ports_is_refused() -> None:
+    """A port in the address and in `port` is a conflict, even if both are the same."""
     with pytest.raises(ValueError, match="leave out one of the two"):
         check_address("10.0.0.4:5000")
 
@@ -75,8 +75,8 @@ def test_address_with_two_ports() -> None:
     ("written", "address", "port"),
     [("127.0.0.1:15001", "127.0.0.1", 15001), ("[::]:80", "::", 80), (9000, "127.0.0.1", 9000)],
 )
-def test_listen(written: object, address: str, port: int) -> None:
-    """A port alone is one of this machine's own."""
+def test_a_listen_address_has_a_port_and_may_be_a_port_alone(written: object, address: str, port: int) -> None:
+    """A port alone means an address of this machine."""
     assert parse_listen(written) == {"address": address, "port": port}
 
 
@@ -94,8 +94,8 @@ def test_listen(written: object, address: str, port: int) -> None:
         ({"address": "127.0.0.1", "port": 1}, "found a mapping"),
     ],
 )
-def test_listen_refused(written: object, message: str) -> None:
-    """Envoy listens on IP addresses."""
+def test_a_wrong_listen_address_is_refused(written: object, message: str) -> None:
+    """Envoy listens only on IP addresses."""
     with pytest.raises(ValueError, match=re.escape(message)):
         parse_listen(written)
 
@@ -108,7 +108,7 @@ def test_listen_refused(written: object, message: str) -> None:
         ("web", 'expected an IP address to listen on, such as 127.0.0.1, found "web"'),
     ],
 )
-def test_gateway_address_refused(written: str, message: str) -> None:
-    """A gateway's address is an IP address alone."""
+def test_a_gateway_address_that_is_not_an_ip_address_is_refused(written: str, message: str) -> None:
+    """It may not have a port or be a host name."""
     with pytest.raises(ValueError, match=re.escape(message)):
         check_ip(written)

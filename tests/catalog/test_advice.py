@@ -1,4 +1,4 @@
-"""Warnings: what is legal in one service or gateway, but surely not meant."""
+"""Warnings: what is allowed in one service or gateway, but is surely a mistake."""
 
 import pytest
 
@@ -234,13 +234,13 @@ from tests.catalog.upstream_cases import UPSTREAM_ADVICE
         *UPSTREAM_ADVICE,
     ],
 )
-def test_advice(text: str, expected: list[str]) -> None:
-    """A warning stands at what is to be changed."""
+def test_a_warning_is_reported_at_what_to_change(text: str, expected: list[str]) -> None:
+    """Each case has the position and the text of its warning."""
     assert find_problems(text) == expected
 
 
-def test_warnings_keep_nothing_from_being_served() -> None:
-    """A catalog with warnings is served, and has them with it."""
+def test_a_catalog_with_warnings_is_served() -> None:
+    """The catalog includes its warnings."""
     catalog = build("services: {a: {balance: weighted, endpoints: [b:1]}}")
     assert [str(problem.severity) for problem in catalog.problems] == ["warning"]
 
@@ -274,8 +274,8 @@ def test_warnings_keep_nothing_from_being_served() -> None:
         ("{to: a, query: {d: {exact: e}}}", "{to: b, query: {d: e}}"),
     ],
 )
-def test_route_that_can_never_match(earlier: str, later: str) -> None:
-    """The first route that matches wins: one that takes all that a later one would, leaves it nothing."""
+def test_a_route_that_can_never_match_has_a_warning(earlier: str, later: str) -> None:
+    """The first route that matches wins. So a route cannot match if an earlier one matches all of its requests."""
     [problem] = find_problems(f"gateways:\n  g:\n    port: 1\n    routes:\n      - {earlier}\n      - {later}\n")
     assert problem.endswith("gateways.g.routes[1]: can never match: routes[0] matches all of its requests")
     assert problem.startswith("6:9 warning")
@@ -311,6 +311,6 @@ def test_route_that_can_never_match(earlier: str, later: str) -> None:
         ("{to: a, headers: {d: {prefix: e}}}", "{to: b, headers: {d: {regex: 'e.*'}}}"),
     ],
 )
-def test_route_that_can_match(earlier: str, later: str) -> None:
-    """A route that takes only some of a later one's requests is how routes are meant to be used."""
+def test_a_route_that_can_match_has_no_warning(earlier: str, later: str) -> None:
+    """An earlier route may match some of its requests: that is the normal use of routes."""
     assert find_problems(f"gateways: {{g: {{port: 1, routes: [{earlier}, {later}]}}}}") == []

@@ -1,4 +1,4 @@
-"""A fragment is made of any bytes whatever, and never without a place for its problems."""
+"""Any bytes can be parsed to a fragment, and every problem has a position."""
 
 import re
 
@@ -44,7 +44,7 @@ TOKENS = [
 
 
 def check(fragment: Fragment) -> None:
-    """Hold what holds for every fragment."""
+    """Check what holds for every fragment."""
     content = fragment.document.content or b""
     lines = re.split("\r\n|[\r\n\x85\u2028\u2029]", content.decode("utf-8-sig", errors="replace"))
     for problem in fragment.problems:
@@ -61,22 +61,22 @@ def check(fragment: Fragment) -> None:
         assert not fragment.has_errors
 
 
-def test_fragment_that_is_good() -> None:
-    """What the properties below mutate has no problem itself."""
+def test_the_good_catalog_has_no_problems() -> None:
+    """The tests below change this catalog."""
     assert parse_fragment(Document("c.yaml", GOOD)).problems == ()
 
 
 @examples(100)
 @given(st.binary(max_size=300))
-def test_fragment_of_any_bytes(content: bytes) -> None:
-    """No bytes make parsing fail."""
+def test_parsing_any_bytes_does_not_fail(content: bytes) -> None:
+    """Mistakes are problems of the fragment, not exceptions."""
     check(parse_fragment(Document("c.yaml", content)))
 
 
 @examples(100)
 @given(st.lists(st.sampled_from(TOKENS), max_size=40))
-def test_fragment_of_any_yaml(tokens: list[bytes]) -> None:
-    """Nor does anything that resembles YAML."""
+def test_parsing_any_yaml_tokens_does_not_fail(tokens: list[bytes]) -> None:
+    """The text looks like YAML, but may be wrong anywhere."""
     check(parse_fragment(Document("c.yaml", b"services: " + b"".join(tokens))))
 
 
@@ -88,16 +88,16 @@ def test_fragment_of_any_yaml(tokens: list[bytes]) -> None:
         max_size=3,
     )
 )
-def test_fragment_of_any_slip(slips: list[tuple[int, int, bytes]]) -> None:
-    """A good catalog with a few pieces cut out or put in is either good or told where it is not."""
+def test_a_good_catalog_with_random_changes_is_valid_or_has_problems(slips: list[tuple[int, int, bytes]]) -> None:
+    """Pieces are cut out or put in. An invalid result has problems with their positions."""
     content = GOOD
     for start, cut, token in slips:
         content = content[:start] + token + content[start + cut :]
     check(parse_fragment(Document("c.yaml", content)))
 
 
-def test_what_endpoints_have_in_common_is_there_once() -> None:
-    """A hundred thousand endpoints have a port or two, a few zones, and mostly no labels."""
+def test_endpoints_share_equal_values() -> None:
+    """A hundred thousand endpoints have one or two ports, a few zones, and mostly no labels."""
     written = ('{address: "10.0.0.1:8080", zone: "eu-1a"}', "{address: 10.0.0.2, port: 8080, zone: eu-1a}")
     fragments = [parse(f"services: {{a: {{endpoints: [{endpoint}]}}}}") for endpoint in written]
     [[one], [other]] = [fragment.services["a"].endpoints for fragment in fragments]

@@ -1,4 +1,4 @@
-"""The journal: what differs between two catalogs of one assembly is among what was put between them."""
+"""The journal: it names everything that may differ between two catalogs of one assembly."""
 
 from itertools import pairwise
 
@@ -11,8 +11,8 @@ from xds.catalog.catalog import MAX_ENTRIES, Catalog, Mark, Subject, diff_catalo
 A, B, C = ("services", "a"), ("services", "b"), ("gateways", "c")
 
 
-def test_between_two_moments_stands_what_was_put_between_them() -> None:
-    """Whichever of them came first."""
+def test_two_marks_differ_in_what_was_added_between_them() -> None:
+    """The order of the two marks makes no difference."""
     start: Mark[Subject] = Mark()
     first = start.add({A})
     last = first.add({B}).add({C, B})
@@ -21,13 +21,13 @@ def test_between_two_moments_stands_what_was_put_between_them() -> None:
     assert last.find_since(last) == frozenset()
 
 
-def test_of_moments_of_different_journals_nothing_is_known() -> None:
-    """Then everything is to be compared."""
+def test_marks_of_different_journals_cannot_be_compared() -> None:
+    """The result is None: the caller then compares everything."""
     assert Mark([A], 1).find_since(Mark([A], 1)) is None
 
 
-def test_a_moment_that_is_not_the_newest_is_continued_in_another_journal() -> None:
-    """What others have read of a journal stays as it is."""
+def test_adding_to_an_older_mark_starts_another_journal() -> None:
+    """The entries that other marks have read do not change."""
     first = Mark([A], 1)
     last = first.add({B})
     other = first.add({C})
@@ -36,8 +36,8 @@ def test_a_moment_that_is_not_the_newest_is_continued_in_another_journal() -> No
     assert other.add({A}).find_since(other) == frozenset({A})
 
 
-def test_a_journal_has_an_end() -> None:
-    """A server that runs for years does not remember every change; it compares all once in a while."""
+def test_a_journal_has_a_limited_length() -> None:
+    """A server that runs for years does not remember every change. Once in a while, it compares everything."""
     mark: Mark[Subject] = Mark()
     mark = mark.add({("services", str(number)) for number in range(MAX_ENTRIES + 1)})
     fresh = mark.add({A})
@@ -45,8 +45,8 @@ def test_a_journal_has_an_end() -> None:
     assert len(fresh.entries) == 1
 
 
-def test_catalogs_of_one_workspace_and_of_different_ones_differ_in_the_same() -> None:
-    """What the journal names is compared too: a change that was taken back is none."""
+def test_differences_are_the_same_with_and_without_a_common_journal() -> None:
+    """What the journal names is compared too, so a change that is undone is no difference."""
     texts = [
         "services: {a: {}, b: {endpoints: [b:1]}, c: {}}",
         "services: {a: {retries: 1}, b: {endpoints: [b:1]}, c: {}}",
@@ -62,13 +62,13 @@ def test_catalogs_of_one_workspace_and_of_different_ones_differ_in_the_same() ->
 
 
 @pytest.mark.parametrize("text", ["services: {a: {}}", "services: {a: {}}  # as before"])
-def test_an_edit_that_says_the_same_changes_nothing(text: str) -> None:
-    """Neither the whole file again nor another comment in it."""
+def test_an_edit_without_a_new_meaning_changes_nothing(text: str) -> None:
+    """The same file again is no change, and neither is another comment."""
     workspace = Workspace()
     old = workspace.update({"c.yaml": make_document("services: {a: {}}")})
     assert not any(diff_catalogs(old, workspace.update({"c.yaml": make_document(text)})))
 
 
-def test_catalogs_that_say_the_same_are_equal() -> None:
-    """However they came about."""
+def test_catalogs_with_the_same_content_are_equal() -> None:
+    """How they were built makes no difference."""
     assert build("services: {a: {}}") == Catalog(build("services: {a: {}}").services, {})

@@ -121,12 +121,12 @@ SERVICE, GATEWAY, ROUTE = (
         # Names that are written with nothing after them.
         (
             SERVICE % "balance: {weighted: }",
-            "says not how: write one of its fields, such as {least_request: {choices: 3}}; "
+            "names no balance: write one of its fields, such as {least_request: {choices: 3}}; "
             "nothing stands after `weighted`",
         ),
         (
             SERVICE % "health_check: {http: }",
-            "says not how: write one of http, grpc and tcp, such as {http: /health}; nothing stands after `http`",
+            "has no kind: write one of http, grpc and tcp, such as {http: /health}; nothing stands after `http`",
         ),
         (
             SERVICE % "balance: [random]",

@@ -1,4 +1,4 @@
-"""Every mistake in one run, each one plain sentence at the place where it is mended."""
+"""Every mistake is found in one run. Each has one plain message, at the place where the operator corrects it."""
 
 from typing import get_args
 
@@ -126,7 +126,7 @@ CASES = [
     ),
     (
         "services: {a: {locality: {failover: []}}}",
-        "1:37 error services.a.locality.failover: names no level: write such as [zone, region]",
+        "1:37 error services.a.locality.failover: has no level: write, for example, [zone, region]",
     ),
     (
         "services: {a: {locality: {weights: {a: 0}}}}",
@@ -174,7 +174,7 @@ CASES = [
     ),
     (
         "services: {a: {health_check: {}}}",
-        "1:30 error services.a.health_check: says not how: write one of http, grpc and tcp, such as {http: /health}",
+        "1:30 error services.a.health_check: has no kind: write one of http, grpc and tcp, such as {http: /health}",
     ),
     (
         "services: {a: {health_check: {http: health}}}",
@@ -182,8 +182,7 @@ CASES = [
     ),
     (
         "services: {a: {health_check: {http: /a, interval: 0.1ms}}}",
-        "1:51 error services.a.health_check.interval: "
-        "0.1ms is not a whole number of milliseconds, in which Envoy counts",
+        "1:51 error services.a.health_check.interval: 0.1ms is not a whole number of milliseconds",
     ),
     (
         "services: {a: {health_check: {htpp: /x}}}",
@@ -207,7 +206,7 @@ CASES = [
     ),
     (
         'services: {a: {health_check: {grpc: ""}}}',
-        "1:37 error services.a.health_check.grpc: is for `protocol: grpc` or `http2`, over which it would be asked",
+        "1:37 error services.a.health_check.grpc: is for `protocol: grpc` or `http2` only",
     ),
     (
         'services: {a: {protocol: gprc, health_check: {grpc: ""}}}',
@@ -226,7 +225,7 @@ CASES = [
     # Affinity.
     (
         "services: {a: {balance: maglev, affinity: {}}}",
-        "1:43 error services.a.affinity: says not by what: write one of header, query_parameter, cookie and source, "
+        "1:43 error services.a.affinity: is empty: write one of header, query_parameter, cookie and source, "
         "such as {header: x-user}",
     ),
     (
@@ -371,13 +370,13 @@ CASES = [
 
 
 @pytest.mark.parametrize(("text", "expected"), [(text, expected) for text, *expected in CASES])
-def test_mistake_is_told_where_it_is(text: str, expected: list[str]) -> None:
-    """A wrong value is told at the value, an unknown key at the key, a missing one at its mapping."""
+def test_a_mistake_is_reported_at_its_place(text: str, expected: list[str]) -> None:
+    """A wrong value is reported at the value, an unknown key at the key, and a missing key at its mapping."""
     assert find_problems(text) == expected
 
 
-def test_all_mistakes_in_one_run() -> None:
-    """A mistake in YAML, in a value, and another in the same service do not hide each other."""
+def test_one_run_finds_all_mistakes() -> None:
+    """Mistakes in YAML and in values, also in the same service, do not hide each other."""
     text = """
         services:
           a: {retries: 99, balance: x}
@@ -397,8 +396,8 @@ def test_all_mistakes_in_one_run() -> None:
     ]
 
 
-def test_mistake_inside_a_merged_mapping_is_told_there() -> None:
-    """The position is the anchor's, where it is mended; the path says for whom it matters."""
+def test_a_mistake_in_a_merged_mapping_is_reported_at_the_anchor() -> None:
+    """The operator corrects it there. The path names the service that it affects."""
     text = """
         x-defaults: &defaults
           retries: 99
@@ -408,30 +407,30 @@ def test_mistake_inside_a_merged_mapping_is_told_there() -> None:
     assert find_problems(text) == ["3:12 error services.a.retries: expected a whole number from 0 to 10, found 99"]
 
 
-def test_broken_value_is_told_once() -> None:
-    """What could not be read is no wrong value besides."""
+def test_a_value_that_cannot_be_read_has_one_message() -> None:
+    """It is not reported as a wrong value too."""
     assert find_problems("services: {a: *b}") == ["1:15 error services.a: no anchor &b stands before this alias"]
     assert find_problems("services: *b") == ["1:11 error services: no anchor &b stands before this alias"]
     assert find_problems("*b") == ["1:1 error : no anchor &b stands before this alias"]
 
 
-def test_problems_are_limited() -> None:
-    """The first hundred are told, and how many there are besides."""
+def test_the_number_of_reported_problems_is_limited() -> None:
+    """The first hundred are reported, and the number of the others."""
     endpoints = "\n".join("    - 5" for _ in range(1000))
     problems = find_problems(f"services:\n  a:\n   endpoints:\n{endpoints}\n  b: {{retries: 99}}")
     assert len(problems) == MAX_PROBLEMS + 1
     assert problems[-1] == "103:7 error : and 901 more after this"
 
 
-def test_values_in_messages_are_safe_and_short() -> None:
-    """An operator's value can neither fill nor control the terminal."""
+def test_values_in_messages_are_printable_and_short() -> None:
+    """A value in a catalog can neither fill the terminal nor send control codes to it."""
     [problem] = find_problems(r'services: {a: {protocol: "\e[31m\n' + "x" * 1000 + '"}}')
     assert problem.isprintable()
     assert len(problem) < 250
 
 
-def test_values_that_are_fine_leave_no_problem() -> None:
-    """Every field may be written."""
+def test_a_catalog_with_many_valid_fields_has_no_problems() -> None:
+    """Most keys are used at least once."""
     fragment = parse("""
         services:
           a:
@@ -473,8 +472,8 @@ FIELDS = dict(list_fields(get_root()))
 
 
 @pytest.mark.parametrize("path", FIELDS)
-def test_no_kind_of_error_speaks_pydantic(path: str) -> None:
-    """Whatever kind of error a field has, the sentence is ours: what was expected, and what was found."""
+def test_no_message_uses_pydantics_words(path: str) -> None:
+    """For any kind of error in any field, the message states what is expected and what was found."""
     for kind in get_args(ErrorType):
         for value in (None, True, 5, 1.5, "x", ["x"], {"x": 1}):
             message = explain_value(FIELDS[path], kind, value, limit=3)
@@ -484,8 +483,8 @@ def test_no_kind_of_error_speaks_pydantic(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", FIELDS)
-def test_every_example_of_a_field_may_be_written_there(path: str) -> None:
-    """What a message, an editor and the reference offer is right; so is what stands in for a wrong value."""
+def test_every_example_of_a_field_is_valid(path: str) -> None:
+    """Messages, editors and the reference show these examples. The value that replaces a wrong one is valid too."""
     field = FIELDS[path]
     assert [example for example in field.examples if not field.takes(example)] == []
     stand_in = field.if_wrong.stand_in

@@ -1,4 +1,4 @@
-"""What a service's own routes, and subsets, say of other services: checked whichever file changes."""
+"""References in a service's own routes, and its subsets. They are checked no matter which file changes."""
 
 import pytest
 
@@ -35,39 +35,41 @@ V2 = "services: {v2: {endpoints: ['v:1'], upstreams: [], %s}}"
         ("{mirror: {to: canary}}", "subsets: {canary: {a: 1}}", 'there is no service "canary"'),
     ],
 )
-def test_what_a_services_routes_name(routes: str, words: str, told: str) -> None:
-    """As a gateway's routes."""
+def test_references_in_a_services_routes_are_checked(routes: str, words: str, told: str) -> None:
+    """The rules are those of a gateway's routes."""
     problems = [one for one in check_files(a=API % routes, b=V2 % words) if "no endpoint is in it" not in one]
     assert len(problems) == 1
     assert problems[0].endswith(told)
 
 
 @pytest.mark.parametrize("routes", ["{to: v2}", "{prefix: /a, retries: 0}, {to: {api: 1, v2/x: 1}}", "{to: api/y}"])
-def test_routes_without_a_mistake(routes: str) -> None:
-    """To another service, to itself, to a subset of either; a service that is only routed to is called."""
+def test_a_services_routes_may_refer_to_services_and_subsets(routes: str) -> None:
+    """A route may lead to another service, to the service itself, or to a subset of either. A service that only such a
+    route refers to counts as called.
+    """
     api = (API % routes).replace("web:", "v2: {endpoints: ['v:1'], upstreams: []}, web:")
     subsets = "endpoints: [{address: 'v:1', metadata: {a: 1}}], subsets: {x: {a: 1}, y: {a: 1}}"
     text = api.replace("endpoints: ['v:1']", subsets).replace("endpoints: ['a:1']", subsets.replace("v:1", "a:1"))
     assert check_files(a=text) == []
 
 
-def test_routes_in_a_circle() -> None:
-    """They are followed once."""
+def test_services_may_route_to_each_other() -> None:
+    """The check follows each route once, so it ends."""
     assert (
         check_files(a=API % "{prefix: /b, to: v2}", b=V2 % "routes: [{prefix: /a, to: api}, {to: v2, retries: 0}]")
         == []
     )
 
 
-def test_a_service_that_routes_to_itself_alone_is_not_called() -> None:
-    """Nobody else sends it anything."""
+def test_a_service_that_only_routes_to_itself_is_not_called() -> None:
+    """No other service sends requests to it."""
     api = "api: {endpoints: ['a:1'], upstreams: [], routes: [{to: api}]}"
     problem, _ = check_files(a=f"services: {{{api}, web: {{upstreams: []}}, x: {{upstreams: [web]}}}}")
     assert "services.api: nothing calls this service" in problem
 
 
-def test_a_subset_that_comes_later_mends_the_route_to_it() -> None:
-    """In another file; one that goes is told at the route, and one that is called like a service is suggested."""
+def test_a_route_to_a_subset_is_valid_once_another_file_adds_the_subset() -> None:
+    """Without the subset, the route has an error. For an unknown service, a subset with that name is suggested."""
     workspace = Workspace()
     route, empty = API % "{to: v2/x}", V2 % "retries: 2"
     subset = (V2 % "subsets: {x: {a: 1}}").replace("'v:1'", "{address: 'v:1', metadata: {a: 1}}")
@@ -99,14 +101,14 @@ def test_a_subset_that_comes_later_mends_the_route_to_it() -> None:
         ("{}", "{version: 1}", "no endpoint is in it: requests that a route sends to it get 503"),
     ],
 )
-def test_a_subset_that_no_endpoint_is_in(metadata: str, labels: str, told: str) -> None:
-    """By Envoy's own comparison: text, numbers and truth are three things, and of a list one item is enough."""
+def test_a_subset_without_endpoints_has_a_warning(metadata: str, labels: str, told: str) -> None:
+    """The comparison is Envoy's: text, numbers and booleans are different, and one item of a list is enough."""
     text = f"services: {{api: {{endpoints: [{{address: 'a:1', metadata: {metadata}}}], subsets: {{v1: {labels}}}}}}}"
     problems = find_problems(text)
     assert [one.partition("services.api.subsets.v1: ")[2] for one in problems] == ([told] if told else [])
 
 
-def test_own_routes_that_never_match() -> None:
-    """As a gateway's."""
+def test_an_own_route_that_can_never_match_has_a_warning() -> None:
+    """The rule is that of a gateway's routes."""
     [problem] = find_problems("services: {api: {routes: [{prefix: /a}, {path: /a/b, to: c}, {path: /c, to: c}]}}")
     assert problem.endswith("services.api.routes[1]: can never match: routes[0] matches all of its requests")

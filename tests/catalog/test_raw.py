@@ -1,4 +1,4 @@
-"""Raw fields: whatever is said comes out of the bytes again, and wins over what was said before."""
+"""Raw fields: each value is in the encoded bytes, and replaces what xds itself sets."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
 from tests.catalog.catalogs import check_files
 from xds.catalog.raw.encode import encode
 from xds.catalog.raw.fields import TYPES, RawFields, parse_raw
-from xds.resources.decode import resolve_oneofs
+from xds.resources.merging import merge_fields
 
 NAMES = cast("Casing", str)
 LUA = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"
@@ -44,20 +44,20 @@ def encode_all(word: str, value: dict[str, Any]) -> bytes:
         ("http_connection_manager", HttpConnectionManager, {"http_filters": [{"name": "x", "is_optional": True}]}),
     ],
 )
-def test_fields_come_out_as_they_went_in(word: str, kind: Any, value: dict[str, Any]) -> None:
-    """Numbers of every size, text, enums, durations, wrappers, maps, lists and metadata."""
+def test_decoded_fields_equal_the_written_ones(word: str, kind: Any, value: dict[str, Any]) -> None:
+    """Numbers of every size, text, enums, durations, wrappers, maps, lists and metadata are kept."""
     assert kind.parse(encode_all(word, value)).to_dict(casing=NAMES) == value
 
 
-def test_names_as_json_writes_them() -> None:
-    """Both ways of writing a name give the same bytes."""
+def test_names_may_be_written_as_in_json_too() -> None:
+    """Both ways of writing a name result in the same bytes."""
     camel = {"outlierDetection": {"consecutive5xx": 3}, "perConnectionBufferLimitBytes": 5}
     snake = {"outlier_detection": {"consecutive_5xx": 3}, "per_connection_buffer_limit_bytes": 5}
     assert encode_all("cluster", camel) == encode_all("cluster", snake)
 
 
-def test_a_typed_message_inside() -> None:
-    """An Any has the type that it says."""
+def test_an_any_has_the_type_that_is_written() -> None:
+    """The message inside is encoded with this type."""
     raw = encode_all(
         "http_connection_manager",
         {"http_filters": [{"typed_config": {"@type": LUA, "default_source_code": {"inline_string": "x"}}}]},
@@ -67,8 +67,8 @@ def test_a_typed_message_inside() -> None:
     assert packed.unpack() == Lua(default_source_code=DataSource(inline_string="x"))
 
 
-def test_what_is_said_wins_even_where_it_is_the_default() -> None:
-    """Zero and false are in the bytes; lists grow; messages merge; of a oneof the last counts."""
+def test_a_raw_field_wins_even_if_its_value_is_the_default() -> None:
+    """Zero and false are in the bytes. Lists are extended, messages are merged. In a oneof, the last field counts."""
     before = {
         "per_connection_buffer_limit_bytes": 5,
         "outlier_detection": {"consecutive_5xx": 3, "interval": "5s"},
@@ -85,7 +85,7 @@ def test_what_is_said_wins_even_where_it_is_the_default() -> None:
         "maglev_lb_config": {},
         "lb_policy": "ROUND_ROBIN",
     }
-    merged = resolve_oneofs(Cluster, encode_all("cluster", before) + encode_all("cluster", raw))
+    merged = merge_fields(Cluster, encode_all("cluster", before) + encode_all("cluster", raw))
     assert Cluster.parse(merged).to_dict(casing=NAMES) == {
         "per_connection_buffer_limit_bytes": 0,
         "outlier_detection": {"consecutive_5xx": 0, "interval": "5s"},
@@ -94,8 +94,8 @@ def test_what_is_said_wins_even_where_it_is_the_default() -> None:
     }
 
 
-def test_filters_go_before_the_last() -> None:
-    """Envoy wants the router last."""
+def test_http_filters_are_put_before_the_router() -> None:
+    """Envoy requires that the router is last."""
     raw = parse_raw("http_connection_manager")(
         {"http_connection_manager": {"http_filters": [{"name": "a"}], "server_name": "b"}}
     )
@@ -105,14 +105,14 @@ def test_filters_go_before_the_last() -> None:
     assert merged.server_name == "b"
 
 
-def test_what_was_parsed_is_taken_as_it_is() -> None:
-    """Whoever copies a part of the model has it validated again."""
+def test_parsed_raw_fields_are_not_parsed_again() -> None:
+    """A copy of a part of the model is validated again, with fields that are parsed already."""
     raw = {"cluster": RawFields(b"", b"x", frozenset({"name"}))}
     assert parse_raw("cluster")(raw) is raw
 
 
-def test_raw_fields_that_a_gateway_for_connections_has_not() -> None:
-    """It has a listener, and no requests."""
+def test_http_fields_of_a_tcp_gateway_have_a_warning() -> None:
+    """Such a gateway has a listener, but no HTTP connection manager."""
     text = """
 services: {db: {protocol: tcp, endpoints: ["d:1"]}}
 gateways: {g: {port: 1, routes: [{to: db}], envoy: {listener: {}, http_connection_manager: {}}}}
@@ -123,8 +123,8 @@ gateways: {g: {port: 1, routes: [{to: db}], envoy: {listener: {}, http_connectio
     ]
 
 
-def test_types_are_imported_when_they_are_wanted() -> None:
-    """A check of a catalog without raw fields does not pay for Envoy's."""
+def test_envoys_types_are_imported_only_when_needed() -> None:
+    """The check of a catalog without raw fields takes no time for them."""
     program = (
         "import sys; from xds.catalog.reading.fragment import parse_fragment\n"
         "from xds.sources.document import Document\n"
@@ -136,8 +136,8 @@ def test_types_are_imported_when_they_are_wanted() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_metadata_of_nothing() -> None:
-    """Null is a value of metadata alone."""
+def test_null_is_allowed_only_inside_metadata() -> None:
+    """A metadata value may be null; other fields may not."""
     assert encode("envoy.config.core.v3.Metadata", {"filter_metadata": {"a": {"b": None}}}, {})[1] == []
     [wrong] = encode("envoy.config.core.v3.Metadata", {"filter_metadata": None}, {})[1]
     assert wrong.message == "expected a mapping, found nothing"

@@ -1,4 +1,4 @@
-"""The reference: every field of the catalog, from the model alone."""
+"""The reference: it describes every field of the catalog, and is made from the model alone."""
 
 import re
 from typing import Any
@@ -9,18 +9,18 @@ from xds.catalog.raw.types import find_fields, find_type, list_types
 from xds.catalog.reference import describe_fields
 
 ENVOYS = sorted({one.strip() for record in describe_fields() for one in record.envoy.split(",") if one})
-"""Envoy's own fields, as the reference names them."""
+"""The names of Envoy's fields in the reference."""
 
 
-def test_every_field_of_a_file_is_described() -> None:
-    """Each field stands below the one that it is in, with what it means."""
+def test_every_field_is_described() -> None:
+    """Each field has a path and a meaning."""
     records = {record.path: record for record in describe_fields()}
     assert {"services.*.retries.attempts", "gateways.*.routes[].to", "mesh.tracing.sample"} <= records.keys()
     assert [path for path, one in records.items() if not one.meaning and not path.endswith(("[]", "*"))] == []
 
 
-def test_a_part_of_the_reference() -> None:
-    """A path names a field and all below it, and nothing that only begins alike."""
+def test_a_path_selects_a_field_and_all_fields_below_it() -> None:
+    """Other fields whose names begin with the same letters are left out."""
     assert [record.path for record in describe_fields("services.*.timeouts")] == [
         "services.*.timeouts",
         "services.*.timeouts.connect",
@@ -31,8 +31,8 @@ def test_a_part_of_the_reference() -> None:
 
 
 @pytest.mark.parametrize("name", ENVOYS)
-def test_the_fields_of_envoy_exist(name: str) -> None:
-    """Each is a message of Envoy's, by its name or the end of a nested one's, and a way of fields in it."""
+def test_envoys_fields_in_the_reference_exist(name: str) -> None:
+    """Each name is a message of Envoy, perhaps with a path of fields in it."""
     matched = re.fullmatch(r"((?:[A-Z]\w*\.?)+?)(?:\.([a-z]\w*(?:\.[a-z]\w*)*))?(?:: .+)?", name)
     assert matched is not None
     messages = [one for one in list_types() if one.endswith(f".{matched[1]}") and ".v3." in one]
@@ -42,7 +42,7 @@ def test_the_fields_of_envoy_exist(name: str) -> None:
 
 
 def leads_somewhere(kind: Any, steps: list[str]) -> bool:
-    """Whether there is a field at the end of a way."""
+    """Whether a path of fields ends at a field."""
     for step in steps:
         found = find_fields(kind).get(step) if isinstance(kind, type) else None
         if found is None:

@@ -1,4 +1,4 @@
-"""What services and gateways say of each other, in one file or in many."""
+"""References between services and gateways, in one file or in several."""
 
 import pytest
 
@@ -9,31 +9,31 @@ from xds.errors import CatalogError
 WEB = "services: {web: {endpoints: [w:1]}}"
 
 
-def test_name_in_two_files() -> None:
-    """A name means one thing; both places are told."""
+def test_a_service_in_two_files_is_an_error() -> None:
+    """A name must be unique. The message has both places."""
     assert check_files(a=WEB, b="\nservices:\n  web: {}") == [
         'b.yaml:3:3: error: services.web: service "web" is also in a.yaml:1:12'
     ]
 
 
-def test_gateway_in_two_files() -> None:
-    """Gateways too."""
+def test_a_gateway_in_two_files_is_an_error() -> None:
+    """A name must be unique. The message has both places."""
     gateway = "gateways: {g: {port: 1, routes: [{to: web}]}}"
     assert check_files(a=WEB, b=gateway, c=gateway) == [
         'c.yaml:1:12: error: gateways.g: gateway "g" is also in b.yaml:1:12'
     ]
 
 
-def test_gateway_named_as_a_service() -> None:
-    """A node says only its cluster: the service's sidecar and the gateway could not be told apart."""
+def test_a_gateway_with_the_name_of_a_service_is_an_error() -> None:
+    """A node states only its cluster, so xds could not distinguish the gateway from the service's sidecar."""
     assert check_files(a=WEB, b="gateways: {web: {port: 1, routes: [{to: web}]}}") == [
         "b.yaml:1:12: error: gateways.web: the service in a.yaml:1:12 has this name too: "
         "rename one, since nodes name it"
     ]
 
 
-def test_route_to_a_service_that_does_not_exist() -> None:
-    """The nearest name is told."""
+def test_a_route_to_an_unknown_service_is_an_error() -> None:
+    """The message suggests the most similar name."""
     assert (
         check_files(a=WEB, b="gateways: {g: {port: 1, routes: [{to: wev}]}}")
         == [
@@ -43,29 +43,29 @@ def test_route_to_a_service_that_does_not_exist() -> None:
     )
 
 
-def test_upstream_that_does_not_exist() -> None:
-    """In whichever file."""
+def test_an_unknown_upstream_is_an_error() -> None:
+    """The service may be defined in any file."""
     assert check_files(a=WEB, b="services: {shop: {upstreams: [web, xyz]}}") == [
         'b.yaml:1:36: error: services.shop.upstreams[1]: there is no service "xyz"'
     ]
 
 
-def test_reference_to_a_service_with_mistakes() -> None:
-    """A service that has a mistake is there all the same: one mistake is not told twice."""
+def test_a_service_with_mistakes_can_be_referred_to() -> None:
+    """The service exists, so only its own mistake is reported."""
     assert check_files(a="services: {web: {retries: 99}}", b="services: {shop: {upstreams: [web]}}") == [
         "a.yaml:1:27: error: services.web.retries: expected a whole number from 0 to 10, found 99"
     ]
 
 
-def test_reference_into_a_file_that_cannot_be_read() -> None:
-    """What a broken file names is not known: that it names nothing is no mistake besides."""
+def test_a_reference_is_not_an_error_while_another_file_cannot_be_read() -> None:
+    """The file may define the name, so only its own mistake is reported."""
     assert check_files(a="services: [", b="services: {shop: {upstreams: [web]}}") == [
         "a.yaml:2:1: error: a value is missing here: is a bracket above not closed?"
     ]
 
 
-def test_target_without_endpoints() -> None:
-    """Whoever names a service expects an answer; that a service without endpoints exists is fine."""
+def test_a_reference_to_a_service_without_endpoints_has_a_warning() -> None:
+    """The warning is at the reference: without one, such a service is fine."""
     files = {
         "a": "services: {web: {}, shop: {upstreams: [web]}}",
         "b": "gateways: {g: {port: 1, routes: [{to: web}]}}",
@@ -79,16 +79,16 @@ def test_target_without_endpoints() -> None:
 DB = "  db: {protocol: tcp, local_port: 5432, endpoints: [d:5432]}\n"
 
 
-def test_tcp_service_without_local_port() -> None:
-    """A sidecar tells TCP services apart by their ports alone."""
+def test_a_tcp_upstream_without_local_port_has_a_warning() -> None:
+    """A sidecar distinguishes TCP services only by their ports."""
     assert check_files(a="services: {db: {protocol: tcp, endpoints: [d:1]}, web: {upstreams: [db]}}") == [
         'a.yaml:1:69: warning: services.web.upstreams[0]: "db" is `protocol: tcp` without `local_port`: '
         "no sidecar has a listener for it"
     ]
 
 
-def test_local_port_of_two_services() -> None:
-    """Each is told of the other."""
+def test_two_services_with_the_same_local_port_are_an_error() -> None:
+    """Both get a message that names the other."""
     assert check_files(a=f"services:\n{DB}", b=f"services:\n{DB.replace('db', 'db2')}") == [
         'a.yaml:2:35: error: services.db.local_port: 5432 is the local port of "db2" too: each needs its own',
         'b.yaml:2:36: error: services.db2.local_port: 5432 is the local port of "db" too: each needs its own',
@@ -104,8 +104,8 @@ def test_local_port_of_two_services() -> None:
         ("{sidecar: 5433}", False),
     ],
 )
-def test_local_port_of_a_callers_sidecar(caller: str, *, conflict: bool) -> None:
-    """A sidecar cannot listen twice on one port, if it is sent the service."""
+def test_a_local_port_that_is_a_callers_sidecar_port_is_an_error(caller: str, *, conflict: bool) -> None:
+    """A sidecar cannot listen twice on one port. It listens on the local ports of the services that it may call."""
     problems = check_files(a=f"services:\n{DB}  web: {caller}\n")
     expected = (
         'a.yaml:2:35: error: services.db.local_port: 5432 is the port of the sidecar of "web", which calls this service'
@@ -113,20 +113,20 @@ def test_local_port_of_a_callers_sidecar(caller: str, *, conflict: bool) -> None
     assert (expected in problems) == conflict
 
 
-def test_local_port_of_the_default_sidecar() -> None:
-    """Callers that the catalog does not name have the default sidecar."""
+def test_a_local_port_that_is_the_default_sidecar_port_is_an_error() -> None:
+    """Callers that are not in the catalog use the default port for their sidecars."""
     assert check_files(a=f"services:\n{DB.replace('local_port: 5432', 'local_port: 15001')}") == [
         "a.yaml:2:35: error: services.db.local_port: 15001 is the port of the sidecars themselves"
     ]
 
 
-def test_tcp_route() -> None:
-    """A gateway to a TCP service passes connections on, whatever is in them."""
+def test_a_gateway_may_route_to_a_tcp_service() -> None:
+    """It passes on every connection."""
     assert check_files(a=f"services:\n{DB}gateways: {{g: {{port: 1, routes: [{{to: db}}]}}}}") == []
 
 
-def test_tcp_route_among_others() -> None:
-    """There is nothing in a connection by which a route could be chosen."""
+def test_a_route_to_a_tcp_service_must_be_the_only_one() -> None:
+    """A connection has nothing by which a route can be chosen."""
     gateway = (
         "gateways: {g: {port: 1, routes: [{to: db, prefix: /a, host: x.com, headers: {a: b}}, {to: db, path: /b}]}}"
     )
@@ -145,36 +145,36 @@ def test_tcp_route_among_others() -> None:
 UNCALLED = "nothing calls this service: no route and no `upstreams` names it"
 
 
-def test_service_that_nothing_calls() -> None:
-    """Once the catalog says who calls whom, a service that nobody calls is most likely forgotten."""
+def test_a_service_that_nothing_calls_has_a_warning() -> None:
+    """If every service has `upstreams`, a service that nobody calls was most likely forgotten."""
     services = "services: {web: {upstreams: [db], endpoints: [w:1]}, db: {upstreams: [], endpoints: [d:1]}}"
     assert check_files(a=services) == [f"a.yaml:1:12: warning: services.web: {UNCALLED}"]
     assert check_files(a=services, b="gateways: {g: {port: 1, routes: [{to: web}]}}") == []
 
 
-def test_service_that_an_open_caller_may_call() -> None:
-    """One without `upstreams` calls all others, but not itself."""
+def test_a_service_without_upstreams_calls_all_others() -> None:
+    """It does not call itself."""
     services = "services: {web: {endpoints: [w:1]}, db: {upstreams: [], endpoints: [d:1]}}"
     route = "gateways: {g: {port: 1, routes: [{to: db}]}}"
     assert check_files(a=services, b=route) == [f"a.yaml:1:12: warning: services.web: {UNCALLED}"]
     assert check_files(a=services, b=route, c="services: {shop: {}}") == []
 
 
-def test_catalog_that_does_not_say_who_calls() -> None:
-    """Three lines are a catalog: its callers are not in it."""
+def test_a_catalog_without_callers_has_no_warning() -> None:
+    """Three lines are a valid catalog. Its callers are not in it."""
     assert check_files(a=WEB) == []
 
 
-def test_callers_are_not_known_while_a_file_has_mistakes() -> None:
-    """What may be a consequence of an error is not told beside it."""
+def test_uncalled_services_have_no_warning_while_a_file_has_errors() -> None:
+    """The error may be the reason why nothing calls the service."""
     services = "services: {web: {upstreams: [db], endpoints: [w:1]}, db: {upstreams: [], endpoints: [d:1]}}"
     assert check_files(a=services, b="gateways: {g: {port: 0, routes: [{to: web}]}}") == [
         "b.yaml:1:22: error: gateways.g.port: expected a port from 1 to 65535, found 0"
     ]
 
 
-def test_all_cross_references_in_one_run() -> None:
-    """Of a file with a thousand wrong names a hundred are told; errors before warnings."""
+def test_one_run_finds_all_wrong_references() -> None:
+    """Of a thousand wrong names in a file, the first hundred are reported. Errors come before warnings."""
     names = ", ".join(f"n{index}" for index in range(1000))
     problems = check_files(a=f"services: {{web: {{upstreams: [{names}], balance: weighted, endpoints: [w:1]}}}}")
     assert len(problems) == 102
@@ -185,8 +185,10 @@ def test_all_cross_references_in_one_run() -> None:
 CANARY = "services: {v1: {endpoints: [a:1]}, v2: {endpoints: [b:1]%s}}\ngateways: {g: {port: 1, routes: [%s]}}"
 
 
-def test_every_service_of_a_route_is_looked_up() -> None:
-    """Those that share it and the one that it is copied to, each at its own place; one of weight 0 is called too."""
+def test_every_service_of_a_route_must_exist() -> None:
+    """This includes services that share the route, also with weight 0, and the target of `mirror`. Each message has the
+    place of its own service.
+    """
     assert check_files(a=CANARY % ("", "{to: {v1: 1, v2: 0}}")) == []
     assert check_files(a=CANARY % ("", "{to: {v1: 1, v3: 0}, mirror: {to: v4}}")) == [
         'a.yaml:2:51: error: gateways.g.routes[0].to.v3: there is no service "v3"',
@@ -212,15 +214,15 @@ def test_every_service_of_a_route_is_looked_up() -> None:
         ("tls: {sni: a.com}", "to: {v1: 1, v2: 1}", "`host`"),
     ],
 )
-def test_services_of_one_route_that_differ(words: str, route: str, expected: str) -> None:
-    """A route in Envoy has one timeout, one retry policy and one Host: a warning says that it uses the first one's."""
+def test_services_of_one_route_with_different_settings_have_a_warning(words: str, route: str, expected: str) -> None:
+    """A route in Envoy has one timeout, one retry policy and one Host. It uses those of its first service."""
     says = f'has other {expected} than "v1": the route uses those of its first service'
     told = [f"a.yaml:2:51: warning: gateways.g.routes[0].to.v2: {says}"] if expected else []
     assert check_files(a=CANARY % (f", {words}", f"{{{route}}}")) == told
 
 
-def test_tcp_service_that_is_shared_or_copied() -> None:
-    """Its connections go to it alone."""
+def test_a_tcp_service_cannot_be_split_or_mirrored() -> None:
+    """A route sends all of a connection to one service."""
     says = '"db" is `protocol: tcp`: its connections cannot be split or mirrored'
     gateway = "gateways: {g: {port: 1, routes: [{to: {web: 1, db: 1}, mirror: {to: db}}]}}"
     text = f"services:\n{DB}  web: {{endpoints: [w:1]}}\n{gateway}"
@@ -230,8 +232,8 @@ def test_tcp_service_that_is_shared_or_copied() -> None:
     ]
 
 
-def test_tcp_route_that_changes_requests() -> None:
-    """There are none."""
+def test_a_route_to_a_tcp_service_cannot_match_or_change_requests() -> None:
+    """A TCP connection has no requests."""
     gateway = "gateways: {g: {port: 1, routes: [{to: db, method: GET, rewrite: {path: /}}]}}"
     assert [problem.split(": ", 2)[2] for problem in check_files(a=f"services:\n{DB}{gateway}")] == [
         'gateways.g.routes[0].method: "db" is `protocol: tcp`: its connections have no method to match, leave this out',
@@ -240,8 +242,8 @@ def test_tcp_route_that_changes_requests() -> None:
     ]
 
 
-def test_words_that_need_a_protocol() -> None:
-    """They are held against what the service speaks, in whichever file and order that is said."""
+def test_keys_of_a_route_are_compared_with_the_services_protocol() -> None:
+    """The service may be in any file, and the files may come in any order."""
     calls = "services: {calls: {protocol: grpc, endpoints: [c:1]}, web: {endpoints: [w:1]}}"
     routes = "{to: calls, path: /a, websocket: true, grpc_web: true}, {to: calls, path: /b, max_body: 1MiB}"
     assert check_files(a=calls, b=f"gateways: {{g: {{port: 1, routes: [{routes}, {{to: web, grpc_web: true}}]}}}}") == [
@@ -254,8 +256,8 @@ def test_words_that_need_a_protocol() -> None:
     ]
 
 
-def test_protocol_that_changes() -> None:
-    """A route in another file is told when its service speaks something else."""
+def test_a_new_protocol_is_compared_with_the_routes_in_other_files() -> None:
+    """The route's error appears and disappears with the service's protocol."""
     workspace = Workspace()
     gateway = make_document("gateways: {g: {port: 1, routes: [{to: web, websocket: true}]}}", "g.yaml")
     for protocol, wrong in (("http", False), ("http2", True), ("http", False)):
@@ -267,8 +269,8 @@ def test_protocol_that_changes() -> None:
         assert any("WebSockets" in problem.message for problem in problems) is wrong
 
 
-def test_tcp_route_with_words_for_filters() -> None:
-    """Each is refused, and what is switched off is not there."""
+def test_a_route_to_a_tcp_service_cannot_have_filters() -> None:
+    """Each key is refused, except for one that switches a filter off."""
     words = "rate_limit: {requests: 5}, websocket: true, grpc_web: false, max_body: 1KB, template: /a"
     problems = check_files(a=f"services:\n{DB}gateways: {{g: {{port: 1, routes: [{{to: db, {words}}}]}}}}")
     assert [problem.split(": ")[2] for problem in problems] == [
@@ -276,8 +278,8 @@ def test_tcp_route_with_words_for_filters() -> None:
     ]
 
 
-def test_mesh_in_two_files() -> None:
-    """What holds for all is said once; both places are told."""
+def test_a_key_of_mesh_in_two_files_is_an_error() -> None:
+    """Settings of the whole mesh must be unique. The message has both places."""
     assert check_files(a="mesh: {access_log: on}", b="services: {}\nmesh:\n  access_log: errors") == [
         "b.yaml:3:3: error: mesh.access_log: `mesh.access_log` is also in a.yaml:1:8"
     ]
@@ -311,8 +313,8 @@ LISTENERS = "gateways: {g: {listeners: [{port: 1, LISTENER}, {port: 2, routes: [
         ),
     ],
 )
-def test_services_of_listeners(listener: str, expected: list[str]) -> None:
-    """Each port is for requests, or for connections."""
+def test_a_listener_serves_either_requests_or_connections(listener: str, expected: list[str]) -> None:
+    """The protocols of its services decide which."""
     services = f"services:\n  web: {{endpoints: ['w:1']}}\n{DB}"
     problems = check_files(a=f"{services}{LISTENERS.replace('LISTENER', listener)}")
     assert [problem.partition("error: ")[2] for problem in problems if "error" in problem] == expected

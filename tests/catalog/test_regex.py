@@ -1,4 +1,4 @@
-"""Patterns for paths: what Envoy would refuse is refused here, as far as that can be told without RE2."""
+"""Regular expressions for paths: those that Envoy would refuse are refused here, as far as possible without RE2."""
 
 import pytest
 
@@ -11,12 +11,12 @@ SIZES = [
     ("/x{96}(?:ab){2,4}", 111), ("/x{96}[^/]{2}", 105), ("/x{96}a{3,5}", 108), ("/x{96}(?P<n>a)", 104),
     ("/x{96}[aeiou]", 106), ("/[0-9]{1,400}/[a-z]{1,500}", 1804), ("/(a{30}){30}", 965),
 ]  # fmt: skip
-"""Patterns, and the size that Envoy 1.40 says they have in its words of refusal."""
+"""Expressions, with the sizes that Envoy 1.40 reports when it refuses them."""
 
 
 @pytest.mark.parametrize(("pattern", "size"), [(text.replace(r"\\", "\\"), size) for text, size in SIZES])
-def test_size_is_not_told_too_small(pattern: str, size: int) -> None:
-    """It is an estimate: what it lets pass, Envoy takes; and it is not far above."""
+def test_the_estimated_size_is_never_too_small(pattern: str, size: int) -> None:
+    """If the estimate is within the limit, Envoy accepts the expression. It is at most 6 above the real size."""
     assert size <= measure(pattern) <= size + 6
 
 
@@ -24,8 +24,8 @@ def test_size_is_not_told_too_small(pattern: str, size: int) -> None:
     "pattern",
     ["/users/[0-9]+", "/(en|de|fr)/blog/[0-9]{4}/[^/]+", r"/a\.b", ".*", "^/a$", "/(?i:abc)", "/[[:alpha:]]+", "(/a)?"],
 )
-def test_pattern_that_envoy_takes(pattern: str) -> None:
-    """Whatever people write for paths."""
+def test_an_expression_that_envoy_accepts_is_accepted(pattern: str) -> None:
+    """These are typical expressions for paths."""
     assert check_regex(pattern) == pattern
 
 
@@ -33,7 +33,7 @@ def test_pattern_that_envoy_takes(pattern: str) -> None:
     "pattern",
     [r"/\Z", r"/\u0041", "/(?#c)x", "/(?a:x)", "/(?L)x", "/a**", "/a++", "/(?>a)", "/(a)(?(1)b|c)", "/(?<!a)b"],
 )
-def test_pattern_that_envoy_refuses(pattern: str) -> None:
-    """Python reads most of these, RE2 none."""
+def test_an_expression_that_envoy_refuses_is_refused(pattern: str) -> None:
+    """Python accepts most of these, but RE2 none."""
     with pytest.raises(ValueError, match=r"RE2|expression"):
         check_regex(pattern)

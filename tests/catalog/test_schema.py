@@ -1,4 +1,4 @@
-"""The JSON Schema says what the checker says, as far as a schema can."""
+"""The JSON Schema describes the same rules as the checker, as far as a schema can."""
 
 import json
 from pathlib import Path
@@ -27,21 +27,21 @@ CATALOGS = [
 NO_MATTER_OF_SHAPE = (
     "given twice", "is for `protocol: tcp`", "weights sum up", "whole number of milliseconds",
     "not both", "is for `", "is not a header's name", "TCP has no",
-
     "Host header", "finite number", "to listen on",
-    "weight above 0", "of one connection alone", "not beside", "write `path` here",
+    "weight above 0", "belongs to one connection", "not beside", "write `path` here", "its own URL",
     "percent-encoded", "any value", "(RE2)", "regular expression", "too large", "matches no path",
     "the nearest level comes first", "above 0: write", "the weights sum up", "`failover` makes",
-    "is for a service's", "a prime number, found", "is less than", "beside it", "not an address", "no host name",
-    "one host name", "`regex`", "expected a path that", "methods: more",
-    "has the variable", "variables, where", "may stand after", "is no variable", "by its headers", "any page could act",
+    "is for a service's", "a prime number, found", "is less than", "beside it", "not an address", "is for a host name",
+    "one host name", "matches nothing", "`regex`", "expected a path that", "methods: more",
+    "has the variable", "variables, where", "may stand after", "is no variable",
+    "the request's headers", "any page could act",
     "take this literally", "begins with GET", "is a POST", "whole number of bytes", "no end to wait for",
     "`routes` is missing", "port of listeners", "has no certificate", "is not for `passthrough`", "for any host",
     "host of certificates", "another key", "is for every host", "always encrypted", "leaves a connection encrypted",
-    "expected whole KiB", "shares by load alone", "are not for `client", "are for requests", "so large a number",
+    "whole number of KiB", "shares by load alone", "are not for `client", "are for requests", "so large a number",
     ".envoy.",
 )  # fmt: skip
-"""Mistakes that a schema cannot tell: what stands in relation to something else, or is no JSON."""
+"""Mistakes that a schema cannot find: relations between values, or text that is not JSON."""
 
 
 FIELDS = {path: field for path, field in list_fields(get_root()) if not path.endswith(".to.*")}
@@ -51,31 +51,31 @@ VALIDATOR = Draft202012Validator(build_schema())
 
 
 def find_violations(text: str) -> list[str]:
-    """Hold a catalog's text against the schema."""
+    """Validate a catalog's text against the schema."""
     return [error.message for error in VALIDATOR.iter_errors(parse_yaml(text).value)]
 
 
-def test_schema_of_a_full_catalog() -> None:
-    """Every form in which a value may be written conforms."""
+def test_a_full_catalog_conforms_to_the_schema() -> None:
+    """It has every form in which a value may be written."""
     assert find_violations(GOOD.decode()) == []
 
 
 @pytest.mark.parametrize("path", CATALOGS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_schema_of_every_catalog(path: Path) -> None:
-    """Whatever catalog of this project passes the check conforms."""
+def test_every_valid_catalog_of_this_project_conforms_to_the_schema(path: Path) -> None:
+    """The golden catalogs and examples are valid, so the schema must accept them."""
     if not parse_fragment(Document(path.name, path.read_bytes())).has_errors:
         assert find_violations(path.read_text()) == []
 
 
 @pytest.mark.parametrize("text", [text for text, *_ in CASES])
-def test_schema_of_mistakes(text: str) -> None:
-    """What the checker refuses for its shape, an editor underlines too."""
+def test_the_schema_refuses_what_the_checker_refuses(text: str) -> None:
+    """An editor can underline these mistakes."""
     told_otherwise = any(words in problem for problem in find_problems(text) for words in NO_MATTER_OF_SHAPE)
     assert told_otherwise or find_violations(text)
 
 
-def test_schema_for_editors() -> None:
-    """It has a dialect and a title; every key is described, and no key that is not there is allowed."""
+def test_the_schema_describes_every_key_and_allows_no_others() -> None:
+    """It also has a dialect and a title, which editors need."""
     schema = build_schema()
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert schema["title"]
@@ -87,13 +87,13 @@ def test_schema_for_editors() -> None:
             assert "description" in field, name
 
 
-def test_schema_keeps_the_order_of_the_model() -> None:
-    """Editors offer the most used keys first."""
+def test_the_schema_keeps_the_order_of_the_model() -> None:
+    """Editors then suggest the most important keys first."""
     assert list(build_schema()["$defs"]["Service"]["properties"])[:3] == ["endpoints", "protocol", "balance"]
 
 
-def test_schema_defaults_are_written_as_operators_write() -> None:
-    """A default can be copied into a catalog."""
+def test_defaults_in_the_schema_can_be_copied_into_a_catalog() -> None:
+    """They are written as operators write them."""
     properties: dict[str, Any] = build_schema()["$defs"]
     assert properties["Timeouts"]["properties"]["connect"]["default"] == "1s"
     assert properties["Service"]["properties"]["sidecar"]["default"] == "127.0.0.1:15001"

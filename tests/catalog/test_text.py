@@ -1,4 +1,4 @@
-"""Bytes that are no text are refused with the byte's place."""
+"""Bytes that are not text are refused. The message names the position of the byte."""
 
 import pytest
 
@@ -9,8 +9,8 @@ GOOD = b'services: {web: {endpoints: ["10.0.0.4:5000"]}}\n'
 
 
 @pytest.mark.parametrize("content", [GOOD, b"\xef\xbb\xbf" + GOOD, GOOD.replace(b"\n", b"\r\n")])
-def test_text_utf8_with_or_without_mark(content: bytes) -> None:
-    """A byte order mark, and any line endings, are fine."""
+def test_utf8_is_read_with_or_without_a_byte_order_mark(content: bytes) -> None:
+    """Line endings may be of any kind."""
     fragment = parse_fragment(Document("c.yaml", content))
     assert fragment.problems == ()
     assert list(fragment.services) == ["web"]
@@ -36,12 +36,12 @@ def test_text_utf8_with_or_without_mark(content: bytes) -> None:
         ),
     ],
 )
-def test_text_that_is_none(content: bytes, expected: str) -> None:
+def test_bytes_that_are_not_text_are_refused(content: bytes, expected: str) -> None:
     """The message names the byte, its offset, line and column."""
     assert [str(problem) for problem in parse_fragment(Document("c.yaml", content)).problems] == [expected]
 
 
-def test_document_with_a_fault() -> None:
-    """What a source could not read is the whole file's problem."""
+def test_a_fault_of_a_source_is_a_problem_of_the_whole_file() -> None:
+    """The source could not read the file."""
     [problem] = parse_fragment(Document("c.yaml", fault="is a folder, not a regular file")).problems
     assert str(problem) == "c.yaml: error: is a folder, not a regular file"

@@ -1,4 +1,4 @@
-"""No mistake hides another: what remains beside the first ones is checked in the same run."""
+"""No mistake hides another: one run also checks everything around the first mistakes."""
 
 from collections.abc import Callable
 from typing import Any
@@ -30,8 +30,8 @@ EXAMPLE = """
 """
 
 
-def test_every_mistake_in_one_run() -> None:
-    """Mistakes in keys, values, lists and names, beside and inside each other."""
+def test_one_run_finds_every_mistake() -> None:
+    """The mistakes are in keys, values, lists and names, next to each other and nested."""
     assert check_files(a=EXAMPLE) == [
         'a.yaml:4:5: error: services.api.blance: unknown key "blance": did you mean `balance`?',
         "a.yaml:6:9: error: services.api.endpoints[0]: the port is missing: "
@@ -48,7 +48,7 @@ def test_every_mistake_in_one_run() -> None:
 
 
 def paths(problems: list[str]) -> list[str]:
-    """Keep of each problem where in the catalog it is."""
+    """Return the path of each problem."""
     return [problem.split(" ")[2].removesuffix(":") for problem in problems]
 
 
@@ -74,8 +74,8 @@ def paths(problems: list[str]) -> list[str]:
         ("health_check: {}, endpoints: [b:1, b:1]", ["health_check", "endpoints[1]"]),
     ],
 )
-def test_rules_of_a_service_that_has_other_mistakes(service: str, expected: list[str]) -> None:
-    """Addresses and names given twice, sums and keys that exclude each other are told beside wrong values."""
+def test_the_rules_of_a_service_are_checked_despite_other_mistakes(service: str, expected: list[str]) -> None:
+    """Duplicates, sums, and keys that exclude each other are reported together with wrong values."""
     found = paths(find_problems(f"services: {{a: {{{service}}}}}"))
     assert len(found) == len(expected)
     assert all(path.endswith(words) for path, words in zip(found, expected, strict=True)), found
@@ -122,8 +122,8 @@ LIMITED = [
         ),
     ],
 )
-def test_rules_of_a_route_that_has_other_mistakes(routes: str, expected: list[str]) -> None:
-    """A prefix beside a path, and headers that no route may have."""
+def test_the_rules_of_a_route_are_checked_despite_other_mistakes(routes: str, expected: list[str]) -> None:
+    """Examples are `prefix` together with `path`, and headers that a route may not have."""
     found = paths(find_problems(f"gateways: {{g: {{port: 1, routes: [{routes}]}}}}"))
     assert found == [f"gateways.g.{path}" for path in expected]
 
@@ -140,15 +140,15 @@ def test_rules_of_a_route_that_has_other_mistakes(routes: str, expected: list[st
         "health_check: {http: x, interval: 1h, timeout: 2h}",
     ],
 )
-def test_no_mistake_is_told_that_another_one_caused(service: str) -> None:
-    """What is not known breaks no rule."""
+def test_a_consequence_of_another_mistake_is_not_reported(service: str) -> None:
+    """A rule about a value that could not be read is not broken."""
     text = f"services: {{a: {{{service}}}, c: {{endpoints: [c:1], upstreams: [a]}}}}\n"
     text += "gateways: {g: {port: 1, routes: [{to: a, host: x.com}]}}"
     assert len(check_files(a=text)) == 1
 
 
-def test_reference_of_a_gateway_with_mistakes() -> None:
-    """Its own mistakes hide none of its names; a name that is wrong in itself is told once."""
+def test_references_of_a_gateway_with_mistakes_are_checked() -> None:
+    """The gateway's mistakes hide no reference. A name that is itself invalid has only one message."""
     gateway = "gateways: {g: {port: 0, routes: [{to: wev, prefix: a}, {to: 5}, {to: W}, {}, 5, {prefix: /a, to: wbe}]}}"
     problems = check_files(a="services: {web: {endpoints: [w:1]}}", b=gateway)
     assert sorted(paths(problems)) == [
@@ -165,16 +165,16 @@ def test_reference_of_a_gateway_with_mistakes() -> None:
 
 
 @pytest.mark.parametrize("broken", ["", "5", "{retries: 99}", "{zzz: 1}", "*x"])
-def test_service_with_mistakes_exists(broken: str) -> None:
-    """Its name is known, so it may be named, and be what was meant."""
+def test_a_service_with_mistakes_exists(broken: str) -> None:
+    """Other services may refer to it, and its name is suggested for similar ones."""
     shop = "services: {shop: {upstreams: [web]}, other: {upstreams: [wev]}}"
     [error, wrong] = check_files(a=f"services: {{web: {broken} }}", b=shop)
     assert error.startswith("a.yaml:1:")
     assert wrong.endswith('there is no service "wev": did you mean `web`?')
 
 
-def test_service_under_a_wrong_name_exists() -> None:
-    """Whoever names it rightly makes no mistake."""
+def test_a_service_with_an_invalid_name_can_be_referred_to_by_the_correct_name() -> None:
+    """Only the invalid name is reported."""
     [error] = check_files(a="services: {Web: {endpoints: [w:1]}}", b="services: {shop: {upstreams: [web]}}")
     assert "did you mean `web`?" in error
 
@@ -189,19 +189,19 @@ def test_service_under_a_wrong_name_exists() -> None:
         "services: {}\nservices: {web: {}}",
     ],
 )
-def test_names_that_cannot_be_read_are_not_known(text: str) -> None:
-    """While they may be there, a reference to them is no mistake besides."""
+def test_an_unknown_name_is_not_an_error_while_a_file_cannot_be_read(text: str) -> None:
+    """The file may define the name, so only the file's own mistake is reported."""
     assert len(check_files(a=text, b="services: {shop: {upstreams: [web]}}")) == 1
 
 
 @pytest.mark.parametrize("text", ["services: {a: {}, a: {}}", "services:", "version: 1\nservices: {}", "gateways: []"])
-def test_other_mistakes_in_a_file_hide_no_names(text: str) -> None:
-    """A reference to a name that nobody defines is told beside them."""
+def test_an_unknown_name_is_an_error_despite_other_mistakes_in_a_file(text: str) -> None:
+    """All names of the file could be read, so the reference is reported too."""
     assert len(check_files(a=text, b="services: {shop: {upstreams: [web]}}")) == 2
 
 
-def test_local_port_of_two_services_with_mistakes() -> None:
-    """Ports that were read are held against each other, whatever else is wrong."""
+def test_local_ports_are_compared_although_the_services_have_mistakes() -> None:
+    """The ports could be read, so the conflicts are reported together with the other mistakes."""
     db, other = (f"{{protocol: tcp, local_port: 5432, {words}}}" for words in ("retries: 99", "zzz: 1"))
     caller = "{sidecar: 5432, upstreams: [db], balance: x}"
     problems = check_files(a=f"services: {{db: {db}, other: {other}, caller: {caller}}}")
@@ -210,34 +210,34 @@ def test_local_port_of_two_services_with_mistakes() -> None:
     assert len(problems) == 6
 
 
-def test_callers_that_are_not_known_call_nobody() -> None:
-    """A service whose `upstreams` could not be read is not taken for one that calls all."""
+def test_a_service_whose_upstreams_cannot_be_read_calls_nothing() -> None:
+    """It is not treated as a service without `upstreams`, which calls all others."""
     db = "{protocol: tcp, local_port: 5432, endpoints: [d:1]}"
     for upstreams in ("upstreams: 5", "upstrems: []"):
         assert len(check_files(a=f"services: {{db: {db}, caller: {{sidecar: 5432, {upstreams}}}}}")) == 1
 
 
-def test_warnings_wait_for_what_has_mistakes() -> None:
-    """A service that means to say more than was understood is not told what it leaves out."""
+def test_a_service_or_gateway_with_mistakes_has_no_warnings() -> None:
+    """The mistake may be the reason for the warning."""
     assert len(find_problems("services: {a: {blance: weighted, endpoints: [{address: b:1, weight: 2}]}}")) == 1
     assert len(find_problems("gateways: {g: {port: 1, routes: [{to: a, prefix: a}, {to: a}]}}")) == 1
 
 
-def test_list_that_is_too_long_hides_no_mistake() -> None:
-    """What is taken of it is checked."""
+def test_a_list_that_is_too_long_hides_no_mistake() -> None:
+    """The allowed part of the list is checked."""
     routes = ", ".join(["{to: a, prefix: b}", "{to: xyz}", *["{to: a}"] * 1000])
     problems = check_files(a=f"services: {{a: {{}}}}\ngateways: {{g: {{port: 1, routes: [{routes}]}}}}")
     errors = [problem for problem in problems if "error" in problem]
     assert paths(errors) == ["gateways.g.routes", "gateways.g.routes[0].prefix", "gateways.g.routes[1].to"]
 
 
-def test_what_aliases_share_is_left_as_it_is() -> None:
-    """A part is a copy: the other users of an anchor are told of its mistakes too."""
+def test_a_mistake_in_an_anchor_is_reported_for_every_alias() -> None:
+    """When the check takes a part out, it changes only a copy."""
     text = "x-e: &e [b, c:1, c:1]\nservices: {a: {endpoints: *e}, b: {endpoints: *e}}"
     assert len(find_problems(text)) == 4
 
 
-Value = Any  # a catalog as plain values, and whatever is in it
+Value = Any  # a catalog as plain values, or a part of it
 
 GOOD = """
 services:
@@ -351,13 +351,13 @@ INJECTIONS: list[tuple[Callable[[Value, Value], object], tuple[str, ...]]] = [
     (lambda _, g: g["tls-edge"].update(limits={"buffer": "7 mb"}), ("did you mean 7MB?",)),
     (lambda _, g: g["edge"].update(access_log="onn"), ("expected `off`, `on`, `errors`",)),
 ]
-"""Mistakes in services and gateways, at different places, and what each is told as."""
+"""Mistakes in services and gateways, at different places, with the message of each."""
 
 
 @examples(300)
 @given(st.sets(st.integers(0, len(INJECTIONS) - 1)))
-def test_every_injected_mistake_is_told_in_one_run(chosen: set[int]) -> None:
-    """Whatever mistakes come together, each is told as if it were alone, once, and nothing else is."""
+def test_one_run_finds_any_combination_of_mistakes(chosen: set[int]) -> None:
+    """Each mistake has the same message as if it were alone, once. No other message appears."""
     catalog = yaml.safe_load(GOOD)
     for index in sorted(chosen):
         INJECTIONS[index][0](catalog["services"], catalog["gateways"])
@@ -411,8 +411,8 @@ ANYTHING = _some(
 
 @examples(500)
 @given(ANYTHING, _some(port=SCALARS, routes=ROUTES, address=SCALARS, rotues=VALUES, listeners=LISTENERS, tls=VALUES))
-def test_something_remains_of_anything(service: Value, gateway: Value) -> None:
-    """Whatever is wrong with a service or gateway, it can be taken out until no rule is broken."""
+def test_a_valid_part_remains_of_any_service_or_gateway(service: Value, gateway: Value) -> None:
+    """Wrong parts are removed until no rule is broken."""
     both: list[tuple[str, TypeAdapter[Any], Value]] = [("services", SERVICE, service), ("gateways", GATEWAY, gateway)]
     for kind, adapter, value in both:
         before = repr(value)

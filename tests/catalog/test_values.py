@@ -1,4 +1,4 @@
-"""Durations, hosts, headers and labels, as people write them."""
+"""Durations, hosts, headers and labels, in the forms that people write."""
 
 import re
 from datetime import timedelta
@@ -34,8 +34,8 @@ from xds.catalog.text.sizes import parse_size
         ("8760h", timedelta(days=365)),
     ],
 )
-def test_duration(written: str, meant: timedelta) -> None:
-    """Hours, minutes, seconds and milliseconds, in this order, are added up."""
+def test_the_parts_of_a_duration_are_added_up(written: str, meant: timedelta) -> None:
+    """The parts are hours, minutes, seconds and milliseconds, in this order."""
     assert parse_duration(written) == meant
 
 
@@ -55,22 +55,22 @@ def test_duration(written: str, meant: timedelta) -> None:
         ("", "expected a duration"),
         ("30s1m", "expected a duration"),
         ("٣s", "expected a duration"),
-        ("1.0005s", "1.0005s is not a whole number of milliseconds, in which Envoy counts"),
+        ("1.0005s", "1.0005s is not a whole number of milliseconds"),
         ("8761h", "8761h is too long: a duration may be 8760h at most"),
         (True, "expected a duration in h, m, s and ms, such as 10s, 250ms or 1m30s, found true"),
         (None, "found nothing"),
         ([], "found an empty list"),
     ],
 )
-def test_duration_refused(written: object, message: str) -> None:
-    """What is no duration is answered with one that was perhaps meant."""
+def test_a_wrong_duration_is_refused_with_a_suggestion(written: object, message: str) -> None:
+    """The message suggests a duration that the operator may mean."""
     with pytest.raises(ValueError, match=re.escape(message)):
         parse_duration(written)
 
 
 @given(st.integers(0, 365 * 24 * 3600 * 1000))
 def test_duration_is_written_as_it_is_read(milliseconds: int) -> None:
-    """`format_duration` is the opposite of `parse_duration`."""
+    """`format_duration` is the inverse of `parse_duration`."""
     duration = timedelta(milliseconds=milliseconds)
     assert parse_duration(format_duration(duration)) == duration
 
@@ -86,8 +86,8 @@ def test_duration_is_written_as_it_is_read(milliseconds: int) -> None:
         ("my_host", "my_host"),
     ],
 )
-def test_route_host(written: str, meant: str | None) -> None:
-    """A host is compared in lower case; `*` is the same as none."""
+def test_a_host_is_in_lower_case_and_a_star_means_any(written: str, meant: str | None) -> None:
+    """Hosts are compared in lower case. `*` is the same as no host."""
     assert check_route_host(written) == meant
 
 
@@ -108,14 +108,14 @@ def test_route_host(written: str, meant: str | None) -> None:
         ("a" * 64 + ".com", "expected a host"),
     ],
 )
-def test_route_host_refused(written: str, message: str) -> None:
+def test_a_wrong_host_is_refused(written: str, message: str) -> None:
     """Envoy would refuse it, or never match it."""
     with pytest.raises(ValueError, match=re.escape(message)):
         check_route_host(written)
 
 
-def test_headers_are_lower_case() -> None:
-    """Header names are compared in lower case; their values as they are."""
+def test_header_names_are_in_lower_case() -> None:
+    """Names are compared in lower case. Values do not change."""
     assert check_headers({"X-Team": "A", ":method": "GET", "b": "*"}) == {"x-team": "A", ":method": "GET", "b": "*"}
 
 
@@ -133,8 +133,8 @@ def test_headers_are_lower_case() -> None:
         ({"a": " x"}, "a header's value has no control characters, and no spaces at its ends"),
     ],
 )
-def test_headers_refused(headers: dict[str, str], message: str) -> None:
-    """Each mistake is told at its header."""
+def test_a_wrong_header_is_refused_at_its_place(headers: dict[str, str], message: str) -> None:
+    """Each mistake is reported at its header."""
     with pytest.raises(Mistakes) as caught:
         check_headers(headers)
     assert [found.message for found in caught.value.found] == [message]
@@ -149,8 +149,8 @@ def test_headers_refused(headers: dict[str, str], message: str) -> None:
         ([[[[[[[[1]]]]]]]], ("a", *(0,) * 8), "metadata may be 8 levels deep at most"),
     ],
 )
-def test_metadata_that_envoy_could_not_hold(value: object, loc: Loc, message: str) -> None:
-    """Envoy's metadata has doubles, and protobuf reads a hundred levels."""
+def test_metadata_that_envoy_cannot_store_is_refused(value: object, loc: Loc, message: str) -> None:
+    """Numbers in Envoy's metadata are doubles, and protobuf reads at most a hundred nested levels."""
     with pytest.raises(Mistakes) as caught:
         check_metadata({"a": value})
     assert caught.value.found == (Mistake(loc, message),)
@@ -168,8 +168,8 @@ def test_metadata_that_envoy_could_not_hold(value: object, loc: Loc, message: st
         ("1GiB", 2**30),
     ],
 )
-def test_size(written: str, meant: int) -> None:
-    """Decimal and binary units, of whole bytes."""
+def test_a_size_has_decimal_or_binary_units(written: str, meant: int) -> None:
+    """The result is a whole number of bytes."""
     assert parse_size(written) == meant
 
 
@@ -184,8 +184,8 @@ def test_size(written: str, meant: int) -> None:
         ({"regex": "https://a[0-9]"}, "https://a[0-9]"),
     ],
 )
-def test_origin(written: object, pattern: str | None) -> None:
-    """An origin as browsers send it, in small letters; a star in front of a domain stands for what is below it."""
+def test_an_origin_is_written_as_browsers_send_it(written: object, pattern: str | None) -> None:
+    """It is in lower case. A star before a domain stands for any subdomain."""
     origin = parse_origin(written)
     assert origin.pattern == pattern
     assert origin.text == origin.text.lower()
@@ -193,20 +193,20 @@ def test_origin(written: object, pattern: str | None) -> None:
 
 
 @pytest.mark.parametrize(("written", "meant"), [("10%", 10), (10, 10), ("0.5%", 0.5), (0.5, 0.5), ("10 %", 10)])
-def test_percentage(written: object, meant: float) -> None:
-    """With its sign, or the bare number."""
+def test_a_percentage_has_its_sign_or_is_a_number(written: object, meant: float) -> None:
+    """Both forms mean the same."""
     assert TypeAdapter(Annotated[float, Percentage(0, 100)]).validate_python(written) == meant
 
 
 @pytest.mark.parametrize("written", ["101%", -1, "10", "ten%", True, None, float("nan"), [10]])
-def test_percentage_refused(written: object) -> None:
-    """What is no percentage, or out of bounds, is answered with one."""
+def test_a_wrong_percentage_is_refused_with_an_example(written: object) -> None:
+    """It is not a percentage, or it is out of bounds."""
     with pytest.raises(ValidationError, match=r"expected a percentage from 0% to 100%, such as 10%, found"):
         TypeAdapter(Annotated[float, Percentage(0, 100)]).validate_python(written)
 
 
-def test_every_percentage_is_written_in_both_ways() -> None:
-    """Every field of the catalog that is a percentage takes 50% and 50, or what else lies within its bounds."""
+def test_every_percentage_may_be_written_in_both_forms() -> None:
+    """For example, 50% and 50 are the same. The test uses a number within the field's bounds."""
     percentages = [field for _, field in list_fields(get_root()) if field.percentage is not None]
     assert len({field.name for field in percentages}) >= 10
     for field in percentages:
@@ -216,7 +216,7 @@ def test_every_percentage_is_written_in_both_ways() -> None:
         assert field.takes(f"{number}%")
 
 
-def test_no_number_in_percent_is_anything_but_a_percentage() -> None:
-    """A field whose name says that it is in percent takes the sign."""
+def test_every_field_named_percent_is_a_percentage() -> None:
+    """So the percent sign is allowed in each of them."""
     fields = dict(list_fields(get_root()))
     assert [path for path, one in fields.items() if "percent" in one.name and one.percentage is None] == []

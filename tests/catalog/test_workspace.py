@@ -1,4 +1,4 @@
-"""The workspace: a change costs what it concerns, and leads to the same catalog as a start from nothing."""
+"""The workspace: a change costs only what it concerns, and the result equals a catalog that is built from nothing."""
 
 from collections.abc import Mapping
 
@@ -17,12 +17,12 @@ from xds.sources.document import Document
 
 
 def changes(**files: str | None) -> dict[str, Document | None]:
-    """Write changes of files: `a` is `a.yaml`, and None is deleted."""
+    """Return changes of files. The argument `a` is the file `a.yaml`; None deletes it."""
     return {f"{n}.yaml": None if text is None else make_document(text, f"{n}.yaml") for n, text in files.items()}
 
 
-def test_unchanged_services_are_the_identical_objects() -> None:
-    """Whoever compares two catalogs needs to look only at what differs."""
+def test_unchanged_services_are_identical_objects() -> None:
+    """To compare two catalogs, it is enough to look at the objects that differ."""
     workspace = Workspace()
     first = workspace.update(changes(a="services: {a: {}, b: {}}", b="services: {c: {}}"))
     second = workspace.update(changes(a="services: {a: {retries: 1}, b: {retries: 2}}\n"))
@@ -31,32 +31,32 @@ def test_unchanged_services_are_the_identical_objects() -> None:
     assert second.services["c"] is first.services["c"]
 
 
-def test_catalogs_do_not_change() -> None:
-    """A catalog that was given out stays as it was."""
+def test_a_catalog_does_not_change_after_it_is_returned() -> None:
+    """A later update returns a new catalog."""
     workspace = Workspace()
     first = workspace.update(changes(a="services: {a: {}}"))
     workspace.update(changes(a="services: {b: {}}"))
     assert list(first.services) == ["a"]
 
 
-def test_deleted_file() -> None:
-    """What is gone from the files is gone from the catalog."""
+def test_a_deleted_file_removes_its_services() -> None:
+    """The services of other files stay."""
     workspace = Workspace()
     workspace.update(changes(a="services: {a: {}}", b="services: {b: {}}"))
     assert list(workspace.update(changes(a=None)).services) == ["b"]
     assert workspace.update(changes(unknown=None)).services.keys() == {"b"}
 
 
-def test_error_is_mended_in_its_file() -> None:
-    """The next good edit of the bad file is enough."""
+def test_an_error_ends_when_its_file_is_corrected() -> None:
+    """One good edit of the file is enough."""
     workspace = Workspace()
     with pytest.raises(CatalogError, match="not closed"):
         workspace.update(changes(a="services: [", b="services: {b: {}}"))
     assert workspace.update(changes(a="services: {a: {}}")).services.keys() == {"a", "b"}
 
 
-def test_error_is_mended_in_another_file() -> None:
-    """A name that is missing may come from anywhere."""
+def test_an_error_ends_when_another_file_adds_the_missing_name() -> None:
+    """Any file may define it."""
     workspace = Workspace()
     with pytest.raises(CatalogError, match='no service "b"'):
         workspace.update(changes(a="services: {a: {upstreams: [b]}}"))
@@ -65,8 +65,8 @@ def test_error_is_mended_in_another_file() -> None:
         workspace.update(changes(b=None))
 
 
-def test_error_that_nobody_mended_is_told_again() -> None:
-    """A change elsewhere does not make a bad file good."""
+def test_an_error_is_reported_until_it_is_corrected() -> None:
+    """A change in another file does not hide it."""
     workspace = Workspace()
     for retries in (1, 2):
         with pytest.raises(CatalogError) as caught:
@@ -74,16 +74,16 @@ def test_error_that_nobody_mended_is_told_again() -> None:
         assert len(caught.value.problems) == 1
 
 
-def test_positions_follow_an_edit() -> None:
-    """A finding moves with its file, though what it is about did not change."""
+def test_positions_of_problems_follow_an_edit() -> None:
+    """A problem moves with its line, even if the service itself did not change."""
     workspace = Workspace()
     service = "services: {a: {upstreams: [b], endpoints: [a:1]}, b: {upstreams: []}}"
     assert [problem.line for problem in workspace.update(changes(a=service)).problems] == [1, 1]
     assert [problem.line for problem in workspace.update(changes(a=f"\n\n{service}")).problems] == [3, 3]
 
 
-def test_errors_come_before_warnings() -> None:
-    """What must be mended is told first."""
+def test_errors_are_reported_before_warnings() -> None:
+    """Errors must be corrected first."""
     with pytest.raises(CatalogError) as caught:
         Workspace().update(
             changes(a="services: {a: {balance: weighted, endpoints: [a:1]}}", b="services: {b: {retries: x}}")
@@ -91,8 +91,8 @@ def test_errors_come_before_warnings() -> None:
     assert [str(problem.severity) for problem in caught.value.problems] == ["error", "warning"]
 
 
-def test_problems_that_stay_are_not_gathered_again() -> None:
-    """An edit of one file costs nothing for the warnings of all others, nor for its own that stay where they are."""
+def test_problems_that_do_not_change_are_not_collected_again() -> None:
+    """An edit of one file costs nothing for other files' warnings, or for its own that stay at the same place."""
     workspace = Workspace()
     texts = [f"services: {{a: {{balance: weighted, endpoints: [a:1], retries: {number}}}}}" for number in (1, 2)]
     first = workspace.update(changes(a=texts[0], b="services: {b: {balance: weighted, endpoints: [b:1]}}"))
@@ -101,8 +101,8 @@ def test_problems_that_stay_are_not_gathered_again() -> None:
     assert second.problems is first.problems
 
 
-def test_no_documents() -> None:
-    """Nothing is a catalog of nothing: whether a source may be empty is the source's to say."""
+def test_no_documents_are_an_empty_catalog() -> None:
+    """The source decides whether it may be empty."""
     assert Workspace().update({}) == Catalog({}, {}, ())
 
 
@@ -165,8 +165,8 @@ def _outcome(make: object) -> tuple[object, list[Problem]]:
 
 @examples(300)
 @given(st.lists(st.dictionaries(st.sampled_from(FILES), TEXTS, min_size=1, max_size=2), min_size=1, max_size=6))
-def test_edits_lead_where_a_start_from_nothing_leads(edits: list[dict[str, str | None]]) -> None:
-    """However a catalog came about, it and its problems are those of its files."""
+def test_after_any_edits_the_catalog_equals_one_built_from_nothing(edits: list[dict[str, str | None]]) -> None:
+    """The catalog and its problems depend only on the files."""
     workspace = Workspace()
     documents: dict[str, Document] = {}
     for edit in edits:

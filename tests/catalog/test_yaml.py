@@ -1,4 +1,4 @@
-"""YAML: strict, by the core schema of YAML 1.2, and safe on any text."""
+"""YAML: strict, by the core schema of YAML 1.2, and safe for any text."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def parse(text: str) -> object:
 
 
 def find_in(text: str) -> list[str]:
-    """Read a text that has some."""
+    """Return the mistakes of a text."""
     return [
         f"{problem.line}:{problem.column} {problem.path}: {problem.message}" for problem in parse_yaml(text).problems
     ]
@@ -57,21 +57,21 @@ def find_in(text: str) -> list[str]:
         ("!!float 1", 1),
     ],
 )
-def test_yaml_core_schema(written: str, meant: object) -> None:
-    """Only true, false, null and numbers are not text; quotes and tags say what they say."""
+def test_yaml_values_follow_the_core_schema(written: str, meant: object) -> None:
+    """Only true, false, null and numbers are not text. Quotes and tags override this."""
     if written == "-":
         assert parse("- a\n-\n") == ["a", None]
     else:
         assert parse(f"key: {written}\n") == {"key": meant}
 
 
-def test_yaml_long_numbers_are_text() -> None:
-    """A number of thousands of digits is none, and costs nothing."""
+def test_yaml_very_long_numbers_are_text() -> None:
+    """A number with thousands of digits is read as text, without much work."""
     assert parse(f"a: {'9' * 100_000}") == {"a": "9" * 100_000}
 
 
-def test_yaml_merges_give_way_to_own_keys() -> None:
-    """`<<` brings what a mapping has not; of several, the first has its way."""
+def test_yaml_own_keys_win_over_merged_keys() -> None:
+    """`<<` adds only keys that the mapping does not have. Of several merged mappings, the first wins."""
     text = """
 x: &x {a: 1, b: 1}
 y: &y {b: 2, c: 2}
@@ -80,13 +80,13 @@ z: {c: 3, <<: [*x, *y]}
     assert parse(text)["z"] == {"a": 1, "b": 1, "c": 3}  # type: ignore[index]
 
 
-def test_yaml_quoted_merge_is_a_key() -> None:
-    """Only a plain `<<` merges."""
+def test_yaml_only_an_unquoted_merge_key_merges() -> None:
+    """A quoted `<<` is a normal key."""
     assert parse('"<<": 1') == {"<<": 1}
 
 
-def test_yaml_places_lead_into_merged_mappings() -> None:
-    """What an alias or a merge brings stands where it was written."""
+def test_yaml_places_in_merged_mappings_are_those_of_the_anchor() -> None:
+    """The place of a value from an alias or a merge is where it is written."""
     tree = parse_yaml("x: &x\n  a: 1\ny:\n  <<: *x\n")
     assert find_place(tree.place, ("y", "a")) == (2, 6, ("y", "a"))
     assert find_place(tree.place, ("y", "a"), key=True) == (2, 3, ("y", "a"))
@@ -128,39 +128,39 @@ def test_yaml_places_lead_into_merged_mappings() -> None:
         ("%FOO\n---\na: 1", "1:5 : a line that begins with % is a directive: quote it"),
     ],
 )
-def test_yaml_mistakes_are_told_where_they_are(text: str, expected: str) -> None:
-    """Each is one sentence of ours, at its line and column."""
+def test_yaml_mistakes_are_reported_at_their_place(text: str, expected: str) -> None:
+    """Each has one message of xds, with its line and column."""
     assert find_in(text) == [expected]
 
 
-def test_yaml_many_levels() -> None:
-    """A million brackets are refused at the first that is too deep, or where libyaml stops that looks ahead."""
+def test_yaml_deep_nesting_is_refused() -> None:
+    """Reading a million brackets stops at the first that is too deep, or where libyaml stops, which reads ahead."""
     for brackets in (MAX_DEPTH + 1, 1_000_000):
         [problem] = parse_yaml("[" * brackets).problems
         assert (problem.line, problem.column) in ((1, MAX_DEPTH + 1), (1, 1001))
         assert problem.message == f"lists and mappings may be {MAX_DEPTH} levels deep at most"
 
 
-def test_yaml_many_levels_by_aliases() -> None:
-    """Depth counts what aliases stand for."""
+def test_yaml_deep_nesting_by_aliases_is_refused() -> None:
+    """The depth of an alias is that of its value."""
     text = "a0: &a0 [1]\n" + "".join(f"a{i}: &a{i} [[[[*a{i - 1}]]]]\n" for i in range(1, 100))
     assert find_in(text) == [f"17:15 a16[0][0][0][0]: lists and mappings may be {MAX_DEPTH} levels deep at most"]
 
 
-def test_yaml_alias_bomb() -> None:
-    """Aliases of aliases cannot stand for more values than a file may hold."""
+def test_yaml_aliases_that_expand_to_too_many_values_are_refused() -> None:
+    """Aliases of aliases count as all of their values."""
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)]
     [problem] = find_in("\n".join(lines))
     assert "the file holds more than 1000000 values, aliases expanded" in problem
 
 
-def test_yaml_mistakes_without_end() -> None:
+def test_yaml_the_number_of_mistakes_is_limited() -> None:
     """Reading stops when there are more mistakes than anyone reads."""
     assert len(find_in("a: 1\n" * 10_000)) == MAX_PROBLEMS
 
 
 @pytest.mark.parametrize("text", ["", "# only a comment\n", "---\n", "---\n...\n", "null\n"])
-def test_empty_file(text: str) -> None:
-    """A file with nothing in it is a mistake: most likely it was cut off."""
+def test_yaml_an_empty_file_is_a_mistake(text: str) -> None:
+    """Most likely the file was truncated."""
     assert find_problems(text) == ["1:1 error : is empty: write `services:`, `gateways:` or `mesh:`"]

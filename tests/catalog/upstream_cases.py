@@ -1,4 +1,6 @@
-"""What a service says of balance, tries, limits and the outside: mistakes for `test_mistakes.py`, warnings for `test_advice.py`."""
+"""Mistakes (`test_mistakes.py`) and warnings (`test_advice.py`) about load balancing, retries, limits and external
+hosts.
+"""
 # ruff: noqa: E501 - a sentence is searched for as it is told
 
 SERVICES: list[tuple[str, ...]] = [
@@ -20,7 +22,7 @@ SERVICES: list[tuple[str, ...]] = [
     ),
     (
         "balance: {}",
-        "1:25 error SERVICE.balance: says not how: write one of its fields, such as {least_request: {choices: 3}}",
+        "1:25 error SERVICE.balance: names no balance: write one of its fields, such as {least_request: {choices: 3}}",
     ),
     (
         "balance: {leest_request: {}}",
@@ -148,7 +150,7 @@ SERVICES: list[tuple[str, ...]] = [
     ),
     (
         "circuit_breakers: {retries: 5}, retries: {budget: {}}",
-        "1:44 error SERVICE.circuit_breakers.retries: tries are held down by `retries: {budget: ...}` or by this, not both",
+        "1:44 error SERVICE.circuit_breakers.retries: retries are limited by `retries: {budget: ...}` or by this, not both",
     ),
     (
         "circuit_breakers: 5",
@@ -202,11 +204,11 @@ SERVICES: list[tuple[str, ...]] = [
     ('tls: {alpn: ["a b"]}', '1:29 error SERVICE.tls.alpn[0]: expected a protocol\'s name, such as h2, found "a b"'),
     (
         'tls: {}, endpoints: ["10.0.0.1:443"]',
-        "1:21 error SERVICE.tls: whose certificate? 10.0.0.1 is no host name: write `sni` or `subject_alt_names` in it",
+        "1:21 error SERVICE.tls: a certificate is for a host name, and 10.0.0.1 is not one: write `sni` or `subject_alt_names` in it",
     ),
     (
         'tls: true, endpoints: ["10.0.0.1:443", "a.com:443"]',
-        "1:21 error SERVICE.tls: whose certificate? 10.0.0.1 is no host name: write `sni` or `subject_alt_names` in it",
+        "1:21 error SERVICE.tls: a certificate is for a host name, and 10.0.0.1 is not one: write `sni` or `subject_alt_names` in it",
     ),
     (
         'tls: {sni: 5}, endpoints: ["10.0.0.1:443"]',
@@ -244,13 +246,13 @@ SERVICES: list[tuple[str, ...]] = [
         '1:27 error SERVICE.timeouts.per_try: unknown key "per_try": write it as `retries: {per_try: 2s}`',
     ),
 ]
-"""What a service has, and what is said of it; SERVICE stands for the way to it."""
+"""A service's content and the message. SERVICE stands for the service's path."""
 
 UPSTREAM_CASES = [
     (f"services: {{a: {{{words}}}}}", *(one.replace("SERVICE", "services.a", 1) for one in told))
     for words, *told in SERVICES
 ]
-"""Whole catalogs, as the other cases are."""
+"""Whole catalogs, like the other cases."""
 
 UPSTREAM_ADVICE: list[tuple[str, list[str]]] = [
     (

@@ -1,1 +1,1 @@
-"""The pipelines for an operator's repository (compose/ci), and what they do to a real mesh."""
+"""Tests of the pipelines for an operator's repository (compose/ci), and of their effect on a real mesh."""

@@ -1,7 +1,7 @@
-"""The steps of both pipelines, read out of their files, and run as Jenkins and GitHub run them.
+"""Reads the steps of both pipelines from their files, and runs them as Jenkins and GitHub do.
 
-Neither is here: what they do around the commands (a fresh checkout for each job, artifacts from one job to the next) is
-done by this module; the commands are those of the files, to the letter.
+Neither system is available here. This module does what they do around the commands: a fresh checkout for each job, and
+artifacts from one job to the next. The commands are exactly those of the files.
 """
 
 import os
@@ -22,12 +22,15 @@ JENKINSFILE = FOLDER / "Jenkinsfile"
 SCRIPTS = ("check", "diff", "publish", "roll-out")
 
 PULL_REQUEST, MAIN = "pull_request", "push"
-"""What happened to the repository: a pull request from a branch of its own, or a commit on main."""
+"""The event in the repository: a pull request from another branch, or a commit on main."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step: `kind` is checkout, run, put (an artifact away) or get (it back); `ready` is what sets an agent up."""
+    """One step.
+
+    `kind` is checkout, run, put (store an artifact) or get (fetch it). `ready` marks the setup of an agent.
+    """
 
     job: str
     kind: str
@@ -43,17 +46,17 @@ CONDITIONS = {
     "changeRequest()": {PULL_REQUEST},
     "branch 'main'": {MAIN},
 }
-"""When each condition of the files holds; another one needs a line here."""
+"""The events for which each condition of the files holds. A new condition needs a line here."""
 
 
 def read_workflow() -> Any:
-    """Read GitHub's workflow; YAML 1.1 takes its key `on` for true."""
+    """Return GitHub's workflow. YAML 1.1 reads its key `on` as true."""
     workflow = yaml.safe_load(WORKFLOW.read_text())
     return {"on": workflow.pop(True), **workflow}
 
 
 def find_workflow_steps(event: str) -> Iterator[Step]:
-    """Give the steps that GitHub runs at an event, job after job."""
+    """Return the steps that GitHub runs at an event, job after job."""
     jobs: dict[str, Any] = read_workflow()["jobs"]
     assert [job.get("needs") for job in jobs.values()] == [None, "check", "check"]
     for name, job in jobs.items():
@@ -80,14 +83,17 @@ class Block:
     blocks: list["Block"] = field(default_factory=list)
 
     def block(self, head: str) -> "Block":
-        """Give the only block of that head; it is empty when there is none."""
+        """Return the only block with this head, or an empty block if there is none."""
         found = [block for block in self.blocks if block.head == head]
         assert len(found) <= 1, head
         return found[0] if found else Block(head)
 
 
 def read_jenkinsfile() -> Block:
-    """Read the blocks of the Jenkinsfile: of Groovy this knows strings in single quotes, and nothing that computes."""
+    """Return the blocks of the Jenkinsfile.
+
+    Of Groovy, this reads only single-quoted strings, and nothing that computes.
+    """
     text = re.sub(r"^\s*//.*$", "", JENKINSFILE.read_text(), flags=re.MULTILINE)
     stack, words = [Block("")], ""
     for part in re.findall(r"'[^'\n]*'|[{}\n]|[^'{}\n]+", text):
@@ -111,7 +117,7 @@ def read_jenkinsfile() -> Block:
 
 
 def find_jenkins_steps(event: str) -> Iterator[Step]:
-    """Give the steps that Jenkins runs, stage after stage."""
+    """Return the steps that Jenkins runs, stage after stage."""
     for stage in read_jenkinsfile().block("stages").blocks:
         conditions = [words for words in stage.block("when").statements if words != "beforeAgent true"]
         if not all(event in CONDITIONS[condition] for condition in conditions):
@@ -132,12 +138,12 @@ def find_jenkins_steps(event: str) -> Iterator[Step]:
 
 PIPELINES = {"github": find_workflow_steps, "jenkins": find_jenkins_steps}
 SHELLS = {"github": ["bash", "-e", "-c"], "jenkins": ["sh", "-xe", "-c"]}
-"""How each calls the shell, unless told otherwise."""
+"""The default shell command of each system."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What became of a pipeline: its exit code, the commands that ran, all that was printed, and the summary."""
+    """The result of a pipeline: its exit code, the commands that ran, all output, and the summary."""
 
     code: int
     commands: list[str]
@@ -146,7 +152,7 @@ class Run:
 
 
 class Repository:
-    """An operator's repository, with the commands and both pipelines where README.md says that they go."""
+    """An operator's repository, with the commands and both pipelines where the README puts them."""
 
     def __init__(self, folder: Path, catalog: Mapping[str, str]) -> None:
         self.folder = folder / "repository"
@@ -161,7 +167,7 @@ class Repository:
         self.commit(catalog)
 
     def commit(self, catalog: Mapping[str, str]) -> str:
-        """Save files of the catalog, and commit them; the commit."""
+        """Save files of the catalog and commit them. Return the commit."""
         (self.folder / "catalog").mkdir(exist_ok=True)
         for name, text in catalog.items():
             (self.folder / "catalog" / name).write_text(text)
@@ -219,13 +225,13 @@ class Repository:
         )
 
     def publish(self, folder: Path) -> Path:
-        """Publish what is committed by the command alone; the artifact."""
+        """Publish the committed catalog with the command alone. Return the artifact."""
         self.call("ci/publish", "catalog", str(folder), check=True)
         [artifact] = folder.glob("catalog-*.tar")
         return artifact
 
     def call(self, *command: str, check: bool = False, environment: Mapping[str, str] | None = None) -> tuple[int, str]:
-        """Run one of the commands in the repository, as a person would; its exit code, and what it printed."""
+        """Run a command in the repository as a person does. Return its exit code and its output."""
         running = self.start(*command, environment=environment or {})
         output, _ = running.communicate(timeout=60)
         print(output)
@@ -240,6 +246,6 @@ class Repository:
 
 
 def make_environment(more: Mapping[str, str]) -> dict[str, str]:
-    """Make the environment of a machine that has `xds` on its path."""
+    """Return the environment of a machine with `xds` on its path."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDS_", "GITHUB_"))}
     return {**kept, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", **more}

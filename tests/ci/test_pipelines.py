@@ -1,4 +1,4 @@
-"""What the pipelines' files say: their shape, and what may not stand in them."""
+"""The structure of the pipelines' files, and what they must not contain."""
 
 import re
 import subprocess
@@ -23,14 +23,14 @@ BIN = Path(sys.executable).parent
 
 
 def commands(pipeline: str, event: str) -> list[str]:
-    """Give what a pipeline runs, without what sets its machine up."""
+    """Return the commands that a pipeline runs, without those that set up its machine."""
     steps = [step.text for step in PIPELINES[pipeline](event) if step.kind == "run"]
     return [text for text in steps if text.startswith("ci/")]
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
-def test_both_say_the_same_words(pipeline: str) -> None:
-    """A pull request is checked and shown; main is checked, published, shown and rolled out."""
+def test_both_pipelines_run_the_same_commands(pipeline: str) -> None:
+    """For a pull request they check and show the change. For main they check, publish, show and roll out."""
     assert commands(pipeline, PULL_REQUEST) == ["ci/check catalog", "ci/diff catalog"]
     assert commands(pipeline, MAIN) == [
         "ci/check catalog",
@@ -41,15 +41,15 @@ def test_both_say_the_same_words(pipeline: str) -> None:
     assert {words.split()[0] for words in commands(pipeline, MAIN)} == {f"ci/{script}" for script in SCRIPTS}
 
 
-def test_github_takes_the_workflow() -> None:
-    """By GitHub's JSON Schema of workflows, as check-jsonschema has it."""
+def test_the_workflow_fits_githubs_schema() -> None:
+    """check-jsonschema has GitHub's JSON Schema of workflows."""
     command: list[str | Path] = [BIN / "check-jsonschema", "--builtin-schema", "vendor.github-workflows", WORKFLOW]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
-def test_the_workflow_gives_nothing_away() -> None:
-    """By zizmor: no shell that a title could speak to, no action by a name that moves, no right too many."""
+def test_zizmor_finds_no_weakness_in_the_workflow() -> None:
+    """No title can reach a shell, every action is pinned, and the permissions are minimal."""
     if not (BIN / "zizmor").exists():
         pytest.skip("zizmor has no wheel for this machine")
     command: list[str | Path] = [BIN / "zizmor", "--offline", "--no-progress", "--persona", "pedantic", WORKFLOW]
@@ -58,7 +58,7 @@ def test_the_workflow_gives_nothing_away() -> None:
 
 
 def test_the_workflow_rolls_out_main_alone_and_one_at_a_time() -> None:
-    """A push is of main; runs of one branch wait for each other; every job ends in time."""
+    """Only a push to main rolls out. Runs of one branch wait for each other, and every job has a time limit."""
     workflow = read_workflow()
     assert workflow["on"] == {"pull_request": None, "push": {"branches": ["main"]}}
     assert workflow["concurrency"] == {
@@ -79,7 +79,7 @@ def test_the_workflow_rolls_out_main_alone_and_one_at_a_time() -> None:
 
 
 def test_the_jenkinsfile_has_the_shape_of_a_declarative_pipeline() -> None:
-    """Its sections are those that Jenkins knows, each where it belongs. Jenkins itself is not asked: it is not here."""
+    """Jenkins knows its sections, and each is in its place. This does not run Jenkins, which is not available here."""
     pipeline = read_jenkinsfile()
     assert pipeline.head == "pipeline"
     assert pipeline.statements == ["agent none"]
@@ -100,19 +100,19 @@ def test_the_jenkinsfile_has_the_shape_of_a_declarative_pipeline() -> None:
         assert steps[0] == "checkout scm"
         assert {words.split()[0] for words in steps} <= {"checkout", "sh", "archiveArtifacts", "stash", "unstash"}
     code = re.sub(r"^\s*//.*$", "", JENKINSFILE.read_text(), flags=re.MULTILINE)
-    assert '"' not in code  # in which Groovy would put in whatever a branch or a title is called
+    assert '"' not in code  # in which Groovy would insert the name of a branch or a title
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_wrong_usage_is_2(script: str) -> None:
-    """And a line that says how it is meant."""
+def test_wrong_usage_exits_with_2(script: str) -> None:
+    """One line shows the correct usage."""
     answer = subprocess.run([FOLDER / script], capture_output=True, text=True, check=False)
     assert answer.returncode == 2
     assert answer.stderr.startswith(f"usage: {script} ")
 
 
-def test_the_readme_says_where_everything_goes() -> None:
-    """Each file of the folder is named in the section about it, and every command there is one of them."""
+def test_the_readme_places_every_file() -> None:
+    """Its section names each file of the folder, and every command in it is such a file."""
     text = (FOLDER.parent / "README.md").read_text()
     section = text[text.index("## From a commit to the mesh") : text.index("## How it is made")]
     assert {path.name for path in FOLDER.iterdir()} == {*SCRIPTS, JENKINSFILE.name, WORKFLOW.name}

@@ -1,4 +1,4 @@
-"""From a commit to the mesh: the pipelines' own commands, with a real control plane and a real Envoy behind it."""
+"""From a commit to the mesh: the pipelines' own commands with a real control plane and a real Envoy."""
 
 import fcntl
 import hashlib
@@ -20,11 +20,11 @@ from xds.resources.bootstrap.bootstrap import ApiType, build_bootstrap
 from xds.resources.decode import decode_message
 
 NOT_OURS = "192.0.2.1"
-"""An address that no machine has (RFC 5737): the checker cannot know that, Envoy does."""
+"""An address that no machine has (RFC 5737): the checker cannot know that, but Envoy notices it."""
 
 
 class Site:
-    """A mesh of one gateway, whose catalog comes out of a repository; `ready` has rolled out the first commit."""
+    """A mesh of one gateway with a catalog from a repository. `ready` has rolled out the first commit."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -41,13 +41,13 @@ class Site:
         self.children = ExitStack()
 
     def write(self, body: str, address: str = "127.0.0.1", word: str = "respond") -> dict[str, str]:
-        """Write a catalog whose gateway answers everything with those words."""
+        """Return a catalog whose gateway answers everything with this text."""
         route = f'{{{word}: {{body: "{body}"}}}}'
         gateway = f"{{address: {address}, port: {self.port}, routes: [{route}]}}"
         return {"edge.yaml": f"gateways:\n  edge: {gateway}\n"}
 
     async def start(self) -> None:
-        """Lay the first commit out, and start a control plane and an Envoy on it."""
+        """Check out the first commit, and start a control plane and an Envoy with it."""
         artifact = self.repository.publish(self.folder / "dist")
         self.first = artifact.rename(self.folder / artifact.name)
         checksum = artifact.with_name(f"{artifact.name}.sha256")
@@ -70,30 +70,30 @@ class Site:
         return self.repository.run(pipeline, event, self.environment)
 
     def roll_out(self, *words: str, **environment: str) -> tuple[int, str]:
-        """Run the command alone."""
+        """Run the roll-out command alone."""
         return self.repository.call("ci/roll-out", *words, environment={**self.environment, **environment})
 
     def publish(self, body: str, address: str = "127.0.0.1") -> Path:
-        """Commit a catalog and publish it by the command alone; the artifact."""
+        """Commit a catalog and publish it with the command alone. Return the artifact."""
         self.repository.commit(self.write(body, address))
         return self.repository.publish(self.folder / "dist")
 
     def answer(self) -> str:
-        """Ask the gateway."""
+        """Return the gateway's answer."""
         return http_get(f"127.0.0.1:{self.port}", "/")[1]
 
     async def answers(self, body: str) -> None:
-        """Wait a moment: Envoy accepts a change, and then tells its threads."""
+        """Wait until the gateway answers so. Envoy accepts a change shortly before its threads use it."""
         await await_until(lambda: self.answer() == body, 20)
 
     def current(self) -> str:
-        """Name the commit that is laid out."""
+        """Return the commit that is in use."""
         return (self.catalogs / "current").readlink().name
 
 
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    """Give a mesh that serves `one`."""
+    """Return a mesh that serves `one`."""
     made = Site(tmp_path)
     with made.children:
         await made.start()
@@ -102,7 +102,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 
 
 def tamper(artifact: Path, *, checksum: bool = False) -> None:
-    """Add to an artifact; with its checksum made to fit, too."""
+    """Add a byte to an artifact, on request with a checksum that fits."""
     artifact.write_bytes(artifact.read_bytes() + b"\0")
     if checksum:
         digest = hashlib.sha256(artifact.read_bytes()).hexdigest()
@@ -110,7 +110,7 @@ def tamper(artifact: Path, *, checksum: bool = False) -> None:
 
 
 async def test_a_good_change_is_shown_and_then_in_effect(site: Site) -> None:
-    """The pull request tells what it would change, and changes nothing; on main it is in effect when the job ends."""
+    """The pull request shows the change and changes nothing. On main, the change is in effect when the job ends."""
     before = site.current()
     commit = site.repository.commit(site.write("two"))
     shown = site.run("github", PULL_REQUEST)
@@ -121,7 +121,7 @@ async def test_a_good_change_is_shown_and_then_in_effect(site: Site) -> None:
     assert (site.current(), site.answer()) == (before, "one")
 
     old = [site.catalogs / ".releases" / f"{number:040x}" for number in range(12)]
-    for number, release in enumerate(old):  # as if these had been rolled out long ago
+    for number, release in enumerate(old):  # as if they had been rolled out long ago
         release.mkdir()
         os.utime(release, (number, number))
     rolled_out = site.run("github", MAIN)
@@ -134,8 +134,11 @@ async def test_a_good_change_is_shown_and_then_in_effect(site: Site) -> None:
     assert left == {before, commit, *(release.name for release in old[-8:])}  # the last ten
 
 
-async def test_what_envoy_refuses_is_taken_back(site: Site) -> None:
-    """The pipeline fails with Envoy's words, and the catalog before is in effect again; an older one when asked for."""
+async def test_a_catalog_that_envoy_refuses_is_rolled_back(site: Site) -> None:
+    """The pipeline fails with Envoy's message, and the catalog before is in effect again.
+
+    An older one can be restored on request.
+    """
     assert site.roll_out(str(site.publish("two")))[0] == 0
     await site.answers("two")
     before = site.current()
@@ -154,8 +157,8 @@ async def test_what_envoy_refuses_is_taken_back(site: Site) -> None:
     await site.answers("one")
 
 
-async def test_a_roll_out_that_is_broken_off_is_taken_back(site: Site) -> None:
-    """As when the job is cancelled, or its time is up, while a client has not answered."""
+async def test_an_interrupted_roll_out_is_rolled_back(site: Site) -> None:
+    """An example is a cancelled job, or a time limit while a client has not answered."""
     before = site.current()
     artifact = site.publish("two")
     os.kill(site.envoy.pid, signal.SIGSTOP)
@@ -174,7 +177,7 @@ async def test_a_roll_out_that_is_broken_off_is_taken_back(site: Site) -> None:
 
 
 async def test_a_folder_that_nobody_serves_is_not_in_effect(tmp_path: Path) -> None:
-    """All clients are content with what is served from elsewhere: nobody says that it was rolled out."""
+    """All clients accept a catalog from another folder, so the command does not report a roll-out."""
     site = Site(tmp_path)
     first, catalog = site.repository.publish(tmp_path / "first"), site.repository.folder / "catalog"
     artifact = site.publish("two")
@@ -191,8 +194,8 @@ async def test_a_folder_that_nobody_serves_is_not_in_effect(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
-def test_a_mistake_is_told_and_goes_no_further(tmp_path: Path, pipeline: str) -> None:
-    """By file, line and column; nothing is published, and nobody is asked to take it."""
+def test_a_mistake_stops_the_pipeline(tmp_path: Path, pipeline: str) -> None:
+    """The output has its file, line and column. The pipeline publishes nothing and rolls out nothing."""
     site = Site(tmp_path)
     site.repository.commit(site.write("two", word="repsond"))
     run = site.run(pipeline, MAIN)
@@ -202,8 +205,8 @@ def test_a_mistake_is_told_and_goes_no_further(tmp_path: Path, pipeline: str) ->
     assert not (tmp_path / "store").exists()
 
 
-def test_a_control_plane_that_is_not_there_is_told(tmp_path: Path) -> None:
-    """Before anything is changed; the roll-out by itself says the same."""
+def test_a_missing_control_plane_is_reported(tmp_path: Path) -> None:
+    """The report comes before any change. The roll-out command alone reports the same."""
     site = Site(tmp_path)
     assert site.roll_out("--first", str(site.publish("one")))[0] == 0
     before = site.current()
@@ -218,8 +221,8 @@ def test_a_control_plane_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert site.current() == before
 
 
-def test_what_was_not_published_is_not_rolled_out(tmp_path: Path) -> None:
-    """Nor what another roll-out could overlap with; nothing is changed."""
+def test_only_a_published_artifact_is_rolled_out(tmp_path: Path) -> None:
+    """The command also refuses a roll-out that could overlap with another one. It changes nothing."""
     site = Site(tmp_path)
     artifact = site.publish("one")
     site.catalogs.mkdir()
@@ -236,7 +239,7 @@ def test_what_was_not_published_is_not_rolled_out(tmp_path: Path) -> None:
 
 
 def test_one_commit_is_one_catalog(tmp_path: Path) -> None:
-    """What was rolled out under a name stays what it is."""
+    """A catalog that was rolled out under a name never changes."""
     site = Site(tmp_path)
     artifact = site.publish("one")
     assert site.roll_out("--first", str(artifact))[0] == 0
@@ -249,7 +252,10 @@ def test_one_commit_is_one_catalog(tmp_path: Path) -> None:
 
 
 def test_the_same_commit_is_the_same_artifact(tmp_path: Path) -> None:
-    """Byte by byte, with what is committed alone; what is not is told of. An older one in the folder gives way."""
+    """It has the same bytes and only committed files.
+
+    The command reports other files, and replaces an older artifact.
+    """
     repository = Repository(tmp_path, {"a.yaml": "services: {}\n"})
     first = repository.publish(tmp_path / "one").read_bytes()
     (repository.folder / "catalog" / "a.yaml").write_text("services: {b: {}}\n")

@@ -1,4 +1,4 @@
-"""Commands that ask a server's admin, run as an operator runs them."""
+"""Runs commands that ask a server's admin interface, as an operator runs them."""
 
 import asyncio
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 async def run(*arguments: str, cwd: Path | None = None, stdin: int | None = subprocess.DEVNULL) -> tuple[int, str, str]:
-    """Run `xds` with arguments; the exit code, what it printed, and what it said of trouble."""
+    """Run `xds` with arguments, and return the exit code, the output and the error output."""
     command = [sys.executable, "-m", "xds", *arguments]
     environment = {name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "COLUMNS")}
 

@@ -1,4 +1,4 @@
-"""`xds check`: what it prints, and its exit status."""
+"""`xds check`: its output and its exit status."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ BAD = "services:\n  web: {blance: random, endpoints: [a]}\n"
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Work in a folder of one's own."""
+    """Change to an empty folder."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -33,7 +33,7 @@ def check(*arguments: str, stdin: str | None = None) -> Result:
 
 
 def test_check_good_catalog(folder: Path) -> None:
-    """One line says what there is."""
+    """One line summarizes the catalog."""
     (folder / "c.yaml").write_text(GOOD)
     result = check("c.yaml")
     assert result.stdout == "ok: 1 service, 2 endpoints, 1 gateway in 1 file\n"
@@ -41,7 +41,7 @@ def test_check_good_catalog(folder: Path) -> None:
 
 
 def test_check_bad_catalog(folder: Path) -> None:
-    """Each problem is a line that an editor understands; then how many."""
+    """Each problem is a line in a form that editors understand. The last line counts them."""
     (folder / "c.yaml").write_text(BAD)
     result = check("c.yaml")
     assert result.stdout.splitlines() == [
@@ -55,7 +55,7 @@ def test_check_bad_catalog(folder: Path) -> None:
 
 
 def test_check_warnings(folder: Path) -> None:
-    """Warnings are no reason to fail."""
+    """Warnings alone do not make the command fail."""
     (folder / "c.yaml").write_text(WARNED)
     result = check("c.yaml")
     assert result.stdout.splitlines()[0].startswith("c.yaml:2:18: warning: services.web.balance: ")
@@ -64,7 +64,7 @@ def test_check_warnings(folder: Path) -> None:
 
 
 def test_check_strict(folder: Path) -> None:
-    """Unless they are taken for errors."""
+    """With --strict, warnings count as errors."""
     (folder / "c.yaml").write_text(WARNED)
     result = check("--strict", "c.yaml")
     assert result.stdout.splitlines()[0].startswith("c.yaml:2:18: error: services.web.balance: ")
@@ -73,7 +73,7 @@ def test_check_strict(folder: Path) -> None:
 
 
 def test_check_folder_and_file_together(folder: Path) -> None:
-    """All paths are one catalog; problems come by file and line, errors or not."""
+    """All paths form one catalog. Problems, errors or not, are sorted by file and line."""
     (folder / "d").mkdir()
     (folder / "d" / "b.yaml").write_text(WARNED.replace("web", "shop"))
     (folder / "d" / "a.yaml").write_text(BAD)
@@ -89,13 +89,13 @@ def test_check_folder_and_file_together(folder: Path) -> None:
 
 
 def test_check_stdin() -> None:
-    """A dash is the standard input."""
+    """A dash stands for the standard input."""
     assert check("-", stdin=GOOD).exit_code == 0
     assert check("-", stdin=BAD).stdout.startswith("<stdin>:2:9: error: ")
 
 
 def test_check_json(folder: Path) -> None:
-    """For programs: the same, as one object."""
+    """Programs get the same content as one JSON object."""
     (folder / "c.yaml").write_text(BAD)
     result = check("--output", "json", "c.yaml")
     found = json.loads(result.stdout)
@@ -121,8 +121,8 @@ def test_check_missing_path() -> None:
     assert "Path 'nowhere.yaml' does not exist." in result.stderr
 
 
-def test_check_folder_with_nothing_in_it(folder: Path) -> None:
-    """Most likely it is the wrong one."""
+def test_check_empty_folder(folder: Path) -> None:
+    """The folder is probably the wrong one."""
     (folder / "d").mkdir()
     result = check("d")
     assert result.stdout == "d: error: has no .yaml or .yml file in it\n1 error\n"
@@ -130,7 +130,7 @@ def test_check_folder_with_nothing_in_it(folder: Path) -> None:
 
 
 def test_check_colours_only_for_a_terminal(folder: Path) -> None:
-    """A file or pipe gets plain text."""
+    """A file or a pipe gets plain text."""
     (folder / "c.yaml").write_text(BAD)
     assert "\x1b" not in check("c.yaml").stdout
     coloured = CliRunner().invoke(main, ["check", "c.yaml"], color=True).stdout
@@ -138,5 +138,5 @@ def test_check_colours_only_for_a_terminal(folder: Path) -> None:
 
 
 def test_check_help_has_examples() -> None:
-    """Help shows how it is used."""
+    """The help text shows how to use the command."""
     assert "xds check --strict catalog/" in check("--help").stdout

@@ -1,4 +1,4 @@
-"""`xds diff`: what it finds, and its exit status, which is that of diff(1)."""
+"""`xds diff`: its output, and its exit status, which follows diff(1)."""
 
 import json
 from pathlib import Path
@@ -15,27 +15,27 @@ EDITED = CATALOG.replace("weight: 3", "weight: 4")
 
 
 async def diff(admin: Administered, folder: Path, catalog: str, *options: str) -> tuple[int, str, str]:
-    """Write a catalog and compare it."""
+    """Write a catalog and compare it with what the server serves."""
     (folder / "new.yaml").write_text(catalog)
     return await run("diff", "new.yaml", "--admin", admin.address, *options, cwd=folder)
 
 
 async def connect(admin: Administered, *clusters: str) -> None:
-    """Have a client of each cluster."""
+    """Connect a client of each cluster."""
     for cluster in clusters:
         await admin.connect(f"{cluster}-1", cluster).take()
         await admin.until("SYNCED", node_id=f"{cluster}-1")
 
 
 async def test_the_same_catalog_changes_nothing(tmp_path: Path) -> None:
-    """However it is written; exit code 0."""
+    """The form of the YAML does not matter. The exit code is 0."""
     async with administered() as admin:
         await connect(admin, "web", "edge")
         assert await diff(admin, tmp_path, f"# the same\n{CATALOG}") == (0, "nothing would change\n", "")
 
 
-async def test_a_changed_weight_is_one_resource_for_all_who_have_it(tmp_path: Path) -> None:
-    """Listed once, with the nodes that it concerns and the lines of it that change; exit code 1."""
+async def test_a_changed_weight_is_listed_once_for_all_nodes(tmp_path: Path) -> None:
+    """The list has the affected nodes and the changed lines of the resource. The exit code is 1."""
     async with administered() as admin:
         await connect(admin, "web", "edge")
         code, printed, _ = await diff(admin, tmp_path, EDITED)
@@ -49,8 +49,8 @@ async def test_a_changed_weight_is_one_resource_for_all_who_have_it(tmp_path: Pa
         assert code == 1
 
 
-async def test_only_who_sees_a_service_is_concerned(tmp_path: Path) -> None:
-    """A sidecar that does not call it is sent nothing, and is not named."""
+async def test_only_nodes_that_see_a_service_are_affected(tmp_path: Path) -> None:
+    """A sidecar that does not call the service gets nothing, and the output does not name it."""
     async with administered() as admin:
         await connect(admin, "web", "users")
         added = CATALOG.replace("gateways:", "  orders: {endpoints: ['127.0.0.1:5004']}\ngateways:")
@@ -63,8 +63,8 @@ async def test_only_who_sees_a_service_is_concerned(tmp_path: Path) -> None:
         ]
 
 
-async def test_a_removed_service_is_a_minus(tmp_path: Path) -> None:
-    """For each of its resources."""
+async def test_a_removed_service_is_listed_with_a_minus(tmp_path: Path) -> None:
+    """Each of its resources has a line with a minus."""
     async with administered() as admin:
         await connect(admin, "anyone")
         removed = "".join(line for line in CATALOG.splitlines(keepends=True) if "users" not in line)
@@ -76,8 +76,11 @@ async def test_a_removed_service_is_a_minus(tmp_path: Path) -> None:
         assert printed.splitlines()[-1] == "2 removed, 1 changed"
 
 
-async def test_node_chooses_whom_to_compare_for(tmp_path: Path) -> None:
-    """Also those of which none is connected; and with nobody connected, all that the catalog names."""
+async def test_the_node_option_selects_the_nodes_to_compare(tmp_path: Path) -> None:
+    """The option accepts nodes that are not connected.
+
+    If no node is connected, the command compares all that the catalog names.
+    """
     moved = CATALOG.replace("port: 8080", "port: 8081")
     async with administered() as admin:
         _, printed, _ = await diff(admin, tmp_path, moved)
@@ -87,8 +90,8 @@ async def test_node_chooses_whom_to_compare_for(tmp_path: Path) -> None:
         assert (await diff(admin, tmp_path, moved, "--node", "edge", "--node", "web"))[0] == 1
 
 
-async def test_a_grpc_client_is_compared_by_what_it_is_served(tmp_path: Path) -> None:
-    """It has the same node.cluster as a sidecar, and other resources."""
+async def test_a_grpc_client_is_compared_by_its_own_resources(tmp_path: Path) -> None:
+    """It has the same node.cluster as a sidecar but gets other resources."""
     async with administered() as admin:
         await admin.connect("app-1", "app", user_agent_name="gRPC C-core").take()
         await admin.until("SYNCED", node_id="app-1")
@@ -97,8 +100,8 @@ async def test_a_grpc_client_is_compared_by_what_it_is_served(tmp_path: Path) ->
         assert code == 1
 
 
-async def test_where_a_node_is_counts_when_either_side_relies_on_it(tmp_path: Path) -> None:
-    """A difference for nodes of every locality names none; one for some of them names theirs."""
+async def test_localities_are_compared_when_either_catalog_uses_them(tmp_path: Path) -> None:
+    """A difference for every locality names none. A difference for some localities names them."""
     near = CATALOG.replace("api: {", "api: {locality: failover, ").replace(
         '{address: "127.0.0.1:5000", ', '{address: "127.0.0.1:5000", region: eu, zone: eu-1a, '
     )
@@ -122,7 +125,7 @@ async def test_where_a_node_is_counts_when_either_side_relies_on_it(tmp_path: Pa
 
 
 async def test_json_is_a_list_of_differences(tmp_path: Path) -> None:
-    """For programs: each with both versions and the nodes concerned."""
+    """Programs get each difference with both versions and the affected nodes."""
     async with administered() as admin:
         await connect(admin, "web")
         code, printed, _ = await diff(admin, tmp_path, EDITED, "--output", "json")
@@ -140,7 +143,7 @@ async def test_json_is_a_list_of_differences(tmp_path: Path) -> None:
 
 
 async def test_mistakes_are_printed_as_by_check(tmp_path: Path) -> None:
-    """The place, what is wrong, the nearest right word; exit code 2, as diff(1) on trouble."""
+    """A mistake has its place, the problem and the nearest valid name. The exit code is 2, as with diff(1)."""
     async with administered() as admin:
         code, printed, said = await diff(admin, tmp_path, CATALOG.replace("balance", "blance"))
         assert (code, printed) == (2, "")
@@ -148,8 +151,8 @@ async def test_mistakes_are_printed_as_by_check(tmp_path: Path) -> None:
         assert "did you mean `balance`" in said
 
 
-async def test_a_server_that_is_not_there_is_2(tmp_path: Path) -> None:
-    """One line says what to look at."""
+async def test_an_unreachable_server_exits_with_2(tmp_path: Path) -> None:
+    """One line explains what to check."""
     (tmp_path / "new.yaml").write_text(CATALOG)
     code, _, said = await run("diff", "new.yaml", "--admin", f"127.0.0.1:{free_port()}", cwd=tmp_path)
     assert code == 2
@@ -157,8 +160,8 @@ async def test_a_server_that_is_not_there_is_2(tmp_path: Path) -> None:
     assert len(said.splitlines()) == 1
 
 
-async def test_looking_changes_nothing(tmp_path: Path) -> None:
-    """What is served stays as it is."""
+async def test_a_comparison_does_not_change_what_is_served(tmp_path: Path) -> None:
+    """The server serves the same before and after."""
     async with administered() as admin:
         await connect(admin, "web")
         before = await admin.get("/snapshot?cluster=web")
@@ -167,5 +170,5 @@ async def test_looking_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_diff_help_has_examples() -> None:
-    """Help shows how it is used."""
+    """The help text shows how to use the command."""
     assert "xds diff new-catalog.yaml" in CliRunner().invoke(main, ["diff", "--help"]).stdout

@@ -1,4 +1,4 @@
-"""`xds docs`: the reference of the catalog, for one field on a terminal and for all as a document."""
+"""`xds docs`: the reference of the catalog, for one field on a terminal or for all fields as a document."""
 
 import json
 from pathlib import Path
@@ -18,8 +18,8 @@ def docs(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["docs", *arguments])
 
 
-def test_every_path_of_the_catalog_is_found() -> None:
-    """As the reference writes it, without what stands for names and positions, and with a name and a position."""
+def test_docs_finds_every_field_of_the_catalog() -> None:
+    """A path may be as in the reference, without placeholders, or with a name and a position."""
     for record in describe_fields():
         found = find_place(record.path)
         assert found.path in (record.path, record.path.removesuffix("[]").removesuffix(".*"))
@@ -42,8 +42,8 @@ def test_every_path_of_the_catalog_is_found() -> None:
         ("services.retries", "services.*.retries"),
     ],
 )
-def test_a_path_may_be_one_of_an_error_message(path: str, expected: str) -> None:
-    """Names of the operator's and positions say nothing of the field."""
+def test_a_path_may_be_copied_from_an_error_message(path: str, expected: str) -> None:
+    """The operator's own names and positions do not matter to the field."""
     assert find_place(path).path == expected
 
 
@@ -59,7 +59,7 @@ def test_a_path_may_be_one_of_an_error_message(path: str, expected: str) -> None
         ("services.api.endpoints[0].weight.x", "`services.endpoints.weight` has no fields"),
     ],
 )
-def test_an_unknown_field_is_told_with_the_nearest(path: str, message: str) -> None:
+def test_an_unknown_field_suggests_the_nearest(path: str, message: str) -> None:
     """The exit code is 2."""
     answer = docs(path)
     assert answer.exit_code == 2
@@ -68,7 +68,7 @@ def test_an_unknown_field_is_told_with_the_nearest(path: str, message: str) -> N
 
 
 def test_a_field_is_explained() -> None:
-    """Its meaning, what it may be, its default, and the fields below it; plain text when it is no terminal."""
+    """The output has its meaning, its values, its default, and the fields below it. A pipe gets plain text."""
     answer = docs("services.retries")
     assert answer.exit_code == 0
     assert answer.stdout.startswith("services.retries\n")
@@ -78,8 +78,8 @@ def test_a_field_is_explained() -> None:
     assert max(map(len, answer.stdout.splitlines())) <= 100
 
 
-def test_the_top_is_listed() -> None:
-    """Whoever knows no path begins here."""
+def test_without_a_path_the_top_level_fields_are_listed() -> None:
+    """A reader who knows no path starts here."""
     answer = docs()
     assert {line.split()[0] for line in answer.stdout.splitlines() if line.startswith("  ")} == {
         "services",
@@ -88,8 +88,8 @@ def test_the_top_is_listed() -> None:
     }
 
 
-def test_json_has_the_same() -> None:
-    """A field and the fields below it, for other programs."""
+def test_json_has_the_same_content() -> None:
+    """Other programs get a field and the fields below it."""
     told = json.loads(docs("mesh.tracing", "--output", "json").stdout)
     assert told["path"] == "mesh.tracing"
     assert [one["path"] for one in told["fields"]] == ["mesh.tracing.otlp", "mesh.tracing.sample"]
@@ -102,7 +102,7 @@ def test_the_document_is_current() -> None:
 
 
 def test_the_document_has_every_field() -> None:
-    """Each field is in the table of the mapping that it stands in."""
+    """Each field is in the table of the mapping that contains it."""
     text = (ROOT / "xds" / "catalog" / "reference.md").read_text()
     for record in describe_fields():
         name = record.path.rpartition(".")[2]

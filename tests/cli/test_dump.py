@@ -1,4 +1,4 @@
-"""`xds dump`: what it prints, and its exit status."""
+"""`xds dump`: its output and its exit status."""
 
 import json
 
@@ -12,7 +12,7 @@ from xds.wire import CLUSTER, LISTENER
 
 
 async def test_dump_prints_what_the_node_is_served() -> None:
-    """As JSON: by type, each resource with its version."""
+    """The output is JSON with the resources by type, each with its version."""
     async with administered() as admin:
         await admin.connect().take(CLUSTER, LISTENER)
         await admin.until("SYNCED", LISTENER)
@@ -23,8 +23,8 @@ async def test_dump_prints_what_the_node_is_served() -> None:
         assert listeners["resources"][0]["resource"]["address"]["socket_address"]["port_value"] == 15001
 
 
-async def test_dump_of_an_unknown_node_is_1() -> None:
-    """With the nearest that is connected."""
+async def test_dump_of_an_unknown_node_exits_with_1() -> None:
+    """The message names the most similar connected node."""
     async with administered() as admin:
         await admin.connect().take()
         await admin.until("SYNCED")
@@ -33,8 +33,8 @@ async def test_dump_of_an_unknown_node_is_1() -> None:
         assert said == "no node 'web-l' is connected: did you mean `web-1`?\n"
 
 
-async def test_dump_without_a_server_is_3() -> None:
-    """One line says what to look at."""
+async def test_dump_without_a_server_exits_with_3() -> None:
+    """One line explains what to check."""
     code, _, said = await run("dump", "--node", "web-1", "--admin", f"127.0.0.1:{free_port()}")
     assert code == 3
     assert "is `xds serve` running" in said
@@ -42,5 +42,5 @@ async def test_dump_without_a_server_is_3() -> None:
 
 
 def test_dump_help_has_examples() -> None:
-    """Help shows how it is used."""
+    """The help text shows how to use the command."""
     assert "xds dump --node web-1 | jq" in CliRunner().invoke(main, ["dump", "--help"]).stdout

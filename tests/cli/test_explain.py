@@ -1,4 +1,4 @@
-"""`xds explain`: what it says of a request, from a catalog and from a running server, and its exit status."""
+"""`xds explain`: what it prints about a request, from a catalog and from a running server, and its exit status."""
 
 import json
 from pathlib import Path
@@ -36,20 +36,20 @@ gateways:
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> str:
-    """Write the catalog."""
+    """Write the catalog and return its path."""
     path = tmp_path / "catalog.yaml"
     path.write_text(CATALOG)
     return str(path)
 
 
 def explain(*arguments: str) -> tuple[int, list[str]]:
-    """Run the command; its exit code, and its lines without the spaces between."""
+    """Run the command, and return its exit code and its lines without repeated spaces."""
     result = CliRunner().invoke(main, ["explain", *arguments])
     return result.exit_code, [" ".join(line.split()) for line in result.output.splitlines()]
 
 
-def test_tracing_is_no_matter_of_a_request(catalog: str, tmp_path: Path) -> None:
-    """The collector's cluster is nothing that a request is sent to."""
+def test_explain_leaves_out_the_tracing_collector(catalog: str, tmp_path: Path) -> None:
+    """No request goes to the cluster of the collector."""
     traced = tmp_path / "traced.yaml"
     traced.write_text(f"{CATALOG}\nmesh: {{tracing: 'collector:4317'}}\n")
     for node in ("web", "edge"):
@@ -58,8 +58,8 @@ def test_tracing_is_no_matter_of_a_request(catalog: str, tmp_path: Path) -> None
         )
 
 
-def test_a_sidecars_request_in_words_and_numbers(catalog: str) -> None:
-    """Where it comes in, which route it takes, how often it is tried, and who gets it."""
+def test_explain_describes_a_sidecars_request(catalog: str) -> None:
+    """The output has the listener, the route, the number of tries and the endpoints with their shares."""
     code, lines = explain("api", "--catalog", catalog, "--node", "web")
     assert code == 0
     assert lines == [
@@ -84,7 +84,7 @@ def test_a_sidecars_request_in_words_and_numbers(catalog: str) -> None:
 
 
 def test_a_gateways_route_with_two_services(catalog: str) -> None:
-    """What the route wants, its shares, and each service's own policy; routes to others are left out."""
+    """The output has the route's match, its shares, and each service's own policy. Other routes are left out."""
     code, lines = explain("next", "--catalog", catalog, "--node", "edge")
     assert code == 0
     assert "4. POST /v2… with x-team: a → 95% api, 5% next" in lines
@@ -96,7 +96,7 @@ def test_a_gateways_route_with_two_services(catalog: str) -> None:
 
 
 def test_a_services_own_routes_and_subsets(tmp_path: Path) -> None:
-    """At its caller's sidecar: which endpoints a version has, by text or by one of a list, and what nobody is in."""
+    """A caller's sidecar applies them. The output has each version's endpoints, and the versions without any."""
     path = tmp_path / "catalog.yaml"
     path.write_text("""
 services:
@@ -126,16 +126,16 @@ services:
     assert lines.count("no endpoint: requests to it are answered 503") == 1
 
 
-def test_connections_of_tcp(catalog: str) -> None:
-    """They come in at the port of their own."""
+def test_tcp_connections_use_a_port_of_their_own(catalog: str) -> None:
+    """The output names the port of the service."""
     code, lines = explain("db", "--catalog", catalog, "--node", "web")
     assert code == 0
     assert "It arrives at 127.0.0.1:5432 (listener tcp/db). The first match is used:" in lines
     assert "1. each connection → db" in lines
 
 
-def test_a_service_without_endpoints_is_1(catalog: str) -> None:
-    """It says what the caller sees."""
+def test_a_service_without_endpoints_exits_with_1(catalog: str) -> None:
+    """The output describes what the caller sees."""
     code, lines = explain("gone", "--catalog", catalog, "--node", "edge")
     assert code == 1
     assert "no endpoint: requests to it are answered 503" in lines
@@ -154,13 +154,13 @@ def test_a_service_without_endpoints_is_1(catalog: str) -> None:
         ("db", "db", "db has a cluster db, but no listener or route that leads to it"),
     ],
 )
-def test_what_does_not_get_there_is_1(catalog: str, service: str, node: str, said: str) -> None:
-    """With the reason, or the nearest name."""
+def test_a_request_that_cannot_arrive_exits_with_1(catalog: str, service: str, node: str, said: str) -> None:
+    """The output has the reason or the nearest name."""
     assert explain(service, "--catalog", catalog, "--node", node) == (1, [said])
 
 
-def test_a_catalog_with_mistakes_is_1(tmp_path: Path) -> None:
-    """They are told as by `xds check`."""
+def test_a_catalog_with_mistakes_exits_with_1(tmp_path: Path) -> None:
+    """The messages are the same as from `xds check`."""
     path = tmp_path / "catalog.yaml"
     path.write_text("services: {api: {blance: random}}")
     code, lines = explain("api", "--catalog", str(path))
@@ -168,16 +168,16 @@ def test_a_catalog_with_mistakes_is_1(tmp_path: Path) -> None:
     assert "did you mean `balance`?" in lines[0]
 
 
-def test_json_has_the_same(catalog: str) -> None:
-    """For scripts: shares in percent."""
+def test_json_has_the_same_content(catalog: str) -> None:
+    """Scripts get the shares in percent."""
     result = CliRunner().invoke(main, ["explain", "api", "--catalog", catalog, "--output", "json"])
     document = json.loads(result.stdout)
     assert [one["percent"] for one in document["choices"][0]["endpoints"]] == [75.0, 25.0, 0.0]
     assert document["ways"][0]["targets"] == [{"cluster": "api", "subset": {}, "percent": 100.0}]
 
 
-async def test_a_running_server_is_asked() -> None:
-    """For a connected node, and for a sidecar of no service when none is named."""
+async def test_explain_can_ask_a_running_server() -> None:
+    """The server answers for a connected node, or for a sidecar without a service if the command names no node."""
     async with administered() as admin:
         await admin.connect().take(CLUSTER, LISTENER)
         await admin.until("SYNCED", LISTENER)
@@ -191,15 +191,18 @@ async def test_a_running_server_is_asked() -> None:
         assert (code, said) == (1, "web-1 has no cluster for a service apj: did you mean `api`?\n")
 
 
-async def test_without_a_server_is_3() -> None:
-    """One line says what to look at."""
+async def test_without_a_server_the_exit_code_is_3() -> None:
+    """One line explains what to check."""
     code, _, said = await run("explain", "api", "--admin", f"127.0.0.1:{free_port()}")
     assert code == 3
     assert "is `xds serve` running" in said
 
 
-def test_filters_of_a_route(tmp_path: Path) -> None:
-    """What a route turns on is named; what it turns off, since another has it, is not."""
+def test_explain_names_the_filters_of_a_route(tmp_path: Path) -> None:
+    """The output names the filters that a route enables.
+
+    It leaves out those that it disables because another route has them.
+    """
     path = tmp_path / "catalog.yaml"
     path.write_text("""
 services: {api: {endpoints: ["10.0.0.4:5000"], retries: 0}}
@@ -218,8 +221,8 @@ gateways:
     assert not any(line.startswith(("filters", "rate limit", "also set")) for line in lines[second:])
 
 
-def test_where_a_node_is_decides_who_comes_first(tmp_path: Path) -> None:
-    """Its own zone; a connected node says by itself where it is, so that nobody else may."""
+def test_a_nodes_locality_decides_which_endpoints_come_first(tmp_path: Path) -> None:
+    """The node's own zone comes first. A connected node states its locality itself, so the command line may not."""
     path = tmp_path / "near.yaml"
     path.write_text(CATALOG.replace("  api:\n", "  api:\n    locality: failover\n"))
     _, lines = explain("api", "--catalog", str(path), "--node", "web", "--zone", "eu-1b")
@@ -230,10 +233,63 @@ def test_where_a_node_is_decides_who_comes_first(tmp_path: Path) -> None:
     assert "sends its own locality" in " ".join(lines)
 
 
-def test_what_is_not_zone_aware_is_not_said_to_be(tmp_path: Path) -> None:
-    """Every service with localities says in Envoy's words whether it is."""
+def test_explain_states_whether_a_service_is_zone_aware(tmp_path: Path) -> None:
+    """Every service with localities says so in Envoy's terms."""
     path = tmp_path / "aware.yaml"
     for words, expected in (("any", False), ("zone_aware", True)):
         path.write_text(CATALOG.replace("  api:\n", f"  api:\n    locality: {words}\n"))
         _, lines = explain("api", "--catalog", str(path), "--node", "web")
         assert any("zone aware" in line for line in lines) is expected
+
+
+def test_fields_that_xds_never_writes_hide_nothing(tmp_path: Path) -> None:
+    """A route with such a field still leads to its service."""
+    path = tmp_path / "raw.yaml"
+    path.write_text("""
+services: {api: {endpoints: ["10.0.0.4:5000"], retries: 0}}
+gateways:
+  edge:
+    port: 8080
+    routes: [{to: api, timeout: 3s, envoy: {route: {route: {internal_redirect_policy: {}}}}}]
+""")
+    code, lines = explain("api", "--catalog", str(path), "--node", "edge")
+    assert code == 0
+    assert "1. any path → api" in lines
+    assert "timeout 3s, including retries" in lines
+    assert "also set: internal_redirect_policy" in lines
+
+
+def test_shares_by_load_are_not_promised(tmp_path: Path) -> None:
+    """A caller in a locality keeps its requests there, which the equal shares do not show."""
+    path = tmp_path / "load.yaml"
+    path.write_text(CATALOG.replace("balance: weighted", "balance: load_aware_locality").replace("weight: 3, ", ""))
+    _, lines = explain("api", "--catalog", str(path), "--node", "web", "--zone", "eu-1a")
+    [policy] = [line for line in lines if line.startswith("Cluster api: ")]
+    assert policy == (
+        "Cluster api: load-aware locality: the endpoints in Envoy's own locality, and others as load requires"
+    )
+    assert any(line.startswith("load-aware: ") and line.endswith("real shares differ") for line in lines)
+
+
+def test_settings_of_a_cluster_are_shown(tmp_path: Path) -> None:
+    """Times, connections and the panic threshold in words, and the names of Envoy's own fields."""
+    path = tmp_path / "set.yaml"
+    path.write_text("""
+services:
+  api:
+    endpoints: ["10.0.0.4:5000"]
+    timeouts: {idle: 20s}
+    panic_threshold: 10%
+    connection_pool: {idle_timeout: 1m, max_requests_per_connection: 9}
+    keepalive: {idle: 30s}
+    envoy: {cluster: {per_connection_buffer_limit_bytes: 65536}}
+  web: {upstreams: [api]}
+""")
+    _, lines = explain("api", "--catalog", str(path), "--node", "web")
+    assert {
+        "idle timeout 20s: without data for so long, a request is ended",
+        "panic threshold 10%: if fewer endpoints are healthy, all get requests",
+        "connections: closed after 60s without requests, at most 9 requests each",
+        "keepalive: TCP probes after 30 s without data",
+        "also set: per_connection_buffer_limit_bytes",
+    } <= set(lines)

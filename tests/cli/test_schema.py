@@ -1,4 +1,4 @@
-"""`xds schema`: JSON on the standard output."""
+"""`xds schema` prints JSON on the standard output."""
 
 import json
 
@@ -9,7 +9,7 @@ from xds.cli import main
 
 
 def test_schema_is_printed_as_json() -> None:
-    """It can be sent to a file as it is."""
+    """The output can go straight into a file."""
     result = CliRunner().invoke(main, ["schema"])
     assert result.exit_code == 0
     assert json.loads(result.stdout) == build_schema()

@@ -17,7 +17,7 @@ from xds.cli.demo.ports import LOOPBACK, free_port
 CATALOG = "services: {web: {endpoints: ['10.0.0.1:80']}}\n"
 RAW = "services: {web: {endpoints: ['10.0.0.1:80'], envoy: {cluster: {alt_stat_name: web}}}}\n"
 ENVOY = {"envoy_data_plane", "betterproto2"}
-"""Envoy's messages as classes in Python: they take a second to import."""
+"""Envoy's messages as Python classes, which take a second to import."""
 
 
 def command(*arguments: str) -> list[str]:
@@ -39,7 +39,7 @@ def run(*arguments: str) -> set[str]:
 
 @pytest.mark.parametrize("option", ["--help", "--version"])
 def test_help_imports_no_subcommand(option: str) -> None:
-    """Nor the libraries of any."""
+    """The help text also imports no library of a subcommand."""
     imported = run(option)
     assert "click" in imported
     assert not imported & {"pydantic", "grpc", "rich", "yaml", "asyncio", "google", "structlog"}
@@ -47,7 +47,7 @@ def test_help_imports_no_subcommand(option: str) -> None:
 
 
 def test_check_imports_neither_grpc_nor_envoys_messages(tmp_path: Path) -> None:
-    """It builds no resources, and writes no log."""
+    """The command builds no resources and writes no log."""
     path = tmp_path / "catalog.yaml"
     path.write_text(CATALOG)
     imported = run("check", str(path))
@@ -56,14 +56,14 @@ def test_check_imports_neither_grpc_nor_envoys_messages(tmp_path: Path) -> None:
 
 
 def test_check_imports_envoys_messages_for_raw_fields(tmp_path: Path) -> None:
-    """Else nothing would check their names and types."""
+    """The messages check the names and types of raw fields."""
     path = tmp_path / "catalog.yaml"
     path.write_text(RAW)
     assert run("check", str(path)) >= ENVOY
 
 
 def test_serve_imports_what_it_uses() -> None:
-    """Until its first client has all that it asks for."""
+    """The imports are counted until the first client has everything that it asks for."""
     with tempfile.TemporaryFile("w+") as log, tempfile.TemporaryDirectory() as folder:
         write_catalog(Path(folder), 3, gateway=True)
         address = f"{LOOPBACK}:{free_port()}"

@@ -1,4 +1,4 @@
-"""`xds status`: what it lists, what it says of trouble, and its exit status."""
+"""`xds status`: its table, its messages about problems, and its exit status."""
 
 import asyncio
 import contextlib
@@ -28,15 +28,18 @@ from xds.wire import CLUSTER, LISTENER
 
 
 async def refuse(admin: Administered, message: str = "Error adding/updating cluster(s) api: no such policy") -> None:
-    """Have a sidecar that refuses its clusters."""
+    """Connect a sidecar that refuses its clusters."""
     sidecar = admin.connect("web-2", "web", user_agent_name="envoy")
     await sidecar.ask()
     await sidecar.refuse(message)
     await admin.until("NACKED", node_id="web-2")
 
 
-async def test_a_client_is_a_line() -> None:
-    """Who, what, since when, and each type's state; 0 when all is well, also when nobody is there."""
+async def test_each_client_is_a_line() -> None:
+    """A line has the client, its uptime, and each type's state.
+
+    The exit code is 0 if all is well or no client is connected.
+    """
     async with administered() as admin:
         assert await run("status", "--admin", admin.address) == (0, "no client | 3 services, 1 gateway\n", "")
         await admin.connect(user_agent_name="envoy").take(CLUSTER, LISTENER)
@@ -51,8 +54,8 @@ async def test_a_client_is_a_line() -> None:
         assert code == 0
 
 
-async def test_a_nack_is_told_in_the_clients_words() -> None:
-    """With the node, the type and the resources; the exit code is 1."""
+async def test_a_nack_is_shown_with_the_clients_message() -> None:
+    """The message comes with the node, the type and the resources. The exit code is 1."""
     async with administered() as admin:
         await refuse(admin)
         code, printed, _ = await run("status", "--admin", admin.address)
@@ -61,16 +64,16 @@ async def test_a_nack_is_told_in_the_clients_words() -> None:
         assert code == 1
 
 
-async def test_what_a_client_says_moves_no_cursor() -> None:
-    """A name or message with control characters is written out."""
+async def test_control_characters_from_a_client_are_escaped() -> None:
+    """A client's name or message cannot move the cursor."""
     async with administered() as admin:
         await refuse(admin, "\x1b[2Jgone\x9b31m\u202e")
         _, printed, _ = await run("status", "--admin", admin.address)
         assert r"\x1b[2Jgone\x9b31m\u202e" in printed
 
 
-async def test_json_is_the_servers_own() -> None:
-    """For programs: with the same exit code."""
+async def test_json_is_the_servers_own_document() -> None:
+    """Programs get the same exit code."""
     async with administered() as admin:
         await refuse(admin)
         code, printed, _ = await run("status", "--admin", admin.address, "--output", "json")
@@ -79,8 +82,8 @@ async def test_json_is_the_servers_own() -> None:
         assert code == 1
 
 
-async def test_refused_files_and_missing_names_are_told() -> None:
-    """They are why a client does not get what its operator expects."""
+async def test_refused_files_and_missing_names_are_shown() -> None:
+    """They explain why a client does not get what its operator expects."""
     async with administered() as admin:
         admin.refused_files = ("shop/bad.yaml",)
         await admin.connect().ask(CLUSTER, "*", "nobody")
@@ -90,8 +93,8 @@ async def test_refused_files_and_missing_names_are_told() -> None:
         assert "not served in its current state, see `xds check`: shop/bad.yaml" in printed
 
 
-async def test_a_server_that_is_not_there_is_one_line() -> None:
-    """What was tried, why it failed, what to look at; exit code 3."""
+async def test_an_unreachable_server_is_reported_in_one_line() -> None:
+    """The line has the address, the reason, and what to check. The exit code is 3."""
     address = f"127.0.0.1:{free_port()}"
     code, printed, said = await run("status", "--admin", address)
     assert (code, printed) == (3, "")
@@ -99,8 +102,8 @@ async def test_a_server_that_is_not_there_is_one_line() -> None:
     assert len(said.splitlines()) == 1
 
 
-async def test_a_port_of_something_else_is_one_line() -> None:
-    """The gRPC port is the likeliest mistake; exit code 3."""
+async def test_a_port_of_another_protocol_is_reported_in_one_line() -> None:
+    """The gRPC port is the most likely mistake. The exit code is 3."""
     async with administered() as admin:
         code, _, said = await run("status", "--admin", admin.serving.address)
         assert code == 3
@@ -108,20 +111,20 @@ async def test_a_port_of_something_else_is_one_line() -> None:
         assert len(said.splitlines()) == 1
 
 
-def test_wrong_usage_is_2() -> None:
-    """An address without a port."""
+def test_wrong_usage_exits_with_2() -> None:
+    """The example is an address without a port."""
     result = CliRunner().invoke(main, ["status", "--admin", "localhost"])
     assert result.exit_code == 2
     assert "is not a host and a port" in result.stderr
 
 
 def test_help_has_examples() -> None:
-    """Help shows how it is used."""
+    """The help text shows how to use the command."""
     assert "xds status --watch" in CliRunner().invoke(main, ["status", "--help"]).stdout
 
 
-async def test_watch_in_a_pipe_is_one_object_a_line() -> None:
-    """Again and again, until the reader has enough: Ctrl-C is 0."""
+async def test_watch_writes_one_json_object_a_line_into_a_pipe() -> None:
+    """The command continues until the reader stops it. Ctrl-C exits with 0."""
     async with administered() as admin:
         command = [
             sys.executable,
@@ -148,7 +151,7 @@ async def test_watch_in_a_pipe_is_one_object_a_line() -> None:
 
 
 def on_a_terminal(command: list[str], columns: int, wanted: str, seconds: float = 20.0) -> tuple[str, int]:
-    """Run a command on a terminal until it has printed what is wanted, then press Ctrl-C; all of it, and its code."""
+    """Run a command on a terminal until it prints a text, and press Ctrl-C. Return its output and its exit code."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     environment = {**os.environ, "TERM": "xterm-256color"}
@@ -157,7 +160,7 @@ def on_a_terminal(command: list[str], columns: int, wanted: str, seconds: float 
     )
     os.close(theirs)
     printed, deadline = b"", time.monotonic() + seconds
-    with contextlib.suppress(OSError):  # the other side is closed
+    with contextlib.suppress(OSError):  # the program has closed its side
         while wanted.encode() not in printed and time.monotonic() < deadline:
             printed += os.read(ours, 65536)
     running.send_signal(signal.SIGINT)
@@ -168,8 +171,8 @@ def on_a_terminal(command: list[str], columns: int, wanted: str, seconds: float 
     return printed.decode(errors="replace"), running.wait(seconds)
 
 
-async def test_watch_on_a_terminal_redraws_and_leaves_it_as_it_was() -> None:
-    """Its own screen while it runs, the old one and the cursor after Ctrl-C."""
+async def test_watch_redraws_a_terminal_and_restores_it() -> None:
+    """The command uses the alternate screen. Ctrl-C brings back the screen and the cursor."""
     async with administered() as admin:
         await refuse(admin)
         command = [sys.executable, "-m", "xds", "status", "--admin", admin.address, "--watch", "0.1"]
@@ -183,7 +186,7 @@ async def test_watch_on_a_terminal_redraws_and_leaves_it_as_it_was() -> None:
 
 @pytest.fixture
 async def busy() -> Any:
-    """A status of three clients of which one refuses something."""
+    """Return a status of three clients, one of which refuses a resource."""
     async with administered() as admin:
         await admin.connect("web-1", user_agent_name="envoy").take(CLUSTER, LISTENER)
         await admin.connect("edge-1", "edge", user_agent_name="envoy").take()
@@ -194,8 +197,8 @@ async def busy() -> Any:
 
 
 @pytest.mark.parametrize("width", [80, 100, 160])
-async def test_the_table_fits_its_terminal(busy: Any, width: int) -> None:
-    """A line a client, none of them cut or broken, the worst first."""
+async def test_the_table_fits_the_terminal(busy: Any, width: int) -> None:
+    """Each client has one line, which is neither cut nor broken. The worst comes first."""
     console = Console(width=width, file=io.StringIO(), record=True, highlight=False)
     console.print(draw(busy, width))
     lines = console.export_text().splitlines()
@@ -205,8 +208,8 @@ async def test_the_table_fits_its_terminal(busy: Any, width: int) -> None:
     assert ("LOCALITY" in lines[0]) == (width > 80)
 
 
-async def test_plain_lines_are_columns(busy: Any) -> None:
-    """The same words stand at the same place in each line, for `awk`; a type not asked for is a dash."""
+async def test_plain_lines_have_fixed_columns(busy: Any) -> None:
+    """The fields are in the same place in each line, for `awk`. A dash stands for a type without a subscription."""
     heading, *rest = write_lines(busy)
     at = heading.index("LDS")
     by_node = {line.split()[0]: line[at:].split()[0] for line in rest[:3]}

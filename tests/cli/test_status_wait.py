@@ -1,4 +1,4 @@
-"""`xds status --wait`: whether a catalog is in effect, and what stands in its way."""
+"""`xds status --wait`: whether a catalog is in effect, and what prevents it."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from xds.wire import CLUSTER, LISTENER
 
 CATALOG = "services: {api: {endpoints: ['127.0.0.1:5000']}}\n"
 LONG = "60"
-"""Seconds that no test waits: it ends before, or the test is too slow to pass."""
+"""A timeout in seconds that no passing test reaches."""
 
 
 def save(folder: Path, text: str = CATALOG, name: str = "catalog.yaml") -> Path:
@@ -28,29 +28,29 @@ def save(folder: Path, text: str = CATALOG, name: str = "catalog.yaml") -> Path:
 
 
 def digest(path: Path) -> str:
-    """Give the digest of a catalog."""
+    """Return the digest of a catalog."""
     source = FileSource(path)
     source.read()
     return source.digest
 
 
 async def wait(admin: Administered, seconds: str = LONG, *options: str) -> tuple[int, str, str]:
-    """Wait at an admin, for what it serves unless told otherwise."""
+    """Wait on an admin interface, by default for the catalog that it serves."""
     async with asyncio.timeout(30):
         return await run("status", "--admin", admin.address, "--wait", seconds, *options)
 
 
-def test_a_digest_is_of_contents(tmp_path: Path) -> None:
-    """The same files elsewhere, under other names, have the same; one byte more is another."""
+def test_a_digest_depends_on_the_contents_alone(tmp_path: Path) -> None:
+    """The same files with other names have the same digest. One more byte changes it."""
     here, there = save(tmp_path / "here"), save(tmp_path / "there", name="other.yml")
     assert digest(here) == digest(there) == digest(there / "other.yml")
     seen = {digest(here), digest(save(tmp_path / "comment", f"{CATALOG}# more\n"))}
-    save(there, CATALOG, "more.yaml")  # twice the same is not once
+    save(there, CATALOG, "more.yaml")  # a file twice is not the file once
     assert len(seen | {digest(there)}) == 3
 
 
-async def test_in_effect_is_0(tmp_path: Path) -> None:
-    """When the server has taken that catalog, and each client has accepted all of it."""
+async def test_a_catalog_in_effect_exits_with_0(tmp_path: Path) -> None:
+    """The server has taken the catalog, and each client has accepted all of it."""
     catalog = save(tmp_path / "catalog")
     async with administered() as admin:
         admin.digest = digest(catalog)
@@ -64,7 +64,7 @@ async def test_in_effect_is_0(tmp_path: Path) -> None:
 
 
 async def test_another_catalog_is_not_in_effect(tmp_path: Path) -> None:
-    """Although all clients are SYNCED: with what was served before. Not in time is 4."""
+    """All clients are SYNCED, but with the old catalog. The exit code for a timeout is 4."""
     async with administered() as admin:
         await admin.connect().take()
         await admin.until("SYNCED")
@@ -74,8 +74,8 @@ async def test_another_catalog_is_not_in_effect(tmp_path: Path) -> None:
         assert "the server has not loaded this catalog" in said
 
 
-async def test_a_client_that_has_not_answered_is_waited_for() -> None:
-    """It is named when time is up; and once it accepts, the wait is over."""
+async def test_the_wait_includes_a_client_that_has_not_answered() -> None:
+    """The timeout message names the client. The wait ends when the client accepts."""
     async with administered() as admin:
         sidecar = admin.connect()
         await sidecar.ask()
@@ -89,8 +89,8 @@ async def test_a_client_that_has_not_answered_is_waited_for() -> None:
         assert (await waiting)[0] == 0
 
 
-async def test_clients_that_are_not_connected_are_waited_for() -> None:
-    """If so many were asked for: an Envoy that a catalog makes crash refuses nothing."""
+async def test_the_wait_includes_clients_that_are_not_connected() -> None:
+    """An option sets the number of clients. An Envoy that crashes on a catalog refuses nothing."""
     async with administered() as admin:
         await admin.connect().take()
         await admin.until("SYNCED")
@@ -101,7 +101,7 @@ async def test_clients_that_are_not_connected_are_waited_for() -> None:
 
 
 async def test_a_refusal_ends_the_wait() -> None:
-    """At once, in the client's words, with 1; the clients with which all is well are not listed."""
+    """The wait ends at once with the client's message and exit code 1. Clients without a problem are not listed."""
     async with administered() as admin:
         await admin.connect("web-2").take()
         sidecar = admin.connect()
@@ -117,8 +117,11 @@ async def test_a_refusal_ends_the_wait() -> None:
         assert "web-2" not in printed
 
 
-async def test_a_refusal_from_before_holds_up_nobody() -> None:
-    """An Envoy that was broken before the catalog was taken is told of; what it is sent anew counts."""
+async def test_an_older_refusal_does_not_end_the_wait() -> None:
+    """The command reports an Envoy that refused something before the server took the catalog.
+
+    Only its answer to the new resources counts.
+    """
     async with administered() as admin:
         sidecar = admin.connect()
         await sidecar.ask()
@@ -138,7 +141,7 @@ async def test_a_refusal_from_before_holds_up_nobody() -> None:
 
 
 async def test_a_file_that_the_server_refuses_ends_the_wait() -> None:
-    """It serves the last good state of it, which is not the catalog."""
+    """The server serves the last good state of the file, which is not the catalog."""
     async with administered() as admin:
         admin.refused_files = ("shop/bad.yaml",)
         code, printed, said = await wait(admin)
@@ -147,8 +150,8 @@ async def test_a_file_that_the_server_refuses_ends_the_wait() -> None:
         assert "see `xds check`: shop/bad.yaml" in printed
 
 
-async def test_json_is_the_last_status() -> None:
-    """For programs; the verdict stands beside it."""
+async def test_json_has_the_last_status_and_the_verdict() -> None:
+    """Programs read it."""
     async with administered() as admin:
         code, printed, said = await wait(admin, LONG, "--output", "json")
         assert json.loads(printed)["catalog"]["digest"] == admin.digest
@@ -156,16 +159,16 @@ async def test_json_is_the_last_status() -> None:
         assert code == 0
 
 
-async def test_a_server_that_is_not_there_is_3() -> None:
-    """In one line, when time is up."""
+async def test_an_unreachable_server_exits_with_3() -> None:
+    """The message is one line, after the timeout."""
     code, printed, said = await run("status", "--admin", f"127.0.0.1:{free_port()}", "--wait", "0.2")
     assert (code, printed) == (3, "")
     assert "Connection refused: is `xds serve` running" in said
     assert len(said.splitlines()) == 1
 
 
-async def test_a_server_that_starts_and_an_edit_are_waited_for(tmp_path: Path) -> None:
-    """A real server, which reads a copy: it is in effect once the server has taken it, if only a comment changed."""
+async def test_the_wait_includes_the_servers_start_and_an_edit(tmp_path: Path) -> None:
+    """A real server reads a copy. A changed comment alone is a new catalog, in effect once the server has taken it."""
     served, copy = save(tmp_path / "served"), save(tmp_path / "copy", name="copy.yaml")
     admin = f"127.0.0.1:{free_port()}"
     command = ["status", "--admin", admin, "--wait", LONG, "--catalog", str(copy)]
@@ -190,8 +193,8 @@ async def test_a_server_that_starts_and_an_edit_are_waited_for(tmp_path: Path) -
         ["--wait", "1", "--catalog", "no"],
     ],
 )
-def test_wrong_usage_is_2(options: list[str]) -> None:
-    """With what is wrong about it."""
+def test_wrong_usage_exits_with_2(options: list[str]) -> None:
+    """The message names the mistake."""
     result = CliRunner().invoke(main, ["status", *options])
     assert result.exit_code == 2
     assert "Error: " in result.stderr

@@ -1,1 +1,1 @@
-"""The mesh in containers: its files, and the mesh itself wherever a Docker engine answers."""
+"""Tests of the mesh in containers: its files, and the mesh itself if a Docker engine is available."""

@@ -1,4 +1,4 @@
-"""The mesh in containers under test: made, driven by the commands that a person runs, and taken away again."""
+"""Starts the mesh in containers, runs the commands that a person runs, and removes the mesh again."""
 
 import json
 import os
@@ -24,18 +24,18 @@ FOLDER = Path(__file__).parents[2] / "compose"
 BASE_IMAGE = re.compile(r"^FROM (\S+:\S+)", re.MULTILINE)
 
 SERVICES = ("control-plane", "api", "api-v2", "web", "edge")
-"""What runs without a profile, by Compose's names."""
+"""The services that run without a profile, by Compose's names."""
 
 CONTAINERS = {"control-plane-1", "api-1", "api-2", "api-3", "api-v2-1", "web-1", "edge-1"}
 EVERYBODY = CONTAINERS | {"api-4", "api-5"}
-"""What there is, and what may be after a test that scales."""
+"""All containers, and those that a test that scales may add."""
 
 ENVOYS = {"api-1", "api-2", "api-3", "api-v2-1", "web-1", "edge-1"}
-"""By their `node.id`."""
+"""The Envoys by their `node.id`."""
 
 
 def find_obstacle() -> str | None:
-    """Say why the mesh cannot be brought up here; None when it can."""
+    """Return the reason why the mesh cannot start here, or None if it can."""
     if shutil.which("docker") is None:
         return "docker is not installed"
     answer = subprocess.run(["docker", "info"], capture_output=True, text=True, check=False)
@@ -49,7 +49,7 @@ def find_obstacle() -> str | None:
 
 
 def find_missing(images: Iterable[str]) -> str | None:
-    """Say which image cannot be had; None when all are here, or have been fetched now."""
+    """Return the message for an image that is not available, or None if all are here after a pull."""
     for image in sorted(images):
         inspected = subprocess.run(["docker", "image", "inspect", image], capture_output=True, check=False)
         if inspected.returncode and subprocess.run(["docker", "pull", "-q", image], check=False).returncode:
@@ -58,7 +58,7 @@ def find_missing(images: Iterable[str]) -> str | None:
 
 
 def base_images(profile: str | None = None) -> set[str]:
-    """Find the images that the mesh is made from without any profile, or those that a profile's services are."""
+    """Return the images that the mesh is built from without a profile, or the images of a profile's services."""
     services = yaml.safe_load((FOLDER / "docker-compose.yml").read_text())["services"].values()
     images = {one["image"] for one in services if "image" in one and one.get("profiles") == (profile and [profile])}
     if profile is None:
@@ -67,7 +67,7 @@ def base_images(profile: str | None = None) -> set[str]:
 
 
 def installed_compose() -> list[list[str]]:
-    """Find the commands that Compose can be called by here."""
+    """Return the commands that run Compose here."""
     found = []
     for command in COMPOSE:
         if shutil.which(command[0]):
@@ -77,7 +77,7 @@ def installed_compose() -> list[list[str]]:
 
 
 def until(probe: Callable[[], object], what: str, seconds: float = 60.0) -> float:
-    """Wait until the probe gives something true; the seconds that it took."""
+    """Wait until the probe returns a true value, and return the seconds that it took."""
     start = time.monotonic()
     while not probe():
         assert time.monotonic() < start + seconds, f"{what}: not within {seconds:g} s"
@@ -86,9 +86,9 @@ def until(probe: Callable[[], object], what: str, seconds: float = 60.0) -> floa
 
 
 class Mesh:
-    """A mesh of its own name, ports and copy of the catalog, beside any other that runs on the machine.
+    """A mesh with its own name, ports and copy of the catalog, beside any other mesh on the machine.
 
-    The variables of `environment` are to be the process's too, for what calls the commands' own functions.
+    The process needs the variables of `environment` too when it calls the commands' own functions.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -100,7 +100,7 @@ class Mesh:
         self.environment = {
             "COMPOSE_FILE": str(FOLDER / "docker-compose.yml"),
             "COMPOSE_PROJECT_NAME": f"xds-test-{os.getpid()}",
-            "COMPOSE_PROFILES": "metrics",  # to be seen and taken away with the rest; the tests start what they want
+            "COMPOSE_PROFILES": "metrics",  # so that Compose lists and removes its services too
             "XDS_CATALOG": str(self.catalog),
             "XDS_ADMIN_PORT": str(free_port()),
             "EDGE_PORT": self.gateway.rpartition(":")[2],
@@ -110,11 +110,11 @@ class Mesh:
         self._running: list[subprocess.Popen[str]] = []
 
     def compose(self, *words: str) -> str:
-        """Run Compose; what it printed."""
+        """Run Compose, and return its output."""
         return self._run([*find_compose(), *words])
 
     def start(self, *words: str) -> "subprocess.Popen[str]":
-        """Start one of the commands that a person runs: `traffic`, `weights`, and so on."""
+        """Start a command that a person runs: `traffic`, `weights`, and so on."""
         process = subprocess.Popen(
             [sys.executable, "-m", "mesh", *words],
             cwd=FOLDER,
@@ -127,10 +127,10 @@ class Mesh:
         return process
 
     def restore(self) -> None:
-        """Bring back what a test begins with, whatever the test before has left: it may have failed anywhere.
+        """Restore the state in which every test starts, since the test before it may have failed anywhere.
 
-        The shipped catalog, three instances of api-service, every container running and on the network, every Envoy
-        with all that it is served, and the edge sharing requests evenly.
+        The state is the original catalog, three instances of api-service, every container running and on the network,
+        every Envoy in sync, and the edge sharing requests evenly.
         """
         for process in self._running:
             if process.poll() is None:
@@ -150,7 +150,7 @@ class Mesh:
         wait_for_shares(edge, instances, {label: Fraction(1, 3) for label in instances.values()})
 
     def _bring_up(self) -> None:
-        """Start what is not there, end what is too much, and connect who was cut off."""
+        """Start missing containers, stop surplus ones, and reconnect disconnected ones."""
         self.compose("up", "-d", "--no-build", "--scale", "api=3", *SERVICES)
         for one in self.containers():
             if not one.network:
@@ -158,33 +158,33 @@ class Mesh:
                 self._run(["docker", "network", "connect", "--alias", one.service, network, one.name])
 
     def containers(self) -> list[Container]:
-        """Find what runs of the mesh, without Compose, which takes a second to start."""
+        """Return the running containers of the mesh. This does not use Compose, which takes a second to start."""
         label = f"label=com.docker.compose.project={self.environment['COMPOSE_PROJECT_NAME']}"
         ids = self._run(["docker", "ps", "-q", "--filter", label]).split()
         return [describe(one) for one in json.loads(self._run(["docker", "inspect", *ids]))]
 
     def containers_of(self, service: str) -> list[Container]:
-        """Find what runs of a service."""
+        """Return the running containers of a service."""
         return [one for one in self.containers() if one.service == service]
 
     def status(self) -> dict[str, Any]:
-        """Ask the control plane, at its published admin address."""
+        """Return the control plane's status from its published admin address."""
         status: dict[str, Any] = json.loads(http_get(f"127.0.0.1:{self.environment['XDS_ADMIN_PORT']}", "/status")[1])
         return status
 
     def synced(self) -> set[str]:
-        """Name the nodes that have all that they are served; none while nobody can be asked."""
+        """Return the nodes that are in sync, or none while the control plane does not answer."""
         try:
             return {one["node_id"] for one in self.status()["clients"] if one["state"] == "SYNCED"}
         except (OSError, ValueError):
             return set()
 
     def act(self, *words: str) -> str:
-        """Run one; what it printed. It must end well: no request may fail."""
+        """Run a command, and return its output. It must succeed, and no request may fail."""
         return finish(self.start(*words))
 
     def get(self, path: str) -> tuple[int, str]:
-        """Ask the gateway once; status 0 when there is no answer."""
+        """Send one request to the gateway, and return the status, or 0 without an answer."""
         connection = HTTPConnection(self.gateway, timeout=5)
         try:
             connection.request("GET", path)
@@ -196,7 +196,7 @@ class Mesh:
             connection.close()
 
     def remains(self) -> str:
-        """List what there is of the mesh's containers, networks, volumes and images."""
+        """Return the remaining containers, networks, volumes and images of the mesh."""
         project = self.environment["COMPOSE_PROJECT_NAME"]
         label = f"label=com.docker.compose.project={project}"
         commands = [["ps", "-aq"], ["network", "ls", "-q"], ["volume", "ls", "-q"]]
@@ -213,7 +213,7 @@ class Mesh:
 
 
 def finish(process: "subprocess.Popen[str]") -> str:
-    """Wait for a command's end; what it printed, which is shown where a test fails. No request may have failed."""
+    """Wait for a command's end, and return its output, which a failing test shows. No request may have failed."""
     printed, _ = process.communicate(timeout=120)
     print(printed)
     assert process.returncode == 0, printed
@@ -222,13 +222,13 @@ def finish(process: "subprocess.Popen[str]") -> str:
 
 
 def counts(printed: str) -> dict[str, int]:
-    """Read the requests from a command's table, the rows by what they begin with."""
+    """Return the requests from a command's table, by the first text of each row."""
     rows = re.findall(r"^(\S+(?: > \S+)?) +(\d+) +[0-9.]+%", printed, re.MULTILINE)
     return {name: int(number) for name, number in rows}
 
 
 def shares(printed: str, column: int = 1) -> dict[str, float]:
-    """Read one column of percentages from a command's table, the rows by what they begin with."""
+    """Return one column of percentages from a command's table, by the first text of each row."""
     rows = [re.fullmatch(r"(\S+(?: > \S+)?)((?: +[0-9.]+%?)+) *█*", line) for line in printed.splitlines()]
     percentages = {row[1]: re.findall(r"([0-9.]+)%", row[2]) for row in rows if row}
     return {name: float(found[column - 1]) for name, found in percentages.items() if len(found) >= column}

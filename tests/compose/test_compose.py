@@ -1,4 +1,4 @@
-"""The mesh in containers, brought up, driven by the documented commands, and taken down. One mesh for all tests."""
+"""The mesh in containers: started, driven by the documented commands, and removed. All tests share one mesh."""
 
 import json
 import re
@@ -16,16 +16,16 @@ from tests.prometheus.programs import Prometheus
 from xds.cli.demo.envoy_admin import http_get
 
 WATCHERS = {"prometheus", "grafana"}
-"""Who looks on, by the profile `metrics`."""
+"""The services of the profile `metrics`."""
 
 
 THIRDS = dict.fromkeys(("api-1", "api-2", "api-3"), 1)
-"""Weights of the instances when nothing is said."""
+"""The default weights of the instances."""
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
-    """Build the images and start the mesh in an odd order, the control plane last; leave nothing behind."""
+    """Build the images, start the mesh in an unusual order with the control plane last, and remove everything."""
     obstacle = find_obstacle()
     if obstacle:
         pytest.skip(f"the mesh in containers: {obstacle}")
@@ -54,13 +54,13 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
 
 @pytest.fixture
 def mesh(running: Mesh) -> Mesh:
-    """Bring back what every test begins with, whatever became of the one before."""
+    """Restore the initial state before each test, whatever the test before it left."""
     running.restore()
     return running
 
 
 def are_in_turn(found: dict[str, int], weights: dict[str, int], rounds: int = 1, astray: int = 0) -> bool:
-    """Whether instances got their weights' shares by turns of the edge's one worker."""
+    """Whether the edge's one worker gave instances the shares of their weights by weighted round robin."""
     total, whole = sum(found.values()), sum(weights.values())
     return found.keys() <= weights.keys() and all(
         found.get(name, 0) in in_turn(total, weight / whole, len(weights), rounds=rounds, astray=astray)
@@ -69,7 +69,7 @@ def are_in_turn(found: dict[str, int], weights: dict[str, int], rounds: int = 1,
 
 
 def inspect(mesh: Mesh, *services: str) -> list[dict[str, Any]]:
-    """Describe containers as Docker does."""
+    """Return Docker's description of containers."""
     ids = [one.id for one in mesh.containers() if not services or one.service in services]
     described: list[dict[str, Any]] = json.loads(
         subprocess.run(["docker", "inspect", *ids], capture_output=True, check=True).stdout
@@ -78,14 +78,14 @@ def inspect(mesh: Mesh, *services: str) -> list[dict[str, Any]]:
 
 
 def test_requests_are_shared_evenly_and_web_calls_through_its_sidecar(mesh: Mesh) -> None:
-    """Round robin over the three instances that one host name stands for."""
+    """One host name stands for three instances, which share requests by round robin."""
     assert are_in_turn(counts(mesh.act("traffic", "--seconds", "2")), THIRDS)
     through_web = counts(mesh.act("traffic", "/", "--seconds", "1"))
     assert through_web.keys() == {"web-1 > api-1", "web-1 > api-2", "web-1 > api-3"}
 
 
-def test_weights(mesh: Mesh) -> None:
-    """Each instance gets its weight's share, and again as much as the others when the weights are taken back."""
+def test_weights_set_the_shares_of_instances(mesh: Mesh) -> None:
+    """The shares are equal again when the weights are removed."""
     printed = mesh.act("weights", "5", "3", "1", "--seconds", "2")
     assert "+    balance: weighted" in printed
     assert are_in_turn(counts(printed), {"api-1": 5, "api-2": 3, "api-3": 1}, astray=CONNECTIONS)
@@ -94,8 +94,8 @@ def test_weights(mesh: Mesh) -> None:
     assert are_in_turn(counts(printed), THIRDS, astray=CONNECTIONS)
 
 
-def test_a_test_begins_anew_whatever_the_one_before_has_left(mesh: Mesh) -> None:
-    """Weights, scale, an instance that is dead, a command that runs, a bad file, a control plane without a network."""
+def test_restore_undoes_whatever_a_test_left(mesh: Mesh) -> None:
+    """Covers weights, scale, a dead instance, a running command, a bad file, and a control plane off the network."""
     mesh.act("weights", "5", "3", "1", "--seconds", "0.1")
     command = mesh.start("traffic", "--seconds", "100")
     [victim], [control_plane] = inspect(mesh, "api-v2"), mesh.containers_of("control-plane")
@@ -108,16 +108,16 @@ def test_a_test_begins_anew_whatever_the_one_before_has_left(mesh: Mesh) -> None
     assert are_in_turn(counts(mesh.act("traffic", "--seconds", "1")), THIRDS)
 
 
-def test_weights_for_others_than_there_are_are_refused(mesh: Mesh) -> None:
-    """With exit code 2, and who there is; the catalog stays as it was."""
+def test_weights_for_unknown_instances_are_refused(mesh: Mesh) -> None:
+    """The exit code is 2, the message names the instances, and the catalog stays the same."""
     process = mesh.start("weights", "1", "2")
     printed, _ = process.communicate(timeout=30)
     assert process.returncode == 2
     assert printed == "mesh: there are 3 instances, api-1, api-2, api-3: give one weight for each, found 2\n"
 
 
-def test_canary(mesh: Mesh) -> None:
-    """By chance, so many percent go to the next version."""
+def test_a_canary_gets_its_percentage(mesh: Mesh) -> None:
+    """Chance explains the number of requests to the next version."""
     found = counts(mesh.act("canary", "20", "--seconds", "2", "--rate", "200"))
     assert found.keys() == {"api-service", "api-service-v2"}
     assert found["api-service-v2"] in by_chance(sum(found.values()), 0.2)
@@ -126,15 +126,15 @@ def test_canary(mesh: Mesh) -> None:
 
 
 def test_traces_need_a_collector(mesh: Mesh) -> None:
-    """It is told how to start one, and the catalog stays as it was; to trace nothing needs none."""
+    """Without a collector, the command explains how to start one and leaves the catalog. A share of 0 needs none."""
     process = mesh.start("tracing", "100")
     printed, _ = process.communicate(timeout=30)
     assert (process.returncode, "docker-compose --profile traces up -d" in printed) == (2, True), printed
     assert "catalog/mesh.yaml needs no change" in mesh.act("tracing", "0", "--seconds", "0.2")
 
 
-def test_a_killed_instance_is_not_noticed(mesh: Mesh) -> None:
-    """No request fails; the others share its part, and it has it back when it is up again."""
+def test_a_killed_instance_fails_no_request(mesh: Mesh) -> None:
+    """The other instances take over its share, and it gets the share back when it is up again."""
     printed = mesh.act("kill", "api-2", "--seconds", "2")
     [totals] = re.findall(r"^REQUESTS +(\d+) +(\d+) +(\d+)$", printed, re.MULTILINE)
     before, dead, back = (
@@ -142,13 +142,13 @@ def test_a_killed_instance_is_not_noticed(mesh: Mesh) -> None:
         for column, total in enumerate(totals, 1)
     )
     assert are_in_turn(before, THIRDS, astray=CONNECTIONS)
-    # A turn of the dead one is taken by the next, until the edge knows: then a second round begins.
+    # Until the edge knows, the next instance takes the dead one's turn. Then a second round starts.
     assert are_in_turn(dead, {"api-1": 1, "api-2": 0, "api-3": 1}, rounds=2, astray=CONNECTIONS)
     assert are_in_turn(back, THIRDS, astray=CONNECTIONS)
 
 
-def test_without_the_control_plane_all_goes_on_and_names_are_followed(mesh: Mesh) -> None:
-    """Instances come and go meanwhile, which Docker's DNS tells the Envoys; an edit waits for the control plane."""
+def test_without_the_control_plane_envoys_go_on_and_follow_dns(mesh: Mesh) -> None:
+    """Instances come and go, and Docker's DNS tells the Envoys. An edit takes effect when the control plane is back."""
     cut = mesh.start("cut", "--seconds", "12")
     try:
         mesh.compose("up", "-d", "--no-build", "--scale", "api=5", "api")
@@ -165,8 +165,8 @@ def test_without_the_control_plane_all_goes_on_and_names_are_followed(mesh: Mesh
     until(lambda: mesh.synced() == ENVOYS, "all Envoys")
 
 
-def test_the_control_plane_is_replaced_unnoticed(mesh: Mesh) -> None:
-    """Another container serves all Envoys, and no request fails."""
+def test_replacing_the_control_plane_fails_no_request(mesh: Mesh) -> None:
+    """Another container serves all Envoys."""
     before = inspect(mesh, "control-plane")[0]["Id"]
     printed = mesh.act("roll")
     assert "All 6 Envoys are connected to it" in printed
@@ -174,7 +174,10 @@ def test_the_control_plane_is_replaced_unnoticed(mesh: Mesh) -> None:
 
 
 def test_a_mistake_in_the_catalog_changes_nothing(mesh: Mesh) -> None:
-    """It is told with its place, of a file that was renamed into the folder; so is its mending."""
+    """The log has the mistake with its place, for a file that was renamed into the folder.
+
+    It also has the correction.
+    """
     file, new = mesh.catalog / "web.yaml", mesh.catalog / ".new"
     good = file.read_text()
     try:
@@ -191,8 +194,8 @@ def test_a_mistake_in_the_catalog_changes_nothing(mesh: Mesh) -> None:
 
 
 @pytest.mark.parametrize("program", ["envoy", "gunicorn"])
-def test_a_pod_of_which_a_part_dies_is_started_again(mesh: Mesh, program: str) -> None:
-    """Application and sidecar come and go together."""
+def test_a_pod_restarts_when_one_of_its_containers_dies(mesh: Mesh, program: str) -> None:
+    """The application and its sidecar start and stop together."""
     restarts = inspect(mesh, "web")[0]["RestartCount"]
     script = (
         "import os, pathlib, signal\n"
@@ -217,7 +220,7 @@ def prometheus(running: Mesh) -> Prometheus:
 
 
 def read_shares(prometheus: Prometheus, expression: str) -> dict[str, float]:
-    """Give the share of each of api-service's endpoints at the edge, by the catalog's name and the address."""
+    """Return the share of each endpoint of api-service at the edge, by the catalog's name and the address."""
     return {
         f"{labels['endpoint']} {labels['envoy_endpoint_address']}": value
         for labels, value in prometheus.query(expression)
@@ -225,8 +228,8 @@ def read_shares(prometheus: Prometheus, expression: str) -> dict[str, float]:
     }
 
 
-def test_an_envoy_that_comes_is_scraped(mesh: Mesh, prometheus: Prometheus) -> None:
-    """With no edit, and one that goes no more; a name's share is that of its addresses."""
+def test_prometheus_scrapes_a_new_envoy_without_an_edit(mesh: Mesh, prometheus: Prometheus) -> None:
+    """It stops scraping one that goes. The share of a name is the sum over its addresses."""
     until(lambda: set(prometheus.targets()) == ENVOYS, "targets")
     mesh.compose("up", "-d", "--no-build", "--scale", "api=5", "api")
     until(lambda: set(prometheus.targets()) == ENVOYS | {"api-4", "api-5"}, "two targets more")
@@ -237,7 +240,7 @@ def test_an_envoy_that_comes_is_scraped(mesh: Mesh, prometheus: Prometheus) -> N
 
 
 def test_the_shares_that_dashboards_show_are_the_expected_ones(mesh: Mesh, prometheus: Prometheus) -> None:
-    """Of weights that are given while requests run."""
+    """Weights change while requests run."""
     weighing = mesh.start("weights", "5", "3", "1", "--seconds", "10")
     try:
         ninths = [pytest.approx(weight / 9) for weight in (1, 3, 5)]
@@ -253,7 +256,7 @@ def test_the_shares_that_dashboards_show_are_the_expected_ones(mesh: Mesh, prome
 
 
 def test_grafana_shows_the_dashboards(mesh: Mesh, prometheus: Prometheus) -> None:
-    """To anybody, and what they ask is answered by Prometheus."""
+    """Grafana needs no login, and Prometheus answers the dashboards' queries."""
     if obstacle := find_missing(base_images("metrics")):
         pytest.skip(f"the dashboards in Grafana: {obstacle}")
     mesh.compose("up", "-d", "--no-build", "grafana")
@@ -274,8 +277,8 @@ def test_grafana_shows_the_dashboards(mesh: Mesh, prometheus: Prometheus) -> Non
     assert float(answer["data"]["result"][0]["value"][1]) == len(ENVOYS)
 
 
-def test_containers_can_do_little(mesh: Mesh) -> None:
-    """No root, nothing to write to, no capabilities, bounded memory; few ports, on loopback; no compiler."""
+def test_containers_have_few_rights(mesh: Mesh) -> None:
+    """No root, no writable files, no capabilities, limited memory, few ports on loopback, and no compiler."""
     published: dict[tuple[str, str], str] = {}
     for one in inspect(mesh):
         host, name = one["HostConfig"], one["Config"]["Labels"]["com.docker.compose.service"]
@@ -297,5 +300,5 @@ def test_containers_can_do_little(mesh: Mesh) -> None:
 
 
 def test_all_are_healthy(mesh: Mesh) -> None:
-    """Every container has a health check, and passes it."""
+    """Every container has a health check and passes it."""
     until(lambda: {one["State"]["Health"]["Status"] for one in inspect(mesh)} == {"healthy"}, "health", 40)

@@ -1,4 +1,4 @@
-"""What the mesh in containers is made of, checked without containers."""
+"""Checks of the files of the mesh in containers. They need no containers."""
 
 import itertools
 import re
@@ -38,8 +38,8 @@ SPAN_TAKERS = ("collector", "jaeger")
 
 
 @pytest.mark.parametrize("command", COMPOSE, ids=" ".join)
-def test_compose_takes_the_file(command: list[str]) -> None:
-    """By either command, where it is installed; alone, and with each profile."""
+def test_compose_accepts_the_file(command: list[str]) -> None:
+    """Each installed command accepts it, alone and with each profile."""
     if command not in installed_compose():
         pytest.skip(f"{' '.join(command)} is not installed")
     profiles = {profile for service in read_services().values() for profile in service.get("profiles", ())}
@@ -52,12 +52,12 @@ def test_compose_takes_the_file(command: list[str]) -> None:
 
 
 def read_services() -> Any:
-    """Give the services of the Compose file."""
+    """Return the services of the Compose file."""
     return yaml.safe_load((FOLDER / "docker-compose.yml").read_text())["services"]
 
 
-def test_containers_of_the_profiles_can_do_little() -> None:
-    """No capabilities, no more privileges, bounded memory, processes and logs, ports on loopback, pinned images."""
+def test_containers_of_the_profiles_have_few_rights() -> None:
+    """No capabilities or new privileges, limited memory, processes and logs, ports on loopback, and pinned images."""
     services = read_services()
     writers = {"elasticsearch", "kibana"}
     some = {name: one for name, one in services.items() if one.get("profiles") in (["logs"], ["traces"])}
@@ -74,8 +74,8 @@ def test_containers_of_the_profiles_can_do_little() -> None:
 
 
 @pytest.mark.parametrize("file", ["collector.yaml", "jaeger.yaml"])
-def test_a_collectors_pipelines_name_what_there_is(file: str) -> None:
-    """And use all of it: what is not in a pipeline does nothing."""
+def test_a_collectors_pipelines_use_exactly_its_components(file: str) -> None:
+    """A component that is in no pipeline does nothing."""
     config = yaml.safe_load((FOLDER / "traces" / file).read_text())
     assert config.keys() <= {"receivers", "processors", "exporters", "extensions", "service"}
     pipelines = config["service"]["pipelines"]
@@ -87,7 +87,7 @@ def test_a_collectors_pipelines_name_what_there_is(file: str) -> None:
 
 
 def test_spans_reach_jaeger() -> None:
-    """The mesh's collector is named as the catalog is told, sends to Jaeger, and Jaeger shows what it keeps."""
+    """The catalog names the mesh's collector, the collector sends to Jaeger, and Jaeger shows what it stores."""
     services = read_services()
     collector, jaeger = (yaml.safe_load((FOLDER / "traces" / f"{name}.yaml").read_text()) for name in SPAN_TAKERS)
     assert {name for name, one in services.items() if one.get("profiles") == ["traces"]} == {*SPAN_TAKERS}
@@ -99,8 +99,8 @@ def test_spans_reach_jaeger() -> None:
     assert services["jaeger"]["ports"] == ["127.0.0.1:${JAEGER_PORT:-16686}:16686"]
 
 
-def test_envoy_takes_the_bootstrap_which_is_what_xds_prints() -> None:
-    """It is as anybody's own, but for the place of the control plane; who an Envoy is, its command line says."""
+def test_envoy_accepts_the_bootstrap_that_xds_prints() -> None:
+    """It differs only in the control plane's address. The command line sets an Envoy's id."""
     command = [sys.executable, "-m", "xds", "bootstrap", "--node-id", "x", "--cluster", "x"]
     printed = subprocess.run(
         [*command, "--server", "control-plane:18000", "--metrics", "0.0.0.0:9902"],
@@ -120,7 +120,7 @@ def test_envoy_takes_the_bootstrap_which_is_what_xds_prints() -> None:
 
 
 def test_the_catalog_has_neither_mistakes_nor_warnings() -> None:
-    """`xds check` is content with it."""
+    """`xds check` reports nothing."""
     answer = subprocess.run(
         [sys.executable, "-m", "xds", "check", str(FOLDER / "catalog")], capture_output=True, text=True, check=False
     )
@@ -129,16 +129,16 @@ def test_the_catalog_has_neither_mistakes_nor_warnings() -> None:
 
 
 def test_the_images_are_those_that_the_readme_names() -> None:
-    """A machine without a registry makes them under these names."""
+    """A machine without a registry builds them under these names."""
     assert base_images() == {"python:3.13-slim", "envoyproxy/envoy:v1.40-latest"}
     assert base_images("metrics") == {"prom/prometheus:v3.5.0", "grafana/grafana:12.2.0"}
-    made = (FOLDER.parent / ".ci" / "run").read_text()  # which reads Prometheus' tag from the Compose file
+    made = (FOLDER.parent / ".ci" / "run").read_text()  # the command reads Prometheus' tag from the Compose file
     assert all(image in made for image in base_images())
     assert all(re.search(r":v?\d", service.get("image", ":1")) for service in read_services().values())
 
 
 def test_every_variable_is_in_the_readme() -> None:
-    """With its default; the project's name has its own in `.env`."""
+    """The README has its default. The default of the project's name is in `.env`."""
     text, readme = (FOLDER / "docker-compose.yml").read_text(), (FOLDER / "README.md").read_text()
     variables = re.findall(r"\$\{(\w+):-([^}]+)\}", text)
     assert len(variables) > 3
@@ -147,7 +147,7 @@ def test_every_variable_is_in_the_readme() -> None:
 
 
 def test_every_command_of_the_readme_exists() -> None:
-    """`python3 -m mesh NAME …` in the README is understood, and every command stands there."""
+    """The README's `python3 -m mesh NAME …` commands are valid, and it has every command."""
     text = (FOLDER / "README.md").read_text()
     lines = {line.strip() for line in re.findall(r"^python3 -m mesh ([^#\n]*)", text, re.MULTILINE)}
     parser = make_parser()
@@ -156,7 +156,7 @@ def test_every_command_of_the_readme_exists() -> None:
 
 
 def test_the_commands_find_what_they_edit() -> None:
-    """In the catalog as it is shipped, and as they leave it."""
+    """They work with the original catalog and with the catalog that they leave."""
     text = mesh.catalog.read(SERVICE_FILE)
     for balance, endpoints in (
         ("weighted", "    endpoints:\n      - a\n      - b\n"),
@@ -171,8 +171,8 @@ def test_the_commands_find_what_they_edit() -> None:
         mesh.catalog.replace(edge, SHARES, "other", GATEWAY_FILE)
 
 
-def test_traces_are_turned_on_changed_and_off() -> None:
-    """By one line, and the file is then as it was."""
+def test_tracing_is_enabled_changed_and_disabled() -> None:
+    """Each edit concerns one line, and the last one restores the file."""
     shipped = mesh.catalog.read(MESH_FILE)
     text = shipped
     for percent in (10, 100):
@@ -183,7 +183,7 @@ def test_traces_are_turned_on_changed_and_off() -> None:
 
 @pytest.fixture
 def flaky() -> Iterator[str]:
-    """Serve at a loopback address: of three requests, two are answered by a and b in turn, and one fails."""
+    """Serve on loopback. Of three requests, a and b answer one each, and one fails."""
     turns = itertools.count()
 
     class Answer(BaseHTTPRequestHandler):
@@ -209,8 +209,8 @@ def flaky() -> Iterator[str]:
         thread.join()
 
 
-def test_failed_requests_are_told(flaky: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """They are counted, named and make the exit code; the shares are of those that were answered."""
+def test_failed_requests_are_reported(flaky: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The output counts and names them, and the exit code shows them. Shares are of the answered requests."""
     with Load(flaky, "/", 200) as load:
         until(lambda: len(load.answers) >= 30, "thirty answers")
     failed = len(load.failures)
@@ -224,8 +224,8 @@ def test_failed_requests_are_told(flaky: str, capsys: pytest.CaptureFixture[str]
     assert re.search(rf"^a +{load.count()['a']} +{share:.1%}     75\.0%  █+$", printed, re.MULTILINE)
 
 
-def test_no_answer_at_all_is_a_failure_too() -> None:
-    """As when the gateway is not there."""
+def test_no_answer_at_all_is_a_failure() -> None:
+    """An example is a missing gateway."""
     with Load("127.0.0.1:1", "/", 100) as load:
         until(lambda: len(load.answers) >= 3, "three answers")
     assert load.failures == ["ConnectionRefusedError(111, 'Connection refused')"] * len(load.failures)
@@ -233,5 +233,5 @@ def test_no_answer_at_all_is_a_failure_too() -> None:
 
 
 def test_settings_name_the_project() -> None:
-    """So that containers have the names that the README shows."""
+    """So containers have the names in the README."""
     assert "COMPOSE_PROJECT_NAME=xds\n" in (FOLDER / ".env").read_text()

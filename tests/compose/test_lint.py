@@ -1,4 +1,4 @@
-"""Every file of compose/ and envoy/ is looked at by a tool that knows its kind; a kind that none knows is a failure.
+"""A linter for its kind checks every file of compose/ and envoy/. A file of an unknown kind is a failure.
 
 Envoy's bootstraps are in test_files.py and tests/envoy_server/test_bootstrap.py, Prometheus' rules in tests/prometheus,
 workflow and Jenkinsfile in tests/ci, Python in tests/test_project.py.
@@ -36,7 +36,7 @@ YAML_RULES = (
 
 
 class Yaml12(yaml.SafeLoader):
-    """Reads YAML by version 1.2, in which only `true` and `false` are booleans."""
+    """Reads YAML 1.2, in which only `true` and `false` are booleans."""
 
 
 BOOLEAN = "tag:yaml.org,2002:bool"
@@ -48,7 +48,7 @@ Yaml12.add_implicit_resolver(BOOLEAN, re.compile("^(true|false)$"), ["t", "f"])
 
 
 def find_kind(path: Path) -> str:
-    """Tell what a file is, by its name or its first line."""
+    """Return the kind of a file by its name or its first line."""
     if path.name == "Dockerfile":
         return "dockerfile"
     if path.suffix in (".yaml", ".yml"):
@@ -61,55 +61,55 @@ def find_kind(path: Path) -> str:
 
 
 def of_kind(kind: str) -> list[Path]:
-    """Find the files of a kind."""
+    """Return the files of a kind."""
     return [path for path in FILES if find_kind(path) == kind]
 
 
 def lint(*command: str | Path) -> None:
-    """Run a linter; what it says stands in the failure."""
+    """Run a linter. The failure has its output."""
     answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
-def test_no_kind_is_unknown() -> None:
-    """A new kind of file needs a tool that knows it, here or elsewhere."""
+def test_every_kind_of_file_has_a_linter() -> None:
+    """A new kind of file needs a linter, here or in another test."""
     assert {kind: len(of_kind(kind)) > 0 for kind in ("dockerfile", "yaml", "shell", "elsewhere")} == {
         "dockerfile": True, "yaml": True, "shell": True, "elsewhere": True,
     }  # fmt: skip
     assert of_kind("unknown") == []
 
 
-def test_yaml() -> None:
-    """No key twice, of which parsers take the last in silence, and no anchor that nobody uses."""
+def test_yaml_files_pass_yamllint() -> None:
+    """A key occurs once, since parsers silently take the last one, and every anchor has a use."""
     lint(BIN / "yamllint", "--strict", "-d", YAML_RULES, *of_kind("yaml"))
 
 
-def test_json() -> None:
-    """It can be read; of lines, each."""
+def test_json_files_can_be_parsed() -> None:
+    """In files of JSON lines, each line can."""
     for path in of_kind("json"):
         for text in path.read_text().splitlines() if path.suffix == ".ndjson" else [path.read_text()]:
             json.loads(text)
 
 
-def test_dockerfiles() -> None:
-    """By hadolint, which has shellcheck look at what RUN says."""
+def test_dockerfiles_pass_hadolint() -> None:
+    """hadolint passes RUN commands to shellcheck."""
     lint(BIN / "hadolint", *of_kind("dockerfile"))
 
 
-def test_shell_scripts() -> None:
-    """By shellcheck, for the shell that the first line names; this repository's own too."""
+def test_shell_scripts_pass_shellcheck() -> None:
+    """The first line names the shell. The repository's own scripts are included."""
     if not (BIN / "shellcheck").exists():
         pytest.skip("shellcheck has no wheel for this machine")
     lint(BIN / "shellcheck", *of_kind("shell"), ROOT / ".ci" / "run")
 
 
-def test_compose_file_by_its_schema() -> None:
-    """Of the Compose specification, so that what only one of the two commands takes is found without either."""
+def test_the_compose_file_fits_the_compose_schema() -> None:
+    """The schema finds what only one of the two Compose commands accepts, without either."""
     lint(BIN / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", FOLDER / "docker-compose.yml")
 
 
-def test_the_catalog_by_the_schema_that_editors_go_by() -> None:
-    """Each file by itself, as an editor sees it, which reads YAML 1.2: `on` is a word there."""
+def test_the_catalog_fits_the_schema_for_editors() -> None:
+    """An editor reads each file by itself as YAML 1.2, in which `on` is a string."""
     printed = subprocess.run([sys.executable, "-m", "xds", "schema"], capture_output=True, text=True, check=True).stdout
     validator = Draft202012Validator(json.loads(printed))
     files = sorted((FOLDER / "catalog").glob("*.yaml"))

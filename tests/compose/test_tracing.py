@@ -1,4 +1,4 @@
-"""`python3 -m mesh tracing` on the demo's own catalog and applications, with real Envoys, in no containers."""
+"""`python3 -m mesh tracing` with the demo's own catalog and applications and with real Envoys, without containers."""
 
 import argparse
 import asyncio
@@ -27,10 +27,10 @@ API = "import sys, api; api.app.run('127.0.0.1', int(sys.argv[1]))"
 
 
 class DemoMesh(WatchedMesh):
-    """The catalog of compose/, but for the places where everything is."""
+    """The catalog of compose/ with other addresses."""
 
     def write(self, catalog: str) -> None:
-        """Write it, with other ports."""
+        """Save the catalog with other ports."""
         self.catalog = self.folder / "catalog"
         shutil.copytree(FOLDER / "catalog", self.catalog)
         self.ports = {name: free_port() for name in ("web", "api", "api-v2", "sidecar")}
@@ -50,19 +50,19 @@ class DemoMesh(WatchedMesh):
             self.children.enter_context(Child(name, command, self.folder, environment=environment))
 
     def find(self, service: str, _port: int) -> str:
-        """Find what is published, as Docker would tell."""
+        """Return a published address as Docker would."""
         return {"edge": f"127.0.0.1:{self.gateway_port}", "control-plane": self.admin, "jaeger": "127.0.0.1:1"}[service]
 
 
 def run_tracing(percent: int) -> int:
-    """Do what the command line does."""
+    """Run the command."""
     return tracing(argparse.Namespace(percent=percent, rate=20, seconds=0.5))
 
 
-async def test_tracing_begins_and_ends(
+async def test_tracing_can_be_enabled_and_disabled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """No request fails, and a trace leads from the gateway through web to api; without a collector it is refused."""
+    """No request fails. A trace goes from the gateway through web to api. Without a collector, the command refuses."""
     containers: list[Container] = []
     with start_collector() as collector, DemoMesh(tmp_path, "") as demo:
         for module in (mesh.edits, mesh.control_plane):
@@ -100,12 +100,12 @@ async def test_tracing_begins_and_ends(
 
 
 def answers(demo: DemoMesh) -> bool:
-    """Tell whether a request gets through to the last application."""
+    """Whether a request reaches the last application."""
     return "Hello from api-1!" in http_get(f"127.0.0.1:{demo.gateway_port}", "/")[1]
 
 
 def find_whole(collector: Collector) -> list[Any]:
-    """Find the spans of a trace that is complete."""
+    """Return the spans of a complete trace."""
     counts = Counter(span.trace_id for span in collector.spans)
     whole = next((name for name, times in counts.items() if times == 4), None)
     return [span for span in collector.spans if span.trace_id == whole]

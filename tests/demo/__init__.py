@@ -1,1 +1,1 @@
-"""Tests of `xds demo` and of the process tools that other tests borrow from it."""
+"""Tests of `xds demo`, and of its process tools, which other tests use."""

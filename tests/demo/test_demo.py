@@ -1,4 +1,4 @@
-"""`xds demo` as a user runs it: a real Envoy, real requests, and nothing left behind however it ends."""
+"""`xds demo` as a user runs it: a real Envoy and real requests, and nothing left behind however it ends."""
 
 import json
 import os
@@ -23,11 +23,11 @@ from xds.cli.demo.ports import LOOPBACK, free_port
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds what is left behind in /proc")
 
 SECONDS = 120.0
-"""Deadline of one run, for a machine that is busy with other things; a run takes about 15 s."""
+"""The deadline of one run on a busy machine. A run takes about 15 s."""
 
 
 class Demo:
-    """A running `xds demo` whose descendants are known by a variable that each inherits, whatever its session."""
+    """A running `xds demo`. A variable that every descendant inherits identifies them, whatever their session."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.folder = folder
@@ -44,7 +44,7 @@ class Demo:
         )
 
     def read_until(self, words: str) -> str:
-        """Read its output up to the line that has these words, and give that line."""
+        """Read its output up to the line that contains a text, and return that line."""
         assert self.process.stdout
         for line in self.process.stdout:
             self.output += line
@@ -53,22 +53,22 @@ class Demo:
         raise AssertionError(f"no {words!r} in:\n{self.output}")
 
     def read_all(self) -> int:
-        """Read the rest of its output; its exit code."""
+        """Read the rest of its output, and return its exit code."""
         assert self.process.stdout
         self.output += self.process.stdout.read()
         return self.process.wait()
 
     def processes(self) -> list[int]:
-        """Find every process that descends from it, itself too."""
+        """Return it and every process that descends from it."""
         return [int(path.name) for path in Path("/proc").glob("[0-9]*") if self.mark in environment(path)]
 
     def left_behind(self) -> list[object]:
-        """Give the processes and files that are there."""
+        """Return the remaining processes and files."""
         return [*self.processes(), *self.folder.iterdir()]
 
 
 def environment(process: Path) -> list[str]:
-    """Read a process's environment; none when it has ended or is another user's."""
+    """Return a process's environment, or an empty one if the process has ended or belongs to another user."""
     try:
         return (process / "environ").read_text(errors="replace").split("\0")
     except OSError:
@@ -76,13 +76,13 @@ def environment(process: Path) -> list[str]:
 
 
 def command_line(pid: int) -> list[str]:
-    """Read a process's program and arguments."""
+    """Return a process's program and arguments."""
     return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
 
 
 @contextmanager
 def running(folder: Path, *options: str) -> Iterator[Demo]:
-    """Run the demo; past the deadline it is killed, so that whoever reads its output comes to an end."""
+    """Run the demo, and kill it after the deadline, so that reading its output ends."""
     demo = Demo(folder, *options)
     watch = threading.Timer(SECONDS, demo.process.kill)
     watch.start()
@@ -95,13 +95,13 @@ def running(folder: Path, *options: str) -> Iterator[Demo]:
 
 
 def at_free_port() -> tuple[str, str]:
-    """Give the option for a gateway's port of its own."""
+    """Return the option for a free gateway port."""
     return ("--port", str(free_port()))
 
 
 @dataclass(frozen=True, slots=True)
 class WholeRun:
-    """What is left of a run that went to its end by itself."""
+    """The output and the remains of a run that ended by itself."""
 
     code: int
     output: str
@@ -121,7 +121,7 @@ def whole_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 
 def test_every_phase_holds(whole_run: WholeRun) -> None:
-    """Exact shares, chance as it should be, no failed request: exit code 0."""
+    """The shares are exact, chance explains the random phase, no request fails, and the exit code is 0."""
     output = whole_run.output
     assert whole_run.code == 0, output
     for shares in (r"exact shares: 100, 100, 100", r"chi-square \d", r"exact shares: 150, 100, 50"):
@@ -132,19 +132,19 @@ def test_every_phase_holds(whole_run: WholeRun) -> None:
     assert "Every phase held" in output
 
 
-def test_the_end_leaves_nothing(whole_run: WholeRun) -> None:
-    """After `--exit` no process and no file is there."""
+def test_a_complete_run_leaves_nothing(whole_run: WholeRun) -> None:
+    """After `--exit` there is no process and no file."""
     assert whole_run.left_behind == []
 
 
 def test_output_to_a_pipe_is_plain_lines(whole_run: WholeRun) -> None:
-    """Not a terminal: no escape sequence, and nothing that is redrawn."""
+    """The output has no escape sequence, and nothing in it is redrawn."""
     assert "\x1b" not in whole_run.output
     assert "\r" not in whole_run.output
 
 
 def test_svg_shows_every_phase(whole_run: WholeRun) -> None:
-    """`--svg`: one picture of the run, with nothing in it to be fetched from elsewhere."""
+    """`--svg` writes one picture of the run, which loads nothing from elsewhere."""
     for title in ("round&#160;robin", "random", "weighted&#160;3:2:1", "crash"):
         assert title in whole_run.svg
     assert "@font-face" not in whole_run.svg
@@ -152,7 +152,7 @@ def test_svg_shows_every_phase(whole_run: WholeRun) -> None:
 
 
 def test_a_port_in_use_is_avoided(tmp_path: Path) -> None:
-    """The gateway takes another port, says so, and serves there."""
+    """The gateway uses another port, prints it, and serves there."""
     with (
         socket.create_server((LOOPBACK, free_port())) as taken,
         running(tmp_path, "--port", str(taken.getsockname()[1])) as demo,
@@ -179,7 +179,7 @@ def test_a_port_in_use_is_avoided(tmp_path: Path) -> None:
     ],
 )
 def test_a_signal_at_any_moment_leaves_nothing(tmp_path: Path, moment: str, number: signal.Signals) -> None:
-    """In the middle of the start or of a phase: every process and file goes, and the exit code tells the signal."""
+    """During the start or a phase, every process and file goes. The exit code has the signal."""
     with running(tmp_path, *at_free_port()) as demo:
         demo.read_until(moment)
         demo.process.send_signal(number)
@@ -189,8 +189,8 @@ def test_a_signal_at_any_moment_leaves_nothing(tmp_path: Path, moment: str, numb
     assert demo.left_behind() == []
 
 
-def test_impatient_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
-    """A hundred Ctrl-C a second do not interrupt the cleaning."""
+def test_repeated_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+    """A hundred Ctrl-C a second do not interrupt the cleanup."""
     with running(tmp_path, *at_free_port()) as demo:
         demo.read_until("round robin:")
         code = None
@@ -204,7 +204,7 @@ def test_impatient_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_children_do_not_survive_a_demo_that_was_killed(tmp_path: Path) -> None:
-    """SIGKILL leaves nobody to clean up: the kernel ends the children."""
+    """SIGKILL allows no cleanup, so the kernel ends the children."""
     with running(tmp_path, *at_free_port()) as demo:
         demo.read_until("round robin:")
         assert len(demo.processes()) == 6  # itself, three instances, the control plane, Envoy
@@ -215,8 +215,8 @@ def test_children_do_not_survive_a_demo_that_was_killed(tmp_path: Path) -> None:
         assert time.monotonic() < deadline, demo.processes()
 
 
-def test_an_envoy_that_dies_is_told_and_fails_the_demo(tmp_path: Path) -> None:
-    """No phase holds without Envoy: exit code 1, with the reason, and nothing left."""
+def test_an_envoy_that_dies_is_reported_and_fails_the_demo(tmp_path: Path) -> None:
+    """The exit code is 1 with the reason, and nothing is left."""
     with running(tmp_path, "--exit", *at_free_port()) as demo:
         demo.read_until("round robin:")
         (envoy,) = [pid for pid in demo.processes() if "--admin-address-path" in command_line(pid)]
@@ -227,8 +227,8 @@ def test_an_envoy_that_dies_is_told_and_fails_the_demo(tmp_path: Path) -> None:
     assert demo.left_behind() == []
 
 
-def test_it_stays_up_to_be_played_with(tmp_path: Path) -> None:
-    """After the phases: what the user kills comes back, an edit counts, and Ctrl-C is a good end (exit code 0)."""
+def test_the_demo_stays_up_after_the_phases(tmp_path: Path) -> None:
+    """A killed process comes back, an edit takes effect, and Ctrl-C exits with 0."""
     with running(tmp_path, *at_free_port()) as demo:
         demo.read_until("keeps running")
         command = demo.read_until("kill -9")
@@ -256,8 +256,8 @@ except SystemExit:
     assert "imported: set()" in run.stdout
 
 
-def test_without_the_extra_one_line_says_what_to_install() -> None:
-    """Flask is missing: exit code 2 and the command that mends it, no traceback."""
+def test_without_the_extra_one_line_names_the_install_command() -> None:
+    """Without Flask, the exit code is 2 and there is no traceback."""
     program = "import sys; sys.modules['flask'] = None; from xds.cli import main; main(['demo'])"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert run.returncode == 2

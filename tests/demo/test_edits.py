@@ -1,4 +1,4 @@
-"""The operator's edits: each changes what it is for and no other character of the catalog."""
+"""The demo's edits of the catalog. Each changes its own part and no other character."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ ENDPOINTS = ["127.0.0.1:5001", "127.0.0.1:5002"]
 
 
 def test_first_catalog_has_one_endpoint_behind_a_gateway() -> None:
-    """What the demo starts from: a checked service of one endpoint, and a gateway on loopback that leads to it."""
+    """The demo starts with a service of one health-checked endpoint, and a gateway on loopback that routes to it."""
     assert yaml.safe_load(CATALOG) == {
         "services": {
             "api-service": {
@@ -25,19 +25,19 @@ def test_first_catalog_has_one_endpoint_behind_a_gateway() -> None:
 
 
 def test_set_balance_changes_one_line() -> None:
-    """Another policy is one word of one line."""
+    """Another policy is another word in one line."""
     after = set_balance(CATALOG, "random")
     assert changed_lines(CATALOG, after) == ["-     balance: round_robin", "+     balance: random"]
 
 
-def test_set_endpoints_adds_endpoints_and_leaves_those_that_were_there() -> None:
-    """An endpoint that joins is a line more."""
+def test_set_endpoints_adds_endpoints_and_keeps_the_old_ones() -> None:
+    """Each new endpoint is one more line."""
     after = set_endpoints(CATALOG, ENDPOINTS)
     assert changed_lines(CATALOG, after) == ['+       - "127.0.0.1:5002"']
 
 
 def test_set_endpoints_gives_each_its_weight() -> None:
-    """With weights every endpoint is written in the long form, in order."""
+    """With weights, every endpoint has the long form, in order."""
     after = set_endpoints(CATALOG, ENDPOINTS, (3, 1))
     assert yaml.safe_load(after)["services"]["api-service"]["endpoints"] == [
         {"address": "127.0.0.1:5001", "weight": 3},
@@ -45,13 +45,13 @@ def test_set_endpoints_gives_each_its_weight() -> None:
     ]
 
 
-def test_edits_can_be_taken_back() -> None:
-    """Weights that are taken away again leave the very text that was there before."""
+def test_edits_can_be_reverted() -> None:
+    """Removing the weights restores exactly the earlier text."""
     assert set_endpoints(set_endpoints(CATALOG, ENDPOINTS, (3, 1)), ["127.0.0.1:5001"]) == CATALOG
 
 
 def test_save_replaces_the_file_in_one_step(tmp_path: Path) -> None:
-    """A reader has the old text or the new one, never a part; no draft is left beside it."""
+    """A reader gets the old text or the new one, never a part. No temporary file remains."""
     catalog = tmp_path / "catalog.yaml"
     save(catalog, CATALOG)
     with catalog.open() as reader_from_before:

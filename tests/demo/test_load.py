@@ -1,4 +1,4 @@
-"""The load: what is sent is what is counted, whatever becomes of it."""
+"""The load counts every request that it sends, whatever the result."""
 
 import asyncio
 import time
@@ -10,8 +10,10 @@ from xds.cli.demo.load import Load
 from xds.cli.demo.processes import await_until, free_port, start_instance
 
 
-async def test_every_request_is_counted_by_who_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many answers as requests, none through the proxy that the environment names."""
+async def test_every_request_is_counted_by_the_instance_that_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There are as many answers as requests. The load ignores a proxy in the environment."""
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
     with start_instance("api-1", free_port(), tmp_path) as instance:
         await instance.ready()
@@ -23,8 +25,8 @@ async def test_every_request_is_counted_by_who_answered(tmp_path: Path, monkeypa
         assert 0 < load.percentile(0.5) <= load.percentile(0.99)
 
 
-async def test_what_fails_is_told_and_answers_nobody(tmp_path: Path) -> None:
-    """A refused connection and a status of 404 are failures; neither stops the load."""
+async def test_failures_are_reported_and_counted_for_no_instance(tmp_path: Path) -> None:
+    """A refused connection and a 404 are failures. Neither stops the load."""
     with start_instance("api-1", free_port(), tmp_path) as instance:
         await instance.ready()
         missing = Load(f"http://{instance.address}/nowhere", rate=500)
@@ -36,8 +38,8 @@ async def test_what_fails_is_told_and_answers_nobody(tmp_path: Path) -> None:
     assert refused.counts(["api-1"]) == [0]
 
 
-async def test_load_goes_on_until_the_event(tmp_path: Path) -> None:
-    """Without a number of requests, it ends when it is told to, and after the last answer."""
+async def test_a_load_without_a_number_runs_until_the_event(tmp_path: Path) -> None:
+    """It ends after the event is set and the last answer has come."""
     with start_instance("api-1", free_port(), tmp_path) as instance:
         await instance.ready()
         load, done = Load(f"http://{instance.address}/api/data", rate=200), asyncio.Event()

@@ -1,4 +1,4 @@
-"""Ports: what is in use is found and avoided."""
+"""Port selection: the demo detects ports in use and avoids them."""
 
 import socket
 import subprocess
@@ -9,7 +9,7 @@ from xds.cli.demo.ports import KEPT, LOOPBACK, QUIET_PORTS, Ports, free_port, is
 
 
 def listen(port: int = 0, address: str = LOOPBACK) -> socket.socket:
-    """Take a port as a server does."""
+    """Listen on a port as a server does."""
     server = socket.socket()
     server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     server.bind((address, port))
@@ -17,32 +17,32 @@ def listen(port: int = 0, address: str = LOOPBACK) -> socket.socket:
     return server
 
 
-def test_free_port_is_one_that_a_server_can_take() -> None:
-    """The port is free, and not among those that the kernel gives to outgoing connections."""
+def test_a_free_port_is_available_to_a_server() -> None:
+    """The port is not in use, and not in the kernel's range for outgoing connections."""
     port = free_port()
     assert port in QUIET_PORTS
     listen(port).close()
 
 
-def test_a_port_that_somebody_listens_on_is_not_free() -> None:
-    """Whether the listener has loopback alone or every address of the machine."""
-    for address in (LOOPBACK, "0.0.0.0"):  # noqa: S104 it is open for an instant
+def test_a_port_with_a_listener_is_not_free() -> None:
+    """The listener may use loopback alone or every address of the machine."""
+    for address in (LOOPBACK, "0.0.0.0"):  # noqa: S104 the port is open for an instant
         with listen(address=address) as server:
             assert not is_free(server.getsockname()[1])
 
 
-def test_a_port_whose_server_has_just_closed_a_connection_is_free() -> None:
-    """Connections in TIME_WAIT are in nobody's way: the demo can be started again at once."""
+def test_a_port_with_connections_in_time_wait_is_free() -> None:
+    """They block nobody, so the demo can restart at once."""
     with listen() as server:
         address = server.getsockname()
         with socket.create_connection(address) as client:
-            server.accept()[0].close()  # the one that closes first keeps the connection in TIME_WAIT
+            server.accept()[0].close()  # the side that closes first keeps the connection in TIME_WAIT
             assert client.recv(1) == b""
     assert is_free(address[1])
 
 
-def test_reserve_gives_the_preferred_port_or_the_next_one_that_is_free() -> None:
-    """A port in use is passed over."""
+def test_reserve_returns_the_preferred_port_or_the_next_free_one() -> None:
+    """It skips ports in use."""
     with closing(Ports()) as ports, listen(free_port()) as server:
         taken = server.getsockname()[1]
         assert ports.reserve(taken) > taken
@@ -51,7 +51,7 @@ def test_reserve_gives_the_preferred_port_or_the_next_one_that_is_free() -> None
 
 
 def test_two_takers_never_share_a_port() -> None:
-    """A port is its taker's before anybody listens on it, and free again once the taker has closed."""
+    """A port is reserved before its server listens, and free again when the reservation ends."""
     preferred = free_port()
     with closing(Ports()) as one:
         assert one.reserve(preferred) == preferred
@@ -61,8 +61,8 @@ def test_two_takers_never_share_a_port() -> None:
         assert third.reserve(preferred) == preferred
 
 
-def test_a_free_port_is_given_once_until_many_more_were_given() -> None:
-    """Its server may take its time to start; but a process keeps no more than it needs."""
+def test_a_free_port_is_not_repeated_until_many_others_were_returned() -> None:
+    """Its server may start slowly. But a process keeps only the ports that it needs."""
     given = [free_port() for _ in range(KEPT)]
     assert len({*given}) == KEPT
     other = "from xds.cli.demo.ports import free_port; print(*(free_port() for _ in range(150)))"

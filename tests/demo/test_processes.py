@@ -1,4 +1,4 @@
-"""Children: they are awaited by what they offer, tell why they died, and never outlive their parent."""
+"""Child processes: readiness, the reason of an early end, and no life beyond their parent."""
 
 import os
 import signal
@@ -22,12 +22,12 @@ def start(folder: Path, program: str, name: str = "child") -> Child:
 
 
 async def up(child: Child) -> None:
-    """Wait until it has said that it is up."""
+    """Wait until the child has written that it is up."""
     await child.until(lambda: "up" in child.log_tail(), "say that it is up", 10)
 
 
 async def test_an_instance_is_ready_when_it_answers(tmp_path: Path) -> None:
-    """After `ready()` requests are served, and after the block nobody answers any more."""
+    """After `ready()` it serves requests. After the block nothing answers."""
     with start_instance("api-1", free_port(), tmp_path) as instance:
         await instance.ready()
         assert http_get(instance.address, "/api/data") == (
@@ -39,23 +39,23 @@ async def test_an_instance_is_ready_when_it_answers(tmp_path: Path) -> None:
         http_get(instance.address, "/")
 
 
-async def test_a_child_that_dies_early_tells_its_last_words(tmp_path: Path) -> None:
-    """Nobody waits for the deadline when the child is gone; its exit code and its log are told."""
+async def test_an_early_death_is_reported_with_the_childs_log(tmp_path: Path) -> None:
+    """The wait ends at once, before the deadline. The error has the exit code and the log."""
     program = "import sys; print('my port is taken', file=sys.stderr); sys.exit(3)"
     expected = pytest.raises(ChildError, match=r"ended with 3(.|\n)*my port is taken")
     with start(tmp_path, program) as child, expected:
         await child.until(lambda: False, "come up", 30)
 
 
-async def test_a_child_that_is_not_ready_in_time_tells_what_it_did_not_do(tmp_path: Path) -> None:
-    """The deadline's error names the child and what was awaited."""
+async def test_a_timeout_names_the_child_and_what_was_awaited(tmp_path: Path) -> None:
+    """The error of the deadline has both."""
     expected = pytest.raises(ChildError, match=r"child did not come up within 0\.05 s")
     with start(tmp_path, SLEEPER) as child, expected:
         await child.until(lambda: False, "come up", 0.05)
 
 
 async def test_stop_ends_a_child_by_sigterm_and_one_that_ignores_it_by_sigkill(tmp_path: Path) -> None:
-    """A child is asked first; one that does not listen does not stay."""
+    """SIGTERM comes first. A child that ignores it is killed."""
     meek, stubborn = start(tmp_path, SLEEPER, "meek"), start(tmp_path, STUBBORN, "stubborn")
     await up(meek)
     await up(stubborn)
@@ -63,8 +63,8 @@ async def test_stop_ends_a_child_by_sigterm_and_one_that_ignores_it_by_sigkill(t
     assert stubborn.stop(seconds=0.05) == -signal.SIGKILL
 
 
-async def test_end_all_tells_every_child_before_it_waits_for_one(tmp_path: Path) -> None:
-    """Several that take their time to end take it together: here each ends when all have been told."""
+async def test_end_all_signals_every_child_before_it_waits(tmp_path: Path) -> None:
+    """Slow children end in parallel. Here each ends only when all have their signal."""
     slow = (
         "import pathlib, signal, sys, time\n"
         "def end(*_):\n"
@@ -82,7 +82,7 @@ async def test_end_all_tells_every_child_before_it_waits_for_one(tmp_path: Path)
 
 
 async def test_the_terminals_ctrl_c_does_not_reach_a_child(tmp_path: Path) -> None:
-    """A child is in a session of its own: to end it is its parent's part."""
+    """A child has a session of its own, since its parent ends it."""
     with start(tmp_path, SLEEPER) as child:
         assert os.getsid(child.pid) == child.pid
         assert os.getpgid(child.pid) != os.getpgid(0)
@@ -90,7 +90,7 @@ async def test_the_terminals_ctrl_c_does_not_reach_a_child(tmp_path: Path) -> No
 
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
 def test_children_die_with_a_parent_that_was_killed(tmp_path: Path) -> None:
-    """A parent that gets SIGKILL can end nobody; the kernel does."""
+    """A parent that gets SIGKILL cannot end its children, so the kernel does."""
     program = f"""
 import pathlib, sys, time
 from xds.cli.demo.processes import Child
@@ -109,7 +109,7 @@ time.sleep(600)
 
 
 def is_alive(pid: int) -> bool:
-    """Tell whether a process runs; one that has ended and waits to be reaped does not."""
+    """Whether a process runs. A process that has ended but was not waited for does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:

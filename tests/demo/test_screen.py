@@ -1,4 +1,4 @@
-"""Pictures and plain lines tell the same of a phase."""
+"""Pictures and plain lines show the same about a phase."""
 
 import io
 
@@ -13,7 +13,7 @@ INSTANCES = ("api-1", "api-2", "api-3")
 
 
 def make_result(verdict: Verdict) -> PhaseResult:
-    """Make a result at its end."""
+    """Return the result of a finished phase."""
     return PhaseResult(
         title="weighted 3:2:1",
         words="in each round of six: three, two and one",
@@ -32,7 +32,7 @@ SHORT = make_result(Verdict(False, "2 of 300 requests failed"))
 
 
 def draw(result: PhaseResult, width: int) -> str:
-    """Draw a result as a terminal of that width shows it."""
+    """Return a result as a terminal of this width shows it."""
     console = Console(file=io.StringIO(), width=width)
     with console.capture() as capture:
         console.print(draw_phase(result, width))
@@ -40,21 +40,21 @@ def draw(result: PhaseResult, width: int) -> str:
 
 
 @pytest.mark.parametrize("width", [80, 100, 200])
-def test_a_picture_tells_edit_effect_shares_and_verdict(width: int) -> None:
-    """All of it is on the picture, on terminals from 80 columns."""
+def test_a_picture_shows_edit_effect_shares_and_verdict(width: int) -> None:
+    """All of it fits on terminals from 80 columns."""
     drawn = draw(HELD, width)
     told = ("- ", "balance: weighted", "saved → in effect: 41 ms", "50.0%", "16.7%", "✔ exact shares: 150, 100, 50")
     assert [words for words in told if words not in drawn] == []
 
 
 def test_bars_are_as_long_as_their_shares() -> None:
-    """The bar of a half is three times that of a sixth."""
+    """The bar of a half is three times as long as that of a sixth."""
     api_1, *_, api_3 = (line.count("█") for line in draw(HELD, 100).splitlines() if line.strip().startswith("api-"))
     assert api_1 == 3 * api_3
 
 
 def test_a_phase_that_fell_short_is_marked() -> None:
-    """Both in the picture and in the lines, by what it fell short."""
+    """The picture and the lines show which promise it broke."""
     file = io.StringIO()
     PlainScreen(Console(file=file)).end(SHORT)
     assert "FAILED: 2 of 300 requests failed" in file.getvalue()
@@ -62,7 +62,7 @@ def test_a_phase_that_fell_short_is_marked() -> None:
 
 
 def test_the_summary_shows_every_phase() -> None:
-    """One picture, each phase with its verdict."""
+    """One picture has each phase with its verdict."""
     console = Console(file=io.StringIO(), width=100)
     with console.capture() as capture:
         console.print(draw_summary([HELD, SHORT], 100))

@@ -1,1 +1,1 @@
-"""The project's documents: their commands run, their catalogs are valid, their links lead somewhere."""
+"""The project's documents: their commands run, their catalogs are valid, and their links work."""

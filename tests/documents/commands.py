@@ -37,7 +37,7 @@ def find_calls(document: Document) -> Iterator[Call]:
 
 
 def _is_run(before: list[str]) -> bool:
-    """Whether what stands in front of `xds` runs it, and is not a command that has `xds` as its argument."""
+    """Whether the text before `xds` runs it, and is not a command with `xds` as its argument."""
     return not before or before[-1] in ("exec", "control-plane", "-m") or "=" in before[-1]
 
 

@@ -1,1 +1,1 @@
-"""Tests of the layer of endpoints."""
+"""Tests of the layer `endpoints`."""

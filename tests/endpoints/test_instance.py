@@ -1,4 +1,4 @@
-"""An instance is checked alone, by the same class as the catalog's endpoints."""
+"""Each instance is checked on its own, by the same class as the endpoints in the catalog."""
 
 import pytest
 
@@ -18,8 +18,8 @@ API_1 = ("api", "api-1")
         ({"address": "API.example.com:80", "drain": True}, Endpoint("api.example.com", 80, drain=True)),
     ],
 )
-def test_a_value_means_what_it_means_in_the_catalog(value: object, expected: Endpoint) -> None:
-    """Short forms too."""
+def test_values_of_an_instance_mean_the_same_as_in_the_catalog(value: object, expected: Endpoint) -> None:
+    """Short forms are allowed too."""
     assert parse_instance("registry", API_1, value) == expected
 
 
@@ -38,16 +38,16 @@ def test_a_value_means_what_it_means_in_the_catalog(value: object, expected: End
         ({"address": "10.0.0.4:5000", "metadata": {"a": float("nan")}}, "services.api.endpoints.api-1.metadata.a: "),
     ],
 )
-def test_a_problem_names_the_provider_and_the_place(value: object, expected: str) -> None:
-    """In the words of the catalog; there is no line to name."""
+def test_a_problem_names_the_provider_and_the_path(value: object, expected: str) -> None:
+    """The message is the same as for a catalog. There is no line to name."""
     found = parse_instance("registry", API_1, value)
     assert isinstance(found, tuple)
     [problem] = found
     assert str(problem).startswith(f"registry: error: {expected}")
 
 
-def test_one_bad_instance_keeps_no_other_from_being_taken() -> None:
-    """It is in neither set."""
+def test_a_bad_instance_does_not_affect_the_others() -> None:
+    """A bad instance is in neither set; the other instances are accepted."""
     update = InstanceUpdate({API_1: "10.0.0.4:5000", ("api", "api-2"): "nonsense", ("web", "web-1"): None})
     parsed = parse_update("registry", update)
     assert parsed.endpoints == {API_1: Endpoint("10.0.0.4", 5000), ("web", "web-1"): None}

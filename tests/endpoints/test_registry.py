@@ -1,4 +1,4 @@
-"""The registry: providers beside each other and the catalog, and moments that tell what changed between them."""
+"""The registry: it merges the endpoints of providers and the catalog, and names what changed between two states."""
 
 from collections.abc import Mapping
 
@@ -27,12 +27,12 @@ def make_catalog(**services: tuple[Endpoint, ...]) -> Catalog:
 
 
 def ports(endpoints: Endpoints, service: str = "a") -> list[int]:
-    """List a service's ports, in order."""
+    """Return a service's ports, in order."""
     return [endpoint.port for endpoint in endpoints.of(service)]
 
 
-def test_the_catalog_comes_first_in_its_order_then_instances_by_provider_and_name() -> None:
-    """Whenever each came."""
+def test_the_catalogs_endpoints_come_first_then_instances_by_provider_and_name() -> None:
+    """The catalog's own order is kept. The order in which instances arrive makes no difference."""
     registry = Registry()
     registry.put("z", {A1: at(9)})
     registry.put("b", {A2: at(8), A1: at(7)})
@@ -41,8 +41,8 @@ def test_the_catalog_comes_first_in_its_order_then_instances_by_provider_and_nam
     assert ports(registry.publish()) == [3, 2, 6, 7, 8, 9]
 
 
-def test_a_change_of_one_instance_is_all_that_differs() -> None:
-    """So that whoever builds from it need not look at the rest."""
+def test_a_change_of_one_instance_changes_only_its_service() -> None:
+    """A builder does not need to look at the other services."""
     registry = Registry()
     registry.put("p", {A1: at(1), A2: at(2), B1: at(3)}, full=True)
     before = registry.publish()
@@ -53,8 +53,8 @@ def test_a_change_of_one_instance_is_all_that_differs() -> None:
     assert next(iter(after.of("a"))).weight == 5
 
 
-def test_a_repeat_is_no_change() -> None:
-    """Providers may repeat what they said, one by one or as a full set."""
+def test_a_repeated_instance_is_no_change() -> None:
+    """Providers may repeat an instance alone or in a full set."""
     registry = Registry()
     registry.put("p", {A1: at(1), A2: at(2)}, full=True)
     before = registry.publish()
@@ -63,8 +63,8 @@ def test_a_repeat_is_no_change() -> None:
     assert find_changes(before, registry.publish()) == {}
 
 
-def test_a_full_set_removes_what_it_does_not_name_of_its_provider_alone() -> None:
-    """Other providers and the catalog are not concerned."""
+def test_a_full_set_removes_only_instances_of_its_own_provider() -> None:
+    """Instances of other providers and of the catalog stay."""
     registry = Registry()
     registry.put_catalog(make_catalog(a=(at(1),)))
     registry.put("p", {A1: at(2), A2: at(3), B1: at(4)}, full=True)
@@ -75,16 +75,16 @@ def test_a_full_set_removes_what_it_does_not_name_of_its_provider_alone() -> Non
     assert ports(endpoints, "b") == []
 
 
-def test_a_refused_instance_stays_as_it_was() -> None:
-    """In a full set too, which names it."""
+def test_a_refused_instance_keeps_its_last_good_value() -> None:
+    """This also holds when a full set names it."""
     registry = Registry()
     registry.put("p", {A1: at(1), A2: at(2)}, full=True)
     registry.put("p", {A1: at(1)}, full=True, refused=frozenset({A2}))
     assert ports(registry.publish()) == [1, 2]
 
 
-def test_changes_of_one_tick_are_merged() -> None:
-    """Only the last word of each counts; what came and went was never there."""
+def test_changes_between_two_publications_are_merged() -> None:
+    """Only the last state of each instance counts. An instance that is added and removed in between never appears."""
     registry = Registry()
     before = registry.publish()
     for weight in range(1, 4):
@@ -95,8 +95,8 @@ def test_changes_of_one_tick_are_merged() -> None:
     assert [endpoint.weight for endpoint in after.of("a")] == [3]
 
 
-def test_what_the_catalog_says_of_an_address_wins() -> None:
-    """An address stands once in an assignment; when the first goes, the next takes its place."""
+def test_the_catalogs_endpoint_wins_over_an_instance_with_the_same_address() -> None:
+    """An address is in an assignment once. When the first one with it is removed, the next takes its place."""
     registry = Registry()
     registry.put("p", {A1: at(1, weight=2)})
     registry.put("q", {A1: at(1, weight=3)})
@@ -109,21 +109,33 @@ def test_what_the_catalog_says_of_an_address_wins() -> None:
     assert [one.weight for one in registry.publish().of("a")] == [3]
 
 
-def test_an_instance_that_moves_keeps_its_name() -> None:
-    """Its old address is free again."""
+def test_an_instance_can_move_to_another_address() -> None:
+    """It keeps its name, and its old address is free again."""
     registry = Registry()
     registry.put("p", {A1: at(1), A2: at(2)})
     registry.put("p", {A1: at(2), A2: at(1)})
     assert ports(registry.publish()) == [2, 1]
 
 
-def test_instances_of_an_unknown_service_wait() -> None:
-    """They count when the catalog has the service."""
+def test_instances_of_an_unknown_service_count_once_the_catalog_has_it() -> None:
+    """Until then the registry keeps them."""
     registry = Registry()
     registry.put("p", {A1: at(1)})
     registry.put_catalog(make_catalog(b=()))
     registry.put_catalog(make_catalog(a=(), b=()))
     assert ports(registry.publish()) == [1]
+
+
+def test_a_service_that_nobody_answers_for_any_more_leaves_nothing() -> None:
+    """Names may come and go for years."""
+    registry = Registry()
+    for number in range(100):
+        registry.put("p", {(f"s{number}", "1"): at(1)})
+        registry.publish()
+        registry.put("p", {(f"s{number}", "1"): None})
+        registry.publish()
+    assert not registry._members
+    assert not registry.publish().by_service
 
 
 ENDPOINT = st.builds(
@@ -143,10 +155,10 @@ EVENTS = st.lists(st.tuples(st.sampled_from("pq"), CHANGES, st.booleans()) | FIL
 
 @examples(100)
 @given(EVENTS)
-def test_what_is_published_depends_on_what_is_said_not_on_how_it_came(
+def test_published_endpoints_do_not_depend_on_the_order_of_events(
     events: list[tuple[str, Mapping[InstanceId, Endpoint | None], bool] | dict[str, tuple[Endpoint, ...]] | None],
 ) -> None:
-    """Any events, with any moments published between them, come to the sets that are made from nothing."""
+    """After any events, with any publications in between, the sets equal those built from nothing."""
     registry, said, catalog = Registry(), dict[tuple[str, InstanceId], Endpoint](), make_catalog()
     before, known = registry.publish(), registry.publish()
     for event in events:

@@ -1,1 +1,1 @@
-"""The whole of xds with a real Envoy: each test counts real responses."""
+"""Tests of all of xds with a real Envoy. Each test counts real responses."""

@@ -1,4 +1,4 @@
-"""Three instances of a service, shared by the tests that do not kill them."""
+"""Three instances of a service, shared by the tests that do not stop them."""
 
 import asyncio
 from collections.abc import Iterator

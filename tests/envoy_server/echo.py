@@ -1,4 +1,4 @@
-"""A service that answers with what it was asked: the method, the path, the headers, and over which connection."""
+"""A service that answers with the request: the method, the path, the headers, and the connection that it used."""
 
 import json
 import time
@@ -11,9 +11,9 @@ from typing import Any
 
 
 class Echo(ThreadingHTTPServer):
-    """One instance, at a free port of loopback: it keeps its `requests`, and answers after `delay` with `status`.
+    """One instance on a free loopback port. It keeps its `requests`, and answers after `delay` with `status`.
 
-    Each answer says `load`, if it is not empty, as the load that the instance reports. With `tls` it speaks TLS.
+    If `load` is not empty, each answer reports it as the load of the instance. With `tls` it uses TLS.
     """
 
     request_queue_size = 64
@@ -31,18 +31,18 @@ class Echo(ThreadingHTTPServer):
 
     @property
     def endpoint(self) -> str:
-        """Its address as a catalog has it."""
+        """Its address as in a catalog."""
         return f"127.0.0.1:{self.server_port}"
 
 
 class _Request(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # one packet an answer: the body shall not wait for the headers' ACK
+    wbufsize = -1  # one packet for each answer: the body must not wait for the headers' ACK
     server: Echo
 
     def answer(self) -> None:
-        """Say what was asked."""
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))  # what is left of it would be the next request
+        """Answer with the request."""
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))  # unread bytes would become the next request
         asked = {
             "instance": self.server.name,
             "method": self.command,
@@ -65,12 +65,12 @@ class _Request(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 - http.server's names
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-        """Say nothing."""
+        """Write no log."""
 
 
 @contextmanager
 def start_echo(name: str, tls: SSLContext | None = None) -> Iterator[Echo]:
-    """Serve while the block runs."""
+    """Run the instance while the block runs."""
     with Echo(name, tls) as echo:
         thread = Thread(target=echo.serve_forever, args=(0.05,), daemon=True)
         thread.start()

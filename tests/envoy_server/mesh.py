@@ -1,4 +1,4 @@
-"""A mesh of real processes: instances of a service, `xds serve` on a catalog, and an Envoy."""
+"""A mesh of real processes: instances of a service, `xds serve` with a catalog, and Envoys."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @asynccontextmanager
 async def answering(answer: Answer, address: str, port: int) -> AsyncIterator[None]:
-    """Have a function serve each connection, which it need not close; none is left when the block ends."""
+    """Serve each connection with a function, which need not close it. No connection remains after the block."""
     running: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -58,7 +58,7 @@ async def answering(answer: Answer, address: str, port: int) -> AsyncIterator[No
 
 @asynccontextmanager
 async def scripted_instance(status: int = 200, seconds: float = 0.0) -> AsyncIterator[str]:
-    """Serve an instance `scripted` that answers every request with that status, after that time; its address."""
+    """Run an instance `scripted` that answers every request with this status after this time. Yield its address."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while (await reader.readline()).strip():
@@ -74,9 +74,9 @@ async def scripted_instance(status: int = 200, seconds: float = 0.0) -> AsyncIte
 
 
 class Mesh:
-    """A control plane on `catalog` and the Envoys that were asked for; as a context manager it stops them.
+    """A control plane with `catalog` and the Envoys that a test starts. As a context manager, it stops them.
 
-    Whatever happens in the block, an Envoy that refused what xds sent fails the test: the checker let it pass.
+    An Envoy that refuses a resource fails the test at the end of the block, since the checker let the resource pass.
     """
 
     def __init__(self, folder: Path, catalog: str) -> None:
@@ -88,7 +88,7 @@ class Mesh:
         self.control_plane = self.start_control_plane(free_port())
 
     def write(self, catalog: str) -> None:
-        """Save the catalog, as an editor does that replaces the file; GATEWAY stands for the gateway's port."""
+        """Save the catalog as an editor does that replaces the file. GATEWAY stands for the gateway's port."""
         fresh = self.catalog.with_name(".catalog.yaml.new")
         fresh.write_text(catalog.replace("GATEWAY", str(self.gateway_port)))
         fresh.replace(self.catalog)
@@ -140,15 +140,15 @@ class Mesh:
         return envoy
 
     def load(self, rate: float = 400, path: str = "/api/data") -> Load:
-        """Give a client of the gateway."""
+        """Return a client of the gateway."""
         return Load(f"http://127.0.0.1:{self.gateway_port}{path}", rate)
 
     def lines(self) -> list[dict[str, Any]]:
-        """Give the control plane's log."""
+        """Return the control plane's log."""
         return read_log(self.control_plane.log.read_text())
 
     def log(self, event: str) -> list[dict[str, Any]]:
-        """Give the control plane's log lines of one kind."""
+        """Return the control plane's log lines of one kind."""
         return [line for line in self.lines() if line["message"] == event]
 
     def __enter__(self) -> Self:
@@ -163,14 +163,14 @@ class Mesh:
 
 
 async def send(load: Load, requests: int) -> Counter[str]:
-    """Send that many requests; count who answered. None may fail."""
+    """Send this number of requests and count the answers by instance. No request may fail."""
     await load.send(requests)
     assert load.failures == []
     return Counter(answer.instance for answer in load.answers)
 
 
 async def until(probe: Callable[[], object], seconds: float = 20.0) -> float:
-    """Wait until the probe gives something true; the seconds that it took."""
+    """Wait until the probe returns a true value, and return the seconds that it took."""
     start = time.monotonic()
     await await_until(probe, seconds)
     return time.monotonic() - start
@@ -178,7 +178,7 @@ async def until(probe: Callable[[], object], seconds: float = 20.0) -> float:
 
 @asynccontextmanager
 async def under(load: Load) -> AsyncIterator[Load]:
-    """Send requests while the block runs, and for a moment before; none may fail."""
+    """Send requests while the block runs and shortly before. No request may fail."""
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(load.send(until=stop))
@@ -189,38 +189,39 @@ async def under(load: Load) -> AsyncIterator[Load]:
 
 
 async def answered(load: Load, more: int) -> None:
-    """Wait for that many more answers."""
+    """Wait for this number of further answers."""
     target = len(load.answers) + more
     await until(lambda: len(load.answers) >= target)
 
 
 async def settled(envoy: Envoy) -> float:
-    """Wait until an Envoy's workers have what its admin shows now; the moment, from which on requests go by it.
+    """Wait until an Envoy's workers have what its admin interface shows now, and return that time.
 
-    The admin is answered by the main thread. Changes of health and weight it gathers for a while, then sends them to
-    the workers; when it answers after that, they are on their way, and a request that comes later comes behind them.
+    Envoy's main thread answers the admin interface. It collects changes of health and weight for a while and then sends
+    them to the workers. When it answers after that time, the changes are on their way, and a later request comes after
+    them.
     """
     await asyncio.sleep(MERGE_SECONDS)
-    for _ in range(2):  # the first answer may be of the same turn of its loop as the sending, and before it
+    for _ in range(2):  # the first answer may come in the same pass of its loop as the sending, before it
         await until(envoy.admin.is_ready)
     return time.monotonic()
 
 
 def counts_since(load: Load, since: float, before: float = math.inf) -> Counter[str]:
-    """Count who answered the requests that were sent and answered in a stretch of time (monotonic).
+    """Count the answers by instance for requests that were sent and answered in a period (monotonic time).
 
-    A busy machine sends some of them much later than it meant to: after its end, they may be of what comes then.
+    A busy machine sends some requests much later than planned. After the period, they may see the next state.
     """
     return Counter(one.instance for one in load.answers if since <= one.at - one.seconds and one.at < before)
 
 
 def in_flight(load: Load, *moments: float) -> int:
-    """Count the requests that were sent before one of the moments and answered after; all are answered by now."""
+    """Count the requests that were sent before one of these times and answered after it. All have answers by now."""
     return sum(answer.at - answer.seconds < moment <= answer.at for answer in load.answers for moment in moments)
 
 
 def make_catalog(endpoints: Sequence[str | dict[str, Any]], balance: Any = "round_robin", **service: Any) -> str:
-    """Write a catalog of `api-service` behind the gateway `edge`."""
+    """Return a catalog of `api-service` behind the gateway `edge`."""
     services = {"api-service": {"balance": balance, "endpoints": list(endpoints), **service}}
     routes = [{"prefix": "/", "to": "api-service"}]
     gateways = {"edge": {"address": "127.0.0.1", "port": "GATEWAY", "routes": routes}}

@@ -1,4 +1,4 @@
-"""An instance that speaks gRPC and is asked for its load out of band (ORCA), and a client that calls it."""
+"""A gRPC instance that reports its load out of band (ORCA), and a client that calls it."""
 
 import asyncio
 import struct
@@ -12,7 +12,7 @@ METHOD = "/test.Echo/Who"
 
 
 class Reporter:
-    """One instance: `asked` has the seconds between reports that each stream wants, `utilization` what it reports."""
+    """One instance. `asked` has the report interval of each stream in seconds, and `utilization` what it reports."""
 
     def __init__(self, name: str, utilization: float) -> None:
         self.name = name
@@ -22,14 +22,14 @@ class Reporter:
         self.endpoint = ""
 
     async def answer(self, _request: bytes, _context: "grpc.aio.ServicerContext[bytes, bytes]") -> bytes:
-        """Say who it is, and nothing of its load."""
+        """Answer with its name, without any load."""
         return self.name.encode()
 
     async def report(self, request: bytes, _context: "grpc.aio.ServicerContext[bytes, bytes]") -> AsyncIterator[bytes]:
-        """Report until the stream ends: an OrcaLoadReport's cpu_utilization and rps_fractional."""
+        """Report cpu_utilization and rps_fractional in an OrcaLoadReport until the stream ends."""
         interval = (
             Duration.FromString(request[2:]).ToTimedelta().total_seconds()
-        )  # an OrcaLoadReportRequest's only field
+        )  # the only field of an OrcaLoadReportRequest
         self.asked.append(interval)
         while True:
             self.reports += 1
@@ -39,7 +39,7 @@ class Reporter:
 
 @asynccontextmanager
 async def start_reporter(name: str, utilization: float) -> AsyncIterator[Reporter]:
-    """Serve while the block runs."""
+    """Run the instance while the block runs."""
     reporter = Reporter(name, utilization)
     server = grpc.aio.server()
     orca: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
@@ -62,7 +62,10 @@ async def start_reporter(name: str, utilization: float) -> AsyncIterator[Reporte
 
 @asynccontextmanager
 async def start_calls(port: int) -> AsyncIterator[list[str]]:
-    """Call through a gateway, one call after the other, while the block runs; the names of who answered grow."""
+    """Call through a gateway, one call after the other, while the block runs.
+
+    Yield the growing list of who answered.
+    """
     answers: list[str] = []
 
     async def call() -> None:

@@ -1,4 +1,4 @@
-"""Access logs as a log store meets them: one line of JSON a request, with ECS's names and types; and which requests."""
+"""Access logs as a log store reads them: a JSON line for each request with ECS fields and types, and the filters."""
 
 import json
 import re
@@ -55,11 +55,11 @@ ENVOY = {
     "response_flags": str,
     "upstream_cluster": str,
 }
-"""What of a line is Envoy's own, below `envoyproxy`."""
+"""Envoy's own fields of a line, below `envoyproxy`."""
 
 
 def read(text: str) -> list[dict[str, Any]]:
-    """Read an access log, among other lines of Envoy's: each line is JSON, and each field one of ECS or Envoy's own."""
+    """Read an access log from Envoy's output. Each line is JSON, and each field belongs to ECS or Envoy."""
     lines = [dict(flatten(json.loads(line))) for line in text.splitlines() if line.startswith("{")]
     types = ECS | {f"envoyproxy.{name}": kind for name, kind in ENVOY.items()}
     for line in lines:
@@ -69,18 +69,18 @@ def read(text: str) -> list[dict[str, Any]]:
 
 
 def end(envoy: Envoy) -> str:
-    """Stop an Envoy, which writes out what it has; its output."""
+    """Stop an Envoy, which then flushes its logs, and return its output."""
     envoy.stop()
     return envoy.log.read_text()
 
 
 def call(port: int) -> bytes:
-    """Call a method of gRPC without a body; the answer."""
+    """Call a gRPC method without a body, and return the answer."""
     return send_raw(port, "POST /a.B/C HTTP/1.1", "host: dead", "content-type: application/grpc", "content-length: 0")
 
 
 def send_raw(port: int, *lines: str, body: str = "") -> bytes:
-    """Send a request as it stands; the answer."""
+    """Send raw bytes as a request, and return the answer."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall("\r\n".join([*lines, "connection: close", "", body]).encode())
         answer = b""
@@ -90,7 +90,7 @@ def send_raw(port: int, *lines: str, body: str = "") -> bytes:
 
 
 async def test_each_request_and_connection_is_a_line_of_json(tmp_path: Path, instances: list[Instance]) -> None:
-    """Of every kind of request; the log is turned on for the whole mesh, and no request fails by that."""
+    """Every kind of request has a line. Enabling the log for the whole mesh fails no request."""
     tcp = free_port()
     services: dict[str, Any] = {
         "api": {"endpoints": [instances[0].address]},
@@ -115,7 +115,7 @@ async def test_each_request_and_connection_is_a_line_of_json(tmp_path: Path, ins
         async with under(mesh.load(200)) as load:
             mesh.write(catalog(mesh={"access_log": "on"}))
             await until(lambda: updated() == 2)
-            await answered(load, 50)  # over the connections of before, which are drained
+            await answered(load, 50)  # over the old connections, which Envoy drains
         assert mesh.log("catalog changed")[0]["xds.changed"] == ["mesh"]
         for _ in range(60):
             assert ask(port)[0] == 200
@@ -140,7 +140,7 @@ async def test_each_request_and_connection_is_a_line_of_json(tmp_path: Path, ins
     assert (first["source.ip"], first["envoyproxy.response_flags"]) == ("127.0.0.1", "-")
     assert 10_000 < first["event.duration"] < 10_000_000_000
     assert not any("secret" in json.dumps(line) for line in lines)
-    assert odd["url.path"] == "/api/%22quoted%22/n%0a%C3%84"  # as a gateway normalizes it
+    assert odd["url.path"] == "/api/%22quoted%22/n%0a%C3%84"  # the gateway has normalized it
     assert odd["url.domain"] == "shop.example.com:80"
     assert (post["http.request.method"], post["http.request.body.bytes"]) == ("POST", 3)
     assert (nowhere["http.response.status_code"], nowhere["envoyproxy.response_flags"]) == (404, "NR")
@@ -152,8 +152,8 @@ async def test_each_request_and_connection_is_a_line_of_json(tmp_path: Path, ins
     assert bytes_["event.duration"] > 10_000
 
 
-async def test_errors_alone_and_a_sample(tmp_path: Path, instances: list[Instance]) -> None:
-    """One sidecar logs what failed, to a file, another nothing; a gateway a quarter of all, but for chance."""
+async def test_access_logs_can_be_errors_only_or_a_sample(tmp_path: Path, instances: list[Instance]) -> None:
+    """One sidecar logs failed requests to a file, another one logs nothing. A gateway logs a random quarter."""
     ports = {name: free_port() for name in ("failing", "silent", "db")}
     file = tmp_path / "access.log"
     dead = f"127.0.0.1:{free_port()}"

@@ -1,4 +1,4 @@
-"""The three classic algorithms, by what a real Envoy does with real requests."""
+"""The three classic algorithms: a real Envoy balances real requests."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -13,23 +13,23 @@ NAMES = ("api-1", "api-2", "api-3")
 
 
 def weigh(instances: list[Instance], *weights: int) -> list[dict[str, object]]:
-    """Give each instance's endpoint its weight."""
+    """Return endpoints of the instances with these weights."""
     return [{"address": i.address, "weight": weight} for i, weight in zip(instances, weights, strict=True)]
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-async def test_round_robin_gives_each_instance_the_same(
+async def test_round_robin_gives_each_instance_the_same_number(
     tmp_path: Path, instances: list[Instance], variant: str
 ) -> None:
-    """However many requests are sent, instances differ by at most 1, with one worker thread."""
+    """With one worker thread, instances differ by at most 1 after any number of requests."""
     with Mesh(tmp_path, make_catalog([instance.address for instance in instances])) as mesh:
         await mesh.start_gateway(variant)
         counts = await send(mesh.load(), 100)
         assert sorted(counts[name] for name in NAMES) == [33, 33, 34]
 
 
-async def test_random_is_uniform_and_no_round(tmp_path: Path, instances: list[Instance]) -> None:
-    """Chance explains the counts, and how often one instance has two requests in a row, which a round never does."""
+async def test_random_is_uniform_and_not_round_robin(tmp_path: Path, instances: list[Instance]) -> None:
+    """Chance explains the counts, and how often an instance gets two requests in a row. Round robin never does that."""
     with Mesh(tmp_path, make_catalog([instance.address for instance in instances], "random")) as mesh:
         await mesh.start_gateway()
         load = mesh.load(500)
@@ -42,7 +42,7 @@ async def test_random_is_uniform_and_no_round(tmp_path: Path, instances: list[In
 
 @pytest.mark.parametrize("variant", VARIANTS)
 async def test_weights_are_exact_within_one_round(tmp_path: Path, instances: list[Instance], variant: str) -> None:
-    """Weights 3:2:1 give each instance its share of 120 requests, as near as turns allow."""
+    """With weights 3:2:1, each instance gets its share of 120 requests, up to a single round."""
     with Mesh(tmp_path, make_catalog(weigh(instances, 3, 2, 1), "weighted")) as mesh:
         await mesh.start_gateway(variant)
         counts = await send(mesh.load(), 120)

@@ -1,4 +1,4 @@
-"""The bootstraps that xds prints are such as a real Envoy starts from."""
+"""A real Envoy accepts the bootstraps that xds prints."""
 
 import subprocess
 import sys
@@ -19,7 +19,7 @@ def bootstrap(*options: str) -> str:
 
 @pytest.mark.parametrize("variant", ["delta", "sotw"])
 def test_the_files_in_the_envoy_folder_are_what_the_command_prints(variant: str) -> None:
-    """`envoy/delta.yaml` and `envoy/sotw.yaml` are never out of date."""
+    """`envoy/delta.yaml` and `envoy/sotw.yaml` are always current."""
     assert (FOLDER / f"{variant}.yaml").read_text() == bootstrap("--variant", variant)
 
 
@@ -39,7 +39,7 @@ def test_the_files_in_the_envoy_folder_are_what_the_command_prints(variant: str)
     ids=" ".join,
 )
 def test_envoy_accepts_the_bootstrap(tmp_path: Path, options: list[str]) -> None:
-    """`envoy --mode validate` takes every form."""
+    """`envoy --mode validate` accepts every form."""
     path = tmp_path / ("bootstrap.json" if "json" in options else "bootstrap.yaml")
     path.write_text(bootstrap(*options))
     answer = subprocess.run(
@@ -49,8 +49,8 @@ def test_envoy_accepts_the_bootstrap(tmp_path: Path, options: list[str]) -> None
     assert "OK" in answer.stdout + answer.stderr
 
 
-def test_zone_aware_without_a_place_is_refused() -> None:
-    """An Envoy that does not say where it is cannot prefer what is near."""
+def test_zone_aware_without_a_locality_is_refused() -> None:
+    """An Envoy without a locality cannot prefer its own zone."""
     command = [sys.executable, "-m", "xds", "bootstrap", "--node-id", "a", "--cluster", "b", "--zone-aware"]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert answer.returncode == 2
@@ -58,8 +58,8 @@ def test_zone_aware_without_a_place_is_refused() -> None:
 
 
 @pytest.mark.parametrize("server", ["127.0.0.1", "127.0.0.1:0", "127.0.0.1:99999", ":18000", "127.0.0.1:http"])
-def test_a_server_that_is_no_host_and_port_is_refused(server: str) -> None:
-    """With exit code 2, and an example of what is meant."""
+def test_a_server_that_is_not_a_host_and_port_is_refused(server: str) -> None:
+    """The exit code is 2, and the message has an example."""
     command = [sys.executable, "-m", "xds", "bootstrap", "--node-id", "a", "--cluster", "b", "--server", server]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert answer.returncode == 2

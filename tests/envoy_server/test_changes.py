@@ -1,4 +1,4 @@
-"""What an operator's edit, a crash and a restart do to traffic: nothing fails, and the new state holds."""
+"""An operator's edit, a crash or a restart fails no request, and the new state takes effect."""
 
 import time
 from pathlib import Path
@@ -15,7 +15,7 @@ from xds.cli.demo.processes import Instance, free_port, start_instance
 async def test_an_edited_weight_takes_effect_under_load(
     tmp_path: Path, instances: list[Instance], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Under 200 requests/s nothing fails and the new shares hold; the time from save to effect is printed."""
+    """At 200 requests/s no request fails, and the new shares hold. The test prints the time from save to effect."""
     with Mesh(tmp_path, make_catalog(weigh(instances, 3, 2, 1), "weighted")) as mesh:
         envoy = await mesh.start_gateway()
         weights = {instance.address: weight for instance, weight in zip(instances, (1, 2, 3), strict=True)}
@@ -35,7 +35,7 @@ async def test_an_edited_weight_takes_effect_under_load(
 
 
 async def test_an_endpoint_is_added_and_removed_under_load(tmp_path: Path, instances: list[Instance]) -> None:
-    """A new endpoint gets its share, one that is removed gets nothing more, and nothing fails."""
+    """A new endpoint gets its share, a removed one gets no further request, and no request fails."""
     one, two, three = (instance.address for instance in instances)
     with Mesh(tmp_path, make_catalog([one, two])) as mesh:
         envoy = await mesh.start_gateway()
@@ -54,8 +54,11 @@ async def test_an_endpoint_is_added_and_removed_under_load(tmp_path: Path, insta
         assert counts_since(load, removed)["api-1"] == 0
 
 
-async def test_a_killed_instance_costs_no_request(tmp_path: Path, instances: list[Instance]) -> None:
-    """Retries cover what is in flight, the health check takes the dead out, and back again when it lives."""
+async def test_a_killed_instance_fails_no_request(tmp_path: Path, instances: list[Instance]) -> None:
+    """Retries cover requests in flight.
+
+    The health check removes the dead instance and adds it again when it is back.
+    """
     folder = tmp_path / "victim"
     folder.mkdir()
     port = free_port()
@@ -96,7 +99,7 @@ async def test_a_killed_instance_costs_no_request(tmp_path: Path, instances: lis
 async def test_a_changed_policy_takes_effect_under_load(
     tmp_path: Path, instances: list[Instance], before: str, after: str, policy: str, weights: list[int]
 ) -> None:
-    """The cluster is replaced, and its endpoints are there at once (rule 33): nothing fails, nothing waits."""
+    """Envoy replaces the cluster and gets its endpoints at once (rule 33). No request fails or waits."""
     endpoints = weigh(instances, 3, 2, 1)
     with Mesh(tmp_path, make_catalog(endpoints, before)) as mesh:
         envoy = await mesh.start_gateway()
@@ -110,14 +113,14 @@ async def test_a_changed_policy_takes_effect_under_load(
             mesh.write(make_catalog(endpoints, after))
             await until(is_in_effect)
             await answered(load, 50)
-        # Without rule 33, Envoy warms the new cluster until it has waited for its endpoints in vain.
+        # Without rule 33, Envoy warms the new cluster until the wait for its endpoints times out.
         assert {*envoy.admin.stats("cluster.api-service.init_fetch_timeout$").values()} == {0}
 
 
-async def test_a_bad_edit_changes_nothing_and_the_next_good_one_is_taken(
+async def test_a_bad_edit_changes_nothing_and_the_next_good_edit_works(
     tmp_path: Path, instances: list[Instance]
 ) -> None:
-    """The mistake is in the log once, with its place; what was served is served, and the mended file is taken."""
+    """The log has the mistake once, with its place. The old state stays until the file is corrected."""
     one, two, _three = (instance.address for instance in instances)
     with Mesh(tmp_path, make_catalog([one])) as mesh:
         envoy = await mesh.start_gateway()

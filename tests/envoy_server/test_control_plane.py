@@ -1,4 +1,4 @@
-"""The control plane dies, comes back and changes its variant; Envoy's traffic and configuration do not care."""
+"""The control plane dies, restarts and changes its variant. Envoy's traffic and configuration stay the same."""
 
 import json
 import re
@@ -18,21 +18,24 @@ from xds.resources.view import NodeKind, build_view
 
 
 def bytes_received(envoy: Envoy) -> int:
-    """Count what Envoy received from the control plane since it started."""
+    """Return the bytes that Envoy received from the control plane since it started."""
     return envoy.admin.stats("cluster.xds_cluster.upstream_cx_rx_bytes_total")[
         "cluster.xds_cluster.upstream_cx_rx_bytes_total"
     ]
 
 
 def is_connected(envoy: Envoy) -> bool:
-    """Tell whether Envoy has a stream to the control plane."""
+    """Whether Envoy has a stream to the control plane."""
     return envoy.admin.stats("control_plane.connected_state")["control_plane.connected_state"] == 1
 
 
-async def test_a_killed_control_plane_costs_no_request_and_resends_nothing(
+async def test_a_killed_control_plane_fails_no_request_and_resends_nothing(
     tmp_path: Path, instances: list[Instance], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Envoy goes on without it; when it is back, a delta Envoy is sent nothing that it has: the bytes are counted."""
+    """Envoy goes on without it.
+
+    After the restart, the byte count shows that a delta Envoy gets nothing that it already has.
+    """
     endpoints = [instance.address for instance in instances]
     many = {f"service-{number}": {"endpoints": endpoints} for number in range(50)}
     catalog = json.loads(make_catalog(endpoints).replace("GATEWAY", '"GATEWAY"'))
@@ -55,16 +58,16 @@ async def test_a_killed_control_plane_costs_no_request_and_resends_nothing(
             await answered(load, 50)
             again = bytes_received(envoy) - before
         assert first > 20_000
-        assert again < 500  # HTTP/2's own frames and headers; the smallest resource is larger than what is left
+        assert again < 500  # HTTP/2's own frames and headers; the smallest resource is larger than this allowance
         with capsys.disabled():
             print(f" [first: {first} bytes, after the restart: {again}]", end="")
-        # It is not just silence: what changes now arrives.
+        # The stream works: a change now arrives.
         mesh.write(make_catalog(endpoints[:2]))
         await until(lambda: len(envoy.admin.hosts("api-service")) == 2)
 
 
 async def test_sotw_and_delta_give_the_same_configuration(tmp_path: Path, instances: list[Instance]) -> None:
-    """Two gateways, one of each variant, dump the same clusters, endpoints, listeners and routes."""
+    """Two gateways, one for each variant, dump the same clusters, endpoints, listeners and routes."""
     dumps = []
     for variant in VARIANTS:
         folder = tmp_path / variant
@@ -84,7 +87,10 @@ async def test_sotw_and_delta_give_the_same_configuration(tmp_path: Path, instan
 
 
 def normalize(dump: Any) -> dict[str, Any]:
-    """Keep what xds sent, by kind: no times, no versions of a whole type (delta has one for each resource)."""
+    """Return what xds sent, by kind, without times and without the version of a whole type.
+
+    Delta has a version for each resource instead.
+    """
     kinds = {}
     for config in dump["configs"]:
         kind = config.pop("@type").rpartition(".")[2]
@@ -94,7 +100,7 @@ def normalize(dump: Any) -> dict[str, Any]:
 
 
 def scrub(value: Any) -> Any:
-    """Leave out times and versions, and the control plane's own cluster, at any depth."""
+    """Remove times, versions and the control plane's own cluster at any depth."""
     if isinstance(value, list):
         return sorted((scrub(item) for item in value if "xds_cluster" not in json.dumps(item)), key=json.dumps)
     if isinstance(value, dict):
@@ -103,7 +109,7 @@ def scrub(value: Any) -> Any:
 
 
 def put_certificates(folder: Path, names: list[str]) -> None:
-    """Put a certificate, or its key, where a catalog says that there is one."""
+    """Write a certificate or its key to a path that a catalog names."""
     if names:
         pair = make_authority(folder).issue("localhost")
     for name in names:
@@ -120,8 +126,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
 
 
 @pytest.mark.parametrize("path", CATALOGS, ids=lambda path: path.parent.name)
-async def test_envoy_takes_all_that_the_checker_passes(tmp_path: Path, server: Mesh, path: Path) -> None:
-    """Every golden catalog, for every kind of node that it has, without a NACK: else the checker has a hole."""
+async def test_envoy_accepts_every_catalog_that_the_checker_accepts(tmp_path: Path, server: Mesh, path: Path) -> None:
+    """For every golden catalog and every kind of node, Envoy sends no NACK. A NACK would be a gap in the checker."""
     text, catalog = path.read_text(), read_catalog(path)
     put_certificates(tmp_path / "certs", re.findall(r"/certs/([\w/.]+)", text))
     text = text.replace("/certs/", f"{tmp_path}/certs/")
@@ -131,7 +137,7 @@ async def test_envoy_takes_all_that_the_checker_passes(tmp_path: Path, server: M
     views = {
         build_view(inventory, NodeKind(name, locality=locality)): (name, locality)
         for name in [*catalog.gateways, *catalog.services, "anyone"]
-        for locality in (HERE, NOWHERE)  # which most catalogs do not care for: the last of equal views is tried
+        for locality in (HERE, NOWHERE)  # most catalogs do not depend on it: the test tries the last of equal views
     }
     server.folder, refusals = tmp_path, len(server.log("NACK"))
     await server.control_plane.ready()

@@ -1,4 +1,4 @@
-"""Host names whose addresses come and go: Envoy asks a DNS server of the test's own."""
+"""Host names whose addresses change: Envoy asks a DNS server that the test runs."""
 
 import asyncio
 import json
@@ -18,29 +18,29 @@ from xds.resources.bootstrap.bootstrap import ApiType, build_bootstrap
 from xds.resources.decode import decode_message
 
 TTL = 600
-"""Seconds that the answers may be kept: what Docker's DNS says."""
+"""The TTL of answers in seconds, as in Docker's DNS."""
 
 A, AAAA = 1, 28
 
 
 class Names(asyncio.DatagramProtocol):
-    """A DNS server that gives every name the addresses in `addresses`, of both families."""
+    """A DNS server that answers for every name with the addresses in `addresses`, of both families."""
 
     def __init__(self, *addresses: str) -> None:
         self.addresses = addresses
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep what answers go out by."""
+        """Keep the transport for the answers."""
         self.transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        """Answer a question for A or AAAA records; for any other there is none."""
+        """Answer a question for A or AAAA records. Any other question gets an empty answer."""
         end = data.index(b"\0", 12) + 5
         kind = struct.unpack("!H", data[end - 4 : end - 2])[0]
         family = {A: socket.AF_INET, AAAA: socket.AF_INET6}.get(kind)
         wanted = [one for one in self.addresses if family == (socket.AF_INET6 if ":" in one else socket.AF_INET)]
         records = [socket.inet_pton(family, address) for address in wanted] if family else []
-        # The name is the question's, which stands at byte 12.
+        # The name is a reference to the question, which starts at byte 12.
         answers = [struct.pack("!HHHIH", 0xC00C, kind, 1, TTL, len(record)) + record for record in records]
         header = data[:2] + struct.pack("!HHHHH", 0x8180, 1, len(answers), 0, 0)
         self.transport.sendto(header + data[12:end] + b"".join(answers), addr)
@@ -48,7 +48,7 @@ class Names(asyncio.DatagramProtocol):
 
 @asynccontextmanager
 async def instance(address: str, port: int) -> AsyncIterator[None]:
-    """Serve an instance that is called by its address."""
+    """Run an instance whose name is its address."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while (await reader.readline()).strip():
@@ -62,7 +62,7 @@ async def instance(address: str, port: int) -> AsyncIterator[None]:
 
 
 async def start_gateway(mesh: Mesh, folder: Path, resolver: int) -> Envoy:
-    """Start the gateway's Envoy, which looks up names at that port of loopback."""
+    """Start the gateway's Envoy, which resolves names at this loopback port."""
     await mesh.control_plane.ready()
     host, _, port = mesh.control_plane.address.rpartition(":")
     server, admin = Listen(host, int(port)), Listen("127.0.0.1", 0)
@@ -80,8 +80,8 @@ async def start_gateway(mesh: Mesh, folder: Path, resolver: int) -> Envoy:
     return envoy
 
 
-async def test_addresses_that_come_and_go_are_followed_whatever_their_ttl(tmp_path: Path) -> None:
-    """With `dns_refresh` a name is asked for again and again, and requests go to all addresses that it has then."""
+async def test_envoy_follows_changed_addresses_whatever_their_ttl(tmp_path: Path) -> None:
+    """With `dns_refresh`, Envoy resolves a name again and again. Requests go to all current addresses."""
     one, two, three = "127.0.0.1", "127.0.0.2", "127.0.0.3"
     port, resolver = free_port(), free_port()
     names = Names(one, two)
@@ -99,8 +99,8 @@ async def test_addresses_that_come_and_go_are_followed_whatever_their_ttl(tmp_pa
 
 
 @pytest.mark.parametrize("listening", ["::1", "127.0.0.1"])
-async def test_a_name_of_both_families_is_reached_by_the_one_that_answers(tmp_path: Path, listening: str) -> None:
-    """With `dns: logical` both are tried, one after the other (happy eyeballs): no request fails."""
+async def test_a_name_with_ipv4_and_ipv6_uses_the_family_that_answers(tmp_path: Path, listening: str) -> None:
+    """With `dns: logical`, Envoy tries both, one after the other (happy eyeballs). No request fails."""
     port, resolver = free_port(), free_port()
     names = Names("127.0.0.1", "::1")
     transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: names, ("127.0.0.1", resolver))

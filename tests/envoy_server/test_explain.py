@@ -1,4 +1,4 @@
-"""What `xds explain` expects of an Envoy, against what the Envoy does."""
+"""Compares what `xds explain` expects of an Envoy with what the Envoy does."""
 
 import json
 from pathlib import Path
@@ -12,8 +12,8 @@ from xds.cli.demo.processes import Instance
 REQUESTS = 800
 
 
-async def test_every_endpoint_gets_the_share_that_was_explained(tmp_path: Path, instances: list[Instance]) -> None:
-    """By weight among those that are well, and what these cannot bear by 1.4 goes to the degraded one."""
+async def test_every_endpoint_gets_the_share_that_explain_prints(tmp_path: Path, instances: list[Instance]) -> None:
+    """Healthy endpoints share by weight. The degraded one gets what exceeds 1.4 times their capacity."""
     marks: tuple[dict[str, Any], ...] = ({"weight": 3}, {"weight": 1}, {"health": "degraded"})
     endpoints = [{"address": one.address, **mark} for one, mark in zip(instances, marks, strict=True)]
     with Mesh(tmp_path, make_catalog(endpoints, "weighted")) as mesh:

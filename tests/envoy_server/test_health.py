@@ -1,4 +1,4 @@
-"""Who is well: by the checks that Envoy makes, and by what real requests come to."""
+"""Endpoint health: by Envoy's health checks, and by the results of real requests."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ STATUSES: list[tuple[int, dict[str, Any], bool]] = [
 
 
 async def checked(envoy: Envoy, address: str, service: str = "api-service") -> bool:
-    """Wait until Envoy has checked an endpoint a few times; whether it finds it well."""
+    """Wait until Envoy has checked an endpoint a few times, and return whether it is healthy."""
     stats = f"cluster.{service}.health_check.attempt"
     attempts = envoy.admin.stats(stats).get(stats, 0)
     await until(lambda: envoy.admin.stats(stats)[stats] >= attempts + 3)
@@ -32,14 +32,14 @@ async def checked(envoy: Envoy, address: str, service: str = "api-service") -> b
 
 
 def catalog_of(**services: dict[str, Any]) -> str:
-    """Write a catalog of services, each of which a gateway leads its name's path to."""
+    """Return a catalog of services. A gateway routes each service's name as a path to the service."""
     routes = [{"prefix": f"/{name}/", "to": name, "rewrite": {"prefix": "/"}} for name in services]
     gateway = {"address": "127.0.0.1", "port": "GATEWAY", "routes": routes}
     return json.dumps({"services": services, "gateways": {"edge": gateway}}).replace('"GATEWAY"', "GATEWAY")
 
 
-async def test_statuses_that_are_well(tmp_path: Path) -> None:
-    """200 alone, unless the catalog says others; both ends of a range are in it."""
+async def test_the_statuses_that_count_as_healthy(tmp_path: Path) -> None:
+    """Only 200 counts unless the catalog has other statuses. A range includes both of its ends."""
     async with AsyncExitStack() as stack:
         services, expected = {}, {}
         for number, (status, check, well) in enumerate(STATUSES):
@@ -52,8 +52,8 @@ async def test_statuses_that_are_well(tmp_path: Path) -> None:
             assert {(name, one): await checked(envoy, one, name) for name, one in expected} == expected
 
 
-async def test_a_check_asks_for_the_host_that_it_is_told(tmp_path: Path) -> None:
-    """An instance that serves one host only is well by that one, and no other."""
+async def test_a_check_sends_the_host_of_the_catalog(tmp_path: Path) -> None:
+    """An instance that serves a single host is healthy only if the check uses that host."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -76,8 +76,8 @@ async def test_a_check_asks_for_the_host_that_it_is_told(tmp_path: Path) -> None
             assert not await checked(envoy, address, "api")
 
 
-async def test_a_tcp_check_wants_a_connection(tmp_path: Path) -> None:
-    """Whatever the endpoint would answer; one that nobody listens at is not well."""
+async def test_a_tcp_check_needs_only_a_connection(tmp_path: Path) -> None:
+    """The endpoint's answer does not matter. An endpoint without a listener is unhealthy."""
     dead = f"127.0.0.1:{free_port()}"
     async with scripted_instance(500) as address:
         with Mesh(tmp_path, make_catalog([address, dead], health_check={"tcp": True, **CHECK})) as mesh:
@@ -87,7 +87,7 @@ async def test_a_tcp_check_wants_a_connection(tmp_path: Path) -> None:
 
 
 async def test_a_grpc_check_asks_the_health_service(tmp_path: Path) -> None:
-    """For the server as a whole, or for one service: here it is the control plane's own."""
+    """The check covers the whole server or one service. Here it asks the control plane's own health service."""
     with Mesh(tmp_path, make_catalog([])) as mesh:
         await mesh.control_plane.ready()
         address, services = mesh.control_plane.address, {"all": "", "none": "no.such.Service"}
@@ -113,8 +113,8 @@ LIMITS: list[tuple[int, Any, int | None]] = [
 ]
 
 
-async def test_an_endpoint_that_fails_is_taken_out(tmp_path: Path, instances: list[Instance]) -> None:
-    """After so many failures in a row it gets nothing more; a 500 counts only if asked for, and `off` never."""
+async def test_an_endpoint_that_keeps_failing_is_ejected(tmp_path: Path, instances: list[Instance]) -> None:
+    """After some consecutive failures it gets no requests. A 500 counts only on request, and `off` never ejects."""
     async with scripted_instance(503) as bad, scripted_instance(500) as worse:
         services = {
             f"s{number}": {
@@ -132,14 +132,14 @@ async def test_an_endpoint_that_fails_is_taken_out(tmp_path: Path, instances: li
                 assert (status, detection, len(load.failures)) == (status, detection, 20 if limit is None else limit)
                 if limit is not None:
                     failing: str = service["endpoints"][0]
-                    await until(lambda: not envoy.admin.hosts(name)[failing].healthy)  # noqa: B023 - it is waited for
+                    await until(lambda: not envoy.admin.hosts(name)[failing].healthy)  # noqa: B023 - the loop awaits it
                     await settled(envoy)
                     await load.send(20)
                     assert len(load.failures) == limit
 
 
-async def test_an_endpoint_comes_back(tmp_path: Path, instances: list[Instance]) -> None:
-    """After the time that the catalog says."""
+async def test_an_ejected_endpoint_comes_back(tmp_path: Path, instances: list[Instance]) -> None:
+    """It comes back after the time in the catalog."""
     detection = {"consecutive_failures": 1, "interval": "100ms", "base_ejection_time": "1s"}
     async with scripted_instance(503) as failing:
         catalog = make_catalog([failing, instances[0].address], retries=0, outlier_detection=detection)
@@ -148,5 +148,5 @@ async def test_an_endpoint_comes_back(tmp_path: Path, instances: list[Instance])
             start = time.monotonic()
             await mesh.load(100).send(4)
             await until(lambda: not envoy.admin.hosts("api-service")[failing].healthy)
-            await until(lambda: envoy.admin.hosts("api-service")[failing].healthy)  # Envoy's own time is 30 s
+            await until(lambda: envoy.admin.hosts("api-service")[failing].healthy)  # Envoy's default is 30 s
             assert time.monotonic() - start > 0.9

@@ -1,4 +1,4 @@
-"""Endpoints from a source beside the catalog, as a real Envoy balances over them."""
+"""A real Envoy balances over endpoints from a source beside the catalog."""
 
 import asyncio
 import json
@@ -24,13 +24,13 @@ gateways:
 
 
 def item(instance: Instance, weight: int = 1) -> dict[str, object]:
-    """Write an instance as a provider does."""
+    """Return an instance as a provider sends it."""
     return {"address": instance.address, "weight": weight}
 
 
 @asynccontextmanager
 async def mesh(folder: Path, source: MemorySource) -> AsyncIterator[Load]:
-    """Run a control plane that follows a source, and a gateway; a client of it."""
+    """Run a control plane that follows a source, and a gateway. Yield a client of the gateway."""
     port = free_port()
     async with provided(folder, CATALOG.format(port=port), source) as control_plane:
         server, admin = Listen("127.0.0.1", control_plane.port), Listen("127.0.0.1", 0)
@@ -44,7 +44,7 @@ async def mesh(folder: Path, source: MemorySource) -> AsyncIterator[Load]:
 async def test_instances_are_balanced_by_weight_and_come_and_go_under_load(
     tmp_path: Path, instances: list[Instance]
 ) -> None:
-    """From none, to two by weight, to one that leaves while requests are sent: none fails."""
+    """There are first none, then two with weights, and then one leaves under load. No request fails."""
     first, second, _ = instances
     source = MemorySource()
     async with mesh(tmp_path, source) as load:
@@ -59,7 +59,7 @@ async def test_instances_are_balanced_by_weight_and_come_and_go_under_load(
 
 
 async def settle(load: Load, expected: dict[str, int]) -> None:
-    """Wait until 8 requests are answered as expected; then forget the answers."""
+    """Wait until 8 requests have the expected answers, and then discard the answers."""
     async with asyncio.timeout(20):
         while True:
             load.answers.clear()

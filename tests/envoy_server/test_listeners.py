@@ -1,4 +1,4 @@
-"""A gateway's listeners as clients meet them: certificates by SNI, HTTP/2 and HTTP/3, passthrough, limits, edits."""
+"""A gateway's listeners as clients see them: certificates by SNI, HTTP/2 and HTTP/3, passthrough, limits, edits."""
 
 import json
 import socket
@@ -24,19 +24,19 @@ SHOP, ORG, MOUNTED = "shop.example.com", "a.example.org", "mounted.example.com"
 
 @pytest.fixture
 def echo() -> Iterator[Echo]:
-    """Start a service that answers with what it was asked."""
+    """Start a service that answers with the request."""
     with start_echo("echo") as echo:
         yield echo
 
 
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
-    """Make an authority whose files are in `certs`."""
+    """Create a certificate authority with its files in `certs`."""
     return make_authority(tmp_path / "certs")
 
 
 class TroubledMesh(Mesh):
-    """A mesh in which an Envoy may refuse what it is sent."""
+    """A mesh in which an Envoy may refuse resources."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -45,14 +45,14 @@ class TroubledMesh(Mesh):
 
 
 def write(services: Mapping[str, Any], *listeners: Mapping[str, Any], **gateway: Any) -> str:
-    """Write a catalog whose gateway `edge` has these listeners of loopback."""
+    """Return a catalog whose gateway `edge` has these listeners on loopback."""
     placed = [{"address": "127.0.0.1", **listener} for listener in listeners]
     edge = {"listeners": placed, **gateway}
     return json.dumps({"services": services, "gateways": {"edge": edge}}).replace('"GATEWAY"', "GATEWAY")
 
 
 def shown(pair: KeyPair, *hosts: str) -> dict[str, Any]:
-    """Write a certificate as a catalog has it."""
+    """Return a certificate as in a catalog."""
     return {"certificate": str(pair.certificate), "key": str(pair.key), **({"hosts": [*hosts]} if hosts else {})}
 
 
@@ -66,7 +66,7 @@ def get(
     http2: bool = False,
     headers: Mapping[str, str] = NO_HEADERS,
 ) -> httpx.Response:
-    """Send one request; with an authority to `trust` over TLS, and the certificate is held against the host."""
+    """Send one request. With an authority to `trust`, use TLS and verify that the certificate fits the host."""
     scheme, verify = "http", ssl.create_default_context()
     if trust is not None:
         scheme, verify = "https", ssl.create_default_context(cafile=str(trust.ca))
@@ -81,7 +81,7 @@ def get(
 def connect(
     port: int, host: str | None, authority: Authority, *alpn: str, named: bool = True
 ) -> Iterator[ssl.SSLSocket]:
-    """Make a TLS connection that asks for a host, None for none; it is to be `named` in the certificate."""
+    """Open a TLS connection for a host, or for none. If `named`, the certificate must be valid for the host."""
     context = ssl.create_default_context(cafile=str(authority.ca))
     context.check_hostname = named and host is not None
     context.set_alpn_protocols([*alpn])
@@ -93,13 +93,16 @@ def connect(
 
 
 def serial(port: int, host: str, authority: Authority, *, named: bool = True) -> object:
-    """Give the number of the certificate that a host shows, in which it is `named` or not."""
+    """Return the serial number of the certificate for a host. If `named`, it must be valid for the host."""
     with connect(port, host, authority, named=named) as encrypted:
         return (encrypted.getpeercert() or {})["serialNumber"]
 
 
-async def test_hosts_of_one_port_have_their_certificates(tmp_path: Path, authority: Authority, echo: Echo) -> None:
-    """By SNI; any other host, and none, is refused. HTTP/2 by ALPN, and by prior knowledge in plain; and HTTP/3."""
+async def test_each_host_of_a_port_has_its_own_certificate(tmp_path: Path, authority: Authority, echo: Echo) -> None:
+    """Envoy selects it by SNI and refuses other hosts and none.
+
+    HTTP/2 works by ALPN and, in plain text, by prior knowledge. HTTP/3 works too.
+    """
     plain, port = free_port(), free_port()
     certificates = [
         shown(authority.issue(SHOP), SHOP),
@@ -128,8 +131,8 @@ async def test_hosts_of_one_port_have_their_certificates(tmp_path: Path, authori
         assert get(port, SHOP, location.partition(str(port))[2], trust=authority).json()["path"] == "/x?y=1"
         assert get(plain, "other.com", http2=True).http_version == "HTTP/2"
         with pytest.raises(httpx.TransportError):
-            get(port, SHOP)  # plain text where TLS is spoken
-        # Clients are told of HTTP/3; another Envoy is the client that speaks it.
+            get(port, SHOP)  # plain text on a TLS port
+        # Responses announce HTTP/3. The HTTP/3 client is another Envoy.
         assert get(port, SHOP, trust=authority).headers["alt-svc"] == f'h3=":{port}"; ma=86400'
         client_port = free_port()
         bootstrap = make_http3_client(client_port, port, SHOP, authority.ca)
@@ -143,7 +146,7 @@ async def test_hosts_of_one_port_have_their_certificates(tmp_path: Path, authori
 
 
 def make_http3_client(port: int, server: int, host: str, authority: Path, client: KeyPair | None = None) -> str:
-    """Write the bootstrap of an Envoy that sends what comes to `port` on by HTTP/3, as a client with a certificate."""
+    """Return the bootstrap of an Envoy that forwards from `port` by HTTP/3, as a client with a certificate."""
     extensions = "type.googleapis.com/envoy.extensions"
     router = {"@type": f"{extensions}.filters.http.router.v3.Router"}
     manager = {
@@ -188,14 +191,14 @@ def make_http3_client(port: int, server: int, host: str, authority: Path, client
 
 
 def place(port: int) -> dict[str, Any]:
-    """Write an address of loopback."""
+    """Return an address of loopback."""
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
 
 
-async def test_a_certificate_that_is_replaced_and_one_that_is_missing(
+async def test_a_new_certificate_is_used_and_a_missing_one_affects_no_other_host(
     tmp_path: Path, authority: Authority, instances: list[Instance]
 ) -> None:
-    """The new one is shown at once; the one that is missing is told in a NACK, and costs no other host or port."""
+    """Envoy uses the new certificate at once. The missing one causes a NACK, and other hosts and ports still work."""
     port = free_port()
     shop, missing = authority.issue(SHOP), KeyPair(authority.folder / "no.pem", authority.folder / "no.key")
 
@@ -232,7 +235,7 @@ async def test_a_certificate_that_is_replaced_and_one_that_is_missing(
 
 
 def mount(folder: Path, authority: Authority, version: str) -> KeyPair:
-    """Put a certificate where Kubernetes would: as links, by way of one that is switched to the newest version."""
+    """Write a certificate as Kubernetes mounts it: links through a link that switches to the newest version."""
     mounted = KeyPair(folder / "mounted" / "tls.crt", folder / "mounted" / "tls.key")
     newest = folder / "mounted" / version
     newest.mkdir(parents=True)
@@ -247,7 +250,7 @@ def mount(folder: Path, authority: Authority, version: str) -> KeyPair:
 
 
 def refuses(port: int, host: str | None, authority: Authority) -> bool:
-    """Tell whether a host is not served over TLS."""
+    """Whether the gateway refuses a host over TLS."""
     try:
         with connect(port, host, authority):
             return False
@@ -257,7 +260,7 @@ def refuses(port: int, host: str | None, authority: Authority) -> bool:
 
 @contextmanager
 def start_tls_server(pair: KeyPair, words: bytes) -> Iterator[str]:
-    """Serve TLS at a free port of loopback: every client is told the `words`, and no more; its address."""
+    """Serve TLS on a free loopback port, and send `words` to every client. Yield the address."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*pair)
 
@@ -280,10 +283,13 @@ def start_tls_server(pair: KeyPair, words: bytes) -> Iterator[str]:
     thread.join(5)
 
 
-async def test_passthrough_leads_by_sni_to_services_with_certificates_of_their_own(
+async def test_passthrough_routes_by_sni_to_services_with_their_own_certificates(
     tmp_path: Path, authority: Authority, echo: Echo
 ) -> None:
-    """Exact and wildcard hosts; what no route names is refused. Beside them a port for TCP, and one that ends TLS."""
+    """Hosts may be exact or wildcards, and unknown hosts are refused.
+
+    Other ports of the gateway serve TCP and terminate TLS.
+    """
     port, tcp, ended = free_port(), free_port(), free_port()
     db, cache = authority.issue("db.example.com"), authority.issue("*.cache.example.com", file="cache")
     with start_tls_server(db, b"I am db") as db_address, start_tls_server(cache, b"I am cache") as cache_address:
@@ -313,7 +319,7 @@ async def test_passthrough_leads_by_sni_to_services_with_certificates_of_their_o
 
 
 def send_raw(port: int, before: bytes) -> bytes:
-    """Send these bytes and a request; the answer."""
+    """Send these bytes and a request, and return the answer."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(before + b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
         answer = b""
@@ -323,10 +329,10 @@ def send_raw(port: int, before: bytes) -> bytes:
     return answer
 
 
-async def test_clients_certificates_and_limits_and_trusted_hops(
+async def test_client_certificates_header_limits_and_trusted_hops(
     tmp_path: Path, authority: Authority, echo: Echo
 ) -> None:
-    """Without a certificate of the authority's nobody is let in; large headers are refused; a proxy's word counts."""
+    """The gateway requires the authority's certificates, refuses large headers, and trusts a proxy's client address."""
     port, plain = free_port(), free_port()
     client = authority.issue("client")
     tls = {"certificates": [shown(authority.issue(SHOP))], "client_ca": str(authority.ca)}
@@ -349,7 +355,7 @@ async def test_clients_certificates_and_limits_and_trusted_hops(
         assert seen["x-envoy-external-address"] == "203.0.113.9"
         long = {"x-long": "x" * 3000}
         assert get(port, SHOP, trust=authority, client=client, headers=long).status_code == 431
-        for pair, status in ((client, 200), (None, 503)):  # of the Envoy that is the client, when it is let in nowhere
+        for pair, status in ((client, 200), (None, 503)):  # from the client Envoy, when the gateway refuses it
             client_port = free_port()
             bootstrap = make_http3_client(client_port, port, SHOP, authority.ca, pair)
             quic = mesh.children.enter_context(start_envoy(bootstrap, tmp_path, name=f"client-{status}"))
@@ -362,10 +368,10 @@ async def test_clients_certificates_and_limits_and_trusted_hops(
             assert idle.recv(100) == b""
 
 
-async def test_edits_of_a_listener_cost_no_request_elsewhere(
+async def test_edits_of_a_listener_fail_no_request_of_other_hosts(
     tmp_path: Path, authority: Authority, instances: list[Instance]
 ) -> None:
-    """Another certificate, another port, one more and one less: each takes effect, and every request is answered."""
+    """Edits change a certificate and a port, add a listener and remove one. Each takes effect, and no request fails."""
     first, second = free_port(), free_port()
     pairs = [authority.issue(SHOP), authority.issue(SHOP, file="second"), authority.issue(ORG)]
 
@@ -386,7 +392,7 @@ async def test_edits_of_a_listener_cost_no_request_elsewhere(
         secure = Secure(first, ORG, authority)
         async with under(mesh.load(150)) as load:
             old = serial(first, SHOP, authority)
-            with secure:  # of the same port, but another certificate's
+            with secure:  # of the same port, with another certificate
                 mesh.write(catalog(over_tls(first, shown(pairs[1], SHOP), org)))
                 await until(lambda: serial(first, SHOP, authority) != old)
                 mesh.write(catalog(over_tls(first, shown(pairs[1], SHOP), org), over_tls(second, shown(pairs[0]))))
@@ -404,7 +410,10 @@ async def test_edits_of_a_listener_cost_no_request_elsewhere(
 
 
 class Secure:
-    """A client of one host that sends a request after the other over TLS while the block runs; none may fail."""
+    """A client of one host that sends requests over TLS, one after the other, while the block runs.
+
+    No request may fail.
+    """
 
     def __init__(self, port: int, host: str, authority: Authority) -> None:
         self.port, self.host, self.authority = port, host, authority

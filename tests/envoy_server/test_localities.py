@@ -1,4 +1,4 @@
-"""Where requests go by where endpoints and Envoys are: shares counted, and held against Envoy's documented formulas."""
+"""Requests go where the localities of endpoints and Envoys send them. Tests compare shares with Envoy's formulas."""
 
 import json
 from collections import Counter
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.chance import by_chance
-from tests.envoy_server.crowd import Crowd, Member, gather_crowd, priority_shares
+from tests.envoy_server.instances import Instance, Instances, priority_shares, start_instances
 from tests.envoy_server.mesh import VARIANTS, Mesh, until
 from tests.envoy_server.traffic import Traffic
 from xds.catalog.model.locality import Locality
@@ -21,35 +21,38 @@ EAST, WEST = Locality("eu", "a"), Locality("us", "c")
 
 
 def write(services: dict[str, Any], **ports: int) -> str:
-    """Write a catalog in which each gateway sends /NAME to the service NAME."""
+    """Return a catalog in which each gateway routes /NAME to the service NAME."""
     routes = [{"prefix": f"/{name}", "to": name} for name in services]
     gateways = {name: {"address": "127.0.0.1", "port": port, "routes": routes} for name, port in ports.items()}
     return json.dumps({"services": services, "gateways": gateways})
 
 
 def is_near(counts: Counter[str], expected: dict[str, float], what: object) -> bool:
-    """Whether zones' counts are as chance gives them by computed shares: a share of all or nothing is exact.
+    """Whether chance explains the counts of zones by computed shares. A share of 0 or 1 must be exact.
 
-    Envoy draws the priority by lot; within it, turns are closer than that.
+    Envoy chooses the priority at random. Within a priority, round robin varies less than chance.
     """
     total = counts.total()
     print(what, {zone: f"{counts[zone] / total:.1%} of {share:.1%}" for zone, share in expected.items()})
     return all(counts[zone] in by_chance(total, share) for zone, share in expected.items())
 
 
-async def until_near(crowd: Crowd, count: Callable[[], Awaitable[Counter[str]]], what: str, **expected: float) -> None:
-    """Count until the shares are as computed, three times at most.
+async def until_near(
+    instances: Instances, count: Callable[[], Awaitable[Counter[str]]], what: str, **expected: float
+) -> None:
+    """Count until the shares are as computed, at most three times.
 
-    Envoy's workers hear of health up to a tenth of a second after its admin tells of it, and no event says when.
+    Envoy's workers learn of health up to a tenth of a second after its admin interface shows it, and no event tells
+    when.
     """
     for _ in range(3):
-        if is_near(crowd.count_zones(await count()), expected, what):
+        if is_near(instances.count_zones(await count()), expected, what):
             return
     pytest.fail(f"{what} is not {expected}")
 
 
 async def until_exact(port: int, **expected: dict[str, int]) -> None:
-    """Count the answers of services until they are as expected, three times at most, as `until_near` does."""
+    """Count the answers of services until they are as expected, at most three times, as in `until_near`."""
     for _ in range(3):
         counts = {name: dict(await Traffic(port, f"/{name}").send(80)) for name in expected}
         if counts == expected:
@@ -58,26 +61,26 @@ async def until_exact(port: int, **expected: dict[str, int]) -> None:
 
 
 async def knows(envoy: Envoy, service: str, healthy: int) -> None:
-    """Wait until an Envoy knows so many healthy endpoints of a service."""
+    """Wait until an Envoy has this number of healthy endpoints of a service."""
     await until(lambda: sum(host.healthy for host in envoy.admin.hosts(service).values()) == healthy)
 
 
 def priorities_of(envoy: Envoy, cluster: str) -> set[int]:
-    """Give the priorities of a cluster's endpoints, as Envoy balances over them."""
+    """Return the priorities of a cluster's endpoints in an Envoy."""
     statuses = json.loads(envoy.admin.get("/clusters?format=json"))["cluster_statuses"]
     return {
         host.get("priority", 0) for status in statuses if status["name"] == cluster for host in status["host_statuses"]
     }
 
 
-async def test_a_zone_dies_under_load(tmp_path: Path) -> None:
-    """Before, during and after, each zone's share is what the formula says, at Envoys in two regions; none fails.
+async def test_shares_follow_envoys_formula_while_a_zone_dies(tmp_path: Path) -> None:
+    """Before, during and after, each zone's share follows the formula, at Envoys in two regions. No request fails.
 
-    For an Envoy in eu/a the priorities are a, the rest of eu, and the rest; for one in us/c they are c and eu.
+    For an Envoy in eu/a, the priorities are a, the rest of eu, and the rest. For an Envoy in us/c, they are c and eu.
     """
     east, west = free_port(), free_port()
-    async with gather_crowd(a=("eu", 5), b=("eu", 3), c=("us", 4)) as crowd:
-        endpoints = [member.endpoint() for member in crowd]
+    async with start_instances(a=("eu", 5), b=("eu", 3), c=("us", 4)) as instances:
+        endpoints = [instance.endpoint() for instance in instances]
         api = {"locality": "failover", "health_check": CHECK, "retries": 6, "endpoints": endpoints}
         with Mesh(tmp_path, write({"api": api}, east=east, west=west)) as mesh:
             envoys = [
@@ -86,26 +89,26 @@ async def test_a_zone_dies_under_load(tmp_path: Path) -> None:
             ]
             for envoy, port in zip(envoys, (east, west), strict=True):
                 await envoy.listening(f"127.0.0.1:{port}")
-            a, b, c = crowd.of("a"), crowd.of("b"), crowd.of("c")
-            dead: list[Member] = []
+            a, b, c = instances.of("a"), instances.of("b"), instances.of("c")
+            dead: list[Instance] = []
 
             async def expect(what: str, of_east: list[tuple[int, int]], of_west: list[tuple[int, int]]) -> None:
-                """Compute the shares of healthy and all endpoints by priority, and count them."""
+                """Compute the shares from the healthy and all endpoints of each priority, and wait until they hold."""
                 for envoy in envoys:
-                    await knows(envoy, "api", len(crowd) - len(dead))
+                    await knows(envoy, "api", len(instances) - len(dead))
                 near, region, rest = priority_shares(of_east)
-                await until_near(crowd, traffic[0].count, f"eu/a, {what}:", a=near, b=region, c=rest)
+                await until_near(instances, traffic[0].count, f"eu/a, {what}:", a=near, b=region, c=rest)
                 near, rest = priority_shares(of_west)
-                well = {zone: sum(one not in dead for one in crowd.of(zone)) for zone in "ab"}
+                well = {zone: sum(one not in dead for one in instances.of(zone)) for zone in "ab"}
                 eu = {zone: rest * count / max(1, sum(well.values())) for zone, count in well.items()}
-                await until_near(crowd, traffic[1].count, f"us/c, {what}:", **eu, c=near)
+                await until_near(instances, traffic[1].count, f"us/c, {what}:", **eu, c=near)
 
-            async def change(dying: list[Member], back: list[Member]) -> None:
-                for member in dying:
-                    member.die()
-                for member in back:
-                    await member.live()
-                dead[:] = [member for member in (*dead, *dying) if member not in back]
+            async def change(dying: list[Instance], back: list[Instance]) -> None:
+                for instance in dying:
+                    instance.stop()
+                for instance in back:
+                    await instance.start()
+                dead[:] = [instance for instance in (*dead, *dying) if instance not in back]
 
             traffic = [Traffic(port, "/api") for port in (east, west)]
             async with traffic[0].run(), traffic[1].run():
@@ -123,14 +126,14 @@ async def test_a_zone_dies_under_load(tmp_path: Path) -> None:
             print(f"{sum(len(one.answers) for one in traffic)} requests, none failed")
 
 
-async def test_priorities_weights_and_panic(tmp_path: Path) -> None:
-    """Stated priorities and their factor, shares of zones, and what is done when too few are well."""
+async def test_explicit_priorities_locality_weights_and_panic(tmp_path: Path) -> None:
+    """Covers explicit priorities with their factor, shares of zones, and too few healthy endpoints."""
     port = free_port()
-    async with gather_crowd(a=("eu", 4), b=("eu", 4)) as crowd:
-        a = crowd.of("a")
-        all_of_them = [member.endpoint() for member in crowd]
+    async with start_instances(a=("eu", 4), b=("eu", 4)) as instances:
+        a = instances.of("a")
+        all_of_them = [instance.endpoint() for instance in instances]
         checked: dict[str, Any] = {"health_check": CHECK, "retries": 0}
-        stated = [member.endpoint(priority=3 if member.zone == "a" else 7) for member in crowd]
+        stated = [instance.endpoint(priority=3 if instance.zone == "a" else 7) for instance in instances]
         named = [{**one, "address": one["address"].replace("127.0.0.1", "localhost")} for one in all_of_them]
         services: dict[str, dict[str, Any]] = {
             "stated": {**checked, "endpoints": stated, "overprovisioning": "120%"},
@@ -147,47 +150,49 @@ async def test_priorities_weights_and_panic(tmp_path: Path) -> None:
 
             async def expect(service: str, healthy: int, **expected: float) -> None:
                 await knows(envoy, service, healthy)
-                await until_near(crowd, Traffic(port, f"/{service}").send, f"{service}, {healthy} healthy:", **expected)
+                await until_near(
+                    instances, Traffic(port, f"/{service}").send, f"{service}, {healthy} healthy:", **expected
+                )
 
-            async def fall_ill(*ill: Member) -> None:
-                for member in crowd:
-                    member.ill = member in ill
+            async def make_unhealthy(*unhealthy: Instance) -> None:
+                for instance in instances:
+                    instance.unhealthy = instance in unhealthy
                 for name, service in services.items():
                     if "health_check" in service:
-                        await knows(envoy, name, len(service["endpoints"]) - len(ill))
+                        await knows(envoy, name, len(service["endpoints"]) - len(unhealthy))
 
-            await fall_ill()
+            await make_unhealthy()
             await expect("stated", 8, a=1, b=0)
             await expect("weights", 8, a=0.7, b=0.3)
             await expect("evacuated", 8, a=0, b=1)
-            # Host names are in the cluster; what the locality means for them follows edits as well.
+            # The endpoints of host names are in the cluster. Their localities follow edits as well.
             await expect("named", 8, a=0, b=1)
             mesh.write(write({**services, "named": {"endpoints": named}}, edge=port))
             await until(lambda: priorities_of(envoy, "named") == {0})
             await expect("named", 8, a=0.5, b=0.5)
-            await fall_ill(*a[:2])
+            await make_unhealthy(*a[:2])
             first, second = priority_shares([(2, 4), (4, 4)], 120)
             await expect("stated", 6, a=first, b=second)
-            # Half of a's endpoints at 140% are 0.7 of its weight.
+            # Half of a's endpoints, times 140%, are 0.7 of its weight.
             await expect("weights", 6, a=49 / 79, b=30 / 79)
             everyone, nobody = {one.name: 20 for one in a}, {"503 no healthy upstream": 80}
-            await fall_ill(*a[:3])
+            await make_unhealthy(*a[:3])
             await until_exact(port, panic=everyone, late={a[3].name: 80}, calm={a[3].name: 80})
-            await fall_ill(*a)
+            await make_unhealthy(*a)
             await expect("stated", 4, a=0, b=1)
             await until_exact(port, panic=everyone, late=everyone, calm=nobody)
 
 
-async def test_zone_aware(tmp_path: Path) -> None:
-    """As much to the caller's own zone as leaves every endpoint the same load: by who calls from where.
+async def test_zone_aware_prefers_the_callers_own_zone(tmp_path: Path) -> None:
+    """The own zone gets as many requests as leave every endpoint the same load. The callers' zones decide.
 
-    Two of three callers are in a. With two thirds of the endpoints there, all requests of an Envoy in a stay; with a
-    third, half of them do, and the rest goes to b. A service that does not ask for it goes by turns, and so does
-    an Envoy that was not told to be zone-aware.
+    Two of three callers are in a. With two thirds of the endpoints in a, all requests of an Envoy in a stay there. With
+    a third, half of them stay and the rest goes to b. A service without the option uses round robin, and so does an
+    Envoy whose bootstrap is not zone-aware.
     """
     port = free_port()
-    async with gather_crowd(a=("", 4), b=("", 4)) as crowd:
-        a, b = ([member.endpoint() for member in crowd.of(zone)] for zone in "ab")
+    async with start_instances(a=("", 4), b=("", 4)) as instances:
+        a, b = ([instance.endpoint() for instance in instances.of(zone)] for zone in "ab")
         callers = [{"address": f"10.0.0.{n}:80", "zone": zone} for n, zone in enumerate("aab")]
 
         def catalog(endpoints: list[dict[str, Any]]) -> str:
@@ -199,7 +204,7 @@ async def test_zone_aware(tmp_path: Path) -> None:
             return json.dumps({"services": services})
 
         async def expect(service: str, what: str, **expected: float) -> None:
-            await until_near(crowd, Traffic(port, host=service).send, what, **expected)
+            await until_near(instances, Traffic(port, host=service).send, what, **expected)
 
         async def has(envoy: Envoy, endpoints: list[dict[str, Any]]) -> None:
             addresses = {one["address"] for one in endpoints}

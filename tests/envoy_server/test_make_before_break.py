@@ -1,4 +1,4 @@
-"""Rule 32 with a real Envoy: a route moves to a new service, and the old one goes, in one edit, under traffic."""
+"""Rule 32 with a real Envoy: under traffic, one edit moves a route to a new service and removes the old service."""
 
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ MOVES = 50
 
 
 def has_moved(envoy: Envoy, number: int) -> bool:
-    """Tell whether Envoy has the new service, and the old one no more."""
+    """Whether Envoy has the new service and no longer the old one."""
     return bool(envoy.admin.hosts(f"service-{number}")) and not envoy.admin.hosts(f"service-{number - 1}")
 
 
@@ -29,7 +29,7 @@ def has_moved(envoy: Envoy, number: int) -> bool:
 async def test_a_route_moves_to_a_new_service_without_a_failure(
     tmp_path: Path, instances: list[Instance], variant: str, *, health: bool
 ) -> None:
-    """50 times over, each time to a service that Envoy has never heard of, from one that is gone with the edit."""
+    """The test does 50 such edits. Each new service is unknown to Envoy, and the edit removes the old one."""
     addresses = [instance.address for instance in instances]
     check = {"http": "/api/data", "interval": "1s", "timeout": "500ms"}
     service: dict[str, Any] = {"health_check": check} if health else {}

@@ -1,4 +1,4 @@
-"""Services beyond the mesh: names that Envoy resolves, TLS whose certificates it checks, and the Host they expect."""
+"""Services outside the mesh: names that Envoy resolves, TLS with verified certificates, and the Host that fits."""
 
 import ssl
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from xds.cli.demo.processes import free_port
 
 
 class Outside:
-    """Servers with certificates, each known by a name; `asked` has the hosts that their clients asked for by SNI."""
+    """Servers with a name and a certificate each. `asked` has the hosts that their clients sent by SNI."""
 
     def __init__(self, folder: Path) -> None:
         self.authority = make_authority(folder / "ours")
@@ -28,7 +28,10 @@ class Outside:
         self.stack = ExitStack()
 
     def start(self, name: str, own: KeyPair, clients: Authority | None = None) -> str:
-        """Start a server; its port, as `:443`. With `clients` it wants a certificate of theirs."""
+        """Start a server, and return its port as `:443`.
+
+        With `clients`, it requires a certificate of that authority.
+        """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(own.certificate, own.key)
         context.set_alpn_protocols(["http/1.1"])
@@ -42,19 +45,19 @@ class Outside:
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Iterator[Outside]:
-    """Make an authority that Envoy is to trust, and a stranger."""
+    """Create an authority that Envoy trusts, and one that it does not trust."""
     outside = Outside(tmp_path)
     with outside.stack:
         yield outside
 
 
 def route(*names: str) -> list[dict[str, Any]]:
-    """Lead the path of each service's name to it."""
+    """Route each service's name as a path to the service."""
     return [{"path": f"/{name}", "to": name} for name in names]
 
 
-async def test_a_certificate_that_is_right(tmp_path: Path, outside: Outside) -> None:
-    """By the endpoint's name, by the name that is asked for, and by names for an address; with an own certificate."""
+async def test_a_valid_certificate_is_accepted(tmp_path: Path, outside: Outside) -> None:
+    """The name may be the endpoint's, the SNI, or a name for an address. Envoy can send a certificate of its own."""
     ours = outside.authority
     ca, mine = str(ours.ca), ours.issue("edge.example.com")
     own = {"certificate": str(mine.certificate), "key": str(mine.key)}
@@ -89,8 +92,8 @@ async def test_a_certificate_that_is_right(tmp_path: Path, outside: Outside) -> 
             assert outside.asked == [asked]
 
 
-async def test_a_certificate_that_is_wrong(tmp_path: Path, outside: Outside) -> None:
-    """Another's name, an authority that is not trusted, one that has run out, none of ours: no request gets through."""
+async def test_an_invalid_certificate_lets_no_request_through(tmp_path: Path, outside: Outside) -> None:
+    """The name, the authority or the date is wrong, or Envoy's own certificate is missing."""
     ours = outside.authority
     ca = str(ours.ca)
     local = outside.start("local", ours.issue("localhost"))
@@ -115,8 +118,8 @@ async def test_a_certificate_that_is_wrong(tmp_path: Path, outside: Outside) -> 
         assert [echo.requests for echo in outside.echoes.values()] == [[]] * 5
 
 
-async def test_grpc_over_tls(tmp_path: Path, outside: Outside) -> None:
-    """Calls and health checks speak HTTP/2 over TLS, by the endpoint's name."""
+async def test_grpc_works_over_tls(tmp_path: Path, outside: Outside) -> None:
+    """Calls and health checks use HTTP/2 over TLS with the endpoint's name."""
     own, ca = outside.authority.issue("localhost"), outside.authority.ca
     server = grpc.aio.server()
     health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), server)
@@ -134,7 +137,7 @@ async def test_grpc_over_tls(tmp_path: Path, outside: Outside) -> None:
             envoy = await mesh.start_gateway()
             await until(lambda: envoy.admin.stats("cluster.calls.health_check.success$").popitem()[1] > 1)
             async with grpc.aio.insecure_channel(f"127.0.0.1:{mesh.gateway_port}") as channel:
-                stub: Any = health_pb2_grpc.HealthStub(channel)  # its stubs leave the methods out
+                stub: Any = health_pb2_grpc.HealthStub(channel)  # the stubs of the package lack the methods
                 answer = await stub.Check(health_pb2.HealthCheckRequest())
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
     finally:

@@ -1,4 +1,4 @@
-"""A service's own routes, as its callers' sidecars apply them: a canary, a version by a header, edits under load."""
+"""Callers' sidecars apply a service's own routes: a canary, a version by a header, and edits under load."""
 
 import json
 from collections import Counter
@@ -16,13 +16,13 @@ from xds.cli.demo.load import Load
 from xds.cli.demo.processes import Envoy, Instance, free_port
 
 HOST = "localhost"
-"""The service: a name that a client here resolves, and says as its Host."""
+"""The service. A client on this machine can resolve its name, and sends it as the Host."""
 
 MOVES = 6
 
 
 def make_catalog(port: int, routes: list[dict[str, Any]], **services: str) -> str:
-    """Write a catalog of the service `localhost` with these routes, its caller `web`, and others that web calls not."""
+    """Return a catalog of the service `localhost` with these routes, its caller `web`, and other services."""
     full: dict[str, Any] = {name: {"endpoints": [address], "upstreams": []} for name, address in services.items()}
     full[HOST]["routes"] = routes
     full["web"] = {"upstreams": [HOST], "sidecar": port}
@@ -30,17 +30,17 @@ def make_catalog(port: int, routes: list[dict[str, Any]], **services: str) -> st
 
 
 def load_of(port: int, rate: float, query: str = "") -> Load:
-    """Give a client of the service through its own sidecar."""
+    """Return a client that calls the service through the sidecar at this port."""
     return Load(f"http://{HOST}:{port}/api/data{query}", rate)
 
 
-async def test_callers_go_by_the_routes_of_the_service_that_they_call(
+async def test_callers_apply_the_routes_of_the_service_that_they_call(
     tmp_path: Path, instances: list[Instance]
 ) -> None:
-    """Of 600 requests one in twenty goes to the canary, but for chance; a header decides for itself; copies go out;
-    limits and faults hold.
+    """Of 600 requests about one in twenty goes to the canary, and a header selects a version.
 
-    The services that are routed to are not offered by their own names, and what no route takes is the service's.
+    Mirrors, limits and faults work. Callers cannot reach the target services by their own names. Requests that match no
+    route go to the service itself.
     """
     one, two, three = (instance.address for instance in instances)
     port = free_port()
@@ -73,8 +73,8 @@ async def test_callers_go_by_the_routes_of_the_service_that_they_call(
                 assert ask(port, Host=name)[0] == 404
 
 
-async def test_a_route_says_when_a_request_is_tried_again(tmp_path: Path) -> None:
-    """In all words of `retries`, over those of the service that it leads to: its own, or another's."""
+async def test_a_route_sets_when_a_request_is_retried(tmp_path: Path) -> None:
+    """All fields of `retries` override those of the target, which is the service itself or another one."""
     port = free_port()
     any_method: dict[str, Any] = {"attempts": 1, "any_method": True}
     routes: list[dict[str, Any]] = [
@@ -115,7 +115,10 @@ async def test_a_route_says_when_a_request_is_tried_again(tmp_path: Path) -> Non
 async def test_routes_are_edited_under_load_without_a_failure(
     tmp_path: Path, instances: list[Instance], variant: str
 ) -> None:
-    """Six times to a service that no caller has heard of, from one that is gone with the edit; then to itself."""
+    """Six edits lead to services that no caller knows and remove the old ones.
+
+    The last edit leads to the service itself.
+    """
     addresses = [instance.address for instance in instances]
     port = free_port()
 
@@ -133,7 +136,7 @@ async def test_routes_are_edited_under_load_without_a_failure(
             for number in range(1, MOVES + 1):
                 mesh.write(move(number))
                 await until(partial(has_moved, envoy, number))
-                start = len(load.answers) + 20  # what may be on its way
+                start = len(load.answers) + 20  # requests that may be on their way
                 await answered(load, 30)
                 counts = Counter(answer.instance for answer in load.answers[start:])
                 assert counts.keys() == {f"api-{2 + number % 2}"}

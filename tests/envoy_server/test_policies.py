@@ -1,4 +1,4 @@
-"""Balance beyond turns, chance and weights: fewest requests, hashing, slow start, and endpoints taken out by hand."""
+"""Balance policies beyond round robin, random and weights: least request, hashing, slow start, and manual draining."""
 
 import asyncio
 import http.client
@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from tests.chance import by_chance, by_hash, in_turn
-from tests.envoy_server.crowd import priority_shares
 from tests.envoy_server.echo import start_echo
+from tests.envoy_server.instances import priority_shares
 from tests.envoy_server.mesh import (
     Mesh,
     answered,
@@ -38,7 +38,7 @@ from xds.cli.demo.load import Load
 from xds.cli.demo.processes import Envoy, Instance, free_port
 
 RING = 1024
-"""Places of Envoy's ring; its table for Maglev has more, and is the more even."""
+"""Places of Envoy's ring. The Maglev table has more and is more even."""
 
 USERS = [f"user-{n}" for n in range(60)]
 LB_POLICIES = {
@@ -48,28 +48,29 @@ LB_POLICIES = {
 }
 HASHING = ("ring_hash", "maglev")
 REWEIGHED = ("client_side_weighted", "load_aware_locality")
-"""Whose weights Envoy computes anew each second, after which turns begin anew."""
+"""Envoy computes their weights again each second, and then round robin starts again."""
 
 EQUAL = ("round_robin", "random", "client_side_weighted", "load_aware_locality")
 
 
 async def get(load: Load) -> str:
-    """Send one request; who answered."""
+    """Send one request, and return who answered."""
     await load.send(1)
     assert load.failures == []
     return load.answers[-1].instance
 
 
 def who(port: int, users: list[str]) -> dict[str, str]:
-    """Say who answers each user."""
+    """Return who answers each user."""
     return {user: ask(port, **{"x-user": user})[1] for user in users}
 
 
 @pytest.mark.parametrize("balance", ["least_request", {"least_request": {"choices": 50}}])
-async def test_the_slow_get_fewer_requests(tmp_path: Path, instances: list[Instance], balance: Any) -> None:
-    """Of two drawn by chance, the one with fewer running requests: the slow gets a ninth, of fifty still less.
+async def test_slow_instances_get_fewer_requests(tmp_path: Path, instances: list[Instance], balance: Any) -> None:
+    """Of two random endpoints, Envoy takes the one with fewer active requests. The slow one gets a ninth.
 
-    By chance alone it would get a third. The others share the rest, whatever it is.
+    With fifty random draws it gets still less. By chance alone it would get a third. The others share the rest, in
+    whatever proportion.
     """
     async with scripted_instance(seconds=0.2) as slow:
         endpoints = [slow, *(instance.address for instance in instances[:2])]
@@ -82,10 +83,10 @@ async def test_the_slow_get_fewer_requests(tmp_path: Path, instances: list[Insta
 
 
 @pytest.mark.parametrize("balance", ["ring_hash", "maglev"])
-async def test_each_user_has_one_instance(tmp_path: Path, instances: list[Instance], balance: str) -> None:
-    """Always the same, though all instances have users; without one of them, most others stay where they were.
+async def test_hashing_keeps_each_user_on_one_instance(tmp_path: Path, instances: list[Instance], balance: str) -> None:
+    """Each user stays on an instance, and all instances have users. Without one of them, most others stay.
 
-    Not all: the ring keeps its size, so that the others get more places in it: a quarter of all places are new, two
+    Not all stay: the ring keeps its size, so the others get more places in it. A quarter of all places are new. Two
     thirds of these were not the third's before, and half of them change hands. Maglev moves fewer.
     """
     users = [f"user-{n}" for n in range(300)]
@@ -102,11 +103,11 @@ async def test_each_user_has_one_instance(tmp_path: Path, instances: list[Instan
         after = who(mesh.gateway_port, users)
         moved = sum(after[user] != name for user, name in first.items() if name != "api-3")
         print(f"{moved} of {sum(name != 'api-3' for name in first.values())} moved")
-        assert moved < by_hash(len(users), 1 / 12, RING).stop  # by the rest of a division it would be a third
+        assert moved < by_hash(len(users), 1 / 12, RING).stop  # a modulo hash would keep a third
 
 
-async def test_weights_count(tmp_path: Path, instances: list[Instance]) -> None:
-    """By 8:1:1, the first has most of the users, or requests."""
+async def test_hashing_and_least_request_respect_weights(tmp_path: Path, instances: list[Instance]) -> None:
+    """With weights 8:1:1, the first has most of the users or requests."""
     with Mesh(tmp_path, make_catalog([])) as mesh:
         envoy = await mesh.start_gateway()
         for balance in ("ring_hash", "maglev", "least_request"):
@@ -119,26 +120,26 @@ async def test_weights_count(tmp_path: Path, instances: list[Instance]) -> None:
             assert counts["api-1"] in by_hash(200, 0.8, RING)
 
 
-async def test_affinity_by_the_first_that_a_request_has(tmp_path: Path, instances: list[Instance]) -> None:
-    """The header before the query before the client's address, which all requests have."""
+async def test_affinity_uses_the_first_key_that_a_request_has(tmp_path: Path, instances: list[Instance]) -> None:
+    """The order is the header, the query parameter, and the client's address, which all requests have."""
     affinity = {"header": "x-user", "query_parameter": "user", "source": True}
     with Mesh(tmp_path, make_catalog([i.address for i in instances], "maglev", affinity=affinity)) as mesh:
         await mesh.start_gateway()
         port = mesh.gateway_port
         by_header = who(port, USERS)
         by_query = {user: ask(port, f"/api/data?user={user}")[1] for user in USERS}
-        assert by_query == by_header  # the same value is the same hash
+        assert by_query == by_header  # the same value has the same hash
         assert {*by_query.values()} == {*NAMES}
         assert all(
             ask(port, f"/api/data?user={user}", **{"x-user": USERS[0]})[1] == by_header[USERS[0]] for user in USERS[:20]
         )
         assert len({ask(port)[1] for _ in range(20)}) == 1
-        # At the edge nobody chooses an instance by a header that the catalog does not name.
+        # At the edge, a header that the catalog does not name cannot select an instance.
         assert len({ask(port, **{"x-forwarded-for": f"192.0.2.{n}"})[1] for n in range(20)}) == 1
 
 
 async def test_affinity_by_a_cookie_that_envoy_sets(tmp_path: Path, instances: list[Instance]) -> None:
-    """Who has none gets one, and stays; a cookie without `ttl` is left to the application."""
+    """A client without the cookie gets one, and stays. Without `ttl`, the application sets the cookie."""
     addresses = [instance.address for instance in instances]
     catalog = make_catalog(addresses, "ring_hash", affinity={"cookie": {"name": "sid", "ttl": "1h"}})
     with Mesh(tmp_path, catalog) as mesh:
@@ -156,7 +157,7 @@ async def test_affinity_by_a_cookie_that_envoy_sets(tmp_path: Path, instances: l
 
 
 def ask_cookie(port: int, cookie: str = "") -> tuple[str, str]:
-    """Send one request with a cookie; who answered, and the cookie that was set."""
+    """Send one request with a cookie, and return who answered and the cookie in the answer."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         connection.request("GET", "/api/data", headers={"Cookie": cookie} if cookie else {})
@@ -166,8 +167,8 @@ def ask_cookie(port: int, cookie: str = "") -> tuple[str, str]:
         connection.close()
 
 
-async def test_affinity_at_a_sidecar_and_of_tcp(tmp_path: Path, instances: list[Instance]) -> None:
-    """A sidecar hashes as a gateway does, by the client that its application names; of TCP it has the connection's."""
+async def test_affinity_works_at_a_sidecar_and_for_tcp(tmp_path: Path, instances: list[Instance]) -> None:
+    """A sidecar hashes the client that its application names. TCP affinity uses the client of the connection."""
     port, local = free_port(), free_port()
     addresses = [instance.address for instance in instances]
     services = {
@@ -196,7 +197,10 @@ async def test_affinity_at_a_sidecar_and_of_tcp(tmp_path: Path, instances: list[
 
 
 async def test_a_new_endpoint_starts_slowly(tmp_path: Path, instances: list[Instance]) -> None:
-    """At first it has a tenth of its share, and all of it when the window has passed; with every balance that can."""
+    """It starts at a tenth of its share, and gets all of it when the window ends.
+
+    All balances that support it are tested.
+    """
     balances = ("round_robin", "weighted", "least_request")
 
     def catalog(number: int) -> str:
@@ -215,7 +219,7 @@ async def test_a_new_endpoint_starts_slowly(tmp_path: Path, instances: list[Inst
 
     with Mesh(tmp_path, catalog(2)) as mesh:
         envoy = await mesh.start_gateway()
-        await asyncio.sleep(3.2)  # else the others would be new as well
+        await asyncio.sleep(3.2)  # otherwise the others would be new as well
         async with AsyncExitStack() as stack:
             loads = [
                 await stack.enter_async_context(under(mesh.load(100, f"/{balance}/api/data"))) for balance in balances
@@ -231,9 +235,9 @@ async def test_a_new_endpoint_starts_slowly(tmp_path: Path, instances: list[Inst
         for balance, load in zip(balances, loads, strict=True):
             early, late = counts_since(load, added, soon), counts_since(load, later)
             print(balance, "early", early, "late", late)
-            weight = max(0.1, (soon - added) / 3)  # of 1, and growing to it
+            weight = max(0.1, (soon - added) / 3)  # of its full weight 1, and growing
             astray = in_flight(load, added, soon)
-            # One more, since the edit may have been in effect for a moment.
+            # One request more, since the edit may have been in effect for a moment.
             assert early["api-3"] <= in_turn(early.total(), weight / (2 + weight), 3, astray=astray).stop
             if balance == "least_request":
                 assert late["api-3"] in by_chance(late.total(), 1 / 3)
@@ -241,10 +245,10 @@ async def test_a_new_endpoint_starts_slowly(tmp_path: Path, instances: list[Inst
                 assert late["api-3"] in in_turn(late.total(), 1 / 3, 3, astray=in_flight(load, later))
 
 
-async def test_load_that_endpoints_report_sets_their_shares(tmp_path: Path) -> None:
-    """Who reports twice the utilization gets half as much; after turns, and before them, and no request is lost.
+async def test_the_load_that_endpoints_report_sets_their_shares(tmp_path: Path) -> None:
+    """An endpoint with twice the utilization gets half as much. Edits from and to round robin lose no request.
 
-    Each says its load in its own way: as text, as JSON, and by a metric of its own.
+    Each endpoint reports in its own way: as text, as JSON, or with a metric of its own.
     """
     reporting = {"blackout_period": "10ms", "weight_update_period": "100ms"}
     with start_echo("idle") as idle, start_echo("busy") as busy:
@@ -253,7 +257,7 @@ async def test_load_that_endpoints_report_sets_their_shares(tmp_path: Path) -> N
         stretches: list[tuple[float, float, float]] = []
 
         async def take(mesh: Mesh, load: Load, balance: Any, share: float) -> None:
-            """Wait until the idle one's share of the last 90 answers is about so; then it stays."""
+            """Wait until the idle endpoint has about this share of the last 90 answers and keeps it."""
             mesh.write(make_catalog(endpoints, balance))
 
             def is_about_so() -> bool:
@@ -280,12 +284,12 @@ async def test_load_that_endpoints_report_sets_their_shares(tmp_path: Path) -> N
         for share, since, before in stretches:
             counts, astray = counts_since(load, since, before), in_flight(load, since, before)
             print(share, counts)
-            rounds = 2 + math.floor((before - since) / 0.1)  # each `weight_update_period` begins one
+            rounds = 2 + math.floor((before - since) / 0.1)  # each `weight_update_period` starts one
             assert counts["idle"] in in_turn(counts.total(), share, 2, rounds=rounds, astray=astray)
 
 
-async def test_load_that_endpoints_are_asked_for_sets_their_shares(tmp_path: Path) -> None:
-    """Out of band, each endpoint is asked by a stream of its own, as often as the catalog says."""
+async def test_the_load_that_envoy_requests_out_of_band_sets_shares(tmp_path: Path) -> None:
+    """Envoy opens a stream to each endpoint and asks for reports at the interval in the catalog."""
     apart = {"oob_reporting_period": "200ms", "blackout_period": "10ms", "weight_update_period": "100ms"}
     async with start_reporter("idle", 0.2) as idle, start_reporter("busy", 0.6) as busy:
         catalog = make_catalog(
@@ -303,7 +307,7 @@ async def test_load_that_endpoints_are_asked_for_sets_their_shares(tmp_path: Pat
 
 
 async def test_requests_leave_a_locality_whose_endpoints_report_more_load(tmp_path: Path) -> None:
-    """While the near one is idle it has all but a probe; when it is busy, most requests go where there is headroom."""
+    """An idle near locality gets all but a probe. When it is busy, most requests go where there is headroom."""
     near_first = {"load_aware_locality": {"weight_update_period": "100ms", "smoothing_time_constant": "200ms"}}
     with start_echo("near") as near, start_echo("far") as far:
         endpoints = [{"address": near.endpoint, "zone": "a"}, {"address": far.endpoint, "zone": "b"}]
@@ -323,8 +327,8 @@ async def test_requests_leave_a_locality_whose_endpoints_report_more_load(tmp_pa
                 await until(lambda: near_share(150) > 0.9)
 
 
-async def test_drained_endpoints_finish_what_they_have(tmp_path: Path, instances: list[Instance]) -> None:
-    """No new requests, not even when most are drained; what they have begun on is answered."""
+async def test_drained_endpoints_finish_their_requests(tmp_path: Path, instances: list[Instance]) -> None:
+    """They get no new requests, even if most endpoints are drained. They answer the requests that they have."""
     active = "cluster.api-service.upstream_rq_active"
     async with scripted_instance(seconds=2) as slow:
         drained: list[dict[str, Any]] = [{"address": slow}, {"address": instances[0].address}]
@@ -339,8 +343,8 @@ async def test_drained_endpoints_finish_what_they_have(tmp_path: Path, instances
             assert await running == "scripted"
 
 
-async def test_draining_and_its_end_under_load(tmp_path: Path, instances: list[Instance]) -> None:
-    """Nothing fails when two of three are drained, and none when they are back in the rounds."""
+async def test_draining_and_its_end_fail_no_request(tmp_path: Path, instances: list[Instance]) -> None:
+    """No request fails when two of three endpoints are drained, nor when they return."""
     endpoints: list[dict[str, Any]] = [{"address": instance.address} for instance in instances]
     drained = [{**one, "drain": True} for one in endpoints[:2]] + endpoints[2:]
     with Mesh(tmp_path, make_catalog(endpoints)) as mesh:
@@ -365,11 +369,13 @@ async def test_draining_and_its_end_under_load(tmp_path: Path, instances: list[I
         ({"health": "degraded"}, "127.0.0.1"),
         ({"health": "unhealthy"}, "127.0.0.1"),
         ({"drain": True}, "127.0.0.1"),
-        ({"drain": True}, "localhost"),  # which Envoy resolves
+        ({"drain": True}, "localhost"),  # Envoy resolves it
     ],
 )
-async def test_health_by_hand(tmp_path: Path, instances: list[Instance], mark: dict[str, Any], host: str) -> None:
-    """A degraded one gets what the others are too few for; one that is out nothing, while there is another."""
+async def test_the_catalog_can_set_an_endpoints_health(
+    tmp_path: Path, instances: list[Instance], mark: dict[str, Any], host: str
+) -> None:
+    """A degraded endpoint gets the overflow. An unhealthy one gets nothing while there is another."""
     one, two, three = (instance.address.replace("127.0.0.1", host) for instance in instances)
     out: list[Any] = [{"address": address, **mark} for address in (one, two)]
     with Mesh(tmp_path, make_catalog([*out, three])) as mesh:
@@ -387,7 +393,7 @@ async def test_health_by_hand(tmp_path: Path, instances: list[Instance], mark: d
 
 
 def make_tour(stops: list[str]) -> list[str]:
-    """Go from every stop to every other one exactly once (Hierholzer)."""
+    """Return a tour that goes from every stop to every other one exactly once (Hierholzer)."""
     left = {stop: [other for other in stops if other != stop] for stop in stops}
     way, tour = [stops[0]], []
     while way:
@@ -399,10 +405,10 @@ def make_tour(stops: list[str]) -> list[str]:
 
 
 def is_so(balance: str, load: Load, since: float, before: float = math.inf) -> bool:
-    """Whether the requests of one user that were sent in a stretch of time are shared as the balance says.
+    """Whether one user's requests in a period are shared as the balance requires.
 
-    These endpoints report no load, without which all weigh the same. How many requests are running, by which
-    `least_request` decides, depends on the machine: it may be as far from the weights as chance.
+    These endpoints report no load, and without a report all weigh the same. `least_request` decides by the number of
+    active requests, which depends on the machine. It may be as far from the weights as chance.
     """
     counts, astray = counts_since(load, since, before), in_flight(load, since, before)
     if balance in HASHING:
@@ -419,12 +425,12 @@ def is_so(balance: str, load: Load, since: float, before: float = math.inf) -> b
     return all(counts[name] in of_name for name, of_name in zip(NAMES, bounds, strict=True))
 
 
-async def test_every_balance_follows_every_other(
+async def test_every_balance_can_change_to_every_other(
     tmp_path: Path, instances: list[Instance], pytestconfig: pytest.Config
 ) -> None:
-    """All 56 edits, one after the other under load: none fails, and each new balance holds at once.
+    """All 56 edits happen one after the other under load. No request fails, and each new balance works at once.
 
-    Without `--whole`, eight of them: each balance once.
+    Without `--whole`, the test does eight edits, which cover each balance once.
     """
     endpoints = weigh(instances, 3, 2, 1)
     balances = [balance.value for balance in Balance]
@@ -436,7 +442,7 @@ async def test_every_balance_follows_every_other(
         async with under(mesh.load(300, "/api/data?user=one")) as load:
             for balance in tour[1:]:
                 mesh.write(make_catalog(endpoints, balance, affinity={"query_parameter": "user"}))
-                await until(lambda: in_effect(envoy, balance))  # noqa: B023 - it is waited for
+                await until(lambda: in_effect(envoy, balance))  # noqa: B023 - the loop awaits it
                 since = await settled(envoy)
                 await answered(load, 60)
                 stretches.append((since, time.monotonic()))
@@ -445,7 +451,7 @@ async def test_every_balance_follows_every_other(
 
 
 def in_effect(envoy: Envoy, balance: str) -> bool:
-    """Whether the active cluster is that balance's, and its endpoints have the weights."""
+    """Whether the active cluster has that balance and its endpoints have the weights."""
     hosts = envoy.admin.hosts("api-service").values()
     weights = [1, 1, 1] if balance in EQUAL else [1, 2, 3]
     policy = LB_POLICIES.get(balance, balance.upper())

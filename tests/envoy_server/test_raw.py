@@ -1,4 +1,4 @@
-"""Envoy's own fields in the catalog: what a real Envoy does by them, beside what it does by the catalog's words."""
+"""Envoy's own fields in the catalog: a real Envoy applies them beside the catalog's fields."""
 
 import json
 from collections.abc import Iterator
@@ -24,14 +24,14 @@ def echo() -> Iterator[Echo]:
 
 
 def make_catalog(address: str, cluster: dict[str, Any], gateway: dict[str, Any], *routes: dict[str, Any]) -> str:
-    """Write a catalog of `api` behind `edge`, each with raw fields."""
+    """Return a catalog of `api` behind `edge`, each with raw fields."""
     api = {"endpoints": [address], "envoy": {"cluster": cluster}}
     edge = {"address": "127.0.0.1", "port": "GATEWAY", "routes": list(routes), "envoy": gateway}
     return json.dumps({"services": {"api": api}, "gateways": {"edge": edge}}).replace('"GATEWAY"', "GATEWAY")
 
 
-async def test_raw_fields_are_merged_into_what_is_sent(tmp_path: Path, echo: Echo) -> None:
-    """A listener's, a filter before the router, a table of routes', a route's and a cluster's; the rest stays."""
+async def test_raw_fields_are_merged_into_the_resources(tmp_path: Path, echo: Echo) -> None:
+    """Raw fields of a listener, a filter, a route table, a route and a cluster work. The other fields stay."""
     options: dict[str, Any] = {
         "@type": f"type.googleapis.com/{OPTIONS}",
         "explicit_http_config": {"http_protocol_options": {}},
@@ -71,9 +71,9 @@ async def test_raw_fields_are_merged_into_what_is_sent(tmp_path: Path, echo: Ech
 
         before = connections()
         assert {ask(mesh, "/api/data").status for _ in range(20)} == {200}
-        assert connections() - before == pytest.approx(4, abs=1)  # each for five requests
+        assert connections() - before == pytest.approx(4, abs=1)  # each serves five requests
         mesh.write(make_catalog(echo.endpoint, {"connect_timeout": "2s"}, gateway, *routes))
         await until(lambda: envoy.admin.stats("cluster_manager.cluster_modified")["cluster_manager.cluster_modified"])
         before = connections()
         assert {ask(mesh, "/api/data").status for _ in range(20)} == {200}
-        assert connections() - before <= 1  # one for all
+        assert connections() - before <= 1  # one connection for all

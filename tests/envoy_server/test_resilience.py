@@ -1,4 +1,4 @@
-"""What keeps a service's trouble from spreading, by what a real Envoy does: limits, tries, and kept connections."""
+"""A real Envoy keeps a service's failures from spreading: limits, retries, and the connection pool."""
 
 import asyncio
 import os
@@ -34,19 +34,19 @@ def other() -> Iterator[Echo]:
 
 
 async def ask_at_once(mesh: Mesh, path: str, requests: int) -> list[Response]:
-    """Send so many requests together; their responses in the order in which they came."""
+    """Send this number of requests together, and return the responses in order of arrival."""
     with ThreadPoolExecutor(requests) as threads:
         asking = [asyncio.wrap_future(threads.submit(ask, mesh, path)) for _ in range(requests)]
         return [await one for one in asyncio.as_completed(asking)]
 
 
 def route(*names: str, **words: Any) -> list[dict[str, Any]]:
-    """Lead the path of each service's name to it."""
+    """Route each service's name as a path to the service."""
     return [{"path": f"/{name}", "to": name, **words} for name in names]
 
 
-async def test_circuit_breakers_let_through_so_much_and_no_more(tmp_path: Path, echo: Echo) -> None:
-    """What is more gets 503 at once, and the instance does not hear of it."""
+async def test_circuit_breakers_refuse_requests_over_the_limit(tmp_path: Path, echo: Echo) -> None:
+    """Requests over the limit get 503 at once, and the instance does not receive them."""
     echo.delay = 9.0
     services = {
         "running": {"endpoints": [echo.endpoint], "circuit_breakers": {"requests": 3}},
@@ -59,13 +59,13 @@ async def test_circuit_breakers_let_through_so_much_and_no_more(tmp_path: Path, 
             await until(lambda: envoy.admin.stats(f"cluster.{stat}$").get(f"cluster.{stat}") == value)
 
         asking = [asyncio.create_task(ask_at_once(mesh, "/running", 10))]
-        for running in (1, 2):  # one by one, since a request waits while its connection is made
+        for running in (1, 2):  # one by one, since a request waits while its connection opens
             asking.append(asyncio.create_task(ask_at_once(mesh, "/waiting", 1)))
             await reach("waiting.upstream_rq_active", running)
         asking.append(asyncio.create_task(ask_at_once(mesh, "/waiting", 8)))
         await reach("running.upstream_rq_active_overflow", 7)
         await reach("waiting.upstream_rq_pending_overflow", 7)
-        echo.ended.set()  # the answers that were waited for: they come after those that are dropped
+        echo.ended.set()  # the answers of accepted requests come after the refused ones
         first, *rest = await asyncio.gather(*asking)
         second = rest[2] + rest[0] + rest[1]
         for answers in (first, second):
@@ -74,8 +74,8 @@ async def test_circuit_breakers_let_through_so_much_and_no_more(tmp_path: Path, 
         assert Counter(one["path"] for one in echo.requests) == {"/running": 3, "/waiting": 3}
 
 
-async def test_a_try_that_takes_too_long_is_made_elsewhere(tmp_path: Path, echo: Echo, other: Echo) -> None:
-    """After its time, at the other instance; a POST that may have been begun on is not repeated, unless told so."""
+async def test_a_try_that_times_out_is_repeated_at_another_instance(tmp_path: Path, echo: Echo, other: Echo) -> None:
+    """A POST that may have started is not repeated unless the catalog says so."""
     echo.delay = 9.0
     service: dict[str, Any] = {"endpoints": [echo.endpoint, other.endpoint], "outlier_detection": "off"}
     once = {"per_try": "500ms", "attempts": 1}
@@ -85,7 +85,7 @@ async def test_a_try_that_takes_too_long_is_made_elsewhere(tmp_path: Path, echo:
         await mesh.start_gateway()
 
         def try_twice(path: str, method: str = "GET") -> list[tuple[int, bool]]:
-            """Ask twice: the status, and whether the slow instance was tried."""
+            """Send two requests, and return for each the status and whether the slow instance got it."""
             found = []
             for _ in range(2):
                 before = len(echo.requests)
@@ -93,7 +93,7 @@ async def test_a_try_that_takes_too_long_is_made_elsewhere(tmp_path: Path, echo:
                 found.append((status, len(echo.requests) > before))
             return sorted(found)
 
-        # A try more takes a turn too: the slow one may be the first both times, and is once at least.
+        # A retry takes a turn too. The slow instance is the first at least once, or both times.
         for answers in (try_twice("/safe"), try_twice("/any", "POST")):
             assert [status for status, _ in answers] == [200, 200]
             assert answers[1] == (200, True)
@@ -101,8 +101,8 @@ async def test_a_try_that_takes_too_long_is_made_elsewhere(tmp_path: Path, echo:
         assert try_twice("/longer") == [(200, False), (504, True)]
 
 
-async def test_a_budget_holds_down_how_many_are_tried_again(tmp_path: Path, echo: Echo) -> None:
-    """Ten fail at once: all are tried again, or as many as the budget or the breaker lets through."""
+async def test_a_retry_budget_limits_the_retries(tmp_path: Path, echo: Echo) -> None:
+    """Ten requests fail at once. Envoy retries all of them, or as many as the budget or the circuit breaker allows."""
     echo.delay, echo.status = 0.4, 503
     service: dict[str, Any] = {"endpoints": [echo.endpoint], "outlier_detection": "off"}
     small = {"attempts": 1, "budget": {"percent": 1, "min": 1}}
@@ -122,8 +122,8 @@ async def test_a_budget_holds_down_how_many_are_tried_again(tmp_path: Path, echo
             assert [*stats.values()] == [20 - tries]
 
 
-async def test_reasons_to_try_again(tmp_path: Path, echo: Echo) -> None:
-    """Statuses and Envoy's words; what may have been begun on is repeated by method, unless told otherwise."""
+async def test_retries_follow_statuses_and_envoys_reasons(tmp_path: Path, echo: Echo) -> None:
+    """The method decides whether a request that may have started is repeated, unless the catalog says otherwise."""
     service: dict[str, Any] = {"endpoints": [echo.endpoint], "outlier_detection": "off"}
     services = {
         "usual": service,
@@ -150,8 +150,8 @@ async def test_reasons_to_try_again(tmp_path: Path, echo: Echo) -> None:
             assert len(echo.requests) == tries, (path, status, method)
 
 
-async def test_a_back_off_is_waited_for(tmp_path: Path, echo: Echo) -> None:
-    """By chance up to `base`, so that the longest of 16 waits is much longer than `base` is by default."""
+async def test_a_retry_waits_for_the_back_off(tmp_path: Path, echo: Echo) -> None:
+    """The wait is random up to `base`. The longest of 16 waits is much longer than the default `base`."""
     echo.status = 503
     service: dict[str, Any] = {"endpoints": [echo.endpoint], "outlier_detection": "off"}
     services = {
@@ -172,8 +172,11 @@ async def test_a_back_off_is_waited_for(tmp_path: Path, echo: Echo) -> None:
         assert longest["slow"] > longest_wait(1.0, 16) > 0.25 > 0.025
 
 
-async def test_another_try_is_made_at_another_instance(tmp_path: Path, echo: Echo, other: Echo) -> None:
-    """Half of the requests fail first. At the next, chance alone fails half of these; who avoids the first, few."""
+async def test_a_retry_goes_to_another_instance(tmp_path: Path, echo: Echo, other: Echo) -> None:
+    """Half of the first tries fail.
+
+    At random, half of the retries would fail too. Avoiding the first instance fails few.
+    """
     echo.status = 503
     service: dict[str, Any] = {
         "endpoints": [echo.endpoint, other.endpoint],
@@ -189,11 +192,11 @@ async def test_another_try_is_made_at_another_instance(tmp_path: Path, echo: Ech
         failed = {name: sum(ask(mesh, f"/{name}").status == 503 for _ in range(200)) for name in services}
         print(f"of 200: {failed}")
         assert failed["careless"] in by_chance(200, 1 / 4)
-        assert failed["avoiding"] in by_chance(200, 1 / 2 / 2**6)  # since Envoy looks again five times
+        assert failed["avoiding"] in by_chance(200, 1 / 2 / 2**6)  # Envoy looks for another instance five times
 
 
-async def test_connections_are_kept_as_long_as_the_pool_says(tmp_path: Path, echo: Echo) -> None:
-    """Until they have served so many requests, or idle for so long; by default one serves all."""
+async def test_the_pool_limits_the_life_of_connections(tmp_path: Path, echo: Echo) -> None:
+    """A connection ends after a number of requests or an idle time. By default one connection serves all requests."""
     endpoints = [echo.endpoint]
     services = {
         "usual": {"endpoints": endpoints},
@@ -212,12 +215,12 @@ async def test_connections_are_kept_as_long_as_the_pool_says(tmp_path: Path, ech
         for name, stat in (("idle", "upstream_cx_idle_timeout"), ("brief", "upstream_cx_max_duration_reached")):
             first = ask(mesh, f"/{name}").asked["client"]
             counter = f"cluster.{name}.{stat}"
-            await until(lambda: envoy.admin.stats(f"{counter}$")[counter])  # noqa: B023 - it is waited for
+            await until(lambda: envoy.admin.stats(f"{counter}$")[counter])  # noqa: B023 - the loop awaits it
             assert ask(mesh, f"/{name}").asked["client"] != first
 
 
-async def test_idle_connections_are_probed(tmp_path: Path, echo: Echo) -> None:
-    """The kernel has a timer for the first probe on the connection of the service that asks for it, and on no other."""
+async def test_tcp_keepalive_probes_idle_connections(tmp_path: Path, echo: Echo) -> None:
+    """The kernel has a probe timer only on the connections of the service with keepalive."""
     services = {
         "usual": {"endpoints": [echo.endpoint]},
         "probed": {"endpoints": [echo.endpoint], "keepalive": {"idle": "77s"}},
@@ -229,7 +232,7 @@ async def test_idle_connections_are_probed(tmp_path: Path, echo: Echo) -> None:
 
 
 def read_keepalive(port: int) -> float | None:
-    """Give the seconds until the kernel probes the connection that began at a port of loopback; None for never."""
+    """Return the seconds until the kernel probes the connection from this loopback port, or None without a probe."""
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         _, local, _, state, _, timer, *_ = line.split()
         kind, _, ticks = timer.partition(":")
@@ -240,7 +243,7 @@ def read_keepalive(port: int) -> float | None:
 
 @asynccontextmanager
 async def slow_grpc() -> AsyncIterator[tuple[str, set[str]]]:
-    """Serve calls that take a moment; the address, and the connections that they came by."""
+    """Serve calls that take a moment. Yield the address and the connections that carried calls."""
     peers: set[str] = set()
 
     async def answer(_request: bytes, context: "grpc.aio.ServicerContext[bytes, bytes]") -> bytes:
@@ -260,8 +263,10 @@ async def slow_grpc() -> AsyncIterator[tuple[str, set[str]]]:
 
 
 @pytest.mark.parametrize(("pool", "connections"), [({}, 1), ({"max_concurrent_streams": 2}, 3)])
-async def test_a_connection_has_so_many_streams(tmp_path: Path, pool: dict[str, int], connections: int) -> None:
-    """Six calls at once share one connection, or have one for each two."""
+async def test_the_pool_limits_the_streams_of_a_connection(
+    tmp_path: Path, pool: dict[str, int], connections: int
+) -> None:
+    """Six concurrent calls share one connection, or use a connection for each two."""
     async with slow_grpc() as (address, peers):
         services = {"slow": {"protocol": "grpc", "endpoints": [address], "connection_pool": pool}}
         with Mesh(tmp_path, make_catalog(services, {"to": "slow"})) as mesh:
@@ -274,7 +279,7 @@ async def test_a_connection_has_so_many_streams(tmp_path: Path, pool: dict[str, 
 
 @asynccontextmanager
 async def silent_http2() -> AsyncIterator[str]:
-    """Serve HTTP/2 that begins well, and then says nothing: what a network does that drops a connection's packets."""
+    """Serve HTTP/2 that starts normally and then sends nothing, like a network that drops packets."""
 
     async def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(bytes.fromhex("000000040000000000"))  # empty SETTINGS
@@ -286,20 +291,20 @@ async def silent_http2() -> AsyncIterator[str]:
 
 
 async def test_a_ping_without_an_answer_ends_the_connection(tmp_path: Path) -> None:
-    """The request that waits on it fails long before its timeout."""
+    """The request that waits on the connection fails long before its timeout."""
     keepalive = {"ping_interval": "200ms", "ping_timeout": "200ms"}
     async with silent_http2() as address:
         services = {"silent": {"endpoints": [address], "protocol": "http2", "keepalive": keepalive, "retries": 0}}
         with Mesh(tmp_path, make_catalog(services, {"to": "silent"})) as mesh:
             envoy = await mesh.start_gateway()
-            assert (await asyncio.to_thread(ask, mesh)).status == 503  # by its timeout it would be 504
+            assert (await asyncio.to_thread(ask, mesh)).status == 503  # a timeout would be 504
             counter = "cluster.silent.http2.keepalive_timeout"
             assert envoy.admin.stats(f"{counter}$")[counter] == 1
 
 
 @asynccontextmanager
 async def grpc_instance(status: grpc.StatusCode) -> AsyncIterator[str]:
-    """Serve every call with that status."""
+    """Answer every call with this status."""
 
     async def answer(_request: bytes, context: "grpc.aio.ServicerContext[bytes, bytes]") -> bytes:
         if status is not grpc.StatusCode.OK:
@@ -318,8 +323,8 @@ async def grpc_instance(status: grpc.StatusCode) -> AsyncIterator[str]:
         await server.stop(0)
 
 
-async def test_grpc_calls_are_tried_again_by_status(tmp_path: Path) -> None:
-    """Those of the statuses that the catalog names: by default none, for the call may have been begun on."""
+async def test_grpc_calls_are_retried_by_status(tmp_path: Path) -> None:
+    """The catalog names the statuses. By default there are none, since the call may have started."""
     async with (
         grpc_instance(grpc.StatusCode.UNAVAILABLE) as away,
         grpc_instance(grpc.StatusCode.OK) as well,

@@ -1,4 +1,4 @@
-"""An Envoy that cannot stream: it polls over HTTP, and balances and follows edits like any other."""
+"""An Envoy that cannot stream polls over HTTP, and balances and follows edits like any other."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from xds.resources.decode import decode_message
 
 
 class RestMesh(Mesh):
-    """A mesh whose control plane answers polls too."""
+    """A mesh whose control plane also answers polls."""
 
     def start_control_plane(self, port: int) -> ControlPlane:
         """Start `xds serve --rest`."""
@@ -21,7 +21,7 @@ class RestMesh(Mesh):
 
 
 async def test_an_envoy_that_polls_balances_and_follows_edits(tmp_path: Path, instances: list[Instance]) -> None:
-    """Clusters, endpoints, listeners and routes come by polls alone; an edit is there after the next one."""
+    """Clusters, endpoints, listeners and routes come by polls alone. An edit arrives with the next poll."""
     one, two, three = (instance.address for instance in instances)
     with RestMesh(tmp_path, make_catalog([one, two])) as mesh:
         await mesh.control_plane.ready()

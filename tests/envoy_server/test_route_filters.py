@@ -1,4 +1,4 @@
-"""What a gateway's routes do by Envoy's filters, as clients meet it: faults, limits, CORS, WebSockets, gRPC-Web."""
+"""Filters on a gateway's routes as clients see them: faults, limits, CORS, WebSockets, gRPC-Web."""
 
 import asyncio
 import time
@@ -25,13 +25,13 @@ ONE_IN_A_WHILE = {"requests": 1, "per": "10m"}
 
 @pytest.fixture
 def echo() -> Iterator[Echo]:
-    """Start a service that answers with what it was asked."""
+    """Start a service that answers with the request."""
     with start_echo("echo") as echo:
         yield echo
 
 
 async def ask_often(mesh: Mesh, path: str, requests: int, **headers: str) -> tuple[Counter[int], list[float]]:
-    """Send that many requests, some at once; count their statuses, and give the seconds that each took."""
+    """Send this number of requests, some concurrently. Return the count of each status, and each request's seconds."""
     statuses: Counter[int] = Counter()
     seconds: list[float] = []
     turn = asyncio.Semaphore(CONCURRENT)
@@ -60,11 +60,11 @@ TEMPLATES = {
     "/t/a.b~%!$&'()+,;:@-_=": "/t/a.b~%!$&'()+,;:@-_=",
     "/t/" + "x" * 251 + "/*": "/t/" + "x" * 251 + "/1",
 }
-"""Templates of every kind that the checker takes, and a path that each matches."""
+"""Templates of every kind that the checker accepts, each with a path that it matches."""
 
 
-async def test_values_are_compared_in_every_way(tmp_path: Path, echo: Echo) -> None:
-    """Of headers and parameters: a part, a pattern, none at all, and a star that is a star."""
+async def test_routes_match_header_and_query_values_in_every_way(tmp_path: Path, echo: Echo) -> None:
+    """A match may be exact, a prefix, a suffix, a part, a regex, or absence. In `exact`, a star means a star."""
     ways: dict[str, tuple[dict[str, object] | str, str, str]] = {
         "exact": ({"exact": "*"}, "*", "a"),
         "prefix": ({"prefix": "v1."}, "v1.2", "v12"),
@@ -109,8 +109,8 @@ async def test_values_are_compared_in_every_way(tmp_path: Path, echo: Echo) -> N
             assert ask(mesh, path).body == "template"
 
 
-async def test_faults_limits_and_sizes(tmp_path: Path, echo: Echo) -> None:
-    """Each holds for its own route and for no other."""
+async def test_faults_rate_limits_and_size_limits_hold_for_their_own_route(tmp_path: Path, echo: Echo) -> None:
+    """They do not affect any other route."""
     routes: list[dict[str, Any]] = [
         {"prefix": "/abort", "to": "echo", "fault": {"abort": {"status": 418, "percent": 5}}},
         {"prefix": "/delay", "to": "echo", "fault": {"delay": {"time": "500ms", "percent": 25}}},
@@ -136,7 +136,7 @@ async def test_faults_limits_and_sizes(tmp_path: Path, echo: Echo) -> None:
         assert delays in by_chance(200, 0.25)
         assert sum(one >= 0.45 for one in seconds) >= delays
         start = time.monotonic()
-        assert ask(mesh, "/late").status == 200  # its timeout begins after the delay
+        assert ask(mesh, "/late").status == 200  # its timeout starts after the delay
         assert time.monotonic() - start >= 1.4
 
         asks = {"x-envoy-fault-abort-request": "418", "x-envoy-fault-delay-request": "300"}
@@ -146,7 +146,7 @@ async def test_faults_limits_and_sizes(tmp_path: Path, echo: Echo) -> None:
         assert ask(mesh, "/header").status == 200
         assert ask(mesh, "/", **asks).status == 200
 
-        # One bucket, whatever the method and the host.
+        # There is one bucket for all methods and hosts.
         statuses = Counter()
         for host in ("shop.example.com", "other.example.com"):
             statuses += (await ask_often(mesh, "/limit", 25, Host=host))[0]
@@ -167,11 +167,11 @@ async def test_faults_limits_and_sizes(tmp_path: Path, echo: Echo) -> None:
         assert ask(mesh, "/limit").status == 429
         mesh.write(make_catalog(services, {"path": "/new", "respond": {}}, *routes))
         await until(lambda: ask(mesh, "/new").body == "")
-        assert (await ask_often(mesh, "/limit", 25))[0] == {200: 20, 429: 5}  # an edit fills it
+        assert (await ask_often(mesh, "/limit", 25))[0] == {200: 20, 429: 5}  # an edit fills the bucket
 
 
-async def test_pages_of_other_origins(tmp_path: Path, echo: Echo) -> None:
-    """The gateway answers what browsers ask beforehand, whatever the route wants of the request that is to come."""
+async def test_the_gateway_answers_cors_preflights(tmp_path: Path, echo: Echo) -> None:
+    """It answers a preflight whatever the route requires of the request that follows."""
     allowed = {"origins": ["https://shop.example.com", "https://*.b.com", {"regex": "https://pr-[0-9]+\\.c\\.com"}]}
     routes: list[dict[str, Any]] = [
         {
@@ -217,7 +217,7 @@ async def test_pages_of_other_origins(tmp_path: Path, echo: Echo) -> None:
             status, told = preflight(origin, "PUT")
             assert status == 200
             assert "allow-origin" not in told
-        for _ in range(5):  # no such question is limited
+        for _ in range(5):  # rate limits do not count preflights
             status, told = preflight("https://any.example.org", "GET")
             assert (status, told) == (200, {"allow-origin": "https://any.example.org", "allow-methods": "GET"})
         assert preflight("https://shop.example.com", "POST")[0] == 404
@@ -230,13 +230,13 @@ async def test_pages_of_other_origins(tmp_path: Path, echo: Echo) -> None:
         assert "access-control-allow-origin" not in found.headers
         found = ask(mesh, "/orders", Origin="https://any.example.org")
         assert (found.status, found.headers["access-control-allow-origin"]) == (200, "https://any.example.org")
-        found = ask(mesh, "/orders", Origin="https://any.example.org")  # a page can read why
+        found = ask(mesh, "/orders", Origin="https://any.example.org")  # a web page can read the reason
         assert (found.status, found.headers["access-control-allow-origin"]) == (429, "https://any.example.org")
 
 
 @asynccontextmanager
 async def websocket_echo() -> AsyncIterator[str]:
-    """Serve WebSockets that say what they are told; the address."""
+    """Serve WebSockets that send each message back. Yield the address."""
 
     async def talk(request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
@@ -258,7 +258,7 @@ async def websocket_echo() -> AsyncIterator[str]:
 
 
 async def test_a_websocket_outlives_the_request_timeout(tmp_path: Path) -> None:
-    """It ends when its ends say so, or when it is idle for too long; a route without the word lets none through."""
+    """It ends when a peer closes it or when it is idle for too long. A route without the option allows none."""
     routes: list[dict[str, Any]] = [
         {"path": "/chat", "to": "chat", "websocket": True, "timeout": "1s"},
         {"path": "/idle", "to": "idle", "websocket": True},
@@ -298,7 +298,7 @@ async def test_a_websocket_outlives_the_request_timeout(tmp_path: Path) -> None:
 
 @asynccontextmanager
 async def grpc_echo() -> AsyncIterator[str]:
-    """Serve gRPC: `/demo.Echo/Say` answers with what it is told, twice; the address."""
+    """Serve gRPC: `/demo.Echo/Say` sends its message back twice. Yield the address."""
 
     async def say(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
         if request == b"fail":
@@ -317,14 +317,14 @@ async def grpc_echo() -> AsyncIterator[str]:
 
 
 def frame(message: bytes, kind: int = 0) -> bytes:
-    """Frame a message of gRPC-Web; kind 128 is for trailers."""
+    """Return a gRPC-Web frame. Kind 128 is for trailers."""
     return bytes([kind]) + len(message).to_bytes(4, "big") + message
 
 
-async def test_calls_of_grpc_and_grpc_web(tmp_path: Path) -> None:
-    """A browser's POST is a gRPC call: its answer has the message and, as a last frame, the status.
+async def test_the_gateway_translates_grpc_web_and_passes_grpc(tmp_path: Path) -> None:
+    """A browser's POST becomes a gRPC call. Its answer has the message, and the status as the last frame.
 
-    A call of gRPC itself stays as it is; one too many is told so in gRPC's words.
+    A gRPC call stays as it is. A call over the limit gets a gRPC status.
     """
     async with grpc_echo() as address:
         services = {"calls": {"endpoints": [address], "protocol": "grpc"}}
@@ -367,7 +367,7 @@ async def test_calls_of_grpc_and_grpc_web(tmp_path: Path) -> None:
 
 
 def listener_state(envoy: Envoy) -> tuple[str, str]:
-    """Give the version of the listener that a gateway has, and when it took it."""
+    """Return the version of a gateway's listener, and the time of its last update."""
     for section in envoy.admin.config_dump()["configs"]:
         for listener in section.get("dynamic_listeners", ()):
             state = listener["active_state"]
@@ -375,8 +375,8 @@ def listener_state(envoy: Envoy) -> tuple[str, str]:
     raise AssertionError("no listener")
 
 
-async def test_filters_go_on_and_off_under_load(tmp_path: Path, echo: Echo) -> None:
-    """An edit that makes a route need a filter changes routes alone: no request fails, no listener is made anew."""
+async def test_enabling_a_filter_changes_routes_only(tmp_path: Path, echo: Echo) -> None:
+    """An edit that makes a route need a filter does not replace the listener, and no request fails."""
     words: dict[str, Any] = {
         "rate_limit": {"requests": 1_000_000},
         "cors": {"origins": ["https://a.com"]},

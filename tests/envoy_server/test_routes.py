@@ -1,4 +1,4 @@
-"""A gateway's routes as its clients and services meet them: shares, matches, rewrites, answers, headers, tries."""
+"""A gateway's routes as clients and services see them: shares, matches, rewrites, responses, headers, retries."""
 
 import http.client
 import json
@@ -17,13 +17,13 @@ from xds.cli.demo.processes import Instance
 
 @pytest.fixture
 def echo() -> Iterator[Echo]:
-    """Start a service that answers with what it was asked."""
+    """Start a service that answers with the request."""
     with start_echo("echo") as echo:
         yield echo
 
 
 class Response(NamedTuple):
-    """What a client gets."""
+    """A response as the client gets it."""
 
     status: int
     headers: dict[str, str]
@@ -31,13 +31,13 @@ class Response(NamedTuple):
 
     @property
     def asked(self) -> dict[str, Any]:
-        """What an echo was asked."""
+        """The request that the echo received."""
         found: dict[str, Any] = json.loads(self.body)
         return found
 
 
 def ask(mesh: Mesh, path: str = "/", method: str = "GET", **headers: str) -> Response:
-    """Send one request to the gateway; `x_a` is the header `x-a`."""
+    """Send one request to the gateway. `x_a` is the header `x-a`."""
     connection = http.client.HTTPConnection("127.0.0.1", mesh.gateway_port, timeout=10)
     try:
         connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
@@ -49,7 +49,10 @@ def ask(mesh: Mesh, path: str = "/", method: str = "GET", **headers: str) -> Res
 
 
 def make_catalog(services: dict[str, Any], *routes: dict[str, Any]) -> str:
-    """Write a catalog of services, each its endpoint or all its words, and a gateway `edge` with these routes."""
+    """Return a catalog of services and a gateway `edge` with these routes.
+
+    A service is an endpoint or a mapping of its fields.
+    """
     full = {name: {"endpoints": [one]} if isinstance(one, str) else one for name, one in services.items()}
     gateway = {"address": "127.0.0.1", "port": "GATEWAY", "routes": list(routes)}
     return json.dumps({"services": full, "gateways": {"edge": gateway}}).replace('"GATEWAY"', "GATEWAY")
@@ -57,7 +60,7 @@ def make_catalog(services: dict[str, Any], *routes: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("variant", ["delta", "sotw"])
 async def test_services_share_a_route_by_weight(tmp_path: Path, instances: list[Instance], variant: str) -> None:
-    """Of 600 requests a service of weight 1 in 4 gets its quarter, but for chance; one of weight 0 gets none."""
+    """Of 600 requests, a service with weight 1 of 4 gets about a quarter. One with weight 0 gets none."""
     services = {f"v{index}": instance.address for index, instance in enumerate(instances, 1)}
     with Mesh(tmp_path, make_catalog(services, {"to": {"v1": 75, "v2": 25, "v3": 0}})) as mesh:
         await mesh.start_gateway(variant)
@@ -66,8 +69,8 @@ async def test_services_share_a_route_by_weight(tmp_path: Path, instances: list[
         assert counts["api-2"] in by_chance(600, 0.25)
 
 
-async def test_a_canary_goes_from_nothing_to_all_under_load(tmp_path: Path, instances: list[Instance]) -> None:
-    """Each edit holds, no request fails, and the old version may go in the edit that leaves it out."""
+async def test_a_canary_goes_from_0_to_100_percent_without_a_failure(tmp_path: Path, instances: list[Instance]) -> None:
+    """Each edit takes effect. The last edit removes the old version."""
     v1, v2, _ = (instance.address for instance in instances)
     services: dict[str, Any] = {"v1": v1, "v2": v2}
     steps: list[tuple[dict[str, Any], str | dict[str, int], float]] = [
@@ -97,7 +100,7 @@ async def test_a_canary_goes_from_nothing_to_all_under_load(tmp_path: Path, inst
 
 
 async def test_a_route_matches_by_method_query_and_regex(tmp_path: Path, echo: Echo) -> None:
-    """Each alone and several together; what no route takes is not found."""
+    """Each match works alone and together with others. A request that matches no route gets 404."""
     routes: list[dict[str, Any]] = [
         {"method": "POST", "path": "/m", "respond": {"body": "post"}},
         {"method": ["GET", "PUT"], "path": "/m", "to": "echo"},
@@ -133,8 +136,8 @@ REWRITES: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
-async def test_a_rewritten_path(tmp_path: Path, echo: Echo) -> None:
-    """The service sees the new path with the old query, and no slash too many or too few."""
+async def test_a_path_rewrite_keeps_the_query(tmp_path: Path, echo: Echo) -> None:
+    """The service gets the new path with the old query, and with the correct number of slashes."""
     routes = [{**route, "host": f"h{number}.com", "to": "echo"} for number, (route, _, _) in enumerate(REWRITES)]
     with Mesh(tmp_path, make_catalog({"echo": echo.endpoint}, *routes)) as mesh:
         await mesh.start_gateway()
@@ -143,8 +146,8 @@ async def test_a_rewritten_path(tmp_path: Path, echo: Echo) -> None:
             assert (number, path, asked) == (number, path, expected)
 
 
-async def test_the_largest_patterns_that_the_checker_takes(tmp_path: Path, echo: Echo) -> None:
-    """Envoy takes them too: of a regex, alone and rewritten, of a long prefix that is replaced, of many methods."""
+async def test_envoy_accepts_the_largest_patterns_that_the_checker_accepts(tmp_path: Path, echo: Echo) -> None:
+    """The patterns are a regex, alone and in a rewrite, a long prefix in a rewrite, and many methods."""
     methods = [
         "GET",
         "HEAD",
@@ -173,16 +176,16 @@ async def test_the_largest_patterns_that_the_checker_takes(tmp_path: Path, echo:
         assert ask(mesh, "/m", "PUT").status == 200
 
 
-async def test_a_rewritten_host(tmp_path: Path, echo: Echo) -> None:
-    """The service sees the route's host instead of the client's."""
+async def test_a_host_rewrite_replaces_the_clients_host(tmp_path: Path, echo: Echo) -> None:
+    """The service gets the route's host instead of the client's."""
     route = {"to": "echo", "rewrite": {"host": "inner.example.com"}}
     with Mesh(tmp_path, make_catalog({"echo": echo.endpoint}, route)) as mesh:
         await mesh.start_gateway()
         assert ["host", "inner.example.com"] in ask(mesh, Host="shop.example.com").asked["headers"]
 
 
-async def test_redirects(tmp_path: Path, echo: Echo) -> None:
-    """Where the client is sent: what the redirect does not name is as the client had it."""
+async def test_a_redirect_changes_only_what_it_names(tmp_path: Path, echo: Echo) -> None:
+    """The other parts of the client's URL stay."""
     routes: list[dict[str, Any]] = [
         {"path": "/old", "redirect": {"path": "/new?from=old", "code": 301}},
         {"prefix": "/moved/", "redirect": {"https": True, "host": "www.example.com", "port": 8443, "prefix": "/"}},
@@ -202,8 +205,8 @@ async def test_redirects(tmp_path: Path, echo: Echo) -> None:
         assert find("/any?q=1") == (307, "https://shop.example.com/any?q=1")
 
 
-async def test_a_response_of_the_gateway_itself(tmp_path: Path, echo: Echo) -> None:
-    """Status, body and headers as the catalog has them; no service is asked."""
+async def test_a_route_can_answer_directly(tmp_path: Path, echo: Echo) -> None:
+    """The status, body and headers come from the catalog. No service gets the request."""
     routes: list[dict[str, Any]] = [
         {"path": "/health", "respond": {"body": "wéll\n"}, "response_headers": {"set": {"Cache-Control": "no-store"}}},
         {"path": "/gone", "respond": {"status": 410}},
@@ -218,8 +221,8 @@ async def test_a_response_of_the_gateway_itself(tmp_path: Path, echo: Echo) -> N
         assert echo.requests == []
 
 
-async def test_changed_headers(tmp_path: Path, echo: Echo) -> None:
-    """Set replaces, add adds, remove removes; a % is a %."""
+async def test_headers_are_set_added_and_removed(tmp_path: Path, echo: Echo) -> None:
+    """A % in a value stays a %."""
     route = {
         "to": "echo",
         "request_headers": {"set": {"X-Team": "100% a", "x-b": "%REQ(x-c)%"}, "add": {"x-add": "2"}, "remove": ["X-C"]},
@@ -235,7 +238,7 @@ async def test_changed_headers(tmp_path: Path, echo: Echo) -> None:
 
 
 async def test_a_route_has_its_own_timeout_and_retries(tmp_path: Path, echo: Echo) -> None:
-    """In place of the service's: a slow answer is cut off by the one, a bad one asked for again by the other."""
+    """They override the service's. The timeout cuts off a slow answer, and the retry replaces a bad answer."""
     routes: list[dict[str, Any]] = [
         {"prefix": "/fast", "to": "echo", "timeout": "200ms", "retries": 0},
         {"prefix": "/thrice", "to": "echo", "retries": 3},
@@ -253,12 +256,12 @@ async def test_a_route_has_its_own_timeout_and_retries(tmp_path: Path, echo: Ech
             assert ask(mesh, path).status == 503
             assert len(echo.requests) == tries
             echo.status = 200
-            assert ask(mesh, path).status == 200  # no five failures in a row
+            assert ask(mesh, path).status == 200  # never five failures in a row
             echo.status = 503
 
 
-async def test_a_mirror_gets_copies_and_nobody_waits_for_it(tmp_path: Path, echo: Echo) -> None:
-    """Of 400 requests a tenth, but for chance, with the client's own Host; it fails all, and no client is told."""
+async def test_a_mirror_gets_copies_and_clients_do_not_wait_for_it(tmp_path: Path, echo: Echo) -> None:
+    """It gets about a tenth of 400 requests, with the client's Host. It fails all of them, and no client notices."""
     route = {"to": "echo", "mirror": {"to": "shadow", "percent": 10}}
     with start_echo("shadow") as shadow:
         shadow.status = 500

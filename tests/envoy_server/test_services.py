@@ -1,4 +1,4 @@
-"""An Envoy whose clusters and listeners come over streams of one type each, beside ADS for the rest."""
+"""An Envoy that gets clusters and listeners over single-type streams, and the other types over ADS."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from xds.resources.decode import decode_message
 
 
 def make_bootstrap(server: Listen, api_type: ApiType) -> str:
-    """Have CDS and LDS ask StreamClusters and StreamListeners, or DeltaClusters and DeltaListeners."""
+    """Return a bootstrap in which CDS and LDS call StreamClusters and StreamListeners, or the Delta methods."""
     bootstrap = decode_message(build_bootstrap("edge-1", "edge", server, Listen("127.0.0.1", 0), api_type))
     source = {
         "resource_api_version": "V3",
@@ -28,10 +28,10 @@ def make_bootstrap(server: Listen, api_type: ApiType) -> str:
 
 
 @pytest.mark.parametrize("api_type", [ApiType.SOTW, ApiType.DELTA])
-async def test_an_envoy_takes_types_from_their_own_services(
+async def test_an_envoy_can_use_single_type_services_beside_ads(
     tmp_path: Path, instances: list[Instance], api_type: ApiType
 ) -> None:
-    """It balances, and follows an edit of clusters that comes on the one stream and of endpoints on the other."""
+    """It balances, and follows an edit of clusters from one stream and of endpoints from the other."""
     one, two, three = (instance.address for instance in instances)
     with Mesh(tmp_path, make_catalog([one, two])) as mesh:
         await mesh.control_plane.ready()

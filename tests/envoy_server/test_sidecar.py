@@ -1,4 +1,4 @@
-"""Sidecars and gateways as applications meet them: by Host at one local port, by a port for TCP, by routes."""
+"""Sidecars and gateways as applications see them: by Host on one local port, by a port for TCP, and by routes."""
 
 import http.client
 import json
@@ -15,7 +15,7 @@ from xds.cli.demo.processes import Instance, free_port
 
 
 def ask(port: int, path: str = "/api/data", *, method: str = "GET", **headers: str) -> tuple[int, str]:
-    """Send one request; the status, and the instance that answered."""
+    """Send one request, and return the status and the instance that answered."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
         connection.request(method, path, headers=headers)
@@ -27,7 +27,7 @@ def ask(port: int, path: str = "/api/data", *, method: str = "GET", **headers: s
 
 
 def catalog_of(services: dict[str, Any], **gateways: Any) -> str:
-    """Write a catalog; YAML takes JSON."""
+    """Return a catalog as JSON, which is valid YAML."""
     return json.dumps({"services": services, "gateways": gateways} if gateways else {"services": services})
 
 
@@ -35,7 +35,7 @@ def catalog_of(services: dict[str, Any], **gateways: Any) -> str:
 async def test_a_sidecar_routes_by_host_to_its_upstreams(
     tmp_path: Path, instances: list[Instance], variant: str
 ) -> None:
-    """Each upstream by its name, with or without a port, at one local port; what is no upstream is not found."""
+    """One local port serves each upstream by its name, with or without a port. Another name gets 404."""
     one, two, three = (instance.address for instance in instances)
     port = free_port()
     services: dict[str, dict[str, Any]] = {
@@ -57,8 +57,8 @@ async def test_a_sidecar_routes_by_host_to_its_upstreams(
         assert ask(port, Host="orders")[0] == 404
 
 
-async def test_a_sidecar_offers_a_tcp_service_at_a_port_of_its_own(tmp_path: Path, instances: list[Instance]) -> None:
-    """Byte for byte: here the bytes are HTTP, whatever the Host says."""
+async def test_a_sidecar_offers_a_tcp_service_on_its_own_port(tmp_path: Path, instances: list[Instance]) -> None:
+    """It passes bytes unchanged. Here they are HTTP, and the Host does not matter."""
     local, port = free_port(), free_port()
     services = {
         "web": {"upstreams": ["db"], "sidecar": port},
@@ -70,8 +70,8 @@ async def test_a_sidecar_offers_a_tcp_service_at_a_port_of_its_own(tmp_path: Pat
         assert ask(local, Host="whoever") == (200, "api-1")
 
 
-async def test_host_names_are_resolved_by_envoy(tmp_path: Path, instances: list[Instance]) -> None:
-    """An endpoint with a name, beside one with an address; then the service goes over to addresses alone."""
+async def test_envoy_resolves_the_host_names_of_endpoints(tmp_path: Path, instances: list[Instance]) -> None:
+    """One endpoint has a name and another an address. Then an edit leaves only addresses."""
     port = free_port()
     named = [f"localhost:{instances[0].address.rpartition(':')[2]}", instances[1].address]
     web = {"upstreams": ["api"], "sidecar": port}
@@ -87,7 +87,7 @@ async def test_host_names_are_resolved_by_envoy(tmp_path: Path, instances: list[
 
 
 async def test_a_gateway_takes_the_first_route_that_matches(tmp_path: Path, instances: list[Instance]) -> None:
-    """By host, exact path, prefix and headers, in the catalog's order, and whichever host a route names."""
+    """Routes match by host, exact path, prefix and headers, in the catalog's order across all hosts."""
     services = {name: {"endpoints": [one.address]} for name, one in zip("abc", instances, strict=True)}
     routes = [
         {"path": "/api/data", "headers": {"x-team": "b"}, "to": "b"},
@@ -108,7 +108,7 @@ async def test_a_gateway_takes_the_first_route_that_matches(tmp_path: Path, inst
 
 
 async def test_grpc_calls_go_over_http2(tmp_path: Path) -> None:
-    """Each call to the next endpoint in turn, over one connection of the client's."""
+    """Round robin applies to each call, though the client has a single connection."""
     port = free_port()
     with start_instance("grpc-1") as one, start_instance("grpc-2") as two:
         services = {

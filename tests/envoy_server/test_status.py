@@ -1,4 +1,4 @@
-"""What an operator sees of a real Envoy: its state, what it is served, and its NACKs."""
+"""What an operator sees of a real Envoy: its state, its resources, and its NACKs."""
 
 import json
 import time
@@ -15,29 +15,29 @@ from xds.cli.demo.processes import ControlPlane, Instance, free_port, start_cont
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION
 
 NOT_OURS = "192.0.2.1"
-"""An address that no machine has (RFC 5737): the checker cannot know that, Envoy does."""
+"""An address that no machine has (RFC 5737): the checker cannot know that, but Envoy notices it."""
 
 
 class WatchedMesh(Mesh):
-    """A mesh whose control plane is asked by its admin, and in which an Envoy may refuse what it is sent."""
+    """A mesh whose control plane has an admin interface, and in which an Envoy may refuse resources."""
 
     def start_control_plane(self, port: int) -> ControlPlane:
-        """Start `xds serve` with an admin."""
+        """Start `xds serve` with an admin interface."""
         self.admin = f"127.0.0.1:{free_port()}"
         options = ["--log", "json", "--admin", self.admin]
         return self.children.enter_context(start_control_plane(self.catalog, port, self.folder, *options))
 
     def get(self, path: str) -> Any:
-        """Ask the admin."""
+        """Return a document of the admin interface."""
         return json.loads(http_get(self.admin, path, 10.0)[1])
 
     def listeners(self) -> Any:
-        """Give how the gateway stands with its listeners."""
+        """Return the gateway's status for listeners."""
         [client] = self.get("/status")["clients"]
         return next(of_type for of_type in client["types"] if of_type["type_url"] == LISTENER)
 
     def nacked(self) -> bool:
-        """Tell whether the metric names the gateway."""
+        """Whether the metric has the gateway."""
         series = 'xds_nacked{cluster="edge",node_id="edge-1",type="Listener"} 1.0'
         return series in http_get(self.admin, "/metrics", 10.0)[1]
 
@@ -48,10 +48,10 @@ class WatchedMesh(Mesh):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-async def test_a_nack_is_told_and_cleared_by_a_fixed_catalog(
+async def test_a_nack_is_reported_and_cleared_by_a_fixed_catalog(
     tmp_path: Path, instances: list[Instance], variant: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In the log, the status and the metrics, in Envoy's words; Envoy goes on with the version before."""
+    """The log, the status and the metrics have it with Envoy's message. Envoy keeps the version before."""
     good = make_catalog([instances[0].address])
     bad = good.replace('"address": "127.0.0.1", "port": GATEWAY', f'"address": "{NOT_OURS}", "port": GATEWAY')
     assert bad != good
@@ -88,7 +88,7 @@ async def test_a_nack_is_told_and_cleared_by_a_fixed_catalog(
 
 @pytest.mark.parametrize("variant", VARIANTS)
 async def test_a_dump_is_what_envoy_has(tmp_path: Path, instances: list[Instance], variant: str) -> None:
-    """Name by name what Envoy's own config_dump says, field by field for a listener; and `xds diff` finds nothing."""
+    """The names, and the fields of a listener, are those of Envoy's own config_dump. `xds diff` finds no difference."""
     with WatchedMesh(tmp_path, make_catalog([instance.address for instance in instances])) as mesh:
         envoy = await mesh.start_gateway(variant)
         await until(lambda: mesh.get("/status")["clients"][0]["state"] == "SYNCED")

@@ -1,4 +1,4 @@
-"""Versions of one service, told apart by its endpoints' labels, as a real Envoy chooses among them."""
+"""Versions of one service, distinguished by labels of its endpoints. A real Envoy chooses among them."""
 
 import json
 from collections import Counter
@@ -22,7 +22,7 @@ SUBSETS: dict[str, dict[str, Any]] = {
 
 
 def make_catalog(instances: list[Instance], *routes: dict[str, Any], host: str = "127.0.0.1", **service: Any) -> str:
-    """Write a catalog of `api`, whose first two endpoints have versions and the third another label."""
+    """Return a catalog of `api`. Its first two endpoints have versions, and the third has another label."""
     ports = [instance.address.rpartition(":")[2] for instance in instances]
     labels: list[dict[str, Any]] = [
         {"version": "1.0"},
@@ -35,8 +35,10 @@ def make_catalog(instances: list[Instance], *routes: dict[str, Any], host: str =
     return json.dumps({"services": {"api": api}, "gateways": {"edge": gateway}}).replace('"GATEWAY"', "GATEWAY")
 
 
-async def test_a_canary_between_versions_of_one_service(tmp_path: Path, instances: list[Instance]) -> None:
-    """Of 600 requests one in twenty, but for chance, and none to another version; each edit of it fails none."""
+async def test_a_canary_shares_requests_between_versions_of_a_service(
+    tmp_path: Path, instances: list[Instance]
+) -> None:
+    """Of 600 requests about one in twenty goes to the canary, and none to another version. No edit fails a request."""
 
     def share(v1: int, v2: int) -> str:
         return make_catalog(instances, {"to": {"api/v1": v1, "api/v2": v2}})
@@ -58,7 +60,7 @@ async def test_a_canary_between_versions_of_one_service(tmp_path: Path, instance
                 before = reloads()
                 mesh.write(share(*shares))
                 await until(partial(has_reloaded, before))
-                start = len(load.answers) + 32  # what may be on its way
+                start = len(load.answers) + 32  # requests that may be on their way
                 await answered(load, 132)
                 assert Counter(answer.instance for answer in load.answers[start:]).keys() == {only}
 
@@ -73,9 +75,9 @@ BALANCES: dict[str, dict[str, Any]] = {
 
 
 async def test_each_subset_has_its_own_endpoints(tmp_path: Path, instances: list[Instance]) -> None:
-    """With any balance, by text, numbers, truth and lists; nobody's has none; without a subset it is all of them.
+    """Labels may be text, numbers, booleans or lists, with any balance. An empty subset has no endpoint.
 
-    By IP addresses, and by host names that Envoy resolves.
+    Without a subset, a request may reach all endpoints. Endpoints have IP addresses, or host names that Envoy resolves.
     """
     services = {}
     for name, words in BALANCES.items():
@@ -107,8 +109,8 @@ async def test_each_subset_has_its_own_endpoints(tmp_path: Path, instances: list
             assert find(name, 40) == {(200, "api-1"), (200, "api-2"), (200, "api-3")}
 
 
-async def test_weights_and_drains_count_within_a_subset(tmp_path: Path, instances: list[Instance]) -> None:
-    """Three to one of what the subset gets, whatever others weigh; a drained endpoint gets nothing."""
+async def test_weights_and_draining_apply_within_a_subset(tmp_path: Path, instances: list[Instance]) -> None:
+    """Weights share the subset's requests 3:1, whatever the others weigh. A drained endpoint gets nothing."""
     catalog = json.loads(make_catalog(instances, {"to": "api/v2"}, balance="weighted").replace("GATEWAY", "1"))
     for endpoint, weight in zip(catalog["services"]["api"]["endpoints"], (6, 3, 1), strict=True):
         endpoint["weight"] = weight
@@ -125,8 +127,8 @@ async def test_weights_and_drains_count_within_a_subset(tmp_path: Path, instance
         assert len(envoy.admin.hosts("api")) == 3
 
 
-async def test_places_count_within_a_subset(tmp_path: Path, instances: list[Instance]) -> None:
-    """Weights of localities are shares of what the subset gets; a subset that has nobody near is asked elsewhere."""
+async def test_localities_apply_within_a_subset(tmp_path: Path, instances: list[Instance]) -> None:
+    """Locality weights share the subset's requests. Requests go elsewhere if the subset has no endpoint nearby."""
     made = json.loads(make_catalog(instances).replace("GATEWAY", "1"))["services"]["api"]["endpoints"]
     first, second, third = made
     third["metadata"] = second["metadata"]
@@ -152,10 +154,8 @@ async def test_places_count_within_a_subset(tmp_path: Path, instances: list[Inst
             assert await send(mesh.load(path=f"/api/data?ask={how}"), 20) == {instance: 20}
 
 
-async def test_a_name_whose_addresses_are_one_endpoint_has_its_labels(
-    tmp_path: Path, instances: list[Instance]
-) -> None:
-    """It is in the subsets whose labels it has, and in no other."""
+async def test_a_host_name_that_is_one_endpoint_has_its_labels(tmp_path: Path, instances: list[Instance]) -> None:
+    """It is in the subsets of its labels and in no other."""
     port = instances[0].address.rpartition(":")[2]
     api = {
         "endpoints": [{"address": f"localhost:{port}", "metadata": {"version": "1.0"}}],
@@ -172,8 +172,8 @@ async def test_a_name_whose_addresses_are_one_endpoint_has_its_labels(
         assert ask(mesh.gateway_port, **{"x-to": "v2"})[0] == 503
 
 
-async def test_connections_go_to_a_subset(tmp_path: Path, instances: list[Instance]) -> None:
-    """A gateway to a TCP service too: here the bytes are HTTP."""
+async def test_tcp_connections_go_to_a_subset(tmp_path: Path, instances: list[Instance]) -> None:
+    """This holds for a gateway to a TCP service too. Here the bytes are HTTP."""
     with Mesh(tmp_path, make_catalog(instances, {"to": "api/v2"}, protocol="tcp")) as mesh:
         await mesh.start_gateway()
         assert [ask(mesh.gateway_port) for _ in range(6)] == [(200, "api-2")] * 6
@@ -182,7 +182,7 @@ async def test_connections_go_to_a_subset(tmp_path: Path, instances: list[Instan
 
 
 async def test_a_service_sends_its_callers_to_its_own_versions(tmp_path: Path, instances: list[Instance]) -> None:
-    """By a header, at the callers' sidecars: who says nothing gets the first version."""
+    """A header selects the version at the callers' sidecars. Without the header, a request gets the first version."""
     port = free_port()
     routes = [{"headers": {"x-canary": "*"}, "to": "api/v2"}, {"to": "api/v1"}]
     catalog = json.loads(make_catalog(instances, {"to": "api"}, routes=routes).replace("GATEWAY", "1"))

@@ -1,4 +1,4 @@
-"""Traces as a collector meets them: one of each request, through gateway and sidecars, with the right parents."""
+"""Traces as a collector gets them: one for each request, through gateway and sidecars, with the correct parents."""
 
 import json
 from collections import Counter
@@ -20,18 +20,18 @@ from tests.envoy_server.test_sidecar import ask
 from xds.cli.demo.processes import Envoy, Instance, free_port
 
 STRANGER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-"""The traceparent of a caller who wants to be traced."""
+"""The traceparent of a client that asks for a trace."""
 
 
 class Web(BaseHTTPRequestHandler):
-    """An application that asks `api` by its sidecar, and passes the trace's context on."""
+    """An application that calls `api` through its sidecar and forwards the trace context."""
 
     sidecar = 0
     protocol_version = "HTTP/1.1"
     wbufsize = -1
 
     def do_GET(self) -> None:
-        """Answer with what `api` answers."""
+        """Answer with the answer of `api`."""
         context = {name: value for name in ("traceparent", "tracestate") if (value := self.headers[name])}
         connection = HTTPConnection("127.0.0.1", self.sidecar, timeout=10)
         connection.request("GET", "/api/data", headers={"Host": "api", **context})
@@ -44,12 +44,12 @@ class Web(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-        """Say nothing."""
+        """Write no log."""
 
 
 @contextmanager
 def start_web(sidecar: int) -> Iterator[str]:
-    """Serve the application beside the sidecar at that port; its address."""
+    """Run the application beside the sidecar on this port. Yield its address."""
     handler = type("Handler", (Web,), {"sidecar": sidecar})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
@@ -60,7 +60,7 @@ def start_web(sidecar: int) -> Iterator[str]:
 
 
 def make_catalog(web: str, api: str, sidecar: int, **mesh: Any) -> str:
-    """Write a catalog of a gateway, a service `web` with its sidecar, and a service `api`."""
+    """Return a catalog of a gateway, a service `web` with its sidecar, and a service `api`."""
     services = {
         "web": {"endpoints": [web], "sidecar": sidecar, "upstreams": ["api"]},
         "api": {"endpoints": [api], "upstreams": []},
@@ -70,7 +70,7 @@ def make_catalog(web: str, api: str, sidecar: int, **mesh: Any) -> str:
 
 
 def trace(spans: list[Span]) -> list[tuple[str, str, str]]:
-    """Follow the spans of one trace from parent to child: each with its service, kind and name."""
+    """Return the spans of one trace from parent to child, each with its service, kind and name."""
     children = {span.parent: span for span in spans}
     assert len(children) == len(spans) == len({span.span_id for span in spans})
     found, parent = [], ""
@@ -81,7 +81,10 @@ def trace(spans: list[Span]) -> list[tuple[str, str, str]]:
 
 
 async def test_a_request_through_gateway_and_sidecar_is_one_trace(tmp_path: Path) -> None:
-    """Parents are right, the access log names the same trace, and queries stay out; no request fails as it begins."""
+    """Parents are correct, the access log has the same trace id, and spans have no query.
+
+    No request fails when tracing starts.
+    """
     sidecar = free_port()
     with start_collector() as collector, start_echo("api") as api, start_web(sidecar) as web:
         with Mesh(tmp_path, make_catalog(web, api.endpoint, sidecar, access_log="on")) as mesh:
@@ -116,7 +119,7 @@ async def test_a_request_through_gateway_and_sidecar_is_one_trace(tmp_path: Path
 
 
 async def until_found(collector: Collector, path: str) -> Span:
-    """Wait for all four spans of the request for a path; the first of them."""
+    """Wait for all four spans of the request for a path, and return the first."""
 
     def find() -> Span | None:
         first = next((one for one in collector.spans if path in str(one.attributes.get("http.url"))), None)
@@ -128,8 +131,8 @@ async def until_found(collector: Collector, path: str) -> Span:
     return found
 
 
-async def test_a_share_is_traced_and_strangers_have_no_say(tmp_path: Path, instances: list[Instance]) -> None:
-    """At a gateway chance alone decides; behind it who began the trace, so that a trace is whole or not there."""
+async def test_the_gateway_samples_and_ignores_the_clients_decision(tmp_path: Path, instances: list[Instance]) -> None:
+    """Chance alone decides at the gateway. Proxies behind it follow its decision, so a trace is complete or absent."""
     sidecar = free_port()
     with start_collector() as collector, start_web(sidecar) as web:
         tracing = {"otlp": collector.address, "sample": "20%"}
@@ -151,31 +154,31 @@ async def test_a_share_is_traced_and_strangers_have_no_say(tmp_path: Path, insta
     traces = Counter(span.trace_id for span in collector.spans)
     assert traces.pop(STRANGER.split("-")[1]) == 6
     assert set(traces.values()) == {4}
-    assert len({line["trace.id"] for line in lines}) == 800  # those that are not kept have one too
+    assert len({line["trace.id"] for line in lines}) == 800  # requests that are not sampled have one too
     assert traces.keys() < {line["trace.id"] for line in lines}
     assert len(traces) in by_chance(800, 0.2)
     assert not any("/unkept" in str(span.attributes) for span in collector.spans)
 
 
 def is_whole(collector: Collector) -> bool:
-    """Tell whether nothing of a trace that the gateway began is on its way yet."""
+    """Whether every span of the gateway's traces has arrived."""
     return len(collector.of("web")) - 6 == len(collector.of("edge"))
 
 
 def is_known(envoy: Envoy, collector: str) -> bool:
-    """Tell whether an Envoy uses that collector, and waits for nothing more."""
+    """Whether an Envoy uses that collector and has nothing left to load."""
     host, _, port = collector.partition(":")
     cluster = str(envoy.admin.cluster("mesh/otlp"))
     return host in cluster and port in cluster
 
 
 def traced(envoy: Envoy) -> int:
-    """Count the spans that an Envoy sent."""
+    """Return the number of spans that an Envoy sent."""
     return int(envoy.admin.stats("tracing")["tracing.opentelemetry.spans_sent"])
 
 
-async def test_a_collector_that_is_gone_fails_no_request(tmp_path: Path, instances: list[Instance]) -> None:
-    """Nobody waits for it, whether its port is closed or its name unknown; when it is there, it is found."""
+async def test_an_unreachable_collector_fails_no_request(tmp_path: Path, instances: list[Instance]) -> None:
+    """No request waits, whether the port is closed or the name unknown. Envoy finds the collector when it comes."""
     names = [f"127.0.0.1:{free_port()}", "collector.invalid:4317"]
 
     def catalog(**mesh: Any) -> str:

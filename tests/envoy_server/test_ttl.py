@@ -1,4 +1,4 @@
-"""Rule 36: what lives for a while only is dropped when nobody says any more that it lives."""
+"""Rule 36: Envoy drops resources with a TTL when the control plane no longer renews them."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from xds.cli.demo.processes import Envoy, Instance
 
 
 def stats(envoy: Envoy, name: str) -> int:
-    """Give a counter of `api-service`."""
+    """Return a counter of `api-service`."""
     return envoy.admin.stats(f"cluster.api-service.{name}")[f"cluster.api-service.{name}"]
 
 
@@ -19,11 +19,11 @@ def stats(envoy: Envoy, name: str) -> int:
 async def test_endpoints_with_a_ttl_live_as_long_as_the_control_plane(
     tmp_path: Path, instances: list[Instance], variant: str
 ) -> None:
-    """They stay over several times their ttl, go when it is stopped, and come back with it, on the same stream."""
+    """They stay for several times their TTL and expire when it stops. They return with it on the same stream."""
     with Mesh(tmp_path, make_catalog([instance.address for instance in instances], ttl="1s")) as mesh:
         envoy = await mesh.start_gateway(variant)
         received = stats(envoy, "assignment_timeout_received")
-        await until(lambda: stats(envoy, "assignment_timeout_received") >= received + 8)  # three a second
+        await until(lambda: stats(envoy, "assignment_timeout_received") >= received + 8)  # three for each second
         assert stats(envoy, "assignment_stale") == 0
         os.kill(mesh.control_plane.pid, signal.SIGSTOP)
         try:

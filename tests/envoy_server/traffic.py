@@ -1,4 +1,4 @@
-"""Many requests at little cost: over a few connections of HTTP/1.1, each with one request at a time."""
+"""Sends many requests at little cost over a few HTTP/1.1 connections, each with one request at a time."""
 
 import asyncio
 import json
@@ -12,11 +12,11 @@ from xds.cli.demo.processes import await_until
 CONNECTIONS = 4
 
 SAMPLE = 1000
-"""Requests that are counted for a share."""
+"""The number of requests for one measured share."""
 
 
 class Traffic:
-    """Requests to a port of loopback; `answers` are when each was sent, and who answered, or a status and its text."""
+    """Requests to a loopback port. `answers` has the time of each, and who answered or the status with its text."""
 
     def __init__(self, port: int, path: str = "/", host: str = "any") -> None:
         self.port = port
@@ -25,11 +25,11 @@ class Traffic:
 
     @property
     def failures(self) -> list[str]:
-        """The answers that are no 200."""
+        """The answers other than 200."""
         return [answer for _, answer in self.answers if answer[:1].isdigit()]
 
     async def send(self, requests: int = SAMPLE) -> Counter[str]:
-        """Send so many requests, one after the other on each connection; count the answers."""
+        """Send this number of requests, one after the other on each connection, and count the answers."""
         since = len(self.answers)
         await self._go(lambda: len(self.answers) >= since + requests - CONNECTIONS + 1)
         return Counter(answer for _, answer in self.answers[since:])
@@ -42,7 +42,7 @@ class Traffic:
 
     @asynccontextmanager
     async def run(self) -> AsyncIterator[None]:
-        """Send requests while the block runs, without a pause; none may fail."""
+        """Send requests without a pause while the block runs. No request may fail."""
         stop = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._go(stop.is_set))

@@ -1,1 +1,1 @@
-"""gRPC's own xDS client against a real `xds serve`, with no Envoy: a service is `xds:///api-service`."""
+"""Tests of gRPC's own xDS client with a real `xds serve` and no Envoy. A service is `xds:///api-service`."""

@@ -1,6 +1,6 @@
-"""A program that calls one target over gRPC, one call after the other, and writes a line for each: who answered.
+"""A program that calls one target over gRPC, one call after the other, and writes who answered, a line for each call.
 
-A call that failed is a line too: `!`, its status and its details. It ends by SIGTERM.
+A failed call is a line too: `!`, its status and its details. SIGTERM ends the program.
 """
 
 import signal
@@ -13,7 +13,7 @@ METHOD = "/tests.Who/Answer"
 
 
 def call(target: str, rate: float) -> None:
-    """Call at most `rate` times a second, until told to end."""
+    """Call at most `rate` times a second, until a signal ends the program."""
     ending = Event()
     signal.signal(signal.SIGTERM, lambda *_: ending.set())
     with grpc.insecure_channel(target) as channel:

@@ -20,14 +20,14 @@ from xds.cli.demo.processes import Child, ControlPlane, free_port, start_control
 
 NAMES = ("api-1", "api-2", "api-3")
 RATE = 800.0
-"""Calls a second of one client: bounded, since tests share the machine."""
+"""Calls a second of one client. The limit is there because tests share the machine."""
 
 
 @contextmanager
 def start_instance(
     name: str, utilization: float | None = None, status: grpc.StatusCode = grpc.StatusCode.OK
 ) -> Iterator[str]:
-    """Run an instance that answers every call with its name and load, or fails it; its address."""
+    """Run an instance that answers every call with its name and load, or with an error. Yield its address."""
     service, _, method = METHOD[1:].partition("/")
 
     def say(_request: bytes, context: grpc.ServicerContext) -> bytes:
@@ -46,17 +46,17 @@ def start_instance(
     try:
         yield f"127.0.0.1:{port}"
     finally:
-        server.stop(5).wait()  # as a good server ends: what it has begun, it answers
+        server.stop(5).wait()  # a graceful end: the server answers the calls that it has started
 
 
 class Caller(Child):
-    """A client process that calls without end; `answers` grows."""
+    """A client process that calls without end. `answers` grows."""
 
     output: Path
 
     @property
     def answers(self) -> list[str]:
-        """Who answered, in the order of the calls."""
+        """The name of the instance that answered, in the order of the calls."""
         return self.output.read_text().split("\n")[:-1]
 
     @property
@@ -65,11 +65,14 @@ class Caller(Child):
         return [answer for answer in self.answers if answer.startswith("!")]
 
     async def reach(self, *names: str) -> int:
-        """Wait until the last 50 calls for each were answered by all of `names` and nobody else; the calls so far."""
+        """Wait until all of `names` and nobody else answered the last calls, 50 for each.
+
+        Return the number of calls.
+        """
         return await self.shown(lambda answers: {*answers} == {*names}, 50 * len(names), f"reach {', '.join(names)}")
 
     async def shown(self, is_so: Callable[[list[str]], bool], calls: int, what: str) -> int:
-        """Wait until that many of the last calls, all of them begun since now, are so; the calls so far."""
+        """Wait until this number of calls, all started after now, satisfy a condition. Return the number of calls."""
         since = len(self.answers)
 
         def probe() -> int:
@@ -79,7 +82,7 @@ class Caller(Child):
         return await self.until(probe, what)
 
     async def next(self, calls: int, since: int) -> list[str]:
-        """Wait for that many answers after the first `since`."""
+        """Wait for this number of answers after the first `since`."""
         await self.until(lambda: len(self.answers) >= since + calls, f"make {calls} calls")
         return self.answers[since : since + calls]
 
@@ -111,7 +114,7 @@ def start_caller(
 
 
 class Mesh:
-    """A control plane on a catalog of `api-service`, and a client of it."""
+    """A control plane with a catalog of `api-service`, and a client of it."""
 
     def __init__(self, folder: Path, control_plane: ControlPlane, caller: Caller) -> None:
         self.catalog = folder / "catalog.yaml"
@@ -119,11 +122,11 @@ class Mesh:
         self.caller = caller
 
     def log(self, event: str) -> list[dict[str, Any]]:
-        """Give the control plane's log lines of one kind."""
+        """Return the control plane's log lines of one kind."""
         return read_log(self.control_plane.log.read_text(), event)
 
     def write(self, balance: Any, endpoints: Sequence[str | dict[str, Any]], **service: Any) -> None:
-        """Save the catalog, as an editor does that replaces the file."""
+        """Save the catalog as an editor does that replaces the file."""
         write_catalog(self.catalog, balance, endpoints, **service)
 
 
@@ -131,7 +134,10 @@ class Mesh:
 async def start_mesh(
     folder: Path, target: str = "xds:///api-service", may_fail: int = 0, locality: Locality = NOWHERE
 ) -> AsyncIterator[Mesh]:
-    """Run `xds serve` on the folder's catalog and a client; nothing may be refused, and no more calls than so fail."""
+    """Run `xds serve` on the folder's catalog, and a client.
+
+    The client may refuse nothing, and no more calls may fail than the limit.
+    """
     with start_control_plane(
         folder / "catalog.yaml", free_port(), folder, "--admin", "off", "--log", "json"
     ) as control_plane:
@@ -145,7 +151,7 @@ async def start_mesh(
 
 
 def write_catalog(path: Path, balance: Any, endpoints: Sequence[str | dict[str, Any]], **service: Any) -> None:
-    """Write a catalog of `api-service`."""
+    """Return a catalog of `api-service`."""
     entry = {"protocol": "grpc", "balance": balance, "endpoints": list(endpoints), **service}
     fresh = path.with_name(".catalog.yaml.new")
     fresh.write_text(json.dumps({"services": {"api-service": entry}}))
@@ -153,7 +159,7 @@ def write_catalog(path: Path, balance: Any, endpoints: Sequence[str | dict[str, 
 
 
 def weigh(addresses: list[str], *weights: int) -> list[dict[str, Any]]:
-    """Give each instance's endpoint its weight."""
+    """Return endpoints of the instances with these weights."""
     return [{"address": address, "weight": weight} for address, weight in zip(addresses, weights, strict=True)]
 
 

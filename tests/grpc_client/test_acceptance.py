@@ -1,4 +1,4 @@
-"""What xds sends to gRPC's own client, that client takes: it refuses a whole resource for one field of it."""
+"""gRPC's own client accepts what xds sends. It refuses a whole resource for a single bad field."""
 
 from pathlib import Path
 
@@ -25,8 +25,13 @@ REFUSED = ":1: Failed to connect to remote host"
         ("grpc_client_scopes", "by-name", "by-name.internal"),
     ],
 )
-async def test_grpc_takes_a_golden_catalogs_resources(tmp_path: Path, folder: str, target: str, said: str) -> None:
-    """A call fails at its endpoint, where nobody listens, and not before: listener, routes, cluster are in use."""
+async def test_grpc_accepts_the_resources_of_every_golden_catalog(
+    tmp_path: Path, folder: str, target: str, said: str
+) -> None:
+    """A call fails at its endpoint, which does not listen, and no earlier.
+
+    So the client uses the listener, routes and cluster.
+    """
     text = (FOLDER / folder / "catalog.yaml").read_text()
     for real, here in (("10.0.", "127.0."), ("2001:db8::6", "::1"), (":5000", ":1")):
         text = text.replace(real, here)

@@ -1,4 +1,4 @@
-"""The catalog's balance, by what gRPC's own client does with real calls: it is told by localities and their weights."""
+"""gRPC's own client balances real calls as the catalog says. It gets the balance as localities with weights."""
 
 from collections import Counter
 from itertools import pairwise
@@ -11,8 +11,8 @@ from tests.chance import by_chance
 from tests.grpc_client.mesh import NAMES, are_shared, start_instance, start_mesh, weigh, write_catalog
 
 
-async def test_round_robin_gives_each_instance_the_same(tmp_path: Path, addresses: list[str]) -> None:
-    """Once all are connected, any number of calls in a row differ by at most 1, whatever zones the catalog names."""
+async def test_round_robin_gives_each_instance_the_same_number(tmp_path: Path, addresses: list[str]) -> None:
+    """Once all are connected, any consecutive calls differ by at most 1, whatever zones the catalog names."""
     zoned = [{"address": address, "zone": f"z{min(n, 1)}"} for n, address in enumerate(addresses)]
     write_catalog(tmp_path / "catalog.yaml", "round_robin", zoned)
     async with start_mesh(tmp_path) as mesh:
@@ -23,8 +23,8 @@ async def test_round_robin_gives_each_instance_the_same(tmp_path: Path, addresse
         assert all(set(answers[n : n + 3]) == {*NAMES} for n in range(0, 300, 3))
 
 
-async def test_random_is_uniform_and_no_round(tmp_path: Path, addresses: list[str]) -> None:
-    """Chance explains the counts, and how often one instance has two calls in a row, which a round never does."""
+async def test_random_is_uniform_and_not_round_robin(tmp_path: Path, addresses: list[str]) -> None:
+    """Chance explains the counts, and how often an instance gets two calls in a row. Round robin never does that."""
     write_catalog(tmp_path / "catalog.yaml", "random", addresses)
     async with start_mesh(tmp_path) as mesh:
         since = await mesh.caller.reach(*NAMES)
@@ -35,7 +35,7 @@ async def test_random_is_uniform_and_no_round(tmp_path: Path, addresses: list[st
 
 
 async def test_weighted_gives_each_instance_its_share(tmp_path: Path, addresses: list[str]) -> None:
-    """Weights 3:2:1, by chance."""
+    """With weights 3:2:1, chance explains the counts."""
     write_catalog(tmp_path / "catalog.yaml", "weighted", weigh(addresses, 3, 2, 1))
     async with start_mesh(tmp_path) as mesh:
         since = await mesh.caller.reach(*NAMES)
@@ -44,8 +44,8 @@ async def test_weighted_gives_each_instance_its_share(tmp_path: Path, addresses:
         assert are_shared(answers, 3, 2, 1)
 
 
-async def test_load_that_instances_report_sets_their_shares(tmp_path: Path) -> None:
-    """Who reports three times the utilization gets a third as much, whatever zones the catalog names."""
+async def test_the_load_that_instances_report_sets_their_shares(tmp_path: Path) -> None:
+    """Three times the utilization gets a third of the calls, whatever zones the catalog names."""
     balance = {"client_side_weighted": {"blackout_period": "10ms", "weight_update_period": "100ms"}}
     with start_instance("idle", 0.2) as idle, start_instance("busy", 0.6) as busy:
         endpoints = [{"address": idle, "zone": "a"}, {"address": busy, "zone": "b"}]
@@ -61,8 +61,8 @@ async def test_load_that_instances_report_sets_their_shares(tmp_path: Path) -> N
             assert is_so(answers)
 
 
-async def test_calls_are_tried_again_by_status(tmp_path: Path, addresses: list[str]) -> None:
-    """Those of the statuses that the catalog names: half of the calls meet an instance that fails, and none is lost."""
+async def test_calls_are_retried_by_status(tmp_path: Path, addresses: list[str]) -> None:
+    """The catalog names the statuses. Half of the calls reach an instance that fails, and no call is lost."""
     with start_instance("away", status=grpc.StatusCode.UNAVAILABLE) as away:
         retries = {"on": ["unavailable"], "back_off": {"base": "10ms"}}
         write_catalog(tmp_path / "catalog.yaml", "round_robin", [away, addresses[0]], retries=retries)
@@ -71,16 +71,19 @@ async def test_calls_are_tried_again_by_status(tmp_path: Path, addresses: list[s
 
 
 @pytest.mark.parametrize("balance", ["ring_hash", "maglev"])
-async def test_a_channel_keeps_to_one_instance(tmp_path: Path, addresses: list[str], balance: str) -> None:
-    """By `source` all calls of a channel are alike; the affinity to a header, which these have not, is taken too."""
+async def test_hashing_keeps_a_channel_on_one_instance(tmp_path: Path, addresses: list[str], balance: str) -> None:
+    """With `source`, all calls of a channel have the same hash.
+
+    The client also accepts a hash of a header that the calls lack.
+    """
     endpoints, affinity = weigh(addresses, 3, 2, 1), {"header": "x-user", "source": True}
     write_catalog(tmp_path / "catalog.yaml", balance, endpoints, affinity=affinity)
     async with start_mesh(tmp_path) as mesh:
         assert len({*await mesh.caller.next(200, 0)}) == 1
 
 
-async def test_hashing_follows_turns_and_is_followed_by_them(tmp_path: Path, addresses: list[str]) -> None:
-    """Both ways without a failed call; by a header that calls do not have, they go anywhere."""
+async def test_edits_between_round_robin_and_hashing_fail_no_call(tmp_path: Path, addresses: list[str]) -> None:
+    """This holds in both directions. With a header that the calls lack, they go to any instance."""
     write_catalog(tmp_path / "catalog.yaml", "round_robin", addresses)
     async with start_mesh(tmp_path) as mesh:
         await mesh.caller.reach(*NAMES)
@@ -93,7 +96,7 @@ async def test_hashing_follows_turns_and_is_followed_by_them(tmp_path: Path, add
 
 
 async def test_a_drained_endpoint_gets_no_calls(tmp_path: Path, addresses: list[str]) -> None:
-    """It is left out of what gRPC's client is told."""
+    """xds does not send it to gRPC's client."""
     write_catalog(tmp_path / "catalog.yaml", "least_request", addresses)
     async with start_mesh(tmp_path) as mesh:
         await mesh.caller.reach(*NAMES)

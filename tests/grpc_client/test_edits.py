@@ -1,4 +1,4 @@
-"""Edits of the catalog while gRPC's own client calls: it follows, and no call fails."""
+"""gRPC's own client follows edits of the catalog while it calls, and no call fails."""
 
 from collections import Counter
 from contextlib import ExitStack
@@ -15,8 +15,8 @@ async def follows(caller: Caller, *weights: int) -> None:
     print(f"weights {weights}:", Counter(caller.answers[since - 600 : since]))
 
 
-async def test_edited_weights_are_followed(tmp_path: Path, addresses: list[str]) -> None:
-    """From 3:2:1 to 1:2:3."""
+async def test_the_client_follows_edited_weights(tmp_path: Path, addresses: list[str]) -> None:
+    """The weights change from 3:2:1 to 1:2:3."""
     write_catalog(tmp_path / "catalog.yaml", "weighted", weigh(addresses, 3, 2, 1))
     async with start_mesh(tmp_path) as mesh:
         await mesh.caller.reach(*NAMES)
@@ -28,8 +28,10 @@ async def test_edited_weights_are_followed(tmp_path: Path, addresses: list[str])
 
 
 @pytest.mark.parametrize("balance", ["round_robin", "random", "weighted"])
-async def test_an_endpoint_is_removed_and_comes_back(tmp_path: Path, addresses: list[str], balance: str) -> None:
-    """The calls go to the others from then on, and to all again."""
+async def test_the_client_follows_a_removed_endpoint_that_comes_back(
+    tmp_path: Path, addresses: list[str], balance: str
+) -> None:
+    """The other endpoints get its calls, and then all endpoints share them again."""
     write_catalog(tmp_path / "catalog.yaml", balance, addresses)
     async with start_mesh(tmp_path) as mesh:
         await mesh.caller.reach(*NAMES)
@@ -41,8 +43,8 @@ async def test_an_endpoint_is_removed_and_comes_back(tmp_path: Path, addresses: 
         print(f"{balance}: {len(mesh.caller.answers)} calls, none failed")
 
 
-async def test_another_balance_is_followed(tmp_path: Path, addresses: list[str]) -> None:
-    """Although it puts every endpoint into another locality."""
+async def test_the_client_follows_another_balance(tmp_path: Path, addresses: list[str]) -> None:
+    """The edit moves every endpoint into another locality."""
     write_catalog(tmp_path / "catalog.yaml", "round_robin", addresses)
     async with start_mesh(tmp_path) as mesh:
         await mesh.caller.reach(*NAMES)
@@ -53,8 +55,8 @@ async def test_another_balance_is_followed(tmp_path: Path, addresses: list[str])
         print(f"{len(mesh.caller.answers)} calls, none failed")
 
 
-async def test_an_instance_that_is_removed_and_ends_fails_no_call(tmp_path: Path, addresses: list[str]) -> None:
-    """The order in which an operator takes an instance out of service."""
+async def test_removing_an_instance_before_it_stops_fails_no_call(tmp_path: Path, addresses: list[str]) -> None:
+    """An operator takes an instance out of service in this order."""
     with ExitStack() as ending:
         endpoints = [addresses[0], ending.enter_context(start_instance("api-4"))]
         write_catalog(tmp_path / "catalog.yaml", "round_robin", endpoints)
@@ -67,8 +69,8 @@ async def test_an_instance_that_is_removed_and_ends_fails_no_call(tmp_path: Path
             print(f"{len(mesh.caller.answers)} calls, none failed")
 
 
-async def test_an_instance_that_ends_is_left(tmp_path: Path, addresses: list[str]) -> None:
-    """Though the catalog names it still. A gRPC server that stops may cancel a call that has just reached it."""
+async def test_the_client_leaves_an_instance_that_stops(tmp_path: Path, addresses: list[str]) -> None:
+    """The catalog still names it. A gRPC server that stops may cancel a call that has just arrived."""
     with ExitStack() as ending:
         endpoints = [addresses[0], ending.enter_context(start_instance("api-4"))]
         write_catalog(tmp_path / "catalog.yaml", "round_robin", endpoints)
@@ -79,15 +81,15 @@ async def test_an_instance_that_ends_is_left(tmp_path: Path, addresses: list[str
             print(f"{len(mesh.caller.answers)} calls, {len(mesh.caller.failures)} cancelled by the instance")
 
 
-async def test_a_service_of_one_host_name_is_resolved(tmp_path: Path, addresses: list[str]) -> None:
-    """As a LOGICAL_DNS cluster, in which the name stands."""
+async def test_the_client_resolves_a_service_with_one_host_name(tmp_path: Path, addresses: list[str]) -> None:
+    """The service is a LOGICAL_DNS cluster with the name."""
     write_catalog(tmp_path / "catalog.yaml", "round_robin", [addresses[0].replace("127.0.0.1", "localhost")])
     async with start_mesh(tmp_path) as mesh:
         await mesh.caller.reach("api-1")
 
 
-async def test_a_plain_http_service_is_called_too(tmp_path: Path, addresses: list[str]) -> None:
-    """`protocol` says what an Envoy speaks: whoever calls by gRPC's client knows that the service speaks gRPC."""
+async def test_the_client_can_call_a_service_whose_protocol_is_http(tmp_path: Path, addresses: list[str]) -> None:
+    """`protocol` is for Envoys. A caller with gRPC's client knows that the service accepts gRPC."""
     write_catalog(tmp_path / "catalog.yaml", "round_robin", addresses, protocol="http", timeouts={"request": "5s"})
     async with start_mesh(tmp_path) as mesh:
         await mesh.caller.reach(*NAMES)

@@ -1,4 +1,4 @@
-"""Where gRPC's own client goes first: its own zone while anybody there can be reached, and by weights."""
+"""gRPC's own client calls its own zone first, while any endpoint there is reachable, and follows locality weights."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -8,10 +8,10 @@ from tests.grpc_client.test_edits import follows
 from xds.catalog.model.locality import Locality
 
 
-async def test_the_own_zone_comes_first(tmp_path: Path, addresses: list[str]) -> None:
-    """All calls go there; when the last of it ends, to the region; and where zones have weights, by these.
+async def test_the_clients_own_zone_comes_first(tmp_path: Path, addresses: list[str]) -> None:
+    """All calls go to the zone. When its last instance stops, they go to the region. Zone weights share the calls.
 
-    A gRPC server that stops may cancel a call that has just reached it.
+    A gRPC server that stops may cancel a call that has just arrived.
     """
     with ExitStack() as ending:
         places = zip(

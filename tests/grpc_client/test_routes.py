@@ -1,4 +1,4 @@
-"""A service's own routes, by what gRPC's own client does with real calls: as far as it knows their words."""
+"""gRPC's own client applies the parts of a service's own routes that it supports to real calls."""
 
 import json
 from collections import Counter
@@ -10,7 +10,7 @@ from tests.grpc_client.mesh import start_mesh
 
 
 def write_routes(path: Path, addresses: list[str], *routes: dict[str, Any], also: tuple[str, ...] = ()) -> None:
-    """Write a catalog of `api-service` with these routes, and of other services, which its caller `web` calls not."""
+    """Return a catalog of `api-service` with these routes, and of services that its caller `web` does not call."""
     services: dict[str, Any] = {
         name: {"protocol": "grpc", "endpoints": [address], "upstreams": []}
         for name, address in zip(("api-service", *also), addresses, strict=False)
@@ -22,8 +22,11 @@ def write_routes(path: Path, addresses: list[str], *routes: dict[str, Any], also
     fresh.replace(path)
 
 
-async def test_calls_go_by_the_routes_of_the_service_that_is_called(tmp_path: Path, addresses: list[str]) -> None:
-    """By path, pattern and weight; what no call can match, or leads to a subset, is left out. No edit fails a call."""
+async def test_calls_follow_the_routes_of_the_called_service(tmp_path: Path, addresses: list[str]) -> None:
+    """Routes match by path, pattern and weight. xds leaves out routes that no call can match or that use a subset.
+
+    No edit fails a call.
+    """
     catalog = tmp_path / "catalog.yaml"
     skipped: list[dict[str, Any]] = [
         {"path": "/other", "respond": {"status": 404}},

@@ -1,1 +1,1 @@
-"""The pipeline of the profile `logs`, by what its configuration says, on real lines of ours."""
+"""Tests of the pipeline of the profile `logs`: its configuration applied to real log lines."""

@@ -1,6 +1,6 @@
-"""What Filebeat's documentation says of the parsers and processors that compose/logs/filebeat.yml uses.
+"""The parsers and processors of compose/logs/filebeat.yml, as Filebeat's documentation describes them.
 
-Filebeat itself cannot be run here. What the configuration says that is not known here, is a failure.
+Filebeat itself cannot run here. A setting in the configuration that this module does not know is a failure.
 """
 
 import copy
@@ -17,13 +17,13 @@ import yaml
 FOLDER = Path(__file__).parents[2] / "compose" / "logs"
 CONFIG = FOLDER / "filebeat.yml"
 PARTIAL = 16 * 1024
-"""Bytes of a line that Docker writes as one entry."""
+"""The number of bytes of a line that Docker writes as one entry."""
 
 Event = dict[str, Any]
 
 
 def load_config() -> dict[str, Any]:
-    """Read the configuration, with the environment's variables and their defaults in it."""
+    """Read the configuration, and replace the environment's variables or use their defaults."""
 
     def expand(found: re.Match[str]) -> str:
         return os.environ.get(found[1], found[2])
@@ -33,7 +33,7 @@ def load_config() -> dict[str, Any]:
 
 
 def write_docker_log(text: str, stream: str, **attrs: str) -> list[str]:
-    """Write a container's output as Docker's driver `json-file` does."""
+    """Write a container's output as Docker's `json-file` driver does."""
     entries = []
     for line in text.splitlines(keepends=True):
         parts = [line[start : start + PARTIAL] for start in range(0, len(line), PARTIAL)]
@@ -45,7 +45,7 @@ def write_docker_log(text: str, stream: str, **attrs: str) -> list[str]:
 
 
 class Pipeline:
-    """The way of a line through the input's parsers, and then through all processors."""
+    """The path of a line through the input's parsers and then through all processors."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         [given] = config["filebeat.inputs"]
@@ -55,7 +55,7 @@ class Pipeline:
         self._processors = [self._make(one) for one in config["processors"]]
 
     def run(self, entries: list[str]) -> list[Event]:
-        """Give the documents that are sent for a file's lines."""
+        """Return the documents for a file's lines."""
         return [event for event in _join(entries) if self._process(event)]
 
     def _process(self, event: Event) -> bool:
@@ -70,7 +70,7 @@ class Pipeline:
 
 
 def _join(entries: list[str]) -> Iterator[Event]:
-    """The parser `container`: lines that Docker has cut are whole again; what Filebeat adds is there."""
+    """The parser `container`: it joins lines that Docker has cut, and adds Filebeat's fields."""
     text = ""
     for entry in map(json.loads, entries):
         text += entry["log"]
@@ -91,7 +91,7 @@ def _join(entries: list[str]) -> Iterator[Event]:
 
 
 def find(event: Event, field: str) -> Any:
-    """Find a field by its whole name; a key may have dots in it. None when it is not there."""
+    """Return a field by its full name, or None if it is missing. A key may contain dots."""
     if field in event:
         return event[field]
     first, _, rest = field.partition(".")
@@ -107,7 +107,7 @@ def _put(event: Event, field: str, value: Any) -> None:
 
 
 def _update(event: Event, new: Event) -> None:
-    """Write all fields of one object into another, below what they stand in."""
+    """Write all fields of one object into another, at a path."""
     for name, value in new.items():
         if isinstance(value, dict) and isinstance(event.get(name), dict):
             _update(event[name], value)
@@ -182,7 +182,7 @@ def _decode_json_fields(*, fields: list[str], target: str, overwrite_keys: bool)
         try:
             decoded = json.loads(event["message"])
         except ValueError:
-            return True  # as it was
+            return True  # unchanged
         datetime.fromisoformat(decoded["@timestamp"])
         _update(event, decoded)
         return True

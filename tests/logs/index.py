@@ -1,4 +1,4 @@
-"""What Elasticsearch makes of a document by compose/logs/template.json: each field's type, and the values of it."""
+"""Elasticsearch's view of a document by compose/logs/template.json: the type of each field, and its values."""
 
 import ipaddress
 import json
@@ -13,7 +13,7 @@ TEMPLATE = FOLDER / "template.json"
 
 
 def load_types() -> dict[str, str]:
-    """Give the type of each field by its whole name."""
+    """Return the type of each field by its full name."""
     return dict(_walk(json.loads(TEMPLATE.read_text())["template"]["mappings"]["properties"]))
 
 
@@ -27,7 +27,7 @@ def _walk(properties: dict[str, Any], before: str = "") -> Iterator[tuple[str, s
 
 
 def find_faults(document: dict[str, Any], types: dict[str, str], before: str = "") -> list[str]:
-    """Name the fields that are not in the template, and the values that are not of their field's type."""
+    """Return the fields that the template lacks, and the values that do not fit their field's type."""
     faults = []
     for name, value in document.items():
         field = before + name
@@ -46,7 +46,10 @@ def find_faults(document: dict[str, Any], types: dict[str, str], before: str = "
 
 
 def _is_of(value: object, kind: str) -> bool:
-    """Tell whether a value is taken as it stands; text that looks like a number is not, though it would be read."""
+    """Whether a value fits without conversion.
+
+    Text that looks like a number does not, though Elasticsearch would read it.
+    """
     match kind:
         case "keyword" | "wildcard" | "match_only_text":
             return isinstance(value, str)

@@ -1,4 +1,4 @@
-"""What the profile `logs` is made of: names agree with each other, and Kibana's objects name fields that there are."""
+"""The files of the profile `logs`: names are consistent, and Kibana's objects use only existing fields."""
 
 import json
 import re
@@ -21,13 +21,13 @@ FIELD = re.compile(r"([a-z_@][a-z0-9_.@]*)\s*(?::|>=|<=|>|<)")
 
 
 def load_objects() -> dict[str, dict[str, Any]]:
-    """Give Kibana's objects by their ids."""
+    """Return Kibana's objects by their ids."""
     objects = [json.loads(line) for line in OBJECTS.read_text().splitlines()]
     return {one["id"]: one for one in objects}
 
 
 def queries() -> list[str]:
-    """Give the queries of all objects, in KQL."""
+    """Return the KQL queries of all objects."""
     found = []
     for one in load_objects().values():
         if one["type"] != "index-pattern":
@@ -37,13 +37,13 @@ def queries() -> list[str]:
     return found
 
 
-def test_the_names_agree() -> None:
-    """Filebeat writes to the data stream that the template is for, and Kibana reads it."""
+def test_the_data_stream_has_the_same_name_everywhere() -> None:
+    """Filebeat writes to the data stream of the template, and Kibana reads it."""
     config, template = load_config(), json.loads(TEMPLATE.read_text())
     assert config["output.elasticsearch"]["index"] == STREAM
     assert template["index_patterns"] == [STREAM]
     assert template["data_stream"] == {}
-    assert template["priority"] > 100  # Elasticsearch's own for logs-*-* has 100
+    assert template["priority"] > 100  # Elasticsearch's own template for logs-*-* has 100
     assert template["template"]["lifecycle"] == {"data_retention": "3d"}
     loaded = config["setup.template"]
     assert loaded["json"] == {
@@ -55,16 +55,16 @@ def test_the_names_agree() -> None:
     assert load_objects()["mesh-logs"]["attributes"]["title"] == STREAM
 
 
-def test_no_document_is_refused_for_a_field() -> None:
-    """A field that is not in the template is kept; a line is not lost for a value of another type."""
+def test_the_index_refuses_no_document_for_a_field() -> None:
+    """A field that the template lacks is kept. A value of another type does not lose the document."""
     inner = json.loads(TEMPLATE.read_text())["template"]
     assert inner["mappings"]["dynamic"] is False
     assert inner["settings"]["index.mapping.ignore_malformed"] is True
     assert inner["settings"]["number_of_replicas"] == 0
 
 
-def test_the_services_mount_these_files_and_have_one_version() -> None:
-    """At the places where the configurations look for them."""
+def test_services_mount_the_files_and_share_one_version() -> None:
+    """The files are where the configurations look for them."""
     services = yaml.safe_load((FOLDER.parent / "docker-compose.yml").read_text())["services"]
     mounted = {volume.partition(":")[0] for one in services.values() for volume in one.get("volumes", [])}
     assert {f"./logs/{file.name}" for file in FOLDER.iterdir()} <= mounted
@@ -74,8 +74,8 @@ def test_the_services_mount_these_files_and_have_one_version() -> None:
     assert not any("docker.sock" in volume for volume in mounted)
 
 
-def test_kibanas_objects_are_whole() -> None:
-    """Each has its kind's attributes, and what it refers to is there, of that kind."""
+def test_kibanas_objects_are_complete() -> None:
+    """Each has the attributes of its kind, and its references lead to objects of the correct kind."""
     objects = load_objects()
     kinds = {"index-pattern": "8.0.0", "search": "8.0.0", "visualization": "8.5.0", "dashboard": "8.9.0"}
     assert {one["type"] for one in objects.values()} == kinds.keys()
@@ -91,8 +91,8 @@ def test_kibanas_objects_are_whole() -> None:
         assert one["gridData"]["x"] + one["gridData"]["w"] <= 48
 
 
-def test_kibanas_objects_name_fields_that_there_are() -> None:
-    """In columns, sortings, queries and buckets; and values that occur."""
+def test_kibanas_objects_use_existing_fields() -> None:
+    """This covers columns, sort orders, queries and buckets. The values occur in the log."""
     types = load_types()
     fields = {name for query in queries() for name in FIELD.findall(query)}
     assert {"event.action", "http.response.status_code", "log.level"} <= fields
@@ -110,7 +110,7 @@ def test_kibanas_objects_name_fields_that_there_are() -> None:
 
 
 class Kibana:
-    """An HTTP server that is given objects as Kibana is; `answers` are given one after the other, the last for ever."""
+    """An HTTP server that receives objects as Kibana does. It sends `answers` in order, and the last one for ever."""
 
     def __init__(self) -> None:
         self.answers = [(200, b'{"successCount":8,"success":true}')]
@@ -132,7 +132,7 @@ class Kibana:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
 
     def bring(self) -> "subprocess.CompletedProcess[str]":
-        """Run the script that brings the objects."""
+        """Run the script that imports the objects."""
         variables = {
             "KIBANA_URL": f"http://127.0.0.1:{self.server.server_port}",
             "OBJECTS": str(OBJECTS),
@@ -146,7 +146,7 @@ class Kibana:
 
 @pytest.fixture
 def kibana() -> Iterator[Kibana]:
-    """Serve at loopback."""
+    """Serve on loopback."""
     made = Kibana()
     thread = threading.Thread(target=made.server.serve_forever, args=(0.05,))
     thread.start()
@@ -156,8 +156,8 @@ def kibana() -> Iterator[Kibana]:
     made.server.server_close()
 
 
-def test_the_objects_are_brought_as_soon_as_kibana_is_ready(kibana: Kibana) -> None:
-    """It asks again until then; what is there already is replaced."""
+def test_the_objects_are_imported_as_soon_as_kibana_is_ready(kibana: Kibana) -> None:
+    """The script retries until then, and replaces existing objects."""
     kibana.answers[:0] = [(503, b"Kibana server is not ready yet"), (503, b'{"message":"License is not available."}')]
     answer = kibana.bring()
     assert answer.returncode == 0, answer.stderr
@@ -169,8 +169,8 @@ def test_the_objects_are_brought_as_soon_as_kibana_is_ready(kibana: Kibana) -> N
     assert b'name="file"; filename="kibana.ndjson"' in body
 
 
-def test_objects_that_kibana_refuses_are_told_at_once(kibana: Kibana) -> None:
-    """With its words, and an exit code; and a Kibana that never comes is waited for no longer than was said."""
+def test_a_refusal_by_kibana_is_reported_at_once(kibana: Kibana) -> None:
+    """The script prints Kibana's message and has an exit code. It waits for Kibana no longer than its limit."""
     kibana.answers = [(200, b'{"success":false,"errors":[{"id":"mesh"}]}')]
     answer = kibana.bring()
     assert (answer.returncode, len(kibana.requests)) == (1, 1)

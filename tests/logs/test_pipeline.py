@@ -1,4 +1,4 @@
-"""Real lines of ours through the pipeline: nothing is lost, and each field is in the template with its type."""
+"""Real log lines through the pipeline. Nothing is lost, and each field has the template's type."""
 
 import copy
 import json
@@ -26,7 +26,7 @@ APPS = Path(__file__).parents[2] / "compose" / "app"
 
 
 def ship(text: str, stream: str = "stdout", **attrs: str) -> list[Event]:
-    """Give the documents that are made of a container's output; each is as the template has it."""
+    """Return the documents for a container's output. Each must fit the template."""
     documents = Pipeline(load_config()).run(write_docker_log(text, stream, **{**ATTRS, **attrs}))
     types = load_types()
     assert [fault for one in documents for fault in find_faults(one, types)] == []
@@ -34,12 +34,12 @@ def ship(text: str, stream: str = "stdout", **attrs: str) -> list[Event]:
 
 
 def actions(documents: list[Event]) -> Counter[str]:
-    """Count what the control plane's lines are about."""
+    """Return the number of the control plane's lines for each action."""
     return Counter(one["event"]["action"] for one in documents)
 
 
-async def test_lines_of_a_real_control_plane_and_of_real_envoys(tmp_path: Path) -> None:
-    """Start, edits, mistakes, refusals, clients that come and go; requests and connections, well and failed."""
+async def test_lines_of_a_real_control_plane_and_real_envoys_fit_the_template(tmp_path: Path) -> None:
+    """They cover the start, edits, mistakes, refusals, clients, and successful and failed requests and connections."""
     tcp, dead = free_port(), f"127.0.0.1:{free_port()}"
     whole = json.loads(make_catalog(["API"]).replace("GATEWAY", '"GATEWAY"'))
     whole["mesh"] = {"access_log": "on"}
@@ -98,8 +98,8 @@ async def test_lines_of_a_real_control_plane_and_of_real_envoys(tmp_path: Path) 
     assert {one["event"]["dataset"] for one in others} == {"mesh.text"}
 
 
-async def test_lines_of_the_real_applications(tmp_path: Path) -> None:
-    """They are no JSON: each is the text of a document of its own, with whose it is and when."""
+async def test_each_line_of_an_application_is_a_document(tmp_path: Path) -> None:
+    """The lines are not JSON. Each document has the text, the container and the time."""
     port = free_port()
     command = [sys.executable, "-m", "flask", "--app", str(APPS / "api.py"), "run", "--port", str(port)]
     with Child("api", command, tmp_path, environment={"INSTANCE": "api-1", "VERSION": "v1"}) as app:
@@ -128,14 +128,14 @@ async def test_lines_of_the_real_applications(tmp_path: Path) -> None:
         "{}",
     ],
 )
-def test_what_is_not_ours_is_kept_as_it_stands(line: str) -> None:
-    """Text, JSON of other fields, and lines that were cut."""
+def test_lines_of_other_formats_are_kept_unchanged(line: str) -> None:
+    """Covers text, JSON with other fields, and cut lines."""
     [document] = ship(line + "\n")
     assert document["message"] == line
     assert document["event"]["dataset"] == "mesh.text"
 
 
-def test_a_line_that_docker_cut_is_whole_again() -> None:
+def test_the_parts_of_a_line_that_docker_cut_are_joined() -> None:
     """Docker writes 16 KB at a time."""
     line = json.dumps({"@timestamp": "2026-01-02T03:04:05Z", "event": {"dataset": "xds.log"}, "message": "x" * 40_000})
     assert len(write_docker_log(line + "\n", "stdout")) == 3
@@ -143,15 +143,15 @@ def test_a_line_that_docker_cut_is_whole_again() -> None:
     assert len(document["message"]) == 40_000
 
 
-def test_other_containers_are_left_alone() -> None:
-    """Those of other projects, and those that have no labels, as the profile's own have none."""
+def test_other_containers_are_ignored() -> None:
+    """These are containers of other projects, and containers without labels such as the profile's own."""
     assert ship("x\n", **{"com.docker.compose.project": "another"}) == []
     without = {"log": "x\n", "stream": "stdout", "attrs": {}, "time": "2026-01-02T03:04:05Z"}
     assert Pipeline(load_config()).run([json.dumps(without)]) == []
 
 
-def test_the_template_has_all_fields_and_no_others_of_ours() -> None:
-    """Every word of the control plane's log and of the access log's format, whether a test has made it occur or not."""
+def test_the_template_has_exactly_the_fields_of_xds_and_its_access_log() -> None:
+    """This includes fields that no test writes."""
     types = load_types()
     words = {".".join(place) for place in [*FIELDS.values(), *LIST_FIELDS.values()]}
     words |= {"xds.line", "xds.column", "xds.path"}
@@ -162,8 +162,8 @@ def test_the_template_has_all_fields_and_no_others_of_ours() -> None:
     assert len(ACTIONS) > 20
 
 
-def test_a_field_that_is_missing_or_of_another_type_is_found() -> None:
-    """So that the tests above can fail."""
+def test_the_check_finds_a_missing_field_and_a_wrong_type() -> None:
+    """So the tests above can fail."""
     good: Event = {"source": {"ip": "::1", "port": 1}, "xds": {"clusters": {"a.b": 1}, "in_seconds": 0.5}}
     assert find_faults(good, load_types()) == []
     bad: Event = {
@@ -187,8 +187,8 @@ def test_a_field_that_is_missing_or_of_another_type_is_found() -> None:
     ]
 
 
-def test_a_processor_that_is_not_known_here_is_refused() -> None:
-    """What it does would not be tested."""
+def test_an_unknown_processor_is_refused() -> None:
+    """No test would cover what it does."""
     config = load_config()
     config["processors"].append({"script": {"lang": "javascript"}})
     with pytest.raises(KeyError, match="script"):

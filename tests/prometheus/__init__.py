@@ -1,1 +1,1 @@
-"""Prometheus, with the configuration and the rules of compose/prometheus."""
+"""Tests of Prometheus with the configuration and the rules of compose/prometheus."""

@@ -1,4 +1,4 @@
-"""The dashboards of compose/grafana, as they are read: their panels and what these ask Prometheus."""
+"""Reads the dashboards of compose/grafana: their panels and their Prometheus queries."""
 
 import json
 import re
@@ -18,25 +18,25 @@ RECORDED = re.compile(r"\b[a-z]+(?::[a-z0-9_]+)+\b")
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What one place of a dashboard asks; `instant` is for what is so now, the others are for a stretch of time."""
+    """A query from one place of a dashboard. `instant` is for the current value, otherwise for a period."""
 
     where: str
     expression: str
     instant: bool
 
     def fill(self, **values: str) -> str:
-        """Give the expression with values for the dashboard's variables, and what Grafana makes of its own."""
+        """Return the expression with values for the dashboard's variables and for Grafana's own."""
         values = {"__rate_interval": "20s", **values}
         return re.sub(r"\$(\w+)", lambda found: values[found[1]], self.expression)
 
 
 def read(path: Path) -> Any:
-    """Read a dashboard."""
+    """Return a dashboard."""
     return json.loads(path.read_text())
 
 
 def list_queries(path: Path) -> Iterator[Query]:
-    """Give every query of a dashboard: of its panels, its variables and its annotations."""
+    """Return every query of a dashboard: from its panels, its variables and its annotations."""
     board = read(path)
     for panel in board["panels"]:
         for target in panel["targets"]:
@@ -50,11 +50,11 @@ def list_queries(path: Path) -> Iterator[Query]:
 
 
 def find_metrics(expression: str) -> set[str]:
-    """Name the metrics in an expression that the control plane or an Envoy has."""
+    """Return the metrics of the control plane or of Envoy in an expression."""
     return {name for name in METRIC.findall(LABEL.sub("", RECORDED.sub("", expression))) if name != "xds_"}
 
 
 def find_rule_metrics() -> set[str]:
-    """Name those in the rules' expressions."""
+    """Return the metrics in the expressions of the rules."""
     groups = yaml.safe_load((GRAFANA.parent / "prometheus" / "rules.yml").read_text())["groups"]
     return set().union(*(find_metrics(rule["expr"]) for group in groups for rule in group["rules"]))

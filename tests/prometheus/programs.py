@@ -1,4 +1,4 @@
-"""Debian's Prometheus, which is not on PyPI: what needs it is skipped where it is missing."""
+"""Debian's Prometheus, which is not on PyPI. Tests that need it are skipped without it."""
 
 import json
 import re
@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parents[2] / "compose" / "prometheus"
 
 
 def find_program(name: str) -> str:
-    """Find `prometheus` or `promtool`, or skip the test."""
+    """Return the path of `prometheus` or `promtool`, or skip the test."""
     path = shutil.which(name)
     if path is None:
         pytest.skip(f"{name} is not installed: apt-get install prometheus")
@@ -32,32 +32,32 @@ class Prometheus:
         self.address = address
 
     def get(self, path: str) -> Any:
-        """Ask its API."""
+        """Return an answer of its API."""
         status, body = http_get(self.address, f"/api/v1/{path}", 10.0)
         assert status == 200, body
         return json.loads(body)["data"]
 
     def is_ready(self) -> bool:
-        """Tell whether it answers."""
+        """Whether it answers."""
         try:
             return http_get(self.address, "/-/ready")[0] == 200
         except OSError:
             return False
 
     def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
-        """Give each series of an expression with its labels and value."""
+        """Return each series of an expression with its labels and value."""
         result = self.get(f"query?query={quote(expression)}")["result"]
         return [(series["metric"], float(series["value"][1])) for series in result]
 
     def targets(self) -> dict[str, dict[str, str]]:
-        """Give the labels of what the job `envoy` scrapes and finds well, by node id."""
+        """Return the labels of the healthy targets of the job `envoy`, by node id."""
         active = [one for one in self.get("targets?state=active")["activeTargets"] if one["scrapePool"] == "envoy"]
         return {one["labels"]["node_id"]: one["labels"] for one in active if one["health"] == "up"}
 
 
 @asynccontextmanager
 async def started(folder: Path, admin: str) -> AsyncIterator[Prometheus]:
-    """Run Prometheus with the configuration of compose/, which asks a control plane at another address."""
+    """Run Prometheus with the configuration of compose/ and another address for the control plane."""
     text = (FOLDER / "prometheus.yml").read_text().replace("control-plane:18002", admin)
     (folder / "prometheus.yml").write_text(re.sub(r"\b5s\b", "500ms", text))
     (folder / "rules.yml").write_text((FOLDER / "rules.yml").read_text())

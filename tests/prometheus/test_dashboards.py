@@ -1,4 +1,4 @@
-"""The dashboards as files: by Grafana's own types, and by what hangs together between them."""
+"""The dashboards as files: they fit Grafana's own types, and their references are consistent."""
 
 import json
 import re
@@ -20,14 +20,14 @@ COMPOSE = GRAFANA.parent / "docker-compose.yml"
 each = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 
 
-def test_there_are_three_each_with_an_identity_of_its_own() -> None:
-    """By which links find them."""
+def test_there_are_three_dashboards_with_unique_uids() -> None:
+    """Links use the uid."""
     assert {path.name: read(path)["uid"] for path in FILES} == UIDS
 
 
 @each
 def test_grafana_knows_every_field(path: Path) -> None:
-    """Read into Grafana's types and written again, nothing is missing: an unknown field would be dropped in silence."""
+    """Reading into Grafana's types and writing again loses nothing. Grafana would silently drop an unknown field."""
     register_default_plugins()
     board = read(path)
     written = json.loads(json.dumps(Dashboard.from_json(board), cls=JSONEncoder))
@@ -35,7 +35,7 @@ def test_grafana_knows_every_field(path: Path) -> None:
 
 
 def find_losses(before: Any, after: Any, where: str = "") -> list[str]:
-    """Name what of one document is not in another."""
+    """Return what one document has and the other lacks."""
     if isinstance(before, dict) and isinstance(after, dict):
         missing = [f"{where}.{key}" for key in before if key not in after]
         return missing + [
@@ -50,8 +50,8 @@ def find_losses(before: Any, after: Any, where: str = "") -> list[str]:
     return [] if before == after else [f"{where}: {before!r} became {after!r}"]
 
 
-def test_a_field_that_grafana_does_not_know_is_found() -> None:
-    """The test above would notice."""
+def test_the_comparison_finds_an_unknown_field() -> None:
+    """So the test above can fail."""
     register_default_plugins()
     board = read(FILES[0])
     board["panels"][0]["discription"] = "x"
@@ -61,8 +61,8 @@ def test_a_field_that_grafana_does_not_know_is_found() -> None:
 
 
 @each
-def test_every_panel_says_what_it_shows(path: Path) -> None:
-    """It has a title, a description, a unit that Grafana knows and colours for its values, and a name for each line."""
+def test_every_panel_is_described(path: Path) -> None:
+    """It has a title, a description, a valid unit, colours for its values, and a name for each line."""
     panels = read(path)["panels"]
     for panel in panels:
         title, defaults = panel["title"], panel["fieldConfig"]["defaults"]
@@ -79,8 +79,8 @@ def test_every_panel_says_what_it_shows(path: Path) -> None:
 
 
 @each
-def test_panels_lie_beside_each_other(path: Path) -> None:
-    """Within the 24 columns that there are, none over another, and rows are full."""
+def test_panels_fill_the_grid_without_overlap(path: Path) -> None:
+    """They stay within the 24 columns, none covers another, and rows are full."""
     taken: dict[tuple[int, int], str] = {}
     for panel in read(path)["panels"]:
         place = panel["gridPos"]
@@ -93,8 +93,8 @@ def test_panels_lie_beside_each_other(path: Path) -> None:
 
 
 @each
-def test_all_is_asked_of_the_data_source_that_there_is(path: Path) -> None:
-    """By its fixed uid."""
+def test_every_query_uses_the_existing_data_source(path: Path) -> None:
+    """The data source has a fixed uid."""
     [source] = yaml.safe_load((GRAFANA / "provisioning/datasources/prometheus.yml").read_text())["datasources"]
     board = read(path)
     asking = [*board["panels"], *board["templating"]["list"], *board["annotations"]["list"]]
@@ -104,8 +104,8 @@ def test_all_is_asked_of_the_data_source_that_there_is(path: Path) -> None:
 
 
 @each
-def test_links_lead_to_dashboards(path: Path) -> None:
-    """From each to both others; with variables that these have."""
+def test_each_dashboard_links_to_the_others(path: Path) -> None:
+    """The links pass variables that the target has."""
     board = read(path)
     assert {link["url"] for link in board["links"]} == {f"/d/{uid}" for uid in UIDS.values() if uid != board["uid"]}
     for url in re.findall(r'"url": "([^"]+)"', path.read_text()):
@@ -116,8 +116,8 @@ def test_links_lead_to_dashboards(path: Path) -> None:
 
 
 @each
-def test_variables_and_records_are_those_that_there_are(path: Path) -> None:
-    """A query names no variable that the dashboard has not, and no recorded series without a rule."""
+def test_queries_use_only_existing_variables_and_records(path: Path) -> None:
+    """The dashboard has each variable of its queries, and a rule records each recorded series."""
     names = {variable["name"] for variable in read(path)["templating"]["list"]} | {"__rate_interval"}
     rules = (GRAFANA.parent / "prometheus/rules.yml").read_text()
     recorded = set(re.findall(r"- record: (\S+)", rules))
@@ -127,7 +127,7 @@ def test_variables_and_records_are_those_that_there_are(path: Path) -> None:
 
 
 def test_containers_find_the_files() -> None:
-    """What Compose mounts exists, and the paths in the containers are those that Grafana is told."""
+    """The files that Compose mounts exist. Grafana's configuration uses their paths in the container."""
     services = yaml.safe_load(COMPOSE.read_text())["services"]
     mounts: dict[str, Path] = {}
     for name in ("prometheus", "grafana"):

@@ -1,4 +1,4 @@
-"""A real Prometheus finds real Envoys through `xds serve`, and every metric that a rule names."""
+"""A real Prometheus finds real Envoys through `xds serve`, and every metric in a rule exists."""
 
 import asyncio
 import json
@@ -15,14 +15,17 @@ from xds.cli.demo.processes import Envoy, free_port
 
 
 async def start_envoy(mesh: WatchedMesh, node_id: str, node_cluster: str, *, told: bool = True) -> tuple[Envoy, int]:
-    """Start an Envoy, which tells where its metrics are."""
+    """Start an Envoy that states the address of its metrics."""
     port = free_port()
     place = Listen("127.0.0.1", port) if told else None
     return await mesh.start_envoy(node_id, node_cluster, locality=Locality("eu", "eu-1a"), metrics=place), port
 
 
 async def test_prometheus_finds_envoys_and_every_metric_that_a_rule_names(tmp_path: Path) -> None:
-    """With no edit: one that connects is scraped, one that goes is not. Rules are evaluated, and tell of failures."""
+    """No edit is needed.
+
+    Prometheus scrapes Envoys only while they are connected. It evaluates the rules, and they report failures.
+    """
     find_program("prometheus")
     async with scripted_instance(500) as failing:
         with WatchedMesh(tmp_path, make_catalog([failing], endpoint_stats=True)) as mesh:
@@ -54,7 +57,7 @@ async def test_prometheus_finds_envoys_and_every_metric_that_a_rule_names(tmp_pa
                     while not prometheus.query(failures):
                         status, _ = await asyncio.to_thread(http_get, gateway_address, "/api/data", 10.0)
                         assert status == 500
-                names = find_rule_metrics() - {"xds_nacked"}  # which is there only while somebody refuses
+                names = find_rule_metrics() - {"xds_nacked"}  # the metric exists only while a client refuses something
                 assert len(names) > 8
                 assert [name for name in sorted(names) if not prometheus.query(name)] == []
                 groups = prometheus.get("rules")["groups"]
@@ -63,7 +66,7 @@ async def test_prometheus_finds_envoys_and_every_metric_that_a_rule_names(tmp_pa
                 sidecar.kill()
                 await until(lambda: set(prometheus.targets()) == {"edge-1"})
 
-                # What Envoy cannot take: it refuses, and the metric is there.
+                # Envoy cannot use this. It refuses, and the metric exists.
                 mesh.catalog.write_text(
                     json.dumps({**json.loads(mesh.catalog.read_text()), "gateways": refused(mesh.gateway_port)})
                 )
@@ -72,11 +75,11 @@ async def test_prometheus_finds_envoys_and_every_metric_that_a_rule_names(tmp_pa
 
 
 def refused(port: int) -> dict[str, object]:
-    """Give a gateway at an address that no machine has (RFC 5737)."""
+    """Return a gateway at an address that no machine has (RFC 5737)."""
     return {"edge": {"address": "192.0.2.1", "port": port, "routes": [{"prefix": "/", "to": "api-service"}]}}
 
 
-def test_the_metrics_of_the_rules_are_found() -> None:
-    """The test above looks for as many as there are."""
+def test_the_rules_name_as_many_metrics_as_expected() -> None:
+    """The test above looks for these metrics."""
     found = find_rule_metrics()
     assert {"envoy_cluster_upstream_rq_xx", "xds_catalog_ok", "xds_nacked"} <= found

@@ -1,4 +1,4 @@
-"""What the dashboards ask, of a real Prometheus that scrapes a real control plane and a real Envoy under load."""
+"""The dashboards' queries with a real Prometheus, a real control plane, and a real Envoy under load."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from xds.catalog.text.addresses import Listen
 from xds.cli.demo.processes import free_port, start_instance
 
 QUIET = {"control-plane.json: Refusals A", "control-plane.json: Clients that reject A", "control-plane.json: Alerts A"}
-"""What is empty in a mesh where all is well."""
+"""The queries that find nothing in a healthy mesh."""
 
 EXPECTED = {
     ("api", "127.0.0.1", 1): 0.75,
@@ -27,11 +27,11 @@ EXPECTED = {
     ("far", "127.0.0.1", 1): 0.0,
     ("far", "127.0.0.1", 2): 1.0,
 }
-"""The share of each instance, by service and how the catalog names it."""
+"""The share of each instance, by service and by its name in the catalog."""
 
 
 def make_catalog(first: int, second: int) -> str:
-    """Write a catalog of three services, each with the same two instances at these ports of loopback."""
+    """Return a catalog of three services, each with the same two instances at these loopback ports."""
     here = [f"127.0.0.1:{first}", f"127.0.0.1:{second}"]
     services = {
         "api": {"balance": "weighted", "endpoints": weigh(here[0], 3, here[1], 1)},
@@ -48,18 +48,18 @@ def make_catalog(first: int, second: int) -> str:
 
 
 def weigh(first: str, weight: int, second: str, other: int) -> list[dict[str, object]]:
-    """Write two endpoints with their weights."""
+    """Return two endpoints with their weights."""
     return [{"address": first, "weight": weight}, {"address": second, "weight": other}]
 
 
 def read_shares(prometheus: Prometheus, record: str) -> dict[tuple[str, str, str], float]:
-    """Give each share of a recorded series, by service, endpoint and address."""
+    """Return each share of a recorded series by service, endpoint and address."""
     words = ("envoy_cluster_name", "endpoint", "envoy_endpoint_address")
     return {(labels[words[0]], labels[words[1]], labels[words[2]]): value for labels, value in prometheus.query(record)}
 
 
-async def test_dashboards_show_what_there_is(tmp_path: Path) -> None:
-    """Every query is understood and finds something, every metric exists, and observed shares are the expected ones."""
+async def test_every_dashboard_query_finds_data(tmp_path: Path) -> None:
+    """Every query is valid, every metric exists, and the observed shares are the expected ones."""
     find_program("prometheus")
     ports = [free_port(), free_port()]
     with WatchedMesh(tmp_path, make_catalog(*ports)) as mesh:
@@ -85,8 +85,8 @@ async def test_dashboards_show_what_there_is(tmp_path: Path) -> None:
                 ("service:endpoint_share:observed_rate1m", "service:endpoint_share:expected_rate1m"),
             ):
                 agreeing = f"abs({observed} - {of}) < 0.03"
-                await until(lambda: len(prometheus.query(agreeing)) == len(expected))  # noqa: B023 it is waited for here
-            # An edit, for what is counted of edits.
+                await until(lambda: len(prometheus.query(agreeing)) == len(expected))  # noqa: B023 the loop awaits it
+            # An edit, for the metrics of edits.
             mesh.write(make_catalog(*ports).replace('"weight": 3', '"weight": 2'))
             async with asyncio.timeout(20):
                 while (quiet := await asyncio.to_thread(find_empty, prometheus)) != QUIET:
@@ -97,11 +97,13 @@ async def test_dashboards_show_what_there_is(tmp_path: Path) -> None:
                 *(find_metrics(query.expression) for path in FILES for query in list_queries(path))
             )
             assert len(asked) > 45
-            assert asked - names == {"xds_nacked"}  # which is there only while somebody refuses: test_discovery.py
+            assert asked - names == {
+                "xds_nacked"
+            }  # the metric exists only while a client refuses something: test_discovery.py
 
 
 def find_empty(prometheus: Prometheus) -> set[str]:
-    """Run every query; name those that find nothing."""
+    """Run every query, and return those that find nothing."""
     found = set()
     for query in (query for path in FILES for query in list_queries(path)):
         expression = quote(query.fill(service="api", node="edge-1"))

@@ -1,7 +1,7 @@
-"""Golden translation: each catalog in `golden/` beside what xds makes of it, one file a resource type.
+"""Golden translation: each catalog in `golden/` is next to its resources, one file per resource type.
 
-A folder `grpc_client…` holds what gRPC's own clients are sent of its catalog, the others what Envoys are sent.
-`python -m tests.resources.golden` writes the expected files anew; read the diff before you commit it.
+A folder named `grpc_client…` has what gRPC's own clients receive; the other folders have what Envoys receive.
+`python -m tests.resources.golden` writes the expected files again. Read the diff before you commit it.
 """
 
 from pathlib import Path
@@ -16,6 +16,7 @@ from envoy_data_plane.envoy.config.listener.v3 import Listener
 from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
 from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import Secret
 from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.message_factory import GetMessageClass
 
 from tests.inventories import build_inventory
 from xds.catalog.assembly.assembly import build_catalog
@@ -29,6 +30,7 @@ from xds.resources.view import NodeKind, NodeView, build_view
 from xds.snapshot.store import build_snapshot
 from xds.sources.document import Document
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, SECRET
+from xds.wire.pool import build_pool, find_packed
 
 FOLDER = Path(__file__).parent / "golden"
 HERE = Locality("eu", "eu-1a", "rack-1")
@@ -44,16 +46,16 @@ MESSAGES: dict[str, tuple[str, type[betterproto2.Message]]] = {
 
 
 def read_catalog(path: Path) -> Catalog:
-    """Read a catalog as `xds serve` would; CatalogError when it has mistakes."""
+    """Read a catalog as `xds serve` does. Raise CatalogError when it has mistakes."""
     return build_catalog({path.name: parse_fragment(Document(path.name, path.read_bytes()))})
 
 
 def translate(path: Path) -> dict[str, str]:
-    """Give the expected files' text by name, for the catalog at `path`.
+    """Return the text of each expected file, by file name, for the catalog at `path`.
 
-    Clusters and endpoints are the same for every node that gets them, but for those that rely on where the node is:
-    what nodes in `HERE` get of these stands apart. Listeners and routes stand by each `node.cluster` that gets them,
-    those with the same view together.
+    Clusters and endpoints are the same for every node that receives them, unless they depend on the node's locality.
+    For those, there are separate entries with what nodes in `HERE` receive. Listeners and routes are listed by
+    `node.cluster`; clusters with the same view share an entry.
     """
     catalog = read_catalog(path)
     inventory = build_inventory(catalog)
@@ -72,16 +74,16 @@ def translate(path: Path) -> dict[str, str]:
                 files[file][", ".join(node_clusters)] = [decode(resource) for _, resource in sorted(resources.items())]
             else:
                 files[file].update((name, decode(resource)) for name, resource in resources.items())
-    if not files["secrets"]:  # most catalogs have none
+    if not files["secrets"]:  # most catalogs have no secrets
         del files["secrets"]
     _add_localities(files, inventory, grpc=grpc)
     texts = {f"{file}.yaml": yaml.safe_dump(content, sort_keys=True, width=120) for file, content in files.items()}
-    # betterproto2 splits the word before its last two letters.
+    # betterproto2 puts an underscore before the last two letters.
     return {name: text.replace("consecutive_5_xx", "consecutive_5xx") for name, text in texts.items()}
 
 
 def _add_localities(files: dict[str, dict[str, Any]], inventory: Inventory, *, grpc: bool) -> None:
-    """Add what relies on where a node is."""
+    """Add the resources that depend on the node's locality."""
     for name in inventory.reliant:
         here = inventory.grpc_resources(name, HERE) if grpc else inventory.resources(name, HERE)
         for type_url in (CLUSTER, CLUSTER_LOAD_ASSIGNMENT):
@@ -95,12 +97,27 @@ def _add_localities(files: dict[str, dict[str, Any]], inventory: Inventory, *, g
 
 
 def decode(resource: Resource) -> dict[str, Any]:
-    """Give a resource as Envoy's documentation writes it, by envoy-data-plane's classes."""
+    """Return a resource with the field names of Envoy's documentation, decoded by envoy-data-plane's classes."""
     message = AnyMessage.FromString(resource.body)
     _, kind = MESSAGES[message.type_url]
     import_types(message.value)
-    decoded: dict[str, Any] = kind.parse(message.value).to_dict(casing=Casing.SNAKE)
+    decoded: dict[str, Any] = kind.parse(merge(message.type_url, message.value)).to_dict(casing=Casing.SNAKE)
     return decoded
+
+
+def merge(type_url: str, value: bytes) -> bytes:
+    """Return the encoded message as protobuf merges it, which betterproto2 does not: messages that come twice.
+
+    Protobuf passes on the fields that it does not know.
+    """
+    try:
+        kind = build_pool().FindMessageTypeByName(type_url.rpartition("/")[2])
+    except KeyError:
+        return value
+    message = GetMessageClass(kind).FromString(value)
+    for packed in find_packed(message):
+        packed.value = merge(packed.type_url, packed.value)
+    return message.SerializeToString(deterministic=True)
 
 
 def write() -> None:

@@ -1,9 +1,10 @@
-"""The shares that metrics tell of are those that `xds explain` tells of, which tests hold against counted requests."""
+"""The metrics report the same shares as `xds explain`. Other tests compare those shares with counted requests."""
 
 import pytest
 
 from tests.inventories import build_inventory
 from tests.resources.golden import FOLDER, HERE, read_catalog
+from xds.catalog.model.balance import SHORT, Balance
 from xds.catalog.model.endpoint import Endpoint, Health
 from xds.catalog.model.locality import NOWHERE, Locality
 from xds.catalog.model.service import Service
@@ -27,8 +28,8 @@ from xds.server.clients.documents import describe_kind
         ("weighted", NOWHERE),
     ],
 )
-def test_shares_are_those_that_are_explained(name: str, caller: Locality) -> None:
-    """By whatever balance, health, priorities and localities."""
+def test_the_metrics_shares_equal_those_of_xds_explain(name: str, caller: Locality) -> None:
+    """The shares are equal for every load balancer, health, priority and locality."""
     catalog = read_catalog(FOLDER / name / "catalog.yaml")
     dump = describe_kind(build_inventory(catalog), NodeKind("anyone", locality=caller))
     compared = 0
@@ -44,8 +45,15 @@ def test_shares_are_those_that_are_explained(name: str, caller: Locality) -> Non
     assert compared
 
 
-def test_a_drained_endpoint_gets_nothing_and_an_address_is_written_as_envoy_does() -> None:
-    """IPv6 in brackets."""
+@pytest.mark.parametrize("policy", Balance)
+def test_no_share_is_expected_where_reported_load_decides(policy: Balance) -> None:
+    """Envoys compute such shares from what endpoints report."""
+    service = Service(balance=SHORT[policy.value])
+    assert is_foreseeable(service) is (policy not in (Balance.CLIENT_SIDE_WEIGHTED, Balance.LOAD_AWARE_LOCALITY))
+
+
+def test_a_drained_endpoint_has_no_share_and_addresses_are_written_as_in_envoy() -> None:
+    """A drained endpoint's share is 0. An IPv6 address is in brackets."""
     endpoints = (
         Endpoint("10.0.0.1", 80),
         Endpoint("::1", 80),

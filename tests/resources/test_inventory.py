@@ -1,4 +1,4 @@
-"""The inventory: after any edits it is what building it from nothing gives, and it names exactly what differs."""
+"""The inventory: after any edits it equals one that is built from nothing, and it names exactly what differs."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,13 +13,17 @@ from xds.resources.inventory import Inventory
 from xds.sources.document import Document
 
 EDITS = st.tuples(st.dictionaries(st.sampled_from(FILES), TEXTS, min_size=1, max_size=2), st.integers(0, 3))
-"""Files that are saved or deleted at once; and how many outcomes pass before one is looked at."""
+"""The number of files that are saved or deleted at once, and of outcomes that pass before a test looks at one."""
 
 
 @examples(300)
 @given(st.lists(EDITS, min_size=2, max_size=8))
-def test_edits_lead_where_a_start_from_nothing_leads(edits: list[tuple[dict[str, str | None], int]]) -> None:
-    """Good ones and bad ones: what is refused now is taken later, and nobody looks at every catalog on the way."""
+def test_after_any_edits_the_inventory_equals_one_built_from_nothing(
+    edits: list[tuple[dict[str, str | None], int]],
+) -> None:
+    """This holds for good and bad edits. A refused file may become valid later. The test does not look at every
+    catalog.
+    """
     last_good, before = LastGood(), build_inventory(Catalog({}, {}))
     passing = 0
     for edit, skipped in edits:
@@ -38,7 +42,7 @@ def test_edits_lead_where_a_start_from_nothing_leads(edits: list[tuple[dict[str,
 
 
 def expect(catalog: Catalog, before: Inventory) -> Inventory:
-    """Build an inventory from nothing, and compare every name with the inventory before."""
+    """Build an inventory from nothing, and compare each name with the inventory before."""
     old, new = before.catalog, build_inventory(Catalog(catalog.services, catalog.gateways, mesh=catalog.mesh))
     parts = new.parts
     services = {name for name in {*old.services, *parts} if old.services.get(name) != catalog.services.get(name)}
@@ -49,8 +53,8 @@ def expect(catalog: Catalog, before: Inventory) -> Inventory:
     return Inventory(catalog, new.endpoints, parts, frozenset(services), frozenset(gateways), old.mesh != catalog.mesh)
 
 
-def test_what_did_not_change_is_not_made_again() -> None:
-    """The identical objects are in both inventories, whatever became of the file that they stand in."""
+def test_unchanged_resources_are_not_built_again() -> None:
+    """Both inventories have the identical objects, even when the file of these objects changed."""
     last_good = LastGood()
     texts = ("services: {a: {}, b: {}}", "services: {a: {retries: 1}, b: {}}")
     catalogs = [last_good.update({"c.yaml": Document("c.yaml", text.encode())}).catalog for text in texts]

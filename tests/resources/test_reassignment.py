@@ -1,4 +1,4 @@
-"""A change of endpoints alone: what it builds is what a build from nothing would, and it builds nothing else."""
+"""A change of endpoints alone builds the same result as a build from nothing, and rebuilds nothing else."""
 
 import json
 from typing import Any
@@ -13,6 +13,7 @@ from tests.sampling import examples
 from xds.catalog.assembly.workspace import Workspace
 from xds.catalog.model.endpoint import Endpoint
 from xds.catalog.model.locality import Locality
+from xds.resources.decode import decode
 from xds.resources.endpoints import load_assignment
 from xds.resources.inventory import Inventory, build_inventory
 from xds.resources.resource import Resource
@@ -59,20 +60,22 @@ CHANGES = st.dictionaries(
 
 
 def translate(translator: Translator, text: str = CATALOG, before: Inventory | None = None) -> Inventory:
-    """Build the inventory of a catalog and of what the translator's registry has."""
+    """Build the inventory of a catalog and of the endpoints in the translator's registry."""
     catalog = Workspace().update({"c.yaml": Document("c.yaml", text.encode())})
     return translator.build(catalog, before)
 
 
 def move(translator: Translator, before: Inventory) -> Inventory:
-    """Build the inventory after changes of endpoints."""
+    """Build the inventory after changes of endpoints in the registry."""
     return build_inventory(before.catalog, translator.registry.publish(), before)
 
 
 @examples(100)
 @given(st.lists(CHANGES, min_size=1, max_size=6))
-def test_any_changes_come_to_what_is_built_from_nothing(changes: list[dict[tuple[str, str], Endpoint | None]]) -> None:
-    """For every kind of node, to the byte; and the changes that the store tells are those between the snapshots."""
+def test_after_any_changes_of_endpoints_resources_equal_those_built_from_nothing(
+    changes: list[dict[tuple[str, str], Endpoint | None]],
+) -> None:
+    """Resources have equal bytes for every kind of node. The store reports exactly the changes between snapshots."""
     translator = Translator()
     store = SnapshotStore(translate(translator))
     for kind in KINDS:
@@ -93,17 +96,21 @@ def test_any_changes_come_to_what_is_built_from_nothing(changes: list[dict[tuple
 
 
 def by_type(snapshot: Snapshot) -> dict[str, TypeSnapshot]:
-    """Return what a node is served of every type, none of some."""
+    """Return what a node receives of each type; a type without resources is empty."""
     return {type_url: snapshot.of(type_url) for type_url in TYPE_URLS}
 
 
 def assignment(inventory: Inventory, name: str = "plain") -> Resource:
-    """Return a service's assignment."""
+    """Return a service's ClusterLoadAssignment."""
     return inventory.parts[name].resources[CLUSTER_LOAD_ASSIGNMENT]
 
 
-def test_one_changed_endpoint_encodes_that_one_and_builds_its_assignment_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a thousand: the others' bytes are joined, and cluster and routes are the identical objects."""
+def test_a_changed_endpoint_encodes_that_endpoint_and_builds_only_its_assignment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of a thousand endpoints one is encoded; the others' bytes are reused. Cluster and routes are the identical
+    objects.
+    """
     translator = Translator()
     instances = {("weighted", str(port)): Endpoint("10.0.0.1", port, weight=1) for port in range(1, 1001)}
     translator.registry.put("registry", instances, full=True)
@@ -136,8 +143,10 @@ def test_one_changed_endpoint_encodes_that_one_and_builds_its_assignment_alone(m
     ],
     ids=["another address", "the first that has a locality", "the first host name"],
 )
-def test_a_cluster_is_built_again_only_when_a_fact_about_the_whole_turns(endpoint: Endpoint, *, rebuilt: bool) -> None:
-    """Whether EDS can hold the endpoints, and whether any of them has a locality."""
+def test_new_endpoints_rebuild_the_cluster_only_when_a_fact_about_all_endpoints_changes(
+    endpoint: Endpoint, *, rebuilt: bool
+) -> None:
+    """The facts are whether EDS can hold the endpoints, and whether any endpoint has a locality."""
     translator = Translator()
     translator.registry.put("registry", {("plain", "1"): Endpoint("10.0.0.1", 1)})
     before = translate(translator)
@@ -147,8 +156,8 @@ def test_a_cluster_is_built_again_only_when_a_fact_about_the_whole_turns(endpoin
     assert (after.reassigned == {"plain"}) is not rebuilt
 
 
-def test_an_edit_of_endpoints_in_yaml_builds_no_more_than_that() -> None:
-    """A weight in a file is a changed endpoint, as one from anywhere else is."""
+def test_an_edit_of_an_endpoint_in_yaml_rebuilds_only_its_assignment() -> None:
+    """A changed weight in a file is handled as a changed endpoint of any other source."""
     translator = Translator()
     text = json.dumps({"services": {"plain": {"balance": "weighted", "endpoints": ["10.0.0.1:1", "10.0.0.1:2"]}}})
     before = translate(translator, text)
@@ -157,8 +166,19 @@ def test_an_edit_of_endpoints_in_yaml_builds_no_more_than_that() -> None:
     assert after.parts["plain"].resources[CLUSTER] is before.parts["plain"].resources[CLUSTER]
 
 
-def test_a_service_whose_routes_change_with_another_is_not_taken_for_one_whose_endpoints_alone_do() -> None:
-    """gRPC cannot be told any more of the service that it routes to, while an endpoint of its own changes."""
+def test_logical_dns_of_several_host_names_becomes_strict() -> None:
+    """Envoy refuses a cluster of logical DNS with several host names, and an instance may come at any moment."""
+    translator = Translator()
+    inventory = translate(translator, '{"services": {"far": {"dns": "logical", "endpoints": ["one.example.com:1"]}}}')
+    alone = inventory.parts["far"].resources[CLUSTER]
+    translator.registry.put("registry", {("far", "1"): Endpoint("two.example.com", 1)})
+    both = move(translator, inventory).parts["far"].resources[CLUSTER]
+    assert "all_addresses_in_single_endpoint" in str(decode(alone))
+    assert "all_addresses_in_single_endpoint" not in str(decode(both))
+
+
+def test_routes_are_rebuilt_when_their_target_and_an_endpoint_change_at_once() -> None:
+    """A gRPC client can no longer receive the service's target. Also, an endpoint of the service changes."""
     translator = Translator()
     store = SnapshotStore(translate(translator))
     kind = NodeKind("anyone", grpc=True)
@@ -177,8 +197,8 @@ def test_a_service_whose_routes_change_with_another_is_not_taken_for_one_whose_e
 
 
 @pytest.mark.parametrize("path", golden.CATALOGS, ids=lambda path: path.parent.name)
-def test_endpoints_from_elsewhere_are_served_as_those_of_the_catalog_are(path: Any) -> None:
-    """Of every golden catalog, to the byte, when a provider says what the files say, in the same order."""
+def test_a_providers_endpoints_are_served_as_the_catalogs_are(path: Any) -> None:
+    """For every golden catalog the bytes are equal if a provider has the same endpoints in the same order."""
     catalog = golden.read_catalog(path)
     translator = Translator()
     expected = translator.build(catalog)

@@ -1,4 +1,4 @@
-"""A servicer with its admin, both on real sockets of this process, and a sidecar that accepts or refuses on demand."""
+"""A servicer with its admin interface on real sockets in this process, and a sidecar that a test controls."""
 
 import asyncio
 import json
@@ -30,19 +30,19 @@ gateways:
 
 @dataclass
 class Sidecar:
-    """A delta client that says what a test tells it to."""
+    """A delta client that sends what a test tells it to send."""
 
     call: Call
     node: Node
     last: dict[str, DeltaDiscoveryResponse] = field(default_factory=dict)
 
     async def ask(self, type_url: str = CLUSTER, *names: str) -> DeltaDiscoveryResponse:
-        """Subscribe, and read the answer without accepting it."""
+        """Subscribe, and return the response without accepting it."""
         await self.send(type_url=type_url, resource_names_subscribe=names)
         return await self.read()
 
     async def read(self) -> DeltaDiscoveryResponse:
-        """Read one response without accepting it."""
+        """Return one response without accepting it."""
         async with asyncio.timeout(10):
             data = await self.call.read()
         assert data is not grpc.aio.EOF, await self.call.details()
@@ -64,7 +64,7 @@ class Sidecar:
         await self.call.write(DeltaDiscoveryRequest(node=self.node, **fields).SerializeToString())
 
     async def take(self, *type_urls: str) -> None:
-        """Subscribe to types, and accept all."""
+        """Subscribe to these types, and accept every response."""
         for type_url in type_urls or (CLUSTER,):
             await self.ask(type_url, *(["api"] if type_url == CLUSTER_LOAD_ASSIGNMENT else []))
             await self.accept(type_url)
@@ -72,7 +72,10 @@ class Sidecar:
 
 @dataclass
 class Administered:
-    """A running servicer, its admin, and its CSDS at a port of its own; a test may say what of its source it took."""
+    """A running servicer with its admin interface, and CSDS on a port of its own.
+
+    A test sets what the admin interface reports about the source.
+    """
 
     serving: Serving
     refused_files: tuple[str, ...] = ()
@@ -83,24 +86,24 @@ class Administered:
     csds: str = ""
 
     def connect(self, node_id: str = "web-1", cluster: str = "web", **node: Any) -> Sidecar:
-        """Open the stream of a sidecar."""
+        """Open a stream as a sidecar."""
         locality = Locality(region="eu", zone="eu-1a")
         return Sidecar(
             self.serving.open(DELTA_ADS), Node(id=node_id, cluster=cluster, **{"locality": locality, **node})
         )
 
     def applied(self) -> AppliedState:
-        """Say what of the source was applied."""
+        """Return what the server has applied of its source."""
         return AppliedState(self.digest, self.taken_at, self.refused_files)
 
     async def get(self, path: str) -> Any:
-        """Ask the admin for a document."""
+        """Return a document of the admin interface."""
         status, body = await asyncio.to_thread(http_get, self.address, path, 10.0)
         assert status == 200, body
         return json.loads(body)
 
     async def until(self, state: str, type_url: str = CLUSTER, node_id: str = "web-1") -> Any:
-        """Wait until a client stands so with a type; that type's status."""
+        """Wait until a client has this state for a type, and return the status of that type."""
         async with asyncio.timeout(10):
             while True:
                 for client in (await self.get("/status"))["clients"]:
@@ -109,7 +112,7 @@ class Administered:
                             return of_type
 
     async def metrics(self) -> dict[str, float]:
-        """Scrape; the value of each series by its name and labels."""
+        """Scrape the metrics, and return the value of each series by its name and labels."""
         _, body = await asyncio.to_thread(http_get, self.address, "/metrics", 10.0)
         lines = [line.rpartition(" ") for line in body.splitlines() if not line.startswith("#")]
         return {name: float(value) for name, _, value in lines}
@@ -117,7 +120,7 @@ class Administered:
 
 @asynccontextmanager
 async def administered(catalog: str = CATALOG) -> AsyncIterator[Administered]:
-    """Serve a catalog and its admin at free ports of loopback."""
+    """Serve a catalog and its admin interface on free loopback ports."""
     async with serving(catalog) as running:
         made = Administered(running)
         admin = AdminServer(ListenAddress("127.0.0.1", 0), running.servicer, made.applied)

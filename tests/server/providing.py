@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from xds.server.address import ListenAddress
 from xds.server.control_plane import ControlPlane, Settings
@@ -12,39 +13,39 @@ from xds.sources.source import InstanceUpdate
 
 
 class MemorySource:
-    """Yields what a test puts into it; an exception that is put is raised."""
+    """Yields the updates that a test puts into it, and raises the exceptions."""
 
     def __init__(self, name: str = "memory") -> None:
         self._name = name
-        self._queue: asyncio.Queue[InstanceUpdate | Exception] = asyncio.Queue()
+        self._queue: asyncio.Queue[Any] = asyncio.Queue()
         self.watched = 0
 
     @property
     def name(self) -> str:
-        """The provider's name."""
+        """Return the provider's name."""
         return self._name
 
-    def put(self, update: InstanceUpdate | Exception) -> None:
-        """Have the source yield or raise something next."""
+    def put(self, update: object) -> None:
+        """Make the source yield this update or raise this exception next."""
         self._queue.put_nowait(update)
 
     def say(self, instances: dict[tuple[str, str], object | None], *, full: bool = False) -> None:
-        """Have the source yield an update."""
+        """Make the source yield an update."""
         self.put(InstanceUpdate(instances, full))
 
     async def watch(self) -> AsyncGenerator[InstanceUpdate]:
-        """Yield updates, without end."""
+        """Yield updates without end."""
         self.watched += 1
         while True:
             update = await self._queue.get()
-            if isinstance(update, Exception):
+            if isinstance(update, BaseException):
                 raise update
             yield update
 
 
 @asynccontextmanager
 async def provided(folder: Path, catalog: str, *sources: MemorySource, workers: int = 1) -> AsyncIterator[ControlPlane]:
-    """Serve a catalog file, and the endpoints of these sources, at a free port of loopback."""
+    """Serve a catalog file and the endpoints of these sources on a free loopback port."""
     path = folder / "catalog.yaml"
     path.write_text(catalog)
     settings = Settings(ListenAddress("127.0.0.1", 0), workers=workers)

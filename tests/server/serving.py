@@ -1,4 +1,4 @@
-"""The servicer on a real socket of this process, over a catalog that a test edits in memory."""
+"""The servicer on a real socket in this process, with a catalog that a test edits in memory."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -27,18 +27,18 @@ DELTA_ADS = f"/{ADS}/DeltaAggregatedResources"
 SOTW_ADS = f"/{ADS}/StreamAggregatedResources"
 
 Call = Any
-"""A bidirectional call whose messages pass as bytes; grpc's stubs leave its types out."""
+"""A bidirectional call that passes messages as bytes. grpc's stubs lack its types."""
 
 
 def make_catalog(*names: str, weight: int = 1) -> str:
-    """Write a catalog of services of one endpoint each."""
+    """Return a catalog of services with one endpoint each."""
     endpoint = f"{{address: '127.0.0.1:5000', weight: {weight}}}"
     return "services:\n" + "".join(f"  {name}: {{balance: weighted, endpoints: [{endpoint}]}}\n" for name in names)
 
 
 @dataclass
 class Serving:
-    """A running servicer, a channel to it, and the catalog behind it."""
+    """A running servicer, a channel to it, and the catalog that it serves."""
 
     servicer: AdsServicer
     channel: grpc.aio.Channel
@@ -46,7 +46,7 @@ class Serving:
     workspace: Workspace
 
     def edit(self, catalog: str) -> int:
-        """Publish another catalog; the number of streams that it concerned."""
+        """Publish another catalog, and return the number of streams that it affects."""
         catalog_now = self.workspace.update({"c.yaml": Document("c.yaml", catalog.encode())})
         return self.servicer.publish(build_inventory(catalog_now, self.servicer.store.inventory))
 
@@ -55,7 +55,7 @@ class Serving:
         return self.channel.stream_stream(method)()
 
     async def fetch(self, method: str, request: DiscoveryRequest) -> DiscoveryResponse:
-        """Call a Fetch method; AioRpcError when it says no."""
+        """Call a Fetch method. It raises AioRpcError when the server refuses the call."""
         call: Any = self.channel.unary_unary(method)
         return DiscoveryResponse.FromString(await call(request.SerializeToString()))
 
@@ -64,7 +64,7 @@ class Serving:
 async def serving(
     catalog: str, limits: Limits | None = None, options: Mapping[str, int] | None = None
 ) -> AsyncIterator[Serving]:
-    """Serve a catalog at a free port of loopback."""
+    """Serve a catalog on a free loopback port."""
     workspace = Workspace()
     inventory = build_inventory(workspace.update({"c.yaml": Document("c.yaml", catalog.encode())}))
     servicer = AdsServicer(SnapshotStore(inventory), limits or Limits())
@@ -80,7 +80,7 @@ async def serving(
 
 
 def delta(type_url: str = CLUSTER, *names: str, nonce: str = "") -> bytes:
-    """Encode a delta request: with names a subscription, with a nonce an ACK."""
+    """Encode a delta request. Names make it a subscription, and a nonce makes it an ACK."""
     request = DeltaDiscoveryRequest(node=NODE, type_url=type_url, resource_names_subscribe=names, response_nonce=nonce)
     return request.SerializeToString()
 

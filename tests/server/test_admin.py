@@ -1,4 +1,4 @@
-"""The HTTP admin: what it tells, to whom, and how it stands beside the gRPC port."""
+"""The admin interface over HTTP: what it reports, who may ask, and how it runs beside the gRPC port."""
 
 import asyncio
 import contextlib
@@ -26,8 +26,8 @@ from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURA
 T = TypeVar("T")
 
 
-async def test_status_tells_of_each_client_and_type() -> None:
-    """Who it is, since when, in which variant, and that it has what it is served, in which version."""
+async def test_status_describes_each_client_and_each_type() -> None:
+    """The status shows who a client is, since when it is connected, its variant, and the version that it has."""
     async with administered() as admin:
         assert (await admin.get("/status"))["clients"] == []
         await admin.connect(user_agent_name="envoy").take(CLUSTER, LISTENER)
@@ -48,8 +48,11 @@ async def test_status_tells_of_each_client_and_type() -> None:
         }  # fmt: skip
 
 
-async def test_a_status_tells_of_no_catalog_that_its_clients_were_not_asked_about() -> None:
-    """One that is taken in while clients are asked is in the next status: what they say may be of the one before."""
+async def test_the_status_shows_the_catalog_from_before_the_clients_were_asked() -> None:
+    """A catalog that is taken while the server asks its clients appears in the next status.
+
+    Until then, what the clients report may concern the catalog before it.
+    """
     async with administered() as admin:
         admin.digest = "before"
 
@@ -67,8 +70,8 @@ async def test_a_status_tells_of_no_catalog_that_its_clients_were_not_asked_abou
         assert [json.loads(body)["catalog"]["digest"] for body in bodies] == ["before", "after"]
 
 
-async def test_what_is_not_answered_yet_is_stale() -> None:
-    """From the push until the ACK, and nothing of it is counted as accepted."""
+async def test_a_response_without_an_answer_is_stale() -> None:
+    """A type is stale from the push until the ACK, and nothing of that push counts as accepted."""
     async with administered() as admin:
         sidecar = admin.connect()
         await sidecar.ask()
@@ -77,8 +80,8 @@ async def test_what_is_not_answered_yet_is_stale() -> None:
         assert (await admin.until("SYNCED"))["resources"]["accepted"] == 1
 
 
-async def test_a_nack_stands_until_what_was_refused_is_mended() -> None:
-    """With the client's words, the resources and their versions; the last accepted version stays."""
+async def test_a_nack_stays_until_the_refused_resource_is_corrected() -> None:
+    """A NACK shows the client's message, the resources and their versions. The last accepted version stays."""
     async with administered() as admin:
         sidecar = admin.connect(cluster="anyone")
         await sidecar.take()
@@ -105,8 +108,8 @@ async def test_a_nack_stands_until_what_was_refused_is_mended() -> None:
         assert not [name for name in metrics if name.startswith("xds_nacked{")]
 
 
-async def test_a_nack_is_over_when_the_edit_is_taken_back() -> None:
-    """The client still has what it accepted before: nothing is sent, and all is well."""
+async def test_a_nack_ends_when_the_edit_is_reverted() -> None:
+    """The client still has what it accepted before, so the server sends nothing and the type is in sync again."""
     async with administered() as admin:
         sidecar = admin.connect(cluster="anyone")
         await sidecar.take()
@@ -118,8 +121,8 @@ async def test_a_nack_is_over_when_the_edit_is_taken_back() -> None:
         assert (await admin.until("SYNCED"))["nack"] is None
 
 
-async def test_a_nack_of_many_names_the_one_that_the_client_complains_of() -> None:
-    """A State of the World response has every cluster in it; the client's message says which one is bad."""
+async def test_a_nack_of_many_resources_names_the_bad_one() -> None:
+    """A State of the World response contains every cluster. The client's message tells which one is bad."""
     async with administered() as admin:
         sidecar = admin.connect(cluster="anyone")
         await sidecar.ask()
@@ -128,8 +131,8 @@ async def test_a_nack_of_many_names_the_one_that_the_client_complains_of() -> No
         assert [one["name"] for one in nack["resources"]] == ["users"]
 
 
-async def test_what_does_not_exist_is_told_as_missing() -> None:
-    """A name that is asked for and not there is no reason to call the client stale."""
+async def test_a_name_that_does_not_exist_is_reported_as_missing() -> None:
+    """A client that asks for a name that does not exist is not stale for that reason."""
     async with administered() as admin:
         sidecar = admin.connect()
         await sidecar.ask(CLUSTER_LOAD_ASSIGNMENT, "api", "nobody")
@@ -138,8 +141,8 @@ async def test_what_does_not_exist_is_told_as_missing() -> None:
         assert status["resources"] == {"wanted": 2, "accepted": 1, "missing": ["nobody"], "missing_count": 1}
 
 
-async def test_streams_of_one_type_each_are_one_client() -> None:
-    """An Envoy that asks for each type by its own service is one line, with all of its types."""
+async def test_one_client_with_a_stream_for_each_type_is_one_line() -> None:
+    """An Envoy that asks each type's own service appears as one client with all of its types."""
     methods = {
         CLUSTER: "/envoy.service.cluster.v3.ClusterDiscoveryService/StreamClusters",
         LISTENER: "/envoy.service.listener.v3.ListenerDiscoveryService/StreamListeners",
@@ -161,7 +164,7 @@ async def test_streams_of_one_type_each_are_one_client() -> None:
 
 
 async def test_dump_is_exactly_what_the_node_is_served() -> None:
-    """By type, in Envoy's words: only what it asked for, of what its view holds."""
+    """A dump has only what the node asked for and is served, by type, with Envoy's field names."""
     async with administered() as admin:
         await admin.connect().take(CLUSTER, CLUSTER_LOAD_ASSIGNMENT)
         await admin.until("SYNCED", CLUSTER_LOAD_ASSIGNMENT)
@@ -183,8 +186,8 @@ async def test_dump_is_exactly_what_the_node_is_served() -> None:
         assert weights[0] == 3
 
 
-async def test_dump_of_a_node_that_is_not_there_names_the_nearest() -> None:
-    """404, and a guess."""
+async def test_dump_of_an_unknown_node_suggests_the_nearest() -> None:
+    """The answer is 404 and names the most similar node."""
     async with administered() as admin:
         await admin.connect().take()
         await admin.until("SYNCED")
@@ -193,8 +196,8 @@ async def test_dump_of_a_node_that_is_not_there_names_the_nearest() -> None:
         assert json.loads(body) == {"error": "no node 'web1' is connected: did you mean `web-1`?"}
 
 
-async def test_snapshot_tells_of_nodes_that_are_not_connected() -> None:
-    """What any node.cluster would be served; one resource of it can be read."""
+async def test_snapshot_shows_nodes_that_are_not_connected() -> None:
+    """The snapshot shows what any node.cluster would get, and can show a single resource of it."""
     async with administered() as admin:
         clusters = (await admin.get("/snapshot?cluster=edge&cluster=web"))["clusters"]
         assert sorted(clusters["edge"]) == sorted([CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION])
@@ -207,7 +210,7 @@ async def test_snapshot_tells_of_nodes_that_are_not_connected() -> None:
 
 
 async def test_metrics_count_clients_and_the_catalog() -> None:
-    """By variant, by type and state; a refused file shows as a catalog that is not ok."""
+    """Metrics count clients by variant, type and state. A refused file makes the catalog not ok."""
     async with administered() as admin:
         await admin.connect().take()
         await admin.until("SYNCED")
@@ -227,7 +230,7 @@ async def test_metrics_count_clients_and_the_catalog() -> None:
 
 
 async def test_metrics_name_a_bounded_number_of_nodes() -> None:
-    """However many clients refuse something; they are all counted."""
+    """The number of named nodes has a limit, however many refuse something. The count includes them all."""
     async with administered() as admin:
         for number in range(MAX_NODES + 5):
             sidecar = admin.connect(f"web-{number}")
@@ -247,8 +250,11 @@ def ask(address: str, method: str, path: str, host: str) -> int:
         return connection.getresponse().status
 
 
-async def test_a_page_in_a_browser_cannot_read_it() -> None:
-    """A name that somebody's DNS points at loopback is refused, whatever the path, and so is all but GET."""
+async def test_a_web_page_cannot_read_the_admin_interface() -> None:
+    """The server refuses, on every path, a host name that a stranger's DNS could point at loopback.
+
+    It refuses every method but GET.
+    """
     async with administered() as admin:
         for path in ("/", "/status", "/metrics", "/nothing"):
             assert await asyncio.to_thread(ask, admin.address, "GET", path, "evil.example:18002") == 403
@@ -259,13 +265,13 @@ async def test_a_page_in_a_browser_cannot_read_it() -> None:
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1", "127.0.0.1:18002", "[::1]", "[::1]:18002"])
 def test_hosts_that_name_this_machine(host: str) -> None:
-    """Loopback's name, and addresses: no DNS is asked for these."""
+    """Loopback's name and IP addresses need no DNS lookup."""
     assert names_this_machine(host)
 
 
 @pytest.mark.parametrize("host", ["", "evil.example", "localhost.evil.example:80", "127.0.0.1.evil.example", "[x]:1"])
-def test_hosts_that_may_be_anybodys(host: str) -> None:
-    """Names that a stranger's DNS answers for."""
+def test_hosts_that_a_stranger_may_own(host: str) -> None:
+    """A stranger's DNS can answer for these names."""
     assert not names_this_machine(host)
 
 
@@ -273,8 +279,8 @@ def test_hosts_that_may_be_anybodys(host: str) -> None:
     "path",
     ["/dump", "/snapshot", "/resource?cluster=web&type=Cluster", "/resource?cluster=web&type=Clutser&name=api"],
 )
-async def test_a_wrong_question_is_400(path: str) -> None:
-    """With what is missing or wrong in it."""
+async def test_a_malformed_query_gets_400(path: str) -> None:
+    """The answer explains what is missing or wrong in the query."""
     async with administered() as admin:
         status, body = await asyncio.to_thread(http_get, admin.address, path)
         assert status == 400
@@ -283,21 +289,21 @@ async def test_a_wrong_question_is_400(path: str) -> None:
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> Path:
-    """Write a catalog."""
+    """Write a catalog and return its path."""
     path = tmp_path / "catalog.yaml"
     path.write_text(CATALOG)
     return path
 
 
 def serve(catalog: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run `xds serve` where it cannot start."""
+    """Run `xds serve` in a case in which it cannot start."""
     listen = ["--listen", f"127.0.0.1:{free_port()}"]
     command = [sys.executable, "-m", "xds", "serve", "--catalog", str(catalog), *listen, *options]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
-def test_an_admin_port_that_was_asked_for_and_is_in_use_is_one_line(catalog: Path) -> None:
-    """Exit code 1, as for --listen."""
+def test_an_explicit_admin_port_in_use_ends_the_start_with_one_line(catalog: Path) -> None:
+    """The exit code is 1, as for --listen."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         answer = serve(catalog, "--admin", f"127.0.0.1:{port}")
@@ -306,10 +312,10 @@ def test_an_admin_port_that_was_asked_for_and_is_in_use_is_one_line(catalog: Pat
     assert "Traceback" not in answer.stderr
 
 
-async def test_the_default_admin_port_in_use_stops_nobody(tmp_path: Path, catalog: Path) -> None:
-    """A warning, and the mesh is served all the same."""
+async def test_the_default_admin_port_in_use_is_only_a_warning(tmp_path: Path, catalog: Path) -> None:
+    """The server warns and still serves its clients."""
     with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):  # somebody else has it: as good
+        with contextlib.suppress(OSError):  # another process has the port, which serves the test as well
             stack.enter_context(socket.create_server(("127.0.0.1", 18002)))
         with start_control_plane(catalog, free_port(), tmp_path) as control_plane:
             await control_plane.until(lambda: '"serving"' in control_plane.log.read_text(), "serve")
@@ -319,22 +325,22 @@ async def test_the_default_admin_port_in_use_stops_nobody(tmp_path: Path, catalo
             assert [line for line in lines if line["message"] == "serving"]
 
 
-async def test_admin_off_is_none(tmp_path: Path, catalog: Path) -> None:
-    """Nothing is tried, nothing is said."""
+async def test_admin_off_opens_no_port(tmp_path: Path, catalog: Path) -> None:
+    """The server opens no admin port and logs nothing about it."""
     with start_control_plane(catalog, free_port(), tmp_path, "--admin", "off") as control_plane:
         await control_plane.ready()
         assert "admin" not in control_plane.log.read_text()
 
 
-def test_an_admin_that_others_reach_needs_words_that_say_so(catalog: Path) -> None:
-    """It shows every node's configuration."""
+def test_an_admin_port_that_other_machines_reach_needs_an_option(catalog: Path) -> None:
+    """The admin interface shows every node's configuration."""
     answer = serve(catalog, "--admin", "0.0.0.0:0")
     assert answer.returncode == 2
     assert "0.0.0.0:0 can be reached from other machines" in answer.stderr
 
 
-async def test_a_refused_file_shows_until_it_is_mended(tmp_path: Path, catalog: Path) -> None:
-    """In the status of a real server, by its name."""
+async def test_status_names_a_refused_file_until_it_is_corrected(tmp_path: Path, catalog: Path) -> None:
+    """A real server's status has the file's name."""
     port = free_port()
     with start_control_plane(catalog, free_port(), tmp_path, "--admin", f"127.0.0.1:{port}") as control_plane:
 

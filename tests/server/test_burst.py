@@ -1,4 +1,4 @@
-"""Many edits in a moment: few pushes, and the last edit wins. A lone edit goes out at once."""
+"""Many edits in a short time cause few pushes, and the last edit wins. A single edit goes out at once."""
 
 from pathlib import Path
 
@@ -16,14 +16,14 @@ EDITS = 1000
 
 
 def weight_of(response: DeltaDiscoveryResponse) -> int:
-    """Read the weight of the one endpoint in a response."""
+    """Return the weight of the one endpoint in a response."""
     [resource] = response.resources
     assignment = ClusterLoadAssignment.FromString(AnyMessage.FromString(resource.resource).value)
     return assignment.endpoints[0].lb_endpoints[0].load_balancing_weight.value
 
 
 async def test_a_burst_of_edits_becomes_a_few_pushes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """1,000 edits of one file as fast as they can be saved; the client ends with the last one's weight."""
+    """One file is saved 1,000 times as fast as possible. The client ends with the last weight."""
     catalog = tmp_path / "catalog.yaml"
     catalog.write_text(make_catalog("a"))
     with start_control_plane(catalog, free_port(), tmp_path, "--admin", "off") as control_plane:

@@ -1,4 +1,4 @@
-"""Who comes and goes, as the log tells it."""
+"""What the log says about clients that connect and disconnect."""
 
 import pytest
 from structlog.testing import capture_logs
@@ -9,8 +9,8 @@ from xds.server.observe.client_log import MAX_LINES, NAMED_CLUSTERS, ClientLog
 from xds.wire.discovery_pb2 import Node
 
 
-async def test_a_few_have_a_line_each() -> None:
-    """With what is said of each, and nothing after."""
+async def test_a_few_clients_get_a_line_each() -> None:
+    """Each line has that client's details, and no summary follows."""
     gone = ClientLog("sidecar gone", "more sidecars gone")
     with capture_logs() as lines:
         gone.log_client(Node(id="web-1", cluster="web"), seconds=1.5)
@@ -27,8 +27,11 @@ async def test_a_few_have_a_line_each() -> None:
     ]
 
 
-async def test_of_many_the_first_have_a_line_each_and_the_others_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It says how many they were, and of which clusters: the largest by name. The next second begins anew."""
+async def test_many_clients_in_a_second_share_one_summary_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first clients of a second get a line each. One line counts the others and names the largest clusters.
+
+    The next second starts again.
+    """
     monkeypatch.setattr(client_log, "SECONDS", 0.05)
     connected = ClientLog("sidecar connected", "more sidecars connected")
     names = [f"c{number}" for number in range(NAMED_CLUSTERS + 2)]

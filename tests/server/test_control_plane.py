@@ -1,4 +1,4 @@
-"""The control plane's life between edits."""
+"""How the control plane goes on between edits."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -14,16 +14,16 @@ from xds.sources.files.watch import FileSource
 
 
 class FaultySource(FileSource):
-    """A source that once yields what no source should, and then a good edit."""
+    """A source that first yields a value that no source may yield, and then a good edit."""
 
     async def watch(self) -> AsyncGenerator[dict[str, Document | None], None]:
-        """Yield both, and nothing more."""
+        """Yield both values and then nothing more."""
         yield {"catalog.yaml": cast("Document", object())}
         yield {"other.yaml": Document("other.yaml", make_catalog("b").encode())}
 
 
-async def test_a_fault_of_ours_ends_nothing(tmp_path: Path) -> None:
-    """What was served is served, the next edit is taken, and nobody sees a traceback."""
+async def test_a_fault_in_xds_does_not_stop_the_server(tmp_path: Path) -> None:
+    """The server still serves what it served, takes the next edit, and shows nobody a traceback."""
     catalog = tmp_path / "catalog.yaml"
     catalog.write_text(make_catalog("a"))
     control_plane = ControlPlane(FaultySource(catalog), Settings(ListenAddress("127.0.0.1", 0)))

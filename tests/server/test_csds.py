@@ -1,4 +1,4 @@
-"""The Client Status Discovery Service, over a real socket, with envoy-data-plane's messages."""
+"""The Client Status Discovery Service over a real socket, with the messages of envoy-data-plane."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ async def ask(admin: Administered, request: ClientStatusRequest) -> ClientStatus
 
 
 async def fetch(address: str, request: bytes) -> bytes:
-    """Call FetchClientStatus with any bytes."""
+    """Call FetchClientStatus with arbitrary bytes."""
     async with grpc.aio.insecure_channel(address) as channel:
         call: Any = channel.unary_unary(f"/{CSDS}/FetchClientStatus")
         answer: bytes = await call(request, timeout=10)
@@ -29,13 +29,13 @@ async def fetch(address: str, request: bytes) -> bytes:
 
 
 def of_node(*node_ids: str) -> ClientStatusRequest:
-    """Ask for nodes by their ids."""
+    """Return a request for nodes by their ids."""
     matchers = [NodeMatcher(node_id=StringMatcher(exact=node_id)) for node_id in node_ids]
     return ClientStatusRequest(node_matchers=matchers)
 
 
-async def test_each_resource_with_its_status_and_content() -> None:
-    """Of each client, by type and name; SYNCED once it was accepted."""
+async def test_csds_lists_each_resource_with_its_status_and_content() -> None:
+    """Resources come by client, type and name. A resource is SYNCED once the client has accepted it."""
     async with administered() as admin:
         sidecar = admin.connect()
         await sidecar.take()
@@ -58,8 +58,8 @@ async def test_each_resource_with_its_status_and_content() -> None:
         assert (assignment.name, assignment.config_status) == ("api", ConfigStatus.STALE)
 
 
-async def test_a_nack_is_an_error_with_the_clients_words() -> None:
-    """And with the version that was refused."""
+async def test_a_nack_is_an_error_with_the_clients_message() -> None:
+    """The error also has the version that the client refused."""
     async with administered() as admin:
         sidecar = admin.connect()
         await sidecar.ask()
@@ -76,8 +76,8 @@ async def test_a_nack_is_an_error_with_the_clients_words() -> None:
         assert cluster.error_state.last_update_attempt is not None
 
 
-async def test_a_name_that_does_not_exist_is_told_as_such() -> None:
-    """The client has been answered; there is nothing to send."""
+async def test_a_name_that_does_not_exist_has_that_status() -> None:
+    """The server has answered the client, and there is nothing to send."""
     async with administered() as admin:
         sidecar = admin.connect()
         await sidecar.ask(CLUSTER_LOAD_ASSIGNMENT, "nobody")
@@ -91,8 +91,8 @@ async def test_a_name_that_does_not_exist_is_told_as_such() -> None:
         )
 
 
-async def test_node_ids_choose_clients() -> None:
-    """Any of several, word for word; contents are left out for who does not want them."""
+async def test_node_ids_select_clients() -> None:
+    """Each id must match exactly, and any of several may match. A request can leave out the contents."""
     async with administered() as admin:
         for node_id in ("web-1", "web-2", "web-3"):
             await admin.connect(node_id).take()
@@ -114,15 +114,15 @@ async def test_node_ids_choose_clients() -> None:
     ids=["prefix", "any case", "nothing"],
 )
 async def test_other_matchers_are_refused_not_ignored(matcher: NodeMatcher) -> None:
-    """INVALID_ARGUMENT: else a question for one client would be answered with all."""
+    """The status is INVALID_ARGUMENT. If the server ignored the matcher, a request for one client would return all."""
     async with administered() as admin:
         with pytest.raises(grpc.aio.AioRpcError) as refusal:
             await ask(admin, ClientStatusRequest(node_matchers=[matcher]))
         assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-async def test_what_is_no_request_is_refused() -> None:
-    """INVALID_ARGUMENT, and the server goes on."""
+async def test_bytes_that_are_not_a_request_are_refused() -> None:
+    """The status is INVALID_ARGUMENT, and the server goes on."""
     async with administered() as admin:
         with pytest.raises(grpc.aio.AioRpcError) as refusal:
             await fetch(admin.csds, b"\x0a\xff")
@@ -131,7 +131,7 @@ async def test_what_is_no_request_is_refused() -> None:
 
 
 async def test_a_stream_answers_each_request() -> None:
-    """With what is so at that time."""
+    """Each answer has the state at the time of its request."""
     async with administered() as admin, grpc.aio.insecure_channel(admin.csds) as channel:
         stream: Any = channel.stream_stream(f"/{CSDS}/StreamClientStatus")(timeout=10)
         await stream.write(bytes(ClientStatusRequest()))
@@ -143,8 +143,8 @@ async def test_a_stream_answers_each_request() -> None:
 
 
 @pytest.mark.parametrize(("listen", "served"), [("127.0.0.1:PORT", True), ("0.0.0.0:PORT", False)])
-async def test_it_is_served_on_loopback_alone(tmp_path: Any, listen: str, served: bool) -> None:
-    """It shows every node's configuration to whoever asks."""
+async def test_csds_is_served_on_loopback_only(tmp_path: Any, listen: str, served: bool) -> None:
+    """The service shows every node's configuration to anyone who asks."""
     catalog, port = tmp_path / "c.yaml", free_port()
     catalog.write_text(CATALOG)
     options = ["--listen", listen.replace("PORT", str(port)), "--allow-plaintext", "--admin", "off"]

@@ -1,4 +1,4 @@
-"""The log's lines as JSON with ECS's names."""
+"""The log as JSON lines with ECS field names."""
 
 import ast
 import json
@@ -21,13 +21,13 @@ LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 
 
 def render(said: str, worker: int | None = None, **words: Any) -> dict[str, Any]:
-    """Write a line, and read it as a log store does."""
+    """Format a line, and parse it as a log store does."""
     event = {"timestamp": "2026-01-02T03:04:05.678901Z", "level": "error", "event": said, **words}
     return dict(flatten(json.loads(EcsRenderer(worker)(None, "error", event))))
 
 
 def find_calls() -> Iterator[tuple[str, ast.Call]]:
-    """Find each call that logs, and its file."""
+    """Return each call that logs, with its file."""
     for file in SOURCES.rglob("*.py"):
         for call in ast.walk(ast.parse(file.read_text())):
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
@@ -41,8 +41,8 @@ def find_calls() -> Iterator[tuple[str, ast.Call]]:
                     yield f"{file.name}:{call.lineno}", call
 
 
-def test_a_line_has_the_names_of_ecs() -> None:
-    """What has no name there stands below `xds`; times are in nanoseconds."""
+def test_a_line_uses_ecs_field_names() -> None:
+    """Values without an ECS field go below `xds`. Durations are in nanoseconds."""
     line = render("NACK", node="web-1", type="Listener", resources=["a"], message='cannot "bind"', ms=1.5)
     assert isinstance(line.pop("process.pid"), int)
     assert line == {
@@ -63,8 +63,8 @@ def test_a_line_has_the_names_of_ecs() -> None:
     }
 
 
-def test_a_mistake_has_its_place() -> None:
-    """In fields of their own, beside the line that a terminal shows; a whole file's has none."""
+def test_a_mistake_has_its_position_in_fields() -> None:
+    """The position has fields of its own beside the text for terminals. A mistake in a whole file has no position."""
     problem = Problem("shop/catalog.yaml", 3, 14, "services.api.balance", "expected a balance")
     line = render(str(problem), problem=problem)
     assert line["message"] == "shop/catalog.yaml:3:14: error: services.api.balance: expected a balance"
@@ -79,25 +79,25 @@ def test_a_mistake_has_its_place() -> None:
     assert "xds.line" not in render("x", problem=Problem("a.yaml", 0, 0, "", "cannot be read"))
 
 
-def test_a_workers_lines_have_its_number() -> None:
-    """Beside what else stands there; one that is about another worker has that one's."""
+def test_a_workers_lines_have_the_workers_number() -> None:
+    """The number stands beside the other fields. A line about another worker has the other worker's number."""
     assert render("sidecar gone", 2, node="web-1")["xds.worker"] == 2
     assert render("worker started", pid=7)["xds.worker_pid"] == 7
 
 
 @pytest.mark.parametrize(("services", "field"), [(3, "xds.services"), (["ads"], "xds.serves")])
-def test_a_number_and_names_are_two_fields(services: object, field: str) -> None:
-    """An index takes one type for each."""
+def test_a_number_and_a_list_of_names_are_two_fields(services: object, field: str) -> None:
+    """An index accepts one type for each field."""
     assert render("serving", services=services)[field] == services
 
 
-def test_what_is_no_json_is_written_all_the_same() -> None:
-    """A line is never lost."""
+def test_a_value_that_json_cannot_hold_is_still_logged() -> None:
+    """The log never loses a line."""
     assert render("spans", reason=ValueError("ä"))["error.message"] == "ValueError('ä')"
 
 
-def test_all_that_is_logged_has_an_action_and_its_words_a_place() -> None:
-    """Of each call in the sources; a message that is made as it goes is a problem's."""
+def test_every_logging_call_has_an_action_and_known_fields() -> None:
+    """This covers every logging call in the sources. A message that is composed at run time belongs to a problem."""
     messages, words = set(), {"variant", *describe_node(Node(id="a")), "locality"}
     for place, call in find_calls():
         words |= {word.arg for word in call.keywords if word.arg}

@@ -1,4 +1,4 @@
-"""The expected share of each endpoint, as Prometheus gets it."""
+"""The expected share of each endpoint as a Prometheus metric."""
 
 import asyncio
 
@@ -29,7 +29,7 @@ services:
 
 
 def read(catalog: Catalog, *places: Locality) -> dict[tuple[str, str, str], float]:
-    """Give each share by service, endpoint and the caller's zone; and how many services are left out."""
+    """Return each share by service, endpoint and the caller's zone, and the number of services that are left out."""
     registry = build_endpoint_registry(build_inventory(catalog), frozenset(places))
     samples = [sample for metric in registry.collect() for sample in metric.samples]
     assert [one.name for one in samples if one.name != NAME] == ["xds_endpoint_expected_share_omitted_services"]
@@ -39,8 +39,8 @@ def read(catalog: Catalog, *places: Locality) -> dict[tuple[str, str, str], floa
     }
 
 
-def test_shares_are_told_for_each_place_from_which_envoys_call() -> None:
-    """Of services with the word alone, whose shares follow from the catalog."""
+def test_each_calling_zone_has_its_own_expected_shares() -> None:
+    """Only services with `endpoint_stats` have shares, if the catalog alone determines them."""
     assert read(build_catalog({"c.yaml": parse(FAILOVER)}), Locality(zone="a"), Locality(zone="b"), NOWHERE) == {
         ("api", "10.0.0.1:80", "a"): 1.0,
         ("api", "10.0.0.2:80", "a"): 0.0,
@@ -52,8 +52,8 @@ def test_shares_are_told_for_each_place_from_which_envoys_call() -> None:
     }
 
 
-def test_shares_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A service is there with all of its endpoints or left out, and those are counted."""
+def test_the_number_of_shares_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service appears with all of its endpoints or not at all. A metric counts the services that are left out."""
     monkeypatch.setattr(endpoint_metrics, "MAX_SERIES", 3)
     shares = read(build_catalog({"c.yaml": parse(FAILOVER + '  last: {endpoints: ["10.0.0.6:80"]}')}), NOWHERE)
     assert {key[0] for key in shares} == {"api", "last", ""}
@@ -61,8 +61,8 @@ def test_shares_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shares == {("", "", ""): 1.0}
 
 
-async def test_the_admin_tells_shares_for_the_places_of_envoys_that_have_metrics() -> None:
-    """At a path of its own, and by the catalog as it is now."""
+async def test_the_admin_interface_has_shares_for_the_zones_of_envoys_with_metrics() -> None:
+    """The shares have a path of their own and follow the current catalog."""
     async with administered(f"{CATALOG}mesh: {{endpoint_stats: true}}") as admin:
 
         async def scrape() -> set[str]:

@@ -1,4 +1,4 @@
-"""Whatever a client sends, the server stays up, forgets it when it goes, and serves the others."""
+"""Whatever a client sends, the server stays up, forgets the client when it goes, and serves the others."""
 
 import asyncio
 import contextlib
@@ -57,7 +57,7 @@ delta_requests = st.builds(
 
 @st.composite
 def mutants(draw: st.DrawFn, requests: st.SearchStrategy[Any]) -> bytes:
-    """Draw a request as it should be, or with some of its bytes changed, lost or doubled; or no request at all."""
+    """Draw a valid request, a request with bytes changed, lost or doubled, or arbitrary bytes."""
     data = bytearray(draw(requests).SerializeToString())
     for _ in range(draw(st.integers(0, 3))):
         at = draw(st.integers(0, len(data)))
@@ -66,22 +66,24 @@ def mutants(draw: st.DrawFn, requests: st.SearchStrategy[Any]) -> bytes:
 
 
 def make_store(catalog: str) -> SnapshotStore:
-    """Make a store of a catalog."""
+    """Return a store with a catalog."""
     return SnapshotStore(build_inventory(Workspace().update({"c.yaml": Document("c.yaml", catalog.encode())})))
 
 
 @pytest.mark.parametrize(
     ("variant", "requests"), [(SOTW, sotw_requests), (DELTA, delta_requests)], ids=["sotw", "delta"]
 )
-def test_a_session_takes_anything_and_refuses_politely(variant: Variant[Any], requests: st.SearchStrategy[Any]) -> None:
-    """Each request is answered, or ends the stream with a client's fault; what the session holds is bounded."""
+def test_a_session_answers_any_request_or_blames_the_client(
+    variant: Variant[Any], requests: st.SearchStrategy[Any]
+) -> None:
+    """A session answers each request or ends the stream with a client error. What it holds has a limit."""
     store = make_store(CATALOG)
 
     @settings(examples(300), derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(mutants(requests), max_size=12))
     def play(sent: list[bytes]) -> None:
         session: Session[Any] = Session(variant, lambda node: store.acquire(kind_of(node)), "f", limits=Limits(names=5))
-        with contextlib.suppress(PeerError):  # anything else is a fault of ours
+        with contextlib.suppress(PeerError):  # any other exception is a bug in xds
             for data in sent:
                 for response in session.on_request(data).responses:
                     variant.response.FromString(response.body)
@@ -96,7 +98,7 @@ def test_a_session_takes_anything_and_refuses_politely(variant: Variant[Any], re
 
 
 def requests_at_random(chance: random.Random) -> Iterator[tuple[str, list[bytes]]]:
-    """Give a method and what to send, for ever: real requests with bytes changed, and noise."""
+    """Yield a method and bytes to send, without end: real requests with changed bytes, and noise."""
     while True:
         method, kind = chance.choice([(SOTW_ADS, DiscoveryRequest), (DELTA_ADS, DeltaDiscoveryRequest)])
         sent = []
@@ -109,7 +111,7 @@ def requests_at_random(chance: random.Random) -> Iterator[tuple[str, list[bytes]
 
 
 async def torment(server: Serving, method: str, sent: list[bytes]) -> grpc.StatusCode | None:
-    """Open a stream, send all of it and go; give the status that the server ended the stream with, if it did."""
+    """Open a stream, send everything and leave. Return the server's status if the server ended the stream."""
     call = server.open(method)
     try:
         for data in sent:
@@ -119,15 +121,15 @@ async def torment(server: Serving, method: str, sent: list[bytes]) -> grpc.Statu
                 pass
     except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
         code: grpc.StatusCode = await call.code()
-        # A write that meets the end of the stream fails in the client's own core, which hides the server's status.
+        # A write after the end of the stream fails in the client's own core, which hides the server's status.
         return None if await call.details() == "Internal error from Core" else code
     except TimeoutError:
         call.cancel()
     return None
 
 
-async def test_a_server_under_fuzz_serves_the_others_and_keeps_nothing() -> None:
-    """A good client gets each change meanwhile; afterwards there is its stream alone, and then none."""
+async def test_a_server_under_fuzz_serves_others_and_keeps_nothing() -> None:
+    """A good client gets each change meanwhile. Afterwards only its stream is left, and then none."""
     fuzz = requests_at_random(random.Random(1))
     statuses = set()
     async with serving(CATALOG) as server:

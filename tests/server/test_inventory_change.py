@@ -1,4 +1,4 @@
-"""What workers are fed with: applied there, it gives the inventory that the leader has."""
+"""The changes that the leader sends to its workers. A worker that applies them has the leader's inventory."""
 
 from itertools import pairwise
 
@@ -45,7 +45,7 @@ EDITS = (
 
 
 def build_all() -> list[Inventory]:
-    """Build the leader's inventory after each edit."""
+    """Return the leader's inventory after each edit."""
     workspace, made = Workspace(), [build_inventory(Catalog({}, {}))]
     for text in EDITS:
         made.append(build_inventory(workspace.update({"c.yaml": Document("c.yaml", text.encode())}), made[-1]))
@@ -53,7 +53,7 @@ def build_all() -> list[Inventory]:
 
 
 def same(one: Inventory, other: Inventory) -> bool:
-    """Compare what is served to anyone."""
+    """Whether both inventories serve the same to everyone."""
     for cluster in ("", "a", "b", "c", "edge"):
         for grpc in (False, True):
             for locality in (NOWHERE, Locality("eu", "z")):
@@ -64,15 +64,15 @@ def same(one: Inventory, other: Inventory) -> bool:
     return one.catalog == other.catalog
 
 
-def test_a_worker_that_begins_gets_all() -> None:
-    """Whatever is in the catalog."""
+def test_a_new_worker_gets_the_whole_inventory() -> None:
+    """This holds for whatever the catalog contains."""
     empty, *all_made = build_all()
     for made in all_made:
         assert same(apply_change(decode_change(encode_change(describe_all(made))), empty), made)
 
 
-def test_a_worker_that_is_told_of_each_change_has_the_same() -> None:
-    """Services and gateways that come, change and go; it knows which did."""
+def test_a_worker_that_applies_each_change_has_the_leaders_inventory() -> None:
+    """Services and gateways come, change and go. The worker knows which ones changed."""
     made = build_all()
     fed = made[0]
     for before, now in pairwise(made):
@@ -85,15 +85,15 @@ def test_a_worker_that_is_told_of_each_change_has_the_same() -> None:
         assert fed.mesh_changed == now.mesh_changed
 
 
-def test_a_change_twice_is_a_change_once() -> None:
-    """A worker that begins while the catalog changes may be told of what it has."""
+def test_applying_a_change_twice_is_the_same_as_once() -> None:
+    """A worker that starts while the catalog changes may get a change that it already has."""
     for before, now in pairwise(build_all()):
         change = describe_change(now, before)
         assert same(apply_change(change, apply_change(change, before)), now)
 
 
-def test_only_what_changed_is_sent() -> None:
-    """However many services there are."""
+def test_a_change_contains_only_what_changed() -> None:
+    """This holds however many services there are."""
     workspace = Workspace()
     text = "services:\n" + "".join(f"  s{n}: {{endpoints: ['127.0.0.1:{n + 1}']}}\n" for n in range(500))
     before = build_inventory(workspace.update({"c.yaml": Document("c.yaml", text.encode())}))

@@ -1,4 +1,4 @@
-"""What one client does never delays another (rules 38 and 39): limits, floods, and clients that do not read."""
+"""One client never delays another (rules 38 and 39): limits, floods, and clients that do not read."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,8 +19,8 @@ from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, Status
 CATALOG = make_catalog("a", "b")
 
 
-async def test_too_many_streams_are_refused_and_the_others_served() -> None:
-    """With RESOURCE_EXHAUSTED; when one ends, another may come."""
+async def test_streams_over_the_limit_are_refused_and_others_served() -> None:
+    """The status is RESOURCE_EXHAUSTED. When a stream ends, another one may open."""
     async with serving(CATALOG, Limits(streams=2)) as server:
         first, second = server.open(), server.open()
         for stream in (first, second):
@@ -36,16 +36,19 @@ async def test_too_many_streams_are_refused_and_the_others_served() -> None:
         assert (await read_delta(fourth)).resources
 
 
-async def test_too_many_names_are_refused() -> None:
-    """With RESOURCE_EXHAUSTED."""
+async def test_names_over_the_limit_are_refused() -> None:
+    """The status is RESOURCE_EXHAUSTED."""
     async with serving(CATALOG, Limits(names=10)) as server:
         stream = server.open()
         await stream.write(delta(CLUSTER_LOAD_ASSIGNMENT, *(f"name-{number}" for number in range(11))))
         assert await stream.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-async def test_a_client_that_does_not_read_costs_no_other_and_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rule 38: its backlog is one response a type; after a deadline its stream ends. Others get every change."""
+async def test_38_a_client_that_does_not_read_delays_nobody_and_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rule 38: its backlog is one response for each type, and its stream ends after a deadline.
+
+    Other clients get every change.
+    """
     monkeypatch.setattr(stream_module, "ANSWER_SECONDS", 1.0)
     names = [f"service-{number}" for number in range(3000)]
     async with serving(make_catalog(*names)) as server, grpc.aio.insecure_channel(server.address) as other:
@@ -64,7 +67,10 @@ async def test_a_client_that_does_not_read_costs_no_other_and_is_closed(monkeypa
 
 
 async def test_a_request_that_is_too_large_ends_its_stream(tmp_path: Path) -> None:
-    """With RESOURCE_EXHAUSTED, by `--max-message-bytes`; another stream of the same connection goes on."""
+    """`--max-message-bytes` sets the limit, and the status is RESOURCE_EXHAUSTED.
+
+    Other streams of the connection go on.
+    """
     catalog = tmp_path / "catalog.yaml"
     catalog.write_text(CATALOG)
     options = ("--max-message-bytes", "65536", "--admin", "off")
@@ -104,7 +110,7 @@ async def test_39_a_flood_from_one_client_does_not_delay_another() -> None:
             await good.write(delta(CLUSTER_LOAD_ASSIGNMENT, nonce=response.nonce))
             await await_until(lambda: not _in_flight(server, CLUSTER_LOAD_ASSIGNMENT), 10)
             flooded = sent + 10
-            await await_until(lambda: sent > flooded, 10)  # noqa: B023 - it is waited for
+            await await_until(lambda: sent > flooded, 10)  # noqa: B023 - the loop awaits it
             server.edit(make_catalog("a", "b", weight=weight))
             response = await asyncio.wait_for(read_delta(good), 5)
         stop.set()
@@ -113,13 +119,13 @@ async def test_39_a_flood_from_one_client_does_not_delay_another() -> None:
 
 
 def _in_flight(server: Serving, type_url: str) -> bool:
-    """Tell whether some stream has an unanswered response of a type."""
+    """Whether some stream has an unanswered response of a type."""
     subscriptions = [stream.session.subscriptions.get(type_url) for stream in server.servicer.streams()]
     return any(one is not None and one.in_flight is not None for one in subscriptions)
 
 
-async def test_a_half_open_connection_is_found() -> None:
-    """Keepalive: a client whose network went away without a word is gone after the keepalive's time, here 1 s."""
+async def test_keepalive_finds_a_half_open_connection() -> None:
+    """When a client's network goes away silently, the server drops the client after the keepalive time, here 1 s."""
     sooner = {name: 1000 for name, _ in OPTIONS if "keepalive" in name or "ping_timeout" in name}
     options = {**dict(OPTIONS), **sooner}
     assert len(sooner) == 3
@@ -138,7 +144,7 @@ async def test_a_half_open_connection_is_found() -> None:
 
 @asynccontextmanager
 async def relay(target: str) -> AsyncIterator[tuple[str, asyncio.Event]]:
-    """Pass bytes to a server until the event is set; then pass nothing more, and close nothing."""
+    """Pass bytes to a server until the event is set. Then pass nothing more, and close nothing."""
     cut = asyncio.Event()
     host, _, port = target.rpartition(":")
     writers: list[asyncio.StreamWriter] = []

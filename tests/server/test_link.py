@@ -1,4 +1,4 @@
-"""Two ends of a link: calls both ways, and what a caller hears when the other end fails or is gone."""
+"""The link between two processes: calls in both directions, and the errors when the other end fails or is gone."""
 
 import asyncio
 import socket
@@ -11,21 +11,21 @@ from xds.server.workers.link import CallError, Link, LinkClosedError, open_link
 
 
 class Target:
-    """What a link calls."""
+    """The object whose methods the link calls."""
 
     def __init__(self) -> None:
         self.seen: list[int] = []
 
     async def double(self, data: bytes) -> bytes:
-        """Give it twice."""
+        """Return twice the value."""
         return data * 2
 
     async def note(self, number: int) -> None:
-        """Remember the order."""
+        """Record the order of the calls."""
         self.seen.append(number)
 
     async def fail(self) -> None:
-        """Raise what the other process does not know."""
+        """Raise an error whose class the other process does not know."""
         raise KeyError("no such thing")
 
     async def hang(self) -> None:
@@ -35,7 +35,7 @@ class Target:
 
 @asynccontextmanager
 async def linked(target: object, other: object = None) -> AsyncIterator[tuple[Link, Link]]:
-    """Give two ends, the first of which calls `target`."""
+    """Return both ends of a link. The first one calls `target`."""
     ends = socket.socketpair()
     links = await open_link(ends[0], other), await open_link(ends[1], target)
     try:
@@ -46,31 +46,31 @@ async def linked(target: object, other: object = None) -> AsyncIterator[tuple[Li
             await link.closed
 
 
-async def test_both_ends_call() -> None:
-    """Whatever the size, and at one time."""
+async def test_both_ends_can_call_at_the_same_time() -> None:
+    """This holds for messages of any size."""
     async with linked(Target(), Target()) as (one, other):
         answers = tuple(await asyncio.gather(one.call(Target.double, b"x" * 2**22), other.call(Target.double, b"y")))
         assert answers == (b"x" * 2**23, b"yy")
 
 
-async def test_calls_begin_in_order() -> None:
-    """A change must not overtake the one before."""
+async def test_calls_start_in_order() -> None:
+    """A change must not overtake the one before it."""
     target = Target()
     async with linked(target) as (link, _):
         await asyncio.gather(*(link.call(Target.note, number) for number in range(100)))
     assert target.seen == list(range(100))
 
 
-async def test_an_error_is_the_callers_and_the_link_goes_on() -> None:
-    """As words: the error's class may be unknown on this side."""
+async def test_an_error_reaches_the_caller_and_the_link_goes_on() -> None:
+    """The error arrives as text, since this side may not know its class."""
     async with linked(Target()) as (link, _):
         with pytest.raises(CallError, match="no such thing"):
             await link.call(Target.fail)
         assert await link.call(Target.double, b"a") == b"aa"
 
 
-async def test_one_call_that_hangs_holds_up_no_other() -> None:
-    """And its caller may give up."""
+async def test_a_call_that_hangs_delays_no_other_call() -> None:
+    """Its caller can also give up."""
     async with linked(Target()) as (link, _):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
@@ -78,8 +78,8 @@ async def test_one_call_that_hangs_holds_up_no_other() -> None:
         assert await link.call(Target.double, b"a") == b"aa"
 
 
-async def test_who_waits_for_one_that_is_gone_is_told() -> None:
-    """At once, and so is whoever calls later."""
+async def test_callers_get_an_error_when_the_other_end_is_gone() -> None:
+    """Waiting callers get it at once, and so does every later caller."""
     async with linked(Target()) as (link, other):
         waiting = asyncio.create_task(link.call(Target.hang))
         await link.call(Target.double, b"a")

@@ -1,4 +1,4 @@
-"""The log's lines, as they are written."""
+"""How the log writes its lines."""
 
 import asyncio
 import io
@@ -9,20 +9,23 @@ from xds.server.observe.log import BufferedLines
 
 
 class Written(io.StringIO):
-    """Remembers each write."""
+    """A stream that records each write."""
 
     def __init__(self) -> None:
         super().__init__()
         self.writes: list[str] = []
 
     def write(self, text: str) -> int:
-        """Take one."""
+        """Record one write."""
         self.writes.append(text)
         return len(text)
 
 
-async def test_lines_of_one_pass_are_few_writes_of_whole_lines() -> None:
-    """Each as large as a pipe takes without mixing it with what other processes write; a longer line goes alone."""
+async def test_lines_of_one_loop_pass_are_written_together_as_whole_lines() -> None:
+    """A write is small enough that a pipe does not mix it with other processes' writes.
+
+    A longer line goes alone.
+    """
     written = Written()
     lines = BufferedLines(written)
     said = [f"{number} {'ä' * (number % 150)}\n" for number in range(100)] + ["x" * 3 * select.PIPE_BUF + "\n", "end\n"]
@@ -36,8 +39,8 @@ async def test_lines_of_one_pass_are_few_writes_of_whole_lines() -> None:
     assert len(written.writes) < len(said) / 10
 
 
-def test_what_is_said_outside_of_a_loop_is_written_at_once(tmp_path: Path) -> None:
-    """There is no pass to wait for."""
+def test_a_line_logged_outside_an_event_loop_is_written_at_once(tmp_path: Path) -> None:
+    """There is no pass of a loop to wait for."""
     with (tmp_path / "log").open("w") as stream:
         BufferedLines(stream).write("now\n")
         assert (tmp_path / "log").read_text() == "now\n"

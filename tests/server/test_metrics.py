@@ -1,4 +1,4 @@
-"""What the metrics count of pushes, refusals, changes and loads."""
+"""How the metrics count pushes, refusals, changes and loads."""
 
 import asyncio
 from pathlib import Path
@@ -14,8 +14,8 @@ from xds.session.subscription import REASONS
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT
 
 
-def test_groups_are_bounded_and_no_counter_goes_back() -> None:
-    """Clients choose `node.cluster`: the first are named, for good, and the rest counted together."""
+def test_the_number_of_groups_has_a_limit_and_no_counter_decreases() -> None:
+    """Clients choose `node.cluster`. The first names keep their own series, and the others are counted together."""
     of_processes = [StreamCounters(), StreamCounters()]
     groups: set[str] = set()
     seen: dict[tuple[str, str], int] = {}
@@ -31,7 +31,7 @@ def test_groups_are_bounded_and_no_counter_goes_back() -> None:
 
 
 async def test_pushes_are_counted_by_type_and_reason() -> None:
-    """With their bytes, and how long each took until the transport had it."""
+    """The metrics also have the bytes, and the time until the transport took each push."""
     async with administered() as admin:
         sidecar = admin.connect()
         first = await sidecar.ask()
@@ -60,8 +60,11 @@ async def test_pushes_are_counted_by_type_and_reason() -> None:
         assert any(name.startswith("python_info{") for name in metrics)
 
 
-async def test_a_change_is_through_when_the_last_client_has_answered() -> None:
-    """By ACK or NACK; one that goes is waited for no more, and a change that nobody hears of has no end."""
+async def test_a_change_is_complete_when_the_last_client_has_answered() -> None:
+    """An ACK or a NACK is an answer, and the server no longer waits for a client that leaves.
+
+    A change that no client gets has no completion.
+    """
     async with administered() as admin:
         servicer = admin.serving.servicer
         first, second, third = (admin.connect(f"web-{number}") for number in range(3))
@@ -83,8 +86,8 @@ async def test_a_change_is_through_when_the_last_client_has_answered() -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-async def test_loads_are_counted_by_how_they_end(tmp_path: Path, workers: int) -> None:
-    """And mistakes as they are now; the times that it took to read and to build."""
+async def test_loads_are_counted_by_outcome(tmp_path: Path, workers: int) -> None:
+    """The metrics also have the current mistakes, and the time that reading and building took."""
     catalog, admin = tmp_path / "catalog.yaml", f"127.0.0.1:{free_port()}"
     catalog.write_text(make_catalog("a"))
 

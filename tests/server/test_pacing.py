@@ -1,12 +1,12 @@
-"""RequestPacer: so many in one pass of the loop, first come, first served."""
+"""RequestPacer limits the requests of one pass of the event loop. The first to come is the first served."""
 
 import asyncio
 
 from xds.server.streams.pacing import RequestPacer
 
 
-async def test_no_more_than_so_many_have_their_turn_in_one_pass() -> None:
-    """Others get to run in between, and the order is that of coming."""
+async def test_one_pass_serves_no_more_requests_than_the_limit() -> None:
+    """Other tasks run in between, and requests keep their order of arrival."""
     pacer, passed = RequestPacer(3), list[int]()
 
     async def work(number: int) -> None:
@@ -24,8 +24,8 @@ async def test_no_more_than_so_many_have_their_turn_in_one_pass() -> None:
     assert passed == list(range(20))
 
 
-async def test_who_goes_while_waiting_takes_no_turn() -> None:
-    """A stream may end before it was read; the next one is let through instead."""
+async def test_a_waiter_that_leaves_takes_no_turn() -> None:
+    """A stream may end before the server reads it. The next waiter takes its place."""
     pacer = RequestPacer(1)
     await pacer.wait()
     waiting = [asyncio.create_task(pacer.wait()) for _ in range(3)]
@@ -35,8 +35,8 @@ async def test_who_goes_while_waiting_takes_no_turn() -> None:
     await asyncio.wait_for(waiting[2], 1)
 
 
-async def test_a_turn_is_free_again_after_the_pass() -> None:
-    """Nobody waits where nobody waits."""
+async def test_a_turn_is_available_again_after_the_pass() -> None:
+    """Nobody waits while there are free turns."""
     pacer = RequestPacer(1)
     for _ in range(5):
         await asyncio.wait_for(pacer.wait(), 1)

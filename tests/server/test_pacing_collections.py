@@ -1,4 +1,4 @@
-"""Python's collector looks at everything when it is calm, and not before."""
+"""Python's garbage collector makes a full collection only while the server is idle."""
 
 import asyncio
 import gc
@@ -13,7 +13,7 @@ CALM_SECONDS = 0.02
 
 
 class Knot:
-    """Garbage that its count of references does not free."""
+    """A reference cycle, which reference counting does not free."""
 
     def __init__(self) -> None:
         self.me = self
@@ -21,7 +21,7 @@ class Knot:
 
 @asynccontextmanager
 async def collecting() -> AsyncIterator[None]:
-    """Collect while the block runs, after a moment of calm that is short."""
+    """Enable paced collections while the block runs, with a short idle time."""
     gc.collect()
     task = asyncio.create_task(collect_when_calm(CALM_SECONDS))
     await asyncio.sleep(0)
@@ -34,13 +34,13 @@ async def collecting() -> AsyncIterator[None]:
 
 
 def fill(collections: int) -> list[list[None]]:
-    """Make so many objects that stay that what is young is collected that often."""
+    """Create enough lasting objects for many collections of the young generation."""
     young, middle, _ = gc.get_threshold()
     return [[None] for _ in range((young + 1) * (middle + 1) * (collections + 1))]
 
 
-async def test_what_is_old_is_collected_in_a_calm_moment() -> None:
-    """And the thresholds are as they were when it ends."""
+async def test_old_garbage_is_collected_while_the_server_is_idle() -> None:
+    """Afterwards the thresholds are as they were before."""
     thresholds = gc.get_threshold()
     async with collecting():
         assert gc.get_threshold() == (*thresholds[:2], NEVER)
@@ -56,8 +56,8 @@ async def test_what_is_old_is_collected_in_a_calm_moment() -> None:
     assert gc.get_threshold() == thresholds
 
 
-async def test_a_storm_is_waited_for() -> None:
-    """While there is ever more, nobody is held up by a look at all of it."""
+async def test_no_full_collection_runs_during_a_storm() -> None:
+    """While more and more objects come, no full collection delays anyone."""
     collected: list[int] = []
 
     def note(phase: str, info: dict[str, int]) -> None:

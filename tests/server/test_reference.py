@@ -1,4 +1,4 @@
-"""The server's reference, xds/server/README.md: it names each option, metric, path and action that the server has."""
+"""The server's reference, xds/server/README.md, names each option, metric, path and action that the server has."""
 
 import asyncio
 import re
@@ -18,7 +18,7 @@ ROW = re.compile(r"^\| ((?:`[^`]+`(?:, )?)+) \|(.*)\|$", re.MULTILINE)
 
 
 def read_section(heading: str) -> dict[str, list[str]]:
-    """Return the rows of a section's tables: each name in the first cell, with the other cells."""
+    """Return the rows of a section's tables. The name in the first cell is the key to the other cells."""
     section = TEXT.split(f"\n## {heading}\n")[1].split("\n## ")[0]
     return {
         name: [cell.strip() for cell in re.split(r"(?<!\\)\|", cells)]
@@ -28,7 +28,7 @@ def read_section(heading: str) -> dict[str, list[str]]:
 
 
 def test_every_option_is_described_with_its_default() -> None:
-    """The table has those of `xds serve --help`, and no others."""
+    """The table has the options of `xds serve --help` and no others."""
     rows = {name.split()[0]: cells for name, cells in read_section("Options").items()}
     assert rows.keys() == find_flags("serve") - {"--help", "-h"}
     for option in serve.params:
@@ -39,7 +39,7 @@ def test_every_option_is_described_with_its_default() -> None:
 
 
 async def test_every_metric_is_described() -> None:
-    """The tables have what a scrape has, and no others."""
+    """The tables have the metrics of a scrape and no others."""
     async with administered() as admin:
         paths = ("/metrics", "/metrics/endpoints")
         scraped = [(await asyncio.to_thread(http_get, admin.address, path))[1] for path in paths]
@@ -49,11 +49,11 @@ async def test_every_metric_is_described() -> None:
 
 
 def test_every_path_of_the_admin_interface_is_described() -> None:
-    """As its own index lists them."""
+    """The table has the paths that the interface's own index lists."""
     listed = {line.split()[0].partition("?")[0] for line in INDEX.splitlines() if line.startswith("/")}
     assert {name.partition("?")[0] for name in read_section("Admin interface")} - {"/"} == listed
 
 
 def test_every_action_of_the_log_is_described() -> None:
-    """`event.action` is what a search of the log goes by."""
+    """Operators search the log by `event.action`."""
     assert read_section("Log").keys() - {"event.action"} == {*ACTIONS.values(), PROBLEM_ACTION}

@@ -1,4 +1,4 @@
-"""REST polling over a real socket: what a poll is answered, and how it is refused."""
+"""REST polling over a real socket: the answers to a poll, and the refusals."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,11 +30,11 @@ class Poller:
         self._address = address
 
     async def poll(self, word: str, **request: Any) -> tuple[int, Any]:
-        """Ask for a type; the status, and the JSON if there is any."""
+        """Poll a type, and return the status and the JSON body, if there is one."""
         return await self.post(word, {"node": NODE, **request})
 
     async def post(self, word: str, body: Any) -> tuple[int, Any]:
-        """Post a body; the status, and the JSON if there is any."""
+        """Post a body, and return the status and the JSON body, if there is one."""
         kind = {"data": body} if isinstance(body, bytes) else {"json": body}
         async with self._session.post(f"http://{self._address}/v3/discovery:{word}", **kind) as response:
             text = await response.text()
@@ -43,7 +43,7 @@ class Poller:
 
 @asynccontextmanager
 async def polling(*services: str) -> AsyncIterator[Poller]:
-    """Serve some services to polls."""
+    """Serve some services over REST."""
     async with serving(make_catalog(*services)) as server:
         rest = RestServer(ListenAddress("127.0.0.1", 0), server.servicer, Limits())
         await rest.start()
@@ -54,8 +54,8 @@ async def polling(*services: str) -> AsyncIterator[Poller]:
             await rest.stop()
 
 
-async def test_clusters_and_listeners_come_without_names() -> None:
-    """In protobuf's JSON, each with its type, and with EDS and RDS by polls instead of ADS."""
+async def test_a_poll_without_names_gets_all_clusters_and_listeners() -> None:
+    """They come as protobuf's JSON, each with its type. EDS and RDS in them use polls instead of ADS."""
     async with polling("a", "b") as client:
         status, answer = await client.poll("clusters")
         assert status == 200
@@ -69,8 +69,8 @@ async def test_clusters_and_listeners_come_without_names() -> None:
         assert '"ads"' not in str(answer)
 
 
-async def test_endpoints_and_routes_come_by_name() -> None:
-    """And a name that does not exist withholds no other (rule 9)."""
+async def test_a_poll_gets_endpoints_and_routes_by_name() -> None:
+    """A name that does not exist does not withhold the others (rule 9)."""
     async with polling("a", "b") as client:
         _, answer = await client.poll("endpoints", resource_names=["b", "missing"])
         assert [resource["cluster_name"] for resource in answer["resources"]] == ["b"]
@@ -79,7 +79,7 @@ async def test_endpoints_and_routes_come_by_name() -> None:
 
 
 async def test_a_poll_with_the_current_version_is_not_modified() -> None:
-    """`version_info` is honoured: 304 without a body, until something of the type changes."""
+    """The server honours `version_info`. It answers 304 without a body until something of the type changes."""
     async with polling("a") as client:
         _, answer = await client.poll("endpoints", resource_names=["a"])
         again = {"resource_names": ["a"], "version_info": answer["version_info"]}
@@ -90,8 +90,8 @@ async def test_a_poll_with_the_current_version_is_not_modified() -> None:
         assert changed["version_info"] != answer["version_info"]
 
 
-async def test_36_what_has_a_ttl_is_told_at_each_poll() -> None:
-    """Rule 36: a 304 would let the endpoints end, although the control plane lives."""
+async def test_36_resources_with_a_ttl_are_sent_at_each_poll() -> None:
+    """Rule 36: a 304 would let the endpoints expire although the control plane is alive."""
     async with polling("a", "b") as client:
         client.server.edit(make_catalog("a", "b").replace("a: {", "a: {ttl: 5s, "))
         _, answer = await client.poll("endpoints", resource_names=["a"])
@@ -114,8 +114,8 @@ async def test_36_what_has_a_ttl_is_told_at_each_poll() -> None:
     ],
     ids=["junk", "a list", "nothing", "no id", "another type", "a wrong shape"],
 )
-async def test_a_poll_that_is_no_request_is_refused(body: Any, said: str) -> None:
-    """400, with the reason; the next good one is answered."""
+async def test_a_poll_that_is_not_a_request_is_refused(body: Any, said: str) -> None:
+    """The answer is 400 with the reason. The next valid poll gets an answer."""
     async with polling("a") as client:
         status, answer = await client.post("clusters", body)
         assert status == 400

@@ -1,4 +1,4 @@
-"""`xds serve` as a process: how it starts, refuses, answers and ends."""
+"""`xds serve` as a process: how it starts, refuses to start, answers and ends."""
 
 import asyncio
 import signal
@@ -24,7 +24,7 @@ STREAM = f"/{ADS}/DeltaAggregatedResources"
 
 @pytest.fixture
 def catalog(tmp_path: Path) -> Path:
-    """Write a catalog."""
+    """Write a catalog and return its path."""
     path = tmp_path / "catalog.yaml"
     path.write_text(CATALOG)
     return path
@@ -32,25 +32,25 @@ def catalog(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def control_plane(tmp_path: Path, catalog: Path) -> Iterator[ControlPlane]:
-    """Start `xds serve`, which logs JSON since nobody watches."""
+    """Start `xds serve`, which logs JSON because its output is not a terminal."""
     with start_control_plane(catalog, free_port(), tmp_path, "--admin", "off") as running:
         asyncio.run(running.ready())
         yield running
 
 
 def serve(*options: str) -> subprocess.CompletedProcess[str]:
-    """Run `xds serve` where it cannot start."""
+    """Run `xds serve` in a case in which it cannot start."""
     command = [sys.executable, "-m", "xds", "serve", *options]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
 def log_of(control_plane: ControlPlane, event: str) -> list[dict[str, object]]:
-    """Give the log's lines of one kind."""
+    """Return the log's lines of one kind."""
     return read_log(control_plane.log.read_text(), event)
 
 
 def open_stream(channel: grpc.aio.Channel) -> "grpc.aio.StreamStreamCall[bytes, bytes]":
-    """Open a delta ADS stream whose messages pass as bytes."""
+    """Open a delta ADS stream that passes messages as bytes."""
     method: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(STREAM)
     return method()
 
@@ -69,10 +69,10 @@ def make_request(**fields: Any) -> bytes:
     ).SerializeToString()
 
 
-async def test_the_health_service_says_serving_and_then_that_it_stops(control_plane: ControlPlane) -> None:
-    """For the server and for ADS, by the standard protocol; not serving once SIGTERM came."""
+async def test_the_health_service_reports_serving_and_then_not_serving(control_plane: ControlPlane) -> None:
+    """The standard protocol covers the server and ADS. The status changes after SIGTERM."""
     async with grpc.aio.insecure_channel(control_plane.address) as channel:
-        stub: Any = health_pb2_grpc.HealthStub(channel)  # its stubs leave the methods out
+        stub: Any = health_pb2_grpc.HealthStub(channel)  # the stubs of the package lack the methods
         for service in ("", ADS):
             answer = await stub.Check(health_pb2.HealthCheckRequest(service=service))
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
@@ -83,7 +83,7 @@ async def test_the_health_service_says_serving_and_then_that_it_stops(control_pl
 
 
 async def test_sigterm_ends_streams_with_unavailable_and_the_process_with_0(control_plane: ControlPlane) -> None:
-    """A client is told to look elsewhere, instead of finding a dead connection."""
+    """The status tells clients to try another server, so that they do not find a dead connection."""
     async with grpc.aio.insecure_channel(control_plane.address) as channel:
         stream = open_stream(channel)
         await stream.write(make_request())
@@ -96,7 +96,7 @@ async def test_sigterm_ends_streams_with_unavailable_and_the_process_with_0(cont
 
 
 async def test_a_second_sigterm_ends_at_once(control_plane: ControlPlane) -> None:
-    """Whoever is in a hurry does not wait for the grace of a client that holds on."""
+    """An operator need not wait for the grace period of a client that stays connected."""
     async with grpc.aio.insecure_channel(control_plane.address) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
         watch = stub.Watch(health_pb2.HealthCheckRequest())
@@ -104,11 +104,11 @@ async def test_a_second_sigterm_ends_at_once(control_plane: ControlPlane) -> Non
         control_plane.process.send_signal(signal.SIGTERM)
         await await_until(lambda: log_of(control_plane, "stopping"), 10)
         control_plane.process.send_signal(signal.SIGTERM)
-        assert await control_plane.ended(4.5) in (0, -signal.SIGTERM)  # the grace is 5 s
+        assert await control_plane.ended(4.5) in (0, -signal.SIGTERM)  # the grace period is 5 s
 
 
 async def test_an_edit_is_pushed_and_a_nack_is_logged(control_plane: ControlPlane, catalog: Path) -> None:
-    """The node, the type, the resource and the client's own words stand in one line."""
+    """One line has the node, the type, the resource and the client's message."""
     async with grpc.aio.insecure_channel(control_plane.address) as channel:
         stream = open_stream(channel)
         await stream.write(make_request())
@@ -139,7 +139,7 @@ async def test_an_edit_is_pushed_and_a_nack_is_logged(control_plane: ControlPlan
     ids=["junk", "no node", "no type"],
 )
 async def test_a_bad_request_ends_its_stream_and_no_other(control_plane: ControlPlane, data: bytes, said: str) -> None:
-    """With INVALID_ARGUMENT and what is wrong; another client's stream goes on (rule 39)."""
+    """The status is INVALID_ARGUMENT with the reason. Another client's stream goes on (rule 39)."""
     async with grpc.aio.insecure_channel(control_plane.address) as channel:
         good = open_stream(channel)
         await good.write(make_request())
@@ -155,7 +155,7 @@ async def test_a_bad_request_ends_its_stream_and_no_other(control_plane: Control
 
 
 async def test_clients_that_vanish_leave_nothing(control_plane: ControlPlane, catalog: Path) -> None:
-    """A connection that breaks in the middle of a push is logged as gone, and later edits go to the others."""
+    """The server logs a connection that breaks during a push as gone. Later edits go to the others."""
     async with grpc.aio.insecure_channel(control_plane.address) as channel:
         stays = open_stream(channel)
         await stays.write(make_request())
@@ -172,8 +172,8 @@ async def test_clients_that_vanish_leave_nothing(control_plane: ControlPlane, ca
     assert "Traceback" not in control_plane.log.read_text()
 
 
-def test_a_port_in_use_is_one_line(catalog: Path) -> None:
-    """It names the address and what to do; exit code 1."""
+def test_a_port_in_use_ends_the_start_with_one_line(catalog: Path) -> None:
+    """The line names the address and the remedy. The exit code is 1."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         answer = serve("--catalog", str(catalog), "--listen", f"127.0.0.1:{port}")
@@ -185,7 +185,10 @@ def test_a_port_in_use_is_one_line(catalog: Path) -> None:
 
 
 def test_35_a_bad_catalog_is_not_served(catalog: Path) -> None:
-    """Rule 35: no empty world at the start, where there is no last good one. Each mistake is a line; exit code 1."""
+    """Rule 35: at the start there is no last good state, and the server never serves an empty one.
+
+    Each mistake is a line, and the exit code is 1.
+    """
     catalog.write_text(CATALOG.replace("endpoints", "endpints") + "gateway: {}\n")
     answer = serve("--catalog", str(catalog), "--listen", f"127.0.0.1:{free_port()}")
     assert answer.returncode == 1
@@ -203,11 +206,12 @@ def test_35_a_bad_catalog_is_not_served(catalog: Path) -> None:
         ("127.0.0.1:port", "not an address and a port"),
         ("127.0.0.1:70000", "not an address and a port"),
         ("::1:18000", "in brackets, as in"),
+        ("[::1]:65536", "is not an address and a port"),
         ("example.com:18000", "not an IP address"),
     ],
 )
 def test_a_wrong_listen_address_is_wrong_usage(catalog: Path, listen: str, said: str) -> None:
-    """Exit code 2, and what to write; an address that others reach needs words that say so."""
+    """The exit code is 2 with a hint. An address that other machines can reach needs an option."""
     answer = serve("--catalog", str(catalog), "--listen", listen)
     assert answer.returncode == 2
     assert said in answer.stderr

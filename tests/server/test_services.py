@@ -1,4 +1,4 @@
-"""The services of one type each, beside ADS on one server: Stream, Delta and Fetch."""
+"""The services for a single type, which run beside ADS on one server: Stream, Delta and Fetch."""
 
 import grpc
 import pytest
@@ -20,8 +20,8 @@ SERVED = [(service, word, type_url) for service, (word, type_url) in SERVICES.it
 
 
 @pytest.mark.parametrize(("service", "word", "type_url"), SERVED)
-async def test_1_a_stream_of_one_type_infers_it(service: str, word: str, type_url: str) -> None:
-    """Rule 1: requests need not say the type, in either variant."""
+async def test_1_a_stream_of_one_type_infers_the_type(service: str, word: str, type_url: str) -> None:
+    """Rule 1: requests may leave out the type, in both variants."""
     async with serving(CATALOG) as server:
         stream = server.open(f"/{service}/Stream{word}")
         await stream.write(sotw("", *NAMES[type_url]))
@@ -36,7 +36,7 @@ async def test_1_a_stream_of_one_type_infers_it(service: str, word: str, type_ur
 
 @pytest.mark.parametrize("kind", ["Stream", "Delta"])
 async def test_1_a_stream_of_one_type_refuses_another(kind: str) -> None:
-    """Rule 1: with INVALID_ARGUMENT, and both types named."""
+    """Rule 1: the status is INVALID_ARGUMENT, and the message names both types."""
     async with serving(CATALOG) as server:
         stream = server.open(f"/envoy.service.cluster.v3.ClusterDiscoveryService/{kind}Clusters")
         await stream.write((sotw if kind == "Stream" else delta)(LISTENER))
@@ -45,8 +45,8 @@ async def test_1_a_stream_of_one_type_refuses_another(kind: str) -> None:
         assert LISTENER in await stream.details()
 
 
-async def test_a_change_reaches_streams_of_one_type_that_it_concerns() -> None:
-    """One server, one store: an edit goes to whoever asked for what changed, on whichever service."""
+async def test_a_change_reaches_the_single_type_streams_that_it_affects() -> None:
+    """All services share one store, so an edit reaches each subscriber on whichever service it uses."""
     async with serving(CATALOG) as server:
         stream = server.open("/envoy.service.endpoint.v3.EndpointDiscoveryService/DeltaEndpoints")
         await stream.write(delta("", "a"))
@@ -57,8 +57,8 @@ async def test_a_change_reaches_streams_of_one_type_that_it_concerns() -> None:
         assert [resource.name for resource in second.resources] == ["a"]
 
 
-async def test_secrets_that_do_not_exist_are_told() -> None:
-    """Rule 26: SDS answers, although nobody has secrets yet."""
+async def test_sds_answers_for_secrets_that_do_not_exist() -> None:
+    """Rule 26: SDS answers although the catalog has no secrets."""
     async with serving(CATALOG) as server:
         stream = server.open("/envoy.service.secret.v3.SecretDiscoveryService/DeltaSecrets")
         await stream.write(delta(SECRET, "certificate"))
@@ -67,8 +67,8 @@ async def test_secrets_that_do_not_exist_are_told() -> None:
 
 
 @pytest.mark.parametrize(("service", "word", "type_url"), SERVED)
-async def test_fetch_answers_once(service: str, word: str, type_url: str) -> None:
-    """The names that are asked for, or all clusters and listeners; nothing stays behind."""
+async def test_fetch_answers_once_and_leaves_nothing(service: str, word: str, type_url: str) -> None:
+    """Fetch returns the requested names, or all clusters and listeners. The server keeps nothing of it."""
     async with serving(CATALOG) as server:
         request = DiscoveryRequest(node=NODE, resource_names=NAMES[type_url][:1])
         response = await server.fetch(f"/{service}/Fetch{word}", request)
@@ -78,8 +78,11 @@ async def test_fetch_answers_once(service: str, word: str, type_url: str) -> Non
         assert list(server.servicer.streams()) == []
 
 
-async def test_polls_share_a_view_and_hold_few() -> None:
-    """A view is made for the first poll, follows edits, and goes when many others were asked for since."""
+async def test_polls_share_a_view_and_the_number_of_views_has_a_limit() -> None:
+    """The first poll creates a view, and the view follows edits.
+
+    The server drops it when many other views were used since.
+    """
     async with serving(CATALOG) as server:
         first = server.servicer.fetch(DiscoveryRequest(node=NODE), CLUSTER)
         made = server.servicer.store.acquire(kind_of(NODE))
@@ -96,8 +99,8 @@ async def test_polls_share_a_view_and_hold_few() -> None:
         assert len(server.servicer.store._nodes) == MAX_POLLED
 
 
-async def test_fetch_with_the_current_version_has_nothing_to_send() -> None:
-    """`version_info` is honoured: ABORTED, as there is nothing new."""
+async def test_fetch_with_the_current_version_is_aborted() -> None:
+    """The server honours `version_info`. The status is ABORTED, since there is nothing new."""
     method = "/envoy.service.cluster.v3.ClusterDiscoveryService/FetchClusters"
     async with serving(CATALOG) as server:
         response = await server.fetch(method, DiscoveryRequest(node=NODE))
@@ -115,7 +118,7 @@ async def test_fetch_with_the_current_version_has_nothing_to_send() -> None:
     ids=["no node", "another type"],
 )
 async def test_fetch_refuses_what_it_cannot_answer(request_: DiscoveryRequest, said: str) -> None:
-    """With INVALID_ARGUMENT and the reason."""
+    """The status is INVALID_ARGUMENT with the reason."""
     async with serving(CATALOG) as server:
         with pytest.raises(grpc.aio.AioRpcError, match=said) as caught:
             await server.fetch("/envoy.service.cluster.v3.ClusterDiscoveryService/FetchClusters", request_)

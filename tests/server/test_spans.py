@@ -1,4 +1,4 @@
-"""The server's own spans, for whoever asks for them: a trace of each edit, from its reading to the last answer."""
+"""The server's own spans: each edit is a trace from the reading of the file to the last client's answer."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ CATALOG = "services: {api-service: {endpoints: ['127.0.0.1:5000']}}\n"
 
 
 def trees(collector: Collector) -> dict[str, list[str]]:
-    """Name the children of each span that has no parent, in their order; of several of one name, of the last."""
+    """Return the names of each root span's children in order. Of several roots with one name, the last counts."""
     roots = [span for span in collector.of("xds") if not span.parent]
     return {
         root.name: [
@@ -31,7 +31,7 @@ def trees(collector: Collector) -> dict[str, list[str]]:
 
 
 async def test_an_edit_is_a_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the start, of an edit that is pushed, and of one that is refused; the last spans are sent at the end."""
+    """The start, a pushed edit and a refused edit are traces. The server sends the last spans when it ends."""
     catalog = tmp_path / "catalog.yaml"
     catalog.write_text(CATALOG)
     with start_collector() as collector:
@@ -55,7 +55,7 @@ async def test_an_edit_is_a_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         [accept] = [span for span in collector.spans if span.name == "accept"]
         assert push.start < answered_at < accept.end
         collector.spans.clear()
-        monkeypatch.setenv("XDS_OTLP", collector.address)  # as good as the option
+        monkeypatch.setenv("XDS_OTLP", collector.address)  # equivalent to the option
         with start_control_plane(catalog, free_port(), tmp_path) as xds:
             await xds.ready()
             catalog.write_text("services: {api-service: {endpoint: []}}\n")
@@ -66,8 +66,8 @@ async def test_an_edit_is_a_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert refused.attributes["error.type"] == "CatalogError"
 
 
-async def test_a_collector_that_is_gone_is_told_of_in_the_log(tmp_path: Path) -> None:
-    """As a line like all others; the server serves, and ends in time."""
+async def test_an_unreachable_collector_is_logged(tmp_path: Path) -> None:
+    """The log has one ordinary line about it. The server still serves, and ends in time."""
     catalog = tmp_path / "catalog.yaml"
     catalog.write_text(CATALOG)
     nowhere = f"127.0.0.1:{free_port()}"
@@ -78,8 +78,8 @@ async def test_a_collector_that_is_gone_is_told_of_in_the_log(tmp_path: Path) ->
         assert nowhere in str(read_log(xds.log.read_text(), "spans"))
 
 
-def test_without_the_extra_the_option_says_what_to_install(tmp_path: Path) -> None:
-    """And until somebody asks, nothing of it is imported."""
+def test_without_the_extra_the_option_explains_what_to_install(tmp_path: Path) -> None:
+    """Without the option, the server imports nothing of OpenTelemetry."""
     script = "import sys, xds.cli.serve; assert not any(name.startswith('opentelemetry') for name in sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
     (tmp_path / "opentelemetry").mkdir()

@@ -1,4 +1,4 @@
-"""`/v1/sd/prometheus`: where the metrics of connected Envoys are."""
+"""`/v1/sd/prometheus` lists the addresses of the metrics of connected Envoys."""
 
 import asyncio
 import http.client
@@ -17,14 +17,17 @@ PATH = "/v1/sd/prometheus"
 
 
 async def connect(admin: Administered, node_id: str, metadata: bytes, locality: Locality) -> Sidecar:
-    """Connect a client that says so of itself."""
+    """Connect a client with these metadata."""
     sidecar = admin.connect(node_id, metadata=metadata, locality=locality)
     await sidecar.take()
     return sidecar
 
 
-async def test_clients_that_tell_a_port_are_listed_while_they_are_connected() -> None:
-    """With what they say of themselves; a list that is empty is one too, and JSON as Prometheus demands."""
+async def test_connected_clients_that_state_a_metrics_port_are_listed() -> None:
+    """Each entry has what the client states about itself.
+
+    An empty list is valid, and the JSON is as Prometheus requires.
+    """
     async with administered() as admin:
         assert await admin.get(PATH) == []
         sidecar = await connect(admin, "web-1", encode_metrics_port(9902), Locality(region="eu", sub_zone="rack-1"))
@@ -43,8 +46,8 @@ async def test_clients_that_tell_a_port_are_listed_while_they_are_connected() ->
                 pass
 
 
-async def test_a_list_that_may_lack_somebody_is_not_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Prometheus goes by the last whole one."""
+async def test_an_incomplete_list_is_not_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prometheus then keeps the last complete list."""
     async with administered() as admin:
 
         async def ask(_question: object) -> Answers[list[Target]]:
@@ -58,8 +61,8 @@ async def test_a_list_that_may_lack_somebody_is_not_given(monkeypatch: pytest.Mo
         connection.close()
 
 
-def test_of_several_at_one_address_the_last_to_come_is_there() -> None:
-    """An Envoy that has started anew, before the server knows that the old one is gone."""
+def test_of_several_clients_with_one_address_the_newest_is_listed() -> None:
+    """An Envoy may restart before the server knows that the old one is gone."""
     old, new = (Target("10.0.0.1:9902", (("node_id", name),), at) for name, at in (("old", 1.0), ("new", 2.0)))
     assert describe_targets([new, old]) == [{"targets": ["10.0.0.1:9902"], "labels": {"node_id": "new"}}]
 
@@ -68,8 +71,8 @@ def test_of_several_at_one_address_the_last_to_come_is_there() -> None:
     ("value", "port"),
     [(9902, 9902), ("9902", 9902), (9902.5, None), ("http", None), (0, None), (70000, None), (-1, None), (True, None)],
 )
-def test_a_port_is_read_as_text_or_a_number(value: float | str, port: int | None) -> None:
-    """A person may have written it."""
+def test_a_metrics_port_may_be_text_or_a_number(value: float | str, port: int | None) -> None:
+    """People write it by hand."""
     struct = Struct()
     struct.update({METRICS_PORT: value})
     assert find_metrics_port(struct.SerializeToString()) == port
@@ -85,6 +88,6 @@ def test_a_port_is_read_as_text_or_a_number(value: float | str, port: int | None
         ("unix:", None),
     ],
 )
-def test_the_host_is_where_the_client_comes_from(peer: str, host: str | None) -> None:
-    """As a URL has it."""
+def test_the_host_is_the_address_that_the_client_connects_from(peer: str, host: str | None) -> None:
+    """It has the form that a URL needs."""
     assert find_host(peer) == host

@@ -1,4 +1,4 @@
-"""`xds serve --workers 2`: real processes at one port, which look like one server to clients and to the operator."""
+"""`xds serve --workers 2`: real processes on one port, which look like one server to clients and to the operator."""
 
 import asyncio
 import json
@@ -38,11 +38,11 @@ from xds.wire import CLUSTER
 from xds.wire.discovery_pb2 import Node
 
 CLIENTS = 20
-"""Each with a connection of its own: that one worker has none of them happens once in half a million runs."""
+"""Each has a connection of its own. In one of half a million runs, a worker gets none of them."""
 
 
 class Workers:
-    """A running `xds serve --workers 2`, and what it says."""
+    """A running `xds serve --workers 2` and its log."""
 
     def __init__(self, control_plane: ControlPlane, catalog: Path, admin: str) -> None:
         self.control_plane = control_plane
@@ -50,39 +50,39 @@ class Workers:
         self.admin = admin
 
     def log_of(self, event: str) -> list[dict[str, Any]]:
-        """Give the log's lines of one kind; every line has to be whole."""
+        """Return the log's lines of one kind. Every line must be complete."""
         lines = read_log(self.control_plane.log.read_text())
         return [line for line in lines if line["message"].startswith(event)]
 
     def pids(self) -> dict[int, int]:
-        """Give the process of each worker, the one that was started last."""
+        """Return the current process of each worker."""
         return {line["xds.worker"]: line["xds.worker_pid"] for line in self.log_of("worker started")}
 
     def worker_of(self, node_id: str) -> int:
-        """Tell which worker has a client."""
+        """Return the worker that has a client."""
         worker: int = next(
             line["xds.worker"] for line in self.log_of("sidecar connected")[::-1] if line["xds.node_id"] == node_id
         )
         return worker
 
     def get(self, path: str) -> Any:
-        """Ask the admin for a document."""
+        """Return a document of the admin interface."""
         status, body = http_get(self.admin, path, 20.0)
         assert status == 200, body
         return json.loads(body)
 
     def clients(self, state: str = "SYNCED") -> list[str]:
-        """Name the clients that stand so."""
+        """Return the names of the clients in this state."""
         return [one["node_id"] for one in self.get("/status")["clients"] if one["types"] and one["state"] == state]
 
     async def metrics(self) -> dict[str, float]:
-        """Scrape; the value of each series."""
+        """Scrape the metrics, and return the value of each series."""
         _, body = await asyncio.to_thread(http_get, self.admin, "/metrics", 20.0)
         lines = [line.rpartition(" ") for line in body.splitlines() if not line.startswith("#")]
         return {name: float(value) for name, _, value in lines}
 
     async def until(self, probe: Callable[[], Any]) -> Any:
-        """Wait until a probe gives something true."""
+        """Wait until a probe returns a true value."""
         return await await_until(probe, 20)
 
     async def ready(self) -> None:
@@ -104,7 +104,7 @@ def workers(tmp_path: Path) -> Iterator[Workers]:
 
 @asynccontextmanager
 async def connected(address: str, count: int = CLIENTS) -> AsyncIterator[list[Sidecar]]:
-    """Connect clients, each over a connection of its own, that have taken their clusters."""
+    """Connect clients that have accepted their clusters, each over a connection of its own."""
     async with AsyncExitStack() as stack:
         yield [await connect(stack, address, f"web-{number}") for number in range(count)]
 
@@ -119,20 +119,23 @@ async def connect(stack: AsyncExitStack, address: str, node_id: str) -> Sidecar:
 
 
 def count_pushes(metrics: dict[str, float]) -> float:
-    """Add up the responses of clusters."""
+    """Return the number of cluster responses."""
     return sum(metrics[f'xds_pushes_total{{reason="{reason}",type="Cluster"}}'] for reason in REASONS)
 
 
 def is_running(pid: int) -> bool:
-    """Tell whether a process runs; one that has ended and is not waited for does not."""
+    """Whether a process runs. A process that has ended but was not waited for does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 
 
-async def test_clients_of_all_workers_are_one_servers(workers: Workers) -> None:
-    """Each gets its answer and every change, whichever worker it came to; status, dump, metrics and CSDS know all."""
+async def test_all_workers_together_look_like_one_server(workers: Workers) -> None:
+    """Each client gets its answer and every change, whichever worker it reached.
+
+    Status, dump, metrics and CSDS cover the clients of all workers.
+    """
     async with connected(workers.control_plane.address) as sidecars:
         names = [sidecar.node.id for sidecar in sidecars]
         await workers.until(lambda: len(workers.clients()) == CLIENTS)
@@ -187,7 +190,7 @@ async def test_clients_of_all_workers_are_one_servers(workers: Workers) -> None:
 
 
 async def test_a_killed_worker_is_replaced_and_the_others_go_on(workers: Workers) -> None:
-    """Its clients come back, whoever had another notices nothing, and no counter goes back."""
+    """Its clients come back, the clients of other workers notice nothing, and no counter decreases."""
     async with connected(workers.control_plane.address) as sidecars, AsyncExitStack() as stack:
         await workers.until(lambda: len(workers.clients()) == CLIENTS)
         pushes = count_pushes(await workers.metrics())
@@ -208,7 +211,7 @@ async def test_a_killed_worker_is_replaced_and_the_others_go_on(workers: Workers
         await workers.until(lambda: len(workers.clients("STALE")) == CLIENTS)
         assert count_pushes(await workers.metrics()) == pushes + len(back) + CLIENTS
 
-        # The new worker has the catalog as it is now.
+        # The new worker has the current catalog.
         async def add(number: int) -> bool:
             sidecar = await connect(stack, workers.control_plane.address, f"new-{number}")
             assert [one.name for one in sidecar.last[CLUSTER].resources] == ["a", "b"]
@@ -218,8 +221,8 @@ async def test_a_killed_worker_is_replaced_and_the_others_go_on(workers: Workers
         assert any([await add(number) for number in range(CLIENTS)])
 
 
-async def test_sigterm_ends_all(workers: Workers) -> None:
-    """Health checks and streams of each worker are told, the exit code is 0, and no process is left."""
+async def test_sigterm_ends_all_workers(workers: Workers) -> None:
+    """Health checks and streams of each worker learn of it, the exit code is 0, and no process is left."""
     pids = workers.pids().values()
     async with connected(workers.control_plane.address, 8) as sidecars, AsyncExitStack() as stack:
         await workers.until(lambda: len(workers.clients()) == 8)
@@ -244,26 +247,26 @@ async def test_sigterm_ends_all(workers: Workers) -> None:
 
 
 async def test_a_second_sigterm_ends_the_workers_too(workers: Workers) -> None:
-    """At once, whatever their clients do."""
+    """They end at once, whatever their clients do."""
     async with grpc.aio.insecure_channel(workers.control_plane.address) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
-        watch = stub.Watch(health_pb2.HealthCheckRequest())  # a call that holds on
+        watch = stub.Watch(health_pb2.HealthCheckRequest())  # a call that does not end
         await watch.read()
         workers.control_plane.process.send_signal(signal.SIGTERM)
         await watch.read()
         workers.control_plane.process.send_signal(signal.SIGTERM)
-        assert await workers.control_plane.ended() == -signal.SIGTERM  # in its own time it would end with 0
+        assert await workers.control_plane.ended() == -signal.SIGTERM  # after the grace period the exit code would be 0
         await await_until(lambda: not any(map(is_running, workers.pids().values())), 10)
 
 
 async def test_no_worker_outlives_its_leader(workers: Workers) -> None:
-    """Nobody would feed it: a client would be served a catalog that grows old."""
+    """Without a leader, a worker would serve a catalog that never changes again."""
     workers.control_plane.kill()
     await await_until(lambda: not any(map(is_running, workers.pids().values())), 10)
 
 
 async def test_workers_leave_signals_to_the_leader(workers: Workers) -> None:
-    """A supervisor tells every process of a service, and a terminal's Ctrl-C is one SIGINT and no traceback."""
+    """A supervisor signals every process of a service. Ctrl-C in a terminal is one SIGINT and causes no traceback."""
     for pid in workers.pids().values():
         os.kill(pid, signal.SIGTERM)
     async with connected(workers.control_plane.address, 4):
@@ -276,7 +279,7 @@ async def test_workers_leave_signals_to_the_leader(workers: Workers) -> None:
 
 @asynccontextmanager
 async def led(tmp_path: Path) -> AsyncIterator[tuple[Leader, workers_module.WorkerPool]]:
-    """Be the leader of two workers."""
+    """Run a leader of two workers."""
     catalog = tmp_path / "catalog.yaml"
     catalog.write_text(make_catalog("a"))
     leader = Leader(FileSource(catalog), Settings(ListenAddress("127.0.0.1", 0), workers=2))
@@ -290,8 +293,11 @@ async def led(tmp_path: Path) -> AsyncIterator[tuple[Leader, workers_module.Work
         await leader.stop()
 
 
-async def test_a_worker_that_hangs_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who asks is told who does not answer; one that does not take a change is replaced, and the others have it."""
+async def test_a_worker_that_hangs_delays_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The admin interface reports which worker does not answer.
+
+    The leader replaces a worker that does not take a change, and the others have the change.
+    """
     monkeypatch.setattr(workers_module, "ANSWER_SECONDS", 0.2)
     async with led(tmp_path) as (leader, workers), connected(f"127.0.0.1:{leader.port}", 8) as sidecars:
         hung = workers._running[1].process
@@ -306,10 +312,10 @@ async def test_a_worker_that_hangs_holds_up_nobody(tmp_path: Path, monkeypatch: 
         await await_until(lambda: workers._running.get(1, hung) is not hung and not is_running(hung.pid), 20)
 
 
-async def test_a_worker_that_dies_again_and_again_is_waited_for_longer(
+async def test_the_delay_before_a_restart_grows_while_a_worker_keeps_dying(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each time twice as long, up to a limit; the others serve, and when it can begin it does."""
+    """The delay doubles each time up to a limit. The other workers serve, and the worker starts when it can."""
     monkeypatch.setattr(workers_module, "DELAY_SECONDS", 0.05)
     monkeypatch.setattr(workers_module, "MAX_DELAY_SECONDS", 0.1)
     async with led(tmp_path) as (leader, workers):
@@ -331,8 +337,10 @@ async def test_a_worker_that_dies_again_and_again_is_waited_for_longer(
         assert not (await workers.ask(describe_clients)).silent
 
 
-async def test_a_worker_that_cannot_begin_is_told_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As an address is at which nobody can listen."""
+async def test_a_worker_that_cannot_start_ends_the_servers_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error has the exit code, as when no process can listen at the address."""
     monkeypatch.setattr(workers_module, "COMMAND", "raise SystemExit(3)")
     with pytest.raises(ListenError, match=r"cannot start worker [12]: exit code 3"):
         async with led(tmp_path):
@@ -340,7 +348,7 @@ async def test_a_worker_that_cannot_begin_is_told_at_the_start(tmp_path: Path, m
 
 
 async def is_told(sidecar: Sidecar) -> bool:
-    """Tell whether a client is sent something, instead of losing its stream."""
+    """Whether a client gets a response and does not lose its stream."""
     try:
         return bool((await sidecar.read()).resources)
     except grpc.aio.AioRpcError:
@@ -348,21 +356,21 @@ async def is_told(sidecar: Sidecar) -> bool:
 
 
 def serve(catalog: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run `xds serve` where it cannot start."""
+    """Run `xds serve` in a case in which it cannot start."""
     command = [sys.executable, "-m", "xds", "serve", "--catalog", str(catalog), *options]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "two"])
 def test_a_wrong_number_of_workers_is_wrong_usage(tmp_path: Path, number: str) -> None:
-    """Exit code 2, and what is wrong."""
+    """The exit code is 2, and the message names the mistake."""
     answer = CliRunner().invoke(main, ["serve", "--catalog", str(tmp_path), "--workers", number])
     assert answer.exit_code == 2
     assert "Invalid value for '--workers'" in answer.stderr
 
 
-def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
-    """Another server's workers share it with each other, not with these."""
+def test_a_port_of_another_server_is_refused_with_one_line(tmp_path: Path) -> None:
+    """The workers of one server share a port with each other, not with another server's workers."""
     (tmp_path / "catalog.yaml").write_text(make_catalog("a"))
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
@@ -375,7 +383,7 @@ def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_bad_catalog_starts_no_worker(tmp_path: Path) -> None:
-    """Its mistakes and no more are told."""
+    """The log has the catalog's mistakes and nothing else."""
     (tmp_path / "catalog.yaml").write_text("services: {a: {endpints: []}}")
     answer = serve(tmp_path, "--listen", f"127.0.0.1:{free_port()}", "--workers", "2")
     assert answer.returncode == 1

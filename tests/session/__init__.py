@@ -1,1 +1,1 @@
-"""Sessions as pure state machines: each test is a short script whose docstring is the rule."""
+"""Sessions as pure state machines. Each test is a short script, and its docstring states the rule."""

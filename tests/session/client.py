@@ -1,4 +1,4 @@
-"""A client of one session, without a socket: it says what a test tells it to, and reads what comes back."""
+"""A client of one session, without a socket. It sends what a test tells it to send, and decodes the responses."""
 
 from google.protobuf.any_pb2 import Any
 
@@ -19,11 +19,11 @@ NODE = Node(id="web-1", cluster="web")
 Reply = DiscoveryResponse | DeltaDiscoveryResponse
 
 Contents = dict[str, dict[str, str | None]]
-"""Resources by type and name, each a word that stands for its content; None is a resource that is gone."""
+"""Resources by type and name. A string stands for each content; None means that the resource is deleted."""
 
 
 def change_contents(before: Snapshot, contents: Contents) -> SnapshotChange:
-    """Change some resources of a snapshot."""
+    """Return the change of a snapshot in which some resources change."""
     updates = {
         type_url: {
             name: None if content is None else encode_resource(type_url, name, f"{name}={content}".encode())
@@ -35,7 +35,7 @@ def change_contents(before: Snapshot, contents: Contents) -> SnapshotChange:
 
 
 class SotwClient:
-    """Speaks State of the World."""
+    """A client of State of the World."""
 
     def __init__(self, contents: Contents, stream: str = "s", type_url: str | None = None) -> None:
         self.world = change_contents(Snapshot({}), contents).snapshot
@@ -51,7 +51,9 @@ class SotwClient:
         version: str = "",
         error: str = "",
     ) -> list[DiscoveryResponse]:
-        """Send a request; `to` answers a response, accepting it unless there is an `error`."""
+        """Send a request and return the responses. `to` is a response to answer: with an ACK, or with a NACK if there
+        is an `error`.
+        """
         request = DiscoveryRequest(
             node=NODE,
             type_url=type_url,
@@ -65,7 +67,7 @@ class SotwClient:
         return self.read(self.result)
 
     def change(self, contents: Contents) -> list[DiscoveryResponse]:
-        """Change the world, and read what is pushed."""
+        """Change the resources, and return the responses that the session sends."""
         change = change_contents(self.world, contents)
         self.world = change.snapshot
         return self.read(RequestResult(self.session.on_change(change) or []))
@@ -76,7 +78,7 @@ class SotwClient:
 
 
 class DeltaClient:
-    """Speaks the incremental variant."""
+    """A client of the incremental variant."""
 
     def __init__(self, contents: Contents, stream: str = "s", type_url: str | None = None) -> None:
         self.world = change_contents(Snapshot({}), contents).snapshot
@@ -93,7 +95,9 @@ class DeltaClient:
         has: dict[str, str] | None = None,
         error: str = "",
     ) -> list[DeltaDiscoveryResponse]:
-        """Send a request; `to` answers a response, `drop` unsubscribes, `has` are the initial versions."""
+        """Send a request and return the responses. `to` is a response to answer, `drop` unsubscribes, `has` are the
+        initial versions.
+        """
         request = DeltaDiscoveryRequest(
             node=NODE,
             type_url=type_url,
@@ -108,7 +112,7 @@ class DeltaClient:
         return self.read(self.result)
 
     def change(self, contents: Contents) -> list[DeltaDiscoveryResponse]:
-        """Change the world, and read what is pushed."""
+        """Change the resources, and return the responses that the session sends."""
         change = change_contents(self.world, contents)
         self.world = change.snapshot
         return self.read(RequestResult(self.session.on_change(change) or []))
@@ -119,6 +123,6 @@ class DeltaClient:
 
 
 def contents_of(response: Reply) -> list[str]:
-    """Give what a response carries, as `name=content`, sorted."""
+    """Return the contents of a response as `name=content`, sorted."""
     bodies = response.resources if isinstance(response, DiscoveryResponse) else [r.resource for r in response.resources]
     return sorted(Any.FromString(body).value.decode() for body in bodies)

@@ -1,4 +1,4 @@
-"""Rules of every variant: each holds for State of the World and for delta alike."""
+"""Rules of both variants: each holds for State of the World and for delta."""
 
 from typing import Any
 
@@ -21,21 +21,21 @@ Client = SotwClient | DeltaClient
 
 @pytest.fixture(params=[SotwClient, DeltaClient], ids=["sotw", "delta"])
 def client(request: pytest.FixtureRequest) -> Client:
-    """Give a client of each variant, in the same world."""
+    """Return a client of each variant, with the same resources."""
     made: Client = request.param(WORLD)
     return made
 
 
 def test_1_a_request_without_type_url_is_refused(client: Client) -> None:
-    """Rule 1."""
+    """Rule 1: the answer is INVALID_ARGUMENT."""
     with pytest.raises(PeerError, match="needs a type_url") as caught:
         client.ask("")
     assert caught.value.status == "INVALID_ARGUMENT"
 
 
 @pytest.mark.parametrize("variant", [SOTW, DELTA], ids=["sotw", "delta"])
-def test_1_a_stream_of_one_type_infers_it_and_refuses_another(variant: Variant[Any]) -> None:
-    """Rule 1."""
+def test_1_a_stream_of_one_type_needs_no_type_url_and_refuses_another(variant: Variant[Any]) -> None:
+    """Rule 1: a stream of, for example, CDS assumes its own type."""
     world = SotwClient(WORLD).world
     session: Session[Any] = Session(variant, lambda _node: world, "s", CLUSTER)
     [response] = session.on_request(variant.request(node=NODE).SerializeToString()).responses
@@ -46,13 +46,13 @@ def test_1_a_stream_of_one_type_infers_it_and_refuses_another(variant: Variant[A
 
 
 def test_3_a_nonce_of_an_earlier_stream_is_no_ack(client: Client) -> None:
-    """Rule 3: the response of this stream stays unanswered."""
+    """Rule 3: the response on this stream is still unanswered."""
     [response] = client.ask(CLUSTER)
     client.ask(CLUSTER, nonce=f"earlier-{response.nonce}")
     assert client.session.subscriptions[CLUSTER].known == {}
 
 
-def test_4_versions_nonces_and_subscriptions_are_of_a_type(client: Client) -> None:
+def test_4_versions_nonces_and_subscriptions_belong_to_one_type(client: Client) -> None:
     """Rule 4: the nonce of another type's response accepts nothing."""
     [clusters] = client.ask(CLUSTER)
     [assignments] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a")
@@ -62,7 +62,7 @@ def test_4_versions_nonces_and_subscriptions_are_of_a_type(client: Client) -> No
 
 
 def test_2_a_first_request_without_node_id_is_refused(client: Client) -> None:
-    """Rule 2."""
+    """Rule 2: the answer is INVALID_ARGUMENT."""
     request = client.session.variant.request(type_url=CLUSTER)
     with pytest.raises(PeerError, match="needs a node with an id") as caught:
         client.session.on_request(request.SerializeToString())
@@ -70,7 +70,7 @@ def test_2_a_first_request_without_node_id_is_refused(client: Client) -> None:
 
 
 def test_2_later_requests_need_no_node(client: Client) -> None:
-    """Rule 2: the first one counts."""
+    """Rule 2: the node of the first request counts."""
     client.ask(CLUSTER)
     request = client.session.variant.request(type_url=LISTENER)
     assert client.session.on_request(request.SerializeToString()).responses
@@ -78,37 +78,39 @@ def test_2_later_requests_need_no_node(client: Client) -> None:
     assert client.session.node.id == "web-1"
 
 
-def test_bytes_that_are_no_request_are_refused(client: Client) -> None:
-    """A client's junk is answered with INVALID_ARGUMENT, not with a traceback."""
+def test_bytes_that_are_not_a_request_are_refused(client: Client) -> None:
+    """The session answers such bytes with INVALID_ARGUMENT."""
     with pytest.raises(PeerError, match="DiscoveryRequest") as caught:
         client.session.on_request(b"\xff\xff\xff")
     assert caught.value.status == "INVALID_ARGUMENT"
 
 
 def test_3_nonces_differ_within_a_stream_and_between_streams() -> None:
-    """Rule 3."""
+    """Rule 3: the server never uses a nonce twice."""
     first, second = SotwClient(WORLD, "s1"), SotwClient(WORLD, "s2")
     nonces = [r.nonce for c in (first, second) for t in (CLUSTER, LISTENER) for r in c.ask(t)]
     assert len(set(nonces)) == 4
 
 
-def test_4_an_unknown_type_stalls_nothing(client: Client) -> None:
-    """Rule 4: it is told to the operator, and the others go on."""
+def test_4_an_unknown_type_does_not_stop_the_others(client: Client) -> None:
+    """Rule 4: the operator sees the unknown type, and the other types are still served."""
     assert client.ask("type.googleapis.com/envoy.Unknown", "x") == []
     assert client.result.unknown_type == "type.googleapis.com/envoy.Unknown"
     [response] = client.ask(CLUSTER)
     assert contents_of(response) == ["a=1", "b=1"]
 
 
-def test_5_a_response_is_of_one_type_and_names_nothing_twice(client: Client) -> None:
+def test_5_a_response_has_one_type_and_each_name_once(client: Client) -> None:
     """Rule 5."""
     [response] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", "b", "a")
     assert response.type_url == CLUSTER_LOAD_ASSIGNMENT
     assert contents_of(response) == ["a=1", "b=1"]
 
 
-def test_6_7_a_refused_response_is_not_sent_again_before_it_changes(client: Client) -> None:
-    """Rules 6 and 7: a NACK accepts nothing, and only a change of what was refused sends anything."""
+def test_6_7_a_refused_response_is_not_sent_again_until_it_changes(client: Client) -> None:
+    """Rules 6 and 7: a NACK accepts nothing. The session sends a new response only when something in the refused one
+    changes.
+    """
     [bad] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", "b")
     assert client.ask(CLUSTER_LOAD_ASSIGNMENT, *_names(client, "a", "b"), to=bad, error="no such thing") == []
     assert client.result.nack is not None
@@ -118,11 +120,11 @@ def test_6_7_a_refused_response_is_not_sent_again_before_it_changes(client: Clie
     assert client.ask(CLUSTER_LOAD_ASSIGNMENT, *_names(client, "a", "b"), nonce=bad.nonce) == []
     assert client.change({CLUSTER: {"a": "2"}}) == []
     [fixed] = client.change({CLUSTER_LOAD_ASSIGNMENT: {"a": "2"}})
-    assert contents_of(fixed) == ["a=2", "b=1"]  # b was refused with a, so the client has none of it
+    assert contents_of(fixed) == ["a=2", "b=1"]  # b was refused together with a, so the client has neither
 
 
 def test_6_error_detail_makes_a_nack_whatever_the_version_says(client: Client) -> None:
-    """Rule 6: a NACK may carry the version that it refuses."""
+    """Rule 6: a NACK may have the version that it refuses."""
     [bad] = client.ask(CLUSTER)
     if isinstance(client, SotwClient):
         assert bad is not None
@@ -141,20 +143,20 @@ def test_8_an_ack_gets_no_response(client: Client) -> None:
 
 
 def test_8_a_change_to_the_same_content_sends_nothing(client: Client) -> None:
-    """Rule 8: nothing changed means nothing sent."""
+    """Rule 8: if nothing differs, nothing is sent."""
     [response] = client.ask(CLUSTER)
     client.ask(CLUSTER, to=response)
     assert client.change({CLUSTER: {"a": "1"}}) == []
 
 
-def test_9_a_missing_name_does_not_withhold_the_others(client: Client) -> None:
-    """Rule 9."""
+def test_9_a_missing_name_does_not_hold_back_the_others(client: Client) -> None:
+    """Rule 9: the resources that exist are sent."""
     [response] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", "missing")
     assert contents_of(response) == ["a=1"]
 
 
-def test_10_a_name_asked_for_before_it_exists_is_sent_when_it_does(client: Client) -> None:
-    """Rule 10."""
+def test_10_a_name_that_does_not_exist_yet_is_sent_once_it_does(client: Client) -> None:
+    """Rule 10: the client subscribes before the resource exists."""
     for response in client.ask(CLUSTER_LOAD_ASSIGNMENT, "late"):
         client.ask(CLUSTER_LOAD_ASSIGNMENT, *_names(client, "late"), to=response)
     [response] = client.change({CLUSTER_LOAD_ASSIGNMENT: {"late": "1"}})
@@ -162,7 +164,7 @@ def test_10_a_name_asked_for_before_it_exists_is_sent_when_it_does(client: Clien
 
 
 def test_38_changes_while_a_response_is_unanswered_are_merged(client: Client) -> None:
-    """Rule 38: one unanswered response a type; the next holds the newest state only."""
+    """Rule 38: each type has at most one unanswered response. The next one has only the newest state."""
     [first] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", "b")
     assert client.change({CLUSTER_LOAD_ASSIGNMENT: {"a": "2"}}) == []
     assert client.change({CLUSTER_LOAD_ASSIGNMENT: {"a": "3", "b": "3"}}) == []
@@ -171,8 +173,8 @@ def test_38_changes_while_a_response_is_unanswered_are_merged(client: Client) ->
     assert client.ask(CLUSTER_LOAD_ASSIGNMENT, *_names(client, "a", "b"), to=second) == []
 
 
-def test_a_change_that_is_taken_back_while_unanswered_sends_nothing(client: Client) -> None:
-    """Rule 8: what the client has in the end is what it was sent."""
+def test_a_change_that_is_undone_before_the_answer_sends_nothing(client: Client) -> None:
+    """Rule 8: the client already has this content."""
     [first] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a")
     client.change({CLUSTER_LOAD_ASSIGNMENT: {"a": "2"}})
     client.change({CLUSTER_LOAD_ASSIGNMENT: {"a": "1"}})
@@ -180,7 +182,9 @@ def test_a_change_that_is_taken_back_while_unanswered_sends_nothing(client: Clie
 
 
 def test_33_a_changed_cluster_is_followed_by_its_assignment(client: Client) -> None:
-    """Rule 33: although unchanged and unasked, and only the one of that cluster."""
+    """Rule 33: the assignment is sent again although it did not change and nobody asked for it. Other assignments are
+    not sent.
+    """
     [clusters] = client.ask(CLUSTER)
     client.ask(CLUSTER, to=clusters)
     [assignments] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", "b")
@@ -191,8 +195,8 @@ def test_33_a_changed_cluster_is_followed_by_its_assignment(client: Client) -> N
     assert "a=1" in contents_of(assignment)
 
 
-def test_streams_that_ask_the_same_share_the_bytes() -> None:
-    """All but the nonce is encoded once for every stream of a view."""
+def test_streams_that_ask_for_the_same_share_the_encoded_bytes() -> None:
+    """Everything but the nonce is encoded once for all streams of a view."""
     world = SotwClient(WORLD).world
     bodies: list[Response] = []
     for stream in ("s1", "s2"):
@@ -205,10 +209,10 @@ def test_streams_that_ask_the_same_share_the_bytes() -> None:
 
 
 def reply(client: Client, response: Reply, *names: str, error: str = "") -> list[Reply]:
-    """Accept a response, or refuse it; give what comes then."""
+    """Accept a response, or refuse it. Return the next responses."""
     return list(client.ask(response.type_url, *_names(client, *names), to=response, error=error))
 
 
 def _names(client: Client, *names: str) -> tuple[str, ...]:
-    """A State of the World ACK repeats the subscription; a delta one does not."""
+    """Return the names that an ACK repeats: all in State of the World, none in delta."""
     return names if isinstance(client, SotwClient) else ()

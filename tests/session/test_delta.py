@@ -7,12 +7,12 @@ WORLD: Contents = {CLUSTER: {"a": "1", "b": "1"}, CLUSTER_LOAD_ASSIGNMENT: {"a":
 
 
 def versions(client: DeltaClient, type_url: str) -> dict[str, str]:
-    """Give the version of each resource, as a client that has them would state them."""
+    """Return the version of each resource, as a client states them when it reconnects."""
     return {name: resource.version for name, resource in client.world.of(type_url).resources.items()}
 
 
 def test_11_unsubscribing_and_subscribing_again_sends_again() -> None:
-    """Rule 11: even what is unchanged."""
+    """Rule 11: it sends even an unchanged resource."""
     client = DeltaClient(WORLD)
     [response] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a")
     client.ask(CLUSTER_LOAD_ASSIGNMENT, to=response)
@@ -21,8 +21,8 @@ def test_11_unsubscribing_and_subscribing_again_sends_again() -> None:
     assert contents_of(again) == ["a=1"]
 
 
-def test_11_the_same_while_a_response_is_unanswered() -> None:
-    """Rule 11: the ACK of the older response does not count for the newer subscription."""
+def test_11_subscribing_again_before_the_answer_sends_again() -> None:
+    """Rule 11: the ACK of the older response does not count for the new subscription."""
     client = DeltaClient(WORLD)
     [response] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a")
     assert client.ask(CLUSTER_LOAD_ASSIGNMENT, drop=("a",)) == []
@@ -32,14 +32,14 @@ def test_11_the_same_while_a_response_is_unanswered() -> None:
 
 
 def test_12_a_change_to_an_unsubscribed_name_sends_nothing() -> None:
-    """Rule 12."""
+    """Rule 12: the client no longer wants this resource."""
     client = DeltaClient(WORLD)
     [response] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", "b")
     client.ask(CLUSTER_LOAD_ASSIGNMENT, drop=("a",), to=response)
     assert client.change({CLUSTER_LOAD_ASSIGNMENT: {"a": "2"}}) == []
 
 
-def test_20_22_no_names_mean_all_clusters_and_no_assignments() -> None:
+def test_20_22_a_request_without_names_means_all_clusters_but_no_assignments() -> None:
     """Rules 20 and 22."""
     client = DeltaClient(WORLD)
     assert contents_of(client.ask(CLUSTER)[0]) == ["a=1", "b=1"]
@@ -47,7 +47,7 @@ def test_20_22_no_names_mean_all_clusters_and_no_assignments() -> None:
 
 
 def test_22_the_wildcard_stays_until_it_is_unsubscribed() -> None:
-    """Rule 22: adding A keeps it; unsubscribing `*` leaves A; and then an empty set is no wildcard."""
+    """Rule 22: adding A keeps the wildcard; unsubscribing from `*` leaves A. An empty set is then no wildcard."""
     client = DeltaClient(WORLD)
     [response] = client.ask(CLUSTER)
     [answer] = client.ask(CLUSTER, "a", to=response)
@@ -61,8 +61,8 @@ def test_22_the_wildcard_stays_until_it_is_unsubscribed() -> None:
     assert client.change({CLUSTER: {"a": "3", "b": "4"}}) == []
 
 
-def test_22_a_first_request_with_names_is_no_wildcard() -> None:
-    """Rule 22."""
+def test_22_a_first_request_with_names_is_not_a_wildcard() -> None:
+    """Rule 22: only a first request without names is one."""
     client = DeltaClient(WORLD)
     [response] = client.ask(CLUSTER, "a")
     assert contents_of(response) == ["a=1"]
@@ -70,8 +70,8 @@ def test_22_a_first_request_with_names_is_no_wildcard() -> None:
     assert client.change({CLUSTER: {"b": "2"}}) == []
 
 
-def test_23_unsubscribing_under_the_wildcard_sends_again_or_tells_that_it_is_gone() -> None:
-    """Rule 23."""
+def test_23_with_the_wildcard_an_unsubscribed_name_is_sent_again_or_removed() -> None:
+    """Rule 23: the client may have dropped it. It is sent again if it exists, or else reported as removed."""
     client = DeltaClient(WORLD)
     [response] = client.ask(CLUSTER, "*", "a", "gone")
     client.ask(CLUSTER, to=response)
@@ -80,8 +80,8 @@ def test_23_unsubscribing_under_the_wildcard_sends_again_or_tells_that_it_is_gon
     assert list(answer.removed_resources) == ["gone"]
 
 
-def test_24_an_empty_world_is_told() -> None:
-    """Rule 24: the first answer to a wildcard comes, although empty."""
+def test_24_a_wildcard_is_answered_even_if_there_are_no_resources() -> None:
+    """Rule 24: the first answer is sent, although it is empty."""
     client = DeltaClient({})
     [response] = client.ask(LISTENER)
     assert contents_of(response) == []
@@ -89,15 +89,15 @@ def test_24_an_empty_world_is_told() -> None:
 
 
 def test_25_every_subscribed_name_is_answered() -> None:
-    """Rule 25: even one that the client has."""
+    """Rule 25: this includes a name that the client has already."""
     client = DeltaClient(WORLD)
     [response] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a")
     [again] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", to=response)
     assert contents_of(again) == ["a=1"]
 
 
-def test_26_a_name_that_does_not_exist_is_told_and_stays_subscribed() -> None:
-    """Rule 26."""
+def test_26_a_name_that_does_not_exist_is_reported_as_removed_and_stays_subscribed() -> None:
+    """Rule 26: when the resource is created, it is sent."""
     client = DeltaClient(WORLD)
     [response] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "late")
     assert list(response.removed_resources) == ["late"]
@@ -106,7 +106,7 @@ def test_26_a_name_that_does_not_exist_is_told_and_stays_subscribed() -> None:
     assert contents_of(made) == ["late=1"]
 
 
-def test_27_only_what_changed_is_sent_and_a_deletion_once() -> None:
+def test_27_only_changes_are_sent_and_each_deletion_once() -> None:
     """Rule 27."""
     client = DeltaClient(WORLD)
     [response] = client.ask(CLUSTER)
@@ -119,24 +119,24 @@ def test_27_only_what_changed_is_sent_and_a_deletion_once() -> None:
     assert list(later.removed_resources) == []
 
 
-def test_28_unsubscribing_what_was_never_subscribed_is_ignored() -> None:
+def test_28_unsubscribing_from_a_name_without_a_subscription_is_ignored() -> None:
     """Rule 28."""
     client = DeltaClient(WORLD)
     client.ask(CLUSTER_LOAD_ASSIGNMENT, "a")
     assert client.ask(CLUSTER_LOAD_ASSIGNMENT, drop=("zebra",)) == []
 
 
-def test_28_also_under_the_wildcard() -> None:
-    """Rule 28: a name that was neither asked for nor ever sent is no news to anybody."""
+def test_28_with_the_wildcard_unsubscribing_from_an_unknown_name_is_ignored() -> None:
+    """Rule 28: the name was never subscribed to and never sent."""
     client = DeltaClient(WORLD)
     [response] = client.ask(CLUSTER)
     client.ask(CLUSTER, to=response)
     assert client.ask(CLUSTER, drop=("zebra",)) == []
     [again] = client.ask(CLUSTER, drop=("a",))
-    assert contents_of(again) == ["a=1"]  # but this one the client may have dropped (rule 23)
+    assert contents_of(again) == ["a=1"]  # the client may have dropped this one (rule 23)
 
 
-def test_28_a_request_without_a_nonce_is_no_ack() -> None:
+def test_28_a_request_without_a_nonce_is_not_an_ack() -> None:
     """Rule 28: the response before it is still unanswered."""
     client = DeltaClient(WORLD)
     [response] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a")
@@ -145,7 +145,7 @@ def test_28_a_request_without_a_nonce_is_no_ack() -> None:
     assert contents_of(more) == ["b=1"]
 
 
-def test_29_a_stale_nonce_still_subscribes() -> None:
+def test_29_a_request_with_a_stale_nonce_still_subscribes() -> None:
     """Rule 29."""
     client = DeltaClient(WORLD)
     [first] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a")
@@ -154,16 +154,16 @@ def test_29_a_stale_nonce_still_subscribes() -> None:
     assert contents_of(response) == ["b=1"]
 
 
-def test_30_a_client_that_comes_back_is_sent_nothing_that_it_has() -> None:
-    """Rule 30: of the wildcard."""
+def test_30_a_client_that_reconnects_is_not_sent_what_it_has() -> None:
+    """Rule 30: it states versions for its wildcard subscription."""
     client = DeltaClient(WORLD)
     assert client.ask(CLUSTER, has=versions(client, CLUSTER)) == []
     [changed] = client.change({CLUSTER: {"a": "2"}})
     assert contents_of(changed) == ["a=2"]
 
 
-def test_30_differing_versions_are_sent_and_vanished_ones_removed() -> None:
-    """Rule 30: of names; a stream of one type alone has nothing to wait for."""
+def test_30_after_a_reconnect_changed_names_are_sent_and_deleted_ones_removed() -> None:
+    """Rule 30, for names. A stream of one type has no other type to wait for."""
     client = DeltaClient(WORLD, type_url=CLUSTER_LOAD_ASSIGNMENT)
     has = {**versions(client, CLUSTER_LOAD_ASSIGNMENT), "b": "old", "gone": "old"}
     [response] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", "b", "gone", has=has)
@@ -171,8 +171,8 @@ def test_30_differing_versions_are_sent_and_vanished_ones_removed() -> None:
     assert list(response.removed_resources) == ["gone"]
 
 
-def test_30_the_same_of_the_wildcard() -> None:
-    """Rule 30."""
+def test_30_after_a_reconnect_the_wildcard_sends_changes_and_deletions() -> None:
+    """Rule 30, for the wildcard."""
     client = DeltaClient(WORLD, type_url=CLUSTER)
     [response] = client.ask(CLUSTER, has={**versions(client, CLUSTER), "b": "old", "gone": "old"})
     assert contents_of(response) == ["b=1"]
@@ -180,7 +180,7 @@ def test_30_the_same_of_the_wildcard() -> None:
 
 
 def test_30_initial_versions_count_only_on_the_first_request_of_a_type() -> None:
-    """Rule 30."""
+    """Rule 30: in later requests they are ignored."""
     client = DeltaClient(WORLD)
     [response] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a")
     has = versions(client, CLUSTER_LOAD_ASSIGNMENT)
@@ -188,8 +188,8 @@ def test_30_initial_versions_count_only_on_the_first_request_of_a_type() -> None
     assert contents_of(response) == ["b=1"]
 
 
-def test_31_what_a_client_has_is_what_it_accepted() -> None:
-    """Rule 31: a resource that was sent, but not accepted, and then vanished is not forgotten half-way."""
+def test_31_only_an_accepted_resource_counts_as_the_clients() -> None:
+    """Rule 31: after a NACK, the client has the version that it accepted before. A change back to it sends nothing."""
     client = DeltaClient(WORLD)
     [response] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", "b")
     client.ask(CLUSTER_LOAD_ASSIGNMENT, to=response)
@@ -201,7 +201,7 @@ def test_31_what_a_client_has_is_what_it_accepted() -> None:
 
 
 def contents_version(client: DeltaClient, content: str) -> str:
-    """Give the version that a content has."""
+    """Return the version of a content."""
     name = content.partition("=")[0]
     other = DeltaClient({CLUSTER_LOAD_ASSIGNMENT: {name: content.partition("=")[2]}})
     return versions(other, CLUSTER_LOAD_ASSIGNMENT)[name]

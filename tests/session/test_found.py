@@ -1,4 +1,4 @@
-"""What the state machine found, shrunk: each a short story between a server and a twin of Envoy."""
+"""Faults that the state machine found, reduced to short examples with a server and a twin of Envoy."""
 
 import pytest
 
@@ -25,34 +25,34 @@ Client = SotwClient | DeltaClient
 
 @pytest.fixture(params=["sotw", "delta"])
 def variant(request: pytest.FixtureRequest) -> str:
-    """Give each variant."""
+    """Return each variant."""
     name: str = request.param
     return name
 
 
 @pytest.fixture(params=[SotwClient, DeltaClient], ids=["sotw", "delta"])
 def client(request: pytest.FixtureRequest) -> Client:
-    """Give a client of each variant, in a world of two clusters."""
+    """Return a client of each variant, with two clusters."""
     world: Contents = {CLUSTER: {"a": "1", "b": "1"}, CLUSTER_LOAD_ASSIGNMENT: {"a": "1", "b": "1"}}
     made: Client = request.param(world)
     return made
 
 
 def names(client: Client, *asked: str) -> tuple[str, ...]:
-    """A State of the World ACK repeats the subscription; a delta one does not."""
+    """Return the names that an ACK repeats: all in State of the World, none in delta."""
     return asked if isinstance(client, SotwClient) else ()
 
 
 @pytest.mark.parametrize("make", [SotwClient, DeltaClient], ids=["sotw", "delta"])
-def test_5_empty_answers_are_of_the_types_that_were_asked_for(make: type[Client]) -> None:
-    """Rule 5: types without resources share nothing that says which type it is."""
+def test_5_an_empty_answer_has_the_type_that_was_asked_for(make: type[Client]) -> None:
+    """Rule 5: types without resources do not share an encoded response."""
     client = make({})
     for type_url in (CLUSTER, LISTENER):
         assert [response.type_url for response in client.ask(type_url)] == [type_url]
 
 
-def test_7_what_was_refused_does_not_follow_its_cluster(client: Client) -> None:
-    """Rules 7 and 33: a changed cluster is followed by its endpoints, but not by those that the client refused."""
+def test_7_refused_endpoints_are_not_sent_again_when_their_cluster_changes(client: Client) -> None:
+    """Rules 7 and 33: endpoints follow a changed cluster, but not if the client refused them."""
     [clusters] = client.ask(CLUSTER)
     client.ask(CLUSTER, to=clusters)
     [bad] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a")
@@ -60,8 +60,8 @@ def test_7_what_was_refused_does_not_follow_its_cluster(client: Client) -> None:
     assert client.ask(CLUSTER_LOAD_ASSIGNMENT, *names(client, "a"), to=bad, error="no") == []
 
 
-def test_7_what_is_accepted_in_the_end_is_refused_no_more(client: Client) -> None:
-    """Rule 7: even the same version, asked for again."""
+def test_7_a_refused_response_that_is_accepted_later_is_no_longer_refused(client: Client) -> None:
+    """Rule 7: this also holds for the same version, if the client asks for it again."""
     [bad] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a")
     client.ask(CLUSTER_LOAD_ASSIGNMENT, *names(client, "a"), to=bad, error="no")
     if isinstance(client, SotwClient):
@@ -73,8 +73,8 @@ def test_7_what_is_accepted_in_the_end_is_refused_no_more(client: Client) -> Non
     assert subscription.nack is None
 
 
-def test_7_what_was_refused_together_is_sent_again_even_if_it_changes_back(client: Client) -> None:
-    """A client may have taken some of what it refused, so that what it has is not known."""
+def test_7_resources_that_were_refused_together_are_sent_again_even_if_they_change_back(client: Client) -> None:
+    """The client may have applied some of the refused resources, so the server does not know what it has."""
     [first] = client.ask(CLUSTER)
     client.ask(CLUSTER, to=first)
     [bad, *_] = client.change({CLUSTER: {"a": "2", "b": "2"}})
@@ -83,8 +83,8 @@ def test_7_what_was_refused_together_is_sent_again_even_if_it_changes_back(clien
     assert contents_of(back[0]) == ["a=1", "b=1"]
 
 
-def test_7_a_refusal_of_what_is_not_wanted_any_more_counts_for_nothing(client: Client) -> None:
-    """Or the routes would wait for it for ever."""
+def test_7_refusing_a_resource_after_unsubscribing_from_it_has_no_effect(client: Client) -> None:
+    """Otherwise the routes would wait for it forever."""
     [bad] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a")
     if isinstance(client, SotwClient):
         client.ask(CLUSTER_LOAD_ASSIGNMENT, "b", nonce=bad.nonce)
@@ -94,8 +94,8 @@ def test_7_a_refusal_of_what_is_not_wanted_any_more_counts_for_nothing(client: C
     assert client.session.subscriptions[CLUSTER_LOAD_ASSIGNMENT].rejected == {}
 
 
-def test_32_a_refused_route_is_no_wait_that_time_ends(variant: str) -> None:
-    """The old cluster stays until the route is mended, and nobody looks at a clock meanwhile."""
+def test_32_a_removal_waits_for_a_refused_route_without_a_timeout(variant: str) -> None:
+    """The old cluster stays until the route is mended. Meanwhile no timer runs."""
     wire = Wire(variant, ONE)
     wire.settle()
     bad: Contents = {**MOVED, ROUTE_CONFIGURATION: {"r": "bad refs:b"}}
@@ -109,8 +109,8 @@ def test_32_a_refused_route_is_no_wait_that_time_ends(variant: str) -> None:
     assert wire.twin.held[CLUSTER].keys() == {"b"}
 
 
-def test_32_a_client_that_comes_back_is_told_of_a_removal_after_its_routes_changed() -> None:
-    """Delta, after a restart of the server: it states the cluster that is gone, and still has a route to it."""
+def test_32_a_client_that_reconnects_gets_a_removal_only_after_its_routes_change() -> None:
+    """Delta: the server restarts. The client states a cluster that no longer exists, and still has a route to it."""
     wire = Wire("delta", ONE)
     wire.settle()
     wire.drop()
@@ -120,8 +120,8 @@ def test_32_a_client_that_comes_back_is_told_of_a_removal_after_its_routes_chang
     assert wire.twin.held[CLUSTER].keys() == {"b"}
 
 
-def test_32_a_removal_waits_for_a_client_that_has_only_begun_to_come_back(variant: str) -> None:
-    """It asked for clusters so far, and so for nothing that names one; but it has routes of before."""
+def test_32_a_removal_waits_until_a_reconnecting_client_has_asked_for_its_routes(variant: str) -> None:
+    """The client has asked only for clusters, so the server knows no routes. But the client has some from before."""
     wire = Wire(variant, ONE)
     wire.settle()
     wire.connect()
@@ -131,8 +131,10 @@ def test_32_a_removal_waits_for_a_client_that_has_only_begun_to_come_back(varian
     assert wire.twin.held[CLUSTER] == {}
 
 
-def test_33_a_cluster_that_changed_meanwhile_is_followed_by_its_endpoints() -> None:
-    """Delta: although the client states that it has them; it states them after the cluster was sent."""
+def test_33_a_cluster_that_changed_while_disconnected_is_followed_by_its_endpoints() -> None:
+    """Delta: they are sent although the client states that it has them, because the cluster was sent before that
+    statement.
+    """
     wire = Wire("delta", ONE)
     wire.settle()
     wire.drop()
@@ -141,8 +143,8 @@ def test_33_a_cluster_that_changed_meanwhile_is_followed_by_its_endpoints() -> N
     assert wire.twin.warming == set()
 
 
-def test_32_a_late_answer_ends_the_impatience(client: Client) -> None:
-    """Rule 32: who was too slow once is waited for again, with the next change."""
+def test_32_a_client_that_answers_late_is_waited_for_again(client: Client) -> None:
+    """Rule 32: after a timeout and a late answer, the next change waits for the client again."""
     client.change({LISTENER: {"l": "1"}, ROUTE_CONFIGURATION: {"r": "1"}})
     last: dict[str, Reply] = {}
     for type_url, asked in ((CLUSTER, ()), (CLUSTER_LOAD_ASSIGNMENT, ("a", "b")), (ROUTE_CONFIGURATION, ("r",))):
@@ -155,8 +157,10 @@ def test_32_a_late_answer_ends_the_impatience(client: Client) -> None:
     assert ROUTE_CONFIGURATION not in [response.type_url for response in sent]
 
 
-def test_14_a_refused_first_answer_is_mended_by_an_empty_one() -> None:
-    """Rule 14: what a State of the World client that came back has is not known, so nothing is left unsaid."""
+def test_14_after_a_refused_first_answer_a_deletion_is_sent() -> None:
+    """Rule 14: the server does not know what a reconnecting State of the World client has. So it sends the empty set
+    too.
+    """
     wire = Wire("sotw", ONE)
     wire.settle()
     wire.connect()
@@ -167,8 +171,8 @@ def test_14_a_refused_first_answer_is_mended_by_an_empty_one() -> None:
     assert wire.twin.held[LISTENER] == {}
 
 
-def test_6_a_refusal_is_forgotten_when_the_edit_is_taken_back(client: Client) -> None:
-    """Rules 6 and 7: nothing is sent then, so that no ACK tells of it; the operator is not to be told for ever."""
+def test_6_a_refusal_is_forgotten_when_the_edit_is_undone(client: Client) -> None:
+    """Rules 6 and 7: nothing is sent, so no ACK can end the refusal. The operator must not see it forever."""
     [clusters] = client.ask(CLUSTER)
     client.ask(CLUSTER, to=clusters)
     [bad] = client.change({CLUSTER: {"a": "bad"}})
@@ -180,8 +184,8 @@ def test_6_a_refusal_is_forgotten_when_the_edit_is_taken_back(client: Client) ->
     assert subscription.nack is None
 
 
-def test_6_a_refusal_of_what_is_no_longer_wanted_is_forgotten(client: Client) -> None:
-    """Rules 6 and 12: who unsubscribes from what it refused has nothing left to refuse."""
+def test_6_a_refusal_is_forgotten_when_the_client_unsubscribes(client: Client) -> None:
+    """Rules 6 and 12: the client no longer wants the resource that it refused."""
     [bad] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a")
     client.ask(CLUSTER_LOAD_ASSIGNMENT, *names(client, "a"), to=bad, error="no")
     subscription = client.session.subscriptions[CLUSTER_LOAD_ASSIGNMENT]

@@ -1,4 +1,6 @@
-"""Random catalogs, edits, refusals, lost and late messages and reconnects: once quiet, the client has what there is."""
+"""Random catalogs, edits, refusals, lost and late messages, and reconnects: in the end, the client has the current
+resources.
+"""
 
 from typing import Any
 
@@ -23,7 +25,7 @@ WORD = st.sampled_from(["1", "2", "3", "bad"])
 
 @st.composite
 def worlds(draw: st.DrawFn) -> Contents:
-    """Draw a catalog that is consistent: what is referred to is there."""
+    """Generate a catalog in which every reference has a target."""
     clusters = draw(st.lists(st.sampled_from(CLUSTERS), unique=True, max_size=3))
     routes = draw(st.lists(st.sampled_from(ROUTES), unique=True, max_size=2)) if clusters else []
     targets = {route: draw(st.sampled_from(clusters)) for route in routes}
@@ -37,7 +39,7 @@ def worlds(draw: st.DrawFn) -> Contents:
 
 
 class Machine(RuleBasedStateMachine):
-    """One wire of one variant."""
+    """One wire with one variant."""
 
     variant = ""
 
@@ -54,68 +56,68 @@ class Machine(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 4))
     def server_reads(self, count: int) -> None:
-        """Let some requests arrive."""
+        """Deliver some requests."""
         for _ in range(count):
             self.wire.deliver_request()
 
     @rule(count=st.integers(1, 4))
     def client_reads(self, count: int) -> None:
-        """Let some responses arrive."""
+        """Deliver some responses."""
         for _ in range(count):
             self.wire.deliver_response()
 
     @rule()
     def both_read(self) -> None:
-        """Let most of it arrive."""
+        """Deliver most messages."""
         for _ in range(12):
             self.wire.deliver_request()
             self.wire.deliver_response()
 
     @rule()
     def settle(self) -> None:
-        """Let everything arrive, and check."""
+        """Deliver all messages, and check the result."""
         self.wire.settle()
 
     @rule()
     def refuse_next(self) -> None:
-        """Have the client refuse what comes next, whatever it is."""
+        """Make the client refuse the next response, whatever it contains."""
         self.wire.twin.refuses_next = True
 
     @rule(type_url=st.sampled_from([CLUSTER_LOAD_ASSIGNMENT, ROUTE_CONFIGURATION]), name=st.sampled_from("abr"))
     def ask_again(self, type_url: str, name: str) -> None:
-        """Unsubscribe, and subscribe again."""
+        """Unsubscribe from a name, and subscribe again."""
         if self.wire.session is not None:
             self.wire.twin.forget_and_ask_again(type_url, name)
 
     @rule()
     def reconnect(self) -> None:
-        """Lose the stream and what is on the way; come back to a server that knows nothing."""
+        """Lose the stream and all messages in flight. Reconnect to a server without any state."""
         self.wire.connect()
 
     @rule()
     def drop(self) -> None:
-        """Lose the stream, and stay away for a while."""
+        """Lose the stream, and do not reconnect yet."""
         self.wire.drop()
 
     @rule()
     def hurry(self) -> None:
-        """Let the server's patience end."""
+        """Let the server's waiting time end."""
         self.wire.hurry()
 
     @invariant()
     def no_rule_is_broken(self) -> None:
-        """What the client noted is a failure."""
+        """Fail if the client noted a violation."""
         if hasattr(self, "wire"):
             assert self.wire.twin.violations == []
 
     def teardown(self) -> None:
-        """Once quiet, the client's view is the snapshot."""
+        """After all messages are delivered, the client's view equals the snapshot."""
         if hasattr(self, "wire") and not self.wire.twin.violations:
             self.wire.settle()
 
 
 def check_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hold what streams share as known against what follows from each message."""
+    """Compare the known resources, which streams share, with those that follow from each message."""
     unchecked = Subscription.on_reply
 
     def on_reply(self: Subscription[Any], nonce: str, error: str | None, snapshot: TypeSnapshot) -> Nack | None:
@@ -130,8 +132,10 @@ def check_known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("large", [0, LARGE], ids=["all shared", "little shared"])
 @pytest.mark.parametrize("variant", ["sotw", "delta"])
-def test_once_quiet_the_client_has_what_there_is(variant: str, large: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever happened before: no rule was broken on the way, and nothing is left to say."""
+def test_in_the_end_the_client_has_the_current_resources(
+    variant: str, large: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever happened before, no rule was broken, and no message is missing."""
     check_known(monkeypatch)
     monkeypatch.setattr(batch, "LARGE", large)
     machine = type(f"{variant}Machine", (Machine,), {"variant": variant})

@@ -1,4 +1,4 @@
-"""Rules 32 to 34: a change goes out in an order in which traffic always has somewhere to go."""
+"""Rules 32 to 34: updates are sent in an order in which every route always has a cluster with endpoints."""
 
 import pytest
 
@@ -18,11 +18,11 @@ MOVE: Contents = {
     CLUSTER_LOAD_ASSIGNMENT: {"a": None, "b": "1"},
     ROUTE_CONFIGURATION: {"r": "to b"},
 }
-"""A route moves from one cluster to a new one, and the old one goes, in one edit."""
+"""One edit moves a route from one cluster to a new one, and deletes the old cluster."""
 
 
 class Envoy:
-    """A client that subscribes as Envoy does, and answers what a test tells it to."""
+    """A client that subscribes as Envoy does, and answers as a test tells it to."""
 
     def __init__(self, client: SotwClient | DeltaClient) -> None:
         self.client = client
@@ -32,15 +32,15 @@ class Envoy:
             assert self.accept(response) == []
 
     def accept(self, response: Reply) -> list[Reply]:
-        """Accept a response; give what comes then."""
+        """Accept a response. Return the next responses."""
         return list(self.client.ask(response.type_url, *self._stated(response.type_url), to=response))
 
     def refuse(self, response: Reply) -> list[Reply]:
-        """Refuse a response; give what comes then."""
+        """Refuse a response. Return the next responses."""
         return list(self.client.ask(response.type_url, *self._stated(response.type_url), to=response, error="no"))
 
     def want_endpoints(self, *names: str, nonce: str = "") -> list[Reply]:
-        """Subscribe to more endpoints, as Envoy does when it was sent a new cluster."""
+        """Subscribe to more endpoints, as Envoy does when it receives a new cluster."""
         self.wants[CLUSTER_LOAD_ASSIGNMENT] += names
         stated = self._stated(CLUSTER_LOAD_ASSIGNMENT) or names
         return list(self.client.ask(CLUSTER_LOAD_ASSIGNMENT, *stated, nonce=nonce))
@@ -51,24 +51,24 @@ class Envoy:
 
 @pytest.fixture(params=[SotwClient, DeltaClient], ids=["sotw", "delta"])
 def envoy(request: pytest.FixtureRequest) -> Envoy:
-    """Give an Envoy of each variant that has the whole world."""
+    """Return an Envoy of each variant that has all resources."""
     return Envoy(request.param(WORLD))
 
 
 def removed(response: Reply, envoy: Envoy) -> bool:
-    """Tell whether a response of clusters takes away `a`."""
+    """Whether a response of clusters removes `a`."""
     if isinstance(envoy.client, SotwClient):
         return not any(content.startswith("a=") for content in contents_of(response))
     return "a" in getattr(response, "removed_resources", ())
 
 
 def test_32_routes_wait_for_the_new_cluster_and_its_endpoints(envoy: Envoy) -> None:
-    """Rule 32: make before break, step by step, and each step waits for the ACK of the one before."""
+    """Rule 32: make before break. Each step waits for the ACK of the step before."""
     [clusters] = envoy.client.change(MOVE)
     assert clusters.type_url == CLUSTER
     assert "b=1" in contents_of(clusters)
     assert not removed(clusters, envoy)
-    assert envoy.accept(clusters) == []  # the routes wait: the cluster has no endpoints yet
+    assert envoy.accept(clusters) == []  # the routes wait, because the cluster has no endpoints yet
     [assignments] = envoy.want_endpoints("b")
     assert contents_of(assignments) == ["b=1"]
     [routes] = envoy.accept(assignments)
@@ -81,7 +81,7 @@ def test_32_routes_wait_for_the_new_cluster_and_its_endpoints(envoy: Envoy) -> N
     assert envoy.client.session.waits == 0
 
 
-def test_32_it_makes_no_difference_whether_the_ack_or_the_subscription_comes_first(envoy: Envoy) -> None:
+def test_32_the_ack_of_a_cluster_and_the_subscription_to_its_endpoints_may_come_in_any_order(envoy: Envoy) -> None:
     """Rule 32: Envoy asks for the endpoints of a new cluster before it accepts the cluster."""
     [clusters] = envoy.client.change(MOVE)
     [assignments] = envoy.want_endpoints("b")
@@ -91,7 +91,7 @@ def test_32_it_makes_no_difference_whether_the_ack_or_the_subscription_comes_fir
 
 
 def test_32_listeners_come_before_routes(envoy: Envoy) -> None:
-    """Rule 32: and both after what they name."""
+    """Rule 32: both come after the resources that they refer to."""
     change: Contents = {
         ROUTE_CONFIGURATION: {"r": "2"},
         LISTENER: {"l": "2"},
@@ -107,15 +107,15 @@ def test_32_listeners_come_before_routes(envoy: Envoy) -> None:
     assert routes.type_url == ROUTE_CONFIGURATION
 
 
-def test_32_a_cluster_that_nothing_names_goes_at_once(envoy: Envoy) -> None:
-    """Rule 32: nothing is waited for in vain."""
+def test_32_a_cluster_that_no_route_refers_to_is_removed_at_once(envoy: Envoy) -> None:
+    """Rule 32: there is nothing to wait for."""
     clusters, *_ = envoy.client.change({CLUSTER: {"a": None}})
     assert removed(clusters, envoy)
     assert envoy.client.session.waits == 0
 
 
-def test_32_waiting_is_bounded(envoy: Envoy) -> None:
-    """Rule 32: a client that accepts nothing is sent the rest all the same, one stage after the other."""
+def test_32_waiting_ends_after_a_timeout(envoy: Envoy) -> None:
+    """Rule 32: a client that does not answer is sent the rest after the timeout, one stage after the other."""
     [clusters] = envoy.client.change(MOVE)
     first_wait = envoy.client.session.waits
     assert first_wait
@@ -129,8 +129,8 @@ def test_32_waiting_is_bounded(envoy: Envoy) -> None:
     assert removed(gone, envoy)
 
 
-def test_32_a_route_that_is_refused_keeps_the_cluster_that_it_named_before(envoy: Envoy) -> None:
-    """Rules 7 and 32: Envoy goes on with the old route, so the old cluster stays until the route is mended."""
+def test_32_a_refused_route_keeps_its_old_cluster(envoy: Envoy) -> None:
+    """Rules 7 and 32: Envoy keeps the old route. So the old cluster stays until the route is mended."""
     [clusters] = envoy.client.change(MOVE)
     [assignments] = envoy.want_endpoints("b")
     envoy.accept(assignments)
@@ -141,8 +141,8 @@ def test_32_a_route_that_is_refused_keeps_the_cluster_that_it_named_before(envoy
     assert removed(gone, envoy)
 
 
-def test_32_a_cluster_that_comes_back_meanwhile_stays(envoy: Envoy) -> None:
-    """Rule 32: an edit that is taken back while it is on its way takes nothing away."""
+def test_32_a_removal_that_is_undone_in_time_removes_nothing(envoy: Envoy) -> None:
+    """Rule 32: an edit is undone while its changes are being sent. The cluster stays."""
     [clusters] = envoy.client.change(MOVE)
     back: Contents = {
         CLUSTER: {"a": "1", "b": None},
@@ -154,20 +154,20 @@ def test_32_a_cluster_that_comes_back_meanwhile_stays(envoy: Envoy) -> None:
     for response in sent:
         assert not removed(response, envoy) or response.type_url != CLUSTER
         sent += envoy.accept(response)
-    assert all(response.type_url != ROUTE_CONFIGURATION for response in sent)  # it never left
+    assert all(response.type_url != ROUTE_CONFIGURATION for response in sent)  # the routes were never sent
     assert envoy.client.session.waits == 0
     assert envoy.client.session.subscriptions[CLUSTER].known.keys() == {"a"}
 
 
 def test_32_endpoints_never_wait_for_a_cluster(envoy: Envoy) -> None:
-    """A weight that changes while a cluster is unanswered is the most urgent of all."""
+    """Rule 32: the new weight is sent at once, although a response of clusters is unanswered."""
     envoy.client.change({CLUSTER: {"c": "1"}})
     [assignments] = envoy.client.change({CLUSTER_LOAD_ASSIGNMENT: {"a": "2"}})
     assert contents_of(assignments) == ["a=2"]
 
 
-def test_33_only_what_is_new_or_changed_is_followed_by_its_endpoints(envoy: Envoy) -> None:
-    """Rule 33: a State of the World response holds every cluster, but most did not change."""
+def test_33_only_new_or_changed_clusters_are_followed_by_their_endpoints(envoy: Envoy) -> None:
+    """Rule 33: a State of the World response has every cluster, but most did not change."""
     for response in envoy.want_endpoints("c", nonce="stale"):
         envoy.accept(response)
     for response in envoy.client.change({CLUSTER: {"c": "1"}, CLUSTER_LOAD_ASSIGNMENT: {"c": "1"}}):
@@ -179,6 +179,6 @@ def test_33_only_what_is_new_or_changed_is_followed_by_its_endpoints(envoy: Envo
 
 
 def test_34_an_empty_assignment_is_sent_like_any_other(envoy: Envoy) -> None:
-    """Rule 34: a cluster without endpoints has an explicit one, so that Envoy does not wait for it."""
+    """Rule 34: a cluster without endpoints has an empty assignment, so that Envoy does not wait for one."""
     [assignments] = envoy.client.change({CLUSTER_LOAD_ASSIGNMENT: {"a": ""}})
     assert contents_of(assignments) == ["a="]

@@ -1,4 +1,4 @@
-"""Why a response is sent, as the metrics count it; and when a client has answered all."""
+"""The reason for each response, as the metrics count it; and whether a client has answered everything."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ WORLD: Contents = {CLUSTER: {"a": "1", "b": "1"}, CLUSTER_LOAD_ASSIGNMENT: {"a":
 
 
 def reasons(client: DeltaClient | SotwClient) -> list[str]:
-    """Give why the last request was answered."""
+    """Return the reasons of the responses to the last request."""
     return [response.reason for response in client.result.responses]
 
 
-def test_the_first_of_a_type_and_names_that_are_added() -> None:
-    """They are told apart: a restart shows in the one, an Envoy's new clusters in the other."""
+def test_the_first_request_of_a_type_and_added_names_have_different_reasons() -> None:
+    """A restart shows as `initial`. An Envoy's new clusters show as `subscribe`."""
     client = DeltaClient(WORLD)
     [clusters] = client.ask(CLUSTER)
     assert reasons(client) == ["initial"]
@@ -30,8 +30,8 @@ def test_the_first_of_a_type_and_names_that_are_added() -> None:
     assert reasons(client) == ["subscribe"]
 
 
-def test_a_change_while_a_response_is_in_flight_is_a_change() -> None:
-    """It is sent when the client has answered, and yet it is not for that answer."""
+def test_a_change_that_waits_for_an_answer_has_the_reason_change() -> None:
+    """It is sent when the client answers, but the answer is not its reason."""
     client = SotwClient(WORLD)
     [first] = client.ask(CLUSTER)
     assert client.change({CLUSTER: {"a": "2"}}) == []
@@ -43,8 +43,8 @@ def test_a_change_while_a_response_is_in_flight_is_a_change() -> None:
     assert client.session.is_settled
 
 
-def test_endpoints_follow_their_cluster() -> None:
-    """Though they did not change (rule 33)."""
+def test_endpoints_that_follow_their_cluster_have_the_reason_follow() -> None:
+    """The endpoints did not change (rule 33)."""
     client = DeltaClient(WORLD)
     [clusters] = client.ask(CLUSTER)
     client.ask(CLUSTER, to=clusters)
@@ -56,15 +56,17 @@ def test_endpoints_follow_their_cluster() -> None:
 
 @pytest.mark.parametrize("variant", [SOTW, DELTA], ids=["sotw", "delta"])
 @pytest.mark.parametrize("features", [(), (TTL,)], ids=["whole", "without a body"])
-def test_what_lives_for_a_while_is_prolonged_by_heartbeats(variant: Variant[Any], features: tuple[str, ...]) -> None:
-    """Whether the client is sent the whole resource or only that it lives on."""
+def test_a_resource_with_a_ttl_is_renewed_with_the_reason_heartbeat(
+    variant: Variant[Any], features: tuple[str, ...]
+) -> None:
+    """This holds whether the client receives the whole resource or only its name."""
     client = Client(variant, *features)
     client.ask(client.first.nonce)
     assert [one.reason for one in client.session.on_heartbeat(SECONDS / 3)] == ["heartbeat"]
 
 
-def test_a_refusal_is_an_answer() -> None:
-    """Nobody waits for a client that has said no."""
+def test_a_nack_counts_as_an_answer() -> None:
+    """After a NACK, the session does not wait for the client."""
     client = DeltaClient(WORLD)
     [clusters] = client.ask(CLUSTER)
     client.ask(CLUSTER, to=clusters, error="no")

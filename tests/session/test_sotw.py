@@ -11,7 +11,7 @@ WORLD: Contents = {
 
 
 def test_11_unsubscribing_and_subscribing_again_sends_again() -> None:
-    """Rule 11: even what is unchanged."""
+    """Rule 11: it sends even an unchanged resource."""
     client = SotwClient(WORLD)
     [response] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", "b")
     client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", "b", to=response)
@@ -20,8 +20,8 @@ def test_11_unsubscribing_and_subscribing_again_sends_again() -> None:
     assert contents_of(again) == ["b=1"]
 
 
-def test_12_16_a_name_left_out_is_unsubscribed() -> None:
-    """Rules 12 and 16: its changes send nothing."""
+def test_12_16_a_name_that_is_left_out_is_unsubscribed() -> None:
+    """Rules 12 and 16: changes of this name are not sent."""
     client = SotwClient(WORLD)
     [response] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", "b")
     client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", to=response)
@@ -29,8 +29,10 @@ def test_12_16_a_name_left_out_is_unsubscribed() -> None:
     assert len(client.change({CLUSTER_LOAD_ASSIGNMENT: {"a": "2"}})) == 1
 
 
-def test_13_the_version_is_of_the_content() -> None:
-    """Rule 13: equal on another server with the same resources, and back after a change is taken back."""
+def test_13_the_version_depends_only_on_the_content() -> None:
+    """Rule 13: another server with the same resources has the same version. When a change is undone, the old version
+    returns.
+    """
     client, replica = SotwClient(WORLD, "s1"), SotwClient(WORLD, "s2")
     [ours], [theirs] = client.ask(CLUSTER), replica.ask(CLUSTER)
     assert ours.version_info == theirs.version_info
@@ -42,8 +44,8 @@ def test_13_the_version_is_of_the_content() -> None:
     assert back.version_info == ours.version_info
 
 
-def test_14_clusters_come_as_the_full_set() -> None:
-    """Rule 14: leaving one out deletes it, and an empty one deletes all."""
+def test_14_clusters_are_sent_as_a_full_set() -> None:
+    """Rule 14: a cluster that is left out is deleted. An empty set deletes all."""
     client = SotwClient(WORLD)
     [response] = client.ask(CLUSTER)
     client.ask(CLUSTER, to=response)
@@ -57,8 +59,8 @@ def test_14_clusters_come_as_the_full_set() -> None:
     assert contents_of(empty) == []
 
 
-def test_15_assignments_come_as_what_changed() -> None:
-    """Rule 15: leaving one out deletes nothing."""
+def test_15_only_changed_assignments_are_sent() -> None:
+    """Rule 15: an assignment that is left out is not deleted."""
     client = SotwClient(WORLD)
     [response] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", "b")
     client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", "b", to=response)
@@ -68,8 +70,8 @@ def test_15_assignments_come_as_what_changed() -> None:
     assert client.change({CLUSTER_LOAD_ASSIGNMENT: {"a": None}}) == []
 
 
-def test_a_resource_that_comes_back_unchanged_is_sent() -> None:
-    """Whoever was not told that it went is told that it is there."""
+def test_an_assignment_that_is_deleted_and_created_again_is_sent() -> None:
+    """It is sent even if the client was never told of the deletion."""
     client = SotwClient(WORLD)
     [response] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a")
     client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", to=response)
@@ -79,7 +81,7 @@ def test_a_resource_that_comes_back_unchanged_is_sent() -> None:
 
 
 def test_17_a_new_name_is_sent_although_its_version_did_not_change() -> None:
-    """Rule 17."""
+    """Rule 17: the version of the type is the same, but the client does not have this resource."""
     client = SotwClient(WORLD)
     [response] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a")
     [more] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", "b", to=response)
@@ -88,7 +90,7 @@ def test_17_a_new_name_is_sent_although_its_version_did_not_change() -> None:
 
 
 def test_18_a_stale_request_keeps_its_subscription() -> None:
-    """Rule 18: no response of its own, but what it asks for comes with the next."""
+    """Rule 18: it gets no response of its own. The next response includes the names that it asks for."""
     client = SotwClient(WORLD)
     [first] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a")
     client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", to=first)
@@ -98,8 +100,8 @@ def test_18_a_stale_request_keeps_its_subscription() -> None:
     assert contents_of(third) == ["b=1"]
 
 
-def test_19_a_client_that_comes_back_current_is_not_sent_clusters_again() -> None:
-    """Rule 19: but what it names is sent, and later changes too."""
+def test_19_a_client_that_reconnects_with_the_current_version_is_not_sent_clusters_again() -> None:
+    """Rule 19: resources that it names are sent, and so are later changes."""
     before = SotwClient(WORLD, "s1")
     [response] = before.ask(CLUSTER)
     client = SotwClient(WORLD, "s2")
@@ -109,7 +111,7 @@ def test_19_a_client_that_comes_back_current_is_not_sent_clusters_again() -> Non
     assert contents_of(changed) == ["a=2", "b=1"]
 
 
-def test_20_no_names_mean_all_clusters_and_no_assignments() -> None:
+def test_20_a_request_without_names_means_all_clusters_but_no_assignments() -> None:
     """Rule 20."""
     client = SotwClient(WORLD)
     assert contents_of(client.ask(CLUSTER)[0]) == ["a=1", "b=1"]
@@ -117,8 +119,8 @@ def test_20_no_names_mean_all_clusters_and_no_assignments() -> None:
     assert client.ask(ROUTE_CONFIGURATION) == []
 
 
-def test_21_names_end_the_wildcard() -> None:
-    """Rule 21: `[*, A]` keeps it, `[A]` ends it, `[]` then unsubscribes everything."""
+def test_21_a_request_with_names_ends_the_wildcard() -> None:
+    """Rule 21: `[*, A]` keeps it and `[A]` ends it. `[]` then unsubscribes from everything."""
     client = SotwClient(WORLD)
     [first] = client.ask(CLUSTER, "*", "a")
     assert contents_of(first) == ["a=1", "b=1"]
@@ -130,8 +132,8 @@ def test_21_names_end_the_wildcard() -> None:
     assert client.change({CLUSTER: {"a": "3"}}) == []
 
 
-def test_24_an_empty_world_is_told() -> None:
-    """Rule 24: the first answer to a wildcard comes, although empty."""
+def test_24_a_wildcard_is_answered_even_if_there_are_no_resources() -> None:
+    """Rule 24: the first answer is sent, although it is empty."""
     client = SotwClient({})
     [response] = client.ask(LISTENER)
     assert contents_of(response) == []

@@ -1,4 +1,4 @@
-"""Rule 36: what lives for a while only, and the heartbeats that prolong it."""
+"""Rule 36: resources with a TTL, and the heartbeats that renew them."""
 
 from datetime import timedelta
 from typing import Any as Anything
@@ -24,7 +24,7 @@ SECONDS = 3000
 
 
 class Client:
-    """Subscribes to the assignments a, which lives 3 s, and b, which lives for ever."""
+    """A client that subscribes to the assignments a, with a TTL of 3 s, and b, without one."""
 
     def __init__(self, variant: Variant[Anything], *features: str, user_agent: str = "") -> None:
         self.world = Snapshot({})
@@ -34,7 +34,7 @@ class Client:
         [self.first] = self.ask()
 
     def ask(self, nonce: str = "", error: str = "") -> "list[Answer]":
-        """Subscribe or reply; read what comes then."""
+        """Subscribe or reply. Return the answers."""
         request: DiscoveryRequest | DeltaDiscoveryRequest
         if self.session.variant is SOTW:
             request = DiscoveryRequest(resource_names=["a", "b"])
@@ -47,7 +47,7 @@ class Client:
         return self.read(self.session.on_request(request.SerializeToString()).responses)
 
     def change(self, *resources: Resource) -> SnapshotChange:
-        """Change the world; give the change."""
+        """Change the resources. Return the change."""
         change = make_change(self.world, {CLUSTER_LOAD_ASSIGNMENT: {one.name: one for one in resources}})
         assert change is not None
         self.world = change.snapshot
@@ -58,12 +58,12 @@ class Client:
         return [Answer(self.session.variant, response.body) for response in responses]
 
     def beat(self, elapsed_ms: float = 1000) -> "list[Answer]":
-        """Let the time for a heartbeat come."""
+        """Let the time for a heartbeat pass."""
         return self.read(self.session.on_heartbeat(elapsed_ms))
 
 
 class Answer:
-    """A response of either variant: ttl in seconds and body of each resource, by name."""
+    """A response of either variant: each resource's TTL in seconds and its body, by name."""
 
     def __init__(self, variant: Variant[Anything], body: bytes) -> None:
         self.ttl: dict[str, float] = {}
@@ -92,37 +92,39 @@ class Answer:
 
 
 def make_assignment(name: str, word: str, ttl_ms: int = 0) -> Resource:
-    """Make a resource whose content is a word."""
+    """Make a resource with this content."""
     return encode_resource(CLUSTER_LOAD_ASSIGNMENT, name, f"{name}={word}".encode(), ttl_ms)
 
 
 @pytest.fixture(params=[SOTW, DELTA], ids=["sotw", "delta"])
 def variant(request: pytest.FixtureRequest) -> Variant[Anything]:
-    """Give each variant."""
+    """Return each variant."""
     made: Variant[Anything] = request.param
     return made
 
 
-def test_36_a_client_that_understands_a_ttl_is_sent_it(variant: Variant[Anything]) -> None:
-    """Rule 36: on what has one alone."""
+def test_36_a_client_that_supports_ttls_receives_them(variant: Variant[Anything]) -> None:
+    """Rule 36: only a resource that has a TTL is sent with one."""
     client = Client(variant, TTL)
     assert client.first.ttl == {"a": 3.0}
     assert client.first.body == {"a": "1", "b": "1"}
     assert client.session.heartbeat_ms == SECONDS / 3
 
 
-def test_36_others_are_not(variant: Variant[Anything]) -> None:
-    """Rule 36: neither who does not say it, nor Envoy, which crashes at the end of an assignment's TTL."""
+def test_36_other_clients_and_envoy_receive_no_ttl(variant: Variant[Anything]) -> None:
+    """Rule 36: they are clients that do not state support for TTLs, and Envoy, which crashes at the end of an
+    assignment's TTL.
+    """
     for client in (Client(variant), Client(variant, TTL, user_agent="envoy")):
         assert client.first.ttl == {}
         client.ask(client.first.nonce)
         [refresh] = client.beat()
-        assert refresh.body == {"a": "1"}  # whole: it prolongs `endpoint_stale_after`, which is in it
+        assert refresh.body == {"a": "1"}  # the whole resource: it renews its own `endpoint_stale_after`
         assert refresh.ttl == {}
 
 
 def test_36_a_heartbeat_has_no_body_and_the_same_version(variant: Variant[Anything]) -> None:
-    """Rule 36: and it changes nothing that the client has."""
+    """Rule 36: a heartbeat changes nothing that the client has."""
     client = Client(variant, TTL)
     client.ask(client.first.nonce)
     [beat] = client.beat()
@@ -133,8 +135,8 @@ def test_36_a_heartbeat_has_no_body_and_the_same_version(variant: Variant[Anythi
     assert client.ask(beat.nonce) == []
 
 
-def test_36_a_heartbeat_waits_for_the_answer_before_it(variant: Variant[Anything]) -> None:
-    """Rule 38: one response a type is unanswered; the heartbeat follows, once."""
+def test_36_a_heartbeat_waits_until_the_response_before_it_is_answered(variant: Variant[Anything]) -> None:
+    """Rule 38: each type has at most one unanswered response. Then one heartbeat is sent."""
     client = Client(variant, TTL)
     assert client.beat() == []
     assert client.beat() == []
@@ -144,7 +146,7 @@ def test_36_a_heartbeat_waits_for_the_answer_before_it(variant: Variant[Anything
 
 
 def test_36_a_late_heartbeat_is_the_whole_resource(variant: Variant[Anything]) -> None:
-    """The client may have dropped it meanwhile: our process was stopped longer than the resource lives."""
+    """The client may have dropped the resource: our process was stopped for longer than the TTL."""
     client = Client(variant, TTL)
     client.ask(client.first.nonce)
     [beat] = client.beat(elapsed_ms=SECONDS)
@@ -153,7 +155,7 @@ def test_36_a_late_heartbeat_is_the_whole_resource(variant: Variant[Anything]) -
 
 
 def test_36_a_refused_heartbeat_is_followed_by_the_whole_resource(variant: Variant[Anything]) -> None:
-    """The client has let go of what it was to keep."""
+    """The client no longer has the resource that the heartbeat renews."""
     client = Client(variant, TTL)
     client.ask(client.first.nonce)
     [beat] = client.beat()
@@ -161,8 +163,10 @@ def test_36_a_refused_heartbeat_is_followed_by_the_whole_resource(variant: Varia
     assert whole.body == {"a": "1"}
 
 
-def test_36_sending_without_a_ttl_clears_it(variant: Variant[Anything]) -> None:
-    """Rule 36: the same content with another ttl, or with none, is sent again; and then there is no heartbeat."""
+def test_36_a_resource_without_a_ttl_ends_the_old_ttl(variant: Variant[Anything]) -> None:
+    """Rule 36: the same content with another TTL, or without one, is sent again. Without a TTL there are no more
+    heartbeats.
+    """
     client = Client(variant, TTL)
     client.ask(client.first.nonce)
     [longer] = client.read(client.session.on_change(client.change(make_assignment("a", "1", 2 * SECONDS))) or [])

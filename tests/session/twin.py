@@ -1,7 +1,7 @@
-"""A twin of Envoy, without a socket: it subscribes, accepts, refuses, warms and comes back as Envoy does.
+"""A twin of Envoy, without a socket. It subscribes, accepts, refuses, warms and reconnects as Envoy does.
 
-A resource's content is a word: `1 refs:a,b` refers to the resources a and b of the next type, and what has `bad` in it
-is refused. The twin notes in `violations` what a server must never do to it.
+A resource's content is a string. `1 refs:a,b` refers to the resources a and b of the next type. The twin refuses a
+content with `bad` in it. It notes in `violations` what a server must never do.
 """
 
 from collections import Counter
@@ -28,14 +28,14 @@ CONFIGURED_BY = {CLUSTER_LOAD_ASSIGNMENT: CLUSTER, ROUTE_CONFIGURATION: LISTENER
 
 @dataclass(frozen=True)
 class Held:
-    """One resource that the twin has: its version, and its word."""
+    """One resource that the twin has: its version and its content."""
 
     version: str
     word: str
 
     @property
     def refs(self) -> list[str]:
-        """Name what it refers to."""
+        """Return the names that it refers to."""
         return [name for name in self.word.partition("refs:")[2].split(",") if name]
 
 
@@ -52,7 +52,7 @@ class Message:
 
 
 class Twin:
-    """One Envoy. `outbox` is what it has to say; `receive` is what it hears."""
+    """One Envoy. `outbox` has the requests that it sends; `receive` takes a response."""
 
     def __init__(self, variant: str) -> None:
         self.is_sotw = variant == SOTW.name
@@ -63,37 +63,37 @@ class Twin:
         self.active: set[str] = set()
         self.warming: set[str] = set()
         self.refuses_next = False
-        self.accepts_first = False  # whether the ACK goes before what it leads to
+        self.accepts_first = False  # whether the ACK is sent before the requests that follow from the response
         self.violations: list[str] = []
-        self.was_hurried = False  # the server was told to wait no longer: what it does then may break traffic
+        self.was_hurried = False  # the server's waiting time was ended early, so what it does next may break traffic
         self.outbox: list[bytes] = []
-        self.known_types: set[str] = set()  # asked for, on this stream or an earlier one
-        self.has_clusters = False  # there was an answer of clusters, on this stream or an earlier one
+        self.known_types: set[str] = set()  # requested on this stream or an earlier one
+        self.has_clusters = False  # received a response of clusters, on this stream or an earlier one
         self._dead: set[tuple[str, str]] = set()
         self._begin()
 
     def _begin(self) -> None:
         self.refused: dict[str, dict[str, str | None]] = {type_url: {} for type_url in TYPES}
         self.owed: dict[str, Counter[str]] = {type_url: Counter() for type_url in TYPES}
-        self.nacked: set[str] = set()  # the types of which the last response was refused
+        self.nacked: set[str] = set()  # the types whose last response was refused
         self.asked: set[str] = set()
         self.answered: set[str] = set()
         self.nonces: dict[str, str] = dict.fromkeys(TYPES, "")
-        self.told: dict[str, str] = {}  # the clusters that it accepted on this stream
+        self.told: dict[str, str] = {}  # the clusters that were accepted on this stream
         self.outbox = []
 
     def connect(self) -> None:
-        """Open a stream: state what is wanted, and what is there already."""
+        """Open a stream. State the subscriptions, and the resources that the twin already has."""
         self._begin()
         self.came_back = {one for one in TYPES if (self.version_info[one] if self.is_sotw else self.acked[one])}
-        # A delta Envoy that lost an assignment which was to follow an accepted cluster states the one before.
+        # A delta Envoy that lost an assignment for an accepted cluster states the version of the older assignment.
         self.stuck = set() if self.is_sotw else self.warming & self.acked[CLUSTER_LOAD_ASSIGNMENT].keys()
         for type_url in TYPES:
             if type_url in self.known_types or type_url == CLUSTER:
                 self._introduce(type_url)
 
     def _introduce(self, type_url: str) -> None:
-        """Send a type's first request of a stream."""
+        """Send the first request of a type on this stream."""
         names = self.wanted.get(type_url, set())
         if type_url in self.asked or not (names or type_url in FULL):
             return
@@ -113,13 +113,13 @@ class Twin:
             )
 
     def forget_and_ask_again(self, type_url: str, name: str) -> None:
-        """Unsubscribe, and subscribe again (rule 11)."""
+        """Unsubscribe from a name, and subscribe again (rule 11)."""
         if name in self.wanted[type_url]:
             self._want(type_url, self.wanted[type_url] - {name})
             self._want(type_url, self.wanted[type_url] | {name})
 
     def receive(self, response: Response) -> None:
-        """Take a response: apply it, and accept or refuse it."""
+        """Receive a response: apply it, and accept or refuse it."""
         message = self._decode(response)
         bad = sorted(name for name, held in message.resources.items() if "bad" in held.word)
         refuses, self.refuses_next = bool(bad) or self.refuses_next, False
@@ -139,11 +139,11 @@ class Twin:
         self.answered.add(message.type_url)
         self.has_clusters = self.has_clusters or message.type_url == CLUSTER
         if self.has_clusters and not self.warming - self.refused[CLUSTER_LOAD_ASSIGNMENT].keys():
-            self._introduce(LISTENER)  # as at Envoy's start: clusters first
+            self._introduce(LISTENER)  # as when Envoy starts: clusters come first
         self._check_traffic(message.type_url, is_first=is_first)
 
     def _check_need(self, message: Message) -> None:
-        """Note what was sent although the twin has it, and nothing made the server send it (rules 8, 27, 30)."""
+        """Note resources that the twin already has, if there was no reason to send them (rules 8, 27, 30)."""
         type_url = message.type_url
         owed, held = self.owed[type_url], self.held[type_url]
         if message.is_full:
@@ -201,12 +201,14 @@ class Twin:
         self.nacked.discard(message.type_url)
 
     def _find_changed(self, message: Message) -> list[str]:
-        """Name the clusters that a server has to take for new or changed; State of the World forgets who comes back."""
+        """Return the clusters that a server must treat as new or changed. In State of the World a new stream knows
+        none.
+        """
         told = self.told if self.is_sotw else self.acked[CLUSTER]
         return [name for name, held in message.resources.items() if told.get(name) != held.version]
 
     def _refuse(self, message: Message, bad: list[str]) -> None:
-        """Refuse a response; of clusters and listeners Envoy has taken the good ones by then."""
+        """Refuse a response. Of clusters and listeners, Envoy has already applied the good ones."""
         type_url = message.type_url
         acked, refused = self.acked[type_url], self.refused[type_url]
         group: dict[str, str | None] = dict.fromkeys(message.removed)
@@ -243,7 +245,7 @@ class Twin:
         self._say(request)
 
     def _follow(self, type_url: str) -> None:
-        """Subscribe to what the clusters or listeners configure now."""
+        """Subscribe to the resources that the clusters or listeners now refer to."""
         if type_url == CLUSTER:
             self._want(CLUSTER_LOAD_ASSIGNMENT, set(self.held[CLUSTER]))
         if type_url == LISTENER:
@@ -254,7 +256,7 @@ class Twin:
         if names == before:
             return
         self.wanted[type_url] = names
-        self.owed[type_url].update(before - names)  # what was on the way when it was unsubscribed
+        self.owed[type_url].update(before - names)  # it may have been in flight when it was unsubscribed
         for name in before - names:
             self.held[type_url].pop(name, None)
             self.acked[type_url].pop(name, None)
@@ -281,10 +283,10 @@ class Twin:
             )
 
     def _check_traffic(self, type_url: str, *, is_first: bool) -> None:
-        """Note a route that is served and names a cluster which is not there, or has no endpoints yet (rule 32)."""
+        """Note a route in use whose cluster does not exist or has no endpoints yet (rule 32)."""
         dead = set(self._dead_ends())
         is_blind = is_first and (type_url not in self.came_back or (self.is_sotw and type_url == CLUSTER))
-        is_mute = bool(self.came_back) and CLUSTER not in self.came_back  # it has clusters, but did not say so
+        is_mute = bool(self.came_back) and CLUSTER not in self.came_back  # it has clusters, but did not state them
         excused = self.was_hurried or is_blind or is_mute
         for route, cluster in dead - self._dead:
             is_refused = cluster in self.refused[CLUSTER] or cluster in self.refused[CLUSTER_LOAD_ASSIGNMENT]

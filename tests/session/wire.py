@@ -1,4 +1,4 @@
-"""A wire between a session and a twin of Envoy: messages go one by one, late, or not at all."""
+"""A wire between a session and a twin of Envoy. Messages are delivered one by one, late, or not at all."""
 
 from typing import Any
 
@@ -14,7 +14,9 @@ MAX_MESSAGES = 200
 
 
 class Wire:
-    """A server of one session, a twin, and what is on the way between them. It checks what the server emits."""
+    """A server with one session, a twin, and the messages in flight between them. It checks the responses that the
+    server sends.
+    """
 
     def __init__(self, variant: str, contents: Contents) -> None:
         self.variant = VARIANTS[variant]
@@ -32,7 +34,7 @@ class Wire:
         self.connect()
 
     def connect(self) -> None:
-        """Open a stream, to a server that knows nothing of those before."""
+        """Open a stream to a server that knows nothing of earlier streams."""
         self.drop()
         self._streams += 1
         self.world = change_contents(Snapshot({}), self.contents).snapshot
@@ -40,7 +42,7 @@ class Wire:
         self.twin.connect()
 
     def drop(self) -> None:
-        """Lose the stream and all that is on the way."""
+        """Lose the stream and all messages in flight."""
         self.session = None
         self.to_client = []
         self.twin.outbox = []
@@ -50,7 +52,7 @@ class Wire:
         self._asked = {type_url: set() for type_url in TYPES}
 
     def edit(self, contents: Contents) -> None:
-        """Change the world to these contents, all that there is."""
+        """Replace all resources with these contents."""
         updates: Contents = {
             type_url: {
                 name: contents.get(type_url, {}).get(name)
@@ -66,7 +68,7 @@ class Wire:
             self._emit(self.session.on_change(change) or [])
 
     def deliver_request(self) -> bool:
-        """Let the server read one message; False when there is none."""
+        """Deliver one request to the server. Return False if there is none."""
         if self.session is None or not self.twin.outbox:
             return False
         data = self.twin.outbox.pop(0)
@@ -81,7 +83,7 @@ class Wire:
         return True
 
     def _note_asked(self, request: Any) -> None:
-        """A name that is asked for anew may be sent again, although it was refused."""
+        """Note the names that the client asks for again. They may be sent again, although it refused them."""
         type_url = request.type_url
         changed: set[str] = set()
         if isinstance(request, DeltaDiscoveryRequest):
@@ -94,20 +96,20 @@ class Wire:
             self._refused[type_url].pop(name, None)
 
     def deliver_response(self) -> bool:
-        """Let the client read one message; False when there is none."""
+        """Deliver one response to the client. Return False if there is none."""
         if not self.to_client:
             return False
         self.twin.receive(self.to_client.pop(0))
         return True
 
     def hurry(self) -> None:
-        """Let the time run out for what the server waits for."""
+        """End the server's waiting time."""
         if self.session is not None and self.session.waits:
             self.twin.was_hurried = True
             self._emit(self.session.on_timeout())
 
     def settle(self) -> None:
-        """Let everything arrive, and check that the client has what it should have."""
+        """Deliver all messages, and check that the client has the resources that it should have."""
         if self.session is None:
             self.connect()
         messages = 0
@@ -119,7 +121,7 @@ class Wire:
             assert self.session is not None
             if not self.session.waits:
                 break
-            # Only a client that came back and has not asked for routes yet is waited for, and that not for ever.
+            # The server waits only for a reconnected client that has not asked for routes yet, and not forever.
             assert self.twin.came_back
             assert ROUTE_CONFIGURATION not in self.session.subscriptions or LISTENER not in self.session.subscriptions
             timeouts += 1
@@ -131,7 +133,7 @@ class Wire:
         self.twin.was_hurried = False
 
     def _check_view(self) -> None:
-        """Compare what the client has with what there is, but for what it refused."""
+        """Compare the client's resources with the current ones, except for those that it refused."""
         refused, held = self.twin.refused, self.twin.held
         names = {
             CLUSTER: self.contents[CLUSTER].keys(),
@@ -142,9 +144,11 @@ class Wire:
         for type_url in TYPES:
             has = {name: one.word for name, one in held[type_url].items() if name not in refused[type_url]}
             should = {n: self.contents[type_url][n] for n in names[type_url] if n not in refused[type_url]}
-            if self.variant is DELTA:  # Envoy took some of what it refused, and did not state that when it came back
+            if (
+                self.variant is DELTA
+            ):  # Envoy applied some of what it refused, and did not state that when it reconnected
                 has = {n: word for n, word in has.items() if n in should or n in self.twin.acked[type_url]}
-            if any(refused.values()) or self.twin.nacked:  # then what is gone may be retained
+            if any(refused.values()) or self.twin.nacked:  # then the client may still have what is deleted
                 has = {name: word for name, word in has.items() if name in should}
             if not (type_url in self.twin.nacked and self.variant is SOTW and type_url in FULL):
                 assert has == should, short_type(type_url)
@@ -168,10 +172,10 @@ class Wire:
         self.to_client += responses
         for type_url, refused in self._refused.items():
             if type_url not in self._unanswered and self._is_mended(type_url):
-                refused.clear()  # what was refused changed, although it may change back before anything is sent
+                refused.clear()  # what was refused changed; it may change back before the next response
 
     def _is_vain(self, type_url: str, versions: dict[str, str | None], refused: dict[str, str | None]) -> bool:
-        """Tell whether a response repeats what was refused, although none of it is another now (rule 7)."""
+        """Whether a response repeats what was refused, although nothing of it has changed (rule 7)."""
         if self._is_mended(type_url):
             return False
         if self.variant is SOTW and type_url in FULL:

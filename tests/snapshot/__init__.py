@@ -1,1 +1,1 @@
-"""Snapshots: who is sent what, and what a change means for whom."""
+"""Snapshots: what each node receives, and what a change means for each node."""

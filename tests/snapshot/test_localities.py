@@ -1,4 +1,4 @@
-"""Where a node is: it counts for what relies on it, and for nothing else, so that views stay shared."""
+"""A node's locality changes only the resources that depend on it, so that nodes still share views."""
 
 from collections.abc import Mapping
 
@@ -32,7 +32,7 @@ OFF = ON[::-1]
 
 
 class Edited:
-    """A store on a catalog that an operator edits."""
+    """A store for a catalog that an operator edits."""
 
     def __init__(self, *kinds: NodeKind) -> None:
         self.text = MESH
@@ -41,25 +41,25 @@ class Edited:
             self.store.acquire(kind)
 
     def edit(self, old: str, new: str) -> Mapping[NodeKind, SnapshotChange]:
-        """Replace some of the catalog's text, and give what that changed for the nodes in use."""
+        """Replace text in the catalog. Return the changes for the nodes in use."""
         assert old in self.text
         self.text = self.text.replace(old, new, 1)
         return self.store.update(build_inventory(build(self.text), self.store.inventory))
 
     def of(self, kind: NodeKind) -> Snapshot:
-        """Give what nodes of a kind are served now."""
+        """Return the snapshot that nodes of a kind receive now."""
         snapshot = self.store.acquire(kind)
         self.store.release(kind)
         return snapshot
 
 
 def web(locality: Locality, *, grpc: bool = False) -> NodeKind:
-    """Give the kind of a sidecar of web, or of a gRPC client there."""
+    """Return the kind of web's sidecar, or of a gRPC client in web."""
     return NodeKind("web", grpc, locality)
 
 
 def priorities(snapshot: Snapshot, name: str = "api") -> dict[str, int]:
-    """Give each endpoint's priority by its address."""
+    """Return each endpoint's priority, by its address."""
     packed = Any.FromString(snapshot.of(CLUSTER_LOAD_ASSIGNMENT).resources[name].body)
     message = endpoint_pb2.ClusterLoadAssignment.FromString(packed.value)
     return {
@@ -69,8 +69,8 @@ def priorities(snapshot: Snapshot, name: str = "api") -> dict[str, int]:
     }
 
 
-def test_without_failover_it_makes_no_difference_where_a_node_is() -> None:
-    """One snapshot for all."""
+def test_without_failover_nodes_in_all_localities_share_one_snapshot() -> None:
+    """No resource depends on the locality."""
     kinds = [web(where) for where in (NOWHERE, EU_A, EU_B, US)]
     mesh = Edited(*kinds)
     assert len({id(mesh.of(kind)) for kind in kinds}) == 1
@@ -89,8 +89,8 @@ def test_without_failover_it_makes_no_difference_where_a_node_is() -> None:
         (NOWHERE, {"1": 0, "2": 0, "3": 0, "4": 1}),
     ],
 )
-def test_the_own_zone_comes_first_then_the_region_then_the_rest(where: Locality, expected: dict[str, int]) -> None:
-    """Without holes, and what is drained last; a zone's name alone is enough, unless the regions differ."""
+def test_failover_prefers_the_own_zone_then_the_region_then_the_rest(where: Locality, expected: dict[str, int]) -> None:
+    """Priorities have no gaps. Drained endpoints are last. A zone's name is enough, unless the regions differ."""
     mesh = Edited()
     mesh.edit(*ON)
     assert priorities(mesh.of(web(where))) == expected
@@ -98,8 +98,8 @@ def test_the_own_zone_comes_first_then_the_region_then_the_rest(where: Locality,
     assert priorities(mesh.of(web(where, grpc=True))) == grpc
 
 
-def test_who_is_sent_the_same_shares_it() -> None:
-    """Racks do not count for zones; services that do not ask where a caller is are the very same resources."""
+def test_nodes_with_equal_resources_share_them() -> None:
+    """The rack makes no difference. Services that do not depend on the locality have identical resources everywhere."""
     mesh = Edited()
     mesh.edit(*ON)
     rack_1, rack_2 = (mesh.store.acquire(web(Locality("eu", "a", rack))) for rack in ("rack-1", "rack-2"))
@@ -113,8 +113,8 @@ def test_who_is_sent_the_same_shares_it() -> None:
     assert len({build_view(mesh.store.inventory, kind) for kind in users}) == 1
 
 
-def test_failover_comes_and_goes_for_connected_nodes() -> None:
-    """For those who see the service and say where they are, as one changed assignment; the others are left alone."""
+def test_turning_failover_on_or_off_changes_only_one_assignment_of_connected_nodes() -> None:
+    """Only nodes that see the service and state their locality receive a change. It is one ClusterLoadAssignment."""
     here, there, nowhere = web(EU_A), web(US), web(NOWHERE)
     others = [NodeKind("users", locality=EU_A), NodeKind("users")]
     mesh = Edited(here, there, nowhere, NodeKind("anyone", locality=EU_A), *others)
@@ -128,8 +128,8 @@ def test_failover_comes_and_goes_for_connected_nodes() -> None:
     assert priorities(moved[there].snapshot) == {"1": 1, "9": 1, "3": 0, "4": 2}
 
 
-def test_what_was_made_for_one_locality_is_made_once() -> None:
-    """However many views hold it, until the service changes."""
+def test_resources_for_one_locality_are_built_once_for_all_views() -> None:
+    """They are kept until the service changes."""
     mesh = Edited()
     mesh.edit(*ON)
     one, other = mesh.of(NodeKind("anyone", locality=EU_A)), mesh.of(web(EU_A))
@@ -141,16 +141,18 @@ def test_what_was_made_for_one_locality_is_made_once() -> None:
     assert "api" not in mesh.store.inventory.made
 
 
-def test_host_names_have_their_priorities_inside_the_cluster() -> None:
-    """They are not discovered by EDS; so the cluster is another for each locality."""
+def test_host_names_get_their_priorities_in_the_cluster() -> None:
+    """EDS does not serve host names, so the cluster differs for each locality."""
     mesh = Edited()
     mesh.edit("named: {", "named: {locality: failover, ")
     kinds = [NodeKind("anyone", locality=where) for where in (EU_A, EU_B, NOWHERE)]
     assert len({mesh.of(kind).of(CLUSTER).resources["named"].version for kind in kinds}) == 3
 
 
-def test_zone_aware_sidecars_are_told_of_their_own_kind() -> None:
-    """Once they say where they are and an upstream wants it; as a resource of its own, which follows their service."""
+def test_zone_aware_sidecars_receive_the_endpoints_of_their_own_service() -> None:
+    """Only a sidecar that states its locality and has a zone-aware upstream receives them. They are a separate
+    resource, which changes when the sidecar's own service changes.
+    """
     here, nowhere, stranger = web(EU_A), web(NOWHERE), NodeKind("anyone", locality=EU_A)
     mesh = Edited(here, nowhere, stranger)
     changes = mesh.edit("      api:\n", "      api:\n        locality: zone_aware\n")

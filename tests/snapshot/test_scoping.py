@@ -1,4 +1,4 @@
-"""Scoping: a node is sent what its `upstreams`, or its gateway's routes, reach, and no others."""
+"""Scoping: a node receives only the services that its `upstreams`, or its gateway's routes, refer to."""
 
 from collections.abc import Mapping
 from itertools import count
@@ -30,7 +30,7 @@ GRPC_WEB = NodeKind("web", grpc=True)
 
 
 class Shop:
-    """A store on a catalog that an operator edits."""
+    """A store for a catalog that an operator edits."""
 
     def __init__(self, *kinds: NodeKind) -> None:
         self.text = SHOP
@@ -39,26 +39,26 @@ class Shop:
             self.store.acquire(kind)
 
     def edit(self, old: str, new: str) -> Mapping[NodeKind, SnapshotChange]:
-        """Replace some of the catalog's text, and give what that changed for the nodes in use."""
+        """Replace text in the catalog. Return the changes for the nodes in use."""
         assert old in self.text
         self.text = self.text.replace(old, new)
         return self.store.update(build_inventory(build(self.text), self.store.inventory))
 
     def of(self, kind: NodeKind) -> Snapshot:
-        """Give what nodes of a kind are served now."""
+        """Return the snapshot that nodes of a kind receive now."""
         snapshot = self.store.acquire(kind)
         self.store.release(kind)
         return snapshot
 
 
 def names_of(snapshot: Snapshot) -> dict[str, list[str]]:
-    """Name all resources by their type's short name; types without any are left out."""
+    """Return the names of all resources by their type's short name. Leave out types without resources."""
     names = {short_type(type_url): sorted(snapshot.of(type_url).resources) for type_url in TYPE_URLS}
     return {name: of_type for name, of_type in names.items() if of_type}
 
 
 def names_in(change: SnapshotChange) -> dict[str, list[str]]:
-    """Name what a change names."""
+    """Return the names in a change, by type."""
     return {short_type(type_url): sorted(names) for type_url, names in change.names.items()}
 
 
@@ -115,13 +115,15 @@ def names_in(change: SnapshotChange) -> dict[str, list[str]]:
     ],
     ids=str,
 )
-def test_a_node_is_sent_what_it_may_call_and_no_others(kind: NodeKind, expected: dict[str, list[str]]) -> None:
-    """By its `upstreams`, or by the gateway's routes; a service that names none may call all."""
+def test_a_node_receives_only_the_services_that_it_may_call(kind: NodeKind, expected: dict[str, list[str]]) -> None:
+    """These follow from its `upstreams`, or from the gateway's routes. A service without `upstreams` may call all
+    others.
+    """
     assert names_of(Shop().of(kind)) == expected
 
 
-def test_a_sidecars_routes_and_a_gateways_name_no_other_service() -> None:
-    """The routes are one resource, so what stands in it is scoped too."""
+def test_the_routes_of_a_node_name_only_services_that_it_may_call() -> None:
+    """A sidecar's or a gateway's routes are one resource, so its content is scoped too."""
     shop = Shop()
     for kind, unseen in ((WEB, b"images"), (EDGE, b"users")):
         [routes] = shop.of(kind).of(ROUTE_CONFIGURATION).resources.values()
@@ -141,8 +143,10 @@ def test_a_sidecars_routes_and_a_gateways_name_no_other_service() -> None:
         ("upstreams: [users, database]", "upstreams: [database, users]", set()),
     ],
 )
-def test_a_change_outside_a_nodes_scope_is_none_for_it(old: str, new: str, concerned: set[NodeKind]) -> None:
-    """Those whom an edit does not concern keep the very snapshot that they have."""
+def test_a_change_outside_a_nodes_scope_does_not_change_its_snapshot(
+    old: str, new: str, concerned: set[NodeKind]
+) -> None:
+    """Nodes that an edit does not concern keep the identical snapshot."""
     everybody = {WEB, JOBS, EDGE, GRPC_WEB, ANYONE}
     shop = Shop(*everybody)
     before = {kind: shop.of(kind) for kind in everybody}
@@ -150,14 +154,16 @@ def test_a_change_outside_a_nodes_scope_is_none_for_it(old: str, new: str, conce
     assert {kind for kind in everybody if shop.of(kind) is not before[kind]} == concerned
 
 
-def test_a_change_of_endpoints_names_one_assignment() -> None:
-    """Neither the cluster nor the routes, whatever kind of node it is."""
+def test_a_change_of_endpoints_changes_only_one_assignment() -> None:
+    """For every kind of node, neither the cluster nor the routes change."""
     for change in Shop(WEB, GRPC_WEB, ANYONE).edit("10.0.0.3:80", "10.0.0.9:80").values():
         assert names_in(change) == {"ClusterLoadAssignment": ["users"]}
 
 
 def test_nodes_with_the_same_view_share_one_snapshot() -> None:
-    """Whatever their names: a service that may call all sees what a stranger sees; and so after an edit."""
+    """The nodes' names make no difference. A service that may call all sees what an unknown node sees, after an edit
+    too.
+    """
     shop = Shop(ANYONE, NodeKind("images"), NodeKind("stranger"))
     for _ in range(2):
         assert shop.of(ANYONE) is shop.of(NodeKind("images")) is shop.of(NodeKind("stranger"))
@@ -166,7 +172,7 @@ def test_nodes_with_the_same_view_share_one_snapshot() -> None:
 
 
 def test_nodes_with_the_same_view_share_the_encoded_bytes() -> None:
-    """A response is made once, and all that ask for the same are sent it; only its nonce is their own."""
+    """A response is encoded once and sent to all nodes that ask for the same. Only the nonce differs."""
     shop = Shop()
     bodies = set()
     for node_cluster, number in zip(("anyone", "images", "anyone"), count(1), strict=False):
@@ -178,16 +184,16 @@ def test_nodes_with_the_same_view_share_the_encoded_bytes() -> None:
     assert sum(isinstance(one, Batch) for one in shop.of(ANYONE).of(CLUSTER).shared.values()) == 1
 
 
-def test_a_service_is_the_same_object_in_every_view_of_envoys() -> None:
-    """And in every view of gRPC clients: what a service contributes is made once for all who see it."""
+def test_a_service_has_identical_resources_in_every_view() -> None:
+    """The resources of a service are built once for all Envoys that see it, and once for all gRPC clients."""
     shop = Shop()
     for kinds in ((WEB, JOBS, ANYONE), (GRPC_WEB, NodeKind("jobs", grpc=True), NodeKind("anyone", grpc=True))):
         for type_url in (CLUSTER, CLUSTER_LOAD_ASSIGNMENT):
             assert len({id(shop.of(kind).of(type_url).resources["users"]) for kind in kinds}) == 1
 
 
-def test_what_only_grpc_clients_are_sent_is_made_when_there_is_one() -> None:
-    """A mesh of Envoys pays nothing for it; and once made, what did not change is not made again."""
+def test_resources_for_grpc_clients_are_built_only_when_one_connects() -> None:
+    """A mesh without gRPC clients does not pay for them. What did not change is not built again."""
     shop = Shop(WEB)
     assert shop.store.inventory.made == {}
     users = shop.of(NodeKind("jobs", grpc=True)).of(CLUSTER).resources["users"]
@@ -196,8 +202,8 @@ def test_what_only_grpc_clients_are_sent_is_made_when_there_is_one() -> None:
     assert shop.of(NodeKind("jobs", grpc=True)).of(CLUSTER).resources["users"] is users
 
 
-def test_changed_upstreams_move_a_node_by_exactly_the_difference() -> None:
-    """What both views hold is not named again."""
+def test_changed_upstreams_send_a_node_only_the_difference() -> None:
+    """The change does not name what both views have."""
     shop = Shop(WEB, GRPC_WEB)
     changes = shop.edit("upstreams: [users, database]", "upstreams: [users, images]")
     assert names_in(changes[WEB]) == {
@@ -214,8 +220,10 @@ def test_changed_upstreams_move_a_node_by_exactly_the_difference() -> None:
     assert changes[WEB].snapshot is shop.of(WEB)
 
 
-def test_a_node_that_comes_to_another_view_shares_its_snapshot() -> None:
-    """Whether that view was in use before or not, and although the same edit changes what it holds."""
+def test_a_node_that_moves_to_a_view_shares_the_views_snapshot() -> None:
+    """This holds whether other nodes use the view already or not, and also if the same edit changes the view's
+    resources.
+    """
     shop = Shop(WEB, JOBS, ANYONE)
     shop.edit("upstreams: [users, database]", "upstreams: [users]")
     assert shop.of(WEB) is shop.of(JOBS)
@@ -226,8 +234,8 @@ def test_a_node_that_comes_to_another_view_shares_its_snapshot() -> None:
     assert "users" in changes[WEB].names[CLUSTER_LOAD_ASSIGNMENT]
 
 
-def test_nodes_that_change_places_share_what_those_who_come_are_served() -> None:
-    """What one leaves and another enters in the same edit is not forgotten between."""
+def test_two_nodes_that_swap_views_share_the_snapshots_of_these_views() -> None:
+    """A view that one node leaves and another enters in the same edit is kept."""
     shop = Shop(WEB, JOBS)
     shop.text = shop.text.replace("upstreams: [users]", "upstreams: [database, users]")
     changes = shop.edit("upstreams: [users, database]", "upstreams: [users]")
@@ -237,8 +245,8 @@ def test_nodes_that_change_places_share_what_those_who_come_are_served() -> None
     assert names_in(changes[JOBS])["Cluster"] == names_in(changes[WEB])["Cluster"] == ["database"]
 
 
-def test_a_service_comes_and_goes() -> None:
-    """For those who may call it, with all that belongs to it."""
+def test_an_added_or_deleted_service_changes_only_those_who_may_call_it() -> None:
+    """All of its resources are added and removed with it."""
     shop = Shop(WEB, ANYONE, NodeKind("anyone", grpc=True))
     added = shop.edit("    gateways:", '      fresh: {endpoints: ["10.0.0.7:80"]}\n    gateways:')
     assert WEB not in added
@@ -254,8 +262,8 @@ def test_a_service_comes_and_goes() -> None:
         assert "fresh" not in shop.of(kind).of(CLUSTER).resources
 
 
-def test_a_gateway_goes_from_http_to_tcp_and_back() -> None:
-    """Its listener changes, and its routes go and come."""
+def test_a_gateway_can_change_from_http_to_tcp_and_back() -> None:
+    """Its listener changes. Its routes are removed and added again."""
     shop = Shop(EDGE)
     http = names_of(shop.of(EDGE))
     routes = "[{host: img.example.com, to: images}, {to: web}]"
@@ -271,8 +279,8 @@ def test_a_gateway_goes_from_http_to_tcp_and_back() -> None:
     assert names_in(change)["Listener"] == ["edge"]
 
 
-def test_a_gateway_whose_service_turns_to_tcp_follows() -> None:
-    """The gateway itself is as it was: the service decides."""
+def test_a_gateway_changes_to_tcp_when_its_service_does() -> None:
+    """The gateway itself is not edited: the service's protocol decides."""
     shop = Shop(EDGE)
     shop.edit("{host: img.example.com, to: images}, {to: web}", "{to: web}")
     [(kind, change)] = shop.edit("      web: {", "      web: {protocol: tcp, ").items()
@@ -281,8 +289,8 @@ def test_a_gateway_whose_service_turns_to_tcp_follows() -> None:
     assert "RouteConfiguration" not in names_of(shop.of(EDGE))
 
 
-def test_a_tcp_services_own_sidecar_does_not_take_its_port() -> None:
-    """The `local_port` on its machine is the service's own to bind; the others' sidecars offer it there."""
+def test_the_sidecar_of_a_tcp_service_does_not_listen_on_the_services_local_port() -> None:
+    """On its own machine, the service itself binds `local_port`. The sidecars of other services listen there."""
     shop = Shop(NodeKind("database"), ANYONE)
     assert names_of(shop.of(NodeKind("database")))["Listener"] == ["sidecar"]
     assert names_of(shop.of(ANYONE))["Listener"] == ["sidecar", "tcp/database"]
@@ -294,8 +302,8 @@ def test_a_tcp_services_own_sidecar_does_not_take_its_port() -> None:
     assert LISTENER not in changes[NodeKind("database")].names
 
 
-def test_a_view_that_no_stream_uses_is_forgotten() -> None:
-    """The last of its nodes takes it along; and who comes next is served what is current."""
+def test_a_view_is_forgotten_when_its_last_node_leaves() -> None:
+    """The next node that needs it receives current resources."""
     shop = Shop(WEB, WEB)
     shop.store.release(WEB)
     assert shop.edit("10.0.0.3:80", "10.0.0.9:80").keys() == {WEB}
@@ -314,13 +322,13 @@ def test_a_view_that_no_stream_uses_is_forgotten() -> None:
         ("", False),
     ],
 )
-def test_grpcs_own_clients_are_told_by_their_user_agent(user_agent_name: str, *, grpc: bool) -> None:
-    """Each begins with the same word; whatever else asks is taken for an Envoy."""
+def test_grpc_clients_are_recognized_by_their_user_agent(user_agent_name: str, *, grpc: bool) -> None:
+    """The name of each begins with `gRPC`. Every other client is treated as an Envoy."""
     assert kind_of(Node(id="1", cluster="web", user_agent_name=user_agent_name)) == NodeKind("web", grpc)
 
 
-def test_views_that_differ_in_their_listeners_share_the_rest() -> None:
-    """As the sidecars of a traced mesh: a thousand of them need their clusters, endpoints and routes once."""
+def test_views_that_differ_only_in_their_listeners_share_the_other_resources() -> None:
+    """An example is a traced mesh: a thousand sidecars keep their clusters, endpoints and routes once."""
     shop = Shop()
     shop.edit("services:\n", "mesh: {tracing: {otlp: 'collector:4317'}}\n    services:\n")
     kinds = [ANYONE, NodeKind("images"), NodeKind("database")]
@@ -328,7 +336,7 @@ def test_views_that_differ_in_their_listeners_share_the_rest() -> None:
         shop.store.acquire(kind)
 
     def held() -> dict[str, int]:
-        """Count, by type, how many different things the views hold."""
+        """Return, by type, how many different objects the views have."""
         return {short_type(of): len({id(shop.of(kind).of(of)) for kind in kinds}) for of in TYPE_URLS}
 
     shared = {"Cluster": 1, "ClusterLoadAssignment": 1, "Secret": 1, "RouteConfiguration": 1}
@@ -336,4 +344,4 @@ def test_views_that_differ_in_their_listeners_share_the_rest() -> None:
     assert shop.edit("10.0.0.3", "10.0.0.33").keys() == {*kinds}
     assert held() == {**shared, "Listener": 3}
     shop.edit("mesh: {tracing: {otlp: 'collector:4317'}}\n", "mesh: {}\n")
-    assert held() == {**shared, "Listener": 2}  # that of the service beside it is not offered to a sidecar
+    assert held() == {**shared, "Listener": 2}  # a sidecar does not listen for its own TCP service

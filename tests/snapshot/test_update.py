@@ -1,4 +1,4 @@
-"""An update costs what changed; and what it leads to is what building all from nothing gives."""
+"""An update costs only what changed, and its result equals one that is built from nothing."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -69,7 +69,7 @@ RAW_CLUSTER = parse_raw("cluster")({"cluster": {"alt_stat_name": "x"}})
 
 @st.composite
 def services(draw: st.DrawFn, names: list[str]) -> Service:
-    """Make a service whose upstreams, and those to whom it routes, are among `names`."""
+    """Generate a service whose upstreams and route targets are among `names`."""
     protocol = draw(st.sampled_from(Protocol))
     balance = draw(st.sampled_from([*SHORT.values()]))
     divided = balance.client_side_weighted is None
@@ -98,7 +98,7 @@ def services(draw: st.DrawFn, names: list[str]) -> Service:
 
 @st.composite
 def own_routes(draw: st.DrawFn, names: list[str]) -> Route:
-    """Make a route of a service: to itself, to others, or to subsets that they may have or not."""
+    """Generate a route of a service: to itself, to others, or to subsets that may not exist."""
     targets = draw(st.lists(st.sampled_from(names), max_size=2, unique=True))
     return Route(
         prefix=draw(st.sampled_from([None, "/v2", "/v3"])),
@@ -119,7 +119,7 @@ LISTENERS = (Listener(8080), Listener(8443, tls=TLS, http3=True))
 
 @st.composite
 def chains(draw: st.DrawFn) -> list[Catalog]:
-    """Make two or three small catalogs, each an edit of the one before: most of it stays."""
+    """Generate two or three small catalogs. Each is an edit of the one before, and most of it stays."""
     chain = [draw_catalog(draw, Catalog({}, {}))]
     for _ in range(draw(st.integers(1, 2))):
         chain.append(draw_catalog(draw, chain[-1]))
@@ -127,7 +127,7 @@ def chains(draw: st.DrawFn) -> list[Catalog]:
 
 
 def draw_catalog(draw: st.DrawFn, before: Catalog) -> Catalog:
-    """Make a catalog that may keep what `before` has. A gateway may have the name that a service had."""
+    """Generate a catalog that may keep parts of `before`. A gateway may have the name that a service had before."""
     names = [name for name in NAMES if draw(st.integers(0, 4))] or ["a"]
     made = {}
     for name in names:
@@ -161,7 +161,7 @@ def draw_catalog(draw: st.DrawFn, before: Catalog) -> Catalog:
 
 
 def without_unknown_subsets(service: Service, services: Mapping[str, Service]) -> Service:
-    """Leave out the routes that name a subset which its service has not."""
+    """Leave out routes to subsets that do not exist."""
     known = tuple(
         route
         for route in service.routes
@@ -171,14 +171,16 @@ def without_unknown_subsets(service: Service, services: Mapping[str, Service]) -
 
 
 def contents_of(snapshot: Snapshot) -> dict[str, dict[str, Resource]]:
-    """Give all resources by type and name."""
+    """Return all resources, by type and name."""
     return {type_url: dict(snapshot.of(type_url).resources) for type_url in TYPE_URLS}
 
 
 @examples(150)
 @given(chains(), st.sets(st.sampled_from(KINDS), min_size=1))
-def test_an_update_leads_to_what_building_from_nothing_gives(chain: list[Catalog], kinds: set[NodeKind]) -> None:
-    """For every kind of node; and it names exactly what differs, and keeps what a node needs until it has the rest."""
+def test_an_update_has_the_same_result_as_building_from_nothing(chain: list[Catalog], kinds: set[NodeKind]) -> None:
+    """This holds for every kind of node. A change names exactly what differs. It retains what a node needs until the
+    node has the rest.
+    """
     store = SnapshotStore(build_inventory(chain[0]))
     served = {kind: store.acquire(kind) for kind in kinds}
     for catalog in chain[1:]:
@@ -206,14 +208,14 @@ def test_an_update_leads_to_what_building_from_nothing_gives(chain: list[Catalog
 
 
 def served_now(store: SnapshotStore, kind: NodeKind) -> Snapshot:
-    """Give what a node that comes now is served."""
+    """Return the snapshot that a new node receives."""
     snapshot = store.acquire(kind)
     store.release(kind)
     return snapshot
 
 
 def assert_shared(store: SnapshotStore, catalog: Catalog, kinds: set[NodeKind]) -> None:
-    """Whoever comes now is served the versions of a server that was just started, equal views by one object."""
+    """Assert that a new node receives the versions of a fresh server, and that equal views share one object."""
     by_view: dict[object, set[int]] = {}
     fresh = build_inventory(catalog)
     for kind in kinds:

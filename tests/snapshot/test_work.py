@@ -1,4 +1,4 @@
-"""What one change costs: counted in calls of functions, which no busy machine disturbs, not in time."""
+"""The cost of one change, counted in function calls and not in time, so that a busy machine makes no difference."""
 
 import gc
 import sys
@@ -14,11 +14,11 @@ from xds.snapshot.store import SnapshotStore
 from xds.sources.document import Document
 
 CALLERS = 5
-"""How many services call the one that changes; each other service is called by its neighbour."""
+"""The number of services that call the changed one. Each other service has one caller: the next service."""
 
 
 class Mesh:
-    """A catalog of one file a service, with a sidecar of each service connected, and one that may call all."""
+    """A catalog of one file per service, with a connected sidecar for each service, and one node that may call all."""
 
     def __init__(self, services: int) -> None:
         self.last_good = LastGood()
@@ -30,13 +30,13 @@ class Mesh:
             self.store.acquire(kind)
 
     def edit(self, number: int, weight: int) -> set[NodeKind]:
-        """Change a service's weight; name whom that concerns."""
+        """Change a service's weight. Return the nodes that receive a change."""
         outcome = self.last_good.update({f"{number}.yaml": write(number, weight)})
         return {*self.store.update(self.translator.build(outcome.catalog, self.store.inventory))}
 
 
 def write(number: int, weight: int = 1, words: str = "locality: any") -> Document:
-    """Write one service's file."""
+    """Return the file of one service."""
     upstreams = "" if number == 0 else "service-0" if number <= CALLERS else f"service-{number - 1}"
     where = f"address: 10.0.{number // 250}.{number % 250}, port: 80, zone: a"
     text = (
@@ -48,7 +48,7 @@ def write(number: int, weight: int = 1, words: str = "locality: any") -> Documen
 
 
 def count_calls(work: Callable[[], object]) -> int:
-    """Count the calls of functions, Python's and C's, while something is done."""
+    """Return how many functions, Python's and C's, are called during the work."""
     calls = 0
 
     def count(_frame: object, event: str, _argument: object) -> None:
@@ -65,20 +65,22 @@ def count_calls(work: Callable[[], object]) -> int:
     return calls
 
 
-def test_one_change_costs_the_same_among_any_number_of_services_and_nodes() -> None:
-    """From the file's bytes to the changes of those whom it concerns; nobody else is looked at."""
+def test_a_change_costs_the_same_for_any_number_of_services_and_nodes() -> None:
+    """The cost covers all steps, from the file's bytes to the changes. Only the nodes that the change concerns are
+    looked at.
+    """
     few, many = Mesh(20), Mesh(200)
     costs = []
     for mesh in (few, many):
-        for weight in (2, 3):  # what is made once is made
+        for weight in (2, 3):  # the first edits also build what is cached
             concerned = mesh.edit(0, weight)
             assert concerned == {*mesh.kinds[1 : CALLERS + 1], NodeKind("anyone")}
         costs.append(count_calls(partial(mesh.edit, 0, 4)))
     assert costs[0] == costs[1]
 
 
-def test_turning_failover_on_costs_what_its_callers_cost() -> None:
-    """Only nodes that say where they are and see the service get another view, among any number of others."""
+def test_turning_failover_on_costs_the_same_for_any_number_of_other_nodes() -> None:
+    """Only nodes that state their locality and see the service get a new view."""
     costs = []
     for mesh in (Mesh(20), Mesh(200)):
         located = [replace(kind, locality=Locality("eu", "a")) for kind in mesh.kinds[1 : CALLERS + 1]]
@@ -95,18 +97,18 @@ def test_turning_failover_on_costs_what_its_callers_cost() -> None:
 
 
 ROUTING = CALLERS + 1
-"""A service whose own routes name others; its neighbour calls it."""
+"""A service with routes of its own to another service. The next service calls it."""
 
 
 class RoutedMesh(Mesh):
-    """A mesh with such a service, that routes to the one that changes."""
+    """A mesh in which the service `ROUTING` has a route to the service that changes."""
 
     def __init__(self, services: int) -> None:
         super().__init__(services)
         self.write(ROUTING, "service-0")
 
     def write(self, number: int, target: str = "", words: str = "") -> set[NodeKind]:
-        """Change where a service routes to, and its other words; name whom that concerns."""
+        """Change a service's route target and its other keys. Return the nodes that receive a change."""
         document = write(number)
         text = f"{(document.content or b'').decode()}{words}"
         if target:
@@ -115,13 +117,13 @@ class RoutedMesh(Mesh):
         return {*self.store.update(self.translator.build(outcome.catalog, self.store.inventory))}
 
 
-def test_a_change_concerns_the_callers_of_a_service_that_routes_to_what_changed() -> None:
-    """Beside its own callers; in the same work among any number of others, endpoints in less."""
+def test_a_change_also_concerns_callers_of_a_service_that_routes_to_the_changed_one() -> None:
+    """The changed service's own callers receive it too. The cost does not depend on the number of other services."""
     few, many = RoutedMesh(20), RoutedMesh(200)
     costs = []
     for mesh in (few, many):
         callers = {*mesh.kinds[1 : CALLERS + 1], NodeKind(f"service-{ROUTING + 1}"), NodeKind("anyone")}
-        for weight in (2, 3):  # what is made once is made
+        for weight in (2, 3):  # the first edits also build what is cached
             assert mesh.edit(0, weight) == callers
         for retries in (1, 3, 1):
             assert mesh.write(0, words=f"    retries: {retries}\n") == callers
@@ -129,8 +131,8 @@ def test_a_change_concerns_the_callers_of_a_service_that_routes_to_what_changed(
     assert costs[0] == costs[1]
 
 
-def test_a_route_to_another_service_moves_the_callers() -> None:
-    """They are sent its cluster; nobody else is looked at."""
+def test_a_new_route_target_changes_only_the_callers_views() -> None:
+    """They receive the target's cluster. No other node is looked at."""
     few, many = RoutedMesh(20), RoutedMesh(200)
     costs = []
     for mesh in (few, many):
@@ -141,7 +143,7 @@ def test_a_route_to_another_service_moves_the_callers() -> None:
     assert costs[0] == costs[1]
 
 
-def test_a_node_that_goes_costs_the_same_among_any_number_of_others() -> None:
-    """A network that breaks takes thousands at once."""
+def test_a_node_that_disconnects_costs_the_same_for_any_number_of_other_nodes() -> None:
+    """This matters when a network fails and thousands of nodes disconnect at once."""
     few, many = (count_calls(partial(mesh.store.release, mesh.kinds[7])) for mesh in (Mesh(20), Mesh(200)))
     assert few == many

@@ -1,1 +1,1 @@
-"""Sources: files and folders, read and watched."""
+"""Sources: reading and watching files and folders."""

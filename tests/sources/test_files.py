@@ -1,4 +1,4 @@
-"""Reading a catalog: a file, or a folder of them, whatever else lies there."""
+"""Reading a catalog: one file, or a folder of files that may contain other things too."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ from xds.sources.files.watch import FileSource
 
 
 def read(path: Path) -> dict[str, bytes | str | None]:
-    """Read a source: each name, relative to the path, with its content or its fault."""
+    """Read a source. Return each name, relative to the path, with its content or its fault."""
     documents = FileSource(path).read()
     for name, document in documents.items():
         assert document.name == name
@@ -19,15 +19,15 @@ def read(path: Path) -> dict[str, bytes | str | None]:
     return {os.path.relpath(name, path): document.content or document.fault for name, document in documents.items()}
 
 
-def test_read_file(tmp_path: Path) -> None:
-    """A file is one document, whatever its name."""
+def test_a_file_is_one_document_whatever_its_name(tmp_path: Path) -> None:
+    """The name needs no ending such as `.yaml`."""
     (tmp_path / "catalog").write_bytes(b"services: {}\n")
     path = tmp_path / "catalog"
     assert FileSource(path).read() == {str(path): Document(str(path), b"services: {}\n")}
 
 
-def test_read_folder(tmp_path: Path) -> None:
-    """A folder's YAML files are documents, those in folders below it too; hidden ones are not."""
+def test_the_yaml_files_of_a_folder_are_documents(tmp_path: Path) -> None:
+    """This includes files in folders below it, but not hidden files."""
     for name in ("a.yaml", "b.yml", "team/c.yaml", "team/deep/d.yml"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
@@ -37,8 +37,8 @@ def test_read_folder(tmp_path: Path) -> None:
     assert read(tmp_path) == {name: name.encode() for name in ("a.yaml", "b.yml", "team/c.yaml", "team/deep/d.yml")}
 
 
-def test_names_are_as_the_operator_writes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A relative path gives relative names."""
+def test_a_relative_path_gives_relative_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names are written as the operator writes the path."""
     (tmp_path / "catalog").mkdir()
     (tmp_path / "catalog" / "a.yaml").write_text("x")
     monkeypatch.chdir(tmp_path)
@@ -48,19 +48,19 @@ def test_names_are_as_the_operator_writes_them(tmp_path: Path, monkeypatch: pyte
     assert list(FileSource(Path()).read()) == ["a.yaml"]
 
 
-def test_missing_path(tmp_path: Path) -> None:
-    """A path that does not exist is a document with a fault."""
+def test_a_missing_path_is_a_document_with_a_fault(tmp_path: Path) -> None:
+    """A path that does not exist is reported as a fault."""
     assert read(tmp_path / "no") == {".": "does not exist"}
 
 
-def test_empty_folder(tmp_path: Path) -> None:
-    """So is a folder with nothing in it: most likely it is the wrong one."""
+def test_an_empty_folder_is_a_document_with_a_fault(tmp_path: Path) -> None:
+    """Most likely, the operator named the wrong folder."""
     (tmp_path / "README.md").write_text("x")
     assert read(tmp_path) == {".": "has no .yaml or .yml file in it"}
 
 
-def test_what_is_no_regular_file(tmp_path: Path) -> None:
-    """Nothing but files is opened: a pipe would keep the reader waiting."""
+def test_only_regular_files_are_opened(tmp_path: Path) -> None:
+    """A pipe would block the reader."""
     (tmp_path / "folder.yaml").mkdir()
     os.mkfifo(tmp_path / "pipe.yaml")
     (tmp_path / "null.yaml").symlink_to("/dev/null")
@@ -74,8 +74,8 @@ def test_what_is_no_regular_file(tmp_path: Path) -> None:
     assert str(found["loop.yaml"]).startswith("cannot be read: ")
 
 
-def test_file_that_is_too_large(tmp_path: Path) -> None:
-    """It is refused by its size, before it is read."""
+def test_a_file_that_is_too_large_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    """Its size is enough to refuse it."""
     with (tmp_path / "a.yaml").open("wb") as file:
         file.truncate(200 * 1024 * 1024)
     with (tmp_path / "b.yaml").open("wb") as file:
@@ -85,8 +85,8 @@ def test_file_that_is_too_large(tmp_path: Path) -> None:
     assert isinstance(found["b.yaml"], bytes)
 
 
-def test_unreadable_file(tmp_path: Path) -> None:
-    """The system's reason is told."""
+def test_an_unreadable_file_is_reported_with_the_systems_reason(tmp_path: Path) -> None:
+    """The fault has the message of the operating system."""
     (tmp_path / "a.yaml").write_text("x")
     (tmp_path / "a.yaml").chmod(0)
     if os.access(tmp_path / "a.yaml", os.R_OK):
@@ -94,8 +94,8 @@ def test_unreadable_file(tmp_path: Path) -> None:
     assert read(tmp_path) == {"a.yaml": "cannot be read: Permission denied"}
 
 
-def test_folders_that_contain_themselves(tmp_path: Path) -> None:
-    """Links to folders are followed, but not in circles."""
+def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
+    """A folder that contains a link to itself does not cause a loop."""
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "x.yaml").write_text("x")
     (tmp_path / "a" / "again").symlink_to("..")

@@ -1,4 +1,4 @@
-"""Watching a catalog: every way in which people and programs change files."""
+"""Watching a catalog: all the ways in which people and programs change files."""
 
 import asyncio
 import os
@@ -12,11 +12,12 @@ from xds.sources.document import Document, digest_document
 from xds.sources.files.watch import FileSource
 
 DEADLINE_S = 8.0
-"""Below the time after which a source looks at everything anyway: what is found before was told by the kernel."""
+"""Less than the time after which a source reads everything anyway. Changes found earlier were reported by the kernel.
+"""
 
 
 class Watched:
-    """A source's documents, kept up to date by what it yields."""
+    """A source's documents, updated by the changes that it yields."""
 
     def __init__(self, source: FileSource) -> None:
         self.documents = source.read()
@@ -25,7 +26,7 @@ class Watched:
         self._changed = asyncio.Condition()
 
     async def run(self) -> None:
-        """Take in changes until cancelled."""
+        """Apply changes until cancelled."""
         async with aclosing(self._source.watch()) as all_changes:
             async for changes in all_changes:
                 async with self._changed:
@@ -40,7 +41,7 @@ class Watched:
                     self._changed.notify_all()
 
     async def until(self, wanted: dict[Path, str]) -> None:
-        """Wait until the documents are these: contents, or faults."""
+        """Wait until the documents have these contents or faults."""
 
         def found() -> dict[str, str]:
             return {n: d.fault or (d.content or b"").decode() for n, d in self.documents.items()}
@@ -56,7 +57,7 @@ class Watched:
 
 @asynccontextmanager
 async def watch(path: Path) -> AsyncIterator[Watched]:
-    """Watch a source while the block runs; it begins after the first change that it is told of."""
+    """Watch a source while the block runs. The block begins after the first change that the source yields."""
     watched = Watched(FileSource(path))
     task = asyncio.create_task(watched.run())
     try:
@@ -69,15 +70,15 @@ async def watch(path: Path) -> AsyncIterator[Watched]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder with one file."""
+    """Return a folder with one file."""
     folder = tmp_path / "catalog"
     folder.mkdir()
     (folder / "a.yaml").write_text("first\n")
     return folder
 
 
-async def test_save_in_place(folder: Path) -> None:
-    """Cut to nothing and written again."""
+async def test_a_file_that_is_saved_in_place_is_read_again(folder: Path) -> None:
+    """The writer truncates the file and writes it again."""
     file = folder / "a.yaml"
     async with watch(folder) as watched:
         for text in ("second\n", "third\n", "fourth, which is longer\n", "5\n"):
@@ -85,8 +86,8 @@ async def test_save_in_place(folder: Path) -> None:
             await watched.until({file: text})
 
 
-async def test_save_with_the_same_size(folder: Path) -> None:
-    """Faster than the clock of the file system ticks."""
+async def test_a_save_of_the_same_size_is_noticed(folder: Path) -> None:
+    """It is noticed even if the file system's clock has not advanced."""
     file = folder / "a.yaml"
     async with watch(folder) as watched:
         for number in range(10):
@@ -94,8 +95,8 @@ async def test_save_with_the_same_size(folder: Path) -> None:
             await watched.until({file: f"{number}\n"})
 
 
-async def test_save_by_renaming(folder: Path) -> None:
-    """As sed, git and careful programs do; the other file may have any name."""
+async def test_a_file_that_is_saved_by_renaming_is_read_again(folder: Path) -> None:
+    """sed, git and other programs save in this way. The temporary file may have any name."""
     file = folder / "a.yaml"
     async with watch(folder) as watched:
         for number, other in enumerate((".a.yaml.tmp", "4913", "a.yaml~")):
@@ -104,8 +105,8 @@ async def test_save_by_renaming(folder: Path) -> None:
             await watched.until({file: f"{number}\n"})
 
 
-async def test_save_as_vim_does(folder: Path) -> None:
-    """A swap file, the old file moved to a backup, a new one written, the backup removed: never a deletion."""
+async def test_a_save_by_vim_is_never_a_deletion(folder: Path) -> None:
+    """Vim writes a swap file, moves the old file to a backup, writes a new file, and removes the backup."""
     file = folder / "a.yaml"
     async with watch(folder) as watched:
         for number in range(3):
@@ -118,8 +119,8 @@ async def test_save_as_vim_does(folder: Path) -> None:
         assert all(None not in changes.values() for changes in watched.changes)
 
 
-async def test_save_without_a_change(folder: Path) -> None:
-    """Changed means that the content differs."""
+async def test_a_save_with_the_same_content_is_no_change(folder: Path) -> None:
+    """Only a different content is a change."""
     async with watch(folder) as watched:
         (folder / "a.yaml").write_text("first\n")
         (folder / "a.yaml").touch()
@@ -129,8 +130,8 @@ async def test_save_without_a_change(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("half", ["", "services:\n  a: {bala", "services:\n"])
-async def test_half_written_file(folder: Path, half: str) -> None:
-    """A writer that takes its time is waited for: its half is never a document."""
+async def test_a_file_that_is_half_written_is_not_a_document(folder: Path, half: str) -> None:
+    """The source waits for a slow writer."""
     file = folder / "a.yaml"
     file.write_text("services:\n  old: {}\n")
     whole = "services:\n  a: {balance: random}\n"
@@ -148,8 +149,8 @@ async def test_half_written_file(folder: Path, half: str) -> None:
         assert len(watched.changes) == 2
 
 
-async def test_added_and_deleted_files(folder: Path) -> None:
-    """One by one, and again under the same name."""
+async def test_added_and_deleted_files_are_noticed(folder: Path) -> None:
+    """Files are added and deleted one by one, and again with the same name."""
     a, b = folder / "a.yaml", folder / "b.yml"
     async with watch(folder) as watched:
         b.write_text("b\n")
@@ -160,8 +161,8 @@ async def test_added_and_deleted_files(folder: Path) -> None:
         await watched.until({a: "again\n", b: "b\n"})
 
 
-async def test_added_moved_and_deleted_folders(folder: Path) -> None:
-    """Files in a folder that is new are found though nobody tells of each."""
+async def test_added_moved_and_deleted_folders_are_noticed(folder: Path) -> None:
+    """Files in a new folder are found, although the kernel does not report each of them."""
     a, x, y = folder / "a.yaml", folder / "team" / "x.yaml", folder / "crew" / "deep" / "y.yaml"
     async with watch(folder) as watched:
         x.parent.mkdir()
@@ -180,8 +181,8 @@ async def test_added_moved_and_deleted_folders(folder: Path) -> None:
         await watched.until({a: "first\n"})
 
 
-async def test_folder_moved_away_and_back(folder: Path) -> None:
-    """What is in it is not gone: nobody can see it for a while."""
+async def test_files_of_a_folder_that_is_moved_away_are_not_deleted(folder: Path) -> None:
+    """The files cannot be seen for a while, but they may come back."""
     a, away = folder / "a.yaml", folder.parent / "away"
     async with watch(folder) as watched:
         folder.rename(away)
@@ -193,8 +194,8 @@ async def test_folder_moved_away_and_back(folder: Path) -> None:
         await watched.until({a: "second\n", folder / "b.yaml": "b\n"})
 
 
-async def test_folder_replaced(folder: Path) -> None:
-    """Another folder under its name, as a deployment may put there: one change, whatever came between."""
+async def test_a_replaced_folder_is_one_change(folder: Path) -> None:
+    """A deployment may put another folder at the same path. The steps in between do not appear."""
     a, new = folder / "a.yaml", folder.parent / "new"
     new.mkdir()
     (new / "a.yaml").write_text("new\n")
@@ -206,8 +207,8 @@ async def test_folder_replaced(folder: Path) -> None:
         await watched.until({a: "newer\n"})
 
 
-async def test_folder_emptied(folder: Path) -> None:
-    """A folder with nothing in it is a fault, not the wish to have nothing."""
+async def test_an_emptied_folder_is_a_fault(folder: Path) -> None:
+    """An empty folder does not mean that the operator wants no services."""
     a = folder / "a.yaml"
     async with watch(folder) as watched:
         a.unlink()
@@ -216,8 +217,8 @@ async def test_folder_emptied(folder: Path) -> None:
         await watched.until({folder / "b.yaml": "b\n"})
 
 
-async def test_path_that_comes_later(tmp_path: Path) -> None:
-    """A catalog may be waited for, with the folders above it."""
+async def test_a_path_that_does_not_exist_yet_is_waited_for(tmp_path: Path) -> None:
+    """The folders above it may be missing too."""
     path = tmp_path / "deep" / "down" / "c.yaml"
     async with watch(path) as watched:
         await watched.until({path: "does not exist"})
@@ -226,8 +227,8 @@ async def test_path_that_comes_later(tmp_path: Path) -> None:
         await watched.until({path: "x\n"})
 
 
-async def test_single_file(folder: Path) -> None:
-    """Its neighbours are nobody's concern; deleted, it is missed, not forgotten."""
+async def test_a_single_file_is_watched_without_its_neighbours(folder: Path) -> None:
+    """If it is deleted, that is a fault; the document is not forgotten."""
     a = folder / "a.yaml"
     async with watch(a) as watched:
         (folder / "b.yaml").write_text("b\n")
@@ -243,7 +244,9 @@ async def test_single_file(folder: Path) -> None:
 
 
 def publish_config_map(folder: Path, revision: str, files: dict[str, str]) -> None:
-    """Write a ConfigMap's revision as Kubernetes does: files are links through `..data`, which alone is switched."""
+    """Publish a revision of a ConfigMap as Kubernetes does: the files are links through `..data`, and only `..data`
+    changes.
+    """
     (folder / f"..{revision}").mkdir(parents=True)
     for name, text in files.items():
         (folder / f"..{revision}" / name).write_text(text)
@@ -258,8 +261,8 @@ def publish_config_map(folder: Path, revision: str, files: dict[str, str]) -> No
 
 
 @pytest.mark.parametrize("linked", [False, True])
-async def test_config_map(tmp_path: Path, *, linked: bool) -> None:
-    """A mounted ConfigMap, as a folder and as one of its files, and reached by a link."""
+async def test_a_change_of_a_mounted_config_map_is_noticed(tmp_path: Path, *, linked: bool) -> None:
+    """This holds for the folder, for one of its files, and for a link to it."""
     real = tmp_path / "volume"
     publish_config_map(real, "2024_1", {"a.yaml": "a1\n", "b.yaml": "b1\n"})
     folder = real
@@ -275,8 +278,8 @@ async def test_config_map(tmp_path: Path, *, linked: bool) -> None:
         await one.until({folder / "a.yaml": "a3\n"})
 
 
-async def test_link_to_a_folder_is_switched(tmp_path: Path) -> None:
-    """`current` leads to another revision; afterwards that one is watched."""
+async def test_a_link_to_a_folder_is_followed_when_it_changes(tmp_path: Path) -> None:
+    """The link `current` is switched to another revision. From then on that revision is watched."""
     current = tmp_path / "current"
     for revision in ("1", "2"):
         (tmp_path / revision).mkdir()
@@ -293,8 +296,8 @@ async def test_link_to_a_folder_is_switched(tmp_path: Path) -> None:
         await watched.until({current / "a.yaml": "2, changed\n", current / "b.yaml": "b\n"})
 
 
-async def test_link_to_a_file_is_switched(tmp_path: Path) -> None:
-    """The catalog's path may be a link to a file elsewhere; both the link and the file are watched."""
+async def test_a_link_to_a_file_is_followed_when_it_changes(tmp_path: Path) -> None:
+    """The catalog's path may be a link to a file elsewhere. Both the link and the file are watched."""
     path = tmp_path / "c.yaml"
     for revision in ("1", "2"):
         (tmp_path / revision).mkdir()
@@ -310,18 +313,18 @@ async def test_link_to_a_file_is_switched(tmp_path: Path) -> None:
         await watched.until({path: "2, changed\n"})
 
 
-async def test_nothing_is_missed_between_read_and_watch(folder: Path) -> None:
-    """What happens before the kernel is asked to tell is found by looking."""
+async def test_a_change_between_read_and_watch_is_not_missed(folder: Path) -> None:
+    """The source reads again after it has asked the kernel to report changes."""
     source = FileSource(folder)
     source.read()
-    (folder / "a.yaml").write_text("third\n")  # as long as before, and perhaps in the same moment
+    (folder / "a.yaml").write_text("third\n")  # the same size as before, and perhaps the same time stamp
     (folder / "b.yaml").write_text("b\n")
     async with aclosing(source.watch()) as all_changes, asyncio.timeout(DEADLINE_S):
         assert {os.path.relpath(name, folder) for name in await anext(all_changes)} == {"a.yaml", "b.yaml"}
 
 
-async def test_changes_without_end(folder: Path) -> None:
-    """A folder that is never quiet is read all the same, and in the end it is what it is."""
+async def test_a_folder_that_changes_all_the_time_is_read_too(folder: Path) -> None:
+    """After the last change, the documents equal the files."""
     async with watch(folder) as watched:
 
         def churn() -> None:

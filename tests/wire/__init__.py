@@ -1,1 +1,1 @@
-"""The messages of `protos/`, held against envoy-data-plane's."""
+"""The messages of `protos/`, compared with envoy-data-plane's."""

@@ -1,4 +1,4 @@
-"""Every message and field of `protos/` is Envoy's: the same number, the same type, the same bytes."""
+"""Every message and field of `protos/` is Envoy's: it has the same number, the same type and the same bytes."""
 
 from typing import Any
 
@@ -51,7 +51,7 @@ ENCODED: dict[str, type[betterproto2.Message]] = {
     "xds.wire.RouteConfiguration.virtual_hosts": route.VirtualHost,
     "xds.wire.VirtualHost.routes": route.Route,
 }
-"""The fields of type bytes that hold an encoded message, and which."""
+"""The bytes fields that hold an encoded message, and the message of each."""
 
 MESSAGES: list[Descriptor] = [
     message
@@ -72,31 +72,31 @@ PROTO_TYPES = {
 
 
 def split(field: FieldDescriptor) -> tuple[Any, str]:
-    """Give what envoy-data-plane knows of the field's message, and the field's name."""
+    """Return envoy-data-plane's metadata of the message that has the field, and the field's name."""
     message, _, name = field.full_name.rpartition(".")
     return metadata_of(message), name
 
 
 def metadata_of(message: str) -> Any:
-    """Give what envoy-data-plane knows of Envoy's message for one of ours."""
+    """Return envoy-data-plane's metadata of Envoy's message for one of our messages."""
     envoy: Any = ENVOY[message]
     return envoy._betterproto
 
 
 def is_map(field: FieldDescriptor) -> bool:
-    """Tell whether the field is a map; on the wire that is a repeated message."""
+    """Whether the field is a map. On the wire a map is a repeated message."""
     return field.message_type is not None and field.message_type.GetOptions().map_entry
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.full_name)
-def test_every_message_is_one_of_envoys(message: Descriptor) -> None:
-    """A message that is not listed here is not held against anything."""
+def test_every_message_is_listed_with_its_message_in_envoy(message: Descriptor) -> None:
+    """The other tests compare only the messages that are listed here."""
     assert message.full_name in ENVOY
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.full_name)
 def test_every_field_has_envoys_number_and_type(field: FieldDescriptor) -> None:
-    """Name, number, type and cardinality are the same; bytes may hold an encoded message."""
+    """The name, number, type and cardinality are the same. A bytes field may stand for a message."""
     message, name = split(field)
     envoy = message.meta_by_field_name.get(name)
     assert envoy is not None, f"Envoy's message has no field {field.name}"
@@ -113,7 +113,7 @@ def test_every_field_has_envoys_number_and_type(field: FieldDescriptor) -> None:
     "field", [f for f in FIELDS if f.message_type and not is_map(f)], ids=lambda field: field.full_name
 )
 def test_every_message_field_holds_envoys_message(field: FieldDescriptor) -> None:
-    """A field's message is the one that Envoy's field has."""
+    """The message type of a field is the same as in Envoy."""
     message, name = split(field)
     assert field.message_type is not None
     ours = field.message_type.full_name
@@ -122,7 +122,7 @@ def test_every_message_field_holds_envoys_message(field: FieldDescriptor) -> Non
 
 
 @pytest.mark.parametrize("name", sorted(ENCODED))
-def test_every_encoded_field_holds_envoys_message(name: str) -> None:
-    """What a bytes field is said to hold is what Envoy's field has."""
+def test_every_bytes_field_is_documented_with_envoys_message(name: str) -> None:
+    """The message that we name for a bytes field is the type of Envoy's field."""
     message, _, field = name.rpartition(".")
     assert metadata_of(message).cls_by_field[field] is ENCODED[name]

@@ -1,4 +1,4 @@
-"""The protos that a program writes from envoy-data-plane's classes: what protobuf made of them is still Envoy's."""
+"""The protos that `generate.py` writes from envoy-data-plane's classes: protobuf's messages are the same as Envoy's."""
 
 from collections.abc import Iterator
 from importlib import import_module
@@ -32,7 +32,7 @@ KINDS = {
 
 
 def list_messages(module: str) -> Iterator[Descriptor]:
-    """Yield the messages of a module, those inside others too; not the entries of maps."""
+    """Yield the messages of a module, nested ones too, but not the entries of maps."""
     waiting = list(import_module(f"xds.wire.envoy.{module}").DESCRIPTOR.message_types_by_name.values())
     while waiting:
         message = waiting.pop()
@@ -41,14 +41,14 @@ def list_messages(module: str) -> Iterator[Descriptor]:
 
 
 def find_class(kind: Descriptor) -> Any:
-    """Return envoy-data-plane's class of a message, by the name that Envoy has for it."""
+    """Return envoy-data-plane's class of a message, by Envoy's name of the message."""
     name = kind.full_name.removeprefix(PREFIX)
     return getattr(protobuf, kind.name) if name.startswith("google.protobuf.") else find_type(name)
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_every_field_is_envoys(module: str) -> None:
-    """Its number, kind, type, oneof, and whether there may be several, or none."""
+def test_every_field_is_the_same_as_envoys(module: str) -> None:
+    """Its number, kind, type, oneof, and whether it is repeated or optional are the same."""
     for message in list_messages(module):
         known = find_class(message)._betterproto
         for field in message.fields:
@@ -57,7 +57,7 @@ def test_every_field_is_envoys(module: str) -> None:
 
 
 def check_field(field: FieldDescriptor, meta: Any, found: Any) -> None:
-    """Compare a field with what envoy-data-plane says of Envoy's."""
+    """Compare a field with envoy-data-plane's metadata of Envoy's field."""
     assert field.number == meta.number
     if meta.map_meta:
         assert field.message_type is not None
@@ -66,7 +66,7 @@ def check_field(field: FieldDescriptor, meta: Any, found: Any) -> None:
         return
     assert KINDS[field.type] == meta.proto_type
     assert field.is_repeated == meta.repeated
-    oneof = field.containing_oneof  # proto3 puts an optional scalar into one of its own
+    oneof = field.containing_oneof  # protobuf puts a proto3 optional scalar into a oneof of its own
     assert (oneof.name if oneof and not oneof.name.startswith("_") else None) == meta.group
     assert field.has_presence == (meta.optional or (field.message_type is not None and not meta.repeated))
     if field.message_type is not None:
@@ -76,20 +76,20 @@ def check_field(field: FieldDescriptor, meta: Any, found: Any) -> None:
 
 
 def check_enum(ours: EnumDescriptor, found: Any) -> None:
-    """Compare an enum's values with those that envoy-data-plane has."""
+    """Compare an enum's values with those of envoy-data-plane."""
     renamed = found.betterproto_value_to_renamed_proto_names()
     assert {one.name: one.number for one in ours.values} == {renamed.get(one.value, one.name): one for one in found}
 
 
-def test_a_packed_message_has_envoys_name() -> None:
-    """Ours are in a package of their own; a message inside another has the name of both."""
+def test_a_packed_message_has_the_type_url_of_envoys_message() -> None:
+    """Our messages are in another package. A nested message has the names of both messages."""
     assert pack(Cluster(name="web")).type_url == "type.googleapis.com/envoy.config.cluster.v3.Cluster"
     inner = pack(HealthCheck.TcpHealthCheck())
     assert inner.type_url == "type.googleapis.com/envoy.config.core.v3.HealthCheck.TcpHealthCheck"
 
 
 def test_equal_messages_have_equal_bytes() -> None:
-    """In whatever order a map was filled."""
+    """The order in which a map is filled makes no difference."""
     one, two = Cluster(), Cluster()
     for name in ("a", "b", "c"):
         one.typed_extension_protocol_options[name].value = b"1"
@@ -98,8 +98,8 @@ def test_equal_messages_have_equal_bytes() -> None:
     assert encode(one) == encode(two)
 
 
-def test_what_is_left_out_is_not_encoded_and_zero_is() -> None:
-    """That is what the wrappers are for."""
+def test_an_unset_field_is_not_encoded_and_a_zero_is() -> None:
+    """The wrapper messages exist for this difference."""
     assert [uint32(None), uint64(None), boolean(None)] == [None] * 3
     cluster = Cluster(per_connection_buffer_limit_bytes=uint32(0), wait_for_warm_on_init=boolean(False))
     theirs: Any = find_type("envoy.config.cluster.v3.Cluster")

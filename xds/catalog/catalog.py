@@ -45,7 +45,7 @@ class Mark(Generic[E]):
 class Catalog:
     """Services and gateways by name, and what holds for all; `problems` are warnings, sorted by file and position.
 
-    `mark` tells what was put since another catalog of the same assembly was made; it has no part in equality.
+    `mark` is for finding what changed since an earlier catalog of the same assembly. Equality ignores it.
     """
 
     services: Mapping[str, Service]

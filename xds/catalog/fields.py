@@ -88,12 +88,12 @@ class Field:
 
     @property
     def is_mapping(self) -> bool:
-        """Whether it is a mapping, whosever its keys are."""
+        """Whether it is a mapping, of fields or of the operator's own keys."""
         return self.is_class or self.is_open_mapping
 
     @property
     def is_annotated(self) -> bool:
-        """Whether anything is said of it beside its type."""
+        """Whether it has annotations beside its type."""
         return bool(self._annotations)
 
     @property
@@ -107,7 +107,7 @@ class Field:
             return self.fields.get(str(step))
         return self.item
 
-    # What its annotations say.
+    # Its annotations.
 
     @cached_property
     def description(self) -> str:
@@ -116,12 +116,12 @@ class Field:
 
     @property
     def summary(self) -> str:
-        """What a field means, and what holds when it is left out, where its default does not say it."""
+        """A field's description, and what its absence means if the default does not show that."""
         return f"{self.description}; when left out: {self.about.default}" if self.about.default else self.description
 
     @cached_property
     def about(self) -> About:
-        """What else a reference says of a field."""
+        """What the reference has on a field beside its description."""
         return next(self._find(About), About())
 
     @cached_property
@@ -147,12 +147,12 @@ class Field:
 
     @property
     def is_choice(self) -> bool:
-        """Whether it is one of some words or numbers, and nothing else."""
+        """Whether it is one of a fixed set of words or numbers."""
         return self.short_form is None and (bool(self.choices) or get_origin(self.type) is Literal)
 
     @cached_property
     def choices(self) -> tuple[str, ...]:
-        """The words of which one may stand here: an enum's, or short forms."""
+        """The words that are allowed here: those of an enum, or short forms."""
         if isinstance(self.type, type) and issubclass(self.type, StrEnum):
             return tuple(choice.value for choice in self.type)
         meanings = getattr(self.short_form, "meanings", {})
@@ -224,7 +224,7 @@ class Field:
         return ", ".join(f"`{write_flow(word)}`" for word in words)
 
     def _derive_words(self) -> str:
-        """Return what the type itself says is expected."""
+        """Return what the type itself expects."""
         if self.percentage is not None:
             return self.percentage.expected.words
         if self.is_list:
@@ -305,7 +305,7 @@ def walk(loc: Loc) -> Iterator[Field]:
 
 
 def find_field(loc: Loc) -> Field:
-    """Return what stands at a place, or at the nearest place above it of which something is known."""
+    """Return the field at a place, or at the nearest known place above it."""
     if loc[-1:] == (KEY,):
         above = find_field(loc[:-2])
         return above.key or above

@@ -8,14 +8,14 @@ from xds.catalog.text.field import Alone, Parsed, Words
 from xds.wording import write_flow
 
 NONE, OF_FIELDS = "none", "the defaults of its fields"
-"""Defaults that say no more than that a field is not set, or that its fields may be left out too."""
+"""Defaults that mean only that a field is not set, or that its own fields may be left out too."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FieldRecord:
-    """What is to be said of one field, or of a list's items, or of an open mapping's values.
+    """The reference's entry for one field, for a list's items, or for an open mapping's values.
 
-    `path` is as in `services.*.endpoints[].weight`. `expected` says what a value has to be, without the examples; these
+    `path` is as in `services.*.endpoints[].weight`. `expected` is what a value has to be, without the examples; these
     are written as in a catalog, as the short forms are. `default` is what holds when the field is left out; it is empty
     when the field is `required`, and of items. `envoy` is Envoy's own field, as in `Cluster.outlier_detection`. `unit`
     is what a bare number counts.
@@ -42,7 +42,7 @@ def describe_fields(path: str = "") -> Iterator[FieldRecord]:
 
 
 def describe_field(path: str, field: Field) -> FieldRecord:
-    """Return what is to be said of one field, which stands at `path`."""
+    """Return the entry for the field at `path`."""
     return FieldRecord(
         path,
         field.description,

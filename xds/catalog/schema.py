@@ -13,7 +13,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 class _Generator(GenerateJsonSchema):
-    """Leaves out the titles that only repeat a key, and defaults that say nothing."""
+    """Leaves out the titles that only repeat a key, and defaults of null."""
 
     def encode_default(self, dft: Any) -> Any:
         """Leave defaults as they are: how an operator writes them is known by their fields."""
@@ -23,7 +23,7 @@ class _Generator(GenerateJsonSchema):
         return False
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        """Leave out a default of null: it says no more than that the key is optional."""
+        """Leave out a default of null: it means only that the key is optional."""
         found = super().default_schema(schema)
         if found.get("default", ...) is None:
             del found["default"]

@@ -7,6 +7,7 @@ import click
 
 from xds.catalog.model.tracing import check_collector
 from xds.server.address import ListenAddress, parse_listen_address
+from xds.wording import split_host_and_port
 
 
 class HostPort(click.ParamType[tuple[str, int]]):
@@ -16,11 +17,10 @@ class HostPort(click.ParamType[tuple[str, int]]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
         """Return the host and the port, or fail with a usage error."""
-        host, _, port = str(value).rpartition(":")
-        host = host.removeprefix("[").removesuffix("]")
-        if not host or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
+        host, port = split_host_and_port(str(value)) or ("", 0)
+        if not host or not port:
             self.fail(f"{value!r} is not a host and a port, as in 127.0.0.1:18000 or xds.example.com:18000", param, ctx)
-        return host, int(port)
+        return host, port
 
 
 admin_option = click.option(

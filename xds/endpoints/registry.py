@@ -47,6 +47,7 @@ class Registry:
             service = catalog.services.get(name)
             now = NO_ENDPOINTS if service is None else collect_catalog(service.endpoints)
             if (members := self._members.get(name)) is not None:
+                members.needs_host_names = service is not None and service.needs_host_names
                 members.put_catalog(now)
                 now = members.collect()
             was = self._sets.get(name, NO_ENDPOINTS)
@@ -97,12 +98,20 @@ class Registry:
         members = self._members.get(name)
         was = self._sets.get(name, NO_ENDPOINTS)
         if members is None:
-            members = self._members[name] = _Members(was)
+            service = self._catalog.services.get(name)
+            members = self._members[name] = _Members(was, service is not None and service.needs_host_names)
         changes = members.put(pending)
+        if members.has_catalog_alone:
+            del self._members[name]
         changes = {key: endpoint for key, endpoint in changes.items() if was.by_key.get(key) != endpoint}
         if changes:
             self._put.update((name, key) for key in changes)
             self._set(name, was.replace(changes))
+
+    def count_withheld(self) -> dict[str, int]:
+        """Return how many instances are withheld, by service: see `_Members`."""
+        counts = {name: one.count_withheld() for name, one in self._members.items() if one.needs_host_names}
+        return {name: count for name, count in counts.items() if count}
 
     def _set(self, name: str, now: EndpointSet) -> None:
         if now.by_key:
@@ -116,9 +125,13 @@ class _Members:
 
     Several instances may have the same address, but clients accept an address only once in a ClusterLoadAssignment.
     The instance with the first key in order is served: so the catalog has precedence.
+
+    Where the policy `needs_host_names`, instances with an IP address are withheld: Envoy would trust any certificate of
+    the authority for them. Of the catalog's own endpoints `service_rules.py` refuses such.
     """
 
-    def __init__(self, catalog: EndpointSet) -> None:
+    def __init__(self, catalog: EndpointSet, needs_host_names: bool) -> None:
+        self.needs_host_names = needs_host_names
         self._endpoints: dict[Key, Endpoint] = {}
         self._by_address: dict[Address, set[Key]] = {}
         self._catalog: EndpointSet = NO_ENDPOINTS
@@ -168,9 +181,21 @@ class _Members:
             del self._by_address[address]
         return {key, *keys}
 
+    @property
+    def has_catalog_alone(self) -> bool:
+        """Whether no other provider has an instance of the service."""
+        return len(self._endpoints) == len(self._catalog)
+
+    def count_withheld(self) -> int:
+        """Return how many instances are withheld."""
+        return sum(self._is_withheld(key, endpoint) for key, endpoint in self._endpoints.items())
+
+    def _is_withheld(self, key: Key, endpoint: Endpoint) -> bool:
+        return self.needs_host_names and key[0] != CATALOG and endpoint.is_ip
+
     def _is_served(self, key: Key) -> bool:
         endpoint = self._endpoints.get(key)
-        if endpoint is None:
+        if endpoint is None or self._is_withheld(key, endpoint):
             return False
         keys = self._by_address[_address(endpoint)]
         return len(keys) == 1 or min(keys) == key

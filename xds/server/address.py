@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from xds.wording import join_host_and_port
+from xds.wording import join_host_and_port, split_host_and_port
 
 
 class ListenError(Exception):
@@ -38,15 +38,14 @@ def parse_listen_address(text: str) -> ListenAddress:
 
     Raises ValueError with a message for the operator.
     """
-    host, colon, port = text.rpartition(":")
-    if not colon or not port.isascii() or not port.isdigit() or not 0 <= int(port) <= 65535:
-        raise ValueError(f"{text!r} is not an address and a port, as in 127.0.0.1:18000 or [::1]:18000")
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-    elif ":" in host:
+    parts = split_host_and_port(text)
+    if parts is None and text.count(":") > 1 and "[" not in text:
         raise ValueError(f"{text!r}: write an IPv6 address in brackets, as in [::1]:18000")
+    if parts is None:
+        raise ValueError(f"{text!r} is not an address and a port, as in 127.0.0.1:18000 or [::1]:18000")
+    host, port = parts
     try:
-        return ListenAddress(str(ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)), int(port))
+        return ListenAddress(str(ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)), port)
     except ValueError:
         raise ValueError(f"{text!r}: {host!r} is not an IP address: use one of this machine's") from None
 

@@ -35,6 +35,9 @@ __all__ = ["OPTIONS", "ControlPlane", "Settings", "run"]
 
 log = structlog.get_logger()
 
+MAX_TOLD = 20
+"""How many problems of instances one change writes to the log; of the others the number."""
+
 
 class ControlPlane:
     """Serves the catalog of one source, with the endpoints of other sources.
@@ -53,6 +56,7 @@ class ControlPlane:
         self._last_good = LastGood()
         self._registry = Registry()
         self._refused: dict[str, dict[InstanceId, tuple[Problem, ...]]] = {}
+        self._withheld: dict[str, int] = {}
         self._change_lock = asyncio.Lock()
         self._reported: tuple[Problem, ...] = ()
         self._applied: AppliedState
@@ -171,8 +175,10 @@ class ControlPlane:
             async with self._change_lock:
                 before = self._ads.store.inventory
                 inventory, problems = await asyncio.to_thread(self._translate_instances, updates, before)
-                for problem in problems:
+                for problem in problems[:MAX_TOLD]:
                     _log_problem(problem)
+                if len(problems) > MAX_TOLD:
+                    log.error("more instances have problems", more=len(problems) - MAX_TOLD)
                 if inventory.changed:
                     streams = await self._push(inventory, noticed_at)
                     ms = round((time.monotonic_ns() - noticed_at) / 1e6, 1)
@@ -192,7 +198,27 @@ class ControlPlane:
                 problems += () if known.get(instance) == found else found
             mended = known.keys() if update.full else update.instances
             self._refused[provider] = {name: one for name, one in known.items() if name not in mended} | parsed.refused
-        return build_inventory(before.catalog, self._registry.publish(), before), problems
+        endpoints = self._registry.publish()
+        problems += self._find_newly_withheld()
+        return build_inventory(before.catalog, endpoints, before), problems
+
+    def _find_newly_withheld(self) -> list[Problem]:
+        """Return a problem for each service of which more instances are withheld than were told."""
+        withheld = self._registry.count_withheld()
+        problems = [
+            Problem(
+                "endpoints",
+                0,
+                0,
+                f"services.{name}.tls",
+                f"{count} instances with an IP address are not served, since nothing says which name their certificate "
+                "must have: write `sni` or `subject_alt_names`",
+            )
+            for name, count in withheld.items()
+            if count > self._withheld.get(name, 0)
+        ]
+        self._withheld = withheld
+        return problems
 
     async def _push(self, inventory: Inventory, noticed_at: int) -> int:
         """Push an inventory to every stream; return the number of streams that it changes something for."""

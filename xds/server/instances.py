@@ -5,7 +5,8 @@ changes as the server can make, and never a queue.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 
 import structlog
 
@@ -16,6 +17,12 @@ TICK_SECONDS = 0.01
 
 RETRY_SECONDS = 1.0
 """How long a source that failed is left alone."""
+
+MAX_RETRY_SECONDS = 30.0
+"""The longest wait, after a source has failed again and again."""
+
+MAX_WAITING = 10_000
+"""How many updates may wait; then the sources wait until a change was applied."""
 
 log = structlog.get_logger()
 
@@ -31,6 +38,8 @@ class Instances:
         self._apply = apply
         self._waiting: Updates = []
         self._arrived = asyncio.Event()
+        self._has_room = asyncio.Event()
+        self._has_room.set()
 
     async def follow(self) -> None:
         """Follow every source, until cancelled; return at once where there is none."""
@@ -42,16 +51,40 @@ class Instances:
             group.create_task(self._apply_waiting())
 
     async def _watch(self, source: InstanceSource) -> None:
+        """Follow one source. When it fails, what it said before stays served, and it is watched again after a wait."""
+        wait = RETRY_SECONDS
         while True:
             try:
-                async for update in source.watch():
+                async for update in self._read(source):
                     self._waiting.append((source.name, update))
                     self._arrived.set()
+                    if len(self._waiting) >= MAX_WAITING:
+                        self._has_room.clear()
+                    await self._has_room.wait()
+                    await asyncio.sleep(0)  # a source that never waits must not stop the server
+                    wait = RETRY_SECONDS
                 reason = "it ended"
-            except Exception as error:  # whatever a source does, what it said before stays served
+            except asyncio.CancelledError as error:
+                if (task := asyncio.current_task()) is not None and task.cancelling():
+                    raise
+                reason = repr(error)  # something inside the source was cancelled
+            except Exception as error:
                 reason = repr(error)
             log.error("a source of endpoints failed: what it said last stays", source=source.name, reason=reason)
-            await asyncio.sleep(RETRY_SECONDS)
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, MAX_RETRY_SECONDS)
+
+    async def _read(self, source: InstanceSource) -> AsyncGenerator[InstanceUpdate]:
+        """Yield the updates of one watch. Raises ValueError when the source does not keep its promise."""
+        is_first = True
+        async with aclosing(source.watch()) as updates:
+            async for update in updates:
+                if not isinstance(update, InstanceUpdate):
+                    raise ValueError(f"yielded {type(update).__name__}, which is not an InstanceUpdate")  # noqa: TRY004
+                if is_first and not update.full:
+                    raise ValueError("the first update is not the full set")
+                is_first = False
+                yield update
 
     async def _apply_waiting(self) -> None:
         while True:
@@ -59,4 +92,5 @@ class Instances:
             await asyncio.sleep(TICK_SECONDS)
             self._arrived.clear()
             updates, self._waiting = self._waiting, []
+            self._has_room.set()
             await self._apply(updates)

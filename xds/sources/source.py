@@ -44,7 +44,7 @@ class DocumentSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class InstanceUpdate:
-    """What a provider says of its instances: plain values, as the catalog's `endpoints` have them, not checked yet.
+    """A provider's instances: plain values, as in the catalog's `endpoints`, not checked yet.
 
     None stands for an instance that is gone. In a `full` update, every instance that is not named is gone.
     """
@@ -57,7 +57,7 @@ class InstanceSource(Protocol):
     """Where endpoints come from: a registry, Consul, Kubernetes. The promise of such a provider:
 
     - The first update that `watch` yields is the full set. Until then nothing is known of the provider's instances, so
-      whatever was served of them stays.
+      what was served of them stays. A source whose first update is no full set has failed.
     - Later updates hold what changed, or the full set again. A repeat is allowed and costs little.
     - Half a set is never yielded as a full one. A provider that loses its connection yields nothing until it has the
       full set again.

@@ -55,14 +55,20 @@ def parse_known(type_url: str, value: bytes) -> Message | None:
         message = GetMessageClass(descriptor).FromString(value)
     except (KeyError, DecodeError):
         return None
-    message.DiscardUnknownFields()
-    if message.ByteSize() != len(value):
+    if has_unknown(message):
         return None
-    packed = _find_packed(message)
+    packed = find_packed(message)
     return message if all(parse_known(one.type_url, one.value) is not None for one in packed) else None
 
 
-def _find_packed(message: Any) -> Iterator[Any]:
+def has_unknown(message: Message) -> bool:
+    """Discard the unknown fields of a message and of the messages inside it; return whether there were any."""
+    size = message.ByteSize()
+    message.DiscardUnknownFields()
+    return message.ByteSize() != size
+
+
+def find_packed(message: Any) -> Iterator[Any]:
     """Yield each google.protobuf.Any inside a message, but not those inside another Any."""
     for field, value in message.ListFields():
         if field.message_type is None:
@@ -75,4 +81,4 @@ def _find_packed(message: Any) -> Iterator[Any]:
             if one.DESCRIPTOR.full_name == "google.protobuf.Any":
                 yield one
             else:
-                yield from _find_packed(one)
+                yield from find_packed(one)

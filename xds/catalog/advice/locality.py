@@ -46,7 +46,7 @@ def _advise_weights(service: Service) -> Iterator[Mistake]:
     reported = set()
     for index, endpoint in enumerate(service.endpoints):
         where = "/".join(filter(None, (endpoint.region, endpoint.zone, endpoint.sub_zone)))
-        if endpoint.drain or endpoint.health == "unhealthy":
+        if endpoint.is_out:
             continue
         if where not in reported and service.find_locality_key(endpoint) is None:
             reported.add(where)

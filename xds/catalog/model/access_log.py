@@ -40,7 +40,7 @@ OFF: Final = AccessLog(enabled=False)
 
 
 def check_access_log(log: AccessLog) -> AccessLog:
-    """Make one thing of all that say `off`."""
+    """Turn all forms of `off` into one value."""
     return log if log.enabled else OFF
 
 

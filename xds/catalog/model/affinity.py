@@ -66,9 +66,7 @@ class Affinity:
 def check_affinity(affinity: Affinity) -> Affinity:
     """Refuse an affinity to nothing."""
     if not (affinity.header or affinity.query_parameter or affinity.cookie or affinity.source):
-        raise Unsaid(
-            "says not by what: write one of header, query_parameter, cookie and source, such as {header: x-user}"
-        )
+        raise Unsaid("is empty: write one of header, query_parameter, cookie and source, such as {header: x-user}")
     return affinity
 
 

@@ -1,6 +1,6 @@
 """How requests are shared among a service's endpoints: the balances and their own fields.
 
-A balance in its short form is its name alone. What suits which balance is told in `advice/service.py`.
+The short form of a balance is its name. `advice/service.py` warns about fields that do not suit a balance.
 """
 
 from enum import StrEnum
@@ -39,10 +39,10 @@ WEIGHING: Final = frozenset({Balance.WEIGHTED, Balance.LEAST_REQUEST, Balance.RI
 """The balances that heed endpoints' weights."""
 
 HASHING: Final = frozenset({Balance.RING_HASH, Balance.MAGLEV})
-"""The balances by which requests that are alike go to one endpoint."""
+"""The balances that send requests with the same hash to the same endpoint."""
 
 RAMPING: Final = frozenset({Balance.ROUND_ROBIN, Balance.WEIGHTED, Balance.LEAST_REQUEST, Balance.CLIENT_SIDE_WEIGHTED})
-"""The balances that can give a new endpoint little at first."""
+"""The balances that can send few requests to a new endpoint at first."""
 
 FOLLOWING: Final = frozenset({Balance.CLIENT_SIDE_WEIGHTED, Balance.LOAD_AWARE_LOCALITY})
 """The balances that follow the load that endpoints report. Envoy has them as a `load_balancing_policy` alone."""
@@ -152,7 +152,7 @@ class Balancing:
     ] = None
     load_aware_locality: Annotated[
         LoadAwareLocality | None,
-        Field(description="The locality of the caller, others by the headroom that endpoints report; in turn in each"),
+        Field(description="The endpoints in the caller's locality take turns; others help if they report less load"),
         Example({"remote_probe_fraction": "3%"}),
         About(envoy="Cluster.load_balancing_policy: LoadAwareLocality"),
     ] = None
@@ -182,7 +182,7 @@ class Balancing:
 
     @property
     def follows_load(self) -> bool:
-        """Whether the load that endpoints report decides over their shares, and nothing that the catalog says."""
+        """Whether the shares depend on the load that endpoints report, and not on the catalog."""
         return self.policy in FOLLOWING
 
 
@@ -206,7 +206,7 @@ def check_balancing(balancing: Balancing) -> Balancing:
     """Refuse no balance and several, and sizes that Envoy would."""
     found = [name for name, _ in POLICIES if getattr(balancing, name) is not None]
     if not found:
-        raise Unsaid("says not how: write one of its fields, such as {least_request: {choices: 3}}")
+        raise Unsaid("names no balance: write one of its fields, such as {least_request: {choices: 3}}")
     mistakes: list[Mistake] = [
         Mistake((other,), f"a service has one balance: `{found[0]}` or `{other}`, not both") for other in found[1:]
     ]

@@ -41,7 +41,7 @@ NO_METADATA: Final[Mapping[str, JsonValue]] = MappingProxyType({})
 
 
 class Health(StrEnum):
-    """What the operator knows of an endpoint, whatever health checks find."""
+    """An endpoint's health as the operator sets it, independent of health checks."""
 
     HEALTHY = "healthy"
     DEGRADED = "degraded"
@@ -158,7 +158,7 @@ class Endpoint:
 
     @property
     def locality_keys(self) -> tuple[str, ...]:
-        """The keys by which `locality.weights` may name its locality, the nearest first."""
+        """The keys that `locality.weights` may use for its locality, the nearest first."""
         region, zone, sub_zone = self.region, self.zone, self.sub_zone
         keys = (f"{region}/{zone}/{sub_zone}" if sub_zone else "", f"{region}/{zone}" if zone else "", zone, region)
         return tuple(key for key in keys if key)

@@ -78,13 +78,13 @@ class Fault:
 
 
 def check_fault(fault: Fault) -> Fault:
-    """Refuse a fault that is none, and one by header that says more."""
+    """Refuse a fault without any field, and `by_header` beside other fields."""
     given = [field for field in ("delay", "abort") if getattr(fault, field) is not None]
     if not given and not fault.by_header:
-        raise Unsaid("says nothing: write `delay`, `abort` or `by_header: true` in it")
+        raise Unsaid("is empty: write `delay`, `abort` or `by_header: true` in it")
     if given and fault.by_header:
         raise Mistakes(
-            *(Mistake((field,), "the request says it by its headers: leave this or `by_header` out") for field in given)
+            *(Mistake((field,), "the request's headers set it: leave out this or `by_header`") for field in given)
         )
     return fault
 
@@ -98,7 +98,7 @@ def check_period(value: timedelta) -> timedelta:
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class RateLimit:
-    """How many requests one Envoy lets through: a bucket of tokens, of which each request takes one."""
+    """How many requests one Envoy lets through: a token bucket; each request takes one token."""
 
     requests: Annotated[
         Count, Field(description="How many tokens come into the bucket"), About(envoy="TokenBucket.tokens_per_fill")

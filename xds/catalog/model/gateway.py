@@ -1,4 +1,4 @@
-"""A gateway and its listeners: where it takes connections, by which certificates, and with what limits.
+"""A gateway and its listeners: addresses, certificates and limits.
 
 What must hold among their fields is checked in `gateway_rules.py`.
 """
@@ -130,7 +130,7 @@ ShortTls = Annotated[
 def check_header_size(size: int) -> int:
     """Refuse what Envoy does not count."""
     if size % KIBIBYTE or size > MAX_HEADER_SIZE:
-        raise ValueError("expected whole KiB, 8192KiB at most, in which Envoy counts")
+        raise ValueError("expected a whole number of KiB, 8192KiB at most")
     return size
 
 

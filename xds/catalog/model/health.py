@@ -164,7 +164,7 @@ def check_health_check(check: HealthCheck) -> HealthCheck:
     ways = [("http", check.http is not None), ("grpc", check.grpc is not None), ("tcp", check.tcp)]
     given = [way for way, is_given in ways if is_given]
     if not given:
-        raise Unsaid("says not how: write one of http, grpc and tcp, such as {http: /health}")
+        raise Unsaid("has no kind: write one of http, grpc and tcp, such as {http: /health}")
     mistakes: list[Mistake] = [
         Mistake((way,), f"a check is made by `{given[0]}` or by `{way}`, not both") for way in given[1:]
     ]

@@ -18,7 +18,7 @@ from xds.catalog.text.names import CONFIG, parse_list
 from xds.catalog.text.percents import Percentage
 
 MAX_PRIORITY = 127
-"""Envoy takes 129 priorities, of which one is for what is drained."""
+"""Envoy allows 129 priorities; one of them is for drained endpoints."""
 
 
 class Level(StrEnum):
@@ -64,9 +64,9 @@ FAILOVER_SHAPE = WithJsonSchema({"anyOf": [LEVEL_SHAPE, {"type": "array", "items
 
 
 def check_levels(levels: "tuple[Level, ...]") -> "tuple[Level, ...]":
-    """Refuse levels of which one is never asked: the wider ones hold the narrower."""
+    """Refuse a level after a wider one, where it has no effect."""
     if not levels:
-        raise ValueError("names no level: write such as [zone, region]")
+        raise ValueError("has no level: write, for example, [zone, region]")
     right = tuple(sorted(set(levels), key=ORDER.index))
     if right != levels:
         raise ValueError(f"the nearest level comes first, each once: write [{', '.join(right)}]")
@@ -74,7 +74,7 @@ def check_levels(levels: "tuple[Level, ...]") -> "tuple[Level, ...]":
 
 
 def check_weights(weights: Mapping[str, int]) -> Mapping[str, int]:
-    """Refuse weights by which nobody gets anything, or which are too large to be split."""
+    """Refuse weights that are all 0, or too large to be split."""
     if (total := sum(weights.values())) > MAX_WEIGHTS:
         raise ValueError(f"the weights sum up to {total}: {MAX_WEIGHTS} at most are taken")
     if not total:
@@ -115,7 +115,7 @@ class LocalityPolicy:
 
 
 ANY: Final = LocalityPolicy()
-"""All endpoints are one list, wherever they are. One for all services that say nothing."""
+"""All endpoints are one list, wherever they are. All services without `locality` share this object."""
 
 
 def check_locality(locality: LocalityPolicy) -> LocalityPolicy:
@@ -134,7 +134,7 @@ SHORT: Final[dict[str | bool, object]] = {
     "failover": {"failover": ["zone", "region"]},
     "zone_aware": {"zone_aware": {}},
 }
-"""What each word stands for."""
+"""The meaning of each word."""
 
 ShortLocality = Annotated[
     Annotated[LocalityPolicy, AfterValidator(check_locality)],
@@ -162,7 +162,7 @@ class Locality(NamedTuple):
     sub_zone: str = ""
 
     def cut(self, depth: int) -> "Locality":
-        """Return the locality as its first `depth` parts tell it."""
+        """Return the locality with only its first `depth` parts."""
         return Locality(*self[:depth])
 
 

@@ -1,6 +1,6 @@
 """What keeps a service's trouble from spreading: retries, limits, connections; in a service's fields and a route's.
 
-What suits which protocol is told in `advice/upstream.py`.
+`advice/upstream.py` warns about fields that do not suit a protocol.
 """
 
 from dataclasses import fields, replace
@@ -20,7 +20,7 @@ from xds.wording import show, suggest
 
 MAX_COUNT = 2**32 - 1
 DEFAULT_REQUEST: Final = timedelta(seconds=15)
-"""How long a caller waits for an answer when nothing is said of it: Envoy's own default of a route."""
+"""How long a caller waits for an answer by default: also Envoy's own default for a route."""
 
 KERNEL_SECONDS = 32767
 """Linux's limit on keepalive's times, in seconds."""
@@ -62,6 +62,9 @@ class Budget:
         Field(ge=0, le=MAX_COUNT, description="How many retries can always run"),
         About(envoy="RetryBudget.min_retry_concurrency"),
     ] = 20
+
+
+DEFAULT_BUDGET: Final = Budget()
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
@@ -146,7 +149,10 @@ class Retries:
         Budget | None,
         Field(description="Only for a service: how many retries can run at once"),
         Example({"percent": "20%", "min": 3}),
-        About(default="{percent: 50%, min: 20}", envoy="CircuitBreakers.Thresholds.retry_budget"),
+        About(
+            default=f"{{percent: {DEFAULT_BUDGET.percent:g}%, min: {DEFAULT_BUDGET.min}}}",
+            envoy="CircuitBreakers.Thresholds.retry_budget",
+        ),
     ] = None
     back_off: Annotated[
         Annotated[BackOff, AfterValidator(check_back_off)] | None,
@@ -174,11 +180,11 @@ class Retries:
 
 
 USUAL_RETRIES: Final = Retries(attempts=2)
-"""What a service has that says nothing of them."""
+"""The retries of a service that does not set them."""
 
 
 def complete_retries(retries: Retries) -> Retries:
-    """Fill in the attempts of a service that says nothing of them."""
+    """Fill in the attempts of a service that does not set them."""
     return retries if retries.attempts is not None else replace(retries, attempts=USUAL_RETRIES.attempts)
 
 
@@ -291,7 +297,7 @@ class Timeouts:
     request: Annotated[
         Duration | None,
         Field(description="For the whole answer, including retries; `0s` means no limit"),
-        About(default="15s; for grpc the client's own deadline", envoy="RouteAction.timeout"),
+        About(default=f"{DEFAULT_REQUEST.seconds}s; for grpc the client's own deadline", envoy="RouteAction.timeout"),
     ] = None
     idle: Annotated[
         Duration | None,

@@ -227,7 +227,7 @@ class Route:
 
     @property
     def services(self) -> tuple[str, ...]:
-        """The services that it names, whatever for."""
+        """The services that it names, in any field."""
         return tuple(dict.fromkeys(self.references.values()))
 
 

@@ -102,7 +102,7 @@ def _check_rewrite(route: Route) -> list[Mistake]:
         return []
     loc: Loc = ("rewrite",)
     if (rewrite.prefix, rewrite.path, rewrite.template, rewrite.host) == (None,) * 4:
-        mistakes.append(Mistake(loc, "says nothing: write `prefix`, `path`, `template` or `host` in it"))
+        mistakes.append(Mistake(loc, "is empty: write `prefix`, `path`, `template` or `host` in it"))
     if rewrite.prefix is not None and rewrite.path is not None:
         mistakes.append(Mistake((*loc, "path"), "a rewrite has `prefix` or `path`, not both"))
     if rewrite.prefix is not None and (other := _find_other_path(route)):
@@ -131,7 +131,9 @@ def _check_redirect(route: Route) -> list[Mistake]:
     loc: Loc = ("redirect",)
     if not redirect.https and (redirect.host, redirect.port, redirect.prefix, redirect.path) == (None,) * 4:
         mistakes.append(
-            Mistake(loc, "leads to where it began: write `https: true`, `host`, `port`, `prefix` or `path` in it")
+            Mistake(
+                loc, "redirects a request to its own URL: write `https: true`, `host`, `port`, `prefix` or `path` in it"
+            )
         )
     if redirect.prefix is not None and redirect.path is not None:
         mistakes.append(Mistake((*loc, "path"), "a redirect has `prefix` or `path`, not both"))
@@ -141,7 +143,7 @@ def _check_redirect(route: Route) -> list[Mistake]:
 
 
 def _find_other_path(route: Route) -> str | None:
-    """Return the field by which a route matches paths, if it is not `prefix`."""
+    """Return the field with which a route matches paths, if it is not `prefix`."""
     return next((field for field in PATHS[1:] if getattr(route, field) is not None), None)
 
 
@@ -161,7 +163,7 @@ def _check_changes(route: Route, field: str) -> list[Mistake]:
     if changes is None:
         return []
     if not (changes.set or changes.add or changes.remove):
-        return [Mistake((field,), "says nothing: write `set`, `add` or `remove` in it")]
+        return [Mistake((field,), "is empty: write `set`, `add` or `remove` in it")]
     mistakes: list[Mistake] = []
     for index, name in enumerate(changes.remove):
         if name in changes.set or name in changes.add:

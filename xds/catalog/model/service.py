@@ -40,7 +40,7 @@ from xds.catalog.model.slow_start import ShortSlowStart
 from xds.catalog.model.subsets import EXPECTED_SUBSETS, SUBSETS_SHAPE, Labels, parse_subsets
 from xds.catalog.model.upstream import CALLERS, Dns, ServiceHost, ShortUpstreamTls
 from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
-from xds.catalog.text.addresses import SIDECAR, ListenAddress
+from xds.catalog.text.addresses import SIDECAR, ShortListen
 from xds.catalog.text.durations import WAIT_SHAPE, check_ttl
 from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Words
 from xds.catalog.text.mistake import Mistake, Mistakes
@@ -221,7 +221,7 @@ class Service:
         IfWrong(stand_in=[], wanted=True),
     ] = None
     sidecar: Annotated[
-        ListenAddress,
+        ShortListen,
         Field(
             description="Where the service's sidecar listens for its application: IP address and "
             "port, or a port of loopback"
@@ -313,6 +313,11 @@ class Service:
             return self.tls.sni
         names = {one.address for one in self.endpoints if not one.is_ip}
         return None if not names else "" if len(names) > 1 else names.pop()
+
+    @property
+    def needs_host_names(self) -> bool:
+        """Whether an endpoint with an IP address would be trusted with any name in its certificate."""
+        return self.tls is not None and self.tls.sni is None and not self.tls.subject_alt_names
 
     @property
     def overprovisioning_factor(self) -> int:

@@ -21,14 +21,12 @@ def check_service(service: Service) -> Service:
             message = f"TCP has no {' and no '.join(lacking)}: write `affinity: {{source: true}}`"
             mistakes.append(Mistake(("affinity",), message))
     if service.health_check and service.health_check.grpc is not None and service.protocol not in ("grpc", "http2"):
-        mistakes.append(
-            Mistake(("health_check", "grpc"), "is for `protocol: grpc` or `http2`, over which it would be asked")
-        )
+        mistakes.append(Mistake(("health_check", "grpc"), "is for `protocol: grpc` or `http2` only"))
     mistakes += check_upstream(service)
     mistakes += check_use_of_subsets(service)
     breakers = service.circuit_breakers
     if breakers is not None and breakers.retries is not None and service.retries.budget is not None:
-        message = "tries are held down by `retries: {budget: ...}` or by this, not both"
+        message = "retries are limited by `retries: {budget: ...}` or by this, not both"
         mistakes.append(Mistake(("circuit_breakers", "retries"), message))
     if service.routes and service.protocol == "tcp":
         mistakes.append(
@@ -65,14 +63,14 @@ def find_locality_mistakes(service: Service) -> Iterator[Mistake]:
 def check_upstream(service: Service) -> list[Mistake]:
     """Refuse certificates that nothing would be checked against, and one host that is several."""
     mistakes: list[Mistake] = []
-    tls = service.tls
-    if tls is not None and tls.sni is None and not tls.subject_alt_names:
+    if service.needs_host_names:
         address = next((one.address for one in service.endpoints if one.is_ip), None)
         if address is not None:
             mistakes.append(
                 Mistake(
                     (("tls",)),
-                    f"whose certificate? {address} is no host name: write `sni` or `subject_alt_names` in it",
+                    f"a certificate is for a host name, and {address} is not one: "
+                    "write `sni` or `subject_alt_names` in it",
                 )
             )
     if service.dns is Dns.LOGICAL and len(service.endpoints) > 1:

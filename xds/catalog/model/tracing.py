@@ -10,13 +10,13 @@ from xds.catalog.text.addresses import ADDRESS_SHAPE, explain_address, split_add
 from xds.catalog.text.field import About, Alone, Example, Expected
 from xds.catalog.text.names import CONFIG
 from xds.catalog.text.percents import Percent
-from xds.wording import join_host_and_port
+from xds.wording import join_host_and_port, split_host_and_port
 
 OTLP_PORT: Final = 4317
-"""Where collectors listen for gRPC, if nobody says otherwise."""
+"""The port where collectors listen for gRPC by default."""
 
 USUAL_SAMPLE: Final = 1.0
-"""Percent: enough to see how a mesh behaves, and little enough for its collector, whatever the load."""
+"""Percent: enough to see how a mesh behaves, and little load for the collector."""
 
 
 def check_collector(value: str) -> str:
@@ -63,8 +63,9 @@ class Tracing:
     @property
     def collector(self) -> tuple[str, int]:
         """The collector's host and port."""
-        host, _, port = self.otlp.rpartition(":")
-        return host.strip("[]"), int(port)
+        if (parts := split_host_and_port(self.otlp)) is None:  # which `check_collector` excludes
+            raise ValueError(self.otlp)
+        return parts
 
 
 ShortTracing = Annotated[

@@ -29,7 +29,7 @@ from xds.sources.document import Document
 from xds.wording import join_or, show, suggest
 
 MAX_PROBLEMS = 100
-"""Errors, and warnings, that are told of one file; of the rest the number."""
+"""The most errors, and the most warnings, that are reported for one file; of the rest, the number is."""
 
 MAX_ROUNDS = 8
 """How often what remains of a service is validated again: far above the rules that wait for each other."""
@@ -47,7 +47,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Fragment:
-    """What one document says, as far as it can be understood, and its `problems`, sorted by position.
+    """The content of one document, as far as it is valid, and its `problems`, sorted by position.
 
     A service or gateway with mistakes is what remains without these; `broken` has the ways in it to what is not known.
     `starts` has the line and column of every service's and gateway's name, those with mistakes too. A document is not
@@ -70,7 +70,7 @@ class Fragment:
 
 
 def parse_fragment(document: Document) -> Fragment:
-    """Parse one document; never raises, whatever its bytes are."""
+    """Parse one document; never raises, for any bytes."""
     if document.content is None:
         return _refuse(document, Problem(document.name, 0, 0, "", document.fault or "could not be read"))
     text = decode(document.content, document.name)

@@ -1,7 +1,7 @@
-"""From what pydantic refuses to a sentence for the operator: what was expected, what was found, the nearest word.
+"""Turns pydantic's errors into sentences for the operator: what is expected, what was found, the nearest word.
 
-No sentence of pydantic's is passed on. What a place expects is said at its type (`fields.py`). An error of a kind that
-is not named here says what is expected and what was found, which is right for every kind.
+No text of pydantic is passed on. A field's type states what it expects (`fields.py`). The message for an error of
+a kind that is not named here has what is expected and what was found, which is right for every kind.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ def explain_errors(errors: ValidationError, base: Loc) -> Iterator[Mistake]:
     for error in errors.errors(include_url=False):
         kind, value, context = error["type"], error["input"], error.get("ctx", {})
         if value is BROKEN or (kind == "too_short" and value):
-            continue  # told already: the YAML is broken there, or the list is short of the items that are wrong
+            continue  # reported before: the YAML is broken there, or the list lacks its wrong items
         loc, cause = base + error["loc"], context.get("error")
         if isinstance(cause, Mistakes):
             yield from (found.below(loc) for found in cause.found)

@@ -1,4 +1,4 @@
-"""Where things stand in a file: the tree of positions that is built beside a YAML value, and how places are told."""
+"""Positions in a file: the tree of positions that is built beside a YAML value, and how they are written."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""From bytes to YAML text, and what a parser's complaint about broken YAML means in words for the operator."""
+"""Decodes bytes to YAML text, and explains a parser's errors about broken YAML to the operator."""
 
 import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE

@@ -1,8 +1,8 @@
-"""The valid part of a service or gateway with mistakes: what it says besides them.
+"""The valid part of a service or gateway with mistakes: what remains without them.
 
-Rules over a whole list or mapping are checked by the model only when every part of it is sound. So each mistake that
-was told is taken out, or gives way to a stand-in that no rule minds, and what remains is validated again. How that is
-done with a field is said at the field (`IfWrong`). Nothing here runs for a service or gateway without mistakes, and
+The model checks rules over a whole list or mapping only when every part of it is valid. So each reported mistake is
+removed, or replaced by a value that breaks no rule, and the rest is validated again. Each field's annotation `IfWrong`
+defines how. Nothing here runs for a service or gateway without mistakes, and
 nothing of a valid part is ever served.
 """
 
@@ -56,7 +56,7 @@ class ValidPart:
         return None
 
     def _remove_emptied(self) -> None:
-        """Remove what says nothing any more: what it would be by was told already."""
+        """Remove mappings that became empty: the mistake in the field that they need was reported already."""
         for name, field in self._field(()).fields.items():
             needs, value = field.if_wrong.needs, self.value.get(name)
             if needs and isinstance(value, dict) and not value.keys() & set(needs):
@@ -113,7 +113,7 @@ def _is_spare(field: Field, name: str, owner: Any) -> bool:
 
 
 def _replace_item(field: Field, index: int, item: object) -> object:
-    """Return what stands in for an item; of a mapping only what tells it from others, if anything does."""
+    """Return the replacement for an item: of a mapping only the fields that identify it, if it has such."""
     stand_in = _stand_in(field, index)
     identity = [name for name, one in field.fields.items() if one.if_wrong.identifies]
     if identity and isinstance(item, dict):

@@ -1,6 +1,6 @@
 """From YAML text to plain values, and a tree of their positions: strict, and safe on any text.
 
-libyaml gives the events; what is built of them is ours, with a stack of our own: neither depth nor aliases can make
+libyaml yields the events; this module builds the value with a stack of its own: neither depth nor aliases can make
 it run away. What the values mean for the catalog is no matter here.
 """
 
@@ -32,7 +32,7 @@ MAX_NODES = 1_000_000
 
 COLLECTIONS: dict[type[Event], str] = {MappingStartEvent: f"{STANDARD}map", SequenceStartEvent: f"{STANDARD}seq"}
 BROKEN: Final = type("Broken", (), {"__repr__": lambda _: "BROKEN"})()
-"""Stands for a value that could not be read; the mistake is told already."""
+"""Stands for a value that could not be read; the mistake was reported before."""
 
 MERGE = "<<"
 
@@ -41,7 +41,7 @@ MERGE = "<<"
 class Tree:
     """A YAML text's one document: its value, the places of everything in it, and the problems that were found.
 
-    `incomplete` has the ways to the values of which a part could not be read. The document is not `whole` when reading
+    `incomplete` has the paths of the values that could be read only in part. The document is not `whole` when reading
     had to stop before the end; the value is then None.
     """
 
@@ -53,7 +53,7 @@ class Tree:
 
 
 def parse_yaml(text: str, source: str = "") -> Tree:
-    """Read a YAML text of which `syntax.decode` let every character pass; never raises. `source` is its file's name."""
+    """Read a YAML text that `syntax.decode` returned; never raises. `source` is its file's name."""
     builder = _Builder(source)
     loader = yaml.CSafeLoader(text)
     try:
@@ -70,7 +70,7 @@ def parse_yaml(text: str, source: str = "") -> Tree:
 
 
 class _Stop(Exception):  # noqa: N818
-    """Nothing more can be read; the mistake is told already."""
+    """Nothing more can be read; the mistake was reported before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Addresses as people write them: `host:port`, an IP address, a host name, a place to listen.
 
-Pure functions, used as validators by the model's classes; what they refuse they say in a sentence for the operator.
+Pure functions, used as validators by the model's classes. Their errors are sentences for the operator.
 """
 
 import re
@@ -13,7 +13,7 @@ from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.text.field import Expected
 from xds.catalog.text.mistake import Mendable, Mistake, Mistakes
-from xds.wording import join_host_and_port, show
+from xds.wording import join_host_and_port, show, split_host_and_port
 
 OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 IPV4 = re.compile(rf"{OCTET}(?:\.{OCTET}){{3}}")
@@ -37,8 +37,6 @@ PORTS = {"http": 80, "https": 443, "grpcs": 443}
 """The port that a scheme stands for."""
 
 UNSPACED = re.compile(r"(\[[0-9A-Fa-f:.]+\])([0-9]{1,5})")
-
-HOST_AND_PORT = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]+):([0-9]{1,5})")
 
 
 def normalize_ip(text: str) -> str | None:
@@ -66,11 +64,9 @@ def normalize_host(text: str) -> str | None:
 
 def split_address(text: str) -> tuple[str, int] | None:
     """Split "host:port", IPv6 in brackets; None when it is not of this form."""
-    matched = HOST_AND_PORT.fullmatch(text)
-    if matched is None or not 1 <= (port := int(matched[2])) <= 65535:
-        return None
-    host = normalize_host(matched[1])
-    return None if host is None else (host, port)
+    host, port = split_host_and_port(text) or ("", 0)
+    known = normalize_ip(host) if text.startswith("[") else normalize_host(host)
+    return (known, port) if known is not None and port else None
 
 
 def covers_host(pattern: str, host: str) -> bool:
@@ -98,13 +94,13 @@ def parse_endpoint(value: object) -> object:
         if isinstance(address, str):
             found = explain_address(address)
             raise Mistakes(Mistake(("address",), found.explain(lambda mend: split_address(mend) is not None)))
-        # What is wrong with the address is told when it is checked; a port is made up, since none is missing besides.
+        # The check of the address reports its mistake. The port is made up, so that none is reported as missing.
         return {**value, "port": 1}
     return value
 
 
 def check_address(value: str) -> str:
-    """Check an endpoint's address, its port apart."""
+    """Check an endpoint's address, which has no port."""
     host = normalize_host(value)
     if host is None:
         if split_address(value):
@@ -160,7 +156,7 @@ def _explain_listen(text: str) -> ValueError:
 
 
 def explain_address(text: str, port: int = EXAMPLE_PORT) -> Mendable:
-    """Return why `text` is not "host:port" (nor, where the port is apart, a host); `port` is the usual one."""
+    """Return why `text` is not "host:port" (nor a host, if the port is another field); `port` is for examples."""
     if not text.strip():
         return Mendable(f'expected an address, such as "10.0.0.4:{port}", found nothing', complete=True)
     scheme, separator, rest = text.partition("://")
@@ -226,11 +222,9 @@ def check_route_host(value: str) -> str | None:
 
     Envoy compares hosts in lower case, and refuses a route configuration that names one twice.
     """
-    return (
-        None
-        if value == "*"
-        else check_host(value, wild=True, port="a host has no port, which is matched by the gateway's own")
-    )
+    if value == "*":
+        return None
+    return check_host(value, wild=True, port="a host has no port, which is matched by the gateway's own")
 
 
 def check_redirect_host(value: str) -> str:
@@ -261,7 +255,7 @@ def check_host(value: str, *, wild: bool = False, port: str = "a host has no por
 
 
 def check_host_header(value: str) -> str:
-    """Check what a health check says in its Host header: a host, with or without a port."""
+    """Check the Host header of a health check: a host, with or without a port."""
     host, colon, port = value.partition(":")
     if not HOST_NAME.fullmatch(host) or (colon and not port.isdecimal()):
         raise ValueError(f"expected {EXPECTED_HOST_HEADER}, found {show(value)}")
@@ -283,7 +277,7 @@ LISTEN_SHAPE = WithJsonSchema({"anyOf": [ADDRESS_SHAPE, {"type": "integer", "min
 
 Address = Annotated[str, AfterValidator(check_address), EXPECTED_ADDRESS]
 IpAddress = Annotated[str, AfterValidator(check_ip), EXPECTED_IP]
-ListenAddress = Annotated[Listen, BeforeValidator(parse_listen), LISTEN_SHAPE, EXPECTED_LISTEN]
+ShortListen = Annotated[Listen, BeforeValidator(parse_listen), LISTEN_SHAPE, EXPECTED_LISTEN]
 Host = Annotated[str, AfterValidator(check_host), HOST_SHAPE, EXPECTED_HOST]
 RedirectHost = Annotated[str, AfterValidator(check_redirect_host), HOST_SHAPE, EXPECTED_HOST]
 RouteHost = Annotated[str, AfterValidator(check_route_host), ROUTE_HOST_SHAPE, EXPECTED_ROUTE_HOST]

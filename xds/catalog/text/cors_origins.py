@@ -1,4 +1,4 @@
-"""Origins: whose web pages may call, as people write it and as browsers say it."""
+"""Origins: which web pages may call, as people write them and as browsers send them."""
 
 import re
 from dataclasses import dataclass
@@ -51,7 +51,7 @@ class Origin:
 
     @property
     def takes_all(self) -> bool:
-        """Whether it takes an origin that nobody can have named."""
+        """Whether it matches origins that the operator did not name."""
         if self.is_regex:
             return any(re.fullmatch(self.text, f"{scheme}://xds.invalid") for scheme in ("http", "https"))
         return self.text == "*"
@@ -79,7 +79,7 @@ def parse_origin(value: object) -> Origin:
 
 def _read_origin(text: str) -> Origin:
     if text == "null":
-        raise ValueError("is what sandboxed pages and files of whoever send: no origin to trust")
+        raise ValueError("is the origin of any sandboxed page or local file: do not trust it")
     matched = ORIGIN.fullmatch(text)
     if matched is None:
         return _refuse_origin(text)

@@ -46,7 +46,7 @@ def parse_duration(value: object) -> object:
     if total > MAX_DURATION / timedelta(milliseconds=1):
         raise ValueError(f"{value} is too long: a duration may be {MAX_DURATION.days * 24}h at most")
     if abs(total - round(total)) > 1e-6:
-        raise ValueError(f"{value} is not a whole number of milliseconds, in which Envoy counts")
+        raise ValueError(f"{value} is not a whole number of milliseconds")
     return timedelta(milliseconds=round(total))
 
 

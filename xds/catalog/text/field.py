@@ -1,4 +1,4 @@
-"""What a field of the catalog says of itself, beside its type: the annotations that stand in `Annotated[...]`.
+"""The annotations of the catalog's fields, which stand in `Annotated[...]` beside the type.
 
 A message, a stand-in, the JSON Schema and the reference are derived from these and from the type, in `fields.py`. What
 a type says by itself (bounds, the words of an enum) is not repeated here.
@@ -25,9 +25,9 @@ def no_mend(value: object) -> str:
 
 @dataclasses.dataclass(frozen=True, slots=True, init=False, eq=False)
 class Expected:
-    """What a value has to be, in words, and examples of it.
+    """What a value has to be, in words and by examples.
 
-    Without words they are derived from the type. `mend` returns how a wrong value is mended, or "".
+    Without words they are derived from the type. `mend` returns how to correct a wrong value, or "".
     """
 
     words: str
@@ -59,15 +59,15 @@ def join_examples(words: str, examples: tuple[Any, ...], comma: str = ",") -> st
 
 
 def Example(*examples: object) -> Expected:  # noqa: N802 - it stands among annotations
-    """Return the annotation for examples of a value whose type says what is expected."""
+    """Return the annotation for examples of a value whose type defines what is expected."""
     return Expected("", *examples)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """What a reference says of a field beside its description.
+    """What the reference has on a field beside its description.
 
-    `default` says what a field means that is left out, where the Python default does not say it. `envoy` is Envoy's own
+    `default` is the meaning of a field that is left out, if the Python default does not show it. `envoy` is Envoy's own
     field, as in `Cluster.outlier_detection`, or several with commas; a value of it may follow after a colon. `unit`
     is what a bare number counts.
     """
@@ -131,7 +131,7 @@ class Words(ShortForm):
     meanings: Mapping[str | bool, Any]
 
     def parse(self, value: object) -> object:
-        """Return what a word stands for."""
+        """Return the meaning of a word."""
         return self.meanings.get(value, value) if isinstance(value, str | bool) else value
 
     def describe(self, mapping: JsonSchemaValue) -> list[JsonSchemaValue]:
@@ -146,7 +146,7 @@ def is_scalar(value: object) -> bool:
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Alone(ShortForm):
-    """The value of one field alone, short for a mapping with nothing else; `takes` says of which values."""
+    """The value of one field alone, short for a mapping with only it; `takes` defines for which values."""
 
     field: str
     takes: Callable[[object], bool] = is_scalar
@@ -156,7 +156,7 @@ class Alone(ShortForm):
         return {self.field: value} if self.takes(value) else value
 
     def describe(self, mapping: JsonSchemaValue) -> list[JsonSchemaValue]:
-        """Return the field's own shape, without what it says of the field in the mapping."""
+        """Return the field's own shape, without its description in the mapping."""
         shape = mapping["properties"][self.field]
         kept = {key: value for key, value in shape.items() if key not in ("description", "default")}
         if "anyOf" in kept:  # in the mapping it may be left empty

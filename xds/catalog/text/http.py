@@ -25,7 +25,7 @@ EXPECTED_METHOD: Final = Expected("a method", "GET")
 
 
 def check_hash_header(name: str) -> str:
-    """Check and lower-case the header by whose value requests are told apart; Envoy's name for Host is `:authority`."""
+    """Check and lower-case the header whose value distinguishes requests; Envoy's name for Host is `:authority`."""
     lower = name.lower()
     if lower == "host":
         return ":authority"
@@ -61,7 +61,7 @@ HOP_BY_HOP = frozenset(
 def check_method(value: str) -> str:
     """Refuse what is no method, or one that is matched otherwise."""
     if value == "CONNECT":
-        raise ValueError("CONNECT asks for a tunnel, which no route gives")
+        raise ValueError("CONNECT requests a tunnel, which no route provides")
     if METHOD.fullmatch(value):
         return value
     hint = f": write {value.upper()}" if value.upper() in USUAL_METHODS else ""
@@ -141,13 +141,11 @@ def _check_names(names: Iterable[str]) -> list[Mistake]:
     for name in names:
         lower = name.lower()
         if lower.startswith(":"):
-            mistakes.append(Mistake((name,), f"{show(name)} is no header but part of the request itself"))
+            mistakes.append(Mistake((name,), f"{show(name)} is not a header: it is a part of the request itself"))
         elif lower == "host":
             mistakes.append(Mistake((name,), "the Host header is changed by `rewrite: {host: ...}`"))
         elif lower in HOP_BY_HOP:
-            mistakes.append(
-                Mistake((name,), f"{show(name)} is of one connection alone: Envoy sets it for each by itself")
-            )
+            mistakes.append(Mistake((name,), f"{show(name)} belongs to one connection: Envoy sets it itself"))
         elif not HEADER_NAME.fullmatch(lower):
             mistakes.append(Mistake((name,), f"{show(name)} is not a header's name: letters, digits and - only"))
         elif lower in seen:

@@ -1,4 +1,4 @@
-"""Names, ports, paths and files: the smallest fields of the catalog, of which the model's classes are made."""
+"""Names, ports, paths and files: the smallest fields of the model's classes."""
 
 import re
 from datetime import timedelta
@@ -14,7 +14,7 @@ from xds.wording import show
 CONFIG = ConfigDict(extra="forbid")
 
 NOBODY: Final = "invalid"
-"""A name, and part of names, that is nobody's (RFC 2606)."""
+"""A name, and a part of names, that is reserved for examples (RFC 2606)."""
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,251}[a-z0-9])?")
 """A service's or gateway's name: it is also a host, a `node.cluster`, and part of Envoy's names for things."""
@@ -26,7 +26,7 @@ NAME_PATTERN = f"^{NAME.pattern}$"
 TARGET_PATTERN = f"^{TARGET.pattern}$"
 
 PATH = re.compile(r'/[!"$->@-~]*')
-"""A request's path: it is ASCII, whatever else percent-encoded; Envoy matches it without query and fragment."""
+"""A request's path is ASCII, with all other characters percent-encoded; Envoy matches it without query and fragment."""
 
 NAME_RULE = "names have small letters, digits, `-`, `_` and `.`"
 

@@ -33,7 +33,7 @@ class Percentage:
         if isinstance(value, str) and (matched := PERCENTAGE.fullmatch(value)):
             number = float(matched[1]) if "." in matched[1] else int(matched[1])
         if isinstance(number, bool) or not isinstance(number, int | float):
-            raise ValueError(f"expected {self.expected}, found {show(value)}")  # noqa: TRY004 - pydantic tells these alone
+            raise ValueError(f"expected {self.expected}, found {show(value)}")  # noqa: TRY004 - pydantic reports only these
         if not self.minimum <= number <= self.maximum:
             raise ValueError(f"expected {self.expected}, found {show(value)}")
         return number

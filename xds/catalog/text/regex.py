@@ -1,4 +1,4 @@
-"""Patterns for paths and other texts, as far as Python can tell what Envoy's RE2 makes of them."""
+"""Patterns for paths and other texts, checked by Python as far as it agrees with Envoy's RE2."""
 
 import re
 import warnings

@@ -72,14 +72,14 @@ def _read_one(how: How, text: object) -> Wanted:
         hint = f': write "{show(text)}" in quotes' if isinstance(text, bool | int | float) else ""
         raise ValueError(f"expected text, found {show(text)}{hint}")  # noqa: TRY004
     if not text:
-        raise ValueError('an empty text says nothing: write "*" for any value')
+        raise ValueError('an empty text matches nothing: write "*" for any value')
     if how is How.REGEX:
         check_pattern(text)
     return text if how is How.EXACT and text != ANY else TextMatch(how, text)
 
 
 def covers(earlier: Wanted, later: Wanted) -> bool:
-    """Whether every value that `later` wants is one that `earlier` wants; False where it cannot be told."""
+    """Whether `earlier` matches every value that `later` matches; False if that is not certain."""
     if earlier == later:
         return True
     one, other = _normalize(earlier), _normalize(later)
@@ -99,7 +99,7 @@ PARTS: dict[How, tuple[frozenset[How], Callable[[str, str], bool]]] = {
     How.SUFFIX: (frozenset({How.EXACT, How.SUFFIX}), str.endswith),
     How.CONTAINS: (frozenset({How.EXACT, How.PREFIX, How.SUFFIX, How.CONTAINS}), str.__contains__),
 }
-"""Of which kinds of texts is known that they hold a part, and how that is told."""
+"""The kinds of texts that are known to contain a part, and how to find that out."""
 
 
 def _normalize(wanted: Wanted) -> TextMatch:

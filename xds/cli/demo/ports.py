@@ -1,5 +1,6 @@
 """Finds free ports on loopback, and reserves them for this process's children."""
 
+import atexit
 import errno
 import random
 import socket
@@ -50,7 +51,14 @@ def free_port() -> int:
 @cache
 def _keep_claims() -> deque[ExitStack]:
     """Return this process's claims of free ports, the oldest first; always the same object."""
-    return deque()
+    claims: deque[ExitStack] = deque()
+
+    def close() -> None:
+        while claims:
+            claims.popleft().close()
+
+    atexit.register(close)
+    return claims
 
 
 def _claim(purpose: str, port: int) -> ExitStack | None:

@@ -101,7 +101,7 @@ def _refuse(place: Place, name: str) -> UnknownFieldError:
 
 
 def _find_elsewhere(name: str) -> str:
-    """Return the first paths that end in a field's name, for whoever leaves out what stands above it."""
+    """Return the first paths that end in a field's name, for someone who leaves out the parts above it."""
     found = (Place(record.path, get_root()).name for record in describe_fields())
     paths = list(dict.fromkeys(path for path in found if path.rpartition(".")[2] == name))
     return " or ".join(f"`{path}`" for path in sorted(paths, key=lambda path: path.count("."))[:MAX_PLACES])

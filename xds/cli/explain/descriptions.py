@@ -1,12 +1,15 @@
 """Describes the fields of a Route and a Cluster in plain text.
 
 Each function takes a message as Envoy's JSON, with the field names of Envoy's documentation and without default values.
-A field that is set but has no description here is listed by its name, so that no setting is hidden.
+The fields of a RouteMatch, a Route, a RouteAction and a Cluster that are set but have no description here are listed by
+their names. Of fields inside a described one only the most important are shown: `xds dump` has them all.
 """
 
 from collections.abc import Iterator
 
 from xds.cli.admin_client import Json
+
+LOAD_AWARE_LOCALITY = "LOAD_AWARE_LOCALITY"
 
 POLICIES = {
     "ROUND_ROBIN": "round robin: each endpoint in turn, in proportion to its weight",
@@ -14,8 +17,11 @@ POLICIES = {
     "RANDOM": "random: each request goes to a random endpoint, whatever the weights",
     "RING_HASH": "ring hash: requests with the same hash go to the same endpoint; shares are for many different hashes",
     "MAGLEV": "Maglev: requests with the same hash go to the same endpoint; shares are for many different hashes",
+    "CLIENT_SIDE_WEIGHTED_ROUND_ROBIN": (
+        "client-side weighted round robin: by the load that endpoints report; with equal weights until they do"
+    ),
+    LOAD_AWARE_LOCALITY: "load-aware locality: the endpoints in Envoy's own locality, and others as load requires",
 }
-CLIENT_SIDE = "client-side weighted round robin: by the load that endpoints report; with equal weights until they do"
 
 PATHS = ("prefix", "path", "path_separated_prefix")
 MATCH_FIELDS = {*PATHS, "safe_regex", "path_match_policy", "headers", "query_parameters", "case_sensitive"}
@@ -35,6 +41,40 @@ ACTION_FIELDS = {
     "request_mirror_policies",
     "hash_policy",
     "upgrade_configs",
+}
+CLUSTER_FIELDS = {
+    "@type",
+    "name",
+    "alt_stat_name",
+    "type",
+    "cluster_type",
+    "eds_cluster_config",
+    "load_assignment",
+    "connect_timeout",
+    "lb_policy",
+    "load_balancing_policy",
+    "lb_subset_config",
+    "ring_hash_lb_config",
+    "maglev_lb_config",
+    "least_request_lb_config",
+    "round_robin_lb_config",
+    "common_lb_config",
+    "health_checks",
+    "outlier_detection",
+    "circuit_breakers",
+    "transport_socket",
+    "typed_extension_protocol_options",
+    "upstream_connection_options",
+    "ignore_health_on_host_removal",
+    "wait_for_warm_on_init",
+    "track_cluster_stats",
+}
+"""The fields that are described, and those that change no request: where endpoints come from, statistics."""
+
+POOL = {
+    "idle_timeout": "closed after {} without requests",
+    "max_connection_duration": "closed after {}",
+    "max_requests_per_connection": "at most {} requests each",
 }
 ROUTE_FIELDS = {"name", "match", "route", "redirect", "direct_response", "typed_per_filter_config", "metadata"}
 HEADER_CHANGES = {
@@ -141,6 +181,10 @@ def _describe_times(action: Json) -> Iterator[str]:
         yield "no timeout except the client's own deadline" if "grpc_timeout_header_max" in longest else "no timeout"
     elif timeout:
         yield f"timeout {timeout}, including retries"
+    elif longest := action.get("max_stream_duration", {}).get("max_stream_duration"):
+        yield f"timeout {longest}, including retries"
+    if "idle_timeout" in action:
+        yield f"idle timeout {action['idle_timeout']}: without data for so long, a request is ended"
     if retry := action.get("retry_policy"):
         each = f" of {retry['per_try_timeout']} each" if "per_try_timeout" in retry else ""
         reasons = retry.get("retry_on", "nothing").replace(",", ", ")
@@ -181,19 +225,21 @@ def _describe_hash(policy: Json) -> str:
 
 def describe_policy(cluster: Json) -> str:
     """Return how a Cluster chooses among its endpoints."""
+    policy = find_policy(cluster)
+    return POLICIES.get(policy, f"Envoy's {policy}")
+
+
+def find_policy(cluster: Json) -> str:
+    """Return the name of a Cluster's policy in the spelling of `lb_policy`, also if it is an extension."""
     policies = cluster.get("load_balancing_policy", {}).get("policies", [])
     if not policies:
-        name = str(cluster.get("lb_policy", "ROUND_ROBIN"))
-        return POLICIES.get(name, f"Envoy's {name}")
+        return str(cluster.get("lb_policy", "ROUND_ROBIN"))
     kind = policies[0]["typed_extension_config"]["typed_config"]["@type"].rpartition(".")[2]
-    if kind == "ClientSideWeightedRoundRobin":
-        return CLIENT_SIDE
-    word = "".join(f"_{letter}" if letter.isupper() else letter.upper() for letter in kind).lstrip("_")
-    return POLICIES.get(word, f"Envoy's {kind}")
+    return "".join(f"_{letter}" if letter.isupper() else letter.upper() for letter in kind).lstrip("_")
 
 
 def describe_cluster(cluster: Json) -> Iterator[str]:
-    """Yield one line each about health checks, outlier detection, circuit breakers, TLS and the connect timeout."""
+    """Yield one line each about health checks, outlier detection, limits, TLS, connections and other settings."""
     for check in cluster.get("health_checks", ()):
         kind = next((kind for kind in ("http", "grpc", "tcp") if f"{kind}_health_check" in check), "another protocol")
         path = check.get(f"{kind}_health_check", {}).get("path", "")
@@ -202,6 +248,8 @@ def describe_cluster(cluster: Json) -> Iterator[str]:
         failures = outlier.get("consecutive_gateway_failure", 5)
         most = outlier.get("max_ejection_percent", 10)
         yield f"outlier detection: {failures} failures in a row eject an endpoint for a while; at most {most}% of them"
+    if panic := cluster.get("common_lb_config", {}).get("healthy_panic_threshold"):
+        yield f"panic threshold {panic.get('value', 0):g}%: if fewer endpoints are healthy, all get requests"
     for limits in cluster.get("circuit_breakers", {}).get("thresholds", ()):
         said = [f"{value} {key.removeprefix('max_')}" for key, value in limits.items() if key.startswith("max_")]
         if said:
@@ -209,3 +257,16 @@ def describe_cluster(cluster: Json) -> Iterator[str]:
     if "transport_socket" in cluster:
         yield "connections to it use TLS"
     yield f"connect timeout {cluster.get('connect_timeout', '5s')}"
+    yield from _describe_connections(cluster)
+    if rest := [key for key in cluster if key not in CLUSTER_FIELDS]:
+        yield f"also set: {', '.join(rest)}"
+
+
+def _describe_connections(cluster: Json) -> Iterator[str]:
+    for options in cluster.get("typed_extension_protocol_options", {}).values():
+        pool = options.get("common_http_protocol_options", {})
+        if said := [words.format(pool[key]) for key, words in POOL.items() if key in pool]:
+            yield f"connections: {', '.join(said)}"
+    keepalive = cluster.get("upstream_connection_options", {}).get("tcp_keepalive")
+    if keepalive is not None:
+        yield f"keepalive: TCP probes after {keepalive.get('keepalive_time', 7200)} s without data"

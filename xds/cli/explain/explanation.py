@@ -11,11 +11,13 @@ from typing import Any
 from xds.catalog.model.locality import DEFAULT_OVERPROVISIONING, DEFAULT_PANIC_THRESHOLD, Locality, write_locality
 from xds.cli.admin_client import Json
 from xds.cli.explain.descriptions import (
+    LOAD_AWARE_LOCALITY,
     describe_answer,
     describe_cluster,
     describe_handling,
     describe_match,
     describe_policy,
+    find_policy,
 )
 from xds.resources.endpoints.shares import Condition, Host, Rules, compute_shares
 from xds.wording import join_host_and_port
@@ -207,7 +209,7 @@ def _explain_cluster(cluster: Json, assignment: Json, subset: Subset) -> Cluster
         )
         for (_, one), host, share in zip(found, hosts, shares.of_hosts, strict=True)
     )
-    notes = [*_note_panic(shares.panicking, found), *_note_zones(cluster), *describe_cluster(cluster)]
+    notes = [*_note_panic(shares.panicking, found), *_note_localities(cluster), *describe_cluster(cluster)]
     return ClusterExplanation(cluster["name"], dict(subset), describe_policy(cluster), tuple(notes), endpoints)
 
 
@@ -231,10 +233,12 @@ def _note_panic(panicking: frozenset[int], found: Sequence[Any]) -> Iterator[str
         yield "panic: too few endpoints are healthy, so Envoy sends requests to all of them"
 
 
-def _note_zones(cluster: Json) -> Iterator[str]:
+def _note_localities(cluster: Json) -> Iterator[str]:
     config = cluster.get("common_lb_config", {}).get("zone_aware_lb_config")
     if config is not None and config.get("routing_enabled", {"value": 100}).get("value"):
         yield "zone aware: Envoy prefers its own zone, as far as all zones stay evenly loaded, so real shares differ"
+    if find_policy(cluster) == LOAD_AWARE_LOCALITY:
+        yield "load-aware: Envoy keeps requests in its own locality while load permits, so real shares differ"
 
 
 def _has_labels(endpoint: Json, subset: Subset) -> bool:

@@ -65,7 +65,7 @@ def build_cluster(
     endpoints and Envoy resolves them by DNS, since EDS accepts only IP addresses. `endpoint_stats` is the value of that
     field in the service, or else in the mesh.
     """
-    dns = None if endpoints.is_eds else service.dns
+    dns = None if endpoints.is_eds else service.dns if len(endpoints) == 1 else Dns.STRICT
     policy = _Policy(
         service.balance,
         service.slow_start if service.balance.has_slow_start else None,

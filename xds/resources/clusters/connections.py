@@ -35,7 +35,7 @@ def build_circuit_breakers(
         max_retries=uint32(limits.retries),
     )
     if limits.retries is None:
-        budget = budget or resilience.Budget()
+        budget = budget or resilience.DEFAULT_BUDGET
         thresholds.retry_budget.CopyFrom(
             CircuitBreakers.Thresholds.RetryBudget(
                 budget_percent=Percent(value=budget.percent), min_retry_concurrency=uint32(budget.min)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import groupby
 
+from xds.catalog.model.locality import DEFAULT_OVERPROVISIONING, DEFAULT_PANIC_THRESHOLD
+
 NO_ENDPOINTS = 0.0
 
 
@@ -34,13 +36,13 @@ class Host:
 class Rules:
     """The settings of a cluster that shares depend on.
 
-    `overprovisioning` is Envoy's overprovisioning factor in percent (default 140). `panic_threshold` is the percentage
+    `overprovisioning` is Envoy's overprovisioning factor in percent. `panic_threshold` is the percentage
     of healthy endpoints below which health is ignored. `localities` has the weight of each locality by priority and
     name; None if localities have no weights. Without `weighted` the endpoints' weights are ignored.
     """
 
-    overprovisioning: int = 140
-    panic_threshold: float = 50
+    overprovisioning: int = DEFAULT_OVERPROVISIONING
+    panic_threshold: float = DEFAULT_PANIC_THRESHOLD
     localities: dict[tuple[int, str], int] | None = None
     weighted: bool = True
 

@@ -40,7 +40,7 @@ from xds.server.observe.counters import CatalogCounters
 from xds.server.streams.ads import AdsServicer
 from xds.snapshot.snapshot import Snapshot
 from xds.wire import TYPE_URLS, short_type
-from xds.wording import suggest
+from xds.wording import split_host_and_port, suggest
 
 INDEX = """\
 xds admin: it answers GET requests and changes nothing.
@@ -227,11 +227,11 @@ def _read_kind(request: web.Request, cluster: str) -> NodeKind:
 
 def names_this_machine(host: str) -> bool:
     """Whether a Host header is `localhost` or an IP address, and not a name that DNS can point to this machine."""
-    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() and not host.endswith("]") else host
+    name, _ = split_host_and_port(host) or (host.removeprefix("[").removesuffix("]"), None)
     if name.lower() == "localhost":
         return True
     try:
-        ipaddress.ip_address(name.removeprefix("[").removesuffix("]"))
+        ipaddress.ip_address(name)
     except ValueError:
         return False
     return True

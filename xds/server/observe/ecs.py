@@ -33,6 +33,7 @@ ACTIONS: Final = {
     "edit REFUSED: the last good state of these files is still served": "catalog-refused",
     "endpoints NOT APPLIED, a bug in xds: the state before is still served": "endpoints-failed",
     "endpoints changed": "endpoints-changed",
+    "more instances have problems": "instances-refused",
     "more sidecars connected": "sidecars-connected",
     "more sidecars gone": "sidecars-gone",
     "no admin: `xds status` cannot ask this server; set an address with --admin": "admin-missing",
