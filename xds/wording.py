@@ -57,6 +57,12 @@ def show(value: object) -> str:
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 
+def join_or(words: Iterable[str]) -> str:
+    """Join alternatives as a sentence does: `10s, 250ms or 1m30s`."""
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def _escape(character: str) -> str:
     named = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
     return named.get(character) or character.encode("unicode_escape").decode()

@@ -57,7 +57,7 @@ LISTENERS = [
         "port: 1, tls: {certificates: [{hosts: ['*', 10.0.0.1, 'a:1'], certificate: /a, key: /b}]}, routes: [{to: a}]",
         '1:55 error GATEWAY.tls.certificates[0].hosts[0]: a certificate for any host has no `hosts`: leave out "*"',
         '1:60 error GATEWAY.tls.certificates[0].hosts[1]: clients name no IP address in SNI: leave out "10.0.0.1", or all `hosts`',
-        '1:70 error GATEWAY.tls.certificates[0].hosts[2]: a host has no port, which is matched by the gateway\'s own: write "a"',
+        '1:70 error GATEWAY.tls.certificates[0].hosts[2]: SNI has no port: write "a"',
     ),
     (
         "port: 1, tls: {certificates: [{hosts: [a.b, A.b, c.d], certificate: /a, key: /b}, {hosts: [c.d], certificate: /a, key: /c}]}, routes: [{to: a}]",
@@ -92,7 +92,7 @@ LISTENERS = [
     ),
     (
         "port: 1, limits: {header_size: 60, buffer: 1 mb, streams: 0, idle: 5, header_timeout: 0s, body: 1MiB}, routes: [{to: a}]",
-        "1:47 error GATEWAY.limits.header_size: a size needs a unit: write 60B, 60KiB or 60MiB, not 60",
+        "1:47 error GATEWAY.limits.header_size: a size needs a unit: write 60KiB, not 60",
         '1:59 error GATEWAY.limits.buffer: expected a size in B, KB, MB, GB, KiB, MiB or GiB, such as 1MiB or 512KiB, found "1 mb": did you mean 1MB?',
         "1:74 error GATEWAY.limits.streams: expected a whole number from 1 to 2147483647, found 0",
         "1:83 error GATEWAY.limits.idle: a duration needs a unit: write 5s or 5ms, not 5",
@@ -139,7 +139,7 @@ LISTENER_CASES = [
         '1:21 error mesh.access_log.smaple: unknown key "smaple": did you mean `sample`?',
         '1:41 error mesh.access_log.sample: expected a percentage from 0.0001% to 100%, such as 10%, found "101%"',
         '1:53 error mesh.access_log.file: expected a path on Envoy\'s machine that begins with /, found "log"',
-        '1:66 error mesh.access_log.errors: expected true or false, found "yes"',
+        '1:66 error mesh.access_log.errors: expected true or false, found "yes": write true',
     ),
     (
         "services: {a: {access_log: {sample: 500}}}",

@@ -42,7 +42,7 @@ ROUTES = [
         "redirect: {code: 302, port: 1, prefix: /a}, path: /b",
         "1:74 error ROUTE.redirect.prefix: the route has no prefix but `path`: write `path` here",
     ),
-    ("redirect: {https: yes}", '1:53 error ROUTE.redirect.https: expected true or false, found "yes"'),
+    ("redirect: {https: yes}", '1:53 error ROUTE.redirect.https: expected true or false, found "yes": write true'),
     (
         "redirect: {path: /a, code: 300}",
         "1:62 error ROUTE.redirect.code: expected one of 301, 302, 303, 307, 308; found 300",

@@ -9,7 +9,9 @@ from jsonschema import Draft202012Validator
 
 from tests.catalog.catalogs import find_problems
 from tests.catalog.test_fragment import GOOD
+from tests.catalog.test_mends import WRONG
 from tests.catalog.test_mistakes import CASES
+from xds.catalog.fields import Field, get_root, list_fields
 from xds.catalog.reading.fragment import parse_fragment
 from xds.catalog.reading.yaml import parse_yaml
 from xds.catalog.schema import build_schema
@@ -24,15 +26,13 @@ CATALOGS = [
 ]
 NO_MATTER_OF_SHAPE = (
     "given twice", "is for `protocol: tcp`", "weights sum up", "whole number of milliseconds",
-    "0ms or more", "1ms or more", "not both", "is for `", "is not a header's name", "TCP has no",
-    "is empty", "has no kind", "names no",
-    "expected a host, such as",
-    "Host header", "finite number", "to listen on", "must be text",
+    "not both", "is for `", "is not a header's name", "TCP has no",
+    "Host header", "finite number", "to listen on",
     "weight above 0", "belongs to one connection", "not beside", "write `path` here", "its own URL",
-    "no scheme or path", "percent-encoded", "any value", "(RE2)", "regular expression", "too large", "matches no path",
+    "percent-encoded", "any value", "(RE2)", "regular expression", "too large", "matches no path",
     "the nearest level comes first", "above 0: write", "the weights sum up", "`failover` makes",
     "is for a service's", "a prime number, found", "is less than", "beside it", "not an address", "is for a host name",
-    "one host name", "matches nothing", "`regex`", "expected a path that", "expected a host", "methods: more",
+    "one host name", "matches nothing", "`regex`", "expected a path that", "methods: more",
     "has the variable", "variables, where", "may stand after", "is no variable",
     "the request's headers", "any page could act",
     "take this literally", "begins with GET", "is a POST", "whole number of bytes", "no end to wait for",
@@ -43,6 +43,9 @@ NO_MATTER_OF_SHAPE = (
 )  # fmt: skip
 """Mistakes that a schema cannot find: relations between values, or text that is not JSON."""
 
+
+FIELDS = {path: field for path, field in list_fields(get_root()) if not path.endswith(".to.*")}
+"""Every field; the weights of a route's services are checked with the whole of `to`."""
 
 VALIDATOR = Draft202012Validator(build_schema())
 
@@ -95,3 +98,88 @@ def test_defaults_in_the_schema_can_be_copied_into_a_catalog() -> None:
     assert properties["Timeouts"]["properties"]["connect"]["default"] == "1s"
     assert properties["Service"]["properties"]["sidecar"]["default"] == "127.0.0.1:15001"
     assert json.loads(json.dumps(properties)) == properties
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "services: {a: {panic_threshold: 101%}}",
+        "services: {a: {panic_threshold: 1000%}}",
+        "services: {a: {panic_threshold: 10.5%}}",
+        "services: {a: {overprovisioning: 99%}}",
+        "services: {a: {overprovisioning: 1001%}}",
+        "services: {a: {outlier_detection: {max_ejection_percent: 0%}}}",
+        "services: {a: {retries: {budget: {percent: 0%}}}}",
+        "services: {a: {balance: {load_aware_locality: {remote_probe_fraction: 100%}}}}",
+        "services: {a: {host: '*.x.com'}}",
+        "services: {a: {host: 'x.com:80'}}",
+        "services: {a: {tls: {sni: '*.x.com'}}}",
+        "services: {a: {endpoints: ['a:0']}}",
+        "services: {a: {endpoints: ['a:99999']}}",
+        "services: {a: {endpoints: ['a:65536']}}",
+        "services: {a: {sidecar: '127.0.0.1:0'}}",
+        "services: {a: {health_check: {http: /, host: 'x.com:99999'}}}",
+        "services: {a: {health_check: {http: /, interval: 0s}}}",
+        "services: {a: {health_check: {}}}",
+        "services: {a: {health_check: {interval: 1s}}}",
+        "services: {a: {affinity: {}, balance: maglev}}",
+        "services: {a: {balance: {}}}",
+        "services: {a: {timeouts: {connect: 0ms}}}",
+        "services: {a: {keepalive: {idle: 0s}}}",
+        "services: {a: {ttl: 0s}}",
+        "gateways: {g: {port: 1, routes: [{redirect: {host: '*.x.com'}}]}}",
+        "gateways: {g: {port: 1, routes: [{to: a, host: 'x.com:80'}]}}",
+        "gateways: {g: {port: 1, routes: [{to: a, fault: {}}]}}",
+        "gateways: {g: {port: 1, routes: [{to: a, rewrite: {}}]}}",
+        "gateways: {g: {port: 1, routes: [{to: a, request_headers: {}}]}}",
+        "gateways: {g: {port: 1, routes: [{redirect: {}}]}}",
+        "gateways: {g: {port: 1, routes: [{to: a, rate_limit: {requests: 1, per: 0s}}]}}",
+    ],
+)
+def test_schema_refuses_what_a_shape_can_tell(text: str) -> None:
+    """Bounds of percentages and ports, hosts without a wildcard, waits above 0, and mappings that say nothing."""
+    assert any(" error " in problem for problem in find_problems(text))
+    assert find_violations(text)
+
+
+def test_schema_takes_every_percentage_that_the_check_takes() -> None:
+    """As text, from below its least to above its most."""
+    validators = {field.percentage: field for _, field in list_fields(get_root()) if field.percentage is not None}
+    for percentage, field in validators.items():
+        shape = Draft202012Validator(build_field_schema(field))
+        for number in ("0", "00", "0.0", "0.5", "1", "01", "10.0", "10.5", "98.9", "99", "99.0", "99.5", "100", "0100"):
+            assert shape.is_valid(f"{number}%") == field.takes(f"{number}%"), (percentage, number)
+        for number in ("100.0", "100.5", "101", "140", "999", "999.5", "1000", "1000.0", "1001", "9999", "10000", ""):
+            assert shape.is_valid(f"{number} %") == field.takes(f"{number} %"), (percentage, number)
+
+
+def build_field_schema(field: Field) -> dict[str, Any]:
+    """Build the JSON Schema of one field alone."""
+    return field._adapter.json_schema()
+
+
+WRITTEN: tuple[object, ...] = (
+    0, 1, 5, 100, 599, 10.0, 0.5, True, False, "", "*", "a", "A.b", "a_b", "a-b.c", "*.a.com", "10.0.0.1", "::1", "off",
+    "on", "a:1", "[::1]:80", "10.0.0.1:00080", "0s", "1ms", "1s", "01s", "1h0m1s", "0.5s", "1.0s", "10%", "0100%",
+    "1.0%", "0.0001 %", "/", "/a", "/{id}", "GET", "1B", "1KiB", ["a"], ["GET"], ["/a"], {}, {"a": "b"}, {"a": 1},
+    15001, "200-299",
+)  # fmt: skip
+"""Values of all the kinds that a catalog has."""
+
+
+@pytest.mark.parametrize("path", FIELDS)
+def test_schema_of_a_field_takes_what_the_check_takes(path: str) -> None:
+    """An editor underlines nothing that may be written."""
+    field = FIELDS[path]
+    shape = Draft202012Validator(build_field_schema(field))
+    for value in (*WRITTEN, *WRONG, *field.examples):
+        assert shape.is_valid(value) or not field.takes(value), value
+
+
+@pytest.mark.parametrize(
+    "port", ["0", "00000", "1", "00080", "9999", "59999", "65535", "65536", "66000", "99999", "000001"]
+)
+def test_schema_takes_the_ports_that_the_check_takes(port: str) -> None:
+    """In "host:port"."""
+    text = f"services: {{a: {{endpoints: ['a:{port}']}}}}"
+    assert (not find_violations(text)) == (not find_problems(text))

@@ -98,8 +98,8 @@ def test_yaml_places_in_merged_mappings_are_those_of_the_anchor() -> None:
         ("a: 1\nb: 2\na: 3", '3:1 : "a" is given twice: first at line 1, column 1'),
         ("a: {b: 1, b: 2}", '1:11 a: "b" is given twice: first at line 1, column 5'),
         ("5000: a", '1:1 : a key must be text, found 5000: write "5000" in quotes'),
-        ("~: a", "1:1 : a key must be text, found nothing: a word"),
-        ("? [x]\n: a", "1:3 : a key must be text, found a list: a word"),
+        ("~: a", '1:1 : a key must be text, found nothing: write a word before the colon, or "null" in quotes'),
+        ("? [x]\n: a", "1:3 : a key must be text, found a list: write a word before the colon"),
         ("a: &x [*x]", "1:8 a[0]: the alias *x stands inside its own anchor: it would never end"),
         ("a: *x", "1:4 a: no anchor &x stands before this alias"),
         (
@@ -163,4 +163,4 @@ def test_yaml_the_number_of_mistakes_is_limited() -> None:
 @pytest.mark.parametrize("text", ["", "# only a comment\n", "---\n", "---\n...\n", "null\n"])
 def test_yaml_an_empty_file_is_a_mistake(text: str) -> None:
     """Most likely the file was truncated."""
-    assert find_problems(text) == ["1:1 error : is empty: write `services:` or `gateways:`"]
+    assert find_problems(text) == ["1:1 error : is empty: write `services:`, `gateways:` or `mesh:`"]

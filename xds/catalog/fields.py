@@ -5,6 +5,7 @@ asked for, and each place once: who reads a catalog without mistakes pays nothin
 """
 
 import dataclasses
+import re
 import types
 import typing
 from collections.abc import Iterator, Mapping
@@ -28,6 +29,9 @@ A = TypeVar("A")
 
 BOUNDS = "{bounds}"
 """What stands in an expectation for the type's own bounds."""
+
+SWITCHES = {"yes": True, "on": True, "no": False, "off": False}
+"""Words that YAML 1.1 reads as true and false."""
 
 KEY = "[key]"
 """The step in pydantic's way to a wrong key."""
@@ -168,16 +172,19 @@ class Field:
 
     def explain_mend(self, value: object) -> str:
         """Return how a wrong value is mended, as the end of a message, or ""."""
-        for one in self._find(Expected):
-            if found := one.mend(value):
-                return f": {found}"
+        if found := next(filter(None, (one.mend(value) for one in self._find(Expected))), ""):
+            return f": {found}"
+        default = re.split("[:;,]", self.about.default)[0]
+        if value == default and default.isalpha() and default not in ("true", "false"):
+            return ": leave it out, this is its default"
         for found, mended in self._find_mends(value):
             if self.takes(mended):
                 return f": {found}"
         if value and isinstance(value, dict) and self.is_list:
             return ": begin each item with `- `"
-        if isinstance(value, list) and self.is_mapping:
-            return ": leave out the `- `"
+        if isinstance(value, list) and len(value) == 1 and self.takes(value[0]):
+            written = "" if isinstance(value[0], dict) else f", {write_flow(value[0])}"
+            return f": write it alone{written}, without `- ` or brackets"
         return ""
 
     def write(self, value: Any) -> object:
@@ -251,6 +258,9 @@ class Field:
                 yield f"write {number} without quotes", int(number)
             if self.is_list:
                 yield f"write it as a list, {write_flow([value])}", [value]
+            if value.lower() in SWITCHES:
+                meant = SWITCHES[value.lower()]
+                yield f"write {write_flow(meant)}", meant
         elif isinstance(value, bool | int | float):
             written = str(value).lower() if isinstance(value, bool) else str(value)
             yield f'write "{written}" in quotes', written

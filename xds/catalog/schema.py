@@ -52,6 +52,8 @@ def _describe_fields(classes: dict[str, Any]) -> None:
     """Write each field's default as an operator would, and what a field means that is left out."""
     for above in (field for _, field in list_fields(get_root()) if field.is_class):
         properties = classes[above.type.__name__]["properties"]
+        if needs := above.if_wrong.needs:
+            classes[above.type.__name__]["anyOf"] = [{"required": [str(name)]} for name in needs]
         for name, field in above.fields.items():
             properties[name]["description"] = field.summary
             if "default" in properties[name]:

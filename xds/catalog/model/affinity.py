@@ -7,6 +7,7 @@ from pydantic.dataclasses import dataclass
 
 from xds.catalog.text.field import About, Alone, Example, Expected, IfWrong
 from xds.catalog.text.http import HashHeader
+from xds.catalog.text.mistake import Unsaid
 from xds.catalog.text.names import CONFIG, NOBODY, Duration, Path
 
 CookieName = Annotated[
@@ -65,7 +66,7 @@ class Affinity:
 def check_affinity(affinity: Affinity) -> Affinity:
     """Refuse an affinity to nothing."""
     if not (affinity.header or affinity.query_parameter or affinity.cookie or affinity.source):
-        raise ValueError("is empty: write one of header, query_parameter, cookie and source, such as {header: x-user}")
+        raise Unsaid("is empty: write one of header, query_parameter, cookie and source, such as {header: x-user}")
     return affinity
 
 

@@ -11,7 +11,7 @@ from pydantic.dataclasses import dataclass
 
 from xds.catalog.model.reported_load import ClientSideWeighted, LoadAwareLocality
 from xds.catalog.text.field import About, Example, Expected, IfWrong, Words
-from xds.catalog.text.mistake import Mistake, Mistakes
+from xds.catalog.text.mistake import Mistake, Mistakes, Unsaid
 from xds.catalog.text.names import CONFIG, Fraction
 from xds.wording import show
 
@@ -206,7 +206,7 @@ def check_balancing(balancing: Balancing) -> Balancing:
     """Refuse no balance and several, and sizes that Envoy would."""
     found = [name for name, _ in POLICIES if getattr(balancing, name) is not None]
     if not found:
-        raise ValueError("names no balance: write one of its fields, such as {least_request: {choices: 3}}")
+        raise Unsaid("names no balance: write one of its fields, such as {least_request: {choices: 3}}")
     mistakes: list[Mistake] = [
         Mistake((other,), f"a service has one balance: `{found[0]}` or `{other}`, not both") for other in found[1:]
     ]

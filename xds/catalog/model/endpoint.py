@@ -17,7 +17,7 @@ from pydantic_core import CoreSchema
 
 from xds.catalog.model.locality import NOWHERE, Locality, Priority
 from xds.catalog.text.addresses import ADDRESS_SHAPE, EXPECTED_ENDPOINT, IPV4, Address, parse_endpoint
-from xds.catalog.text.field import About, Expected, IfWrong, Parsed
+from xds.catalog.text.field import About, Expected, IfWrong, Moved, Parsed
 from xds.catalog.text.mistake import Loc, Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, NOBODY, Port, share
 from xds.wording import join_host_and_port, show
@@ -178,6 +178,20 @@ ShortEndpoint = Annotated[
     EndpointShape(),
     Parsed(parse_endpoint, EXPECTED_ENDPOINT, ADDRESS_SHAPE),
     Expected("a mapping with `address`"),
+    Moved(
+        {
+            **dict.fromkeys(("host", "hostname", "ip", "server", "url"), "write it as `address: 10.0.0.4`"),
+            **dict.fromkeys(("labels", "tags", "meta"), 'write it as `metadata: {version: "2.0"}`'),
+            "backup": "write it as `priority: 1`: it gets requests when too few before it are healthy",
+            "disabled": "write it as `drain: true`",
+            "enabled": "write it as `drain: true`, for one that takes no new requests",
+            "locality": "write it as `region: eu` and `zone: eu-1a`",
+            **dict.fromkeys(
+                ("check", "health_check"), "it belongs to the service: write `health_check` beside `endpoints`"
+            ),
+            "tls": "it belongs to the service: write `tls` beside `endpoints`",
+        }
+    ),
     IfWrong(stand_in=lambda index: {"address": f"{index}.{NOBODY}", "port": 1}),
 ]
 

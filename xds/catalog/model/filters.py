@@ -10,10 +10,10 @@ from pydantic import AfterValidator, Field, Strict
 from pydantic.dataclasses import dataclass
 
 from xds.catalog.text.cors_origins import CorsOrigin
-from xds.catalog.text.durations import format_duration
+from xds.catalog.text.durations import EXPECTED_DURATION, WAIT_SHAPE, format_duration
 from xds.catalog.text.field import About, Example, Expected, IfWrong
 from xds.catalog.text.http import EXPECTED_HEADER, HEADER_NAME, Methods
-from xds.catalog.text.mistake import Mistake, Mistakes
+from xds.catalog.text.mistake import Mistake, Mistakes, Unsaid
 from xds.catalog.text.names import CONFIG, Duration, Wait
 from xds.catalog.text.percents import Percent
 from xds.wording import show
@@ -81,7 +81,7 @@ def check_fault(fault: Fault) -> Fault:
     """Refuse a fault without any field, and `by_header` beside other fields."""
     given = [field for field in ("delay", "abort") if getattr(fault, field) is not None]
     if not given and not fault.by_header:
-        raise ValueError("is empty: write `delay`, `abort` or `by_header: true` in it")
+        raise Unsaid("is empty: write `delay`, `abort` or `by_header: true` in it")
     if given and fault.by_header:
         raise Mistakes(
             *(Mistake((field,), "the request's headers set it: leave out this or `by_header`") for field in given)
@@ -106,6 +106,8 @@ class RateLimit:
     per: Annotated[
         Duration,
         AfterValidator(check_period),
+        WAIT_SHAPE,
+        EXPECTED_DURATION,
         Field(description="The time in which they come, evenly"),
         About(envoy="TokenBucket.fill_interval"),
     ] = timedelta(seconds=1)
@@ -186,7 +188,7 @@ CheckedFault = Annotated[
     Fault,
     AfterValidator(check_fault),
     Example({"abort": {"status": 503, "percent": "5%"}}),
-    IfWrong(whole=True),
+    IfWrong(whole=True, needs=("delay", "abort", "by_header")),
 ]
 CheckedCors = Annotated[
     Cors,

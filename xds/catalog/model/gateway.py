@@ -15,8 +15,8 @@ from xds.catalog.model.access_log import ShortAccessLog
 from xds.catalog.model.route import Route
 from xds.catalog.model.route_rules import MAX_ROUTES, Routes
 from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
-from xds.catalog.text.addresses import NUMBERS, IpAddress, check_route_host
-from xds.catalog.text.field import About, Example, Expected, IfWrong, Words
+from xds.catalog.text.addresses import NUMBERS, WILD_HOST_SHAPE, IpAddress, check_host
+from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Words
 from xds.catalog.text.mistake import Loc
 from xds.catalog.text.names import CONFIG, NOBODY, Duration, FilePath, Port, Wait
 from xds.catalog.text.sizes import Size
@@ -25,6 +25,8 @@ from xds.wording import show
 ANY_ADDRESS: Final = "0.0.0.0"  # noqa: S104 - a gateway is for everybody
 MAX_LISTENERS = 100
 MAX_CERTIFICATES = 1000
+KIBIBYTE = 1024
+MAX_HEADER_SIZE = 8192 * KIBIBYTE
 
 HTTP3_SHAPE = WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 1, "maximum": 65535}]})
 EXPECTED_HTTP3: Final = Expected("true, or the port by which clients reach it")
@@ -44,16 +46,19 @@ Http3 = Annotated[bool | int, PlainValidator(check_http3), HTTP3_SHAPE, EXPECTED
 
 def check_certificate_host(value: str) -> str:
     """Check and lower-case a host that clients name in SNI, which is never an IP address."""
-    host = check_route_host(value)
-    if host is None:
+    if value == "*":
         raise ValueError('a certificate for any host has no `hosts`: leave out "*"')
+    host = check_host(value, wild=True, port="SNI has no port")
     if NUMBERS.fullmatch(host.rpartition(".")[2]):
         raise ValueError(f"clients name no IP address in SNI: leave out {show(value)}, or all `hosts`")
     return host
 
 
 CertificateHost = Annotated[
-    str, AfterValidator(check_certificate_host), Expected("a host", "shop.example.com", "*.example.com")
+    str,
+    AfterValidator(check_certificate_host),
+    WILD_HOST_SHAPE,
+    Expected("a host", "shop.example.com", "*.example.com"),
 ]
 
 
@@ -109,9 +114,27 @@ class Tls:
 ShortTls = Annotated[
     Tls,
     Words({"passthrough": {"passthrough": True}}),
+    Moved(
+        {
+            "certificate": "write it as `certificates: [{certificate: …, key: …}]`",
+            "cert": "write it as `certificates: [{certificate: …, key: …}]`",
+            "key": "write it as `certificates: [{certificate: …, key: …}]`",
+            "ca": "write it as `client_ca`",
+        }
+    ),
     Example({"certificates": [CERTIFICATE_FILES]}),
     IfWrong(stand_in={"certificates": [INVALID_FILES]}, whole=True),
 ]
+
+
+def check_header_size(size: int) -> int:
+    """Refuse what Envoy does not count."""
+    if size % KIBIBYTE or size > MAX_HEADER_SIZE:
+        raise ValueError("expected a whole number of KiB, 8192KiB at most")
+    return size
+
+
+HeaderSize = Annotated[Size, AfterValidator(check_header_size)]
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
@@ -119,7 +142,7 @@ class Limits:
     """How much, and how long, clients can keep a gateway busy."""
 
     header_size: Annotated[
-        Size | None,
+        HeaderSize | None,
         Field(description="All headers of a request together, in whole KiB"),
         About(default="60KiB", envoy="HttpConnectionManager.max_request_headers_kb"),
     ] = None

@@ -19,8 +19,6 @@ PASSED_ON = frozenset({"host", "to"})
 """The fields of a route that chooses connections by SNI."""
 
 OF_LISTENERS = ("address", "tls", "http3", "proxy_protocol")
-KIBIBYTE = 1024
-MAX_HEADER_SIZE = 8192 * KIBIBYTE
 
 
 def check_gateway(gateway: Gateway) -> Gateway:
@@ -37,9 +35,6 @@ def check_gateway(gateway: Gateway) -> Gateway:
             mistakes.append(Mistake((*loc, "routes"), f"`routes` is missing: {EXPECTED_ROUTES}"))
         if listener.tls is not None and listener.tls.passthrough:
             mistakes += _check_passthrough(loc, routes)
-    size = gateway.limits.header_size
-    if size is not None and (size % KIBIBYTE or size > MAX_HEADER_SIZE):
-        mistakes.append(Mistake(("limits", "header_size"), "expected a whole number of KiB, 8192KiB at most"))
     if mistakes:
         raise Mistakes(*dict.fromkeys(mistakes))
     return gateway

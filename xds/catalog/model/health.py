@@ -10,7 +10,7 @@ from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.text.addresses import HostHeader
 from xds.catalog.text.field import About, Example, Expected, IfWrong, Words
-from xds.catalog.text.mistake import Mistake, Mistakes
+from xds.catalog.text.mistake import Mistake, Mistakes, Unsaid
 from xds.catalog.text.names import CONFIG, PathAndQuery, Wait
 from xds.catalog.text.percents import Percentage
 from xds.wording import show
@@ -139,7 +139,9 @@ class OutlierDetection:
     ] = None
     base_ejection_time: Annotated[
         Wait | None,
-        Field(description="How long an endpoint is out, times how often it was out; 5m at most"),
+        Field(
+            description="How long an endpoint is out, times how often it was out; at most 5m, or this time if longer"
+        ),
         About(default="30s", envoy="OutlierDetection.base_ejection_time"),
     ] = None
     max_ejection_percent: Annotated[
@@ -162,7 +164,7 @@ def check_health_check(check: HealthCheck) -> HealthCheck:
     ways = [("http", check.http is not None), ("grpc", check.grpc is not None), ("tcp", check.tcp)]
     given = [way for way, is_given in ways if is_given]
     if not given:
-        raise ValueError("has no kind: write one of http, grpc and tcp, such as {http: /health}")
+        raise Unsaid("has no kind: write one of http, grpc and tcp, such as {http: /health}")
     mistakes: list[Mistake] = [
         Mistake((way,), f"a check is made by `{given[0]}` or by `{way}`, not both") for way in given[1:]
     ]

@@ -24,7 +24,7 @@ class Mesh:
     tracing: Annotated[
         ShortTracing | None,
         Field(description="Spans of requests, for an OpenTelemetry collector"),
-        About(default="off", envoy="HttpConnectionManager.tracing"),
+        About(default="none", envoy="HttpConnectionManager.tracing"),
     ] = None
     endpoint_stats: Annotated[
         bool | None,

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Str
 from pydantic.dataclasses import dataclass
 from pydantic.json_schema import WithJsonSchema
 
-from xds.catalog.text.durations import format_duration
+from xds.catalog.text.durations import WAIT_SHAPE, format_duration
 from xds.catalog.text.field import About, Alone, Example, Expected, IfWrong
 from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, Duration, Wait
@@ -252,7 +252,10 @@ def check_seconds(value: timedelta) -> timedelta:
 
 
 Seconds = Annotated[
-    Duration, AfterValidator(check_seconds), Expected(f"whole seconds, from 1s to {KERNEL_SECONDS}s", "10s", "1m30s")
+    Duration,
+    AfterValidator(check_seconds),
+    WAIT_SHAPE,
+    Expected(f"whole seconds, from 1s to {KERNEL_SECONDS}s", "10s", "1m30s"),
 ]
 
 

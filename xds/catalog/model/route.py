@@ -111,14 +111,19 @@ class Route:
         Field(description="The path or host that the service gets"),
         Example({"prefix": "/v2"}),
         About(default="as the client sent it", envoy="RouteAction"),
-        IfWrong(whole=True),
+        IfWrong(whole=True, needs=("prefix", "path", "template", "host")),
     ] = None
     redirect: Annotated[
         Redirect | None,
         Field(description="Instead of `to`: send the client elsewhere"),
         Example({"https": True}),
         About(envoy="Route.redirect"),
-        IfWrong(stand_in={"https": True}, alternatives=("to", "respond"), whole=True),
+        IfWrong(
+            stand_in={"https": True},
+            alternatives=("to", "respond"),
+            whole=True,
+            needs=("https", "host", "port", "prefix", "path"),
+        ),
     ] = None
     respond: Annotated[
         Respond | None,
@@ -132,7 +137,7 @@ class Route:
         Field(description="Header changes before the service gets the request"),
         Example({"set": {"x-team": "a"}}),
         About(envoy="Route.request_headers_to_add, Route.request_headers_to_remove"),
-        IfWrong(whole=True),
+        IfWrong(whole=True, needs=("set", "add", "remove")),
     ] = None
     response_headers: Annotated[
         HeaderChanges | None,

@@ -8,7 +8,7 @@ from pydantic import Field, PlainValidator, Strict
 from pydantic.dataclasses import dataclass
 from pydantic.json_schema import WithJsonSchema
 
-from xds.catalog.text.addresses import Host
+from xds.catalog.text.addresses import Host, RedirectHost
 from xds.catalog.text.field import About, Expected, IfWrong
 from xds.catalog.text.http import AddedHeaders, Body, RemovedHeaders
 from xds.catalog.text.mistake import Mistake, Mistakes
@@ -66,7 +66,7 @@ class Redirect:
         False
     )
     host: Annotated[
-        Host | None,
+        RedirectHost | None,
         Field(description="To another host"),
         About(default="the client's", envoy="RedirectAction.host_redirect"),
     ] = None

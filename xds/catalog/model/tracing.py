@@ -22,7 +22,7 @@ USUAL_SAMPLE: Final = 1.0
 def check_collector(value: str) -> str:
     """Write "host:port" in one way."""
     if (parts := split_address(value)) is None:
-        raise ValueError(explain_address(value, OTLP_PORT))
+        raise explain_address(value, OTLP_PORT)
     host, port = parts
     return join_host_and_port(host, port)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic.dataclasses import dataclass
 
-from xds.catalog.text.addresses import HOST_NAME, check_host, normalize_ip
+from xds.catalog.text.addresses import HOST_NAME, HOST_SHAPE, check_host, normalize_ip
 from xds.catalog.text.field import About, Example, Expected, IfWrong, Words
 from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, NOBODY, FilePath
@@ -33,7 +33,7 @@ def check_sni(value: str) -> str:
     """Refuse an address, which TLS does not ask for."""
     if normalize_ip(value) is not None:
         raise ValueError(f"a host is asked for, not an address: write `subject_alt_names: [{show(value)}]`")
-    return check_host(value)
+    return check_host(value, port="SNI has no port")
 
 
 def check_alt_name(value: str) -> str:
@@ -47,7 +47,9 @@ def check_alt_name(value: str) -> str:
     return value.lower()
 
 
-Sni = Annotated[str, AfterValidator(check_sni), Expected("a host", "api.example.com"), IfWrong(stand_in=NOBODY)]
+Sni = Annotated[
+    str, AfterValidator(check_sni), HOST_SHAPE, Expected("a host", "api.example.com"), IfWrong(stand_in=NOBODY)
+]
 AltName = Annotated[str, AfterValidator(check_alt_name), EXPECTED_ALT_NAME, IfWrong(stand_in=NOBODY)]
 Alpn = Annotated[
     str,
@@ -109,7 +111,7 @@ def check_tls(tls: UpstreamTls) -> UpstreamTls:
 
 ShortUpstreamTls = Annotated[
     Annotated[UpstreamTls, AfterValidator(check_tls)] | None,
-    Words({True: {}, False: None}),
+    Words({True: {}, False: None, "off": None}),
     Example({"ca": "/etc/ssl/shop.pem"}),
     IfWrong(whole=True),
 ]
@@ -120,4 +122,6 @@ def check_service_host(value: str) -> str:
     return value if value == CALLERS else check_host(value)
 
 
-ServiceHost = Annotated[str, AfterValidator(check_service_host), Expected("a host, or `off`", "example.com")]
+ServiceHost = Annotated[
+    str, AfterValidator(check_service_host), HOST_SHAPE, Expected("a host, or `off`", "example.com")
+]

@@ -22,6 +22,15 @@ TYPES = {
 }
 """The messages, by their names below `envoy`."""
 
+ELSEWHERE = {
+    "cluster": "it belongs to the `envoy` of a service",
+    "listener": "it belongs to the `envoy` of a gateway",
+    "http_connection_manager": "it belongs to the `envoy` of a gateway",
+    "route_configuration": "it belongs to the `envoy` of a gateway",
+    "route": "it belongs to the `envoy` of a route",
+}
+"""Where each message may be written, for who writes it elsewhere."""
+
 NAME = "is set by the catalog: other resources refer to this name"
 ENDPOINTS = "is set by the catalog: write `endpoints`"
 ROUTES = "is set by the catalog: write `routes`"
@@ -100,7 +109,8 @@ def parse_raw(*messages: str) -> Callable[[object], Raw]:
         mistakes: list[Mistake] = []
         raw = {name: _encode(name, one, mistakes) for name, one in value.items() if name in messages}
         for name in value.keys() - raw.keys():
-            near = suggest(name, messages) or f": known are {', '.join(messages)}"
+            near = f": {ELSEWHERE[name]}" if name in TYPES else suggest(name, messages)
+            near = near or f": known are {', '.join(messages)}"
             mistakes.append(Mistake((name,), f"unknown key {show(name)}{near}", at_key=True))
         if mistakes:
             raise Mistakes(*mistakes)

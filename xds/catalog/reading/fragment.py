@@ -26,7 +26,7 @@ from xds.catalog.text.mistake import Loc, Mistake
 from xds.catalog.text.names import NAME
 from xds.errors import Problem, Severity
 from xds.sources.document import Document
-from xds.wording import show, suggest
+from xds.wording import join_or, show, suggest
 
 MAX_PROBLEMS = 100
 """The most errors, and the most warnings, that are reported for one file; of the rest, the number is."""
@@ -35,6 +35,7 @@ MAX_ROUNDS = 8
 """How often what remains of a service is validated again: far above the rules that wait for each other."""
 
 KINDS = ("services", "gateways", "mesh")
+ANY_KIND = join_or(f"`{kind}:`" for kind in KINDS)
 SERVICE: TypeAdapter[Service] = TypeAdapter(CheckedService)
 GATEWAY: TypeAdapter[Gateway] = TypeAdapter(CheckedGateway)
 
@@ -79,9 +80,9 @@ def parse_fragment(document: Document) -> Fragment:
     if not tree.whole:
         return _refuse(document, *tree.problems)
     if tree.value is None:
-        return _refuse(document, Problem(document.name, 1, 1, "", "is empty: write `services:` or `gateways:`"))
+        return _refuse(document, Problem(document.name, 1, 1, "", f"is empty: write {ANY_KIND}"))
     if not isinstance(tree.value, dict):
-        what = () if tree.value is BROKEN else (f"expected `services:` or `gateways:`, found {show(tree.value)}",)
+        what = () if tree.value is BROKEN else (f"expected {ANY_KIND}, found {show(tree.value)}",)
         told = (Problem(document.name, *tree.place[:2], "", message) for message in what)
         return _refuse(document, *tree.problems, *told)
     return _Reader(document, tree).read()
@@ -130,7 +131,7 @@ class _Reader:
         for key in unknown:
             self._refuse((key,), explain_unknown_key(key, [*KINDS]), at_key=True)
         if not unknown and not any(kind in tree.value for kind in KINDS):
-            self._refuse((), "has neither `services` nor `gateways`")
+            self._refuse((), f"has nothing of a catalog: write {ANY_KIND}")
         services = self._read_all("services", SERVICE, advise_service)
         gateways = self._read_all("gateways", GATEWAY, advise_gateway)
         mesh = self._read_mesh()

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from xds.catalog.fields import Field, find_field
 from xds.catalog.reading.yaml import BROKEN
-from xds.catalog.text.mistake import Loc, Mistake, Mistakes
+from xds.catalog.text.mistake import Loc, Mendable, Mistake, Mistakes, Unsaid
 from xds.wording import show, suggest
 
 LIMITED = {"too_long": "items", "string_too_long": "characters"}
@@ -26,6 +26,11 @@ def explain_errors(errors: ValidationError, base: Loc) -> Iterator[Mistake]:
         loc, cause = base + error["loc"], context.get("error")
         if isinstance(cause, Mistakes):
             yield from (found.below(loc) for found in cause.found)
+        elif isinstance(cause, Mendable):
+            field = find_field(loc)
+            yield Mistake(loc, cause.explain(field.takes, field.expected))
+        elif isinstance(cause, Unsaid):
+            yield Mistake(loc, f"{cause}{_explain_blank(value)}")
         elif kind == "value_error":
             yield Mistake(loc, str(cause))
         elif kind == "missing":
@@ -35,6 +40,12 @@ def explain_errors(errors: ValidationError, base: Loc) -> Iterator[Mistake]:
             yield Mistake(loc, explain_unknown_key(str(loc[-1]), [*above.fields], above.moved), at_key=True)
         else:
             yield Mistake(loc, explain_value(find_field(loc), kind, value, context.get("max_length")))
+
+
+def _explain_blank(value: object) -> str:
+    """Return which keys of a mapping have nothing after them."""
+    blank = [f"`{key}`" for key, one in value.items() if one is None] if isinstance(value, dict) else []
+    return f"; nothing stands after {' and '.join(blank)}" if blank else ""
 
 
 def explain_unknown_key(key: str, known: list[str], moved: Mapping[str, str] | None = None) -> str:

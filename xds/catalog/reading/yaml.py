@@ -264,7 +264,8 @@ class _Builder:
             frame.merging = True
         elif type(key) is not str:
             if key is not BROKEN:
-                what = f'write "{show(key)}" in quotes' if children is None and key is not None else "a word"
+                what = f'write "{show(key)}" in quotes' if children is None else "write a word before the colon"
+                what = 'write a word before the colon, or "null" in quotes' if key is None else what
                 self._refuse_at(frame.key_line, frame.key_column, f"a key must be text, found {show(key)}: {what}")
         elif key in frame.value:
             line, column, _ = frame.children[key]

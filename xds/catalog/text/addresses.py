@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.text.field import Expected
+from xds.catalog.text.mistake import Mendable, Mistake, Mistakes
 from xds.wording import join_host_and_port, show, split_host_and_port
 
 OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
@@ -30,6 +31,12 @@ EXPECTED_ROUTE_HOST: Final = Expected("a host", "example.com", "*.example.com", 
 EXPECTED_HOST_HEADER: Final = Expected("a host", "example.com", "example.com:8080")
 
 EXAMPLE_PORT: Final = 5000
+MAX_PORT: Final = 65535
+
+PORTS = {"http": 80, "https": 443, "grpcs": 443}
+"""The port that a scheme stands for."""
+
+UNSPACED = re.compile(r"(\[[0-9A-Fa-f:.]+\])([0-9]{1,5})")
 
 
 def normalize_ip(text: str) -> str | None:
@@ -75,7 +82,7 @@ def parse_endpoint(value: object) -> object:
     if isinstance(value, str):
         if parts := split_address(value):
             return {"address": parts[0], "port": parts[1]}
-        raise ValueError(explain_address(value))
+        raise explain_address(value)
     if isinstance(value, dict) and value.get("port") is None:
         address = value.get("address")
         if isinstance(address, str) and (parts := split_address(address)):
@@ -84,6 +91,9 @@ def parse_endpoint(value: object) -> object:
             raise ValueError(
                 f"`port` is missing: write it here, or in the address as in {EXPECTED_ENDPOINT.written[0]}"
             )
+        if isinstance(address, str):
+            found = explain_address(address)
+            raise Mistakes(Mistake(("address",), found.explain(lambda mend: split_address(mend) is not None)))
         # The check of the address reports its mistake. The port is made up, so that none is reported as missing.
         return {**value, "port": 1}
     return value
@@ -95,7 +105,7 @@ def check_address(value: str) -> str:
     if host is None:
         if split_address(value):
             raise ValueError(f"{show(value)} has a port in it, and `port` is given too: leave out one of the two")
-        raise ValueError(explain_address(value))
+        raise explain_address(value)
     return host
 
 
@@ -113,10 +123,8 @@ def parse_listen(value: object) -> object:
     """Turn "127.0.0.1:15001", or a port alone, which is one of 127.0.0.1, into address and port."""
     if isinstance(value, str):
         parts = split_address(value)
-        if parts is None:
-            raise ValueError(explain_address(value))
-        if normalize_ip(parts[0]) is None:
-            raise ValueError(f"expected {EXPECTED_IP}, found {show(parts[0])}{_localhost(parts[0])}")
+        if parts is None or normalize_ip(parts[0]) is None:
+            raise _explain_listen(value)
         return {"address": parts[0], "port": parts[1]}
     if isinstance(value, int) and not isinstance(value, bool):
         if not 1 <= value <= 65535:
@@ -131,26 +139,58 @@ def _localhost(host: str) -> str:
     return ": write 127.0.0.1" if host.lower() == "localhost" else ""
 
 
-def explain_address(text: str, port: int = EXAMPLE_PORT) -> str:
+def _explain_listen(text: str) -> ValueError:
+    """Return why `text` is no address to listen on."""
+    if text.isdecimal() and 1 <= int(text[:6]) <= MAX_PORT:
+        return ValueError(f"expected {EXPECTED_LISTEN}, found {show(text)}: write {text} without quotes")
+    host, colon, port = text.rpartition(":")
+    if colon and host in ("", "*"):
+        message = f"expected an IP address in front of the port, found {show(text)}"
+        return Mendable(message, f"127.0.0.1:{port}", tail=", or 0.0.0.0 for every interface", complete=True)
+    host = host if port.isdecimal() else text
+    if normalize_host(host) is not None and normalize_ip(host.strip("[]")) is None:
+        return ValueError(f"expected {EXPECTED_IP}, found {show(host)}{_localhost(host)}")
+    if not set(host) & set(":[]%/") and not NUMBERS.fullmatch(host) and normalize_ip(host) is None:
+        return ValueError(f"expected {EXPECTED_LISTEN}, found {show(text)}")
+    return explain_address(text)
+
+
+def explain_address(text: str, port: int = EXAMPLE_PORT) -> Mendable:
     """Return why `text` is not "host:port" (nor a host, if the port is another field); `port` is for examples."""
     if not text.strip():
-        return f'expected an address, such as "10.0.0.4:{port}", found nothing'
+        return Mendable(f'expected an address, such as "10.0.0.4:{port}", found nothing', complete=True)
     scheme, separator, rest = text.partition("://")
     if separator:
         rest = rest.partition("/")[0]
-        return f"an address has no {show(scheme + '://')} in front: write {show(rest if ':' in rest else rest + ':80')}"
+        with_port = f"{rest}:{PORTS.get(scheme.lower(), port)}"
+        return Mendable(f"an address has no {show(scheme + '://')} in front", *_prefer(rest, with_port))
     if "/" in text:
-        return f"an address has no path: write {show(text.partition('/')[0])}"
+        return Mendable("an address has no path", *_prefer(text.partition("/")[0]))
     host, colon, written = text.rpartition(":")
     if host.count(":") > 1 and written.isdecimal() and normalize_ip(host):
-        return f'an IPv6 address needs brackets before its port: write "[{host}]:{written}"'
+        return Mendable("an IPv6 address needs brackets before its port", f"[{host}]:{written}")
+    if matched := UNSPACED.fullmatch(text):
+        return Mendable("a colon is missing before the port", f"{matched[1]}:{matched[2]}")
     if bare := normalize_host(text):
-        return f'the port is missing: write "{join_host_and_port(bare, port)}", with the port that it listens on'
+        mend = join_host_and_port(bare, port)
+        return Mendable("the port is missing", mend, tail=", with the port that it listens on")
     if not colon:
-        return _explain_host(text)
+        return Mendable(_explain_host(text), complete=True)
     if normalize_host(host) is None:
-        return _explain_host(host)
-    return f"expected a port from 1 to 65535 after the colon, found {show(written)}"
+        return Mendable(_explain_host(host), complete=True)
+    return Mendable(f"expected a port from 1 to 65535 after the colon, found {show(written)}", complete=True)
+
+
+def _prefer(*mends: str) -> tuple[str, ...]:
+    """Return the first that is an address with its port, and the first that is a host alone: a field takes one."""
+    with_port = [mend for mend in mends if split_address(mend)]
+    alone = [mend for mend in mends if normalize_host(mend)] or [mend for mend in map(_cut_port, mends) if mend]
+    return (*with_port[:1], *alone[:1])
+
+
+def _cut_port(text: str) -> str:
+    parts = split_address(text)
+    return parts[0] if parts else ""
 
 
 def _explain_host(host: str) -> str:
@@ -182,27 +222,33 @@ def check_route_host(value: str) -> str | None:
 
     Envoy compares hosts in lower case, and refuses a route configuration that names one twice.
     """
-    return None if value == "*" else _check_host(value, wild=True)
+    if value == "*":
+        return None
+    return check_host(value, wild=True, port="a host has no port, which is matched by the gateway's own")
 
 
-def check_host(value: str) -> str:
-    """Check and lower-case the host of a URL."""
-    return _check_host(value, wild=False)
+def check_redirect_host(value: str) -> str:
+    """Check and lower-case the host of a redirect."""
+    return check_host(value, port="a host has no port, which stands in `port` beside it")
 
 
-def _check_host(value: str, *, wild: bool) -> str:
+def check_host(value: str, *, wild: bool = False, port: str = "a host has no port here") -> str:
+    """Check and lower-case a host, `wild` ones too such as `*.example.com`; of one with a `port` that is said."""
     host = value.lower()
     if "*" in host and not wild:
         raise ValueError(f"expected {EXPECTED_HOST}, found {show(value)}")
     if HOST_NAME.fullmatch(host.removeprefix("*.")):
         return host
-    if "://" in host:
-        raise ValueError(f"a host has no scheme or path: write {show(host.partition('://')[2].partition('/')[0])}")
-    name, _, port = host.rpartition(":")
-    if port.isdigit() and HOST_NAME.fullmatch(name.removeprefix("*.")):
-        raise ValueError(f"a host has no port, which is matched by the gateway's own: write {show(name)}")
-    if host.endswith(".") and HOST_NAME.fullmatch(host[:-1].removeprefix("*.")):
-        raise ValueError(f"a host does not end in a dot: write {show(host[:-1])}")
+    bare = host.rpartition("://")[2].partition("/")[0]
+    name, colon, number = bare.rpartition(":")
+    bare = (name if colon and number.isdecimal() else bare).removesuffix(".")
+    mends = (bare,) if HOST_NAME.fullmatch(bare.removeprefix("*.")) else ()
+    if "://" in host or "/" in host:
+        raise Mendable("a host has no scheme or path", *mends)
+    if mends and colon:
+        raise Mendable(port, *mends)
+    if mends:
+        raise Mendable("a host does not end in a dot", *mends)
     if "*" in host:
         raise ValueError(f'a `*` may stand only in front, as in "*.example.com", or alone; found {show(value)}')
     raise ValueError(f"expected {EXPECTED_ROUTE_HOST if wild else EXPECTED_HOST}, found {show(value)}")
@@ -211,19 +257,28 @@ def _check_host(value: str, *, wild: bool) -> str:
 def check_host_header(value: str) -> str:
     """Check the Host header of a health check: a host, with or without a port."""
     host, colon, port = value.partition(":")
-    if HOST_NAME.fullmatch(host) and (not colon or port.isdecimal()):
-        return value
-    raise ValueError(f"expected {EXPECTED_HOST_HEADER}, found {show(value)}")
+    if not HOST_NAME.fullmatch(host) or (colon and not port.isdecimal()):
+        raise ValueError(f"expected {EXPECTED_HOST_HEADER}, found {show(value)}")
+    if colon and not 1 <= int(port[:6]) <= MAX_PORT:
+        raise ValueError(f"expected a port from 1 to {MAX_PORT} after the colon, found {show(port)}")
+    return value
 
 
-ADDRESS_PATTERN = r"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):[0-9]{1,5}$"
+PORT_PATTERN = r"(?!0+$)([0-9]{1,4}|[0-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"  # 1 to 65535
+NAME_PATTERN = rf"{LABEL}(?:\.{LABEL})*"
+ADDRESS_PATTERN = rf"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):{PORT_PATTERN}$"
 ADDRESS_SHAPE: Final[dict[str, Any]] = {"type": "string", "pattern": ADDRESS_PATTERN}
 
+HOST_SHAPE = WithJsonSchema({"type": "string", "maxLength": 253, "pattern": f"^{NAME_PATTERN}$"})
+WILD_HOST_SHAPE = WithJsonSchema({"type": "string", "maxLength": 255, "pattern": rf"^(\*\.)?{NAME_PATTERN}$"})
+ROUTE_HOST_SHAPE = WithJsonSchema({"type": "string", "maxLength": 255, "pattern": rf"^(\*|(\*\.)?{NAME_PATTERN})$"})
+HOST_HEADER_SHAPE = WithJsonSchema({"type": "string", "pattern": f"^{NAME_PATTERN}(:{PORT_PATTERN})?$"})
 LISTEN_SHAPE = WithJsonSchema({"anyOf": [ADDRESS_SHAPE, {"type": "integer", "minimum": 1, "maximum": 65535}]})
 
 Address = Annotated[str, AfterValidator(check_address), EXPECTED_ADDRESS]
 IpAddress = Annotated[str, AfterValidator(check_ip), EXPECTED_IP]
 ShortListen = Annotated[Listen, BeforeValidator(parse_listen), LISTEN_SHAPE, EXPECTED_LISTEN]
-Host = Annotated[str, AfterValidator(check_host), EXPECTED_HOST]
-RouteHost = Annotated[str, AfterValidator(check_route_host), EXPECTED_ROUTE_HOST]
-HostHeader = Annotated[str, AfterValidator(check_host_header), EXPECTED_HOST_HEADER]
+Host = Annotated[str, AfterValidator(check_host), HOST_SHAPE, EXPECTED_HOST]
+RedirectHost = Annotated[str, AfterValidator(check_redirect_host), HOST_SHAPE, EXPECTED_HOST]
+RouteHost = Annotated[str, AfterValidator(check_route_host), ROUTE_HOST_SHAPE, EXPECTED_ROUTE_HOST]
+HostHeader = Annotated[str, AfterValidator(check_host_header), HOST_HEADER_SHAPE, EXPECTED_HOST_HEADER]

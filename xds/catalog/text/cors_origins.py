@@ -9,7 +9,7 @@ from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.text.addresses import HOST_NAME
 from xds.catalog.text.field import Expected
-from xds.catalog.text.mistake import Mistake, Mistakes
+from xds.catalog.text.mistake import Mendable, Mistake, Mistakes
 from xds.catalog.text.regex import check_pattern
 from xds.wording import show
 
@@ -87,9 +87,9 @@ def _read_origin(text: str) -> Origin:
     if not HOST_NAME.fullmatch(host) and (wild or not host.startswith("[")):
         return _refuse_origin(text)
     if not scheme and not wild:
-        raise ValueError(f"an origin has a scheme: write {show('https://' + text)}")
+        raise Mendable("an origin has a scheme", f"https://{text}")
     if (scheme, port) in (("https", "443"), ("http", "80")):
-        raise ValueError(f"a browser leaves out the usual port: write {show(text.rpartition(':')[0])}")
+        raise Mendable("a browser leaves out the usual port", text.rpartition(":")[0])
     origin = Origin(text)
     if origin.pattern is not None:
         check_pattern(origin.pattern)
@@ -100,7 +100,7 @@ def _refuse_origin(text: str) -> Origin:
     scheme, _, rest = text.rpartition("://")
     host = rest.partition("/")[0]
     if host != rest and host and ORIGIN.fullmatch(f"{scheme}://{host}"):
-        raise ValueError(f"an origin has no path: write {show(f'{scheme}://{host}')}")
+        raise Mendable("an origin has no path", f"{scheme}://{host}")
     raise ValueError(f"expected {EXPECTED_ORIGIN}, found {show(text)}")
 
 

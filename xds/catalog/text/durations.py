@@ -10,6 +10,7 @@ from datetime import timedelta
 from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.text.field import Expected
+from xds.catalog.text.mistake import Mendable
 from xds.wording import show
 
 EXPECTED_DURATION = Expected("a duration in h, m, s and ms", "10s", "250ms", "1m30s")
@@ -40,7 +41,7 @@ def parse_duration(value: object) -> object:
         raise ValueError(f"expected {EXPECTED_DURATION}, found {show(value)}")  # noqa: TRY004
     matched = DURATION.fullmatch(value)
     if matched is None or not value:
-        raise ValueError(_explain_duration(value))
+        raise _explain_duration(value)
     total = sum(float(number) * unit for number, unit in zip(matched.groups(), UNITS.values(), strict=True) if number)
     if total > MAX_DURATION / timedelta(milliseconds=1):
         raise ValueError(f"{value} is too long: a duration may be {MAX_DURATION.days * 24}h at most")
@@ -49,17 +50,17 @@ def parse_duration(value: object) -> object:
     return timedelta(milliseconds=round(total))
 
 
-def _explain_duration(value: str) -> str:
+def _explain_duration(value: str) -> ValueError:
     if value.lstrip().startswith("-"):
-        return f"a duration cannot be negative, found {show(value)}"
+        return ValueError(f"a duration cannot be negative, found {show(value)}")
     if re.fullmatch(r"\d{1,12}(\.\d{1,12})?", value, re.ASCII):
-        return f"a duration needs a unit: write {value}s or {value}ms, not {value}"
+        return Mendable("a duration needs a unit", f"{value}s", f"{value}ms", quoted=False, tail=f", not {value}")
     near = re.sub(r"[\s_]+", "", value[:40].lower())
     for words, unit in UNIT_WORDS.items():
         near = re.sub(rf"(?<=\d)(?:{words})", unit, near)
     near = re.sub(r"^(\d{1,3})d(?:ays?)?$", lambda days: f"{int(days[1]) * 24}h", near, flags=re.ASCII)
     hint = f": did you mean {near}?" if near and DURATION.fullmatch(near) else ""
-    return f"expected {EXPECTED_DURATION}, found {show(value)}{hint}"
+    return ValueError(f"expected {EXPECTED_DURATION}, found {show(value)}{hint}")
 
 
 def format_duration(value: timedelta) -> str:
@@ -87,4 +88,5 @@ def check_ttl(value: timedelta) -> timedelta:
 
 DURATION_PATTERN = r"^(?=[0-9])([0-9]+(\.[0-9]+)?h)?([0-9]+(\.[0-9]+)?m)?([0-9]+(\.[0-9]+)?s)?([0-9]+(\.[0-9]+)?ms)?$"
 
+WAIT_SHAPE = WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN.replace("^", "^(?=.*[1-9])", 1)})
 DURATION_SHAPE = WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN})

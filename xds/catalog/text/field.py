@@ -12,7 +12,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from xds.wording import write_flow
+from xds.wording import join_or, write_flow
 
 LEFT_OUT: Final = object()
 """In place of a stand-in: a wrong value is left out."""
@@ -55,9 +55,7 @@ class Expected:
 
 def join_examples(words: str, examples: tuple[Any, ...], comma: str = ",") -> str:
     """Return the words followed by examples as an operator writes them: "a duration, such as 10s or 1m30s"."""
-    *others, last = (write_flow(example) for example in examples) if examples else ("",)
-    written = f"{', '.join(others)} or {last}" if others else last
-    return f"{words}{comma} such as {written}" if written else words
+    return f"{words}{comma} such as {join_or(map(write_flow, examples))}" if examples else words
 
 
 def Example(*examples: object) -> Expected:  # noqa: N802 - it stands among annotations

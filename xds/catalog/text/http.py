@@ -38,6 +38,9 @@ MAX_BODY = 4096
 """Envoy's limit on the body of a direct response, in bytes."""
 
 METHOD = re.compile(r"[A-Z][A-Z_-]{0,31}")
+USUAL_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
+"""Those of RFC 9110 and 5789 that a route can take: a word in small letters is meant as one of these."""
+
 QUERY_TEXT = re.compile(r"""[!"$%'-;<>-~]{1,1024}""")
 """A parameter as it stands in the URL, percent-encoded; Envoy compares it so."""
 
@@ -61,7 +64,9 @@ def check_method(value: str) -> str:
         raise ValueError("CONNECT requests a tunnel, which no route provides")
     if METHOD.fullmatch(value):
         return value
-    hint = f": write {value.upper()}" if METHOD.fullmatch(value.upper()) else ""
+    hint = f": write {value.upper()}" if value.upper() in USUAL_METHODS else ""
+    if value.lower() in ("any", "all", "*"):
+        hint = ": for any method, leave it out"
     raise ValueError(f"expected {EXPECTED_METHOD}, found {show(value)}{hint}")
 
 

@@ -3,10 +3,12 @@
 Placed in a file it is a `Problem` (`xds/errors.py`).
 """
 
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import NamedTuple
 
 from xds.errors import Severity
+from xds.wording import join_or, show
 
 Loc = tuple[str | int, ...]
 """The way from a value to one inside it: keys and indexes, as in `("services", "api", "endpoints", 2)`."""
@@ -45,3 +47,27 @@ class Mistakes(ValueError):  # noqa: N818 - what a validator raises is all that 
     def __init__(self, *found: Mistake) -> None:
         super().__init__("; ".join(mistake.message for mistake in found))
         self.found = found
+
+
+class Mendable(ValueError):  # noqa: N818 - it is no error of this program
+    """What is wrong with a value, and what to write instead: a message names those `mends` that the field takes.
+
+    `tail` follows the mends. They are `quoted` where YAML needs it. A message that is `complete` needs no mend; after
+    any other stands what the field expects, when it takes none of them.
+    """
+
+    def __init__(self, message: str, *mends: str, quoted: bool = True, tail: str = "", complete: bool = False) -> None:
+        self._message, self._mends, self._tail, self._complete = message, mends, tail, complete
+        self._write: Callable[[str], str] = show if quoted else str
+        super().__init__(self.explain(lambda mend: True))
+
+    def explain(self, takes: Callable[[str], bool], expected: str = "") -> str:
+        """Return the message, with the mends that a field takes; without any, with what it expects."""
+        taken = [self._write(mend) for mend in self._mends if takes(mend)]
+        if taken:
+            return f"{self._message}: write {join_or(taken)}{self._tail}"
+        return f"{self._message}: expected {expected}" if expected and not self._complete else self._message
+
+
+class Unsaid(ValueError):  # noqa: N818
+    """A mapping lacks a field by which it would say something; one that is written with nothing after it is named."""

@@ -7,7 +7,7 @@ from typing import Annotated, Final, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict, StringConstraints
 
-from xds.catalog.text.durations import DURATION_SHAPE, EXPECTED_DURATION, check_wait, parse_duration
+from xds.catalog.text.durations import DURATION_SHAPE, EXPECTED_DURATION, WAIT_SHAPE, check_wait, parse_duration
 from xds.catalog.text.field import Expected, IfWrong
 from xds.wording import show
 
@@ -25,13 +25,18 @@ TARGET = re.compile(rf"{NAME.pattern}(/{NAME.pattern})?")
 NAME_PATTERN = f"^{NAME.pattern}$"
 TARGET_PATTERN = f"^{TARGET.pattern}$"
 
+PATH = re.compile(r'/[!"$->@-~]*')
+"""A request's path is ASCII, with all other characters percent-encoded; Envoy matches it without query and fragment."""
+
 NAME_RULE = "names have small letters, digits, `-`, `_` and `.`"
 
 
 def mend_name(value: object) -> str:
     """Return how a service's name is mended that is none."""
     if isinstance(value, str) and "/" in value:
-        return f"a subset is named by a route's `to` alone, write {value.partition('/')[0]}"
+        name = value.partition("/")[0]
+        hint = f", write {name}" if NAME.fullmatch(name) else ""
+        return f"a subset is named by a route's `to` alone{hint}"
     return NAME_RULE if isinstance(value, str) else ""
 
 
@@ -41,7 +46,7 @@ def mend_path(value: object) -> str:
         return ""
     if "://" in value:
         return "leave out the scheme and host"
-    if value and not value.startswith("/"):
+    if value and PATH.fullmatch(f"/{value}"):
         return f"write {show('/' + value)}"
     for sign in "#?":
         if sign in value:
@@ -70,13 +75,12 @@ def share(value: T) -> T:
 Port = Annotated[int, Strict(), Field(ge=1, le=65535), AfterValidator(share), Expected("a port {bounds}")]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), DURATION_SHAPE, EXPECTED_DURATION]
 Fraction = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False, strict=True)]
-Wait = Annotated[Duration, AfterValidator(check_wait)]
+Wait = Annotated[Duration, AfterValidator(check_wait), WAIT_SHAPE, EXPECTED_DURATION]
 Path = Annotated[
     str,
-    StringConstraints(max_length=4096, pattern=r'^/[!"$->@-~]*$'),
+    StringConstraints(max_length=4096, pattern=f"^{PATH.pattern}$"),
     Expected("a path that begins with /, without query", mend=mend_path),
 ]
-"""A request's path is ASCII, with all other characters percent-encoded; Envoy matches it without query and fragment."""
 PathAndQuery = Annotated[
     str,
     StringConstraints(max_length=4096, pattern=r'^/[!"$-~]*$'),

@@ -11,6 +11,7 @@ from pydantic import AfterValidator
 from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.text.field import Expected, IfWrong
+from xds.catalog.text.mistake import Mendable
 from xds.catalog.text.names import mend_path
 from xds.wording import show
 
@@ -59,8 +60,8 @@ def check_template(value: str) -> str:
     """Refuse what is no template for Envoy."""
     _check_length(value)
     if not value.startswith("/"):
-        hint = f": write {show('/' + value)}" if value[:1].isalnum() else ""
-        raise ValueError(f"expected {EXPECTED_TEMPLATE}, found {show(value)}{hint}")
+        mends = (f"/{value}",) if value[:1].isalnum() else ()
+        raise Mendable(f"expected {EXPECTED_TEMPLATE}, found {show(value)}", *mends, complete=True)
     if value == "/":
         return value
     segments = SEGMENT.findall(value)
@@ -143,8 +144,8 @@ GROUP = re.compile(r"\\(.)", re.DOTALL)
 def check_substitution(value: str) -> str:
     r"""Refuse what is no path; `\1` to `\9` may stand in it."""
     if len(value) > 4096 or not re.fullmatch(r'[/\\][!"$->@-~]*', value):
-        hint = f": write {show('/' + value)}" if value and value[0].isalnum() else ""
-        raise ValueError(f"expected {EXPECTED_SUBSTITUTION}, found {show(value)}{hint}")
+        mends = (f"/{value}",) if value[:1].isalnum() else ()
+        raise Mendable(f"expected {EXPECTED_SUBSTITUTION}, found {show(value)}", *mends, complete=True)
     for what in GROUP.findall(value):
         if not what.isdigit():
             raise ValueError(rf"a \ stands only before a group's number, as in \1, found {show(what)} after it")

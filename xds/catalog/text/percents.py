@@ -12,8 +12,6 @@ from xds.catalog.text.field import Expected
 from xds.wording import show
 
 PERCENTAGE = re.compile(r"(\d{1,4}(?:\.\d{1,9})?) ?%", re.ASCII)
-PATTERN = r"^[0-9]{1,4}(\.[0-9]+)? ?%$"
-WHOLE_PATTERN = r"^[0-9]{1,4} ?%$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +40,10 @@ class Percentage:
 
     def parse_whole(self, value: object) -> int:
         """Turn "10%" or 10 into 10, and refuse a part of a percent."""
-        if isinstance(number := self.parse(value), float):
-            raise ValueError(f"expected whole percents, such as {self.example}, found {show(value)}")  # noqa: TRY004
-        return number
+        number = self.parse(value)
+        if isinstance(number, float) and not number.is_integer():
+            raise ValueError(f"expected whole percents, such as {self.example}, found {show(value)}")
+        return int(number)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         parse = self.parse_whole if source is int else self._parse_float
@@ -56,9 +55,20 @@ class Percentage:
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         kind = handler(schema)["type"]
         bounds = {"minimum": self.minimum, "maximum": self.maximum}
-        pattern = WHOLE_PATTERN if kind == "integer" else PATTERN
-        text = {"type": "string", "pattern": pattern, "examples": [self.example]}
+        text = {"type": "string", "pattern": self._write_pattern(whole=kind == "integer"), "examples": [self.example]}
         return {"anyOf": [text, {"type": kind, **bounds}]}
+
+    def _write_pattern(self, *, whole: bool) -> str:
+        """Write the regular expression of a percentage in text, with its bounds."""
+        part = r"(\.0{1,9})?" if whole else r"(\.[0-9]{1,9})?"
+        digits = len(f"{self.maximum:g}")
+        most = rf"{self.maximum:g}(\.0+)?|[0-9]{{1,{digits - 1}}}{part}"
+        if self.maximum != 10 ** (digits - 1):  # as 99 is
+            most = rf"{self.maximum:g}(\.0+)?|(?!{self.maximum:g})[0-9]{{1,{digits}}}{part}"
+        least = r"(?!0*(\.0*)? ?%)" if self.minimum > 0 else ""
+        if self.minimum >= 10:
+            least = rf"(?!0*[0-9]{{1,{len(f'{self.minimum:g}') - 1}}}(\.| ?%))"
+        return rf"^(?=[0-9]{{1,4}}(\.| ?%)){least}0*({most}) ?%$"
 
 
 Percent = Annotated[float, Percentage(0.0001, 100)]

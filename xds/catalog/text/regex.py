@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator
 
 from xds.catalog.text.field import Expected
+from xds.catalog.text.mistake import Mendable
 from xds.wording import show
 
 MAX_LENGTH = 1000
@@ -42,7 +43,7 @@ def check_regex(value: str) -> str:
         raise ValueError("a path is ASCII: write letters beyond it percent-encoded, as in /caf%C3%A9")
     check_pattern(value)
     if not value.startswith(("/", ".", "(", "[", "^", "\\")):
-        raise ValueError(f"matches no path, which begins with /: write {show('/' + value)}")
+        raise Mendable("matches no path, which begins with /", f"/{value}")
     return value
 
 

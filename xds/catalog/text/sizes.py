@@ -7,6 +7,7 @@ from pydantic import BeforeValidator
 from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.text.field import Expected
+from xds.catalog.text.mistake import Mendable
 from xds.wording import show
 
 MAX_SIZE = 2**30
@@ -26,12 +27,12 @@ EXPECTED_SIZE = Expected("a size in B, KB, MB, GB, KiB, MiB or GiB", "1MiB", "51
 def parse_size(value: object) -> int:
     """Turn "1MiB" or "1.5MB" into whole bytes, one at least; a number needs a unit."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        raise ValueError(f"a size needs a unit: write {value}B, {value}KiB or {value}MiB, not {value}")  # noqa: TRY004
+        value = str(value)
     if not isinstance(value, str):  # pydantic turns a ValueError, not a TypeError, into a mistake among others
         raise ValueError(f"expected {EXPECTED_SIZE}, found {show(value)}")  # noqa: TRY004
     matched = SIZE.fullmatch(value)
     if matched is None:
-        raise ValueError(_explain(value))
+        raise _explain(value)
     size = float(matched[1]) * UNITS[matched[2]]
     if size != int(size) or size < 1:
         raise ValueError(f"{value} is not a whole number of bytes, 1 at least")
@@ -40,13 +41,16 @@ def parse_size(value: object) -> int:
     return int(size)
 
 
-def _explain(value: str) -> str:
+def _explain(value: str) -> ValueError:
+    if re.fullmatch(r"-?[0.]+|-[0-9.]+", value):
+        return ValueError(f"a size is 1B or more, found {value}")
     if re.fullmatch(r"\d{1,12}(\.\d{1,6})?", value, re.ASCII):
-        return f"a size needs a unit: write {value}B, {value}KiB or {value}MiB, not {value}"
+        mends = (f"{value}{unit}" for unit in ("B", "KiB", "MiB"))
+        return Mendable("a size needs a unit", *mends, quoted=False, tail=f", not {value}")
     words = {unit.lower(): unit for unit in UNITS} | {unit[:-1].lower(): unit for unit in ("KiB", "MiB", "GiB")}
     near = re.fullmatch(r"\s*(\d{1,12}(?:\.\d{1,6})?)[\s_]*([a-z]+)\s*", value[:40].lower(), re.ASCII)
     hint = f": did you mean {near[1]}{words[near[2]]}?" if near and near[2] in words else ""
-    return f"expected {EXPECTED_SIZE}, found {show(value)}{hint}"
+    return ValueError(f"expected {EXPECTED_SIZE}, found {show(value)}{hint}")
 
 
 Size = Annotated[int, BeforeValidator(parse_size), SIZE_SHAPE, EXPECTED_SIZE]

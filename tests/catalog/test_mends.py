@@ -1,0 +1,228 @@
+"""How a message says that a mistake is mended: what it says to write may be written there."""
+
+import re
+from collections.abc import Collection, Iterator
+
+import pytest
+from pydantic import ValidationError
+
+from tests.catalog.catalogs import find_problems
+from xds.catalog.fields import Field, get_root, list_fields
+from xds.catalog.reading.mistakes import explain_errors
+from xds.catalog.reading.yaml import parse_yaml
+from xds.catalog.text.mistake import Loc
+
+FIELDS = dict(list_fields(get_root()))
+
+WRONG: tuple[object, ...] = (
+    0, 1, 5, -1, 1.5, 10.0, 4096, 70000, True, False,
+    "0", "5", "-1", "1.5", "70000", "yes", "off", "any", "all", "none", "never", "A", "Users",
+    "a/b", "/v2", "x/", "café", "a b",
+    "unix:///x", "https://x.com", "https://x.com/a", "http://x.com:80/a", "http://x.com:0", "ftp://a b",
+    "10.0.0.0/8:80", "web:80/x",
+    "x.com:80", "*.x.com:80", "x.com.", "x.com:99999", "*:80", ":80", "[fd00::7]5000", "[fd00::7]99999",
+    "::1:5000", "::1:99999",
+    "10.0.0.1", "::1", "web", "get", "post", "a.*", "{id}", "(", "1d", "10 seconds", "http:/a?b=c", "null", "*",
+    ["GET"], ["random"], [5], [{}], ["a", "b"], [], {}, {"a": 1}, {"a": "b"},
+)  # fmt: skip
+"""Values that are wrong in most places, each with something in it that could be mended."""
+
+
+@pytest.mark.parametrize("path", FIELDS)
+def test_what_a_message_says_to_write_may_be_written(path: str) -> None:
+    """Who follows a message meets no second one at the same place."""
+    loc = tuple(step for one in path.split(".") for step in step_into(one))
+    for value in WRONG:
+        for mend in find_mends(FIELDS[path], loc, value):
+            assert FIELDS[path].takes(mend), (value, mend)
+
+
+def step_into(step: str) -> Iterator[str | int]:
+    """Take one step of a path apart: `routes[]` is a list's name and an item of it."""
+    name, brackets, _ = step.partition("[]")
+    yield "a" if name == "*" else name
+    if brackets:
+        yield 0
+
+
+def find_mends(field: Field, loc: Loc, value: object) -> Iterator[object]:
+    """Return what the message about a value says to write in its place."""
+    try:
+        field._adapter.validate_python(value)
+    except ValidationError as errors:
+        for mistake in explain_errors(errors, loc):
+            if mistake.loc == loc and (
+                found := re.search(r"[:,] write (?!it |one |such |spaces |letters |`)(.*)", mistake.message)
+            ):
+                written = re.sub(r"(, (not|with|or 0).*|(,? without|,? in) .*| percent-encoded)$", "", found[1])
+                yield from (parse_yaml(one).value for one in re.split(r", | or ", written))
+
+
+SERVICE, GATEWAY, ROUTE = (
+    "services: {a: {%s}}",
+    "gateways: {g: {port: 1, routes: [{to: a}], %s}}",
+    ("gateways: {g: {port: 1, routes: [{%s}]}}"),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        # A host has a port in one place alone.
+        (ROUTE % "to: a, host: x.com:80", 'a host has no port, which is matched by the gateway\'s own: write "x.com"'),
+        (SERVICE % "host: x.com:80", 'a host has no port here: write "x.com"'),
+        (SERVICE % "tls: {sni: x.com:80}", 'SNI has no port: write "x.com"'),
+        (ROUTE % "to: a, rewrite: {host: x.com:80}", 'a host has no port here: write "x.com"'),
+        (ROUTE % "redirect: {host: x.com:80}", 'a host has no port, which stands in `port` beside it: write "x.com"'),
+        # Addresses.
+        (
+            SERVICE % "endpoints: ['unix:///x']",
+            'an address has no "unix://" in front: expected "host:port", or a mapping with `address`',
+        ),
+        (
+            SERVICE % "endpoints: ['10.0.0.0/8:80']",
+            'an address has no path: expected "host:port", or a mapping with `address`',
+        ),
+        (SERVICE % "endpoints: ['https://x.com']", 'an address has no "https://" in front: write "x.com:443"'),
+        (SERVICE % "endpoints: ['http://x.com']", 'an address has no "http://" in front: write "x.com:80"'),
+        (SERVICE % "endpoints: [{address: 'web:80/x'}]", 'an address has no path: write "web:80"'),
+        (SERVICE % "endpoints: [{address: web/x, port: 80}]", 'an address has no path: write "web"'),
+        (SERVICE % "endpoints: ['[fd00::7]5000']", 'a colon is missing before the port: write "[fd00::7]:5000"'),
+        (
+            SERVICE % "sidecar: '*:15001'",
+            'expected an IP address in front of the port, found "*:15001": write "127.0.0.1:15001", or 0.0.0.0 for '
+            "every interface",
+        ),
+        (
+            SERVICE % "sidecar: '15001'",
+            "expected an address to listen on, or a port of 127.0.0.1, such as "
+            '"127.0.0.1:15001", found "15001": write 15001 without quotes',
+        ),
+        (
+            SERVICE % "sidecar: web",
+            'expected an IP address to listen on, such as 127.0.0.1, found "web"',
+        ),
+        # Sizes and durations.
+        (ROUTE % "to: a, max_body: 0", "a size is 1B or more, found 0"),
+        (ROUTE % "to: a, max_body: -1", "a size is 1B or more, found -1"),
+        (ROUTE % "to: a, max_body: 1.5", "a size needs a unit: write 1.5KiB or 1.5MiB, not 1.5"),
+        (
+            SERVICE % "timeouts: {connect: 0}",
+            "a duration needs a unit: expected a duration in h, m, s and ms, such as 10s, 250ms or 1m30s",
+        ),
+        (SERVICE % "ttl: 5", "a duration needs a unit: write 5s, not 5"),
+        # What is meant is the default.
+        (
+            SERVICE % "upstreams: all",
+            'expected a list of services, such as [users], found "all": leave it out, this is its default',
+        ),
+        (ROUTE % "to: a, method: any", 'expected a method, such as GET, found "any": for any method, leave it out'),
+        (ROUTE % "to: a, method: foo", 'expected a method, such as GET, found "foo"'),
+        # Names that are written with nothing after them.
+        (
+            SERVICE % "balance: {weighted: }",
+            "names no balance: write one of its fields, such as {least_request: {choices: 3}}; "
+            "nothing stands after `weighted`",
+        ),
+        (
+            SERVICE % "health_check: {http: }",
+            "has no kind: write one of http, grpc and tcp, such as {http: /health}; nothing stands after `http`",
+        ),
+        (
+            SERVICE % "balance: [random]",
+            "expected `round_robin`, `random`, `weighted`, `least_request`, `ring_hash`, `maglev`, "
+            "`client_side_weighted`, `load_aware_locality`, or a mapping such as {least_request: {choices: 3}}, "
+            "found a list: write it alone, random, without `- ` or brackets",
+        ),
+        (
+            SERVICE % "envoy: {listener: {}}",
+            'unknown key "listener": it belongs to the `envoy` of a gateway',
+        ),
+        (GATEWAY % "envoy: {cluster: {}}", 'unknown key "cluster": it belongs to the `envoy` of a service'),
+        (SERVICE % "panic_threshold: 10.5", "expected whole percents, such as 10%, found 10.5"),
+        (
+            SERVICE % "health_check: {http: /, host: 'x.com:99999'}",
+            'expected a port from 1 to 65535 after the colon, found "99999"',
+        ),
+        (
+            SERVICE % "health_check: {http: /, host: 'x.com:0'}",
+            'expected a port from 1 to 65535 after the colon, found "0"',
+        ),
+    ],
+)
+def test_a_mend_that_helps(text: str, message: str) -> None:
+    """Each was once a sentence that is untrue, or a mend that is refused when it is followed."""
+    [problem] = [one for one in find_problems(text) if " error " in one]
+    assert problem.partition(": ")[2] == message
+
+
+@pytest.mark.parametrize("field", ["panic_threshold: 10.0", "panic_threshold: 10.0%", "tls: off", "keepalive: off"])
+def test_what_may_be_written(field: str) -> None:
+    """A whole number may be written with a point; what a reference calls the default may be written too."""
+    assert [one for one in find_problems(SERVICE % field) if " error " in one] == []
+
+
+MOVED = [
+    (f"{path}.{key}", hint, field.fields.keys()) for path, field in FIELDS.items() for key, hint in field.moved.items()
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            SERVICE % "weight: 2",
+            'unknown key "weight": it belongs to an endpoint: write '
+            '`endpoints: [{address: "10.0.0.4:5000", weight: 2}]`',
+        ),
+        (
+            SERVICE % "port: 80",
+            'unknown key "port": it belongs to an endpoint: write `endpoints: ["10.0.0.4:5000"]`',
+        ),
+        (SERVICE % "check: /", 'unknown key "check": write it as `health_check: {http: /health}`'),
+        (
+            SERVICE % "tags: [a]",
+            'unknown key "tags": write it as `endpoints: [{address: "10.0.0.4:5000", metadata: {version: "2.0"}}]`',
+        ),
+        (
+            SERVICE % "endpoints: [{address: 'a:1', labels: {a: b}}]",
+            'unknown key "labels": write it as `metadata: {version: "2.0"}`',
+        ),
+        (
+            SERVICE % "endpoints: [{address: 'a:1', backup: true}]",
+            'unknown key "backup": write it as `priority: 1`: it gets requests when too few before it are healthy',
+        ),
+        (
+            GATEWAY % "timeouts: {}",
+            'unknown key "timeouts": it belongs to a service: write `services: {web: {timeouts: …}}`',
+        ),
+        (GATEWAY % "cors: {}", 'unknown key "cors": it belongs to a route: write `routes: [{to: web, cors: …}]`'),
+        (
+            GATEWAY % "tls: {certificate: /a, key: /b}",
+            'unknown key "certificate": write it as `certificates: [{certificate: …, key: …}]`',
+        ),
+    ],
+)
+def test_a_key_that_people_look_for_elsewhere(text: str, message: str) -> None:
+    """The message says to what it belongs, or by which name it goes here."""
+    assert message in [one.partition(": ")[2] for one in find_problems(text)]
+
+
+@pytest.mark.parametrize(("path", "hint", "fields"), MOVED)
+def test_a_key_that_is_elsewhere_is_not_here(path: str, hint: str, fields: Collection[str]) -> None:
+    """A hint is for a key that the mapping has not; what it says to write is YAML, with keys that exist."""
+    assert path.rpartition(".")[2] not in fields
+    known = {name for field in (get_root(), *FIELDS.values()) for name in field.fields} | {"web", "edge", "version"}
+    for written in re.findall(r"`(.*?)`", hint):
+        assert set(find_keys(parse_yaml(written.replace("…", "x")).value)) <= known
+
+
+def find_keys(value: object) -> Iterator[str]:
+    """Return every key in a value."""
+    if isinstance(value, dict):
+        for key, one in value.items():
+            yield key
+            yield from find_keys(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from find_keys(one)
