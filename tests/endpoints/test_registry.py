@@ -9,6 +9,7 @@ from tests.sampling import examples
 from xds.catalog.catalog import Catalog
 from xds.catalog.model.endpoint import Endpoint
 from xds.catalog.model.service import Service
+from xds.catalog.model.upstream import UpstreamTls
 from xds.endpoints.endpoint_set import CATALOG, Endpoints, collect, find_changes
 from xds.endpoints.registry import Registry
 from xds.sources.source import InstanceId
@@ -136,6 +137,21 @@ def test_a_service_that_nobody_answers_for_any_more_leaves_nothing() -> None:
         registry.publish()
     assert not registry._members
     assert not registry.publish().by_service
+
+
+def test_withheld_instances_are_counted_until_they_leave_or_a_name_is_given() -> None:
+    """Without a name to check, TLS is not used for an IP address from a source."""
+    registry = Registry()
+    registry.put_catalog(Catalog({"a": Service(tls=UpstreamTls())}, {}))
+    registry.put("p", {A1: at(1), A2: at(2), B1: at(3)})
+    assert ports(registry.publish()) == []
+    assert registry.withheld == {"a": 2}
+    registry.put("p", {A1: None})
+    registry.publish()
+    assert registry.withheld == {"a": 1}
+    registry.put_catalog(Catalog({"a": Service(tls=UpstreamTls(sni="api.example.com"))}, {}))
+    assert ports(registry.publish()) == [2]
+    assert registry.withheld == {}
 
 
 ENDPOINT = st.builds(

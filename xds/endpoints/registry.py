@@ -35,6 +35,7 @@ class Registry:
         self._members: dict[str, _Members] = {}  # of services with other providers than the catalog
         self._by_provider: dict[str, set[tuple[str, Key]]] = {}
         self._pending: dict[str, dict[Key, Endpoint | None]] = {}
+        self._withheld: dict[str, int] = {}
         self._put: set[Change] = set()
         self._mark: Mark[Change] = Mark()
 
@@ -49,6 +50,7 @@ class Registry:
             if (members := self._members.get(name)) is not None:
                 members.needs_host_names = service is not None and service.needs_host_names
                 members.put_catalog(now)
+                self._count_withheld(name, members)
                 now = members.collect()
             was = self._sets.get(name, NO_ENDPOINTS)
             if keys := diff(was.by_key, now.by_key):
@@ -101,6 +103,7 @@ class Registry:
             service = self._catalog.services.get(name)
             members = self._members[name] = _Members(was, service is not None and service.needs_host_names)
         changes = members.put(pending)
+        self._count_withheld(name, members)
         if members.has_catalog_alone:
             del self._members[name]
         changes = {key: endpoint for key, endpoint in changes.items() if was.by_key.get(key) != endpoint}
@@ -108,10 +111,16 @@ class Registry:
             self._put.update((name, key) for key in changes)
             self._set(name, was.replace(changes))
 
-    def count_withheld(self) -> dict[str, int]:
-        """Return how many instances are withheld, by service: see `_Members`."""
-        counts = {name: one.count_withheld() for name, one in self._members.items() if one.needs_host_names}
-        return {name: count for name, count in counts.items() if count}
+    @property
+    def withheld(self) -> Mapping[str, int]:
+        """How many instances are withheld, by service: see `_Members`. Only services that changed are counted again."""
+        return self._withheld.copy()
+
+    def _count_withheld(self, name: str, members: "_Members") -> None:
+        if count := members.count_withheld() if members.needs_host_names else 0:
+            self._withheld[name] = count
+        else:
+            self._withheld.pop(name, None)
 
     def _set(self, name: str, now: EndpointSet) -> None:
         if now.by_key:

@@ -56,7 +56,7 @@ class ControlPlane:
         self._last_good = LastGood()
         self._registry = Registry()
         self._refused: dict[str, dict[InstanceId, tuple[Problem, ...]]] = {}
-        self._withheld: dict[str, int] = {}
+        self._withheld: Mapping[str, int] = {}
         self._change_lock = asyncio.Lock()
         self._reported: tuple[Problem, ...] = ()
         self._applied: AppliedState
@@ -204,7 +204,7 @@ class ControlPlane:
 
     def _find_newly_withheld(self) -> list[Problem]:
         """Return a problem for each service of which more instances are withheld than were told."""
-        withheld = self._registry.count_withheld()
+        withheld = self._registry.withheld
         problems = [
             Problem(
                 "endpoints",
