@@ -24,7 +24,10 @@ from xds.resources.view import NodeKind, build_view
 from xds.snapshot.store import build_snapshot
 from xds.sources.document import Document
 
-BUILD_NOTHING: dict[str, str] = {}
+OF_SERVER = "it is for the server: how edits are taken"
+BUILD_NOTHING: dict[str, str] = dict.fromkeys(
+    ("mesh.brake", "mesh.brake.enabled", "mesh.brake.share", "mesh.brake.confirm_after"), OF_SERVER
+)
 """The fields that change no resource of their own, each with the reason."""
 
 FIELDS = {

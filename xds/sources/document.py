@@ -21,3 +21,8 @@ def digest_document(document: Document) -> int:
     """Return a hash of 256 bits of a document's content or fault. It does not depend on the name."""
     content = document.content if document.content is not None else f"fault {document.fault}".encode()
     return int.from_bytes(hashlib.sha256(content, usedforsecurity=False).digest())
+
+
+def write_digest(digests: int) -> str:
+    """Return the hash of a set of documents, in hexadecimal digits, from the sum of the documents' hashes."""
+    return f"{digests % 2**256:064x}"

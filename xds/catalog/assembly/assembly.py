@@ -1,6 +1,7 @@
 """An assembly: all fragments, checked against each other. After a change it checks only what the change concerns."""
 
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from xds.catalog.assembly.index import Index
@@ -59,6 +60,19 @@ class Assembly:
     def get(self, name: str) -> Fragment | None:
         """Return the fragment of that name; None if there is none."""
         return self._fragments.get(name)
+
+    @property
+    def fragments(self) -> dict[str, Fragment]:
+        """A copy of the fragments, by name."""
+        return self._fragments.copy()
+
+    def owners_of(self, subject: Subject) -> AbstractSet[str]:
+        """Return the names of the fragments that define a service, a gateway or a field of the mesh, valid or not."""
+        return self._index.owners.get(subject, frozenset())
+
+    def count(self, kind: str) -> int:
+        """Return the number of `services` or `gateways`."""
+        return len(self._index.services if kind == "services" else self._index.gateways)
 
     def put(self, changes: Mapping[str, Fragment | None]) -> None:
         """Add, replace or remove (None) fragments, and check again every subject that this concerns."""

@@ -1,12 +1,14 @@
 """What holds for all of a mesh: the fields below `mesh:`, each of them in one file of a folder."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Annotated, Final
 
 from pydantic import Field, Strict, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from xds.catalog.model.access_log import AccessLog, ShortAccessLog
+from xds.catalog.model.brake import USUAL_SHARE, Brake, ShortBrake
 from xds.catalog.model.tracing import ShortTracing, Tracing
 from xds.catalog.text.field import About
 from xds.catalog.text.names import CONFIG
@@ -32,14 +34,32 @@ class Mesh:
         Field(description="Metrics of each endpoint, in the Envoys that call it"),
         About(default="false", envoy="Cluster.track_cluster_stats"),
     ] = None
+    brake: Annotated[
+        ShortBrake | None,
+        Field(description="How much an edit may take away at once; the server holds more until it is confirmed"),
+        About(default=f"{USUAL_SHARE:g}%"),
+    ] = None
+
+    @property
+    def brake_share(self) -> float | None:
+        """What may be taken away at once, in percent; None: all."""
+        return (self.brake or Brake()).percent
+
+    @property
+    def confirm_after(self) -> timedelta | None:
+        """After which time a removal that is held is taken; None: never."""
+        return self.brake.confirm_after if self.brake else None
 
 
-MeshValue = AccessLog | Tracing | bool
+MeshValue = AccessLog | Tracing | Brake | bool
 """What may stand below `mesh:`."""
 
-MESH_FIELDS: Final[Mapping[str, TypeAdapter[AccessLog] | TypeAdapter[Tracing] | TypeAdapter[bool]]] = {
+MESH_FIELDS: Final[
+    Mapping[str, TypeAdapter[AccessLog] | TypeAdapter[Tracing] | TypeAdapter[Brake] | TypeAdapter[bool]]
+] = {
     "access_log": TypeAdapter(ShortAccessLog),
     "tracing": TypeAdapter(ShortTracing),
     "endpoint_stats": TypeAdapter(Annotated[bool, Strict()]),
+    "brake": TypeAdapter(ShortBrake),
 }
 """How each field below `mesh:` is read."""

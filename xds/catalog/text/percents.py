@@ -53,10 +53,13 @@ class Percentage:
         return float(self.parse(value))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        kind = handler(schema)["type"]
+        return {"anyOf": self.describe(handler(schema)["type"])}
+
+    def describe(self, kind: str = "number") -> list[JsonSchemaValue]:
+        """Return the JSON Schemas of a percentage: as text, and as a bare `number` or `integer`."""
         bounds = {"minimum": self.minimum, "maximum": self.maximum}
         text = {"type": "string", "pattern": self._write_pattern(whole=kind == "integer"), "examples": [self.example]}
-        return {"anyOf": [text, {"type": kind, **bounds}]}
+        return [text, {"type": kind, **bounds}]
 
     def _write_pattern(self, *, whole: bool) -> str:
         """Write the regular expression of a percentage in text, with its bounds."""

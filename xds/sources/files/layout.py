@@ -4,13 +4,15 @@ Folders are identified by their real paths, since the kernel reports changes wit
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 SUFFIXES = (".yaml", ".yml")
 MAX_LINKS = 40
 """How many symbolic links the kernel follows in one path."""
+
+NO_FILES = "has no .yaml or .yml file in it"
 
 Identity = tuple[int, int]
 """Device and inode: they differ after a folder is deleted and made again."""
@@ -33,14 +35,18 @@ class Layout:
     folders: Mapping[str, Identity] = field(default_factory=dict)
 
 
-def find_layout(root: Path) -> Layout:
-    """Return the current layout of the catalog at `root`, which is a file or a folder."""
+def find_layout(root: Path, had: Callable[[str], bool] = lambda prefix: False) -> Layout:
+    """Return the current layout of the catalog at `root`, which is a file or a folder.
+
+    `had` is whether there were documents below a prefix before. Where a link leads nowhere now, they are not deleted:
+    that is a fault.
+    """
     layout = Layout()
     real = _follow(root, layout)
     if real.is_dir():
-        _walk(real, "" if str(root) == "." else f"{root}/", layout, ())
+        _walk(real, "" if str(root) == "." else f"{root}/", layout, (), had)
         if not layout.files and not layout.faults:
-            layout.faults[str(root)] = "has no .yaml or .yml file in it"
+            layout.faults[str(root)] = NO_FILES
     elif root.is_symlink() or os.path.lexists(root):
         layout.files[str(root)] = root
     else:
@@ -60,7 +66,7 @@ def is_document(name: str) -> bool:
     return is_visible(name) and name.endswith(SUFFIXES)
 
 
-def _walk(folder: Path, prefix: str, layout: Layout, above: tuple[Path, ...]) -> None:
+def _walk(folder: Path, prefix: str, layout: Layout, above: tuple[Path, ...], had: Callable[[str], bool]) -> None:
     """Add the documents in a real folder and its subfolders. `above` are the folders above it, against loops."""
     if folder in above:
         return
@@ -79,7 +85,9 @@ def _walk(folder: Path, prefix: str, layout: Layout, above: tuple[Path, ...]) ->
         if is_document(entry.name):
             layout.files[prefix + entry.name] = path
         elif real.is_dir() if entry.is_symlink() else entry.is_dir():
-            _walk(real, f"{prefix}{entry.name}/", layout, (*above, folder))
+            _walk(real, f"{prefix}{entry.name}/", layout, (*above, folder), had)
+        elif entry.is_symlink() and not os.path.lexists(real) and had(f"{prefix}{entry.name}/"):
+            layout.faults[prefix + entry.name] = "is a link to a folder that does not exist"
 
 
 def _follow(path: Path, layout: Layout) -> Path:
