@@ -25,6 +25,7 @@ class Subcommand(NamedTuple):
 
 
 COMMANDS = {
+    "apply": Subcommand("xds.cli.apply", "Show and confirm removals that the server holds."),
     "bootstrap": Subcommand("xds.cli.bootstrap", "Print the file that an Envoy starts from."),
     "check": Subcommand("xds.cli.check", "Find every mistake of a catalog in one run."),
     "demo": Subcommand("xds.cli.demo", "Play a mesh on this machine: no container, no root."),
@@ -84,6 +85,7 @@ def main() -> None:
       xds diff catalog.yaml                      show which resources an edit would change
       xds docs services.retries                  explain a field of the catalog
       xds status                                 list connected clients and what they refuse
+      xds apply                                  show a removal that waits for a confirmation
       xds explain api-service --node web-1       show the route, policy and endpoints of a request
       xds bootstrap --node-id web-1 --cluster web > envoy.yaml
     """

@@ -1,6 +1,7 @@
 """`xds serve`: runs the control plane."""
 
 import asyncio
+import os
 import signal
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from xds.server.control_plane import run
 from xds.server.observe.log import LogFormat, configure_log
 from xds.server.observe.spans import SpansError
 from xds.server.settings import Settings
+from xds.server.state import StateFile, find_state_folder
 from xds.session.limits import Limits
 from xds.sources.files.watch import FileSource
 
@@ -28,7 +30,7 @@ DEFAULT = Limits()
     "--catalog",
     required=True,
     metavar="PATH",
-    type=click.Path(exists=True, path_type=Path),
+    type=click.Path(path_type=Path),
     help="The catalog: a YAML file, or a folder of YAML files.",
 )
 @click.option(
@@ -80,6 +82,14 @@ DEFAULT = Limits()
     help="The maximum size of a request.",
 )
 @click.option(
+    "--data",
+    metavar="FOLDER",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the last good state is stored, to be served after a restart with a bad or missing catalog. "
+    "[default: $XDG_STATE_HOME/xds, or ~/.local/state/xds]",
+)
+@click.option("--no-data", is_flag=True, help="Store no last good state, and serve none.")
+@click.option(
     "--otlp",
     envvar="XDS_OTLP",
     show_envvar=True,
@@ -113,15 +123,18 @@ def command(
     max_streams: int,
     max_names: int,
     max_message_bytes: int,
+    data: Path | None,
     otlp: str | None,
     log_format: str,
     log_level: str,
     *,
     allow_plaintext: bool,
+    no_data: bool,
 ) -> None:
     """Serve a catalog to Envoy over xDS, and apply edits of the catalog.
 
-    An edit with a mistake does not change what is served; the log has the place of the mistake. SIGTERM or Ctrl-C ends
+    An edit with a mistake does not change what is served; the log has the place of the mistake. An edit that takes away
+    most of the mesh is held until `xds apply --yes` confirms it. SIGTERM or Ctrl-C ends
     every stream, so that Envoys connect to another server; a second signal ends the process at once. Envoys keep their
     configuration.
 
@@ -139,6 +152,12 @@ def command(
                 f"{address} can be reached from other machines, and this server has no TLS: "
                 "listen at 127.0.0.1, or add --allow-plaintext"
             )
+    if data and no_data:
+        raise click.UsageError("--data and --no-data cannot be used together")
+    folder = None if no_data else data or find_state_folder()
+    state = None if folder is None else StateFile(folder, catalog)
+    if not os.path.lexists(catalog) and not (state and state.path.exists()):
+        raise click.BadParameter(f"Path {str(catalog)!r} does not exist.", ctx, param_hint="'--catalog'")
     settings = Settings(
         listen,
         Limits(max_names, max_streams, max_message_bytes),
@@ -153,13 +172,13 @@ def command(
     configure_log(settings.log_format, settings.log_level)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(FileSource(catalog), settings))
+            runner.run(_serve(FileSource(catalog), settings, state))
     except (CatalogError, ListenError, SpansError) as error:
         click.echo(error, err=True)
         sys.exit(1)
 
 
-async def _serve(source: FileSource, settings: Settings) -> None:
+async def _serve(source: FileSource, settings: Settings, state: StateFile | None) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -172,4 +191,4 @@ async def _serve(source: FileSource, settings: Settings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
-    await run(source, settings, stopping)
+    await run(source, settings, stopping, state)

@@ -5,7 +5,7 @@ newest versions of the others, as long as these fit together.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -26,7 +26,7 @@ class Workspace:
     After an error it keeps the current documents, so that a later change in any file may correct the error.
     """
 
-    def __init__(self, fragments: "Fragments | None" = None) -> None:
+    def __init__(self, fragments: Mapping[str, Fragment] | None = None) -> None:
         self._assembly = Assembly()
         self._assembly.put(fragments or {})
 
@@ -122,8 +122,8 @@ class Outcome:
 class Checkpoint:
     """The whole state of a LastGood at a moment."""
 
-    documents: Fragments
-    served: Fragments
+    documents: Mapping[str, Fragment]
+    served: Mapping[str, Fragment]
     waiting: Fragments
     since: Mapping[str, float]
     confirmed: frozenset[str]
@@ -148,6 +148,7 @@ class LastGood:
         self._confirmed: set[str] = set()
         self._held: Held | None = None
         self._started = False
+        self._outcome: Outcome | None = None
 
     def update(self, changes: Mapping[str, Document | None], now: float = 0.0) -> Outcome:
         """Apply changed documents, None for a removed one, and return what to serve.
@@ -155,6 +156,7 @@ class LastGood:
         A document that is held and comes again as it was is confirmed. Raises CatalogError if there are errors and
         there has been no good catalog yet.
         """
+        self._outcome = None
         newest = self._workspace.take(changes)
         self._waiting.update(newest)
         self._note_confirmations(changes.keys(), newest, now)
@@ -173,8 +175,16 @@ class LastGood:
             else:
                 self._take_valid(newest, stopped, now)
             self._hold(stopped, now)
-        refused = self._waiting.keys() - (self._held.files if self._held else ())
-        return Outcome(publish(self._served), self._workspace.problems, tuple(sorted(refused)), self._held)
+        return self.outcome
+
+    @property
+    def outcome(self) -> Outcome:
+        """What to serve after the last update."""
+        if self._outcome is None:
+            refused = self._waiting.keys() - (self._held.files if self._held else ())
+            catalog = publish(self._served)
+            self._outcome = Outcome(catalog, self._workspace.problems, tuple(sorted(refused)), self._held)
+        return self._outcome
 
     def confirm(self, held_id: str) -> bool:
         """Let go what is held, with the next update. Return False if something else, or nothing, is held."""
@@ -189,10 +199,15 @@ class LastGood:
         after = self._served.mesh.confirm_after
         return None if after is None or not self._since else min(self._since.values()) + after.total_seconds()
 
+    def collect_served(self) -> Callable[[], dict[str, Document]]:
+        """Return a function that returns the documents which are served now, by name, whatever comes later."""
+        fragments = self._served.fragments
+        return lambda: {name: one.document for name, one in fragments.items() if not name.endswith(ADDED)}
+
     @property
     def served(self) -> dict[str, Document]:
         """The documents that are served, by name."""
-        return {name: one.document for name, one in self._served.fragments.items() if not name.endswith(ADDED)}
+        return self.collect_served()()
 
     def get(self, name: str) -> Document | None:
         """Return the current document of that name, served or not; None if there is none."""
@@ -202,8 +217,8 @@ class LastGood:
     def save(self) -> Checkpoint:
         """Return the whole state, to go back to it."""
         return Checkpoint(
-            dict(self._workspace.fragments),
-            dict(self._served.fragments),
+            self._workspace.fragments,
+            self._served.fragments,
             self._waiting.copy(),
             self._since.copy(),
             frozenset(self._confirmed),
@@ -214,6 +229,7 @@ class LastGood:
 
     def go_back(self, state: Checkpoint) -> None:
         """Become what it was, whatever happened since: everything is checked again."""
+        self._outcome = None
         self._workspace = Workspace(state.documents)
         self._served = Assembly()
         self._served.put(state.served)

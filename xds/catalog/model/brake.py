@@ -57,12 +57,7 @@ ShortBrake = Annotated[
     Parsed(
         parse_brake,
         Expected("`off`, a percentage", "50%"),
-        {
-            "type": ["string", "number"],
-            "pattern": r"^(off|[0-9]{1,3}(\.[0-9]{1,9})? ?%)$",
-            "minimum": 1,
-            "maximum": 100,
-        },
+        {"anyOf": [{"enum": ["off"]}, *SHARE.describe()]},
     ),
     Example({"share": "50%", "confirm_after": "10m"}),
 ]

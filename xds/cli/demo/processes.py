@@ -212,9 +212,13 @@ class ControlPlane(Child):
 
 
 def start_control_plane(catalog: Path, port: int, folder: Path, *options: str) -> ControlPlane:
-    """Start `xds serve` with a catalog, and return it. `options` are added to its command line."""
+    """Start `xds serve` with a catalog, and return it. `options` are added to its command line.
+
+    It stores no last good state, unless the options have `--data`.
+    """
     address = f"{LOOPBACK}:{port}"
     serve = [sys.executable, "-m", "xds", "serve", "--catalog", str(catalog), "--listen", address, *options]
+    serve += [] if "--data" in options else ["--no-data"]
     control_plane = ControlPlane("control-plane", serve, folder)
     control_plane.address = address
     return control_plane

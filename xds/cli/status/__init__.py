@@ -82,8 +82,9 @@ def command(
       xds status --output json | jq '.clients[] | select(.state != "SYNCED").node_id'
       xds status --wait 60 --catalog catalog/  wait for one minute until it is in effect
 
-    Exit codes: 0 ok, 1 a client has NACKED something, 2 wrong usage, 3 the server does not answer. With --wait: 0 in
-    effect, 1 refused, 3 the server does not answer, also at the end, 4 not in effect in time.
+    Exit codes: 0 ok, 1 a client has NACKED something, or the catalog is not served as it is now, 2 wrong usage, 3 the
+    server does not answer. With --wait: 0 in effect, 1 refused or held, 3 the server does not answer, also at the end,
+    4 not in effect in time.
     """
     if wait is not None and watch is not None:
         raise click.UsageError("--watch and --wait cannot be used together")
@@ -114,7 +115,7 @@ def _show_once(client: AdminClient, output: str) -> int:
         console.print(draw(status, console.width))
     else:
         click.echo("\n".join(write_lines(status)))
-    return int(any(one["state"] == NACKED for one in status["clients"]))
+    return int(not status["catalog"]["ok"] or any(one["state"] == NACKED for one in status["clients"]))
 
 
 def _digest(catalog: Path | None) -> str | None:

@@ -129,13 +129,43 @@ def _remarks(status: Json) -> Iterator[tuple[str, str]]:
             if missing := of_type["resources"]["missing"]:
                 names = _names(missing, of_type["resources"]["missing_count"])
                 yield f"{printable(client['node_id'])} asks for {of_type['type']} {names}: there is none", "yellow"
-    catalog = status["catalog"]
-    if not catalog["ok"]:
-        files = _names(catalog["refused_files"], len(catalog["refused_files"]))
-        yield f"not served in its current state, see `xds check`: {files}", "bold red"
+    yield from _remark_catalog(status)
     for number in status.get("silent_workers", ()):
         yield f"worker {number} did not answer: its clients are missing here", "bold red"
     yield _summarize(status), "dim"
+
+
+def _remark_catalog(status: Json) -> Iterator[tuple[str, str]]:
+    """Yield lines about what is not served of the catalog as it is now."""
+    if refused := status["catalog"]["refused_files"]:
+        yield f"not served in its current state, see `xds check`: {_names(refused, len(refused))}", "bold red"
+    for words, style, field in (
+        ("not served through a bug in xds, see its log", "bold red", "failed_files"),
+        ("still being written, not served yet", "yellow", "unfinished_files"),
+    ):
+        if files := status.get(field):
+            yield f"{words}: {_names(files, len(files))}", style
+    for held in status.get("held", ()):
+        yield f"HELD for {_age(held['since'], status['now'])}, see `xds apply`: {describe_held(held)}", "bold red"
+    if stored_at := status.get("restored_from"):
+        yield (
+            f"what is served of the catalog is the last good state from disk, {_age(stored_at, status['now'])} old",
+            "bold red",
+        )
+
+
+def describe_held(held: Json) -> str:
+    """Return in words what would be removed."""
+    if held["instances"]:
+        number = held["instances"]
+        what = f"{number} endpoint{'' if number == 1 else 's'} of the source {printable(held['source'])}"
+        return f"it would remove {what}, for {_names(held['services'], len(held['services']))}"
+    kinds = (
+        f"{len(names)} {kind if len(names) != 1 else kind[:-1]} ({_names(names, len(names))})"
+        for kind in ("services", "gateways")
+        if (names := held[kind])
+    )
+    return f"it would remove {' and '.join(kinds)}"
 
 
 def _summarize(status: Json) -> str:

@@ -44,8 +44,13 @@ def evaluate(status: Json, digest: str | None, least: int = 0) -> Verdict:
     broken for another reason must not block every catalog.
     """
     catalog, clients = status["catalog"], status["clients"]
+    if failed := status.get("failed_files"):
+        what = f"{_count(len(failed), 'file')} met a bug in xds: its log has the error, and they are tried again"
+        return Verdict(Stage.REFUSED, what)
     if digest is not None and catalog["digest"] != digest:
         return Verdict(Stage.PENDING, "the server has not loaded this catalog; does it serve another one?")
+    if status.get("held"):
+        return Verdict(Stage.REFUSED, "the server holds a removal: see `xds apply`")
     if not catalog["ok"]:
         return Verdict(Stage.REFUSED, "the server refused some of its files, and serves their last good state")
     if refusing := sum(_refuses(client, catalog["taken_at"]) for client in clients):

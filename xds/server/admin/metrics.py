@@ -19,6 +19,7 @@ from xds import __version__
 from xds.errors import Severity
 from xds.resources.inventory import Inventory
 from xds.server.clients.ask import MAX_NACKED, Answers, Counts
+from xds.server.clients.documents import AppliedState
 from xds.server.clients.status import State
 from xds.server.observe.counters import OTHER, SECONDS, CatalogCounters, Histogram, Pushes, StreamCounters, sum_counters
 from xds.session.subscription import REASONS
@@ -27,8 +28,8 @@ from xds.wire import TYPE_URLS, short_type
 MAX_NODES = MAX_NACKED
 """The maximum number of clients that labels name: the number of series must not grow with the mesh."""
 
-LOADS = ("accepted", "refused", "failed")
-"""The results of reading the catalog. "failed" is a bug in xds."""
+LOADS = ("accepted", "refused", "held", "failed")
+"""The results of reading the catalog. "held" takes away too much; "failed" is a bug in xds."""
 
 
 class Metrics:
@@ -40,11 +41,11 @@ class Metrics:
         self._clusters: set[str] = set()
 
     def build_registry(
-        self, answers: Answers[Counts], inventory: Inventory, refused_files: tuple[str, ...]
+        self, answers: Answers[Counts], inventory: Inventory, applied: AppliedState, now: float
     ) -> CollectorRegistry:
         """Return a registry for one scrape.
 
-        `answers` are the counts of each process. `refused_files` are the files whose last good state is served.
+        `answers` are the counts of each process. `applied` is what is served of the source. `now` is a time.time().
         """
         self._counters_by_pid.update((counts.pid, counts.counters) for counts in answers.all)
         counters = sum_counters(self._counters_by_pid.values(), self._clusters)
@@ -52,7 +53,8 @@ class Metrics:
         metrics = [
             *_describe_clients(answers),
             *_describe_streams(counters),
-            *_describe_catalog(inventory, refused_files),
+            *_describe_catalog(inventory),
+            *_describe_applied(applied, now),
             *_describe_loads(self._catalog_counters),
             *_describe_processes({number: counts.pid for number, counts in answers.by_worker.items()}),
         ]
@@ -121,15 +123,31 @@ def _describe_processes(pids: dict[int, int]) -> Iterator[Metric]:
     yield from PlatformCollector(registry=None).collect()
 
 
-def _describe_catalog(inventory: Inventory, refused_files: tuple[str, ...]) -> Iterator[Metric]:
+def _describe_applied(applied: AppliedState, now: float) -> Iterator[Metric]:
+    yield GaugeMetricFamily("xds_catalog_ok", "1 when every file is served as it is now", int(applied.is_ok))
+    words = "Files whose last good state is served"
+    yield GaugeMetricFamily("xds_catalog_refused_files", words, len(applied.refused_files))
+    words = "Files that are not served through a fault of xds"
+    yield GaugeMetricFamily("xds_catalog_failed_files", words, len(applied.failed_files))
+    words = "What would be removed, and waits for a confirmation"
+    held: Counter[tuple[str, ...]] = Counter({("service",): 0, ("gateway",): 0, ("instance",): 0})
+    for one in applied.held:
+        held["instance",] += one.instances
+        held["service",] += len(one.services) if not one.instances else 0
+        held["gateway",] += len(one.gateways)
+    yield _gauge("xds_catalog_held_removals", words, ["kind"], held)
+    words = "Age of the state from disk that is served for want of a good catalog, 0 if there is none"
+    age = 0.0 if applied.restored_from is None else max(1.0, now - applied.restored_from)
+    yield GaugeMetricFamily("xds_catalog_restored_age_seconds", words, age)
+
+
+def _describe_catalog(inventory: Inventory) -> Iterator[Metric]:
     catalog = inventory.catalog
     endpoints = inventory.count_endpoints()
     resources: Counter[tuple[str, ...]] = Counter(
         (short_type(type_url),) for parts in inventory.parts.values() for type_url in parts.resources
     )
     yield _gauge("xds_resources", "Resources that services contribute", ["type"], resources)
-    yield GaugeMetricFamily("xds_catalog_ok", "1 when every file is served as it is now", int(not refused_files))
-    yield GaugeMetricFamily("xds_catalog_refused_files", "Files whose last good state is served", len(refused_files))
     yield GaugeMetricFamily("xds_catalog_services", "Services of the catalog", len(catalog.services))
     yield GaugeMetricFamily("xds_catalog_endpoints", "Endpoints of the catalog", endpoints)
     yield GaugeMetricFamily("xds_catalog_gateways", "Gateways of the catalog", len(catalog.gateways))

@@ -1,17 +1,21 @@
-"""The HTTP admin: it shows the connected clients, what each is or would be served, and the metrics. It is read-only.
+"""The HTTP admin: it shows the connected clients, what each is or would be served, and the metrics.
 
 It shows every node's configuration, so it listens on loopback unless the operator sets another address. On loopback, it
 refuses a request whose Host is neither `localhost` nor an IP address: so a page in a browser cannot read it under a
 name that DNS points to this machine (DNS rebinding).
+
+It changes one thing: `POST /apply` confirms a removal that is held. Only programs on this machine may, and no page in a
+browser: it would send an Origin, and cannot send JSON to another site without asking first, which is answered with 405.
 """
 
 import asyncio
 import ipaddress
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import chain
 from operator import itemgetter
+from typing import Protocol
 
 import structlog
 from aiohttp import web
@@ -43,7 +47,7 @@ from xds.wire import TYPE_URLS, short_type
 from xds.wording import split_host_and_port, suggest
 
 INDEX = """\
-xds admin: it answers GET requests and changes nothing.
+xds admin: it answers GET requests, which change nothing.
 
 /status                    every connected client, and its state for each type
 /dump?node=ID              the resources that this node is served
@@ -57,6 +61,10 @@ xds admin: it answers GET requests and changes nothing.
 With `cluster`, also:      &grpc for what gRPC's own clients are served, which differs from Envoy's
                            &region=R&zone=Z&sub_zone=S for what nodes in this locality are served
 
+/held                      removals that wait until they are confirmed, with the differences of their files
+POST /apply?id=ID          confirms one of these; give `id` again for more of them (`xds apply --yes`). Only from this
+                           machine, with Content-Type: application/json
+
 /metrics                   for Prometheus: the metrics of xds
 /metrics/endpoints         for Prometheus: each endpoint's expected share, for services with `endpoint_stats`
 /v1/sd/prometheus          for Prometheus' http_sd_configs: the addresses of the Envoys' own metrics
@@ -68,10 +76,34 @@ MAX_CLUSTERS = 100
 log = structlog.get_logger()
 
 
+class Removals(Protocol):
+    """What is held and waits for a confirmation."""
+
+    def describe_held(self) -> list[Json]:
+        """Return what is held, with the differences of files. It takes a while: call it in a thread."""
+        ...
+
+    async def confirm(self, held_ids: Sequence[str]) -> bool:
+        """Let go what is held with these ids; return False, and do nothing, unless all of them are held."""
+        ...
+
+
+class NoRemovals:
+    """Nothing is held."""
+
+    def describe_held(self) -> list[Json]:
+        """Return nothing."""
+        return []
+
+    async def confirm(self, _held_ids: Sequence[str]) -> bool:
+        """Do nothing."""
+        return False
+
+
 class AdminServer(HttpServer):
     """Answers requests at its own address. It uses `ask` to learn of the clients of every process.
 
-    `applied` returns the state of the source that is served.
+    `applied` returns the state of the source that is served, and `removals` what is held.
     """
 
     def __init__(
@@ -81,6 +113,7 @@ class AdminServer(HttpServer):
         applied: Callable[[], AppliedState],
         ask: Ask | None = None,
         counters: CatalogCounters | None = None,
+        removals: Removals | None = None,
     ) -> None:
         app = web.Application(middlewares=[self._guard], client_max_size=2**16)
         for path, answer in {
@@ -89,15 +122,18 @@ class AdminServer(HttpServer):
             "/dump": self._dump,
             "/snapshot": self._snapshot,
             "/resource": self._resource,
+            "/held": self._list_held,
             "/metrics": self._scrape,
             "/metrics/endpoints": self._scrape_endpoints,
             "/v1/sd/prometheus": self._discover,
         }.items():
             app.router.add_get(path, answer)
+        app.router.add_post("/apply", self._apply)
         super().__init__(address, app)
         self._ads = ads
         self._applied = applied
         self._ask = ask or ask_one_process(ads)
+        self._removals = removals or NoRemovals()
         self._metrics = Metrics(counters or CatalogCounters())
         self._slow = asyncio.Semaphore(1)  # slow work runs in a thread, one request at a time
         self._kept: tuple[Inventory, NodeKind, Snapshot] | None = None  # a caller often asks for more of one snapshot
@@ -111,7 +147,7 @@ class AdminServer(HttpServer):
         except web.HTTPException as error:
             response = web.json_response({"error": error.text}, status=error.status)
             if isinstance(error, web.HTTPMethodNotAllowed):
-                response.headers["Allow"] = "GET, HEAD"
+                response.headers["Allow"] = "POST" if request.path == "/apply" else "GET, HEAD"
         except Exception as error:  # a bug in the admin must not stop the streams
             log.error("admin failed", path=request.path, error=repr(error))
             response = web.json_response({"error": "a bug in xds: its log has the exception"}, status=500)
@@ -185,10 +221,22 @@ class AdminServer(HttpServer):
             raise web.HTTPNotFound(text=f"nodes of {cluster!r} are served no {short_type(type_url)} {name!r}")
         return web.json_response(found)
 
+    async def _list_held(self, _request: web.Request) -> web.Response:
+        async with self._slow:
+            return web.json_response({"held": await asyncio.to_thread(self._removals.describe_held)})
+
+    async def _apply(self, request: web.Request) -> web.Response:
+        _check_origin(request)
+        _required(request, "id")
+        held_ids = request.query.getall("id")
+        if not await self._removals.confirm(held_ids):
+            raise web.HTTPConflict(text="this is not held any more, or something else is: see `xds apply`")
+        return web.json_response({"applied": held_ids})
+
     async def _scrape(self, request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         counts = await self._ask(count_clients)
-        registry = self._metrics.build_registry(counts, self._ads.store.inventory, self._applied().refused_files)
+        registry = self._metrics.build_registry(counts, self._ads.store.inventory, self._applied(), time.time())
         return web.Response(body=encode(registry), headers={"Content-Type": content_type})
 
     async def _scrape_endpoints(self, request: web.Request) -> web.Response:
@@ -235,6 +283,19 @@ def names_this_machine(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _check_origin(request: web.Request) -> None:
+    """Refuse a request that may change something, unless a program on this machine sent it, and no page."""
+    own, peer = (
+        request.transport.get_extra_info(end) if request.transport else None for end in ("sockname", "peername")
+    )
+    if not own or not peer or not (peer[0] == own[0] or ipaddress.ip_address(peer[0].partition("%")[0]).is_loopback):
+        raise web.HTTPForbidden(text="only a program on the server's own machine may do this")
+    if "Origin" in request.headers or request.headers.get("Sec-Fetch-Site", "none") != "none":
+        raise web.HTTPForbidden(text="no page in a browser may do this")
+    if request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType(text="Content-Type must be application/json")
 
 
 def _required(request: web.Request, key: str) -> str:

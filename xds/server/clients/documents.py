@@ -3,9 +3,10 @@
 Later versions may add fields, but never remove one or change its meaning.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from difflib import unified_diff
 from typing import Any
 
 from xds import __version__
@@ -17,10 +18,35 @@ from xds.server.clients.status import Client, Refusal, TypeStatus, locality_of, 
 from xds.server.observe.client_log import describe_node
 from xds.snapshot.snapshot import Snapshot
 from xds.snapshot.store import build_snapshot
+from xds.sources.document import Document
 from xds.wire import TYPE_URLS, short_type
 from xds.wire.discovery_pb2 import Locality, Node
 
 Json = dict[str, Any]
+
+MAX_LINES = 2000
+"""Of a longer file no differences are worked out: that takes time that grows with the square."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRemoval:
+    """What is held until somebody confirms that it may go, and is served nevertheless. `id` stands for exactly this.
+
+    `source` is `catalog` for `services` and `gateways` that `files` would remove, else the name of a source of
+    endpoints, with the number of its `instances` and their services. `since` is a time.time().
+    """
+
+    id: str
+    source: str
+    files: tuple[str, ...]
+    services: tuple[str, ...]
+    gateways: tuple[str, ...]
+    instances: int
+    since: float
+
+    def describe(self) -> Json:
+        """Return it as a document."""
+        return {**asdict(self), "since": write_time(self.since)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +55,27 @@ class AppliedState:
 
     `digest` is the hash of its documents; the same documents on another machine have the same digest. `at` is when the
     state was read, as time.time(): a NACK that came later is about this state. `refused_files` are the files whose last
-    good state is served instead.
+    good state is served instead, `failed_files` those that a fault of xds kept from being served; `unfinished_files`
+    are still being written. `restored_from` is when the state was stored that this server read from disk at its start,
+    as time.time(), as long as some of it is served for want of a good catalog.
     """
 
     digest: str
     at: float
     refused_files: tuple[str, ...] = ()
+    failed_files: tuple[str, ...] = ()
+    held: tuple[HeldRemoval, ...] = ()
+    unfinished_files: tuple[str, ...] = ()
+    restored_from: float | None = None
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether everything is served as it is now."""
+        return not (self.refused_files or self.failed_files or self.held)
 
 
 def describe_server(inventory: Inventory, applied: AppliedState, silent_workers: tuple[int, ...], now: float) -> Json:
-    """Return the state of the server: the catalog, the refused files, and the workers that did not answer.
+    """Return the state of the server: the catalog, what is not served of it, and the workers that did not answer.
 
     `now` is a time.time().
     """
@@ -47,7 +84,7 @@ def describe_server(inventory: Inventory, applied: AppliedState, silent_workers:
         "version": __version__,
         "now": write_time(now),
         "catalog": {
-            "ok": not applied.refused_files,
+            "ok": applied.is_ok,
             "refused_files": list(applied.refused_files),
             "digest": applied.digest,
             "taken_at": write_time(applied.at),
@@ -56,8 +93,34 @@ def describe_server(inventory: Inventory, applied: AppliedState, silent_workers:
             "gateways": len(catalog.gateways),
             "by_locality": len(inventory.reliant),
         },
+        "held": [one.describe() for one in applied.held],
+        "failed_files": list(applied.failed_files),
+        "unfinished_files": list(applied.unfinished_files),
+        "restored_from": None if applied.restored_from is None else write_time(applied.restored_from),
         "silent_workers": list(silent_workers),
     }
+
+
+def describe_files(
+    names: Iterable[str], served: Mapping[str, Document], find_current: Callable[[str], Document | None]
+) -> list[Json]:
+    """Return how files differ from what is served of them, as unified diffs.
+
+    `diff` is None for a file with more than MAX_LINES lines. It takes a while: call it in a thread.
+    """
+    found = []
+    for name in names:
+        before, now = served.get(name), find_current(name)
+        change = "deleted" if now is None else "added" if before is None else "changed"
+        old, new = _split_lines(before), _split_lines(now)
+        lines = None if max(len(old), len(new)) > MAX_LINES else unified_diff(old, new, name, name, lineterm="")
+        found.append({"name": name, "change": change, "diff": None if lines is None else "\n".join(lines)})
+    return found
+
+
+def _split_lines(document: Document | None) -> list[str]:
+    content = document.content if document is not None else None
+    return (content or b"").decode(errors="replace").splitlines()
 
 
 def describe_client(client: Client) -> Json:

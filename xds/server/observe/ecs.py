@@ -29,6 +29,7 @@ ACTIONS: Final = {
     "admin failed": "admin-failed",
     "catalog changed": "catalog-changed",
     "catalog loaded": "catalog-loaded",
+    "a file is still being written: it is not served yet": "catalog-unfinished",
     "edit NOT APPLIED, a bug in xds: the state before is still served": "catalog-failed",
     "edit REFUSED: the last good state of these files is still served": "catalog-refused",
     "endpoints NOT APPLIED, a bug in xds: the state before is still served": "endpoints-failed",
@@ -38,6 +39,12 @@ ACTIONS: Final = {
     "more sidecars gone": "sidecars-gone",
     "no admin: `xds status` cannot ask this server; set an address with --admin": "admin-missing",
     "no answer in time, going on": "answer-late",
+    "removal HELD: the edit takes away most of the mesh, so it is not served; "
+    "restore the files, or confirm it with `xds apply --yes` or by saving them again": "removal-held",
+    "removal confirmed": "removal-confirmed",
+    "removal of endpoints HELD: the source has lost most of them, so they stay; confirm it with `xds apply --yes`": (
+        "removal-held"
+    ),
     "serving": "serving",
     "sidecar connected": "sidecar-connected",
     "sidecar gone": "sidecar-gone",
@@ -45,8 +52,12 @@ ACTIONS: Final = {
     "stopped": "stopped",
     "stopping": "stopping",
     "stream refused": "stream-refused",
+    "the catalog is NOT SERVED as it is now: its last good state from disk takes its place": "catalog-restored",
+    "the last good state cannot be stored, so that there is none after a restart with a bad catalog: "
+    "name a folder with --data, or write --no-data": "state-failed",
     "the last spans did not reach the collector": "spans-lost",
     "the leader is gone": "leader-gone",
+    "the stored last good state is not used": "state-refused",
     "worker died: another takes its place": "worker-died",
     "worker started": "worker-started",
 }
@@ -54,6 +65,7 @@ ACTIONS: Final = {
 
 FIELDS: Final = {
     "added": ("xds", "added"),
+    "age": ("xds", "age"),
     "address": ("server", "address"),
     "changed": ("xds", "changed"),
     "changed_files": ("file", "path"),
@@ -63,6 +75,8 @@ FIELDS: Final = {
     "error": ("error", "message"),
     "files": ("file", "path"),
     "gateways": ("xds", "gateways"),
+    "file": ("file", "path"),
+    "held": ("xds", "held"),
     "how": ("error", "message"),
     "in_seconds": ("xds", "in_seconds"),
     "locality": ("xds", "locality"),
@@ -81,6 +95,7 @@ FIELDS: Final = {
     "services": ("xds", "services"),
     "source": ("xds", "source"),
     "status": ("xds", "grpc_status"),
+    "stored_at": ("xds", "stored_at"),
     "streams": ("xds", "streams"),
     "type": ("xds", "type"),
     "type_url": ("xds", "type_url"),

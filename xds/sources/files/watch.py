@@ -11,6 +11,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+import structlog
 from watchfiles import awatch
 from watchfiles.main import FileChange
 
@@ -36,8 +37,13 @@ CHECK_ALL_MS = 10_000
 RETRY_S = 1.0
 """The wait after folders could not be watched: there are too many watches on the machine, or a folder is gone."""
 
+TELL_S = 5.0
+"""How long a file is written until that is logged."""
+
 RECENT_S = 2.0
 """If a file is read within this time after it was written, a later write may leave its modification time unchanged."""
+
+log = structlog.get_logger()
 
 NOTHING: Final[Mapping[str, Document]] = {}
 UNSEEN = FileAttributes(0, 0, 0, 0, 0)
@@ -59,6 +65,7 @@ class FileSource:
         self._sum = 0  # the sum of the records' digests
         self._settling = Settling()
         self._again: frozenset[str] = frozenset()
+        self._told: set[str] = set()
         self._devices: dict[str, int] = {}  # of the folders, when they had documents last
         self.noticed_at = time.monotonic_ns()
         """When the changes that `watch` yielded last were noticed, before they were read (time.monotonic_ns())."""
@@ -121,6 +128,7 @@ class FileSource:
                 if places is None or places:
                     await asyncio.to_thread(self._look, places, time.monotonic())
                 yield self._take()
+                self._tell_unfinished()
                 if self._layout.folders != folders:
                     return
                 hint = await hints.next(self._settling.find_due(time.monotonic()))
@@ -169,6 +177,15 @@ class FileSource:
         for name, one in taken.items():
             self._store(name, one.record)
         return {name: one.record.document if one.record else None for name, one in taken.items()}
+
+    def _tell_unfinished(self) -> None:
+        """Log once which files are written for long."""
+        waiting, now = self._settling.waiting, time.monotonic()
+        self._told = {name for name in self._told if name in waiting}
+        for name, one in waiting.items():
+            if one.is_being_written and now - one.batch > TELL_S and name not in self._told:
+                self._told.add(name)
+                log.warning("a file is still being written: it is not served yet", file=name)
 
     def _look(self, places: dict[str, Path] | None, now: float) -> None:
         """Read the documents at `places` again, or all that may have changed if it is None, and note what changed."""
