@@ -38,17 +38,6 @@ __all__ = ["OPTIONS", "ControlPlane", "Settings", "run"]
 
 log = structlog.get_logger()
 
-NOT_APPLIED = "edit NOT APPLIED, a bug in xds: the state before is still served"
-HELD = (
-    "removal HELD: the edit takes away most of the mesh, so it is not served; "
-    "restore the files, or confirm it with `xds apply --yes` or by saving them again"
-)
-HELD_INSTANCES = (
-    "removal of endpoints HELD: the source has lost most of them, so they stay; confirm it with `xds apply --yes`"
-)
-RESTORED = "the catalog is NOT SERVED as it is now: its last good state from disk takes its place"
-UNUSABLE = "the stored last good state is not used"
-
 MAX_TOLD = 20
 """How many problems of instances one change writes to the log; of the others the number."""
 
@@ -80,6 +69,7 @@ class ControlPlane:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._failures = Failures()
+        self._good_at = 0.0
         self._admin: AdminServer | None = None
         self._rest: RestServer | None = None
         self._spans = make_spans(settings.otlp, settings.listen)
@@ -104,12 +94,17 @@ class ControlPlane:
         self._count_load(outcome, documents)
         self._report(outcome.problems)
         is_restored = bool(outcome.refused or outcome.held)
+        self._good_at = stored.good_at
         if is_restored:
-            age = timedelta(seconds=round(max(0.0, time.time() - stored.stored_at)))
-            log.error(RESTORED, files=list(outcome.refused), age=str(age), stored_at=write_time(stored.stored_at))
-        self._applied = AppliedState(
-            self._source.digest, time.time(), restored_from=stored.stored_at if is_restored else None
-        )
+            age = timedelta(seconds=round(max(0.0, time.time() - stored.good_at)))
+            log.error(
+                "the last good state from disk is served, and not the catalog as it is now",
+                files=[*outcome.refused, *(outcome.held.files if outcome.held else ())],
+                age=str(age),
+                stored_at=write_time(stored.good_at),
+            )
+        restored_from = stored.good_at if is_restored else None
+        self._applied = AppliedState(self._source.digest, time.time(), restored_from=restored_from)
         self._failures.digest = self._source.digest
         self._note_outcome(outcome, self._source.digest, self._applied.at)
         self._ads = build_servicer(inventory, self._settings.limits)
@@ -139,7 +134,9 @@ class ControlPlane:
         else:
             return State({}, 0.0)
         self._translation = Translation(self._spans, self._counters)
-        log.error(UNUSABLE, file=str(self._state.path if self._state else ""), reason=reason)
+        log.error(
+            "the stored last good state is not used", file=str(self._state.path if self._state else ""), reason=reason
+        )
         return State({}, 0.0)
 
     async def _start_rest(self) -> None:
@@ -181,7 +178,11 @@ class ControlPlane:
                         await self._apply_edit(edit, span)
             except Exception as error:  # a bug in xds must not stop the server; the next edit is tried as usual
                 self._counters.loads["failed"] += 1
-                log.error(NOT_APPLIED, files=sorted(documents), error=repr(error))
+                log.error(
+                    "edit NOT APPLIED, a bug in xds: the state before is still served",
+                    files=sorted(documents),
+                    error=repr(error),
+                )
 
     async def stop(self) -> None:
         """Report NOT_SERVING to health checks, end every stream so that clients reconnect elsewhere, and close."""
@@ -224,7 +225,7 @@ class ControlPlane:
             async with self._change_lock:
                 await self._go_on()
         except Exception as error:  # a bug in xds must not stop the server
-            log.error(NOT_APPLIED, files=[], error=repr(error))
+            log.error("edit NOT APPLIED, a bug in xds: the state before is still served", files=[], error=repr(error))
 
     async def _go_on(self, confirmed: frozenset[str] = frozenset()) -> None:
         now = time.monotonic()
@@ -242,7 +243,7 @@ class ControlPlane:
         for name, error in failed.items():
             self._counters.loads["failed"] += 1
             if self._failures.add(name, edit.documents.get(name), error):
-                log.error(NOT_APPLIED, files=[name], error=error)
+                log.error("edit NOT APPLIED, a bug in xds: the state before is still served", files=[name], error=error)
         self._failures.settle(edit.documents.keys() - failed.keys(), edit.digest, time.monotonic())
         # Only after the push: when a reader sees this digest, the status of each client is about this state.
         outcome = self._translation.last_good.outcome
@@ -325,8 +326,21 @@ class ControlPlane:
         for one in held:
             if one.id not in known:
                 removed = [*one.services, *one.gateways][:MAX_TOLD]
-                message = HELD if one.source == CATALOG else HELD_INSTANCES
-                log.error(message, files=list(one.files), removed=removed, source=one.source, held=one.id)
+                if one.source != CATALOG:
+                    log.error(
+                        "removal of endpoints HELD: confirm it with `xds apply --yes`",
+                        source=one.source,
+                        instances=one.instances,
+                        removed=removed,
+                        held=one.id,
+                    )
+                    continue
+                log.error(
+                    "removal HELD: restore the files, or confirm it with `xds apply --yes` or a second save",
+                    files=list(one.files),
+                    removed=removed,
+                    held=one.id,
+                )
 
     def _set_timer(self, outcome: Outcome) -> None:
         """Have `_wake` called when something is due."""
@@ -346,8 +360,11 @@ class ControlPlane:
         task.add_done_callback(self._tasks.discard)
 
     def _store(self) -> None:
+        """Have the state that is served stored, with the time when all of it was the catalog's own."""
+        if self._applied.is_ok:
+            self._good_at = time.time()
         if self._state_writer is not None:
-            self._state_writer.put(self._translation.last_good.collect_served())
+            self._state_writer.put(self._translation.last_good.collect_served(), self._good_at)
 
     def _describe_applied(self) -> AppliedState:
         return replace(self._applied, unfinished_files=self._source.unfinished)

@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,11 +25,6 @@ MAGIC = b"xds last good 1 "
 BETWEEN_S = 1.0
 """The shortest time between two writes. What changes meanwhile is written together."""
 
-CANNOT_STORE = (
-    "the last good state cannot be stored, so that there is none after a restart with a bad catalog: "
-    "name a folder with --data, or write --no-data"
-)
-
 log = structlog.get_logger()
 
 
@@ -40,10 +34,10 @@ class StateError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The documents of a last good state, and when they were stored, as time.time()."""
+    """The documents that were served last, and when all of them were the catalog's own last, as time.time()."""
 
     documents: Mapping[str, Document]
-    stored_at: float
+    good_at: float
 
 
 class StateFile:
@@ -69,13 +63,14 @@ class StateFile:
             raise StateError(f"cannot be read: {error.strerror}") from None
         return self._parse(content)
 
-    def write(self, documents: Mapping[str, Document]) -> None:
+    def write(self, state: State) -> None:
         """Replace the stored state. Raises OSError."""
+        documents = state.documents
         contents = {self._shorten(name): one.content for name, one in documents.items() if one.content is not None}
         header = json.dumps(
             {
                 "catalog": self._catalog,
-                "stored_at": time.time(),
+                "good_at": state.good_at,
                 "version": __version__,
                 "documents": [[name, len(content)] for name, content in contents.items()],
             }
@@ -107,7 +102,7 @@ class StateFile:
         try:
             header, _, body = rest.partition(b"\n")
             found: Any = json.loads(header)
-            catalog, stored_at = found["catalog"], float(found["stored_at"])
+            catalog, good_at = found["catalog"], float(found["good_at"])
             documents: dict[str, Document] = {}
             for short, size in found["documents"]:
                 name = f"{self._prefix}{short}" if short else self._root
@@ -116,7 +111,7 @@ class StateFile:
             raise StateError(f"is damaged: {error!r}") from None
         if catalog != self._catalog:
             raise StateError(f"is of another catalog, {catalog}")
-        return State(documents, stored_at)
+        return State(documents, good_at)
 
     def _shorten(self, name: str) -> str:
         """Return a document's name without the catalog's path, which may be written in another way the next time."""
@@ -130,14 +125,14 @@ class StateWriter:
         """`stored` are the documents that the file has: the same are not written again, so that their age stays."""
         self._file = file
         self._stored: Mapping[str, Document] | None = stored or None
-        self._next: Callable[[], Mapping[str, Document]] | None = None
+        self._next: tuple[Callable[[], Mapping[str, Document]], float] | None = None
         self._writing: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self._has_failed = False
 
-    def put(self, collect: Callable[[], Mapping[str, Document]]) -> None:
+    def put(self, collect: Callable[[], Mapping[str, Document]], good_at: float) -> None:
         """Have the documents that `collect` returns written soon. It is called in a thread."""
-        self._next = collect
+        self._next = collect, good_at
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write_all())
 
@@ -149,23 +144,27 @@ class StateWriter:
 
     async def _write_all(self) -> None:
         while self._next is not None:
-            collect, self._next = self._next, None
+            (collect, good_at), self._next = self._next, None
             try:
-                await asyncio.to_thread(self._write, collect)
+                await asyncio.to_thread(self._write, collect, good_at)
                 self._has_failed = False
             except OSError as error:
                 if not self._has_failed:
                     reason = error.strerror or repr(error)
-                    log.warning(CANNOT_STORE, file=str(self._file.path), reason=reason)
+                    log.warning(
+                        "the last good state cannot be stored: name a folder with --data, or write --no-data",
+                        file=str(self._file.path),
+                        reason=reason,
+                    )
                 self._has_failed = True
             with suppress(TimeoutError):
                 async with asyncio.timeout(BETWEEN_S):
                     await self._stopping.wait()
 
-    def _write(self, collect: Callable[[], Mapping[str, Document]]) -> None:
+    def _write(self, collect: Callable[[], Mapping[str, Document]], good_at: float) -> None:
         documents = collect()
         if documents != self._stored:
-            self._file.write(documents)
+            self._file.write(State(documents, good_at))
             self._stored = documents
 
 

@@ -181,9 +181,11 @@ class LastGood:
     def outcome(self) -> Outcome:
         """What to serve after the last update."""
         if self._outcome is None:
-            refused = self._waiting.keys() - (self._held.files if self._held else ())
-            catalog = publish(self._served)
-            self._outcome = Outcome(catalog, self._workspace.problems, tuple(sorted(refused)), self._held)
+            problems = self._workspace.problems
+            wrong = {problem.source for problem in problems if problem.severity is Severity.ERROR}
+            held = set(self._held.files) - wrong if self._held else set()
+            refused = tuple(sorted(self._waiting.keys() - held))
+            self._outcome = Outcome(publish(self._served), problems, refused, self._held)
         return self._outcome
 
     def confirm(self, held_id: str) -> bool:

@@ -62,8 +62,8 @@ With `cluster`, also:      &grpc for what gRPC's own clients are served, which d
                            &region=R&zone=Z&sub_zone=S for what nodes in this locality are served
 
 /held                      removals that wait until they are confirmed, with the differences of their files
-POST /apply?id=ID          confirms one of these; give `id` again for more of them (`xds apply --yes`). Only from this
-                           machine, with Content-Type: application/json
+/apply?id=ID               by POST: confirms one of these; give `id` again for more of them (`xds apply --yes`).
+                           Only from this machine, with Content-Type: application/json
 
 /metrics                   for Prometheus: the metrics of xds
 /metrics/endpoints         for Prometheus: each endpoint's expected share, for services with `endpoint_stats`

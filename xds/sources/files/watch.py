@@ -7,11 +7,10 @@ example on network file systems. So everything is also checked at long intervals
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-import structlog
 from watchfiles import awatch
 from watchfiles.main import FileChange
 
@@ -42,8 +41,6 @@ TELL_S = 5.0
 
 RECENT_S = 2.0
 """If a file is read within this time after it was written, a later write may leave its modification time unchanged."""
-
-log = structlog.get_logger()
 
 NOTHING: Final[Mapping[str, Document]] = {}
 UNSEEN = FileAttributes(0, 0, 0, 0, 0)
@@ -180,6 +177,10 @@ class FileSource:
 
     def _tell_unfinished(self) -> None:
         """Log once which files are written for long."""
+        # Imported here: `xds check` reads files too, and writes no log.
+        from structlog import get_logger
+
+        log = get_logger()
         waiting, now = self._settling.waiting, time.monotonic()
         self._told = {name for name in self._told if name in waiting}
         for name, one in waiting.items():
@@ -308,9 +309,17 @@ class _Hints:
     async def close(self) -> None:
         """Stop to watch."""
         self._next.cancel()
-        with suppress(asyncio.CancelledError, Exception):
-            await self._next
+        cancelled = None
+        while not self._next.done():
+            try:
+                await asyncio.wait({self._next})
+            except asyncio.CancelledError as error:  # of this task, which must not be lost
+                cancelled = error
+        if not self._next.cancelled():
+            self._next.exception()
         await self._hints.aclose()
+        if cancelled is not None:
+            raise cancelled
 
 
 @asynccontextmanager
