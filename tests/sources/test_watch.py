@@ -453,7 +453,7 @@ async def test_a_file_that_is_written_slowly_is_taken_as_a_whole(tmp_path: Path,
             file.write("# done\n")
         await watched.until({**wanted, folder / "last.yaml": "end\n", slow: new + "# done\n"})
         assert [[*one] for one in watched.changes[before:]] == [[str(folder / "last.yaml")], [str(slow)]]
-        assert watched._source.unfinished == ()
+        assert not watched._source.unfinished
 
 
 async def test_a_file_that_is_written_in_two_goes_waits_for_the_second(tmp_path: Path) -> None:
