@@ -168,6 +168,17 @@ def test_a_removal_in_steps_is_one_removal() -> None:
     assert (operator.held, operator.served) == (None, ["edge", "s0", "s5"])
 
 
+def test_services_that_are_renamed_one_after_the_other_are_not_held() -> None:
+    """There are as many as before."""
+    operator = Operator(all=write("a", "b"), edge="gateways: {edge: {port: 1, routes: [{to: a}]}}")
+    for number in range(20):
+        operator.now += 1
+        operator.edit(
+            all=write("a", f"b{number}"), edge=f"gateways: {{edge-{number}: {{port: 1, routes: [{{to: a}}]}}}}"
+        )
+        assert operator.served == ["a", f"b{number}", f"edge-{number}"]
+
+
 def test_a_second_save_confirms() -> None:
     """It must be the same state, and later than the first: an editor may write twice for one save."""
     operator = Operator(all=write("a", "b", "c", "d"))

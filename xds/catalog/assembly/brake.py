@@ -4,7 +4,7 @@ A folder that is emptied, a file that is cut off, a template that finds nothing:
 would be gone for every client at once. So it is held until somebody confirms it.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
@@ -52,9 +52,9 @@ def find_losses(served: Assembly, changes: Fragments) -> dict[str, frozenset[Sub
 
 @dataclass(slots=True)
 class Brake:
-    """What went lately. Times are in seconds, of a clock that the caller hands in."""
+    """How many there were lately. Times are in seconds, of a clock that the caller hands in."""
 
-    _gone: dict[Subject, float] = field(default_factory=dict)
+    _counts: list[tuple[float, str, int]] = field(default_factory=list)  # before each removal, by time and kind
 
     def find_stopped(
         self, served: Assembly, changes: Fragments, confirmed: AbstractSet[str], now: float
@@ -72,33 +72,28 @@ class Brake:
         for kind in KINDS:
             lost = {name: sum(one[0] == kind for one in of_document) for name, of_document in losses.items()}
             gone = sum(number for name, number in lost.items() if name not in confirmed)
-            if not gone:
-                continue
             known = sum(number for name, number in lost.items() if name in confirmed)
             before = served.count(kind) - known
-            lately = self._count_lately(served, kind, now)
             left = before - gone + _count_added(served, changes, kind)
-            if takes_too_much(before + lately, gone + lately, left, share):
+            most = max(
+                [before, *(count for at, of_kind, count in self._counts if of_kind == kind and now - at < WINDOW_S)]
+            )
+            if gone and (takes_too_much(before, gone, left, share) or takes_too_much(most, most - left, left, share)):
                 stopped |= {name for name, number in lost.items() if number and name not in confirmed}
         return {name: losses[name] for name in stopped}
 
-    def _count_lately(self, served: Assembly, kind: str, now: float) -> int:
-        return sum(
-            one[0] == kind and now - at < WINDOW_S and not served.owners_of(one) for one, at in self._gone.items()
-        )
-
-    def note(self, gone: Collection[Subject], now: float) -> None:
-        """Note what was removed without a confirmation."""
-        self._gone = {subject: at for subject, at in self._gone.items() if now - at < WINDOW_S}
-        self._gone.update(dict.fromkeys(gone, now))
+    def note(self, served: Assembly, now: float) -> None:
+        """Note how many there are before some of them are removed without a confirmation."""
+        self._counts = [one for one in self._counts if now - one[0] < WINDOW_S]
+        self._counts += [(now, kind, served.count(kind)) for kind in KINDS]
 
     def forget(self) -> None:
-        """Forget what went before: it was confirmed."""
-        self._gone.clear()
+        """Forget what there was before: its removal was confirmed."""
+        self._counts.clear()
 
     def copy(self) -> "Brake":
         """Return a copy, which changes by itself."""
-        return Brake(self._gone.copy())
+        return Brake(self._counts.copy())
 
 
 def _count_added(served: Assembly, changes: Fragments, kind: str) -> int:

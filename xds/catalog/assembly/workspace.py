@@ -260,15 +260,17 @@ class LastGood:
     def _take(self, changes: Fragments, now: float) -> None:
         """Serve changes, and note what goes with them."""
         changes = self._expand(changes)
-        losses = find_losses(self._served, changes)
+        self._note_removals(changes, now)
         self._served.put(changes)
-        self._note_taken(changes, losses, now)
+        self._note_taken(changes)
 
-    def _note_taken(self, changes: Fragments, losses: Mapping[str, AbstractSet[Subject]], now: float) -> None:
+    def _note_removals(self, changes: Fragments, now: float) -> None:
+        if find_losses(self._served, changes):
+            self._brake.note(self._served, now)
+
+    def _note_taken(self, changes: Fragments) -> None:
         self._waiting = {name: fragment for name, fragment in self._waiting.items() if name not in changes}
-        confirmed = self._confirmed & changes.keys()
-        self._brake.note([one for name, lost in losses.items() if name not in confirmed for one in lost], now)
-        if confirmed:
+        if confirmed := self._confirmed & changes.keys():
             self._brake.forget()
             self._confirmed -= confirmed
 
@@ -277,13 +279,15 @@ class LastGood:
             changes = self._expand(self._without_moved(candidate))
             if not changes:
                 continue
-            losses = find_losses(self._served, changes)
+            brake = self._brake.copy()
+            self._note_removals(changes, now)
             before = {name: self._served.get(name) for name in changes}
             self._served.put(changes)
             if self._served.problems and self._served.problems[0].severity is Severity.ERROR:
                 self._served.put(before)
+                self._brake = brake
             else:
-                self._note_taken(changes, losses, now)
+                self._note_taken(changes)
 
     def _candidates(self, newest: Fragments, stopped: Mapping[str, AbstractSet[Subject]]) -> Iterator[Fragments]:
         """Yield the changes to try: all whose own document has no errors, then the newest of these, then each alone."""

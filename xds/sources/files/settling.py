@@ -140,7 +140,8 @@ def find_settle_time(old: Record | None, new: Record | None) -> float:
         return 0.0 if content.endswith(b"\n") else UNCHANGED_S
     if _loses_much(before, content) or (new.writing is None and len(content) < len(before)):
         return SHRUNK_S
-    return 0.0 if content.endswith(b"\n") and len(content) >= len(before) else UNCHANGED_S
+    kept = len(before) if new.writing is None else len(before) * 3 // 4
+    return 0.0 if content.endswith(b"\n") and len(content) >= kept else UNCHANGED_S
 
 
 def _loses_much(before: bytes, now: bytes) -> bool:
