@@ -211,3 +211,66 @@ def test_published_endpoints_do_not_depend_on_the_order_of_events(
             was, now = moment.of(service).by_key, after.of(service).by_key
             differing = {key for key in was.keys() | now.keys() if was.get(key) != now.get(key)}
             assert differing <= changed.get(service, frozenset())
+
+
+def fill(services: int, instances: int) -> dict[InstanceId, Endpoint | None]:
+    """Return instances of several services."""
+    return {(f"s{s}", f"{i}"): at(1000 * s + i + 1) for s in range(services) for i in range(instances)}
+
+
+def count(registry: Registry) -> int:
+    """Return how many endpoints are served."""
+    endpoints = registry.publish()
+    return sum(len(ports(endpoints, f"s{number}")) for number in range(10))
+
+
+def test_a_provider_that_has_nothing_any_more_is_held() -> None:
+    """Until instances come back, or it is released. Without a share nothing is held."""
+    registry = Registry()
+    registry.put("p", fill(2, 2), full=True, share=50)
+    registry.put("p", {}, full=True, share=50)
+    assert (count(registry), len(registry.held["p"])) == (4, 4)
+    registry.put("p", fill(2, 1), full=True, share=50)
+    assert (count(registry), registry.held) == (2, {})
+    registry.put("p", fill(2, 2), full=True, share=50)
+    registry.put("p", {}, full=True, share=50)
+    registry.release("p")
+    assert (count(registry), registry.held) == (0, {})
+    registry.put("p", fill(2, 2), full=True, share=None)
+    registry.put("p", {}, full=True, share=None)
+    assert (count(registry), registry.held) == (0, {})
+
+
+def test_few_instances_may_all_go_and_so_may_those_of_single_services() -> None:
+    """A deployment that is scaled down, or ended, is no accident."""
+    registry = Registry()
+    registry.put("p", fill(1, 3), full=True, share=50)
+    registry.put("p", {}, full=True, share=50)
+    assert (count(registry), registry.held) == (0, {})
+    registry.put("p", fill(6, 10), full=True, share=50)
+    registry.put("p", dict.fromkeys(key for key in fill(6, 10) if key[0] in ("s0", "s1", "s2")), share=50)
+    assert (count(registry), registry.held) == (30, {})
+
+
+def test_most_services_without_an_instance_are_held() -> None:
+    """Another provider's instances do not count. What comes meanwhile is served."""
+    registry = Registry()
+    registry.put("p", fill(6, 2), full=True, share=50)
+    registry.put("other", {("s0", "x"): at(9)}, full=True, share=50)
+    gone = dict.fromkeys(key for key in fill(6, 2) if key[0] != "s0")
+    registry.put("p", {**gone, ("s0", "new"): at(7)}, share=50)
+    assert (count(registry), len(registry.held["p"])) == (14, 10)
+    registry.put("p", {("s0", "1"): None}, share=50)
+    assert len(registry.held["p"]) == 11
+    registry.put("p", {key: at(8000 + number) for number, key in enumerate(gone)}, share=50)
+    assert (count(registry), registry.held) == (13, {})
+
+
+def test_instances_that_are_replaced_by_others_are_not_held() -> None:
+    """A roll-out gives every instance another name."""
+    registry = Registry()
+    registry.put("p", fill(5, 2), full=True, share=50)
+    registry.put(
+        "p", {(service, f"new-{name}"): one for (service, name), one in fill(5, 2).items()}, full=True, share=50
+    )
+    assert (count(registry), registry.held) == (10, {})

@@ -522,3 +522,18 @@ async def test_what_an_earlier_process_served_stays_while_nothing_can_be_seen(tm
     assert found == {**last, str(folder): Document(str(folder), fault="does not exist")}
     fill(folder, {"s1.yaml": "x\n"})
     assert FileSource(folder).read(last) == {f"{folder}/s1.yaml": Document(f"{folder}/s1.yaml", b"x\n")}
+
+
+async def test_a_start_waits_for_a_writer(folder: Path) -> None:
+    """It reads the whole file, or what there is when the time is over."""
+    source, file = FileSource(folder), folder / "a.yaml"
+    with file.open("w") as written:
+        written.write("services:\n")
+        written.flush()
+        source.await_writers(0.05)
+        waiting = asyncio.create_task(asyncio.to_thread(source.await_writers, 60))
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+        written.write("  a: {}\n")
+    await waiting
+    assert source.read() == {str(file): Document(str(file), b"services:\n  a: {}\n")}

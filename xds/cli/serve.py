@@ -23,6 +23,9 @@ from xds.sources.files.watch import FileSource
 
 DEFAULT = Limits()
 
+WRITERS_S = 10.0
+"""How long a start waits for programs that write a file of the catalog."""
+
 
 @click.command()
 @click.pass_context
@@ -191,4 +194,5 @@ async def _serve(source: FileSource, settings: Settings, state: StateFile | None
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
+    await asyncio.to_thread(source.await_writers, WRITERS_S)  # half a file is a catalog that lacks services
     await run(source, settings, stopping, state)

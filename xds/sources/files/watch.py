@@ -17,7 +17,7 @@ from watchfiles.main import FileChange
 from xds.sources.document import Document, digest_document, write_digest
 from xds.sources.files.layout import NO_FILES, Layout, find_layout, is_document, is_visible
 from xds.sources.files.read import FileAttributes, is_being_written, read_attributes, read_document
-from xds.sources.files.settling import Record, Settling
+from xds.sources.files.settling import POLL_S, Record, Settling
 
 STEP_MS = 10
 """How long no event must come before files are read: one save causes several events, and so does a checkout.
@@ -81,6 +81,13 @@ class FileSource:
             self._store(name, one.record)
         self._settling.waiting.clear()
         return {name: record.document for name, record in self._records.items()}
+
+    def await_writers(self, seconds: float) -> None:
+        """Wait until no program has a document open for writing, for so many seconds at most: before `read`."""
+        end = time.monotonic() + seconds
+        places = find_layout(self._path).files.values()
+        while any(is_being_written(place, read_attributes(place)) for place in places) and time.monotonic() < end:
+            time.sleep(POLL_S)
 
     @property
     def digest(self) -> str:
