@@ -38,12 +38,12 @@ from xds.catalog.model.route import OWN_ROUTE_SHAPE, Route
 from xds.catalog.model.route_rules import EXPECTED_ROUTES, MAX_ROUTES, check_own_route
 from xds.catalog.model.slow_start import ShortSlowStart
 from xds.catalog.model.subsets import EXPECTED_SUBSETS, SUBSETS_SHAPE, Labels, parse_subsets
-from xds.catalog.model.upstream import CALLERS, Dns, ServiceHost, ShortUpstreamTls
+from xds.catalog.model.upstream import CALLERS, Dns, ServiceHost, ShortUpstreamTls, UpstreamTls
 from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
 from xds.catalog.text.addresses import SIDECAR, ShortListen
 from xds.catalog.text.durations import WAIT_SHAPE, check_ttl
 from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Words
-from xds.catalog.text.mistake import Mistake, Mistakes
+from xds.catalog.text.mistake import Loc, Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, NOBODY, Duration, Name, Port, Wait
 from xds.wording import show
 
@@ -317,7 +317,19 @@ class Service:
     @property
     def needs_host_names(self) -> bool:
         """Whether an endpoint with an IP address would be trusted with any name in its certificate."""
-        return self.tls is not None and self.tls.sni is None and not self.tls.subject_alt_names
+        return any(tls.checks_no_name for _, tls in self.contexts)
+
+    @property
+    def contexts(self) -> tuple[tuple[Loc, UpstreamTls], ...]:
+        """The settings of TLS to its endpoints, and where they stand: for requests, and for health checks."""
+        check = None if self.health_check is None else self.health_check.tls
+        both: tuple[tuple[Loc, UpstreamTls | None], ...] = (("tls",), self.tls), (("health_check", "tls"), check)
+        return tuple((loc, tls) for loc, tls in both if tls is not None and getattr(tls, "enabled", True))
+
+    @property
+    def check_port(self) -> int:
+        """The port of health checks where it is not the endpoint's own; 0 where it is."""
+        return 0 if self.health_check is None else self.health_check.port or 0
 
     @property
     def overprovisioning_factor(self) -> int:

@@ -1,9 +1,9 @@
 """How Envoy reaches a service outside the mesh: TLS to its endpoints, the Host it is asked for, DNS."""
 
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeVar
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, Strict, StringConstraints
 from pydantic.dataclasses import dataclass
 
 from xds.catalog.text.addresses import HOST_NAME, HOST_SHAPE, check_host, normalize_ip
@@ -46,6 +46,8 @@ def check_alt_name(value: str) -> str:
         raise ValueError(f"expected {EXPECTED_ALT_NAME}, found {show(value)}")
     return value.lower()
 
+
+TlsT = TypeVar("TlsT", bound="UpstreamTls")
 
 Sni = Annotated[
     str, AfterValidator(check_sni), HOST_SHAPE, Expected("a host", "api.example.com"), IfWrong(stand_in=NOBODY)
@@ -100,8 +102,13 @@ class UpstreamTls:
         About(default="h2 or http/1.1 by `protocol`, none for tcp", envoy="CommonTlsContext.alpn_protocols"),
     ] = ()
 
+    @property
+    def checks_no_name(self) -> bool:
+        """Whether any name in the certificate of an endpoint with an IP address would do."""
+        return self.sni is None and not self.subject_alt_names
 
-def check_tls(tls: UpstreamTls) -> UpstreamTls:
+
+def check_tls(tls: TlsT) -> TlsT:
     """Refuse a certificate without its key, and a key without its certificate."""
     if (tls.certificate is None) != (tls.key is None):
         given, lacking = ("key", "certificate") if tls.certificate is None else ("certificate", "key")
@@ -112,6 +119,21 @@ def check_tls(tls: UpstreamTls) -> UpstreamTls:
 ShortUpstreamTls = Annotated[
     Annotated[UpstreamTls, AfterValidator(check_tls)] | None,
     Words({True: {}, False: None, "off": None}),
+    Example({"ca": "/etc/ssl/shop.pem"}),
+    IfWrong(whole=True),
+]
+
+
+@dataclass(frozen=True, slots=True, config=CONFIG)
+class CheckTls(UpstreamTls):
+    """TLS of health checks, where it is not that of the requests; `off` is plain text."""
+
+    enabled: Annotated[bool, Strict(), Field(description="`false` is the same as `tls: off`")] = True
+
+
+ShortCheckTls = Annotated[
+    Annotated[CheckTls, AfterValidator(check_tls)] | None,
+    Words({True: {}, False: {"enabled": False}, "off": {"enabled": False}}),
     Example({"ca": "/etc/ssl/shop.pem"}),
     IfWrong(whole=True),
 ]
