@@ -204,9 +204,8 @@ SERVICES: list[tuple[str, ...]] = [
     ('tls: {alpn: ["a b"]}', '1:29 error SERVICE.tls.alpn[0]: expected a protocol\'s name, such as h2, found "a b"'),
     (
         'health_check: {tcp: true, tls: true}, endpoints: ["10.0.0.1:443"]',
-        "1:48 error SERVICE.health_check.tls: a certificate is for a host name, and 10.0.0.1 is not one: write `sni` or `subject_alt_names` in it",
+        "1:47 error SERVICE.health_check.tls: a certificate is for a host name, and 10.0.0.1 is not one: write `sni` or `subject_alt_names` in it",
     ),
-    ('health_check: {tcp: true, tls: off}, tls: {sni: a.com}, endpoints: ["10.0.0.1:443"]',),
     (
         'tls: {}, endpoints: ["10.0.0.1:443"]',
         "1:21 error SERVICE.tls: a certificate is for a host name, and 10.0.0.1 is not one: write `sni` or `subject_alt_names` in it",
