@@ -37,7 +37,7 @@ class Traffic:
     async def count(self) -> Counter[str]:
         """Count the next `SAMPLE` answers to requests that are sent from now on, while `run` sends."""
         now, since = time.monotonic(), len(self.answers)
-        await await_until(lambda: len(self.answers) >= since + SAMPLE + CONNECTIONS, 30)
+        await await_until(lambda: len(self.answers) >= since + SAMPLE + CONNECTIONS, 60)
         return Counter(answer for sent, answer in self.answers[since:] if sent >= now)
 
     @asynccontextmanager
