@@ -2,7 +2,6 @@
 
 import http.client
 import json
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +10,7 @@ import pytest
 
 from tests.chance import by_chance
 from tests.envoy_server.echo import Echo, start_echo
-from tests.envoy_server.mesh import Mesh, answered, send, under, until
+from tests.envoy_server.mesh import Mesh, answered, counts_since, send, settled, under, until
 from xds.cli.demo.processes import Instance
 
 
@@ -93,9 +92,9 @@ async def test_a_canary_goes_from_0_to_100_percent_without_a_failure(tmp_path: P
         async with under(mesh.load(200)) as load:
             for known, to, share in steps:
                 await take(make_catalog(known, {"to": to}))
-                start = len(load.answers)
+                since = await settled(envoy)
                 await answered(load, 200)
-                counts = Counter(answer.instance for answer in load.answers[start + 32 :])
+                counts = counts_since(load, since)
                 assert counts["api-2"] in by_chance(counts.total(), share)
 
 
