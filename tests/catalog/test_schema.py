@@ -36,7 +36,7 @@ NO_MATTER_OF_SHAPE = (
     "has the variable", "variables, where", "may stand after", "is no variable",
     "the request's headers", "any page could act",
     "take this literally", "begins with GET", "is a POST", "whole number of bytes", "no end to wait for",
-    "`routes` is missing", "port of listeners", "has no certificate", "is not for `passthrough`", "for any host",
+    "`routes` is missing", "write another port or", "has no certificate", "is not for `passthrough`", "for any host",
     "host of certificates", "another key", "is for every host", "always encrypted", "leaves a connection encrypted",
     "whole number of KiB", "shares by load alone", "are not for `client", "are for requests", "so large a number",
     ".envoy.",

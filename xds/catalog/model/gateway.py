@@ -7,7 +7,7 @@ from dataclasses import field
 from datetime import timedelta
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field, PlainValidator, Strict
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Strict
 from pydantic.dataclasses import dataclass
 from pydantic.json_schema import WithJsonSchema
 
@@ -15,14 +15,18 @@ from xds.catalog.model.access_log import ShortAccessLog
 from xds.catalog.model.route import Route
 from xds.catalog.model.route_rules import MAX_ROUTES, Routes
 from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
-from xds.catalog.text.addresses import NUMBERS, WILD_HOST_SHAPE, IpAddress, check_host
+from xds.catalog.text.addresses import EXPECTED_BIND, NUMBERS, WILD_HOST_SHAPE, BindAddress, check_binds, check_host
 from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Words
 from xds.catalog.text.mistake import Loc
-from xds.catalog.text.names import CONFIG, NOBODY, Duration, FilePath, Port, Wait
+from xds.catalog.text.names import CONFIG, NOBODY, Duration, FilePath, Port, Wait, parse_list
 from xds.catalog.text.sizes import Size
 from xds.wording import show
 
-ANY_ADDRESS: Final = "0.0.0.0"  # noqa: S104 - a gateway is for everybody
+ALL_IPV4: Final = "0.0.0.0"  # noqa: S104 - a gateway is for everybody
+MAX_ADDRESSES = 100
+ADDRESSES_SHAPE = WithJsonSchema(
+    {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+)
 MAX_LISTENERS = 100
 MAX_CERTIFICATES = 1000
 KIBIBYTE = 1024
@@ -186,10 +190,18 @@ ProxyProtocolField = Annotated[
     About(envoy="ProxyProtocol"),
 ]
 AddressField = Annotated[
-    IpAddress,
-    Field(description="The IP address to listen on"),
-    Example(ANY_ADDRESS),
-    About(default=f"{ANY_ADDRESS}, all interfaces", envoy="Listener.address"),
+    tuple[Annotated[BindAddress, IfWrong(stand_in=lambda index: f"192.0.2.{index}")], ...],
+    BeforeValidator(parse_list),
+    AfterValidator(check_binds),
+    ADDRESSES_SHAPE,
+    Field(
+        min_length=1,
+        max_length=MAX_ADDRESSES,
+        description="The IP address to listen on, or a list of them. `0.0.0.0` is all of IPv4, `::` all of IPv6, and"
+        " `any` is both",
+    ),
+    EXPECTED_BIND,
+    About(default=f"{ALL_IPV4}, all of IPv4", envoy="Listener.address, Listener.additional_addresses"),
     IfWrong(identifies=True),
 ]
 
@@ -201,7 +213,7 @@ class Listener:
     port: Annotated[
         Port, Field(description="The port to listen on"), About(envoy="Listener.address"), IfWrong(identifies=True)
     ]
-    address: AddressField = ANY_ADDRESS
+    address: AddressField = (ALL_IPV4,)
     tls: TlsField = None
     http3: Http3Field = False
     proxy_protocol: ProxyProtocolField = False
@@ -235,7 +247,7 @@ class Gateway:
         Field(min_length=1, max_length=MAX_ROUTES, description="The first route that matches wins, whatever its host"),
         About(default="required, unless every listener has its own", envoy="VirtualHost.routes"),
     ] = ()
-    address: AddressField = ANY_ADDRESS
+    address: AddressField = (ALL_IPV4,)
     tls: TlsField = None
     http3: Http3Field = False
     proxy_protocol: ProxyProtocolField = False
