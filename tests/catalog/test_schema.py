@@ -96,7 +96,7 @@ def test_defaults_in_the_schema_can_be_copied_into_a_catalog() -> None:
     """They are written as operators write them."""
     properties: dict[str, Any] = build_schema()["$defs"]
     assert properties["Timeouts"]["properties"]["connect"]["default"] == "1s"
-    assert properties["Service"]["properties"]["sidecar"]["default"] == "127.0.0.1:15001"
+    assert properties["Sidecar"]["properties"]["listen"]["default"] == "127.0.0.1:15001"
     assert json.loads(json.dumps(properties)) == properties
 
 

@@ -1,10 +1,9 @@
-"""A gateway and its listeners: addresses, certificates and limits.
+"""A gateway and its listeners: addresses and certificates.
 
 What must hold among their fields is checked in `gateway_rules.py`.
 """
 
 from dataclasses import field
-from datetime import timedelta
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Strict
@@ -12,14 +11,14 @@ from pydantic.dataclasses import dataclass
 from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.model.access_log import ShortAccessLog
+from xds.catalog.model.listener_options import HttpField, HttpOptions, Limits, LimitsField
 from xds.catalog.model.route import Route
 from xds.catalog.model.route_rules import MAX_ROUTES, Routes
 from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
 from xds.catalog.text.addresses import EXPECTED_BIND, NUMBERS, WILD_HOST_SHAPE, BindAddress, check_binds, check_host
 from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Words
 from xds.catalog.text.mistake import Loc
-from xds.catalog.text.names import CONFIG, NOBODY, Duration, FilePath, Port, Wait, parse_list
-from xds.catalog.text.sizes import Size
+from xds.catalog.text.names import CONFIG, NOBODY, FilePath, Port, parse_list
 from xds.wording import show
 
 ALL_IPV4: Final = "0.0.0.0"  # noqa: S104 - a gateway is for everybody
@@ -29,8 +28,6 @@ ADDRESSES_SHAPE = WithJsonSchema(
 )
 MAX_LISTENERS = 100
 MAX_CERTIFICATES = 1000
-KIBIBYTE = 1024
-MAX_HEADER_SIZE = 8192 * KIBIBYTE
 
 HTTP3_SHAPE = WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 1, "maximum": 65535}]})
 EXPECTED_HTTP3: Final = Expected("true, or the port by which clients reach it")
@@ -131,48 +128,6 @@ ShortTls = Annotated[
 ]
 
 
-def check_header_size(size: int) -> int:
-    """Refuse what Envoy does not count."""
-    if size % KIBIBYTE or size > MAX_HEADER_SIZE:
-        raise ValueError("expected a whole number of KiB, 8192KiB at most")
-    return size
-
-
-HeaderSize = Annotated[Size, AfterValidator(check_header_size)]
-
-
-@dataclass(frozen=True, slots=True, config=CONFIG)
-class Limits:
-    """How much, and how long, clients can keep a gateway busy."""
-
-    header_size: Annotated[
-        HeaderSize | None,
-        Field(description="All headers of a request together, in whole KiB"),
-        About(default="60KiB", envoy="HttpConnectionManager.max_request_headers_kb"),
-    ] = None
-    header_timeout: Annotated[
-        Wait,
-        Field(description="For all headers of a request to arrive"),
-        About(envoy="HttpConnectionManager.request_headers_timeout"),
-    ] = timedelta(seconds=10)
-    streams: Annotated[
-        int,
-        Strict(),
-        Field(ge=1, le=2**31 - 1, description="Requests at once on one connection of HTTP/2 or HTTP/3"),
-        About(envoy="Http2ProtocolOptions.max_concurrent_streams"),
-    ] = 100
-    buffer: Annotated[
-        Size | None,
-        Field(description="How much data Envoy holds for one connection"),
-        About(default="1MiB", envoy="Listener.per_connection_buffer_limit_bytes"),
-    ] = None
-    idle: Annotated[
-        Duration | None,
-        Field(description="How long a connection without requests is kept"),
-        About(default="1h", envoy="HttpProtocolOptions.idle_timeout"),
-    ] = None
-
-
 TlsField = Annotated[
     ShortTls | None,
     Field(description="Certificates, or `passthrough`"),
@@ -265,11 +220,8 @@ class Gateway:
         About(default="one, from the gateway's own fields", envoy="Listener"),
         IfWrong(stand_in=[{"port": 1, "routes": [{"to": NOBODY}]}], alternatives=("port",)),
     ] = ()
-    limits: Annotated[
-        Limits,
-        Field(description="How much, and how long, clients can keep the gateway busy"),
-        Example({"buffer": "64KiB"}),
-    ] = field(default_factory=Limits)
+    limits: Annotated[LimitsField, Example({"buffer": "64KiB"})] = field(default_factory=Limits)
+    http: Annotated[HttpField, Example({"merge_slashes": False})] = field(default_factory=HttpOptions)
     trusted_hops: Annotated[
         int,
         Strict(),

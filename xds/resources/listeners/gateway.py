@@ -6,7 +6,8 @@ from datetime import timedelta
 from functools import lru_cache
 
 from xds.catalog.model.access_log import AccessLog
-from xds.catalog.model.gateway import ALL_IPV4, Gateway, Limits, Listener
+from xds.catalog.model.gateway import ALL_IPV4, Gateway, Listener
+from xds.catalog.model.listener_options import GATEWAY_STREAMS, HttpOptions, Limits
 from xds.catalog.model.route import Route
 from xds.catalog.model.service import Protocol, Service
 from xds.catalog.raw.fields import NOTHING, RawFields
@@ -52,6 +53,7 @@ class _Frame:
     name: str
     listener: Listener
     limits: Limits
+    http: HttpOptions
     trusted_hops: int
     access_log: AccessLog | None
     traced: Traced | None
@@ -83,7 +85,7 @@ def build_gateway(
     for _, routes, listener in gateway.find_routes():
         own = name if not gateway.listeners else f"{name}/{_name_listener(listener)}"
         bare = Listener(listener.port, listener.address, listener.tls, listener.http3, listener.proxy_protocol)
-        frame = _Frame(name, own, bare, gateway.limits, gateway.trusted_hops, access_log, traced, *raw)
+        frame = _Frame(name, own, bare, gateway.limits, gateway.http, gateway.trusted_hops, access_log, traced, *raw)
         target = next(iter(routes[0].services), None)
         made: list[tuple[str, Resource]] = []
         if listener.tls is not None:
@@ -128,7 +130,7 @@ def _build_http3(frame: _Frame) -> Resource:
     manager = _build_manager(frame, http3=True)
     name = f"{frame.name}/http3"
     addresses = _build_addresses(frame.listener, SocketAddress.Protocol.UDP)
-    streams = QuicLimits(max_concurrent_streams=uint32(frame.limits.streams))
+    streams = QuicLimits(max_concurrent_streams=uint32(frame.limits.streams or GATEWAY_STREAMS))
     listener = EnvoyListener(
         name=name,
         address=addresses[0],
@@ -144,6 +146,8 @@ def _build_manager(frame: _Frame, *, http3: bool = False) -> Filter:
     return build_connection_manager(
         frame.name,
         limits=frame.limits,
+        http=frame.http,
+        edge=True,
         trusted_hops=frame.trusted_hops,
         http3=http3,
         access_log=frame.access_log,
