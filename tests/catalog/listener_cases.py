@@ -41,6 +41,11 @@ LISTENERS = [
         "1:60 error GATEWAY.listeners[1].port: listeners[0] has port 1 at any, which ::1 overlaps: write another port or `address`",
     ),
     (
+        "port: 1, routes: [{host: [a.com, '*.a.com', b.a.com, a.com], to: a}]",
+        '1:60 error GATEWAY.routes[0].host[2]: "*.a.com" includes "b.a.com"',
+        '1:69 error GATEWAY.routes[0].host[3]: "a.com" is given twice',
+    ),
+    (
         "port: 1, address: [10.0.0.1, localhost, '*'], routes: [{to: a}]",
         '1:45 error GATEWAY.address[1]: expected an IP address to listen on, such as 127.0.0.1, found "localhost": write 127.0.0.1',
         '1:56 error GATEWAY.address[2]: `*` is no IP address: write "any"',

@@ -36,6 +36,11 @@ EXPECTED_HOST_HEADER: Final = Expected("a host", "example.com", "example.com:808
 EXAMPLE_PORT: Final = 5000
 MAX_PORT: Final = 65535
 
+ANY_HOST: Final = "*"
+
+MAX_HOSTS: Final = 100
+"""How many hosts one route can have."""
+
 PORTS = {"http": 80, "https": 443, "grpcs": 443}
 """The port that a scheme stands for."""
 
@@ -262,14 +267,33 @@ class Listen:
 SIDECAR = Listen("127.0.0.1", 15001)
 
 
-def check_route_host(value: str) -> str | None:
-    """Check and lower-case a route's host: exact or `*.example.com`; `*` is any, and so None.
+def check_route_host(value: str) -> str:
+    """Check and lower-case a route's host: exact, `*.example.com`, or `*` for any.
 
     Envoy compares hosts in lower case, and refuses a route configuration that names one twice.
     """
     if value == "*":
-        return None
+        return value
+    if value.endswith(".*"):
+        raise ValueError(
+            f"{show(value)} is not taken: a host such as {value[:-1]}example.com would match it and "
+            f"{show('*.example.com')}, and Envoy would choose by host and not by the order of routes; "
+            f"write each host, as in [{value[:-1]}example.com, {value[:-1]}example.org]"
+        )
     return check_host(value, wild=True, port="a host has no port, which is matched by the gateway's own")
+
+
+def check_route_hosts(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a host that another one in the list includes; return no hosts for `*` alone."""
+    mistakes = [
+        Mistake((index,), f"{show(other)} is given twice" if other == host else f"{show(other)} includes {show(host)}")
+        for index, host in enumerate(values)
+        for place, other in enumerate(values)
+        if (place < index or other != host) and covers_host(other, host)
+    ]
+    if mistakes:
+        raise Mistakes(*mistakes)
+    return () if values == (ANY_HOST,) else values
 
 
 def check_redirect_host(value: str) -> str:
@@ -316,7 +340,14 @@ ADDRESS_SHAPE: Final[dict[str, Any]] = {"type": "string", "pattern": ADDRESS_PAT
 
 HOST_SHAPE = WithJsonSchema({"type": "string", "maxLength": 253, "pattern": f"^{NAME_PATTERN}$"})
 WILD_HOST_SHAPE = WithJsonSchema({"type": "string", "maxLength": 255, "pattern": rf"^(\*\.)?{NAME_PATTERN}$"})
-ROUTE_HOST_SHAPE = WithJsonSchema({"type": "string", "maxLength": 255, "pattern": rf"^(\*|(\*\.)?{NAME_PATTERN})$"})
+ROUTE_HOST_SHAPE: Final[dict[str, Any]] = {
+    "type": "string",
+    "maxLength": 255,
+    "pattern": rf"^(\*|(\*\.)?{NAME_PATTERN})$",
+}
+ROUTE_HOSTS_SHAPE = WithJsonSchema(
+    {"anyOf": [ROUTE_HOST_SHAPE, {"type": "array", "items": ROUTE_HOST_SHAPE, "minItems": 1, "maxItems": MAX_HOSTS}]}
+)
 HOST_HEADER_SHAPE = WithJsonSchema({"type": "string", "pattern": f"^{NAME_PATTERN}(:{PORT_PATTERN})?$"})
 LISTEN_SHAPE = WithJsonSchema({"anyOf": [ADDRESS_SHAPE, {"type": "integer", "minimum": 1, "maximum": 65535}]})
 
@@ -325,5 +356,5 @@ BindAddress = Annotated[str, AfterValidator(check_bind), EXPECTED_IP]
 ShortListen = Annotated[Listen, BeforeValidator(parse_listen), LISTEN_SHAPE, EXPECTED_LISTEN]
 Host = Annotated[str, AfterValidator(check_host), HOST_SHAPE, EXPECTED_HOST]
 RedirectHost = Annotated[str, AfterValidator(check_redirect_host), HOST_SHAPE, EXPECTED_HOST]
-RouteHost = Annotated[str, AfterValidator(check_route_host), ROUTE_HOST_SHAPE, EXPECTED_ROUTE_HOST]
+RouteHost = Annotated[str, AfterValidator(check_route_host), WithJsonSchema(ROUTE_HOST_SHAPE), EXPECTED_ROUTE_HOST]
 HostHeader = Annotated[str, AfterValidator(check_host_header), HOST_HEADER_SHAPE, EXPECTED_HOST_HEADER]

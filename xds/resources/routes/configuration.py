@@ -18,7 +18,6 @@ from xds.catalog.model.route import Route
 from xds.catalog.model.route_action import split_target
 from xds.catalog.model.service import Protocol, Service
 from xds.catalog.raw.fields import NO_RAW, NOTHING, Raw, RawFields, join
-from xds.catalog.text.addresses import covers_host
 from xds.resources.resource import Resource, encode_resource
 from xds.resources.routes.filters import build_limits, encode_filters, encode_preflight
 from xds.resources.routes.retries import build_retry_policy
@@ -74,7 +73,7 @@ def build_gateway_routes(
     has the routes of all hosts that cover its host, in the catalog's order. With an `http3_port` every response has an
     `alt-svc` header.
     """
-    hosts = dict.fromkeys(route.host or "*" for route in gateway_routes)
+    hosts = dict.fromkeys(host for route in gateway_routes for host in route.hosts)
     limited = any(route.rate_limit is not None for route in gateway_routes)
     virtual_hosts = [
         skeleton_pb2.VirtualHost(
@@ -83,7 +82,7 @@ def build_gateway_routes(
             routes=[
                 encoded
                 for route in gateway_routes
-                if covers_host(route.host or "*", host)
+                if route.takes_host(host)
                 for encoded in _build_routes(route, services, limited=limited)
             ],
         ).SerializeToString(deterministic=True)
