@@ -465,7 +465,7 @@ def test_a_catalog_with_many_valid_fields_has_no_problems() -> None:
               - {to: a}
     """)
     assert fragment.problems == ()
-    assert fragment.gateways["g"].routes[0].host == "*.example.com"
+    assert fragment.gateways["g"].routes[0].host == ("*.example.com",)
 
 
 FIELDS = dict(list_fields(get_root()))

@@ -36,7 +36,7 @@ NO_MATTER_OF_SHAPE = (
     "has the variable", "variables, where", "may stand after", "is no variable",
     "the request's headers", "any page could act",
     "take this literally", "begins with GET", "is a POST", "whole number of bytes", "no end to wait for",
-    "`routes` is missing", "port of listeners", "has no certificate", "is not for `passthrough`", "for any host",
+    "`routes` is missing", "write another port or", "has no certificate", "is not for `passthrough`", "for any host",
     "host of certificates", "another key", "is for every host", "always encrypted", "leaves a connection encrypted",
     "whole number of KiB", "shares by load alone", "are not for `client", "are for requests", "so large a number",
     ".envoy.",
@@ -96,7 +96,7 @@ def test_defaults_in_the_schema_can_be_copied_into_a_catalog() -> None:
     """They are written as operators write them."""
     properties: dict[str, Any] = build_schema()["$defs"]
     assert properties["Timeouts"]["properties"]["connect"]["default"] == "1s"
-    assert properties["Service"]["properties"]["sidecar"]["default"] == "127.0.0.1:15001"
+    assert properties["Sidecar"]["properties"]["listen"]["default"] == "127.0.0.1:15001"
     assert json.loads(json.dumps(properties)) == properties
 
 

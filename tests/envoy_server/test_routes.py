@@ -272,3 +272,31 @@ async def test_a_mirror_gets_copies_and_clients_do_not_wait_for_it(tmp_path: Pat
             assert len(shadow.requests) in by_chance(400, 0.1)
             hosts = {value for one in shadow.requests for name, value in one["headers"] if name == "host"}
             assert hosts == {f"127.0.0.1:{mesh.gateway_port}"}
+
+
+async def test_a_route_can_have_several_hosts(tmp_path: Path, echo: Echo) -> None:
+    """The first route that matches wins, whichever of its hosts a request names."""
+    routes: list[dict[str, Any]] = [
+        {"host": ["a.example.com", "*.example.org"], "path": "/one", "respond": {"status": 201}},
+        {"host": ["b.example.com", "x.example.org"], "respond": {"status": 202}},
+        {"to": "echo"},
+    ]
+    with Mesh(tmp_path, make_catalog({"echo": echo.endpoint}, *routes)) as mesh:
+        await mesh.start_gateway()
+        found = {
+            (host, path): ask(mesh, path, Host=host).status
+            for host in ("a.example.com", "b.example.com", "x.example.org", "y.example.org", "c.com")
+            for path in ("/one", "/two")
+        }
+    assert found == {
+        ("a.example.com", "/one"): 201,
+        ("a.example.com", "/two"): 200,
+        ("b.example.com", "/one"): 202,
+        ("b.example.com", "/two"): 202,
+        ("x.example.org", "/one"): 201,
+        ("x.example.org", "/two"): 202,
+        ("y.example.org", "/one"): 201,
+        ("y.example.org", "/two"): 200,
+        ("c.com", "/one"): 200,
+        ("c.com", "/two"): 200,
+    }

@@ -10,7 +10,7 @@ from dataclasses import field, fields
 from itertools import combinations
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, GetJsonSchemaHandler, PlainValidator, Strict
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, PlainValidator, Strict
 from pydantic.dataclasses import dataclass
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
@@ -27,11 +27,11 @@ from xds.catalog.model.route_action import (
     split_target,
 )
 from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
-from xds.catalog.text.addresses import RouteHost
+from xds.catalog.text.addresses import ANY_HOST, MAX_HOSTS, ROUTE_HOSTS_SHAPE, RouteHost, check_route_hosts, covers_host
 from xds.catalog.text.field import About, Example, Expected, IfWrong
 from xds.catalog.text.http import Methods, check_headers, check_query
 from xds.catalog.text.mistake import Loc
-from xds.catalog.text.names import CONFIG, Duration, Path
+from xds.catalog.text.names import CONFIG, NOBODY, Duration, Path, parse_list
 from xds.catalog.text.path_template import PathTemplate
 from xds.catalog.text.regex import PathRegex
 from xds.catalog.text.sizes import Size
@@ -54,13 +54,18 @@ class Route:
         ),
     ] = None
     host: Annotated[
-        RouteHost | None,
+        tuple[Annotated[RouteHost, IfWrong(stand_in=lambda index: f"{index}.{NOBODY}")], ...],
+        Field(min_length=1, max_length=MAX_HOSTS),
+        BeforeValidator(parse_list),
+        AfterValidator(check_route_hosts),
+        ROUTE_HOSTS_SHAPE,
         Field(
-            description="An exact host, or `*.example.com`. The port in a Host header does not count."
-            " Not for a service's own routes"
+            description="An exact host, `*.example.com`, or a list of them. The port in a Host header does not count."
+            " Not for a service's own routes",
         ),
+        Expected("a host, or a list of them", "example.com", ["example.com", "*.example.org"]),
         About(default="any", envoy="VirtualHost.domains"),
-    ] = None
+    ] = ()
     prefix: Annotated[
         Path | None,
         Field(description="The beginning of the path"),
@@ -224,6 +229,15 @@ class Route:
     def _targets(self) -> dict[Loc, str]:
         to = self.to or {}
         return {("to", target) if len(to) > 1 else ("to",): target for target in to}
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts whose requests it takes: `*` is any."""
+        return self.host or (ANY_HOST,)
+
+    def takes_host(self, host: str) -> bool:
+        """Whether it takes every request for `host`, which may be a pattern."""
+        return any(covers_host(one, host) for one in self.hosts)
 
     @property
     def services(self) -> tuple[str, ...]:

@@ -36,11 +36,11 @@ from xds.catalog.model.resilience import (
 )
 from xds.catalog.model.route import OWN_ROUTE_SHAPE, Route
 from xds.catalog.model.route_rules import EXPECTED_ROUTES, MAX_ROUTES, check_own_route
+from xds.catalog.model.sidecar import USUAL_SIDECAR, ShortSidecar
 from xds.catalog.model.slow_start import ShortSlowStart
 from xds.catalog.model.subsets import EXPECTED_SUBSETS, SUBSETS_SHAPE, Labels, parse_subsets
 from xds.catalog.model.upstream import CALLERS, Dns, ServiceHost, ShortUpstreamTls, UpstreamTls
 from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
-from xds.catalog.text.addresses import SIDECAR, ShortListen
 from xds.catalog.text.durations import WAIT_SHAPE, check_ttl
 from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Words
 from xds.catalog.text.mistake import Loc, Mistake, Mistakes
@@ -221,13 +221,10 @@ class Service:
         IfWrong(stand_in=[], wanted=True),
     ] = None
     sidecar: Annotated[
-        ShortListen,
-        Field(
-            description="Where the service's sidecar listens for its application: IP address and "
-            "port, or a port of loopback"
-        ),
-        About(envoy="Listener.address"),
-    ] = SIDECAR
+        ShortSidecar,
+        Field(description="Where the service's sidecar listens for its application, and what it allows there"),
+        About(default="127.0.0.1:15001", envoy="Listener.address"),
+    ] = field(default_factory=lambda: USUAL_SIDECAR)
     ttl: Annotated[
         Annotated[Duration, AfterValidator(check_ttl), WAIT_SHAPE, Expected("a duration of 1s or more", "1m30s")]
         | None,

@@ -25,6 +25,9 @@ NUMBERS = re.compile(r"[0-9.]*(?:^|\.)[0-9]+")
 EXPECTED_ENDPOINT: Final = Expected('"host:port"', "10.0.0.4:5000", "[::1]:5000")
 EXPECTED_ADDRESS: Final = Expected("an IP address or host name", "10.0.0.4")
 EXPECTED_IP: Final = Expected("an IP address to listen on", "127.0.0.1")
+EXPECTED_BIND: Final = Expected(
+    "an IP address to listen on, `any`, or a list of them", "127.0.0.1", ["10.0.0.1", "::1"]
+)
 EXPECTED_LISTEN: Final = Expected("an address to listen on, or a port of 127.0.0.1", "127.0.0.1:15001")
 EXPECTED_HOST: Final = Expected("a host", "example.com")
 EXPECTED_ROUTE_HOST: Final = Expected("a host", "example.com", "*.example.com", "*")
@@ -32,6 +35,11 @@ EXPECTED_HOST_HEADER: Final = Expected("a host", "example.com", "example.com:808
 
 EXAMPLE_PORT: Final = 5000
 MAX_PORT: Final = 65535
+
+ANY_HOST: Final = "*"
+
+MAX_HOSTS: Final = 100
+"""How many hosts one route can have."""
 
 PORTS = {"http": 80, "https": 443, "grpcs": 443}
 """The port that a scheme stands for."""
@@ -117,6 +125,48 @@ def check_ip(value: str) -> str:
             raise ValueError(f"expected an IP address alone, found {show(value)}: the port belongs in `port`")
         raise ValueError(f"expected {EXPECTED_IP}, found {show(value)}{_localhost(value)}")
     return address
+
+
+ANY: Final = "any"
+"""All addresses of the machine, of IPv4 and of IPv6."""
+
+ALL_OF_A_FAMILY: Final = {"0.0.0.0": "IPv4", "::": "IPv6"}  # noqa: S104
+
+
+def check_bind(value: str) -> str:
+    """Check one of the addresses to listen on: an IP address, or `any`."""
+    if value == ANY:
+        return value
+    if value == "*":
+        raise Mendable("`*` is no IP address", ANY)
+    return check_ip(value)
+
+
+def find_clash(one: str, other: str) -> bool:
+    """Whether two listeners at these addresses want the same connections of one port.
+
+    `::` is IPv6 alone, so that it stands beside `0.0.0.0`.
+    """
+    if one == other or ANY in (one, other):
+        return True
+    if (":" in one) != (":" in other):
+        return False
+    return bool({one, other} & ALL_OF_A_FAMILY.keys())
+
+
+def check_binds(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse an address that another one in the list includes."""
+    mistakes: list[Mistake] = []
+    for index, one in enumerate(values):
+        earlier = next((other for other in values[:index] if find_clash(one, other)), None)
+        if earlier == one:
+            mistakes.append(Mistake((index,), f"{one} is given twice"))
+        elif earlier is not None:
+            wide, narrow = (one, earlier) if one == ANY or one in ALL_OF_A_FAMILY else (earlier, one)
+            mistakes.append(Mistake((index,), f"{wide} includes {narrow}: leave out one of them"))
+    if mistakes:
+        raise Mistakes(*mistakes)
+    return values
 
 
 def parse_listen(value: object) -> object:
@@ -217,14 +267,33 @@ class Listen:
 SIDECAR = Listen("127.0.0.1", 15001)
 
 
-def check_route_host(value: str) -> str | None:
-    """Check and lower-case a route's host: exact or `*.example.com`; `*` is any, and so None.
+def check_route_host(value: str) -> str:
+    """Check and lower-case a route's host: exact, `*.example.com`, or `*` for any.
 
     Envoy compares hosts in lower case, and refuses a route configuration that names one twice.
     """
     if value == "*":
-        return None
+        return value
+    if value.endswith(".*"):
+        raise ValueError(
+            f"{show(value)} is not taken: a host such as {value[:-1]}example.com would match it and "
+            f"{show('*.example.com')}, and Envoy would choose by host and not by the order of routes; "
+            f"write each host, as in [{value[:-1]}example.com, {value[:-1]}example.org]"
+        )
     return check_host(value, wild=True, port="a host has no port, which is matched by the gateway's own")
+
+
+def check_route_hosts(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a host that another one in the list includes; return no hosts for `*` alone."""
+    mistakes = [
+        Mistake((index,), f"{show(other)} is given twice" if other == host else f"{show(other)} includes {show(host)}")
+        for index, host in enumerate(values)
+        for place, other in enumerate(values)
+        if (place < index or other != host) and covers_host(other, host)
+    ]
+    if mistakes:
+        raise Mistakes(*mistakes)
+    return () if values == (ANY_HOST,) else values
 
 
 def check_redirect_host(value: str) -> str:
@@ -271,14 +340,21 @@ ADDRESS_SHAPE: Final[dict[str, Any]] = {"type": "string", "pattern": ADDRESS_PAT
 
 HOST_SHAPE = WithJsonSchema({"type": "string", "maxLength": 253, "pattern": f"^{NAME_PATTERN}$"})
 WILD_HOST_SHAPE = WithJsonSchema({"type": "string", "maxLength": 255, "pattern": rf"^(\*\.)?{NAME_PATTERN}$"})
-ROUTE_HOST_SHAPE = WithJsonSchema({"type": "string", "maxLength": 255, "pattern": rf"^(\*|(\*\.)?{NAME_PATTERN})$"})
+ROUTE_HOST_SHAPE: Final[dict[str, Any]] = {
+    "type": "string",
+    "maxLength": 255,
+    "pattern": rf"^(\*|(\*\.)?{NAME_PATTERN})$",
+}
+ROUTE_HOSTS_SHAPE = WithJsonSchema(
+    {"anyOf": [ROUTE_HOST_SHAPE, {"type": "array", "items": ROUTE_HOST_SHAPE, "minItems": 1, "maxItems": MAX_HOSTS}]}
+)
 HOST_HEADER_SHAPE = WithJsonSchema({"type": "string", "pattern": f"^{NAME_PATTERN}(:{PORT_PATTERN})?$"})
 LISTEN_SHAPE = WithJsonSchema({"anyOf": [ADDRESS_SHAPE, {"type": "integer", "minimum": 1, "maximum": 65535}]})
 
 Address = Annotated[str, AfterValidator(check_address), EXPECTED_ADDRESS]
-IpAddress = Annotated[str, AfterValidator(check_ip), EXPECTED_IP]
+BindAddress = Annotated[str, AfterValidator(check_bind), EXPECTED_IP]
 ShortListen = Annotated[Listen, BeforeValidator(parse_listen), LISTEN_SHAPE, EXPECTED_LISTEN]
 Host = Annotated[str, AfterValidator(check_host), HOST_SHAPE, EXPECTED_HOST]
 RedirectHost = Annotated[str, AfterValidator(check_redirect_host), HOST_SHAPE, EXPECTED_HOST]
-RouteHost = Annotated[str, AfterValidator(check_route_host), ROUTE_HOST_SHAPE, EXPECTED_ROUTE_HOST]
+RouteHost = Annotated[str, AfterValidator(check_route_host), WithJsonSchema(ROUTE_HOST_SHAPE), EXPECTED_ROUTE_HOST]
 HostHeader = Annotated[str, AfterValidator(check_host_header), HOST_HEADER_SHAPE, EXPECTED_HOST_HEADER]
