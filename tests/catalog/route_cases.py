@@ -153,7 +153,10 @@ ROUTES = [
         "1:60 error ROUTE.retries.budget: is for a service's `retries`: it is kept over all routes to it",
     ),
     ("to: a, retries: 11", "1:51 error ROUTE.retries: expected a whole number from 0 to 10, found 11"),
-    ("to: a, mirror: b", '1:50 error ROUTE.mirror: expected a mapping, such as {to: shadow, percent: 10%}, found "b"'),
+    (
+        "to: a, mirror: b",
+        '1:50 error ROUTE.mirror: expected `off`, or a mapping such as {to: shadow, percent: 10%}, found "b"',
+    ),
     ("to: a, mirror: {percent: 10}", "1:50 error ROUTE.mirror: `to` is missing: a service's name"),
     (
         "to: a, mirror: {to: b, percent: 0}",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from xds.catalog.advice.routes import advise_per_try
-from xds.catalog.model.resilience import DEFAULT_REQUEST, GRPC_CONDITIONS, USUAL_RETRIES, CircuitBreakers
+from xds.catalog.model.resilience import DEFAULT_REQUEST, GRPC_CONDITIONS, NO_RETRIES, USUAL_RETRIES, CircuitBreakers
 from xds.catalog.model.service import Service
 from xds.catalog.model.upstream import Dns
 from xds.catalog.text.mistake import Mistake, warning
@@ -39,7 +39,7 @@ def _advise_tcp(service: Service) -> Iterator[Mistake]:
     no_effect = "has no effect with `protocol: tcp`"
     if service.balance.follows_load:
         yield warning(("balance",), "TCP has no responses that report load: all endpoints get the same share")
-    if service.retries != USUAL_RETRIES:
+    if service.retries not in (USUAL_RETRIES, NO_RETRIES):
         yield warning(("retries",), f"{no_effect}: data of a connection cannot be sent again")
     for field in ("requests", "retries"):
         if getattr(service.circuit_breakers or CircuitBreakers(), field) is not None:

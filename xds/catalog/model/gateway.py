@@ -112,8 +112,8 @@ class Tls:
 
 
 ShortTls = Annotated[
-    Tls,
-    Words({"passthrough": {"passthrough": True}}),
+    Tls | None,
+    Words({"passthrough": {"passthrough": True}, "off": None}),
     Moved(
         {
             "certificate": "write it as `certificates: [{certificate: …, key: …}]`",
@@ -170,9 +170,9 @@ class Limits:
 
 
 TlsField = Annotated[
-    ShortTls | None,
+    ShortTls,
     Field(description="Certificates, or `passthrough`"),
-    About(default="none: plain text", envoy="DownstreamTlsContext"),
+    About(default="off: plain text", envoy="DownstreamTlsContext"),
 ]
 Http3Field = Annotated[
     Http3,

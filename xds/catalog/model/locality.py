@@ -136,10 +136,16 @@ SHORT: Final[dict[str | bool, object]] = {
 }
 """The meaning of each word."""
 
+
+def mend_locality(value: object) -> str:
+    """Return the word for a service without localities."""
+    return "write any" if value in ("off", "none", "no", False) else ""
+
+
 ShortLocality = Annotated[
     Annotated[LocalityPolicy, AfterValidator(check_locality)],
     Words(SHORT),
-    Example({"weights": {"eu-1a": 70, "eu-1b": 30}}),
+    Expected("", {"weights": {"eu-1a": 70, "eu-1b": 30}}, mend=mend_locality),
 ]
 
 DEFAULT_OVERPROVISIONING = 140

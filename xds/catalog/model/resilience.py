@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.text.durations import WAIT_SHAPE, format_duration
-from xds.catalog.text.field import About, Alone, Example, Expected, IfWrong
+from xds.catalog.text.field import About, Alone, Example, Expected, IfWrong, Words, is_amount
 from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, Duration, Wait
 from xds.catalog.text.percents import Percent
@@ -113,7 +113,7 @@ Condition = Annotated[str | int, PlainValidator(parse_condition), EXPECTED_CONDI
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Retries:
-    """How often and when a failed request is retried; the short form is `attempts`.
+    """How often and when a failed request is retried; the short form is `attempts`, and `off` is the same as 0.
 
     What a route leaves out is as in the service.
     """
@@ -169,7 +169,9 @@ class Retries:
     ] = None
 
     def over(self, base: "Retries") -> "Retries":
-        """Return these fields, and those of `base` that are left out here."""
+        """Return these fields, and those of `base` that are left out here; no retries have no fields."""
+        if self.attempts == 0:
+            return NO_RETRIES
         found = {one.name: getattr(self, one.name) for one in fields(self)}
         return replace(base, **{name: value for name, value in found.items() if value not in (None, ())})
 
@@ -179,6 +181,7 @@ class Retries:
         return self if self.budget is None else replace(self, budget=None)
 
 
+NO_RETRIES: Final = Retries(attempts=0)
 USUAL_RETRIES: Final = Retries(attempts=2)
 """The retries of a service that does not set them."""
 
@@ -188,7 +191,9 @@ def complete_retries(retries: Retries) -> Retries:
     return retries if retries.attempts is not None else replace(retries, attempts=USUAL_RETRIES.attempts)
 
 
-ShortRetries = Annotated[Retries, Alone("attempts"), Example({"attempts": 3})]
+ShortRetries = Annotated[
+    Retries, Alone("attempts", takes=is_amount), Words({"off": {"attempts": 0}}), Example({"attempts": 3})
+]
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
@@ -215,6 +220,11 @@ class CircuitBreakers:
         Field(description="Running retries, instead of the budget"),
         About(default="the budget of `retries`", envoy="CircuitBreakers.Thresholds.max_retries"),
     ] = None
+
+
+def mend_circuit_breakers(value: object) -> str:
+    """Return what to write for no limits: Envoy always has some."""
+    return "Envoy always has limits: raise them, as in {requests: 100000}" if value in ("off", False) else ""
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
@@ -304,3 +314,8 @@ class Timeouts:
         Field(description="Without a byte in either direction"),
         About(default="5m; for tcp 1h", envoy="RouteAction.idle_timeout"),
     ] = None
+
+
+def mend_timeouts(value: object) -> str:
+    """Return what to write for no timeout."""
+    return "for no limit write {request: 0s}" if value in ("off", False) else ""

@@ -28,7 +28,7 @@ from xds.catalog.model.route_action import (
 )
 from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
 from xds.catalog.text.addresses import RouteHost
-from xds.catalog.text.field import About, Example, Expected, IfWrong
+from xds.catalog.text.field import OFF, About, Example, Expected, IfWrong
 from xds.catalog.text.http import Methods, check_headers, check_query
 from xds.catalog.text.mistake import Loc
 from xds.catalog.text.names import CONFIG, Duration, Path
@@ -153,11 +153,12 @@ class Route:
     ] = None
     retries: Annotated[
         ShortRetries | None,
-        Field(description="Fields that replace those of the service's `retries`"),
+        Field(description="Fields that replace those of the service's `retries`; `off` means none for this route"),
         About(default="the service's", envoy="RouteAction.retry_policy"),
     ] = None
     mirror: Annotated[
         Mirror | None,
+        OFF,
         Field(description="A copy of the requests for another service; nobody waits for its answers"),
         Example({"to": "shadow", "percent": "10%"}),
         About(envoy="RouteAction.request_mirror_policies"),
@@ -165,11 +166,13 @@ class Route:
     ] = None
     fault: Annotated[
         CheckedFault | None,
+        OFF,
         Field(description="Failures on purpose, for tests"),
         About(envoy="HTTPFault"),
     ] = None
     rate_limit: Annotated[
         RateLimit | None,
+        OFF,
         Field(description="How many requests each Envoy lets through. Others get 429"),
         Example({"requests": 100, "per": "1s"}),
         About(envoy="LocalRateLimit"),
@@ -177,6 +180,7 @@ class Route:
     ] = None
     cors: Annotated[
         CheckedCors | None,
+        OFF,
         Field(description="Which web pages of other origins can call"),
         About(envoy="CorsPolicy"),
     ] = None

@@ -33,6 +33,8 @@ from xds.catalog.model.resilience import (
     ShortRetries,
     Timeouts,
     complete_retries,
+    mend_circuit_breakers,
+    mend_timeouts,
 )
 from xds.catalog.model.route import OWN_ROUTE_SHAPE, Route
 from xds.catalog.model.route_rules import EXPECTED_ROUTES, MAX_ROUTES, check_own_route
@@ -42,7 +44,7 @@ from xds.catalog.model.upstream import CALLERS, Dns, ServiceHost, ShortUpstreamT
 from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
 from xds.catalog.text.addresses import SIDECAR, ShortListen
 from xds.catalog.text.durations import WAIT_SHAPE, check_ttl
-from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Words
+from xds.catalog.text.field import OFF, About, Example, Expected, IfWrong, Moved
 from xds.catalog.text.mistake import Loc, Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, NOBODY, Duration, Name, Port, Wait
 from xds.wording import show
@@ -108,11 +110,12 @@ class Service:
     ] = SHORT["round_robin"]
     affinity: Annotated[
         CheckedAffinity | None,
+        OFF,
         Field(
             description="For `ring_hash` and `maglev`: what makes two requests go to the same "
             "endpoint. The first of these that a request has counts"
         ),
-        About(default="none: at random", envoy="RouteAction.hash_policy"),
+        About(default="off: at random", envoy="RouteAction.hash_policy"),
     ] = None
     locality: Annotated[
         ShortLocality,
@@ -138,13 +141,15 @@ class Service:
     ] = None
     slow_start: Annotated[
         ShortSlowStart | None,
+        OFF,
         Field(description="How long the share of a new endpoint grows to its full size"),
-        About(default="none: the full share at once", envoy="SlowStartConfig"),
+        About(default="off: the full share at once", envoy="SlowStartConfig"),
     ] = None
     health_check: Annotated[
         CheckedHealthCheck | None,
+        OFF,
         Field(description="An active check, made by every Envoy that calls the service"),
-        About(default="none", envoy="Cluster.health_checks"),
+        About(default="off", envoy="Cluster.health_checks"),
     ] = None
     outlier_detection: Annotated[
         ShortOutlierDetection,
@@ -154,18 +159,18 @@ class Service:
     timeouts: Annotated[
         Timeouts,
         Field(description="How long callers wait"),
-        Example({"request": "15s"}),
+        Expected("", {"request": "15s"}, mend=mend_timeouts),
         Moved({"per_try": "write it as `retries: {per_try: 2s}`"}),
     ] = field(default_factory=Timeouts)
     retries: Annotated[
         Annotated[ShortRetries, AfterValidator(complete_retries)],
-        Field(description="How often and when a failed request is retried"),
+        Field(description="How often and when a failed request is retried; `off` means never"),
         About(envoy="RetryPolicy"),
     ] = USUAL_RETRIES
     circuit_breakers: Annotated[
         CircuitBreakers | None,
         Field(description="How much each Envoy sends to the service at once. Anything above gets 503 immediately"),
-        Example({"requests": 1000}),
+        Expected("", {"requests": 1000}, mend=mend_circuit_breakers),
         About(default="1024 of each", envoy="Cluster.circuit_breakers"),
     ] = None
     connection_pool: Annotated[
@@ -175,7 +180,8 @@ class Service:
         About(envoy="HttpProtocolOptions"),
     ] = None
     keepalive: Annotated[
-        Annotated[Keepalive | None, Words({"off": None})],
+        Keepalive | None,
+        OFF,
         Field(description="How Envoy finds connections that died without notice"),
         Example({"idle": "60s"}),
         About(

@@ -144,6 +144,14 @@ def check_service_host(value: str) -> str:
     return value if value == CALLERS else check_host(value)
 
 
+def mend_service_host(value: object) -> str:
+    """Return what to write for the caller's own Host."""
+    return "write off" if value is False else ""
+
+
 ServiceHost = Annotated[
-    str, AfterValidator(check_service_host), HOST_SHAPE, Expected("a host, or `off`", "example.com")
+    str,
+    AfterValidator(check_service_host),
+    HOST_SHAPE,
+    Expected("a host, or `off`", "example.com", mend=mend_service_host),
 ]

@@ -139,9 +139,18 @@ class Words(ShortForm):
         return [{"enum": [*self.meanings]}]
 
 
+OFF: Final = Words({"off": None})
+"""Of a mapping that is not there by default: the word for its absence."""
+
+
 def is_scalar(value: object) -> bool:
-    """Whether a value is text or a number (or true or false)."""
-    return isinstance(value, str | int | float)
+    """Whether a value is text or a number."""
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+def is_amount(value: object) -> bool:
+    """Whether a value is a number, or text with one in it."""
+    return is_scalar(value) and any(one.isdecimal() for one in str(value))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
