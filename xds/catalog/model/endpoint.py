@@ -16,7 +16,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from xds.catalog.model.locality import NOWHERE, Locality, Priority
-from xds.catalog.text.addresses import ADDRESS_SHAPE, EXPECTED_ENDPOINT, IPV4, Address, parse_endpoint
+from xds.catalog.text.address_patterns import ADDRESS_SHAPE, IPV4
+from xds.catalog.text.addresses import EXPECTED_ENDPOINT, Address, parse_endpoint
 from xds.catalog.text.field import About, Expected, IfWrong, Moved, Parsed
 from xds.catalog.text.mistake import Loc, Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, NOBODY, Port, share

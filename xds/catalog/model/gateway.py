@@ -15,9 +15,10 @@ from xds.catalog.model.access_log import ShortAccessLog
 from xds.catalog.model.route import Route
 from xds.catalog.model.route_rules import MAX_ROUTES, Routes
 from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
-from xds.catalog.text.addresses import NUMBERS, WILD_HOST_SHAPE, IpAddress, check_host
-from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Words
-from xds.catalog.text.mistake import Loc
+from xds.catalog.text.address_patterns import CERTIFICATE_HOST_SHAPE, NUMBERS
+from xds.catalog.text.addresses import IpAddress, check_host
+from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Narrowed, Words
+from xds.catalog.text.mistake import Loc, Unsaid
 from xds.catalog.text.names import CONFIG, NOBODY, Duration, FilePath, Port, Wait
 from xds.catalog.text.sizes import Size
 from xds.wording import show
@@ -57,7 +58,7 @@ def check_certificate_host(value: str) -> str:
 CertificateHost = Annotated[
     str,
     AfterValidator(check_certificate_host),
-    WILD_HOST_SHAPE,
+    CERTIFICATE_HOST_SHAPE,
     Expected("a host", "shop.example.com", "*.example.com"),
 ]
 
@@ -111,8 +112,15 @@ class Tls:
     ] = False
 
 
+def check_certificates(tls: Tls) -> Tls:
+    """Refuse to encrypt without a certificate."""
+    if not tls.certificates and not tls.passthrough:
+        raise Unsaid("has no certificate: write `certificates` in it, or `tls: passthrough`")
+    return tls
+
+
 ShortTls = Annotated[
-    Tls | None,
+    Annotated[Tls, AfterValidator(check_certificates)] | None,
     Words({"passthrough": {"passthrough": True}, "off": None}),
     Moved(
         {
@@ -123,7 +131,7 @@ ShortTls = Annotated[
         }
     ),
     Example({"certificates": [CERTIFICATE_FILES]}),
-    IfWrong(stand_in={"certificates": [INVALID_FILES]}, whole=True),
+    IfWrong(stand_in={"certificates": [INVALID_FILES]}, whole=True, needs=("certificates", "passthrough")),
 ]
 
 
@@ -134,7 +142,8 @@ def check_header_size(size: int) -> int:
     return size
 
 
-HeaderSize = Annotated[Size, AfterValidator(check_header_size)]
+NO_HEADER_SIZE = r"^0*([0-9]{1,3}B|[0-9]{1,2}[kK]B|[0-9]+\.0*[1-9][0-9]*KiB|(9|[1-9][0-9]+)MiB|1Gi?B)$"
+HeaderSize = Annotated[Size, AfterValidator(check_header_size), Narrowed({"not": {"pattern": NO_HEADER_SIZE}})]
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)

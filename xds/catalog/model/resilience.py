@@ -11,8 +11,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Str
 from pydantic.dataclasses import dataclass
 from pydantic.json_schema import WithJsonSchema
 
-from xds.catalog.text.durations import WAIT_SHAPE, format_duration
-from xds.catalog.text.field import About, Alone, Example, Expected, IfWrong, Words, is_amount
+from xds.catalog.text.durations import PARTS_OF_SECONDS, format_duration
+from xds.catalog.text.field import About, Alone, Example, Expected, IfWrong, Narrowed, Words, is_amount
 from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, Duration, Wait
 from xds.catalog.text.percents import Percent
@@ -108,7 +108,13 @@ CONDITION_SHAPE: dict[str, Any] = {
     "anyOf": [{"enum": [*HTTP_CONDITIONS, *GRPC_CONDITIONS]}, {"type": "integer", "minimum": 100, "maximum": 599}]
 }
 CONDITIONS_SHAPE = WithJsonSchema({"anyOf": [CONDITION_SHAPE, {"type": "array", "items": CONDITION_SHAPE}]})
-Condition = Annotated[str | int, PlainValidator(parse_condition), EXPECTED_CONDITION, IfWrong(stand_in=503)]
+Condition = Annotated[
+    str | int,
+    PlainValidator(parse_condition),
+    WithJsonSchema(CONDITION_SHAPE),
+    EXPECTED_CONDITION,
+    IfWrong(stand_in=503),
+]
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
@@ -261,10 +267,15 @@ def check_seconds(value: timedelta) -> timedelta:
     return value
 
 
+NO_TIME = "^[^1-9]*$"
+TOO_MANY_SECONDS = (
+    r"^0*[1-9][0-9]+(\.[0-9]+)?h"
+    r"|^0*(3276[89]|327[7-9][0-9]|32[89][0-9]{2}|3[3-9][0-9]{3}|[4-9][0-9]{4}|[1-9][0-9]{5,})(\.[0-9]+)?s"
+)
 Seconds = Annotated[
     Duration,
     AfterValidator(check_seconds),
-    WAIT_SHAPE,
+    Narrowed({"not": {"pattern": f"{PARTS_OF_SECONDS}|{NO_TIME}|{TOO_MANY_SECONDS}"}}),
     Expected(f"whole seconds, from 1s to {KERNEL_SECONDS}s", "10s", "1m30s"),
 ]
 

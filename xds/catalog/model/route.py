@@ -29,7 +29,7 @@ from xds.catalog.model.route_action import (
 from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
 from xds.catalog.text.addresses import RouteHost
 from xds.catalog.text.field import OFF, About, Example, Expected, IfWrong
-from xds.catalog.text.http import Methods, check_headers, check_query
+from xds.catalog.text.http import MATCHED_HEADERS, MATCHED_QUERY, Methods, check_headers, check_query
 from xds.catalog.text.mistake import Loc
 from xds.catalog.text.names import CONFIG, Duration, Path
 from xds.catalog.text.path_template import PathTemplate
@@ -92,6 +92,7 @@ class Route:
     headers: Annotated[
         WantedTexts,
         AfterValidator(check_headers),
+        MATCHED_HEADERS,
         Field(
             description="Headers and their values. `*` is any value; in full one of `exact`, "
             "`prefix`, `suffix`, `contains`, `regex` and `absent`"
@@ -102,6 +103,7 @@ class Route:
     query: Annotated[
         WantedTexts,
         AfterValidator(check_query),
+        MATCHED_QUERY,
         Field(description="Query parameters and their values as they stand in the URL, written like those of headers"),
         Expected("a mapping of the query's parameters and values", {"user": "a"}),
         About(default="none", envoy="RouteMatch.query_parameters"),

@@ -190,6 +190,7 @@ TARGETS_SHAPE = WithJsonSchema(
             {"type": "string", "pattern": TARGET_PATTERN},
             {
                 "type": "object",
+                "not": {"additionalProperties": {"const": 0}},
                 "patternProperties": {TARGET_PATTERN: {"type": "integer", "minimum": 0, "maximum": 2**32 - 1}},
                 "additionalProperties": False,
             },

@@ -43,7 +43,7 @@ from xds.catalog.model.subsets import EXPECTED_SUBSETS, SUBSETS_SHAPE, Labels, p
 from xds.catalog.model.upstream import CALLERS, Dns, ServiceHost, ShortUpstreamTls, UpstreamTls
 from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
 from xds.catalog.text.addresses import SIDECAR, ShortListen
-from xds.catalog.text.durations import WAIT_SHAPE, check_ttl
+from xds.catalog.text.durations import AtLeast
 from xds.catalog.text.field import OFF, About, Example, Expected, IfWrong, Moved
 from xds.catalog.text.mistake import Loc, Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, NOBODY, Duration, Name, Port, Wait
@@ -235,8 +235,7 @@ class Service:
         About(envoy="Listener.address"),
     ] = SIDECAR
     ttl: Annotated[
-        Annotated[Duration, AfterValidator(check_ttl), WAIT_SHAPE, Expected("a duration of 1s or more", "1m30s")]
-        | None,
+        Annotated[Duration, AtLeast(1000), Expected("a duration of 1s or more", "1m30s")] | None,
         Field(description="How long after they lost the control plane callers drop the endpoints; 1s or more"),
         About(default="never", envoy="ClusterLoadAssignment.Policy.endpoint_stale_after"),
     ] = None

@@ -6,7 +6,8 @@ from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 from pydantic.json_schema import WithJsonSchema
 
-from xds.catalog.text.addresses import ADDRESS_SHAPE, explain_address, split_address
+from xds.catalog.text.address_patterns import ADDRESS_SHAPE
+from xds.catalog.text.addresses import explain_address, split_address
 from xds.catalog.text.field import About, Alone, Example, Expected
 from xds.catalog.text.names import CONFIG
 from xds.catalog.text.percents import Percent

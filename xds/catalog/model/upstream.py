@@ -6,7 +6,8 @@ from typing import Annotated, Final, TypeVar
 from pydantic import AfterValidator, Field, Strict, StringConstraints
 from pydantic.dataclasses import dataclass
 
-from xds.catalog.text.addresses import HOST_NAME, HOST_SHAPE, check_host, normalize_ip
+from xds.catalog.text.address_patterns import ALT_NAME_SHAPE, HOST_NAME, HOST_SHAPE, SNI_SHAPE
+from xds.catalog.text.addresses import check_host, normalize_ip
 from xds.catalog.text.field import About, Example, Expected, IfWrong, Words
 from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, NOBODY, FilePath
@@ -50,9 +51,9 @@ def check_alt_name(value: str) -> str:
 TlsT = TypeVar("TlsT", bound="UpstreamTls")
 
 Sni = Annotated[
-    str, AfterValidator(check_sni), HOST_SHAPE, Expected("a host", "api.example.com"), IfWrong(stand_in=NOBODY)
+    str, AfterValidator(check_sni), SNI_SHAPE, Expected("a host", "api.example.com"), IfWrong(stand_in=NOBODY)
 ]
-AltName = Annotated[str, AfterValidator(check_alt_name), EXPECTED_ALT_NAME, IfWrong(stand_in=NOBODY)]
+AltName = Annotated[str, AfterValidator(check_alt_name), ALT_NAME_SHAPE, EXPECTED_ALT_NAME, IfWrong(stand_in=NOBODY)]
 Alpn = Annotated[
     str,
     StringConstraints(min_length=1, max_length=255, pattern=r"^[!-~]+$"),

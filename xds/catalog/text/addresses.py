@@ -5,22 +5,25 @@ Pure functions, used as validators by the model's classes. Their errors are sent
 
 import re
 from ipaddress import IPv6Address
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator
 from pydantic.dataclasses import dataclass
-from pydantic.json_schema import WithJsonSchema
 
+from xds.catalog.text.address_patterns import (
+    ENDPOINT_SHAPE,
+    HOST_HEADER_SHAPE,
+    HOST_NAME,
+    HOST_SHAPE,
+    IP_SHAPE,
+    IPV4,
+    LISTEN_SHAPE,
+    NUMBERS,
+    ROUTE_HOST_SHAPE,
+)
 from xds.catalog.text.field import Expected
 from xds.catalog.text.mistake import Mendable, Mistake, Mistakes
 from xds.wording import join_host_and_port, show, split_host_and_port
-
-OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-IPV4 = re.compile(rf"{OCTET}(?:\.{OCTET}){{3}}")
-LABEL = r"[a-zA-Z0-9_](?:[a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])?"
-HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z){LABEL}(?:\.{LABEL})*")
-NUMBERS = re.compile(r"[0-9.]*(?:^|\.)[0-9]+")
-"""What ends in a number is an IPv4 address or nothing: no top-level domain is one."""
 
 EXPECTED_ENDPOINT: Final = Expected('"host:port"', "10.0.0.4:5000", "[::1]:5000")
 EXPECTED_ADDRESS: Final = Expected("an IP address or host name", "10.0.0.4")
@@ -264,19 +267,8 @@ def check_host_header(value: str) -> str:
     return value
 
 
-PORT_PATTERN = r"(?!0+$)([0-9]{1,4}|[0-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"  # 1 to 65535
-NAME_PATTERN = rf"{LABEL}(?:\.{LABEL})*"
-ADDRESS_PATTERN = rf"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):{PORT_PATTERN}$"
-ADDRESS_SHAPE: Final[dict[str, Any]] = {"type": "string", "pattern": ADDRESS_PATTERN}
-
-HOST_SHAPE = WithJsonSchema({"type": "string", "maxLength": 253, "pattern": f"^{NAME_PATTERN}$"})
-WILD_HOST_SHAPE = WithJsonSchema({"type": "string", "maxLength": 255, "pattern": rf"^(\*\.)?{NAME_PATTERN}$"})
-ROUTE_HOST_SHAPE = WithJsonSchema({"type": "string", "maxLength": 255, "pattern": rf"^(\*|(\*\.)?{NAME_PATTERN})$"})
-HOST_HEADER_SHAPE = WithJsonSchema({"type": "string", "pattern": f"^{NAME_PATTERN}(:{PORT_PATTERN})?$"})
-LISTEN_SHAPE = WithJsonSchema({"anyOf": [ADDRESS_SHAPE, {"type": "integer", "minimum": 1, "maximum": 65535}]})
-
-Address = Annotated[str, AfterValidator(check_address), EXPECTED_ADDRESS]
-IpAddress = Annotated[str, AfterValidator(check_ip), EXPECTED_IP]
+Address = Annotated[str, AfterValidator(check_address), ENDPOINT_SHAPE, EXPECTED_ADDRESS]
+IpAddress = Annotated[str, AfterValidator(check_ip), IP_SHAPE, EXPECTED_IP]
 ShortListen = Annotated[Listen, BeforeValidator(parse_listen), LISTEN_SHAPE, EXPECTED_LISTEN]
 Host = Annotated[str, AfterValidator(check_host), HOST_SHAPE, EXPECTED_HOST]
 RedirectHost = Annotated[str, AfterValidator(check_redirect_host), HOST_SHAPE, EXPECTED_HOST]

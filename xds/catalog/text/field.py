@@ -63,6 +63,16 @@ def Example(*examples: object) -> Expected:  # noqa: N802 - it stands among anno
     return Expected("", *examples)
 
 
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Narrowed:
+    """What the JSON Schema of a type has in addition, for what a function checks that pydantic knows nothing of."""
+
+    shape: Mapping[str, Any]
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(schema), **self.shape}
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class About:
     """What the reference has on a field beside its description.

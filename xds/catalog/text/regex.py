@@ -4,9 +4,10 @@ import re
 import warnings
 from re import _constants as code  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator
+from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.text.field import Expected
 from xds.catalog.text.mistake import Mendable
@@ -98,4 +99,10 @@ def _measure_one(operation: Any, argument: Any) -> int:
     return 2 if operation in (code.ANY, code.NOT_LITERAL) else 1
 
 
-PathRegex = Annotated[str, AfterValidator(check_regex), Expected("a pattern for the whole path", "/users/[0-9]+")]
+PATTERN_SHAPE: Final[dict[str, Any]] = {"type": "string", "maxLength": MAX_LENGTH, "pattern": "^[ -~]+$"}
+PathRegex = Annotated[
+    str,
+    AfterValidator(check_regex),
+    WithJsonSchema({**PATTERN_SHAPE, "pattern": r"^[/.(\[^\\][ -~]*$"}),
+    Expected("a pattern for the whole path", "/users/[0-9]+"),
+]
