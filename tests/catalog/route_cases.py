@@ -50,7 +50,7 @@ ROUTES = [
     ("redirect: {path: /a, prefix: /b}", "1:52 error ROUTE.redirect.path: a redirect has `prefix` or `path`, not both"),
     (
         "redirect: {host: 'https://a.com'}",
-        '1:52 error ROUTE.redirect.host: a host has no scheme or path: write "a.com"',
+        '1:52 error ROUTE.redirect.host: a host has no scheme or path: write "a.com", with `https: true` beside it',
     ),
     ("respond: {status: 99}", "1:53 error ROUTE.respond.status: expected a status from 200 to 599, found 99"),
     ("respond: 404", "1:44 error ROUTE.respond: expected a mapping, such as {status: 404}, found 404"),

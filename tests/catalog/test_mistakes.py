@@ -202,8 +202,7 @@ CASES = [
     ),
     (
         "services: {a: {health_check: {http: /, host: 'http://b'}}}",
-        "1:46 error services.a.health_check.host: expected a host, such as example.com or "
-        '"example.com:8080", found "http://b"',
+        '1:46 error services.a.health_check.host: a host has no scheme or path: write "b"',
     ),
     (
         'services: {a: {health_check: {grpc: ""}}}',

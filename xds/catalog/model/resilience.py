@@ -42,6 +42,8 @@ def parse_condition(value: object) -> str | int:
         return value
     if isinstance(value, str) and value in (*HTTP_CONDITIONS, *GRPC_CONDITIONS):
         return value
+    if isinstance(value, str) and value.isdecimal() and 100 <= int(value[:4]) <= 599:
+        raise ValueError(f"expected {EXPECTED_CONDITION.words}, found {show(value)}: write {int(value)} without quotes")
     near = suggest(value, [*HTTP_CONDITIONS, *GRPC_CONDITIONS]) if isinstance(value, str) else ""
     hint = near or f": reasons are {', '.join((*HTTP_CONDITIONS, *GRPC_CONDITIONS))}"
     raise ValueError(f"expected {EXPECTED_CONDITION.words}, found {show(value)}{hint}")

@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass
 from xds.catalog.model.access_log import ShortAccessLog
 from xds.catalog.model.affinity import CheckedAffinity
 from xds.catalog.model.balance import SHORT, ShortBalancing
-from xds.catalog.model.endpoint import Endpoint, ShortEndpoint, check_endpoints
+from xds.catalog.model.endpoint import Endpoint, ShortEndpoint, check_endpoints, mend_endpoints
 from xds.catalog.model.health import CheckedHealthCheck, OutlierDetection, ShortOutlierDetection
 from xds.catalog.model.locality import (
     ANY,
@@ -62,6 +62,12 @@ class Protocol(StrEnum):
     TCP = "tcp"
 
 
+def mend_protocol(value: object) -> str:
+    """Return how TLS is written, which is no protocol."""
+    plain = {"https": "http", "grpcs": "grpc", "tls": "tcp", "ssl": "tcp"}.get(str(value).lower(), "")
+    return f"write {plain}, with `tls: true` beside it" if plain else ""
+
+
 def assume_protocol(service: dict[str, Any]) -> None:
     """Write the protocol that no rule minds in place of a wrong one: beside a local port, or else a check by gRPC."""
     if "routes" in service:
@@ -94,11 +100,12 @@ class Service:
             " of the service by DNS",
         ),
         AfterValidator(check_endpoints),
-        Expected("a list", ["10.0.0.4:5000"]),
+        Expected("a list", ["10.0.0.4:5000"], mend=mend_endpoints),
         About(default="none: the service only calls others", envoy="ClusterLoadAssignment"),
     ] = ()
     protocol: Annotated[
         Protocol,
+        Expected(mend=mend_protocol),
         Field(description="What the service speaks"),
         About(envoy="HttpProtocolOptions, TcpProxy"),
         IfWrong(settle=assume_protocol),
