@@ -82,7 +82,7 @@ ROUTES = [
     ),
     (
         "to: a, regex: '/(a'",
-        "1:49 error ROUTE.regex: is no regular expression: missing ), unterminated subpattern at position 1",
+        '1:49 error ROUTE.regex: is no regular expression: a ( has no ) after it, from "(a" on',
     ),
     ("to: a, regex: 'a.*'", '1:49 error ROUTE.regex: matches no path, which begins with /: write "/a.*"'),
     (

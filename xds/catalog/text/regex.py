@@ -38,6 +38,32 @@ NOT_IN_RE2 = (
 """What Python's `re` reads and RE2 does not."""
 
 
+EXPLANATIONS = {
+    "unterminated character set": "a [ has no ] after it",
+    "missing ), unterminated subpattern": "a ( has no ) after it",
+    "unbalanced parenthesis": "a ) has no ( before it",
+    "nothing to repeat": "there is nothing to repeat",
+    "multiple repeat": "a repetition is repeated",
+    "min repeat": "the first number is greater than the second",
+    "bad character range": "a range goes from the lower character to the higher",
+    "bad escape (end": r"a \ has nothing after it",
+    "bad escape": r"this \ has no meaning",
+    "incomplete escape": r"a \ has too few digits after it",
+    "missing group name": "a group's name is missing",
+    "bad character in group name": "a group's name has letters, digits and _",
+    "missing >": "a group's name has no > after it",
+    "unterminated name": "a group's name has no end",
+    "redefinition": "two groups have the same name",
+    "unknown extension": "a (? has an unknown character after it",
+    "unexpected end": "a (? has nothing after it",
+    "global flags": "flags such as (?i) stand at the beginning",
+    "unknown flag": "a flag is unknown",
+    "missing -, : or )": "flags have no : or ) after them",
+    "missing :": "flags have no : after them",
+}
+"""What the beginning of a message of Python's `re` means."""
+
+
 def check_regex(value: str) -> str:
     """Refuse a pattern for paths that Envoy would, or that no path can match."""
     if not value.isascii() or not value.isprintable():
@@ -63,13 +89,24 @@ def check_pattern(value: str) -> str:
             re.compile(value)
             size = measure(value)
     except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"is no regular expression: {error}") from error
+        raise ValueError(f"is no regular expression: {_explain(value, error)}") from error
     if size > MAX_PROGRAM:
         raise ValueError(
             f"is too large: Envoy takes patterns of {MAX_PROGRAM} steps, one for each character, and times each {{n}}; "
             f"this has about {size}"
         )
     return value
+
+
+def _explain(pattern: str, error: Exception) -> str:
+    """Return what is wrong with a pattern, in our own words: Python's are for programmers."""
+    at = getattr(error, "pos", None)
+    if at is None:
+        return "it is nested too deep, or repeats too often"
+    words = next((words for start, words in EXPLANATIONS.items() if str(error).startswith(start)), "")
+    if not pattern[at:]:
+        return words or "something is missing at its end"
+    return f"{words or 'this has no meaning'}, from {show(pattern[at:])} on"
 
 
 def measure(value: str) -> int:
