@@ -14,7 +14,7 @@ OVER_HTTP2 = ("http2", "grpc")
 def advise_upstream(service: Service) -> Iterator[Mistake]:
     """Yield warnings about fields that have no effect, due to the service's protocol or other fields."""
     least, weights = service.balance.least_request, [endpoint.weight for endpoint in service.endpoints]
-    if least is not None and least.active_request_bias is not None and not any(weights):
+    if least is not None and least.active_request_bias is not None and weights and not any(weights):
         yield warning(("balance", "least_request", "active_request_bias"), "has no effect: no endpoint has a `weight`")
     table = service.balance.maglev
     if table is not None and table.table_size is not None and table.table_size < len(weights):
@@ -31,7 +31,7 @@ def advise_upstream(service: Service) -> Iterator[Mistake]:
         yield from _advise_http(service)
     given = [("dns", service.dns is Dns.LOGICAL), ("dns_refresh", service.dns_refresh is not None)]
     for field in (field for field, is_given in given if is_given):
-        if all(endpoint.is_ip for endpoint in service.endpoints):
+        if service.endpoints and all(endpoint.is_ip for endpoint in service.endpoints):
             yield warning((field,), "has no effect without a host name among the endpoints")
 
 

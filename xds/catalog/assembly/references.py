@@ -207,7 +207,8 @@ def _check_target(index: Index, loc: Loc, name: str, nearest: Nearest) -> Iterat
         message = f"there is no service {show(name)}{subset or nearest.suggest(name)}"
         yield Mistake(loc, message, ground=Ground.ALL_NAMES)
     elif index.lacks(name, "endpoints"):
-        yield Mistake(loc, f"{show(name)} has no endpoints: requests to it fail", Severity.WARNING)
+        message = f"{show(name)} has no endpoints: requests to it fail"
+        yield Mistake(loc, message, Severity.WARNING, ground=Ground.ALL_ENDPOINTS)
 
 
 def _find_subset(index: Index, loc: Loc, name: str) -> str:

@@ -15,11 +15,15 @@ Loc = tuple[str | int, ...]
 
 
 class Ground(Enum):
-    """What a mistake rests on: on some grounds it may be none while another file has mistakes."""
+    """What a mistake rests on: on some grounds it may be none while another file has mistakes.
+
+    A mistake on ALL_ENDPOINTS is none where the catalog is not the only source of endpoints.
+    """
 
     ITSELF = auto()
     ALL_NAMES = auto()
     ALL_SERVICES = auto()
+    ALL_ENDPOINTS = auto()
 
 
 class Mistake(NamedTuple):
