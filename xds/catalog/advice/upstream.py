@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 from xds.catalog.advice.routes import advise_per_try
-from xds.catalog.model.resilience import DEFAULT_REQUEST, GRPC_CONDITIONS, NO_RETRIES, USUAL_RETRIES, CircuitBreakers
+from xds.catalog.model.connections import CircuitBreakers
+from xds.catalog.model.retries import GRPC_CONDITIONS, NO_RETRIES, USUAL_RETRIES
 from xds.catalog.model.service import Service
+from xds.catalog.model.timeouts import DEFAULT_REQUEST
 from xds.catalog.model.upstream import Dns
 from xds.catalog.text.mistake import Mistake, warning
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from xds.catalog.assembly.index import Index, Policy
 from xds.catalog.catalog import Subject
 from xds.catalog.model.gateway import Gateway
-from xds.catalog.model.resilience import Retries
+from xds.catalog.model.retries import Retries
 from xds.catalog.model.route import Route, given
 from xds.catalog.model.route_action import split_target
 from xds.catalog.model.service import Protocol, Service

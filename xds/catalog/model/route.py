@@ -16,7 +16,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from xds.catalog.model.filters import CheckedCors, CheckedFault, RateLimit
-from xds.catalog.model.resilience import ShortRetries
+from xds.catalog.model.retries import ShortRetries
 from xds.catalog.model.route_action import (
     HeaderChanges,
     Mirror,

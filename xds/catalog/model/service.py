@@ -15,6 +15,7 @@ from pydantic.dataclasses import dataclass
 from xds.catalog.model.access_log import ShortAccessLog
 from xds.catalog.model.affinity import CheckedAffinity
 from xds.catalog.model.balance import SHORT, ShortBalancing
+from xds.catalog.model.connections import CircuitBreakers, ConnectionPool, Keepalive, mend_circuit_breakers
 from xds.catalog.model.endpoint import Endpoint, ShortEndpoint, check_endpoints, mend_endpoints
 from xds.catalog.model.health import CheckedHealthCheck, OutlierDetection, ShortOutlierDetection
 from xds.catalog.model.locality import (
@@ -25,21 +26,12 @@ from xds.catalog.model.locality import (
     PanicThreshold,
     ShortLocality,
 )
-from xds.catalog.model.resilience import (
-    USUAL_RETRIES,
-    CircuitBreakers,
-    ConnectionPool,
-    Keepalive,
-    ShortRetries,
-    Timeouts,
-    complete_retries,
-    mend_circuit_breakers,
-    mend_timeouts,
-)
+from xds.catalog.model.retries import USUAL_RETRIES, ShortRetries, complete_retries
 from xds.catalog.model.route import OWN_ROUTE_SHAPE, Route
 from xds.catalog.model.route_rules import EXPECTED_ROUTES, MAX_ROUTES, check_own_route
 from xds.catalog.model.slow_start import ShortSlowStart
 from xds.catalog.model.subsets import EXPECTED_SUBSETS, SUBSETS_SHAPE, Labels, parse_subsets
+from xds.catalog.model.timeouts import Timeouts, mend_timeouts
 from xds.catalog.model.upstream import CALLERS, Dns, ServiceHost, ShortUpstreamTls, UpstreamTls
 from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
 from xds.catalog.text.addresses import SIDECAR, ShortListen
