@@ -70,7 +70,7 @@ LISTENERS = [
     ),
     (
         "port: 1, tls: pass, routes: [{to: a}]",
-        '1:30 error GATEWAY.tls: expected `passthrough`, or a mapping such as {certificates: [{certificate: /certs/web.pem, key: /certs/web.key}]}, found "pass"',
+        '1:30 error GATEWAY.tls: expected `passthrough`, `off`, or a mapping such as {certificates: [{certificate: /certs/web.pem, key: /certs/web.key}]}, found "pass"',
     ),
     (
         "port: 1, tls: {passthrough: true, certificates: [CERT]}, routes: [{to: a}]",
@@ -138,7 +138,7 @@ LISTENERS = [
     ),
     (
         "port: 1, access_log: true, routes: [{to: a}]",
-        "1:37 error GATEWAY.access_log: expected `off`, `on`, `errors`, or a mapping such as {errors: true, sample: 1%}, found true",
+        "1:37 error GATEWAY.access_log: expected `off`, `on`, `errors`, or a mapping such as {errors: true, sample: 1%}, found true: write on",
     ),
 ]
 """A gateway's content and the message. GATEWAY stands for the gateway's path, and CERT for a certificate."""

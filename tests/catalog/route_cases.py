@@ -50,7 +50,7 @@ ROUTES = [
     ("redirect: {path: /a, prefix: /b}", "1:52 error ROUTE.redirect.path: a redirect has `prefix` or `path`, not both"),
     (
         "redirect: {host: 'https://a.com'}",
-        '1:52 error ROUTE.redirect.host: a host has no scheme or path: write "a.com"',
+        '1:52 error ROUTE.redirect.host: a host has no scheme or path: write "a.com", with `https: true` beside it',
     ),
     ("respond: {status: 99}", "1:53 error ROUTE.respond.status: expected a status from 200 to 599, found 99"),
     ("respond: 404", "1:44 error ROUTE.respond: expected a mapping, such as {status: 404}, found 404"),
@@ -82,7 +82,7 @@ ROUTES = [
     ),
     (
         "to: a, regex: '/(a'",
-        "1:49 error ROUTE.regex: is no regular expression: missing ), unterminated subpattern at position 1",
+        '1:49 error ROUTE.regex: is no regular expression: a ( has no ) after it, from "(a" on',
     ),
     ("to: a, regex: 'a.*'", '1:49 error ROUTE.regex: matches no path, which begins with /: write "/a.*"'),
     (
@@ -153,7 +153,10 @@ ROUTES = [
         "1:60 error ROUTE.retries.budget: is for a service's `retries`: it is kept over all routes to it",
     ),
     ("to: a, retries: 11", "1:51 error ROUTE.retries: expected a whole number from 0 to 10, found 11"),
-    ("to: a, mirror: b", '1:50 error ROUTE.mirror: expected a mapping, such as {to: shadow, percent: 10%}, found "b"'),
+    (
+        "to: a, mirror: b",
+        '1:50 error ROUTE.mirror: expected `off`, or a mapping such as {to: shadow, percent: 10%}, found "b"',
+    ),
     ("to: a, mirror: {percent: 10}", "1:50 error ROUTE.mirror: `to` is missing: a service's name"),
     (
         "to: a, mirror: {to: b, percent: 0}",

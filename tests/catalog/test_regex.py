@@ -1,6 +1,10 @@
 """Regular expressions for paths: those that Envoy would refuse are refused here, as far as possible without RE2."""
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from xds.catalog.text.regex import check_regex, measure
 
@@ -37,3 +41,50 @@ def test_an_expression_that_envoy_refuses_is_refused(pattern: str) -> None:
     """Python accepts most of these, but RE2 none."""
     with pytest.raises(ValueError, match=r"RE2|expression"):
         check_regex(pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [
+        ("/a[b", 'a [ has no ] after it, from "[b" on'),
+        ("/a(b", 'a ( has no ) after it, from "(b" on'),
+        ("/a)b", 'a ) has no ( before it, from ")b" on'),
+        ("/(*)", 'there is nothing to repeat, from "*)" on'),
+        ("/a**", 'a repetition is repeated, from "*" on'),
+        ("/a{3,2}", 'the first number is greater than the second, from "3,2}" on'),
+        ("/[z-a]", 'a range goes from the lower character to the higher, from "z-a]" on'),
+        ("/a\\", 'a \\ has nothing after it, from "\\\\" on'),
+        (r"/\q", r'this \ has no meaning, from "\\q" on'),
+        (r"/\x1", r'a \ has too few digits after it, from "\\x1" on'),
+        ("/(?P<>a)", 'a group\'s name is missing, from ">a)" on'),
+        ("/(?P<a-b>c)", 'a group\'s name has letters, digits and _, from "a-b>c)" on'),
+        ("/(?P<a)", 'a group\'s name has no > after it, from "a)" on'),
+        ("/(?P<a>b)(?P<a>c)", 'two groups have the same name, from "a>c)" on'),
+        ("/(?*a)", 'a (? has an unknown character after it, from "?*a)" on'),
+        ("/(?", "a (? has nothing after it"),
+        ("/a(?i)b", 'flags such as (?i) stand at the beginning, from "(?i)b" on'),
+        ("/(?i", "flags have no : or ) after them"),
+    ],
+)
+def test_a_message_about_an_expression_is_plain(pattern: str, message: str) -> None:
+    """It says what is wrong in the operator's words, and from where on."""
+    with pytest.raises(ValueError, match="is no regular expression") as refused:
+        check_regex(pattern)
+    assert str(refused.value) == f"is no regular expression: {message}"
+
+
+@given(st.text(st.sampled_from(r"/a9[](){}?*+\^$.|-,:<>=!Pxi_"), max_size=12))
+def test_no_message_has_the_words_of_python(pattern: str) -> None:
+    """Whatever is wrong."""
+    message = ""
+    try:
+        check_regex(pattern)
+    except ValueError as refused:
+        message = str(refused)
+    assert not re.search(r"at position|subpattern|unterminated|unbalanced|extension|escape \\", message)
+
+
+def test_an_expression_that_is_nested_too_deep_is_refused() -> None:
+    """Python's own limit is met before Envoy's."""
+    with pytest.raises(ValueError, match="it is nested too deep"):
+        check_regex("/" + "(" * 499 + ")" * 499)

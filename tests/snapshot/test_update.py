@@ -12,17 +12,19 @@ from xds.catalog.catalog import Catalog
 from xds.catalog.model.access_log import OFF, AccessLog
 from xds.catalog.model.affinity import Affinity
 from xds.catalog.model.balance import SHORT
+from xds.catalog.model.connections import CircuitBreakers
 from xds.catalog.model.endpoint import Endpoint
 from xds.catalog.model.gateway import Certificate, Gateway, Listener, Tls
 from xds.catalog.model.listener_options import Limits
 from xds.catalog.model.locality import ANY, NOWHERE, Level, Locality, LocalityPolicy, ZoneAware
 from xds.catalog.model.mesh import Mesh
-from xds.catalog.model.resilience import Budget, CircuitBreakers, Retries, Timeouts
+from xds.catalog.model.retries import Budget, Retries
 from xds.catalog.model.route import Route
 from xds.catalog.model.service import Protocol, Service
 from xds.catalog.model.sidecar import Sidecar
 from xds.catalog.model.slow_start import SlowStart
 from xds.catalog.model.subsets import Labels
+from xds.catalog.model.timeouts import Timeouts
 from xds.catalog.model.tracing import Tracing
 from xds.catalog.model.upstream import Dns, UpstreamTls
 from xds.catalog.raw.fields import NO_RAW, parse_raw

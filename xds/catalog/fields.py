@@ -33,6 +33,9 @@ BOUNDS = "{bounds}"
 SWITCHES = {"yes": True, "on": True, "no": False, "off": False}
 """Words that YAML 1.1 reads as true and false."""
 
+NEVER = frozenset({"false", "no", "none", "never", "disabled"})
+"""Words that people write for `off`, in small letters."""
+
 KEY = "[key]"
 """The step in pydantic's way to a wrong key."""
 
@@ -135,9 +138,9 @@ class Field:
         return {key: hint for one in self._find(Moved) for key, hint in one.keys.items()}
 
     @cached_property
-    def short_form(self) -> ShortForm | None:
+    def short_forms(self) -> tuple[ShortForm, ...]:
         """What is short for a mapping."""
-        return next(self._find(ShortForm), None)
+        return tuple(self._find(ShortForm))
 
     @cached_property
     def examples(self) -> tuple[Any, ...]:
@@ -148,15 +151,15 @@ class Field:
     @property
     def is_choice(self) -> bool:
         """Whether it is one of a fixed set of words or numbers."""
-        return self.short_form is None and (bool(self.choices) or get_origin(self.type) is Literal)
+        return not self.short_forms and (bool(self.choices) or get_origin(self.type) is Literal)
 
     @cached_property
     def choices(self) -> tuple[str, ...]:
         """The words that are allowed here: those of an enum, or short forms."""
         if isinstance(self.type, type) and issubclass(self.type, StrEnum):
             return tuple(choice.value for choice in self.type)
-        meanings = getattr(self.short_form, "meanings", {})
-        return tuple(word for word in meanings if isinstance(word, str))
+        words = (word for short in self.short_forms if isinstance(short, Words) for word in short.meanings)
+        return tuple(word for word in words if isinstance(word, str))
 
     @cached_property
     def words(self) -> str:
@@ -189,11 +192,13 @@ class Field:
 
     def write(self, value: Any) -> object:
         """Return a value that was read as an operator would write it: plain values alone."""
-        short = self.short_form
-        if isinstance(short, Alone) and value is not None:
-            return self.fields[short.field].write(getattr(value, short.field))
-        if isinstance(short, Words):
-            return next((word for word in short.meanings if self._adapter.validate_python(word) == value), value)
+        for short in self.short_forms:
+            if isinstance(short, Alone) and value is not None:
+                return self.fields[short.field].write(getattr(value, short.field))
+            if isinstance(short, Words):
+                for word in short.meanings:
+                    if self._adapter.validate_python(word) == value:
+                        return word
         if isinstance(value, timedelta):
             return format_duration(value)
         if self.percentage is not None:
@@ -215,7 +220,9 @@ class Field:
 
     @property
     def _short_words(self) -> str:
-        short = self.short_form
+        return ", ".join(filter(None, map(self._describe_short_form, self.short_forms)))
+
+    def _describe_short_form(self, short: ShortForm) -> str:
         if isinstance(short, Alone):
             return self.fields[short.field].words
         if isinstance(short, Parsed):
@@ -261,7 +268,11 @@ class Field:
             if value.lower() in SWITCHES:
                 meant = SWITCHES[value.lower()]
                 yield f"write {write_flow(meant)}", meant
-        elif isinstance(value, bool | int | float):
+        if "off" in self.choices and value is not None and str(value).lower() in NEVER:
+            yield "write off", "off"
+        if "off" in self.choices and value is True and not self.if_wrong.needs:
+            yield from (("write on", "on"), ("write {}", {}))
+        if isinstance(value, bool | int | float):
             written = str(value).lower() if isinstance(value, bool) else str(value)
             yield f'write "{written}" in quotes', written
 

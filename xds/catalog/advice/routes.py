@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
-from xds.catalog.model.resilience import Retries
+from xds.catalog.model.retries import Retries
 from xds.catalog.model.route import Route
 from xds.catalog.text.addresses import ANY_HOST
 from xds.catalog.text.durations import format_duration

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 from xds.catalog.catalog import Subject
 from xds.catalog.model.gateway import Gateway
 from xds.catalog.model.mesh import MeshValue
-from xds.catalog.model.resilience import Retries
+from xds.catalog.model.retries import Retries
 from xds.catalog.model.service import Protocol, Service
 from xds.catalog.text.mistake import Loc
 

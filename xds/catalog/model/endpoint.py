@@ -16,11 +16,19 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from xds.catalog.model.locality import NOWHERE, Locality, Priority
-from xds.catalog.text.addresses import ADDRESS_SHAPE, EXPECTED_ENDPOINT, IPV4, Address, parse_endpoint
+from xds.catalog.text.address_patterns import ADDRESS_SHAPE, IPV4
+from xds.catalog.text.addresses import (
+    BESIDE_ENDPOINTS,
+    EXPECTED_ENDPOINT,
+    Address,
+    explain_address,
+    parse_endpoint,
+    split_address,
+)
 from xds.catalog.text.field import About, Expected, IfWrong, Moved, Parsed
 from xds.catalog.text.mistake import Loc, Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, NOBODY, Port, share
-from xds.wording import join_host_and_port, show
+from xds.wording import join_host_and_port, show, write_flow
 
 MAX_WEIGHT = 2**32 - 1
 """Envoy's limit on an endpoint's weight, and on the sum over a locality (endpoint_components.proto)."""
@@ -180,7 +188,8 @@ ShortEndpoint = Annotated[
     Expected("a mapping with `address`"),
     Moved(
         {
-            **dict.fromkeys(("host", "hostname", "ip", "server", "url"), "write it as `address: 10.0.0.4`"),
+            **dict.fromkeys(("host", "hostname", "ip", "server"), "write it as `address: 10.0.0.4`"),
+            "url": 'write it as `address: "10.0.0.4:443"`; for https, with `tls: true` beside `endpoints`',
             **dict.fromkeys(("labels", "tags", "meta"), 'write it as `metadata: {version: "2.0"}`'),
             "backup": "write it as `priority: 1`: it gets requests when too few before it are healthy",
             "disabled": "write it as `drain: true`",
@@ -200,6 +209,15 @@ METADATA_DEPTH = 8
 
 EXACT_INTEGER = 2**53
 """Envoy's metadata holds numbers as doubles, which are exact up to here."""
+
+
+def mend_endpoints(value: object) -> str:
+    """Return the list that a URL alone is meant as."""
+    if not isinstance(value, str) or "://" not in value:
+        return ""
+    found = explain_address(value, secure=BESIDE_ENDPOINTS)
+    mends = [mend for mend in found.mends if split_address(mend)]
+    return f"write it as a list, {write_flow(mends)}{found.tail}" if mends else ""
 
 
 def check_endpoints(endpoints: "tuple[Endpoint, ...]") -> "tuple[Endpoint, ...]":

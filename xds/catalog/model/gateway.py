@@ -15,17 +15,14 @@ from xds.catalog.model.listener_options import HttpField, HttpOptions, Limits, L
 from xds.catalog.model.route import Route
 from xds.catalog.model.route_rules import MAX_ROUTES, Routes
 from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
-from xds.catalog.text.addresses import EXPECTED_BIND, NUMBERS, WILD_HOST_SHAPE, BindAddress, check_binds, check_host
+from xds.catalog.text.address_patterns import BINDS_SHAPE, CERTIFICATE_HOST_SHAPE, MAX_ADDRESSES, NUMBERS
+from xds.catalog.text.addresses import EXPECTED_BIND, BindAddress, check_binds, check_host
 from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Words
-from xds.catalog.text.mistake import Loc
+from xds.catalog.text.mistake import Loc, Unsaid
 from xds.catalog.text.names import CONFIG, NOBODY, FilePath, Port, parse_list
 from xds.wording import show
 
 ALL_IPV4: Final = "0.0.0.0"  # noqa: S104 - a gateway is for everybody
-MAX_ADDRESSES = 100
-ADDRESSES_SHAPE = WithJsonSchema(
-    {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
-)
 MAX_LISTENERS = 100
 MAX_CERTIFICATES = 1000
 
@@ -58,7 +55,7 @@ def check_certificate_host(value: str) -> str:
 CertificateHost = Annotated[
     str,
     AfterValidator(check_certificate_host),
-    WILD_HOST_SHAPE,
+    CERTIFICATE_HOST_SHAPE,
     Expected("a host", "shop.example.com", "*.example.com"),
 ]
 
@@ -112,9 +109,16 @@ class Tls:
     ] = False
 
 
+def check_certificates(tls: Tls) -> Tls:
+    """Refuse to encrypt without a certificate."""
+    if not tls.certificates and not tls.passthrough:
+        raise Unsaid("has no certificate: write `certificates` in it, or `tls: passthrough`")
+    return tls
+
+
 ShortTls = Annotated[
-    Tls,
-    Words({"passthrough": {"passthrough": True}}),
+    Annotated[Tls, AfterValidator(check_certificates)] | None,
+    Words({"passthrough": {"passthrough": True}, "off": None}),
     Moved(
         {
             "certificate": "write it as `certificates: [{certificate: …, key: …}]`",
@@ -124,14 +128,14 @@ ShortTls = Annotated[
         }
     ),
     Example({"certificates": [CERTIFICATE_FILES]}),
-    IfWrong(stand_in={"certificates": [INVALID_FILES]}, whole=True),
+    IfWrong(stand_in={"certificates": [INVALID_FILES]}, whole=True, needs=("certificates", "passthrough")),
 ]
 
 
 TlsField = Annotated[
-    ShortTls | None,
+    ShortTls,
     Field(description="Certificates, or `passthrough`"),
-    About(default="none: plain text", envoy="DownstreamTlsContext"),
+    About(default="off: plain text", envoy="DownstreamTlsContext"),
 ]
 Http3Field = Annotated[
     Http3,
@@ -148,7 +152,7 @@ AddressField = Annotated[
     tuple[Annotated[BindAddress, IfWrong(stand_in=lambda index: f"192.0.2.{index}")], ...],
     BeforeValidator(parse_list),
     AfterValidator(check_binds),
-    ADDRESSES_SHAPE,
+    BINDS_SHAPE,
     Field(
         min_length=1,
         max_length=MAX_ADDRESSES,

@@ -80,8 +80,6 @@ def _check_tls(tls: Tls | None) -> list[Mistake]:
         return [
             Mistake((field,), "is not for `passthrough`, where the service is the one to encrypt") for field in given
         ]
-    if not tls.certificates:
-        return [Mistake((), "has no certificate: write `certificates` in it, or `tls: passthrough`")]
     mistakes: list[Mistake] = []
     firsts: dict[str | None, int] = {}
     keys: dict[str, str] = {}

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, Strict
 from pydantic.dataclasses import dataclass
 
 from xds.catalog.text.addresses import HostHeader
-from xds.catalog.text.field import About
+from xds.catalog.text.field import About, Narrowed
 from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, Duration, Wait
 from xds.catalog.text.sizes import Size
@@ -23,7 +23,8 @@ def check_header_size(size: int) -> int:
     return size
 
 
-HeaderSize = Annotated[Size, AfterValidator(check_header_size)]
+NO_HEADER_SIZE = r"^0*([0-9]{1,3}B|[0-9]{1,2}[kK]B|[0-9]+\.0*[1-9][0-9]*KiB|(9|[1-9][0-9]+)MiB|1Gi?B)$"
+HeaderSize = Annotated[Size, AfterValidator(check_header_size), Narrowed({"not": {"pattern": NO_HEADER_SIZE}})]
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)

@@ -16,7 +16,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from xds.catalog.model.filters import CheckedCors, CheckedFault, RateLimit
-from xds.catalog.model.resilience import ShortRetries
+from xds.catalog.model.retries import ShortRetries
 from xds.catalog.model.route_action import (
     HeaderChanges,
     Mirror,
@@ -27,9 +27,10 @@ from xds.catalog.model.route_action import (
     split_target,
 )
 from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
-from xds.catalog.text.addresses import ANY_HOST, MAX_HOSTS, ROUTE_HOSTS_SHAPE, RouteHost, check_route_hosts, covers_host
-from xds.catalog.text.field import About, Example, Expected, IfWrong
-from xds.catalog.text.http import Methods, check_headers, check_query
+from xds.catalog.text.address_patterns import MAX_HOSTS, ROUTE_HOSTS_SHAPE
+from xds.catalog.text.addresses import ANY_HOST, RouteHost, check_route_hosts, covers_host
+from xds.catalog.text.field import OFF, About, Example, Expected, IfWrong
+from xds.catalog.text.http import MATCHED_HEADERS, MATCHED_QUERY, Methods, check_headers, check_query
 from xds.catalog.text.mistake import Loc
 from xds.catalog.text.names import CONFIG, NOBODY, Duration, Path, parse_list
 from xds.catalog.text.path_template import PathTemplate
@@ -97,6 +98,7 @@ class Route:
     headers: Annotated[
         WantedTexts,
         AfterValidator(check_headers),
+        MATCHED_HEADERS,
         Field(
             description="Headers and their values. `*` is any value; in full one of `exact`, "
             "`prefix`, `suffix`, `contains`, `regex` and `absent`"
@@ -107,6 +109,7 @@ class Route:
     query: Annotated[
         WantedTexts,
         AfterValidator(check_query),
+        MATCHED_QUERY,
         Field(description="Query parameters and their values as they stand in the URL, written like those of headers"),
         Expected("a mapping of the query's parameters and values", {"user": "a"}),
         About(default="none", envoy="RouteMatch.query_parameters"),
@@ -158,11 +161,12 @@ class Route:
     ] = None
     retries: Annotated[
         ShortRetries | None,
-        Field(description="Fields that replace those of the service's `retries`"),
+        Field(description="Fields that replace those of the service's `retries`; `off` means none for this route"),
         About(default="the service's", envoy="RouteAction.retry_policy"),
     ] = None
     mirror: Annotated[
         Mirror | None,
+        OFF,
         Field(description="A copy of the requests for another service; nobody waits for its answers"),
         Example({"to": "shadow", "percent": "10%"}),
         About(envoy="RouteAction.request_mirror_policies"),
@@ -170,11 +174,13 @@ class Route:
     ] = None
     fault: Annotated[
         CheckedFault | None,
+        OFF,
         Field(description="Failures on purpose, for tests"),
         About(envoy="HTTPFault"),
     ] = None
     rate_limit: Annotated[
         RateLimit | None,
+        OFF,
         Field(description="How many requests each Envoy lets through. Others get 429"),
         Example({"requests": 100, "per": "1s"}),
         About(envoy="LocalRateLimit"),
@@ -182,6 +188,7 @@ class Route:
     ] = None
     cors: Annotated[
         CheckedCors | None,
+        OFF,
         Field(description="Which web pages of other origins can call"),
         About(envoy="CorsPolicy"),
     ] = None

@@ -22,6 +22,7 @@ from xds.catalog.text.names import (
     Path,
     PathAndQuery,
     Port,
+    mend_name,
 )
 from xds.catalog.text.path_template import Substitution, TemplateRewrite
 from xds.catalog.text.percents import Percent
@@ -179,6 +180,8 @@ def parse_targets(value: object) -> Mapping[str, int] | None:
 
 
 def _refuse_name(name: str) -> str:
+    if "://" in name:
+        return f"expected a service's name, found {show(name)}: {mend_name(name)}"
     if name.count("/") > 1 or name.endswith("/"):
         return f"expected a service's name, or with a slash one of its subsets, as in api/v2; found {show(name)}"
     return f"expected a service's name, found {show(name)}: {NAME_RULE}"
@@ -190,6 +193,7 @@ TARGETS_SHAPE = WithJsonSchema(
             {"type": "string", "pattern": TARGET_PATTERN},
             {
                 "type": "object",
+                "not": {"additionalProperties": {"const": 0}},
                 "patternProperties": {TARGET_PATTERN: {"type": "integer", "minimum": 0, "maximum": 2**32 - 1}},
                 "additionalProperties": False,
             },

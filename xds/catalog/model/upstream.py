@@ -6,7 +6,8 @@ from typing import Annotated, Final, TypeVar
 from pydantic import AfterValidator, Field, Strict, StringConstraints
 from pydantic.dataclasses import dataclass
 
-from xds.catalog.text.addresses import HOST_NAME, HOST_SHAPE, check_host, normalize_ip
+from xds.catalog.text.address_patterns import ALT_NAME_SHAPE, HOST_NAME, HOST_SHAPE, SNI_SHAPE
+from xds.catalog.text.addresses import check_host, normalize_ip
 from xds.catalog.text.field import About, Example, Expected, IfWrong, Words
 from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, NOBODY, FilePath
@@ -50,9 +51,9 @@ def check_alt_name(value: str) -> str:
 TlsT = TypeVar("TlsT", bound="UpstreamTls")
 
 Sni = Annotated[
-    str, AfterValidator(check_sni), HOST_SHAPE, Expected("a host", "api.example.com"), IfWrong(stand_in=NOBODY)
+    str, AfterValidator(check_sni), SNI_SHAPE, Expected("a host", "api.example.com"), IfWrong(stand_in=NOBODY)
 ]
-AltName = Annotated[str, AfterValidator(check_alt_name), EXPECTED_ALT_NAME, IfWrong(stand_in=NOBODY)]
+AltName = Annotated[str, AfterValidator(check_alt_name), ALT_NAME_SHAPE, EXPECTED_ALT_NAME, IfWrong(stand_in=NOBODY)]
 Alpn = Annotated[
     str,
     StringConstraints(min_length=1, max_length=255, pattern=r"^[!-~]+$"),
@@ -144,6 +145,14 @@ def check_service_host(value: str) -> str:
     return value if value == CALLERS else check_host(value)
 
 
+def mend_service_host(value: object) -> str:
+    """Return what to write for the caller's own Host."""
+    return "write off" if value is False else ""
+
+
 ServiceHost = Annotated[
-    str, AfterValidator(check_service_host), HOST_SHAPE, Expected("a host, or `off`", "example.com")
+    str,
+    AfterValidator(check_service_host),
+    HOST_SHAPE,
+    Expected("a host, or `off`", "example.com", mend=mend_service_host),
 ]

@@ -65,4 +65,4 @@ def explain_value(field: Field, kind: str, value: object, limit: int | None) -> 
         return f"has {len(value)} {LIMITED[kind]}, where {limit} at most are taken"
     near = suggest(value, field.choices) if isinstance(value, str) and field.choices else ""
     comma = ";" if field.is_choice else ","
-    return f"expected {field.expected}{comma} found {show(value)}{near or field.explain_mend(value)}"
+    return f"expected {field.expected}{comma} found {show(value)}{field.explain_mend(value) or near}"

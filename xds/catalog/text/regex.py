@@ -4,9 +4,10 @@ import re
 import warnings
 from re import _constants as code  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator
+from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.text.field import Expected
 from xds.catalog.text.mistake import Mendable
@@ -37,6 +38,32 @@ NOT_IN_RE2 = (
 """What Python's `re` reads and RE2 does not."""
 
 
+EXPLANATIONS = {
+    "unterminated character set": "a [ has no ] after it",
+    "missing ), unterminated subpattern": "a ( has no ) after it",
+    "unbalanced parenthesis": "a ) has no ( before it",
+    "nothing to repeat": "there is nothing to repeat",
+    "multiple repeat": "a repetition is repeated",
+    "min repeat": "the first number is greater than the second",
+    "bad character range": "a range goes from the lower character to the higher",
+    "bad escape (end": r"a \ has nothing after it",
+    "bad escape": r"this \ has no meaning",
+    "incomplete escape": r"a \ has too few digits after it",
+    "missing group name": "a group's name is missing",
+    "bad character in group name": "a group's name has letters, digits and _",
+    "missing >": "a group's name has no > after it",
+    "unterminated name": "a group's name has no end",
+    "redefinition": "two groups have the same name",
+    "unknown extension": "a (? has an unknown character after it",
+    "unexpected end": "a (? has nothing after it",
+    "global flags": "flags such as (?i) stand at the beginning",
+    "unknown flag": "a flag is unknown",
+    "missing -, : or )": "flags have no : or ) after them",
+    "missing :": "flags have no : after them",
+}
+"""What the beginning of a message of Python's `re` means."""
+
+
 def check_regex(value: str) -> str:
     """Refuse a pattern for paths that Envoy would, or that no path can match."""
     if not value.isascii() or not value.isprintable():
@@ -62,13 +89,24 @@ def check_pattern(value: str) -> str:
             re.compile(value)
             size = measure(value)
     except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"is no regular expression: {error}") from error
+        raise ValueError(f"is no regular expression: {_explain(value, error)}") from error
     if size > MAX_PROGRAM:
         raise ValueError(
             f"is too large: Envoy takes patterns of {MAX_PROGRAM} steps, one for each character, and times each {{n}}; "
             f"this has about {size}"
         )
     return value
+
+
+def _explain(pattern: str, error: Exception) -> str:
+    """Return what is wrong with a pattern, in our own words: Python's are for programmers."""
+    at = getattr(error, "pos", None)
+    if at is None:
+        return "it is nested too deep, or repeats too often"
+    words = next((words for start, words in EXPLANATIONS.items() if str(error).startswith(start)), "")
+    if not pattern[at:]:
+        return words or "something is missing at its end"
+    return f"{words or 'this has no meaning'}, from {show(pattern[at:])} on"
 
 
 def measure(value: str) -> int:
@@ -98,4 +136,10 @@ def _measure_one(operation: Any, argument: Any) -> int:
     return 2 if operation in (code.ANY, code.NOT_LITERAL) else 1
 
 
-PathRegex = Annotated[str, AfterValidator(check_regex), Expected("a pattern for the whole path", "/users/[0-9]+")]
+PATTERN_SHAPE: Final[dict[str, Any]] = {"type": "string", "maxLength": MAX_LENGTH, "pattern": "^[ -~]+$"}
+PathRegex = Annotated[
+    str,
+    AfterValidator(check_regex),
+    WithJsonSchema({**PATTERN_SHAPE, "pattern": r"^[/.(\[^\\][ -~]*$"}),
+    Expected("a pattern for the whole path", "/users/[0-9]+"),
+]

@@ -7,8 +7,9 @@ from typing import NamedTuple
 from google.protobuf.struct_pb2 import Struct
 
 from xds.catalog.model.balance import Balancing
+from xds.catalog.model.connections import CircuitBreakers, ConnectionPool, Keepalive
 from xds.catalog.model.health import HealthCheck, OutlierDetection
-from xds.catalog.model.resilience import Budget, CircuitBreakers, ConnectionPool, Keepalive
+from xds.catalog.model.retries import Budget
 from xds.catalog.model.service import Protocol, Service
 from xds.catalog.model.slow_start import SlowStart
 from xds.catalog.model.upstream import CheckTls, Dns, UpstreamTls

@@ -13,10 +13,11 @@ from datetime import timedelta
 from functools import lru_cache
 
 from xds.catalog.model.affinity import Affinity
-from xds.catalog.model.resilience import DEFAULT_REQUEST, Retries, Timeouts
+from xds.catalog.model.retries import Retries
 from xds.catalog.model.route import Route
 from xds.catalog.model.route_action import split_target
 from xds.catalog.model.service import Protocol, Service
+from xds.catalog.model.timeouts import DEFAULT_REQUEST, Timeouts
 from xds.catalog.raw.fields import NO_RAW, NOTHING, Raw, RawFields, join
 from xds.resources.resource import Resource, encode_resource
 from xds.resources.routes.filters import build_limits, encode_filters, encode_preflight
