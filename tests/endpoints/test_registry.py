@@ -143,12 +143,13 @@ def test_withheld_instances_are_counted_until_they_leave_or_a_name_is_given() ->
     """Without a name to check, TLS is not used for an IP address from a source."""
     registry = Registry()
     registry.put_catalog(Catalog({"a": Service(tls=UpstreamTls())}, {}))
-    registry.put("p", {A1: at(1), A2: at(2), B1: at(3)})
+    registry.put("p", {A1: at(1), B1: at(3)})
+    registry.put("q", {A2: at(2)})
     assert ports(registry.publish()) == []
-    assert registry.withheld == {"a": 2}
+    assert registry.withheld == {"a": {"p": 1, "q": 1}}
     registry.put("p", {A1: None})
     registry.publish()
-    assert registry.withheld == {"a": 1}
+    assert registry.withheld == {"a": {"q": 1}}
     registry.put_catalog(Catalog({"a": Service(tls=UpstreamTls(sni="api.example.com"))}, {}))
     assert ports(registry.publish()) == [2]
     assert registry.withheld == {}

@@ -17,6 +17,7 @@ from tests.server.providing import MemorySource, provided
 from tests.server.test_workers import connect
 from xds.cli.demo.processes import await_until
 from xds.server import instances
+from xds.server.clients.documents import describe_server
 from xds.server.control_plane import ControlPlane
 from xds.sources.source import InstanceUpdate
 from xds.wire import CLUSTER_LOAD_ASSIGNMENT, endpoint_pb2
@@ -257,4 +258,41 @@ async def test_tls_without_a_name_to_verify_is_refused_for_ip_addresses(tmp_path
             found = control_plane._ads.store.inventory.endpoints.of("tls")
             assert [one.address for one in found] == ["one.example.com", "two.example.com"]
     [told] = [line["event"] for line in logs if line["log_level"] == "error"]
-    assert told.startswith("endpoints: error: services.tls.tls: 1 instances with an IP address are not served")
+    assert told.startswith("memory: error: services.tls.tls: 1 instance with an IP address is not served")
+
+
+async def test_status_counts_a_sources_endpoints_apart_from_the_catalogs(tmp_path: Path) -> None:
+    """A refused instance is in the status as soon as the others of its update are served, and leaves it corrected."""
+    source = MemorySource()
+    async with provided(tmp_path, CATALOG, source) as control_plane, AsyncExitStack() as stack:
+
+        def describe() -> tuple[int, dict[str, int | str]]:
+            inventory, applied = control_plane._ads.store.inventory, control_plane._applied
+            status = describe_server(inventory, applied, (), 0.0)
+            [found] = status["sources"]
+            return status["catalog"]["endpoints"], {key: found[key] for key in ("endpoints", "refused", "withheld")}
+
+        assert describe() == (1, {"endpoints": 0, "refused": 0, "withheld": 0})
+        sidecar = await follow(stack, control_plane, "users")
+        source.say(
+            {("users", "1"): "127.0.0.1:1", ("users", "2"): "nowhere", ("api", "1"): "127.0.0.1:5000"}, full=True
+        )
+        await read_until(sidecar, {1: 1})
+        await await_until(lambda: describe() == (1, {"endpoints": 1, "refused": 1, "withheld": 0}), 10)
+        source.say({("users", "2"): "127.0.0.1:2"})
+        await read_until(sidecar, {1: 1, 2: 1})
+        await await_until(lambda: describe() == (1, {"endpoints": 2, "refused": 0, "withheld": 0}), 10)
+
+
+async def test_an_edit_that_withholds_instances_is_logged(tmp_path: Path) -> None:
+    """The edit has no mistake of its own: it adds TLS without a name to a service whose endpoints a source has."""
+    source = MemorySource()
+    with capture_logs() as logs:
+        async with provided(tmp_path, CATALOG, source) as control_plane, AsyncExitStack() as stack:
+            sidecar = await follow(stack, control_plane, "users")
+            source.say({("users", "1"): "127.0.0.1:1"}, full=True)
+            await read_until(sidecar, {1: 1})
+            (tmp_path / "catalog.yaml").write_text(CATALOG.replace("users: {", "users: {tls: true, "))
+            await await_until(lambda: sum(one.withheld_count for one in control_plane._applied.providers) == 1, 10)
+    [event] = [line["event"] for line in logs if line["log_level"] == "error"]
+    assert event.startswith("memory: error: services.users.tls: 1 instance with an IP address is not served")

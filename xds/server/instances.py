@@ -70,7 +70,7 @@ class Instances:
                 reason = repr(error)  # something inside the source was cancelled
             except Exception as error:
                 reason = repr(error)
-            log.error("a source of endpoints failed: what it said last stays", source=source.name, reason=reason)
+            log.error("a source of endpoints failed: its last endpoints stay served", source=source.name, reason=reason)
             await asyncio.sleep(wait)
             wait = min(2 * wait, MAX_RETRY_SECONDS)
 

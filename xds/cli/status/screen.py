@@ -23,7 +23,7 @@ WORST_FIRST = ("NACKED", "STALE", "SYNCED")
 WIDE, WIDEST = 96, 150
 """The terminal widths from which on cells show the time of the last push, and also counts and versions."""
 
-SHOWN_NAMES = 5
+SHOWN_NAMES = SHOWN_PROBLEMS = 5
 SHORT_VERSION, FULL_VERSION = 7, 16
 
 
@@ -115,7 +115,7 @@ def _write_cell(of_type: Json | None, now: str, digits: int) -> str:
 
 
 def _remarks(status: Json) -> Iterator[tuple[str, str]]:
-    """Yield lines, with their styles, about what is refused and what is missing, and the summary."""
+    """Yield lines, with their styles, about what is refused, withheld and missing, and the summary."""
     for client in status["clients"]:
         for of_type in client["types"]:
             if nack := of_type["nack"]:
@@ -133,9 +133,23 @@ def _remarks(status: Json) -> Iterator[tuple[str, str]]:
     if not catalog["ok"]:
         files = _names(catalog["refused_files"], len(catalog["refused_files"]))
         yield f"not served in its current state, see `xds check`: {files}", "bold red"
+    for source in status.get("sources", ()):
+        yield from _describe_source(source)
     for number in status.get("silent_workers", ()):
         yield f"worker {number} did not answer: its clients are missing here", "bold red"
     yield _summarize(status), "dim"
+
+
+def _describe_source(source: Json) -> Iterator[tuple[str, str]]:
+    """Yield lines, with their styles, about a source's instances that are not served as the source describes them."""
+    if not source["problem_count"]:
+        return
+    counts = ", ".join(f"{source[state]} {state}" for state in ("refused", "withheld") if source[state])
+    yield f"instances from {printable(source['name'])}: {counts}:", "bold red"
+    for problem in source["problems"][:SHOWN_PROBLEMS]:
+        yield f"  {printable(problem['path'])}: {printable(problem['message'])}", ""
+    if (more := source["problem_count"] - SHOWN_PROBLEMS) > 0:
+        yield f"  and {more} more", ""
 
 
 def _summarize(status: Json) -> str:

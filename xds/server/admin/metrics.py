@@ -16,9 +16,11 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 from xds import __version__
+from xds.endpoints.endpoint_set import CATALOG
 from xds.errors import Severity
 from xds.resources.inventory import Inventory
 from xds.server.clients.ask import MAX_NACKED, Answers, Counts
+from xds.server.clients.documents import AppliedState
 from xds.server.clients.status import State
 from xds.server.observe.counters import OTHER, SECONDS, CatalogCounters, Histogram, Pushes, StreamCounters, sum_counters
 from xds.session.subscription import REASONS
@@ -40,19 +42,16 @@ class Metrics:
         self._clusters: set[str] = set()
 
     def build_registry(
-        self, answers: Answers[Counts], inventory: Inventory, refused_files: tuple[str, ...]
+        self, answers: Answers[Counts], inventory: Inventory, applied: AppliedState
     ) -> CollectorRegistry:
-        """Return a registry for one scrape.
-
-        `answers` are the counts of each process. `refused_files` are the files whose last good state is served.
-        """
+        """Return a registry for one scrape; `answers` are the counts of each process."""
         self._counters_by_pid.update((counts.pid, counts.counters) for counts in answers.all)
         counters = sum_counters(self._counters_by_pid.values(), self._clusters)
         registry = CollectorRegistry()
         metrics = [
             *_describe_clients(answers),
             *_describe_streams(counters),
-            *_describe_catalog(inventory, refused_files),
+            *_describe_catalog(inventory, applied),
             *_describe_loads(self._catalog_counters),
             *_describe_processes({number: counts.pid for number, counts in answers.by_worker.items()}),
         ]
@@ -121,9 +120,8 @@ def _describe_processes(pids: dict[int, int]) -> Iterator[Metric]:
     yield from PlatformCollector(registry=None).collect()
 
 
-def _describe_catalog(inventory: Inventory, refused_files: tuple[str, ...]) -> Iterator[Metric]:
-    catalog = inventory.catalog
-    endpoints = inventory.count_endpoints()
+def _describe_catalog(inventory: Inventory, applied: AppliedState) -> Iterator[Metric]:
+    catalog, refused_files, endpoints = inventory.catalog, applied.refused_files, inventory.count_endpoints()
     resources: Counter[tuple[str, ...]] = Counter(
         (short_type(type_url),) for parts in inventory.parts.values() for type_url in parts.resources
     )
@@ -131,8 +129,15 @@ def _describe_catalog(inventory: Inventory, refused_files: tuple[str, ...]) -> I
     yield GaugeMetricFamily("xds_catalog_ok", "1 when every file is served as it is now", int(not refused_files))
     yield GaugeMetricFamily("xds_catalog_refused_files", "Files whose last good state is served", len(refused_files))
     yield GaugeMetricFamily("xds_catalog_services", "Services of the catalog", len(catalog.services))
-    yield GaugeMetricFamily("xds_catalog_endpoints", "Endpoints of the catalog", endpoints)
+    yield GaugeMetricFamily("xds_catalog_endpoints", "Endpoints of the catalog", endpoints[CATALOG])
     yield GaugeMetricFamily("xds_catalog_gateways", "Gateways of the catalog", len(catalog.gateways))
+    for name, words, by_source in (
+        ("endpoints", "Endpoints that are served from a source beside the catalog", endpoints),
+        ("refused_instances", "Instances with a mistake", {one.name: len(one.refused) for one in applied.providers}),
+        ("withheld_instances", "Instances not served", {one.name: one.withheld_count for one in applied.providers}),
+    ):
+        values: dict[tuple[str, ...], int] = {(one.name,): by_source[one.name] for one in applied.providers}
+        yield _gauge(f"xds_source_{name}", words, ["source"], values)
 
 
 def _describe_loads(counters: CatalogCounters) -> Iterator[Metric]:

@@ -188,7 +188,7 @@ class AdminServer(HttpServer):
     async def _scrape(self, request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         counts = await self._ask(count_clients)
-        registry = self._metrics.build_registry(counts, self._ads.store.inventory, self._applied().refused_files)
+        registry = self._metrics.build_registry(counts, self._ads.store.inventory, self._applied())
         return web.Response(body=encode(registry), headers={"Content-Type": content_type})
 
     async def _scrape_endpoints(self, request: web.Request) -> web.Response:
