@@ -108,19 +108,19 @@ async def test_instances_that_are_not_served_are_shown() -> None:
 async def test_an_unreachable_server_is_reported_in_one_line() -> None:
     """The line has the address, the reason, and what to check. The exit code is 3."""
     address = f"127.0.0.1:{free_port()}"
-    code, printed, said = await run("status", "--admin", address)
+    code, printed, errors = await run("status", "--admin", address)
     assert (code, printed) == (3, "")
-    assert said.startswith(f"cannot ask {address}: Connection refused: is `xds serve` running")
-    assert len(said.splitlines()) == 1
+    assert errors.startswith(f"cannot ask {address}: Connection refused: is `xds serve` running")
+    assert len(errors.splitlines()) == 1
 
 
 async def test_a_port_of_another_protocol_is_reported_in_one_line() -> None:
     """The gRPC port is the most likely mistake. The exit code is 3."""
     async with administered() as admin:
-        code, _, said = await run("status", "--admin", admin.serving.address)
+        code, _, errors = await run("status", "--admin", admin.serving.address)
         assert code == 3
-        assert said.startswith(f"cannot ask {admin.serving.address}: it is no HTTP server")
-        assert len(said.splitlines()) == 1
+        assert errors.startswith(f"cannot ask {admin.serving.address}: it is no HTTP server")
+        assert len(errors.splitlines()) == 1
 
 
 def test_wrong_usage_exits_with_2() -> None:

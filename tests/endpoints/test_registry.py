@@ -176,7 +176,7 @@ def test_published_endpoints_do_not_depend_on_the_order_of_events(
     events: list[tuple[str, Mapping[InstanceId, Endpoint | None], bool] | dict[str, tuple[Endpoint, ...]] | None],
 ) -> None:
     """After any events, with any publications in between, the sets equal those built from nothing."""
-    registry, said, catalog = Registry(), dict[tuple[str, InstanceId], Endpoint](), make_catalog()
+    registry, instances, catalog = Registry(), dict[tuple[str, InstanceId], Endpoint](), make_catalog()
     before, known = registry.publish(), registry.publish()
     for event in events:
         if event is None:
@@ -188,11 +188,11 @@ def test_published_endpoints_do_not_depend_on_the_order_of_events(
             provider, changes, full = event
             registry.put(provider, changes, full=full)
             if full:
-                said = {key: one for key, one in said.items() if key[0] != provider}
+                instances = {key: one for key, one in instances.items() if key[0] != provider}
             for instance, endpoint in changes.items():
-                said.pop((provider, instance), None)
+                instances.pop((provider, instance), None)
                 if endpoint is not None:
-                    said[provider, instance] = endpoint
+                    instances[provider, instance] = endpoint
     after = registry.publish()
     for service in "ab":
         listed = (
@@ -200,7 +200,9 @@ def test_published_endpoints_do_not_depend_on_the_order_of_events(
             if (service in catalog.services)
             else []
         )
-        listed += [((provider, name), one) for (provider, (of, name)), one in sorted(said.items()) if of == service]
+        listed += [
+            ((provider, name), one) for (provider, (of, name)), one in sorted(instances.items()) if of == service
+        ]
         first = {(one.address, one.port): key for key, one in reversed(listed)}
         expected = collect((key, one) for key, one in listed if first[one.address, one.port] == key)
         found = after.of(service)

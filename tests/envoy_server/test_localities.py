@@ -42,7 +42,7 @@ async def until_near(
 ) -> None:
     """Count until the shares are as computed, at most three times.
 
-    Envoy's workers learn of health up to a tenth of a second after its admin interface shows it, and no event tells
+    Envoy's workers learn of health up to a tenth of a second after its admin interface shows it, and no event reports
     when.
     """
     for _ in range(3):

@@ -61,8 +61,8 @@ def weigh(first: str, weight: int, second: str, other: int) -> list[dict[str, ob
 
 def read_shares(prometheus: Prometheus, record: str) -> dict[tuple[str, str, str], float]:
     """Return each share of a recorded series by service, endpoint and address."""
-    words = ("envoy_cluster_name", "endpoint", "envoy_endpoint_address")
-    return {(labels[words[0]], labels[words[1]], labels[words[2]]): value for labels, value in prometheus.query(record)}
+    names = ("envoy_cluster_name", "endpoint", "envoy_endpoint_address")
+    return {(labels[names[0]], labels[names[1]], labels[names[2]]): value for labels, value in prometheus.query(record)}
 
 
 async def test_every_dashboard_query_finds_data(tmp_path: Path) -> None:

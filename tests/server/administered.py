@@ -39,7 +39,7 @@ def read_refused(provider: str, count: int) -> ProviderState:
 
 @dataclass
 class Sidecar:
-    """A delta client that sends what a test tells it to send."""
+    """A delta client that a test controls."""
 
     call: Call
     node: Node

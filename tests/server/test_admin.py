@@ -124,7 +124,7 @@ async def test_a_nack_ends_when_the_edit_is_reverted() -> None:
 
 
 async def test_a_nack_of_many_resources_names_the_bad_one() -> None:
-    """A State of the World response contains every cluster. The client's message tells which one is bad."""
+    """A State of the World response contains every cluster. The client's message names the bad one."""
     async with administered() as admin:
         sidecar = admin.connect(cluster="anyone")
         await sidecar.ask()

@@ -67,7 +67,7 @@ MIN_UPDATE_PERIOD: Final = timedelta(milliseconds=100)
 
 
 def check_update_period(value: timedelta) -> timedelta:
-    """Refuse a time in which Envoy does not compute shares of localities."""
+    """Refuse a period that is too short for Envoy to compute shares of localities."""
     if value < MIN_UPDATE_PERIOD:
         raise ValueError(f"must be {format_duration(MIN_UPDATE_PERIOD)} or more, found {format_duration(value)}")
     return value

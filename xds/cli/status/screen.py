@@ -40,8 +40,8 @@ def draw(status: Json, width: int) -> RenderableType:
             table.add_column(HEADINGS.get(kind, kind), no_wrap=True)
         for client in clients:
             of_type = {one["type"]: one for one in client["types"]}
-            words = _describe(client, status["now"])
-            cells = [Text(words[heading]) for heading in _headings(clients, width)]
+            values = _describe(client, status["now"])
+            cells = [Text(values[heading]) for heading in _headings(clients, width)]
             table.add_row(*cells, *(_cell(of_type.get(kind), status["now"], width) for kind in types))
         parts += [table, ""]
     for line, style in _remarks(status):
@@ -58,9 +58,9 @@ def write_lines(status: Json) -> Iterator[str]:
         rows = [[*headings, *(HEADINGS.get(kind, kind) for kind in types)]]
         for client in clients:
             of_type = {one["type"]: one for one in client["types"]}
-            words = _describe(client, status["now"])
+            values = _describe(client, status["now"])
             cells = (_write_cell(of_type.get(kind), status["now"], FULL_VERSION) for kind in types)
-            rows.append([*(words[heading] or "-" for heading in headings), *cells])
+            rows.append([*(values[heading] or "-" for heading in headings), *cells])
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
             yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -98,8 +98,8 @@ def _describe(client: Json, now: str) -> dict[str, str]:
 def _cell(of_type: Json | None, now: str, width: int) -> Text:
     if of_type is None:
         return Text("-", "dim")
-    words = _write_cell(of_type, now, SHORT_VERSION) if width >= WIDE else of_type["state"]
-    state, space, rest = words.partition(" ")
+    text = _write_cell(of_type, now, SHORT_VERSION) if width >= WIDE else of_type["state"]
+    state, space, rest = text.partition(" ")
     if width < WIDEST:
         rest = rest.partition(" ")[0]
     return Text.assemble((state, COLOURS[state]), space, rest)

@@ -80,8 +80,8 @@ def _describe_clients(answers: Answers[Counts]) -> Iterator[Metric]:
     yield _gauge("xds_connected_clients", "Connected clients", ["variant"], by_variant)
     yield _gauge("xds_subscriptions", "Clients by type and by their state for it", ["type", "state"], states)
     nacked = [(node_id, cluster, short_type(kind)) for one in answers.all for node_id, cluster, kind in one.nacked]
-    words = f"1 for each client that refuses what it is served ({MAX_NODES} clients at most)"
-    yield _gauge("xds_nacked", words, ["node_id", "cluster", "type"], dict.fromkeys(nacked[:MAX_NODES], 1))
+    documentation = f"1 for each client that refuses what it is served ({MAX_NODES} clients at most)"
+    yield _gauge("xds_nacked", documentation, ["node_id", "cluster", "type"], dict.fromkeys(nacked[:MAX_NODES], 1))
     served = Counter(kind for kind, _ in set[tuple[str, int]]().union(*(counts.versions for counts in answers.all)))
     versions: dict[tuple[str, ...], int] = {(short_type(kind),): served[kind] for kind in TYPE_URLS}
     yield _gauge("xds_versions_in_use", "Different versions of a type that clients are served", ["type"], versions)
@@ -96,8 +96,8 @@ def _describe_streams(counters: StreamCounters) -> Iterator[Metric]:
         refusals.add_metric([short_type(type_url), cluster], number)
     pushes = CounterMetricFamily("xds_pushes", "Responses sent, by the reason", labels=["type", "reason"])
     sizes = CounterMetricFamily("xds_push_bytes", "Bytes of the responses sent", labels=["type", "reason"])
-    words = "From when a response is made until gRPC has accepted it for sending"
-    durations = HistogramMetricFamily("xds_push_duration_seconds", words, labels=["type"])
+    documentation = "From when a response is made until gRPC has accepted it for sending"
+    durations = HistogramMetricFamily("xds_push_duration_seconds", documentation, labels=["type"])
     for type_url in TYPE_URLS:
         for reason in REASONS:
             counted = counters.pushes.get((type_url, reason), Pushes())
@@ -131,13 +131,13 @@ def _describe_catalog(inventory: Inventory, applied: AppliedState) -> Iterator[M
     yield GaugeMetricFamily("xds_catalog_services", "Services of the catalog", len(catalog.services))
     yield GaugeMetricFamily("xds_catalog_endpoints", "Endpoints of the catalog", endpoints[CATALOG])
     yield GaugeMetricFamily("xds_catalog_gateways", "Gateways of the catalog", len(catalog.gateways))
-    for name, words, by_source in (
+    for name, documentation, by_source in (
         ("endpoints", "Endpoints that are served from a source beside the catalog", endpoints),
         ("refused_instances", "Instances with a mistake", {one.name: len(one.refused) for one in applied.providers}),
         ("withheld_instances", "Instances not served", {one.name: one.withheld_count for one in applied.providers}),
     ):
         values: dict[tuple[str, ...], int] = {(one.name,): by_source[one.name] for one in applied.providers}
-        yield _gauge(f"xds_source_{name}", words, ["source"], values)
+        yield _gauge(f"xds_source_{name}", documentation, ["source"], values)
 
 
 def _describe_loads(counters: CatalogCounters) -> Iterator[Metric]:
@@ -149,20 +149,20 @@ def _describe_loads(counters: CatalogCounters) -> Iterator[Metric]:
         (severity.value,): counters.problems[severity.value] for severity in Severity
     }
     yield _gauge("xds_catalog_problems", "Errors and warnings in the current catalog", ["severity"], problems)
-    words = "When the catalog was last accepted, as Unix time"
-    yield GaugeMetricFamily("xds_catalog_last_accepted_timestamp_seconds", words, counters.accepted_at)
-    for name, words, histogram in (
+    documentation = "When the catalog was last accepted, as Unix time"
+    yield GaugeMetricFamily("xds_catalog_last_accepted_timestamp_seconds", documentation, counters.accepted_at)
+    for name, documentation, histogram in (
         ("catalog_parse", "Time to parse and check the changed files", counters.parses),
         ("resource_build", "Time to build the changed resources", counters.builds),
         ("config_propagation", "From when a saved file is noticed until the last client answers", counters.propagation),
     ):
-        family = HistogramMetricFamily(f"xds_{name}_duration_seconds", words, labels=[])
+        family = HistogramMetricFamily(f"xds_{name}_duration_seconds", documentation, labels=[])
         _add(family, histogram, [])
         yield family
 
 
-def _gauge(name: str, words: str, labels: list[str], values: "dict[tuple[str, ...], int]") -> Metric:
-    family = GaugeMetricFamily(name, words, labels=labels)
+def _gauge(name: str, documentation: str, labels: list[str], values: "dict[tuple[str, ...], int]") -> Metric:
+    family = GaugeMetricFamily(name, documentation, labels=labels)
     for key, value in values.items():
         family.add_metric(list(key), value)
     return family
