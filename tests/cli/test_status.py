@@ -90,7 +90,7 @@ async def test_refused_files_and_missing_names_are_shown() -> None:
         await admin.until("STALE")
         _, printed, _ = await run("status", "--admin", admin.address)
         assert "web-1 asks for Cluster nobody: there is none" in printed
-        assert "not served in its current state, see `xds check`: shop/bad.yaml" in printed
+        assert "refused, so that the last good state is served (see `xds check`): shop/bad.yaml" in printed
 
 
 async def test_instances_that_are_not_served_are_shown() -> None:

@@ -132,7 +132,7 @@ def _remarks(status: Json) -> Iterator[tuple[str, str]]:
     catalog = status["catalog"]
     if not catalog["ok"]:
         files = _names(catalog["refused_files"], len(catalog["refused_files"]))
-        yield f"not served in its current state, see `xds check`: {files}", "bold red"
+        yield f"refused, so that the last good state is served (see `xds check`): {files}", "bold red"
     for source in status.get("sources", ()):
         yield from _describe_source(source)
     for number in status.get("silent_workers", ()):

@@ -132,9 +132,17 @@ def _describe_catalog(inventory: Inventory, applied: AppliedState) -> Iterator[M
     yield GaugeMetricFamily("xds_catalog_endpoints", "Endpoints of the catalog", endpoints[CATALOG])
     yield GaugeMetricFamily("xds_catalog_gateways", "Gateways of the catalog", len(catalog.gateways))
     for name, documentation, by_source in (
-        ("endpoints", "Endpoints that are served from a source beside the catalog", endpoints),
-        ("refused_instances", "Instances with a mistake", {one.name: len(one.refused) for one in applied.providers}),
-        ("withheld_instances", "Instances not served", {one.name: one.withheld_count for one in applied.providers}),
+        ("endpoints", "Served endpoints from a source beside the catalog", endpoints),
+        (
+            "refused_instances",
+            "Instances with a mistake; their last valid state is served",
+            {one.name: len(one.refused) for one in applied.providers},
+        ),
+        (
+            "withheld_instances",
+            "Valid instances that are not served",
+            {one.name: one.withheld_count for one in applied.providers},
+        ),
     ):
         values: dict[tuple[str, ...], int] = {(one.name,): by_source[one.name] for one in applied.providers}
         yield _gauge(f"xds_source_{name}", documentation, ["source"], values)
