@@ -14,7 +14,7 @@ from tests.envoy_server.echo import start_echo
 from tests.envoy_server.mesh import make_catalog, until
 from tests.envoy_server.test_access_logs import end, send_raw
 from tests.envoy_server.test_sidecar import ask
-from tests.envoy_server.test_status import NOT_OURS, WatchedMesh
+from tests.envoy_server.watched import NOT_OURS, WatchedMesh
 from tests.logs.filebeat import Event, Pipeline, load_config, write_docker_log
 from tests.logs.index import find_faults, load_types
 from xds.cli.demo.processes import Child, free_port

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from tests.envoy_server.mesh import make_catalog, scripted_instance, until
-from tests.envoy_server.test_status import WatchedMesh
+from tests.envoy_server.watched import WatchedMesh
 from tests.prometheus.dashboards import ABSENT, find_rule_metrics
 from tests.prometheus.programs import find_program, started
 from xds.catalog.model.locality import Locality

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.envoy_server.mesh import under, until
-from tests.envoy_server.test_status import WatchedMesh
+from tests.envoy_server.watched import WatchedMesh
 from tests.prometheus.dashboards import ABSENT, FILES, find_metrics, find_rule_metrics, list_queries
 from tests.prometheus.programs import Prometheus, find_program, started
 from xds.catalog.model.locality import Locality
