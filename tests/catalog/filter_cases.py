@@ -1,5 +1,5 @@
 """Mistakes in a route's keys for filters, values and templates, with their messages: cases for `test_mistakes.py`."""
-# ruff: noqa: E501 - a sentence is searched for as it is told
+# ruff: noqa: E501 - a message stands on one line, so that a search finds it
 
 FILTERS: list[tuple[str, ...]] = [
     (
@@ -233,9 +233,9 @@ FILTERS: list[tuple[str, ...]] = [
 
 FILTER_CASES = [
     (
-        f"gateways: {{g: {{port: 1, routes: [{{{words}}}]}}}}",
-        *(one.replace("ROUTE", "gateways.g.routes[0]", 1) for one in told),
+        f"gateways: {{g: {{port: 1, routes: [{{{text}}}]}}}}",
+        *(one.replace("ROUTE", "gateways.g.routes[0]", 1) for one in messages),
     )
-    for words, *told in FILTERS
+    for text, *messages in FILTERS
 ]
 """Whole catalogs, like the other cases."""

@@ -1,5 +1,5 @@
 """Mistakes in a gateway's listeners and in access logs, with their messages."""
-# ruff: noqa: E501 - a sentence is searched for as it is told
+# ruff: noqa: E501 - a message stands on one line, so that a search finds it
 
 CERTIFICATE = "{certificate: /a, key: /a}"
 
@@ -145,10 +145,10 @@ LISTENERS = [
 
 LISTENER_CASES = [
     (
-        f"gateways: {{g: {{{words.replace('CERT', CERTIFICATE)}}}}}",
-        *(one.replace("GATEWAY", "gateways.g", 1) for one in told),
+        f"gateways: {{g: {{{text.replace('CERT', CERTIFICATE)}}}}}",
+        *(one.replace("GATEWAY", "gateways.g", 1) for one in messages),
     )
-    for words, *told in LISTENERS
+    for text, *messages in LISTENERS
 ] + [
     (
         "mesh: 5",

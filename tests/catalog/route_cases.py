@@ -1,5 +1,5 @@
 """Mistakes in a route, with their messages: cases for `test_mistakes.py`."""
-# ruff: noqa: E501 - a sentence is searched for as it is told
+# ruff: noqa: E501 - a message stands on one line, so that a search finds it
 
 ROUTES = [
     (
@@ -183,9 +183,9 @@ ROUTES = [
 
 ROUTE_CASES = [
     (
-        f"gateways: {{g: {{port: 1, routes: [{{{words}}}]}}}}",
-        *(one.replace("ROUTE", "gateways.g.routes[0]", 1) for one in told),
+        f"gateways: {{g: {{port: 1, routes: [{{{text}}}]}}}}",
+        *(one.replace("ROUTE", "gateways.g.routes[0]", 1) for one in messages),
     )
-    for words, *told in ROUTES
+    for text, *messages in ROUTES
 ]
 """Whole catalogs, like the other cases."""

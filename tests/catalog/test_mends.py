@@ -1,4 +1,4 @@
-"""How a message says that a mistake is mended: what it says to write may be written there."""
+"""A message's correction is valid: the value that it suggests is accepted at that place."""
 
 import re
 from collections.abc import Collection, Iterator
@@ -26,12 +26,12 @@ WRONG: tuple[object, ...] = (
     "10.0.0.1", "::1", "web", "get", "post", "a.*", "{id}", "(", "1d", "10 seconds", "http:/a?b=c", "null", "*",
     ["GET"], ["random"], [5], [{}], ["a", "b"], [], {}, {"a": 1}, {"a": "b"},
 )  # fmt: skip
-"""Values that are wrong in most places, each with something in it that could be mended."""
+"""Values that are wrong in most places, each with something in it that can be corrected."""
 
 
 @pytest.mark.parametrize("path", FIELDS)
-def test_what_a_message_says_to_write_may_be_written(path: str) -> None:
-    """Who follows a message meets no second one at the same place."""
+def test_a_value_that_a_message_suggests_is_valid(path: str) -> None:
+    """An operator who follows a message gets no second message at the same place."""
     loc = tuple(step for one in path.split(".") for step in step_into(one))
     for value in WRONG:
         for mend in find_mends(FIELDS[path], loc, value):
@@ -39,7 +39,7 @@ def test_what_a_message_says_to_write_may_be_written(path: str) -> None:
 
 
 def step_into(step: str) -> Iterator[str | int]:
-    """Take one step of a path apart: `routes[]` is a list's name and an item of it."""
+    """Split one step of a path: `routes[]` is a list's name and an item of it."""
     name, brackets, _ = step.partition("[]")
     yield "a" if name == "*" else name
     if brackets:
@@ -47,7 +47,7 @@ def step_into(step: str) -> Iterator[str | int]:
 
 
 def find_mends(field: Field, loc: Loc, value: object) -> Iterator[object]:
-    """Return what the message about a value says to write in its place."""
+    """Yield the values that the message about a wrong value suggests."""
     try:
         field._adapter.validate_python(value)
     except ValidationError as errors:
@@ -210,7 +210,7 @@ def test_a_mend_that_helps(text: str, message: str) -> None:
 
 @pytest.mark.parametrize("field", ["panic_threshold: 10.0", "panic_threshold: 10.0%", "tls: off", "keepalive: off"])
 def test_what_may_be_written(field: str) -> None:
-    """A whole number may be written with a point; what a reference calls the default may be written too."""
+    """A whole number may be written with a point, and a default as the reference writes it."""
     assert [one for one in find_problems(SERVICE % field) if " error " in one] == []
 
 
@@ -256,13 +256,13 @@ MOVED = [
     ],
 )
 def test_a_key_that_people_look_for_elsewhere(text: str, message: str) -> None:
-    """The message says to what it belongs, or by which name it goes here."""
+    """The message names the field that it belongs to, or its name here."""
     assert message in [one.partition(": ")[2] for one in find_problems(text)]
 
 
 @pytest.mark.parametrize(("path", "hint", "fields"), MOVED)
 def test_a_key_that_is_elsewhere_is_not_here(path: str, hint: str, fields: Collection[str]) -> None:
-    """A hint is for a key that the mapping has not; what it says to write is YAML, with keys that exist."""
+    """A hint is for a key that the mapping does not have. It suggests YAML with keys that exist."""
     assert path.rpartition(".")[2] not in fields
     known = {name for field in (get_root(), *FIELDS.values()) for name in field.fields} | {"web", "edge", "version"}
     for written in re.findall(r"`(.*?)`", hint):

@@ -78,7 +78,7 @@ def test_the_rules_of_a_service_are_checked_despite_other_mistakes(service: str,
     """Duplicates, sums, and keys that exclude each other are reported together with wrong values."""
     found = paths(find_problems(f"services: {{a: {{{service}}}}}"))
     assert len(found) == len(expected)
-    assert all(path.endswith(words) for path, words in zip(found, expected, strict=True)), found
+    assert all(path.endswith(text) for path, text in zip(found, expected, strict=True)), found
 
 
 REWRITE = ("rewrite.prefx", "rewrite.host", "timeout")
@@ -202,7 +202,7 @@ def test_an_unknown_name_is_an_error_despite_other_mistakes_in_a_file(text: str)
 
 def test_local_ports_are_compared_although_the_services_have_mistakes() -> None:
     """The ports could be read, so the conflicts are reported together with the other mistakes."""
-    db, other = (f"{{protocol: tcp, local_port: 5432, {words}}}" for words in ("retries: 99", "zzz: 1"))
+    db, other = (f"{{protocol: tcp, local_port: 5432, {text}}}" for text in ("retries: 99", "zzz: 1"))
     caller = "{sidecar: 5432, upstreams: [db], balance: x}"
     problems = check_files(a=f"services: {{db: {db}, other: {other}, caller: {caller}}}")
     assert sum("5432 is the local port of" in problem for problem in problems) == 2
@@ -363,8 +363,8 @@ def test_one_run_finds_any_combination_of_mistakes(chosen: set[int]) -> None:
         INJECTIONS[index][0](catalog["services"], catalog["gateways"])
     problems = check_files(a=yaml.safe_dump(catalog, sort_keys=False))
     errors = [problem for problem in problems if " error: " in problem]
-    expected = [words for index in chosen for words in INJECTIONS[index][1]]
-    assert [words for words in expected if sum(words in error for error in errors) != 1] == []
+    expected = [text for index in chosen for text in INJECTIONS[index][1]]
+    assert [text for text in expected if sum(text in error for error in errors) != 1] == []
     assert len(errors) == len(expected), errors
 
 

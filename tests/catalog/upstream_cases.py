@@ -1,7 +1,7 @@
 """Mistakes (`test_mistakes.py`) and warnings (`test_advice.py`) about load balancing, retries, limits and external
 hosts.
 """
-# ruff: noqa: E501 - a sentence is searched for as it is told
+# ruff: noqa: E501 - a message stands on one line, so that a search finds it
 
 SERVICES: list[tuple[str, ...]] = [
     (
@@ -256,8 +256,8 @@ SERVICES: list[tuple[str, ...]] = [
 """A service's content and the message. SERVICE stands for the service's path."""
 
 UPSTREAM_CASES = [
-    (f"services: {{a: {{{words}}}}}", *(one.replace("SERVICE", "services.a", 1) for one in told))
-    for words, *told in SERVICES
+    (f"services: {{a: {{{text}}}}}", *(one.replace("SERVICE", "services.a", 1) for one in messages))
+    for text, *messages in SERVICES
 ]
 """Whole catalogs, like the other cases."""
 

@@ -142,7 +142,7 @@ def test_a_service_without_endpoints_exits_with_1(catalog: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("service", "node", "said"),
+    ("service", "node", "message"),
     [
         ("ap", "web", "web has no cluster for a service ap: did you mean `api`?"),
         (
@@ -154,9 +154,9 @@ def test_a_service_without_endpoints_exits_with_1(catalog: str) -> None:
         ("db", "db", "db has a cluster db, but no listener or route that leads to it"),
     ],
 )
-def test_a_request_that_cannot_arrive_exits_with_1(catalog: str, service: str, node: str, said: str) -> None:
+def test_a_request_that_cannot_arrive_exits_with_1(catalog: str, service: str, node: str, message: str) -> None:
     """The output has the reason or the nearest name."""
-    assert explain(service, "--catalog", catalog, "--node", node) == (1, [said])
+    assert explain(service, "--catalog", catalog, "--node", node) == (1, [message])
 
 
 def test_a_catalog_with_mistakes_exits_with_1(tmp_path: Path) -> None:
@@ -181,21 +181,21 @@ async def test_explain_can_ask_a_running_server() -> None:
     async with administered() as admin:
         await admin.connect().take(CLUSTER, LISTENER)
         await admin.until("SYNCED", LISTENER)
-        code, printed, said = await run("explain", "api", "--admin", admin.address)
-        assert (code, said) == (0, "")
+        code, printed, errors = await run("explain", "api", "--admin", admin.address)
+        assert (code, errors) == (0, "")
         assert "Cluster api: " in printed
-        code, printed, said = await run("explain", "api", "--admin", admin.address, "--node", "web-l")
+        code, printed, errors = await run("explain", "api", "--admin", admin.address, "--node", "web-l")
         assert (code, printed) == (1, "")
-        assert said == "no node 'web-l' is connected: did you mean `web-1`?\n"
-        code, printed, said = await run("explain", "apj", "--admin", admin.address, "--node", "web-1")
-        assert (code, said) == (1, "web-1 has no cluster for a service apj: did you mean `api`?\n")
+        assert errors == "no node 'web-l' is connected: did you mean `web-1`?\n"
+        code, printed, errors = await run("explain", "apj", "--admin", admin.address, "--node", "web-1")
+        assert (code, errors) == (1, "web-1 has no cluster for a service apj: did you mean `api`?\n")
 
 
 async def test_without_a_server_the_exit_code_is_3() -> None:
     """One line explains what to check."""
-    code, _, said = await run("explain", "api", "--admin", f"127.0.0.1:{free_port()}")
+    code, _, errors = await run("explain", "api", "--admin", f"127.0.0.1:{free_port()}")
     assert code == 3
-    assert "is `xds serve` running" in said
+    assert "is `xds serve` running" in errors
 
 
 def test_explain_names_the_filters_of_a_route(tmp_path: Path) -> None:
@@ -236,8 +236,8 @@ def test_a_nodes_locality_decides_which_endpoints_come_first(tmp_path: Path) -> 
 def test_explain_states_whether_a_service_is_zone_aware(tmp_path: Path) -> None:
     """Every service with localities says so in Envoy's terms."""
     path = tmp_path / "aware.yaml"
-    for words, expected in (("any", False), ("zone_aware", True)):
-        path.write_text(CATALOG.replace("  api:\n", f"  api:\n    locality: {words}\n"))
+    for locality, expected in (("any", False), ("zone_aware", True)):
+        path.write_text(CATALOG.replace("  api:\n", f"  api:\n    locality: {locality}\n"))
         _, lines = explain("api", "--catalog", str(path), "--node", "web")
         assert any("zone aware" in line for line in lines) is expected
 

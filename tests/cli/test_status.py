@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from tests.cli.asking import run
-from tests.server.administered import Administered, administered
+from tests.server.administered import Administered, administered, read_refused
 from xds.cli import main
 from xds.cli.demo.processes import free_port
 from xds.cli.status.screen import draw, write_lines
@@ -90,25 +90,37 @@ async def test_refused_files_and_missing_names_are_shown() -> None:
         await admin.until("STALE")
         _, printed, _ = await run("status", "--admin", admin.address)
         assert "web-1 asks for Cluster nobody: there is none" in printed
-        assert "not served in its current state, see `xds check`: shop/bad.yaml" in printed
+        assert "refused, so that the last good state is served (see `xds check`): shop/bad.yaml" in printed
+
+
+async def test_instances_that_are_not_served_are_shown() -> None:
+    """The first problems have a line each, and the others are a count. The exit code is 0."""
+    async with administered() as admin:
+        admin.providers = (read_refused("fine", 0), read_refused("registry", 7))
+        code, printed, _ = await run("status", "--admin", admin.address)
+        heading, *problems, more, _ = printed.splitlines()
+        assert heading == "instances from registry: 7 refused:"
+        assert [line.split(":")[0] for line in problems] == [f"  services.api.endpoints.{at}" for at in range(5)]
+        assert more == "  and 2 more"
+        assert code == 0
 
 
 async def test_an_unreachable_server_is_reported_in_one_line() -> None:
     """The line has the address, the reason, and what to check. The exit code is 3."""
     address = f"127.0.0.1:{free_port()}"
-    code, printed, said = await run("status", "--admin", address)
+    code, printed, errors = await run("status", "--admin", address)
     assert (code, printed) == (3, "")
-    assert said.startswith(f"cannot ask {address}: Connection refused: is `xds serve` running")
-    assert len(said.splitlines()) == 1
+    assert errors.startswith(f"cannot ask {address}: Connection refused: is `xds serve` running")
+    assert len(errors.splitlines()) == 1
 
 
 async def test_a_port_of_another_protocol_is_reported_in_one_line() -> None:
     """The gRPC port is the most likely mistake. The exit code is 3."""
     async with administered() as admin:
-        code, _, said = await run("status", "--admin", admin.serving.address)
+        code, _, errors = await run("status", "--admin", admin.serving.address)
         assert code == 3
-        assert said.startswith(f"cannot ask {admin.serving.address}: it is no HTTP server")
-        assert len(said.splitlines()) == 1
+        assert errors.startswith(f"cannot ask {admin.serving.address}: it is no HTTP server")
+        assert len(errors.splitlines()) == 1
 
 
 def test_wrong_usage_exits_with_2() -> None:

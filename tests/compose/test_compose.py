@@ -148,7 +148,7 @@ def test_a_killed_instance_fails_no_request(mesh: Mesh) -> None:
 
 
 def test_without_the_control_plane_envoys_go_on_and_follow_dns(mesh: Mesh) -> None:
-    """Instances come and go, and Docker's DNS tells the Envoys. An edit takes effect when the control plane is back."""
+    """Instances come and go, and Envoys learn of it by DNS. An edit takes effect when the control plane is back."""
     cut = mesh.start("cut", "--seconds", "12")
     try:
         mesh.compose("up", "-d", "--no-build", "--scale", "api=5", "api")
@@ -185,8 +185,8 @@ def test_a_mistake_in_the_catalog_changes_nothing(mesh: Mesh) -> None:
         new.chmod(0o644)
         new.replace(file)
         until(lambda: "web.yaml:" in mesh.compose("logs", "control-plane"), "the mistake", 20)
-        told = mesh.compose("exec", "-T", "control-plane", "xds", "status", "--output", "json")
-        assert json.loads(told)["catalog"]["refused_files"] == ["/catalog/web.yaml"]
+        status = mesh.compose("exec", "-T", "control-plane", "xds", "status", "--output", "json")
+        assert json.loads(status)["catalog"]["refused_files"] == ["/catalog/web.yaml"]
         assert mesh.get("/")[0] == 200
     finally:
         file.write_text(good)

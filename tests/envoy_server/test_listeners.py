@@ -270,8 +270,8 @@ def refuses(port: int, host: str | None, authority: Authority) -> bool:
 
 
 @contextmanager
-def start_tls_server(pair: KeyPair, words: bytes) -> Iterator[str]:
-    """Serve TLS on a free loopback port, and send `words` to every client. Yield the address."""
+def start_tls_server(pair: KeyPair, greeting: bytes) -> Iterator[str]:
+    """Serve TLS on a free loopback port, and send `greeting` to every client. Yield the address."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*pair)
 
@@ -282,7 +282,7 @@ def start_tls_server(pair: KeyPair, words: bytes) -> Iterator[str]:
             except OSError:
                 return
             with suppress(OSError), context.wrap_socket(connection, server_side=True) as encrypted:
-                encrypted.sendall(words)
+                encrypted.sendall(greeting)
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = Thread(target=serve, daemon=True)
@@ -319,9 +319,9 @@ async def test_passthrough_routes_by_sni_to_services_with_their_own_certificates
             envoy = await mesh.start_envoy("edge-1", "edge")
             for one in (port, tcp, ended):
                 await envoy.listening(f"127.0.0.1:{one}")
-            for host, words in (("db.example.com", b"I am db"), ("x.cache.example.com", b"I am cache")):
+            for host, greeting in (("db.example.com", b"I am db"), ("x.cache.example.com", b"I am cache")):
                 with connect(port, host, authority) as encrypted:
-                    assert encrypted.recv(100) == words
+                    assert encrypted.recv(100) == greeting
             assert refuses(port, SHOP, authority)
             assert refuses(port, None, authority)
             assert get(ended, SHOP, "/tls", trust=authority).json()["path"] == "/tls"

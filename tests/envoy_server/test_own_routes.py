@@ -86,8 +86,8 @@ async def test_a_route_sets_when_a_request_is_retried(tmp_path: Path) -> None:
     with start_echo(HOST) as echo, start_echo("other") as other:
         catalog = json.loads(make_catalog(port, routes, **{HOST: echo.endpoint, "other": other.endpoint}))
         for name, attempts in ((HOST, 3), ("other", 2)):
-            words = {"attempts": attempts, "on": [503]}
-            catalog["services"][name] |= {"retries": words, "outlier_detection": "off"}
+            retries = {"attempts": attempts, "on": [503]}
+            catalog["services"][name] |= {"retries": retries, "outlier_detection": "off"}
         with Mesh(tmp_path, json.dumps(catalog)) as mesh:
             envoy = await mesh.start_envoy("web-1", "web")
             await envoy.listening(f"127.0.0.1:{port}")

@@ -40,9 +40,9 @@ async def ask_at_once(mesh: Mesh, path: str, requests: int) -> list[Response]:
         return [await one for one in asyncio.as_completed(asking)]
 
 
-def route(*names: str, **words: Any) -> list[dict[str, Any]]:
+def route(*names: str, **fields: Any) -> list[dict[str, Any]]:
     """Route each service's name as a path to the service."""
-    return [{"path": f"/{name}", "to": name, **words} for name in names]
+    return [{"path": f"/{name}", "to": name, **fields} for name in names]
 
 
 async def test_circuit_breakers_refuse_requests_over_the_limit(tmp_path: Path, echo: Echo) -> None:

@@ -80,9 +80,9 @@ async def test_each_subset_has_its_own_endpoints(tmp_path: Path, instances: list
     Without a subset, a request may reach all endpoints. Endpoints have IP addresses, or host names that Envoy resolves.
     """
     services = {}
-    for name, words in BALANCES.items():
+    for name, fields in BALANCES.items():
         host = "localhost" if name == "named" else "127.0.0.1"
-        services[name] = json.loads(make_catalog(instances, host=host, **words).replace("GATEWAY", "1"))["services"][
+        services[name] = json.loads(make_catalog(instances, host=host, **fields).replace("GATEWAY", "1"))["services"][
             "api"
         ]
     routes: list[dict[str, Any]] = [

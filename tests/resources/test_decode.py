@@ -49,8 +49,8 @@ def test_decode_returns_what_envoy_data_planes_classes_return(path: Path) -> Non
                     if (type_url, resource.body) in seen:
                         continue
                     seen.add((type_url, resource.body))
-                    said = json.dumps(golden.decode(resource)).replace("consecutive_5_xx", "consecutive_5xx")
-                    assert decode(resource) == json.loads(WIDE.sub(r'\1"\2"', said))
+                    text = json.dumps(golden.decode(resource)).replace("consecutive_5_xx", "consecutive_5xx")
+                    assert decode(resource) == json.loads(WIDE.sub(r'\1"\2"', text))
 
 
 @pytest.mark.parametrize(

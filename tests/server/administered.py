@@ -11,10 +11,12 @@ import grpc
 
 from tests.server.serving import DELTA_ADS, Call, Serving, serving
 from xds.cli.demo.envoy_admin import http_get
+from xds.endpoints.providers import Providers, ProviderState
 from xds.server.address import ListenAddress
 from xds.server.admin.server import AdminServer
 from xds.server.clients.documents import AppliedState
 from xds.server.protocols.csds import CsdsServicer
+from xds.sources.source import InstanceUpdate
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT
 from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse, Locality, Node, Status
 
@@ -28,9 +30,16 @@ gateways:
 """
 
 
+def read_refused(provider: str, count: int) -> ProviderState:
+    """Return the state of a provider that has yielded this number of instances without a port."""
+    providers = Providers([provider])
+    providers.put(provider, InstanceUpdate({("api", str(at)): "127.0.0.1" for at in range(count)}, full=True))
+    return providers.states[0]
+
+
 @dataclass
 class Sidecar:
-    """A delta client that sends what a test tells it to send."""
+    """A delta client that a test controls."""
 
     call: Call
     node: Node
@@ -79,6 +88,7 @@ class Administered:
 
     serving: Serving
     refused_files: tuple[str, ...] = ()
+    providers: tuple[ProviderState, ...] = ()
     taken_at: float = 0.0
     digest: str = "none"
     address: str = ""
@@ -94,7 +104,7 @@ class Administered:
 
     def applied(self) -> AppliedState:
         """Return what the server has applied of its source."""
-        return AppliedState(self.digest, self.taken_at, self.refused_files)
+        return AppliedState(self.digest, self.taken_at, self.refused_files, self.providers)
 
     async def get(self, path: str) -> Any:
         """Return a document of the admin interface."""

@@ -13,7 +13,7 @@ from typing import TypeVar
 import pytest
 
 from tests.ecs import read_log
-from tests.server.administered import CATALOG, administered
+from tests.server.administered import CATALOG, administered, read_refused
 from tests.server.serving import SOTW_ADS, read_sotw, sotw
 from xds.cli.demo.envoy_admin import http_get
 from xds.cli.demo.processes import await_until, free_port, start_control_plane
@@ -21,6 +21,7 @@ from xds.server.address import ListenAddress
 from xds.server.admin.metrics import MAX_NODES
 from xds.server.admin.server import AdminServer, names_this_machine
 from xds.server.clients.ask import Answers, Question, ask_one_process
+from xds.server.clients.documents import MAX_PROBLEMS
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION
 
 T = TypeVar("T")
@@ -42,6 +43,7 @@ async def test_status_describes_each_client_and_each_type() -> None:
         served = await admin.get("/snapshot?cluster=web")
         assert served["clusters"]["web"][CLUSTER]["api"] == clusters["version_info"]
         assert clusters["resources"] == {"wanted": 1, "accepted": 1, "missing": [], "missing_count": 0}
+        assert status["sources"] == []
         assert status["catalog"] == {
             "ok": True, "refused_files": [], "services": 3, "endpoints": 4, "gateways": 1, "by_locality": 0,
             "digest": "none", "taken_at": "1970-01-01T00:00:00.000Z",
@@ -122,7 +124,7 @@ async def test_a_nack_ends_when_the_edit_is_reverted() -> None:
 
 
 async def test_a_nack_of_many_resources_names_the_bad_one() -> None:
-    """A State of the World response contains every cluster. The client's message tells which one is bad."""
+    """A State of the World response contains every cluster. The client's message names the bad one."""
     async with administered() as admin:
         sidecar = admin.connect(cluster="anyone")
         await sidecar.ask()
@@ -227,6 +229,24 @@ async def test_metrics_count_clients_and_the_catalog() -> None:
         metrics = await admin.metrics()
         assert (metrics["xds_catalog_ok"], metrics["xds_catalog_refused_files"]) == (0, 1)
         assert (await admin.get("/status"))["catalog"]["refused_files"] == ["bad.yaml"]
+
+
+async def test_instances_that_are_not_served_are_in_the_status_and_in_the_metrics() -> None:
+    """Both count them by source. The status has the first problems."""
+    async with administered() as admin:
+        admin.providers = (read_refused("registry", MAX_PROBLEMS + 1),)
+        [source] = (await admin.get("/status"))["sources"]
+        problems = source.pop("problems")
+        assert source == {
+            "name": "registry", "endpoints": 0, "refused": 21, "withheld": 0, "problem_count": 21,
+        }  # fmt: skip
+        assert len(problems) == MAX_PROBLEMS
+        assert problems[0]["path"] == "services.api.endpoints.0"
+        assert problems[0]["message"].startswith("the port is missing")
+        metrics = await admin.metrics()
+        assert metrics['xds_source_refused_instances{source="registry"}'] == 21
+        assert metrics['xds_source_withheld_instances{source="registry"}'] == 0
+        assert metrics['xds_source_endpoints{source="registry"}'] == 0
 
 
 async def test_metrics_name_a_bounded_number_of_nodes() -> None:

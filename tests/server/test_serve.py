@@ -83,7 +83,7 @@ async def test_the_health_service_reports_serving_and_then_not_serving(control_p
 
 
 async def test_sigterm_ends_streams_with_unavailable_and_the_process_with_0(control_plane: ControlPlane) -> None:
-    """The status tells clients to try another server, so that they do not find a dead connection."""
+    """The status makes clients try another server, so that they do not find a dead connection."""
     async with grpc.aio.insecure_channel(control_plane.address) as channel:
         stream = open_stream(channel)
         await stream.write(make_request())
@@ -130,7 +130,7 @@ async def test_an_edit_is_pushed_and_a_nack_is_logged(control_plane: ControlPlan
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         (b"\xff\xff\xff\xff", "not a DeltaDiscoveryRequest"),
         (DeltaDiscoveryRequest(type_url=CLUSTER).SerializeToString(), "needs a node with an id"),
@@ -138,7 +138,9 @@ async def test_an_edit_is_pushed_and_a_nack_is_logged(control_plane: ControlPlan
     ],
     ids=["junk", "no node", "no type"],
 )
-async def test_a_bad_request_ends_its_stream_and_no_other(control_plane: ControlPlane, data: bytes, said: str) -> None:
+async def test_a_bad_request_ends_its_stream_and_no_other(
+    control_plane: ControlPlane, data: bytes, message: str
+) -> None:
     """The status is INVALID_ARGUMENT with the reason. Another client's stream goes on (rule 39)."""
     async with grpc.aio.insecure_channel(control_plane.address) as channel:
         good = open_stream(channel)
@@ -147,7 +149,7 @@ async def test_a_bad_request_ends_its_stream_and_no_other(control_plane: Control
         bad = open_stream(channel)
         await bad.write(data)
         assert await bad.code() == grpc.StatusCode.INVALID_ARGUMENT
-        assert said in (await bad.details() or "")
+        assert message in (await bad.details() or "")
         await good.write(make_request(resource_names_subscribe=["api-service"]))
         await good.write(make_request(resource_names_subscribe=["api-service"]))
         assert not good.done()
@@ -198,7 +200,7 @@ def test_35_a_bad_catalog_is_not_served(catalog: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("listen", "said"),
+    ("listen", "message"),
     [
         ("0.0.0.0:18000", "--allow-plaintext"),
         ("[::]:18000", "--allow-plaintext"),
@@ -210,9 +212,9 @@ def test_35_a_bad_catalog_is_not_served(catalog: Path) -> None:
         ("example.com:18000", "not an IP address"),
     ],
 )
-def test_a_wrong_listen_address_is_wrong_usage(catalog: Path, listen: str, said: str) -> None:
+def test_a_wrong_listen_address_is_wrong_usage(catalog: Path, listen: str, message: str) -> None:
     """The exit code is 2 with a hint. An address that other machines can reach needs an option."""
     answer = serve("--catalog", str(catalog), "--listen", listen)
     assert answer.returncode == 2
-    assert said in answer.stderr
+    assert message in answer.stderr
     assert "Traceback" not in answer.stderr

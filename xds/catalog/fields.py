@@ -1,7 +1,7 @@
-"""What may stand at each place of a catalog file: a walk over the model's annotated types.
+"""The fields and values that each place of a catalog file can have: a walk over the model's annotated types.
 
-Messages about a wrong value, what stands in for it, and the reference ask here. Nothing is built before something is
-asked for, and each place once: who reads a catalog without mistakes pays nothing.
+Messages about wrong values, their stand-ins and the reference are made from it. Each place is built once, when it is
+first needed: a catalog without mistakes costs nothing.
 """
 
 import dataclasses
@@ -41,7 +41,7 @@ KEY = "[key]"
 
 
 class Field:
-    """What may stand at one place: a field of a mapping, an item of a list, or a value or key of an open mapping."""
+    """One place of a catalog file: a field of a mapping, an item of a list, or a value or key of an open mapping."""
 
     def __init__(self, annotation: Any, name: str = "", default: Any = dataclasses.MISSING) -> None:
         self.name = name
@@ -70,7 +70,7 @@ class Field:
 
     @cached_property
     def key(self) -> "Field | None":
-        """What the keys of a mapping are that are the operator's own."""
+        """The keys of a mapping whose keys are the operator's own."""
         return Field(get_args(self.type)[0]) if self.is_open_mapping else None
 
     @cached_property
@@ -105,7 +105,7 @@ class Field:
         return self.default is dataclasses.MISSING
 
     def step(self, step: str | int) -> "Field | None":
-        """Return what stands one step below; None if nothing is known of it."""
+        """Return the field one step below; None if it is not known."""
         if self.is_class:
             return self.fields.get(str(step))
         return self.item
@@ -144,7 +144,7 @@ class Field:
 
     @cached_property
     def examples(self) -> tuple[Any, ...]:
-        """Values that may stand here."""
+        """Examples of values."""
         usual = self.percentage.expected.examples if self.percentage is not None else ()
         return next((one.examples for one in self._find(Expected) if one.examples), usual)
 
@@ -174,7 +174,7 @@ class Field:
         return join_examples(self.words, self.examples, comma="" if self._short_words else ",")
 
     def explain_mend(self, value: object) -> str:
-        """Return how a wrong value is mended, as the end of a message, or ""."""
+        """Return how to correct a wrong value, as the end of a message, or ""."""
         if found := next(filter(None, (one.mend(value) for one in self._find(Expected))), ""):
             return f": {found}"
         default = re.split("[:;,]", self.about.default)[0]
@@ -211,7 +211,7 @@ class Field:
 
     @cached_property
     def percentage(self) -> Percentage | None:
-        """The bounds of a percentage; None of anything else."""
+        """The bounds of a percentage; None for anything else."""
         return next(self._find(Percentage), None)
 
     def _find(self, kind: type[A]) -> Iterator[A]:
@@ -291,7 +291,7 @@ class Field:
 
 @lru_cache(maxsize=1)
 def get_root() -> Field:
-    """Return what a catalog file is."""
+    """Return the field that is a whole catalog file."""
     return Field(CatalogFile)
 
 
@@ -306,7 +306,7 @@ def list_fields(above: Field, path: str = "") -> Iterator[tuple[str, Field]]:
 
 
 def walk(loc: Loc) -> Iterator[Field]:
-    """Return what stands at each step of a way from the top of a file, as far as it is known; the file itself first."""
+    """Return the field at each step of a path from the top of a file, as far as it is known; the file itself first."""
     found: Field | None = get_root()
     for step in (*loc, None):
         if found is None:

@@ -33,7 +33,7 @@ class FieldRecord:
 
 
 def describe_fields(path: str = "") -> Iterator[FieldRecord]:
-    """Describe every field at or below `path`, in the model's order; of one that is not there, nothing."""
+    """Describe every field at or below `path`, in the model's order; yield nothing for an unknown path."""
     for here, field in list_fields(get_root()):
         if not (field.name or field.is_annotated or field.is_class):
             continue

@@ -18,7 +18,7 @@ from xds import __version__
 
 
 class Subcommand(NamedTuple):
-    """Where a subcommand lives, as its module's `command`, and what the help says of it without importing it."""
+    """A subcommand: the module that has it as `command`, and its line in the help, which needs no import."""
 
     module: str
     summary: str
@@ -62,7 +62,7 @@ class Commands(click.Group):
 
 @contextmanager
 def _imports_stay() -> Iterator[None]:
-    """Look for no garbage among what is imported, now or later: modules stay. It was a quarter of a start."""
+    """Exclude imported modules from garbage collection, since they stay. It took a quarter of the start."""
     gc.disable()
     try:
         yield

@@ -54,8 +54,8 @@ class Kind:
 
     def __str__(self) -> str:
         where = "/".join(filter(None, self.locality))
-        words = (self.cluster or "(no cluster)", f"in {where}" if where else "", "(gRPC)" if self.grpc else "")
-        return " ".join(filter(None, words))
+        parts = (self.cluster or "(no cluster)", f"in {where}" if where else "", "(gRPC)" if self.grpc else "")
+        return " ".join(filter(None, parts))
 
 
 @click.command()
@@ -181,9 +181,9 @@ class _LocalCatalog:
 
 def _choose(client: AdminClient, local: _LocalCatalog, clusters: Sequence[str]) -> list[Kind]:
     status = client.get("/status")
-    words = ("region", "zone", "sub_zone") if local.by_locality or status["catalog"].get("by_locality") else ()
+    keys = ("region", "zone", "sub_zone") if local.by_locality or status["catalog"].get("by_locality") else ()
     connected = {
-        Kind(one["cluster"], one["grpc"], (*(one[word] for word in words),) if words else ("", "", ""))
+        Kind(one["cluster"], one["grpc"], (*(one[key] for key in keys),) if keys else ("", "", ""))
         for one in status["clients"]
     }
     if clusters:
@@ -215,8 +215,8 @@ def _ask(client: AdminClient, kinds: Sequence[Kind]) -> dict[Kind, Versions]:
 
 def _write_query(*, grpc: bool, locality: tuple[str, str, str]) -> list[tuple[str, str]]:
     """Return the query parameters of a kind of node, except its `node.cluster`."""
-    words = zip(("region", "zone", "sub_zone"), locality, strict=True)
-    return [*([("grpc", "1")] if grpc else []), *((word, value) for word, value in words if value)]
+    parts = zip(("region", "zone", "sub_zone"), locality, strict=True)
+    return [*([("grpc", "1")] if grpc else []), *((key, value) for key, value in parts if value)]
 
 
 def _fetch(client: AdminClient, kind: Kind, type_url: str, name: str) -> Json:
@@ -244,8 +244,8 @@ def _write(differences: Sequence[Difference]) -> Iterator[str]:
             text = f"    {printable(line)}"
             yield click.style(text, fg=COLOURS.get(line[:1])) if line[:1] in COLOURS else text
     counts = [(len([one for one in differences if one.change == sign]), word) for sign, word in CHANGE_NAMES.items()]
-    said = ", ".join(f"{number} {word}" for number, word in counts if number)
-    yield said or click.style("nothing would change", fg="green")
+    summary = ", ".join(f"{number} {word}" for number, word in counts if number)
+    yield summary or click.style("nothing would change", fg="green")
 
 
 CHANGE_NAMES = {"+": "added", "-": "removed", "~": "changed"}

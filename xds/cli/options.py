@@ -42,8 +42,8 @@ OPTIONS = (
 
 def locality_options(command: F) -> F:
     """Add the options `region`, `zone` and `sub_zone` to a command. Their default is the empty string."""
-    for name, words in reversed(OPTIONS):
-        command = click.option(name, default="", help=words)(command)
+    for name, description in reversed(OPTIONS):
+        command = click.option(name, default="", help=description)(command)
     return command
 
 

@@ -4,6 +4,7 @@ The time of an update depends on the number of changes. The registry does not ne
 instances of a service that is not in the catalog until the catalog has it.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
@@ -35,7 +36,7 @@ class Registry:
         self._members: dict[str, _Members] = {}  # of services with other providers than the catalog
         self._by_provider: dict[str, set[tuple[str, Key]]] = {}
         self._pending: dict[str, dict[Key, Endpoint | None]] = {}
-        self._withheld: dict[str, int] = {}
+        self._withheld: dict[str, Mapping[str, int]] = {}
         self._put: set[Change] = set()
         self._mark: Mark[Change] = Mark()
 
@@ -112,13 +113,16 @@ class Registry:
             self._set(name, was.replace(changes))
 
     @property
-    def withheld(self) -> Mapping[str, int]:
-        """How many instances are withheld, by service: see `_Members`. Only services that changed are counted again."""
+    def withheld(self) -> Mapping[str, Mapping[str, int]]:
+        """The number of withheld instances by service and provider: see `_Members`.
+
+        Only services that changed are counted again.
+        """
         return self._withheld.copy()
 
     def _count_withheld(self, name: str, members: "_Members") -> None:
-        if count := members.count_withheld() if members.needs_host_names else 0:
-            self._withheld[name] = count
+        if counts := members.count_withheld() if members.needs_host_names else None:
+            self._withheld[name] = counts
         else:
             self._withheld.pop(name, None)
 
@@ -195,9 +199,9 @@ class _Members:
         """Whether no other provider has an instance of the service."""
         return len(self._endpoints) == len(self._catalog)
 
-    def count_withheld(self) -> int:
-        """Return how many instances are withheld."""
-        return sum(self._is_withheld(key, endpoint) for key, endpoint in self._endpoints.items())
+    def count_withheld(self) -> Mapping[str, int]:
+        """Return the number of withheld instances of each provider that has any."""
+        return Counter(key[0] for key, endpoint in self._endpoints.items() if self._is_withheld(key, endpoint))
 
     def _is_withheld(self, key: Key, endpoint: Endpoint) -> bool:
         return self.needs_host_names and key[0] != CATALOG and endpoint.is_ip

@@ -9,12 +9,13 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 
 from xds.catalog.assembly.workspace import LastGood, Outcome
-from xds.endpoints.instance import parse_update
-from xds.endpoints.registry import Registry
+from xds.endpoints.endpoint_set import CATALOG
+from xds.endpoints.providers import Providers
 from xds.errors import Problem, Severity
 from xds.resources.inventory import Inventory, build_inventory
 from xds.server.address import ListenAddress, ListenError, check_free
@@ -28,15 +29,15 @@ from xds.server.protocols.rest import RestServer
 from xds.server.settings import Settings
 from xds.server.workers.leader import WorkerPool
 from xds.sources.document import Document
-from xds.sources.source import DocumentSource, InstanceId, InstanceSource
+from xds.sources.source import DocumentSource, InstanceSource
 from xds.wire import ADS
 
 __all__ = ["OPTIONS", "ControlPlane", "Settings", "run"]
 
 log = structlog.get_logger()
 
-MAX_TOLD = 20
-"""How many problems of instances one change writes to the log; of the others the number."""
+MAX_LOGGED = 20
+"""How many problems of instances one change writes to the log. Of the others it writes the number."""
 
 
 class ControlPlane:
@@ -54,9 +55,7 @@ class ControlPlane:
         self._instances = Instances(instance_sources, self._apply_instances)
         self._settings = settings
         self._last_good = LastGood(has_all_endpoints=not instance_sources)
-        self._registry = Registry()
-        self._refused: dict[str, dict[InstanceId, tuple[Problem, ...]]] = {}
-        self._withheld: Mapping[str, int] = {}
+        self._providers = Providers(source.name for source in instance_sources)
         self._change_lock = asyncio.Lock()
         self._reported: tuple[Problem, ...] = ()
         self._applied: AppliedState
@@ -79,10 +78,10 @@ class ControlPlane:
         with self._spans.open("load"):
             with self._spans.open("read"):
                 documents = self._source.read()
-            outcome, inventory = self._translate(documents, None)
+            outcome, inventory, _ = self._translate(documents, None)
         self._count_load("accepted")
         self._report(outcome.problems)
-        self._applied = AppliedState(self._source.digest, time.time())
+        self._applied = AppliedState(self._source.digest, time.time(), providers=self._providers.states)
         self._ads = build_servicer(inventory, self._settings.limits)
         seconds = time.perf_counter() - started
         log.info("catalog loaded", **_count(inventory), ms=round(seconds * 1000, 1))
@@ -149,10 +148,11 @@ class ControlPlane:
         started, noticed_at, read_at = time.perf_counter(), self._source.noticed_at, time.time()
         before = self._ads.store.inventory
         # In a thread: a large file takes a while, and the event loop must keep serving streams.
-        outcome, inventory = await asyncio.to_thread(self._translate, documents, before)
+        outcome, inventory, problems = await asyncio.to_thread(self._translate, documents, before)
         if documents:
             self._count_load("refused" if any(name in outcome.refused for name in documents) else "accepted")
         new_errors = self._report(outcome.problems)
+        _log_problems(problems)
         if new_errors:
             span.set_attribute("error.type", "CatalogError")
             log.error("edit REFUSED: the last good state of these files is still served", files=list(outcome.refused))
@@ -166,7 +166,7 @@ class ControlPlane:
                 ms=round((time.perf_counter() - started) * 1000, 1),
             )
         # Only after the push: when a reader sees this digest, the status of each client is about this state.
-        self._applied = AppliedState(self._source.digest, read_at, outcome.refused)
+        self._applied = AppliedState(self._source.digest, read_at, outcome.refused, self._providers.states)
 
     async def _apply_instances(self, updates: Updates) -> None:
         """Apply updates of instances; a problem of one instance does not stop the others from being served."""
@@ -175,50 +175,21 @@ class ControlPlane:
             async with self._change_lock:
                 before = self._ads.store.inventory
                 inventory, problems = await asyncio.to_thread(self._translate_instances, updates, before)
-                for problem in problems[:MAX_TOLD]:
-                    _log_problem(problem)
-                if len(problems) > MAX_TOLD:
-                    log.error("more instances have problems", more=len(problems) - MAX_TOLD)
+                _log_problems(problems)
                 if inventory.changed:
                     streams = await self._push(inventory, noticed_at)
                     ms = round((time.monotonic_ns() - noticed_at) / 1e6, 1)
                     log.debug("endpoints changed", changed=sorted(inventory.changed)[:20], streams=streams, ms=ms)
+                self._applied = replace(self._applied, providers=self._providers.states)
         except Exception as error:  # a bug of ours must not end what is served
             self._count_load("failed")
             log.error("endpoints NOT APPLIED, a bug in xds: the state before is still served", error=repr(error))
 
     def _translate_instances(self, updates: Updates, before: Inventory) -> tuple[Inventory, list[Problem]]:
         """Return the inventory after some updates, and the problems that were not known before."""
-        problems: list[Problem] = []
-        for provider, update in updates:
-            parsed = parse_update(provider, update)
-            self._registry.put(provider, parsed.endpoints, full=update.full, refused=frozenset(parsed.refused))
-            known = self._refused.setdefault(provider, {})
-            for instance, found in parsed.refused.items():
-                problems += () if known.get(instance) == found else found
-            mended = known.keys() if update.full else update.instances
-            self._refused[provider] = {name: one for name, one in known.items() if name not in mended} | parsed.refused
-        endpoints = self._registry.publish()
-        problems += self._find_newly_withheld()
-        return build_inventory(before.catalog, endpoints, before), problems
-
-    def _find_newly_withheld(self) -> list[Problem]:
-        """Return a problem for each service of which more instances are withheld than were told."""
-        withheld = self._registry.withheld
-        problems = [
-            Problem(
-                "endpoints",
-                0,
-                0,
-                f"services.{name}.tls",
-                f"{count} instances with an IP address are not served, since nothing says which name their certificate "
-                "must have: write `sni` or `subject_alt_names`",
-            )
-            for name, count in withheld.items()
-            if count > self._withheld.get(name, 0)
-        ]
-        self._withheld = withheld
-        return problems
+        problems = [problem for provider, update in updates for problem in self._providers.put(provider, update)]
+        endpoints, withheld = self._providers.publish()
+        return build_inventory(before.catalog, endpoints, before), problems + withheld
 
     async def _push(self, inventory: Inventory, noticed_at: int) -> int:
         """Push an inventory to every stream; return the number of streams that it changes something for."""
@@ -240,17 +211,19 @@ class ControlPlane:
 
     def _translate(
         self, documents: Mapping[str, Document | None], before: Inventory | None
-    ) -> tuple[Outcome, Inventory]:
+    ) -> tuple[Outcome, Inventory, list[Problem]]:
+        """Return the outcome of changed documents, the inventory, and the problems that instances have by the edit."""
         started = time.monotonic_ns()
         with self._spans.open("check"):
             outcome = self._last_good.update(documents)
         parsed = time.monotonic_ns()
         with self._spans.open("build"):
-            self._registry.put_catalog(outcome.catalog)
-            inventory = build_inventory(outcome.catalog, self._registry.publish(), before)
+            self._providers.put_catalog(outcome.catalog)
+            endpoints, problems = self._providers.publish()
+            inventory = build_inventory(outcome.catalog, endpoints, before)
         self._counters.parses.observe(parsed - started)
         self._counters.builds.observe(time.monotonic_ns() - parsed)
-        return outcome, inventory
+        return outcome, inventory, problems
 
     def _count_load(self, result: str) -> None:
         self._counters.loads[result] += 1
@@ -275,11 +248,19 @@ def _log_problem(problem: Problem) -> None:
     write(str(problem), problem=problem)
 
 
+def _log_problems(problems: Sequence[Problem]) -> None:
+    """Log the problems of instances, MAX_LOGGED at most, and the number of the others."""
+    for problem in problems[:MAX_LOGGED]:
+        _log_problem(problem)
+    if len(problems) > MAX_LOGGED:
+        log.error("more instances have problems", more=len(problems) - MAX_LOGGED)
+
+
 def _count(inventory: Inventory) -> dict[str, int]:
     catalog = inventory.catalog
     return {
         "services": len(catalog.services),
-        "endpoints": inventory.count_endpoints(),
+        "endpoints": inventory.count_endpoints()[CATALOG],
         "gateways": len(catalog.gateways),
     }
 

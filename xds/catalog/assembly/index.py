@@ -126,7 +126,7 @@ class Index:
         return caller != name and (upstreams is None or name in upstreams)
 
     def is_called(self, name: str) -> bool:
-        """Whether anything may call a service. In a catalog without any reference to a service, it is true of all."""
+        """Whether anything may call a service. Without any reference to a service, this is true for all services."""
         return not self.referrers or name in self.referrers or len(self.open_callers) > (name in self.open_callers)
 
     def _put_broken(self, subject: Subject, broken: frozenset[Loc] | None) -> None:

@@ -118,7 +118,7 @@ class Balancing:
     ] = None
     weighted: Annotated[
         ShortPlain | None,
-        Field(description="The endpoints take turns, as often as their `weight` says"),
+        Field(description="The endpoints take turns, in proportion to their `weight`"),
         About(envoy="LbEndpoint.load_balancing_weight"),
     ] = None
     least_request: Annotated[

@@ -1,4 +1,4 @@
-"""A catalog file: what may stand at its top, and so everything that may stand in it."""
+"""A catalog file: the fields at its top, and below them all fields of the catalog."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -35,7 +35,7 @@ MAX_WEIGHT = 2**32 - 1
 
 
 def mend_weight(value: object) -> str:
-    """Return what to do in place of a weight of nothing."""
+    """Return what to write in place of a weight of 0."""
     is_zero = value == 0 and not isinstance(value, bool)
     return "a weight of 0 would take no requests, remove the endpoint instead" if is_zero else ""
 
@@ -57,7 +57,7 @@ class Health(StrEnum):
 
 
 def check_metadata(metadata: Mapping[str, object]) -> Mapping[str, object]:
-    """Refuse labels that Envoy's metadata could not hold: too deep, or numbers that a double has not."""
+    """Refuse labels that Envoy's metadata cannot hold: too deep, or numbers that a double cannot represent."""
     mistakes: list[Mistake] = []
     found: list[tuple[Loc, object]] = [((), metadata)]
     while found:
@@ -161,7 +161,7 @@ class Endpoint:
 
     @property
     def is_located(self) -> bool:
-        """Whether anything is known of where it runs."""
+        """Whether its region, zone or sub-zone is known."""
         return bool(self.region or self.zone or self.sub_zone)
 
     @property

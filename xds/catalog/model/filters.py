@@ -1,4 +1,4 @@
-"""A route's fields that Envoy's HTTP filters perform: faults, a limit of the rate, and who may call from web pages.
+"""A route's fields that Envoy's HTTP filters perform: faults, rate limits, and which web pages may call.
 
 What must hold between them and a route's other fields is in `route_rules.py`.
 """
@@ -111,14 +111,14 @@ class RateLimit:
 
 
 def check_cors_header(value: str) -> str:
-    """Refuse what is no header's name, nor `*` for any."""
+    """Refuse a text that is neither a header's name nor `*`, which stands for any."""
     if value != "*" and not HEADER_NAME.fullmatch(value.lower()):
         raise ValueError(f"{show(value)} is not a header's name: letters, digits and - only")
     return value.lower()
 
 
 def check_age(value: timedelta) -> timedelta:
-    """Refuse what browsers cannot count."""
+    """Refuse a time that browsers cannot count."""
     if value % timedelta(seconds=1):
         raise ValueError(f"browsers count in whole seconds, found {format_duration(value)}")
     return value

@@ -247,13 +247,13 @@ class Gateway:
     ] = field(default_factory=lambda: NO_RAW)
 
     def find_listeners(self) -> tuple[tuple[Loc, Listener], ...]:
-        """Return each listener and where it stands; the short form is one with the gateway's own fields."""
+        """Return each listener with its place; the short form is one listener with the gateway's own fields."""
         if self.listeners:
             return tuple((("listeners", index), listener) for index, listener in enumerate(self.listeners))
         return (((), Listener(self.port or 1, self.address, self.tls, self.http3, self.proxy_protocol)),)
 
     def find_routes(self) -> tuple[tuple[Loc, tuple[Route, ...], Listener], ...]:
-        """Return each listener with its routes, and below what these stand: its own, or the gateway's."""
+        """Return each listener with its routes, its own or the gateway's, and their place."""
         return tuple(
             (loc, listener.routes, listener) if listener.routes else ((), self.routes, listener)
             for loc, listener in self.find_listeners()

@@ -23,7 +23,7 @@ OF_LISTENERS = ("address", "tls", "http3", "proxy_protocol")
 
 
 def check_gateway(gateway: Gateway) -> Gateway:
-    """Refuse a gateway that listens nowhere or twice at one place, or has nowhere to send what comes."""
+    """Refuse a gateway without a listener, with two listeners at one address, or without a route for a listener."""
     mistakes = _check_forms(gateway)
     for loc, listener in gateway.find_listeners():
         mistakes += [found.below((*loc, "tls")) for found in _check_tls(listener.tls)]
@@ -97,7 +97,7 @@ def _check_tls(tls: Tls | None) -> list[Mistake]:
 
 
 def _check_passthrough(loc: Loc, routes: Sequence[Route]) -> list[Mistake]:
-    """Refuse what no encrypted connection has to match or to change."""
+    """Refuse fields of a route other than `host` and `to`, where connections stay encrypted."""
     mistakes: list[Mistake] = []
     for index, route in enumerate(routes):
         message = "`tls: passthrough` leaves a connection encrypted: a route there has `host` and `to` alone"

@@ -21,7 +21,7 @@ Threshold = Annotated[int, Strict(), Field(ge=1, le=1000)]
 
 @dataclass(frozen=True, slots=True)
 class Statuses:
-    """HTTP statuses from `first` to `last`, both among them."""
+    """HTTP statuses from `first` to `last`, including both."""
 
     first: int
     last: int
@@ -171,7 +171,7 @@ STATUSES = re.compile(r"(\d{3})(?: ?- ?(\d{3}))?", re.ASCII)
 
 
 def check_health_check(check: HealthCheck) -> HealthCheck:
-    """Refuse a check that is made in no way or in several, and what belongs to another way."""
+    """Refuse a check with none or several of `http`, `grpc` and `tcp`, and fields that belong to another of them."""
     ways = [("http", check.http is not None), ("grpc", check.grpc is not None), ("tcp", check.tcp)]
     given = [way for way, is_given in ways if is_given]
     if not given:

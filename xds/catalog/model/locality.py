@@ -182,5 +182,5 @@ NOWHERE = Locality()
 
 
 def write_locality(region: str, zone: str, sub_zone: str) -> str:
-    """Write a locality for people: `region/zone/sub_zone`, without what is not given."""
+    """Write a locality for people: `region/zone/sub_zone`, without the parts that are empty."""
     return "/".join(filter(None, (region, zone, sub_zone)))

@@ -20,7 +20,7 @@ from xds.wording import show, suggest
 
 
 def parse_conditions(value: object) -> object:
-    """Turn one reason alone into the list that it is short for."""
+    """Turn a single reason into a list."""
     return [value] if isinstance(value, str | int) else value
 
 
@@ -28,7 +28,7 @@ EXPECTED_CONDITION: Final = Expected("a reason to try again or a status from 100
 
 
 def parse_condition(value: object) -> str | int:
-    """Check one reason to try again: Envoy's name for it, or a status."""
+    """Check one reason for a retry: Envoy's name for it, or a status."""
     if isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= 599:
         return value
     if isinstance(value, str) and value in (*HTTP_CONDITIONS, *GRPC_CONDITIONS):
@@ -176,7 +176,7 @@ class Retries:
 
     @property
     def of_route(self) -> Self:
-        """What of it a route decides: not the budget, which is kept over all routes."""
+        """The fields that a route decides: all but the budget, which is common to all routes."""
         return self if self.budget is None else replace(self, budget=None)
 
 

@@ -34,7 +34,7 @@ OF_SERVICES = ("rewrite", "request_headers", "timeout", "retries", "mirror", *FI
 
 
 def check_route(route: Route) -> Route:
-    """Refuse a route that leads nowhere or to two ends, and fields that its end or its path make no sense of."""
+    """Refuse a route without an end or with two, and fields that have no meaning for its end or its path."""
     return _check_fields(route, own=False)
 
 
@@ -73,7 +73,7 @@ def _check_fields(route: Route, *, own: bool) -> Route:
 
 
 def _check_ends(fields: list[str], ends: list[str]) -> Iterator[Mistake]:
-    """Refuse no end and several, and what has no meaning beside the one."""
+    """Refuse a route without an end or with several, and fields that have no meaning beside its end."""
     if not ends:
         yield Mistake((), "`to` is missing: a service's name; or `redirect` or `respond` in its place")
     for field in ends[1:]:
@@ -85,7 +85,7 @@ def _check_ends(fields: list[str], ends: list[str]) -> Iterator[Mistake]:
 
 
 def _check_raw(route: Route, ends: list[str]) -> list[Mistake]:
-    """Refuse raw fields of an end that the route has not: Envoy's would take the place of the catalog's."""
+    """Refuse raw fields of an end that the route does not have: Envoy's end would replace the catalog's."""
     if len(ends) != 1 or "route" not in route.envoy:
         return []
     others = (name for end, name in RAW_ENDS.items() if end != ends[0] and name in route.envoy["route"].names)
@@ -148,7 +148,7 @@ def _find_other_path(route: Route) -> str | None:
 
 
 def _check_prefix(route: Route, loc: Loc, new: str | None) -> list[Mistake]:
-    """Refuse a long prefix whose slash goes over to the new one, which takes a pattern."""
+    """Refuse a prefix that is too long for the pattern with which a rewrite adds a slash."""
     old = route.prefix or "/"
     if new is None or not new.endswith("/") or old.endswith("/") or len(old) <= MAX_PREFIX:
         return []
@@ -192,7 +192,7 @@ def check_filters(route: Route) -> list[Mistake]:
 
 
 def check_template_fields(route: Route) -> list[Mistake]:
-    """Refuse a rewrite with variables that the route's template has not, or beside another rewrite of the path."""
+    """Refuse a rewrite with variables that the route's template does not have, or beside another path rewrite."""
     rewrite = route.rewrite
     if rewrite is None or rewrite.template is None:
         return []

@@ -46,7 +46,7 @@ MAX_ITEMS = 65536
 
 
 class Protocol(StrEnum):
-    """What a service speaks to those who call it."""
+    """The protocol that a service speaks with its callers."""
 
     HTTP = "http"
     HTTP2 = "http2"
@@ -61,7 +61,7 @@ def mend_protocol(value: object) -> str:
 
 
 def assume_protocol(service: dict[str, Any]) -> None:
-    """Write the protocol that no rule minds in place of a wrong one: beside a local port, or else a check by gRPC."""
+    """Replace a wrong protocol by one that fits the other fields: `tcp` beside a local port, otherwise `grpc`."""
     if "routes" in service:
         service.pop("local_port", None)  # with both, one is wrong, and it is not known which
     service["protocol"] = "tcp" if "local_port" in service else "grpc"

@@ -61,7 +61,7 @@ class Tracing:
 
     @property
     def percent(self) -> float:
-        """How many of the requests that begin a trace."""
+        """The share of the requests that begin a trace."""
         return USUAL_SAMPLE if self.sample is None else self.sample
 
     @property

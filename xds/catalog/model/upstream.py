@@ -31,14 +31,14 @@ EXPECTED_ALT_NAME: Final = Expected("a host or an IP address", "api.example.com"
 
 
 def check_sni(value: str) -> str:
-    """Refuse an address, which TLS does not ask for."""
+    """Refuse an IP address: clients name only hosts in SNI."""
     if normalize_ip(value) is not None:
         raise ValueError(f"a host is asked for, not an address: write `subject_alt_names: [{show(value)}]`")
     return check_host(value, port="SNI has no port")
 
 
 def check_alt_name(value: str) -> str:
-    """Check a name that a certificate is to have: a host or an IP address."""
+    """Check a name that a certificate must have: a host or an IP address."""
     if (address := normalize_ip(value)) is not None:
         return address
     if "*" in value:

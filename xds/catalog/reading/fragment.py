@@ -83,8 +83,8 @@ def parse_fragment(document: Document) -> Fragment:
         return _refuse(document, Problem(document.name, 1, 1, "", f"is empty: write {ANY_KIND}"))
     if not isinstance(tree.value, dict):
         what = () if tree.value is BROKEN else (f"expected {ANY_KIND}, found {show(tree.value)}",)
-        told = (Problem(document.name, *tree.place[:2], "", message) for message in what)
-        return _refuse(document, *tree.problems, *told)
+        problems = (Problem(document.name, *tree.place[:2], "", message) for message in what)
+        return _refuse(document, *tree.problems, *problems)
     return _Reader(document, tree).read()
 
 
@@ -98,10 +98,10 @@ def locate(document: Document, locs: Iterable[Loc]) -> list[tuple[int, int]]:
     return [find_place(place, loc)[:2] for loc in locs]
 
 
-def limit_problems(problems: list[Problem], untold: int = 0) -> list[Problem]:
+def limit_problems(problems: list[Problem], omitted: int = 0) -> list[Problem]:
     """Sort the problems of one file and severity, and cut them to a number that can be read."""
     problems.sort(key=POSITION)
-    rest = len(problems) - MAX_PROBLEMS + untold
+    rest = len(problems) - MAX_PROBLEMS + omitted
     if rest <= 0:
         return problems
     last = problems[MAX_PROBLEMS - 1]
@@ -123,7 +123,7 @@ class _Reader:
         self._warnings: list[Problem] = []
         self._starts: dict[Subject, tuple[int, int]] = {}
         self._broken: dict[Subject, frozenset[Loc]] = {}
-        self._untold = 0
+        self._omitted = 0
 
     def read(self) -> Fragment:
         tree = self._tree
@@ -136,7 +136,7 @@ class _Reader:
         gateways = self._read_all("gateways", GATEWAY, advise_gateway)
         mesh = self._read_mesh()
         problems = [
-            *limit_problems(self._errors, self._untold),
+            *limit_problems(self._errors, self._omitted),
             *limit_problems(self._warnings),
         ]
         problems.sort(key=POSITION)
@@ -146,7 +146,7 @@ class _Reader:
         )
 
     def _names_all(self, unknown: list[str]) -> bool:
-        """Whether the services that the document names are all known: none stands in what was not understood."""
+        """Whether all services that the document names are known: no mistake hides one."""
         found = self._tree.value.get("services")
         meant = any(suggest(key, ["services"]) for key in unknown)
         hidden = self._tree.incomplete & {(), ("services",)}
@@ -204,7 +204,7 @@ class _Reader:
     def _read_valid_part(
         self, adapter: TypeAdapter[T], loc: Subject, value: object, errors: ValidationError
     ) -> T | None:
-        """Note all mistakes of one service or gateway, those too that only show when others are gone."""
+        """Note all mistakes of one service or gateway, including those that appear only after others are removed."""
         part = ValidPart(loc[0], value)
         for _ in range(MAX_ROUNDS):
             self._explain(errors, loc)
@@ -219,9 +219,9 @@ class _Reader:
     def _explain(self, errors: ValidationError, loc: Loc) -> None:
         """Note the mistakes of one service or gateway; when there are too many already, only count them."""
         room = max(0, MAX_PROBLEMS - len(self._errors))
-        told = [self._place(mistake) for mistake in islice(explain_errors(errors, loc), room)] if room else []
-        self._errors += told
-        self._untold += 0 if len(told) < room else max(0, errors.error_count() - len(told))
+        placed = [self._place(mistake) for mistake in islice(explain_errors(errors, loc), room)] if room else []
+        self._errors += placed
+        self._omitted += 0 if len(placed) < room else max(0, errors.error_count() - len(placed))
 
 
 def _explain_kind(kind: str, found: object) -> str:
@@ -239,5 +239,5 @@ def _explain_name(name: str) -> str:
 
 
 def _correct_name(name: str) -> str:
-    """Write a name as it was perhaps meant."""
+    """Return the name that a wrong one probably means."""
     return name.strip().lower().replace(" ", "-")

@@ -18,7 +18,7 @@ LIMITED = {"too_long": "items", "string_too_long": "characters"}
 
 
 def explain_errors(errors: ValidationError, base: Loc) -> Iterator[Mistake]:
-    """Return one by one what is wrong with the service, gateway or field of the mesh at `base`."""
+    """Yield the mistakes of the service, gateway or field of the mesh at `base`."""
     for error in errors.errors(include_url=False):
         kind, value, context = error["type"], error["input"], error.get("ctx", {})
         if value is BROKEN or (kind == "too_short" and value):
@@ -49,7 +49,7 @@ def _explain_blank(value: object) -> str:
 
 
 def explain_unknown_key(key: str, known: list[str], moved: Mapping[str, str] | None = None) -> str:
-    """Return that a key has no meaning, and which is nearest; of the `moved` ones, where they are."""
+    """Return the message about an unknown key: the nearest key, or where a `moved` one belongs."""
     if moved and key in moved:
         return f"unknown key {show(key)}: {moved[key]}"
     name, colon, value = key.partition(":")

@@ -34,7 +34,7 @@ def find_place(place: Place, loc: Loc, *, key: bool = False) -> tuple[int, int, 
 
 
 def format_path(loc: Loc) -> str:
-    """Write a way as operators read it: `services.api.endpoints[2].weight`."""
+    """Return a path as operators read it: `services.api.endpoints[2].weight`."""
     parts = []
     for step in loc:
         if isinstance(step, int):

@@ -47,7 +47,9 @@ def explain_syntax(error: yaml.YAMLError, text: str, source: str) -> Problem:
                 message, line, column = UNFINISHED[context], error.context_mark.line, error.context_mark.column
                 if "escape" in problem:
                     message, line, column = None, mark.line, mark.column
-            message = message or next((words for start, words in EXPLAINED.items() if start in problem), None)
+            message = message or next(
+                (explanation for start, explanation in EXPLAINED.items() if start in problem), None
+            )
             return Problem(source, line + 1, column + 1, "", message or f"is not valid YAML: {problem}")
     return Problem(source, 1, 1, "", "is not valid YAML")
 

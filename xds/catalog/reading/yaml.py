@@ -1,7 +1,7 @@
 """From YAML text to plain values, and a tree of their positions: strict, and safe on any text.
 
-libyaml yields the events; this module builds the value with a stack of its own: neither depth nor aliases can make
-it run away. What the values mean for the catalog is no matter here.
+libyaml yields the events. This module builds the value with its own stack, so that depth and aliases cannot exhaust
+it. It does not know what the values mean for the catalog.
 """
 
 from dataclasses import dataclass, field
@@ -85,9 +85,9 @@ class _Anchored:
 
 @dataclass(slots=True)
 class _Frame:
-    """A collection that is being read; `before` it there were so many values.
+    """A collection that is being read; `before` is the number of values before it.
 
-    A mapping's `key` is what awaits its value, None when that is dropped.
+    A mapping's `key` is the key whose value comes next; None if that value is dropped.
     """
 
     value: Any
@@ -109,7 +109,7 @@ class _Frame:
 class _Builder:
     """Builds values out of events; `root` is the document's value and place.
 
-    A scalar is what a large catalog has most of: nothing is made for it but its value and place.
+    A large catalog consists mostly of scalars, so only a value and a place are made for each.
     """
 
     def __init__(self, source: str) -> None:
@@ -123,7 +123,7 @@ class _Builder:
         self._documents = 0
 
     def on_event(self, event: Event) -> None:
-        """Take in one event of libyaml's."""
+        """Handle one event of libyaml."""
         kind = type(event)
         if kind is ScalarEvent:
             self._add_scalar(event)
@@ -275,7 +275,7 @@ class _Builder:
             frame.key = key
 
     def _merge(self, frame: _Frame, value: Any, place: Place) -> None:
-        """Keep what `<<` brings until the mapping's own keys are all known, which come first."""
+        """Keep the keys from `<<` until all keys of the mapping itself are known, which have precedence."""
         brought = [(value, place)]
         if isinstance(value, list) and isinstance(place[2], list):
             brought = list(zip(value, place[2], strict=True))

@@ -1,4 +1,4 @@
-"""Addresses as people write them: `host:port`, an IP address, a host name, a place to listen.
+"""Addresses as people write them: `host:port`, an IP address, a host name, an address to listen on.
 
 Pure functions, used as validators by the model's classes. Their errors are sentences for the operator.
 """
@@ -178,7 +178,7 @@ def check_binds(values: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def parse_listen(value: object) -> object:
-    """Turn "127.0.0.1:15001", or a port alone, which is one of 127.0.0.1, into address and port."""
+    """Turn "127.0.0.1:15001" into address and port; a port alone is at 127.0.0.1."""
     if isinstance(value, str):
         parts = split_address(value)
         if parts is None or normalize_ip(parts[0]) is None:
@@ -247,7 +247,7 @@ def explain_address(
 
 
 def _prefer(*mends: str) -> tuple[str, ...]:
-    """Return the first that is an address with its port, and the first that is a host alone: a field takes one."""
+    """Return the first address with a port, and the first host without: a field takes one of the two."""
     with_port = [mend for mend in mends if split_address(mend)]
     alone = [mend for mend in mends if normalize_host(mend)] or [mend for mend in map(_cut_port, mends) if mend]
     return (*with_port[:1], *alone[:1])

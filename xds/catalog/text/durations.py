@@ -60,8 +60,8 @@ def _explain_duration(value: str) -> ValueError:
     if re.fullmatch(r"\d{1,12}(\.\d{1,12})?", value, re.ASCII):
         return Mendable("a duration needs a unit", f"{value}s", f"{value}ms", quoted=False, tail=f", not {value}")
     near = re.sub(r"[\s_]+", "", value[:40].lower())
-    for words, unit in UNIT_WORDS.items():
-        near = re.sub(rf"(?<=\d)(?:{words})", unit, near)
+    for names, unit in UNIT_WORDS.items():
+        near = re.sub(rf"(?<=\d)(?:{names})", unit, near)
     near = re.sub(r"^(\d{1,3})d(?:ays?)?$", lambda days: f"{int(days[1]) * 24}h", near, flags=re.ASCII)
     hint = f": did you mean {near}?" if near and DURATION.fullmatch(near) else ""
     return ValueError(f"expected {EXPECTED_DURATION}, found {show(value)}{hint}")
@@ -72,12 +72,12 @@ def format_duration(value: timedelta) -> str:
     minutes, milliseconds = divmod(round(value / timedelta(milliseconds=1)), UNITS["m"])
     hours, minutes = divmod(minutes, 60)
     seconds = f"{milliseconds / 1000:g}s" if milliseconds >= 1000 else f"{milliseconds}ms"
-    words = [f"{hours}h" if hours else "", f"{minutes}m" if minutes else "", seconds if milliseconds else ""]
-    return "".join(words) or "0s"
+    parts = [f"{hours}h" if hours else "", f"{minutes}m" if minutes else "", seconds if milliseconds else ""]
+    return "".join(parts) or "0s"
 
 
 def check_wait(value: timedelta) -> timedelta:
-    """Refuse a wait of no time where Envoy wants one above zero, and reads whole milliseconds."""
+    """Refuse a wait of less than 1 ms: Envoy needs a wait above zero, and reads whole milliseconds."""
     if value < timedelta(milliseconds=1):
         raise ValueError(f"must be 1ms or more, found {format_duration(value)}")
     return value

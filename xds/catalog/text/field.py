@@ -91,10 +91,10 @@ class About:
 class IfWrong:
     """How reading goes on beside a wrong value, to find other mistakes.
 
-    The value is left out, or `stand_in` takes its place: a value that no rule minds, or a function that makes one of
-    an item's index. A field that is `wanted`, or one of its `alternatives`, must be there. A value that is `whole` is
-    wrong altogether when a part of it is. A field that `identifies` an item tells it from others: when it is wrong, the
-    item's stand-in takes over. Of a mapping one of the fields that it `needs` must be left, or it is left out itself.
+    The value is left out, or `stand_in` replaces it: a value that breaks no rule, or a function that makes one from
+    an item's index. A field that is `wanted`, or one of its `alternatives`, must be there. A value that is `whole`
+    is replaced as a whole when a part of it is wrong. A field that `identifies` an item distinguishes it from others:
+    when it is wrong, the item's stand-in takes over. A mapping without any of the fields that it `needs` is left out.
     `settle` is called with the mapping in which the field is wrong.
     """
 

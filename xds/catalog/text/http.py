@@ -59,7 +59,7 @@ HOP_BY_HOP = frozenset(
 
 
 def check_method(value: str) -> str:
-    """Refuse what is no method, or one that is matched otherwise."""
+    """Refuse a text that is not a method, and CONNECT, since no route provides a tunnel."""
     if value == "CONNECT":
         raise ValueError("CONNECT requests a tunnel, which no route provides")
     if METHOD.fullmatch(value):
@@ -95,7 +95,7 @@ def check_headers(headers: Mapping[str, Wanted]) -> Mapping[str, Wanted]:
 
 
 def check_query(query: Mapping[str, Wanted]) -> Mapping[str, Wanted]:
-    """Refuse parameters that no URL can have as they stand."""
+    """Refuse parameters that a URL cannot have unencoded."""
     mistakes: list[Mistake] = []
     for name, value in query.items():
         if not QUERY_TEXT.fullmatch(name):
@@ -155,7 +155,7 @@ def _check_names(names: Iterable[str]) -> list[Mistake]:
 
 
 def check_body(value: str) -> str:
-    """Refuse a body that Envoy would."""
+    """Refuse a body that Envoy refuses."""
     if (size := len(value.encode())) > MAX_BODY:
         raise ValueError(f"has {size} bytes, where {MAX_BODY} at most are taken")
     return value
@@ -219,7 +219,7 @@ Body = Annotated[str, AfterValidator(check_body), Narrowed({"maxLength": MAX_BOD
 
 
 def check_part(name: str, wanted: TextMatch) -> list[Mistake]:
-    """Refuse what no header's value has, of a part of one."""
+    """Refuse a part of a header's value that has characters a header cannot have."""
     if wanted.how in (How.ABSENT, How.REGEX) or HEADER_VALUE.fullmatch(f"x{wanted.text}x"):
         return []
     return [Mistake((name, wanted.how.value), "a header's value has no control characters")]

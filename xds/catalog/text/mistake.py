@@ -15,7 +15,7 @@ Loc = tuple[str | int, ...]
 
 
 class Ground(Enum):
-    """What a mistake rests on: on some grounds it may be none while another file has mistakes.
+    """The ground of a mistake. Some mistakes may disappear when another file is corrected.
 
     A mistake on ALL_ENDPOINTS is none where the catalog is not the only source of endpoints.
     """
@@ -36,7 +36,7 @@ class Mistake(NamedTuple):
     ground: Ground = Ground.ITSELF
 
     def below(self, loc: Loc) -> "Mistake":
-        """Return the mistake as it stands below a value that `loc` leads to."""
+        """Return the mistake with a `loc` that starts above: `loc` leads to the value that has it."""
         return self._replace(loc=(*loc, *self.loc))
 
 
@@ -74,4 +74,4 @@ class Mendable(ValueError):  # noqa: N818 - it is no error of this program
 
 
 class Unsaid(ValueError):  # noqa: N818
-    """A mapping lacks a field by which it would say something; one that is written with nothing after it is named."""
+    """A mapping lacks a field that would give it a meaning. The message names a field without a value."""

@@ -33,7 +33,7 @@ NAME_RULE = "names have small letters, digits, `-`, `_` and `.`"
 
 
 def mend_name(value: object) -> str:
-    """Return how a service's name is mended that is none."""
+    """Return how to correct a service's name that is not valid."""
     if isinstance(value, str) and "://" in value:
         found = explain_address(value, secure=" and `tls: true`")
         endpoint = next(filter(split_address, found.mends), EXPECTED_ENDPOINT.examples[0])
@@ -47,7 +47,7 @@ def mend_name(value: object) -> str:
 
 
 def mend_path(value: object) -> str:
-    """Return how a path is mended that is none."""
+    """Return how to correct a path that is not valid."""
     if not isinstance(value, str):
         return ""
     if "://" in value:
@@ -74,7 +74,7 @@ T = TypeVar("T", int, str)
 
 @lru_cache(maxsize=4096, typed=True)
 def share(value: T) -> T:
-    """Return one object for all that are equal: many endpoints have the same port and zone."""
+    """Return the same object for equal values: many endpoints have the same port and zone."""
     return value
 
 
@@ -102,5 +102,5 @@ FilePath = Annotated[
 
 
 def parse_list(value: object) -> object:
-    """Turn one text into a list of it."""
+    """Turn a single text into a list."""
     return [value] if isinstance(value, str) else value

@@ -65,7 +65,7 @@ EXPLANATIONS = {
 
 
 def check_regex(value: str) -> str:
-    """Refuse a pattern for paths that Envoy would, or that no path can match."""
+    """Refuse a pattern for paths that Envoy refuses, or that no path can match."""
     if not value.isascii() or not value.isprintable():
         raise ValueError("a path is ASCII: write letters beyond it percent-encoded, as in /caf%C3%A9")
     check_pattern(value)
@@ -75,7 +75,7 @@ def check_regex(value: str) -> str:
 
 
 def check_pattern(value: str) -> str:
-    """Refuse a pattern that Envoy would; of its size in RE2 an estimate is held against the limit."""
+    """Refuse a pattern that Envoy refuses. An estimate of its size in RE2 is compared with Envoy's limit."""
     if len(value) > MAX_LENGTH:
         raise ValueError(f"has {len(value)} characters, where {MAX_LENGTH} at most are taken")
     if not value.isascii() or not value.isprintable():

@@ -1,4 +1,4 @@
-"""What a route wants of a header's or a parameter's value: one text, any, a part, a pattern, or that there is none."""
+"""What a route requires of a header or parameter: one text, any text, a part, a pattern, or its absence."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class How(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TextMatch:
-    """A value that is compared otherwise than with one whole text; `text` is empty for `absent`."""
+    """A comparison other than with one whole text; `text` is empty for `absent`."""
 
     how: How
     text: str = ""

@@ -92,11 +92,11 @@ def describe_match(match: Json) -> str:
     wanted = [_describe_value(one, ": ") for one in headers if one["name"] != ":method"]
     wanted += [f"?{_describe_value(one, '=')}" for one in match.get("query_parameters", ())]
     wanted += [f"{key} (a field of Envoy's RouteMatch)" for key in match if key not in MATCH_FIELDS]
-    words = [", ".join(_methods(one) for one in methods)] if methods else []
-    words.append(_describe_path(match))
+    conditions = [", ".join(_methods(one) for one in methods)] if methods else []
+    conditions.append(_describe_path(match))
     if wanted:
-        words.append(f"with {' and '.join(wanted)}")
-    return " ".join(words)
+        conditions.append(f"with {' and '.join(wanted)}")
+    return " ".join(conditions)
 
 
 def _describe_path(match: Json) -> str:
@@ -158,9 +158,9 @@ def describe_handling(route: Json) -> Iterator[str]:
             yield f"upgrade to {upgrade['upgrade_type']} allowed"
         if rest := [key for key in action if key not in ACTION_FIELDS]:
             yield f"also set: {', '.join(rest)}"
-    for key, words in HEADER_CHANGES.items():
+    for key, change in HEADER_CHANGES.items():
         if changed := route.get(key):
-            yield f"{words}: {', '.join(one if isinstance(one, str) else one['header']['key'] for one in changed)}"
+            yield f"{change}: {', '.join(one if isinstance(one, str) else one['header']['key'] for one in changed)}"
     yield from _describe_filters(route)
     if rest := [key for key in route if key not in ROUTE_FIELDS and key not in HEADER_CHANGES]:
         yield f"also set: {', '.join(rest)}"
@@ -251,9 +251,9 @@ def describe_cluster(cluster: Json) -> Iterator[str]:
     if panic := cluster.get("common_lb_config", {}).get("healthy_panic_threshold"):
         yield f"panic threshold {panic.get('value', 0):g}%: if fewer endpoints are healthy, all get requests"
     for limits in cluster.get("circuit_breakers", {}).get("thresholds", ()):
-        said = [f"{value} {key.removeprefix('max_')}" for key, value in limits.items() if key.startswith("max_")]
-        if said:
-            yield f"circuit breaker: at most {', '.join(said)} at the same time"
+        written = [f"{value} {key.removeprefix('max_')}" for key, value in limits.items() if key.startswith("max_")]
+        if written:
+            yield f"circuit breaker: at most {', '.join(written)} at the same time"
     if "transport_socket" in cluster:
         yield "connections to it use TLS"
     yield f"connect timeout {cluster.get('connect_timeout', '5s')}"
@@ -265,8 +265,8 @@ def describe_cluster(cluster: Json) -> Iterator[str]:
 def _describe_connections(cluster: Json) -> Iterator[str]:
     for options in cluster.get("typed_extension_protocol_options", {}).values():
         pool = options.get("common_http_protocol_options", {})
-        if said := [words.format(pool[key]) for key, words in POOL.items() if key in pool]:
-            yield f"connections: {', '.join(said)}"
+        if settings := [template.format(pool[key]) for key, template in POOL.items() if key in pool]:
+            yield f"connections: {', '.join(settings)}"
     keepalive = cluster.get("upstream_connection_options", {}).get("tcp_keepalive")
     if keepalive is not None:
         yield f"keepalive: TCP probes after {keepalive.get('keepalive_time', 7200)} s without data"

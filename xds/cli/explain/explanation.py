@@ -131,12 +131,12 @@ class _ServedResources:
 
 def _find_routes(served: _ServedResources) -> Iterator[Route]:
     for listener in served.listeners.values():
-        told: set[str] = set()  # a listener has one filter chain per certificate, all with the same routes
+        seen: set[str] = set()  # a listener has one filter chain per certificate, all with the same routes
         for names, filters in _find_filters(listener):
             if "cluster" in filters or "weighted_clusters" in filters:  # a TcpProxy
                 yield _explain_route(listener, names, 1, "each connection", {"route": filters})
-            elif (name := filters.get("rds", {}).get("route_config_name")) and name not in told:
-                told.add(name)
+            elif (name := filters.get("rds", {}).get("route_config_name")) and name not in seen:
+                seen.add(name)
                 for host in served.routes.get(name, {}).get("virtual_hosts", ()):
                     for position, route in enumerate(host.get("routes", ()), 1):
                         domains = tuple(host.get("domains", ()))

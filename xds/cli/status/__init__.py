@@ -71,7 +71,7 @@ def command(
     SYNCED: the client has accepted all resources. STALE: some have not been sent or answered yet. NACKED: the client
     refused some, and keeps what it accepted before; its message is below the table.
 
-    With --wait, it tells whether a catalog is in effect: the server has loaded it, and every connected client has
+    With --wait, it reports whether a catalog is in effect: the server has loaded it, and every connected client has
     accepted all resources. It lists the clients that have not, and ends as soon as a client refuses the catalog. A NACK
     from before the catalog was loaded does not count, if nothing is sent again.
 
@@ -128,12 +128,12 @@ def _digest(catalog: Path | None) -> str | None:
 def _show_outcome(outcome: Outcome, output: str) -> None:
     """Print whether the catalog is in effect, and the clients that are not SYNCED; as JSON, the last status."""
     stage, reason = outcome.verdict.stage, outcome.verdict.reason
-    said = f"{stage.value} after {outcome.seconds:.1f} s{f': {reason}' if reason else ''}"
+    summary = f"{stage.value} after {outcome.seconds:.1f} s{f': {reason}' if reason else ''}"
     if output == "json":
         click.echo(json.dumps(outcome.status, indent=2))
     else:
         click.echo("\n".join(write_not_synced(outcome.status)))
-    click.echo(said, err=output == "json" or stage is not Stage.IN_EFFECT)
+    click.echo(summary, err=output == "json" or stage is not Stage.IN_EFFECT)
 
 
 def _watch(client: AdminClient, output: str, seconds: float) -> None:

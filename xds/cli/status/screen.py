@@ -23,7 +23,7 @@ WORST_FIRST = ("NACKED", "STALE", "SYNCED")
 WIDE, WIDEST = 96, 150
 """The terminal widths from which on cells show the time of the last push, and also counts and versions."""
 
-SHOWN_NAMES = 5
+SHOWN_NAMES = SHOWN_PROBLEMS = 5
 SHORT_VERSION, FULL_VERSION = 7, 16
 
 
@@ -40,8 +40,8 @@ def draw(status: Json, width: int) -> RenderableType:
             table.add_column(HEADINGS.get(kind, kind), no_wrap=True)
         for client in clients:
             of_type = {one["type"]: one for one in client["types"]}
-            words = _describe(client, status["now"])
-            cells = [Text(words[heading]) for heading in _headings(clients, width)]
+            values = _describe(client, status["now"])
+            cells = [Text(values[heading]) for heading in _headings(clients, width)]
             table.add_row(*cells, *(_cell(of_type.get(kind), status["now"], width) for kind in types))
         parts += [table, ""]
     for line, style in _remarks(status):
@@ -58,9 +58,9 @@ def write_lines(status: Json) -> Iterator[str]:
         rows = [[*headings, *(HEADINGS.get(kind, kind) for kind in types)]]
         for client in clients:
             of_type = {one["type"]: one for one in client["types"]}
-            words = _describe(client, status["now"])
+            values = _describe(client, status["now"])
             cells = (_write_cell(of_type.get(kind), status["now"], FULL_VERSION) for kind in types)
-            rows.append([*(words[heading] or "-" for heading in headings), *cells])
+            rows.append([*(values[heading] or "-" for heading in headings), *cells])
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
             yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -98,8 +98,8 @@ def _describe(client: Json, now: str) -> dict[str, str]:
 def _cell(of_type: Json | None, now: str, width: int) -> Text:
     if of_type is None:
         return Text("-", "dim")
-    words = _write_cell(of_type, now, SHORT_VERSION) if width >= WIDE else of_type["state"]
-    state, space, rest = words.partition(" ")
+    text = _write_cell(of_type, now, SHORT_VERSION) if width >= WIDE else of_type["state"]
+    state, space, rest = text.partition(" ")
     if width < WIDEST:
         rest = rest.partition(" ")[0]
     return Text.assemble((state, COLOURS[state]), space, rest)
@@ -115,7 +115,7 @@ def _write_cell(of_type: Json | None, now: str, digits: int) -> str:
 
 
 def _remarks(status: Json) -> Iterator[tuple[str, str]]:
-    """Yield lines, with their styles, about what is refused and what is missing, and the summary."""
+    """Yield lines, with their styles, about what is refused, withheld and missing, and the summary."""
     for client in status["clients"]:
         for of_type in client["types"]:
             if nack := of_type["nack"]:
@@ -132,10 +132,24 @@ def _remarks(status: Json) -> Iterator[tuple[str, str]]:
     catalog = status["catalog"]
     if not catalog["ok"]:
         files = _names(catalog["refused_files"], len(catalog["refused_files"]))
-        yield f"not served in its current state, see `xds check`: {files}", "bold red"
+        yield f"refused, so that the last good state is served (see `xds check`): {files}", "bold red"
+    for source in status.get("sources", ()):
+        yield from _describe_source(source)
     for number in status.get("silent_workers", ()):
         yield f"worker {number} did not answer: its clients are missing here", "bold red"
     yield _summarize(status), "dim"
+
+
+def _describe_source(source: Json) -> Iterator[tuple[str, str]]:
+    """Yield lines, with their styles, about a source's instances that are not served as the source describes them."""
+    if not source["problem_count"]:
+        return
+    counts = ", ".join(f"{source[state]} {state}" for state in ("refused", "withheld") if source[state])
+    yield f"instances from {printable(source['name'])}: {counts}:", "bold red"
+    for problem in source["problems"][:SHOWN_PROBLEMS]:
+        yield f"  {printable(problem['path'])}: {printable(problem['message'])}", ""
+    if (more := source["problem_count"] - SHOWN_PROBLEMS) > 0:
+        yield f"  and {more} more", ""
 
 
 def _summarize(status: Json) -> str:

@@ -144,12 +144,12 @@ class AdminServer(HttpServer):
         served = next((found for _, found in answers.all if found), None)
         if served is None:
             connected = [one for ids, _ in answers.all for one in ids]
-            words = f"no node {node_id!r} is connected{'' if connected else ', and no other node'}"
+            message = f"no node {node_id!r} is connected{'' if connected else ', and no other node'}"
             if answers.silent:
                 silent = ", ".join(map(str, answers.silent))
-                words += f"; worker {silent} did not answer, so it may be connected there"
-                raise web.HTTPServiceUnavailable(text=words)
-            raise web.HTTPNotFound(text=f"{words}{suggest(node_id, connected)}")
+                message += f"; worker {silent} did not answer, so it may be connected there"
+                raise web.HTTPServiceUnavailable(text=message)
+            raise web.HTTPNotFound(text=f"{message}{suggest(node_id, connected)}")
         async with self._slow:
             return web.json_response(await asyncio.to_thread(describe_dump, served.node, served.configs))
 
@@ -188,7 +188,7 @@ class AdminServer(HttpServer):
     async def _scrape(self, request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         counts = await self._ask(count_clients)
-        registry = self._metrics.build_registry(counts, self._ads.store.inventory, self._applied().refused_files)
+        registry = self._metrics.build_registry(counts, self._ads.store.inventory, self._applied())
         return web.Response(body=encode(registry), headers={"Content-Type": content_type})
 
     async def _scrape_endpoints(self, request: web.Request) -> web.Response:

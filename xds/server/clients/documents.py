@@ -6,9 +6,12 @@ Later versions may add fields, but never remove one or change its meaning.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from xds import __version__
+from xds.endpoints.endpoint_set import CATALOG
+from xds.endpoints.providers import ProviderState
 from xds.resources.decode import decode
 from xds.resources.inventory import Inventory
 from xds.resources.resource import Resource
@@ -22,6 +25,9 @@ from xds.wire.discovery_pb2 import Locality, Node
 
 Json = dict[str, Any]
 
+MAX_PROBLEMS = 20
+"""How many problems of a source's instances the status describes."""
+
 
 @dataclass(frozen=True, slots=True)
 class AppliedState:
@@ -29,20 +35,21 @@ class AppliedState:
 
     `digest` is the hash of its documents; the same documents on another machine have the same digest. `at` is when the
     state was read, as time.time(): a NACK that came later is about this state. `refused_files` are the files whose last
-    good state is served instead.
+    good state is served instead. `providers` are the states of the sources of instances.
     """
 
     digest: str
     at: float
     refused_files: tuple[str, ...] = ()
+    providers: tuple[ProviderState, ...] = ()
 
 
 def describe_server(inventory: Inventory, applied: AppliedState, silent_workers: tuple[int, ...], now: float) -> Json:
-    """Return the state of the server: the catalog, the refused files, and the workers that did not answer.
+    """Return the state of the server: the catalog, the sources of instances, and the workers that did not answer.
 
     `now` is a time.time().
     """
-    catalog = inventory.catalog
+    catalog, endpoints = inventory.catalog, inventory.count_endpoints()
     return {
         "version": __version__,
         "now": write_time(now),
@@ -52,10 +59,11 @@ def describe_server(inventory: Inventory, applied: AppliedState, silent_workers:
             "digest": applied.digest,
             "taken_at": write_time(applied.at),
             "services": len(catalog.services),
-            "endpoints": inventory.count_endpoints(),
+            "endpoints": endpoints[CATALOG],
             "gateways": len(catalog.gateways),
             "by_locality": len(inventory.reliant),
         },
+        "sources": [_describe_provider(one, endpoints[one.name]) for one in applied.providers],
         "silent_workers": list(silent_workers),
     }
 
@@ -141,6 +149,18 @@ def snapshot_for(inventory: Inventory, kind: NodeKind) -> Snapshot:
 def write_time(seconds: float) -> str:
     """Return a time.time() as text, such as `2026-01-31T12:00:00.250Z`."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _describe_provider(state: ProviderState, endpoints: int) -> Json:
+    problems = islice(state.problems(), MAX_PROBLEMS)
+    return {
+        "name": state.name,
+        "endpoints": endpoints,
+        "refused": len(state.refused),
+        "withheld": state.withheld_count,
+        "problems": [{"path": problem.path, "message": problem.message} for problem in problems],
+        "problem_count": state.problem_count,
+    }
 
 
 def _describe_type(status: TypeStatus) -> Json:

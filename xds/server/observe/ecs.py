@@ -21,7 +21,7 @@ ACTIONS: Final = {
     "NACK": "nack",
     "a client asked for a type that xds does not serve": "type-unknown",
     "a response stays unanswered: the stream is ended": "stream-ended",
-    "a source of endpoints failed: what it said last stays": "source-failed",
+    "a source of endpoints failed: its last endpoints stay served": "source-failed",
     "a worker did not stop: it is killed": "worker-killed",
     "a worker did not apply a change: it is replaced": "worker-replaced",
     "a worker failed to answer": "worker-silent",
