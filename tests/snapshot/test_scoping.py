@@ -308,3 +308,17 @@ def test_views_that_differ_only_in_their_listeners_share_the_other_resources() -
     assert held() == {**shared, "Listener": 3}
     shop.edit("mesh: {tracing: {otlp: 'collector:4317'}}\n", "mesh: {}\n")
     assert held() == {**shared, "Listener": 2}  # a sidecar does not listen for its own TCP service
+
+
+def test_a_listener_of_a_grpc_client_is_found_by_a_target_with_a_port() -> None:
+    """The port does not matter. What is no service is not found, and the targets are not among the names."""
+    store = SnapshotStore(build_inventory(build("services: {a: {endpoints: ['10.0.0.1:1']}}")))
+    listeners = store.acquire(NodeKind("a", grpc=True)).of(LISTENER)
+    assert [*listeners.resources] == ["a"]
+    assert listeners.resources["a:50051"].name == "a:50051"
+    assert listeners.resources["a:50051"].body != listeners.resources["a"].body
+    assert listeners.versions["a:50051"] == listeners.versions["a"]
+    for name in ("b:1", "a:", "a:x", ":1", "a:70000"):
+        assert name not in listeners.resources
+        assert listeners.versions.get(name) is None
+    assert "a:50051" not in store.acquire(NodeKind("a")).of(LISTENER).resources

@@ -10,11 +10,12 @@ from typing import TypeVar
 
 from xds.catalog.catalog import Catalog
 from xds.catalog.model.locality import NOWHERE
+from xds.resources.grpc.targets import ByTarget, Listeners
 from xds.resources.inventory import Inventory
 from xds.resources.resource import Resource
-from xds.resources.view import OWN_TYPES, NodeKind, NodeView, build_view
+from xds.resources.view import OWN_TYPES, GrpcView, NodeKind, NodeView, build_view
 from xds.snapshot.snapshot import Snapshot, SnapshotChange, TypeSnapshot, TypeSnapshotPool, make_change
-from xds.wire import CLUSTER_LOAD_ASSIGNMENT, TYPE_URLS
+from xds.wire import CLUSTER_LOAD_ASSIGNMENT, LISTENER, TYPE_URLS
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -223,7 +224,8 @@ def build_snapshot(view: NodeView, inventory: Inventory, pool: TypeSnapshotPool 
         updates[type_url].update(of_type)
     for type_url, resource in _local_resources(view, inventory).items():
         updates[type_url][resource.name] = resource
-    return Snapshot({}).replace(updates, pool)
+    first = {LISTENER: TypeSnapshot(Listeners(), versions=ByTarget())} if isinstance(view, GrpcView) else {}
+    return Snapshot(first).replace(updates, pool)
 
 
 def diff_view(view: NodeView, before: Inventory, after: Inventory, snapshot: Snapshot) -> Updates:

@@ -50,7 +50,7 @@ def build_grpc_resources(
         return {}
     resources = {
         CLUSTER: _build_cluster(name, service, own),
-        LISTENER: _build_listener(name),
+        LISTENER: build_listener(name, name),
         ROUTE_CONFIGURATION: _build_routes(name, services, endpoints),
     }
     if own.is_eds:
@@ -59,10 +59,14 @@ def build_grpc_resources(
     return resources
 
 
-def _build_listener(name: str) -> Resource:
-    """Build the Listener. Routes are sent by RDS, since an LDS response has all of a client's listeners (rule 14)."""
+@lru_cache(maxsize=4096)
+def build_listener(name: str, service: str) -> Resource:
+    """Build a service's Listener, with the service's name, or with a port after it if a client's target has one.
+
+    Routes are sent by RDS, since an LDS response has all of a client's listeners (rule 14).
+    """
     connection_manager = HttpConnectionManager(
-        rds=Rds(config_source=ADS_CONFIG_SOURCE, route_config_name=name),
+        rds=Rds(config_source=ADS_CONFIG_SOURCE, route_config_name=service),
         http_filters=[HttpFilter(name=ROUTER, typed_config=pack(Router()))],
     )
     message = Listener(name=name, api_listener=ApiListener(api_listener=pack(connection_manager)))
