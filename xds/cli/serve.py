@@ -9,7 +9,8 @@ import click
 import uvloop
 from click.core import ParameterSource
 
-from xds.cli.options import AdminType, CollectorType, ListenType
+from xds.cli.listening import AdminType, CollectorType, ListenType
+from xds.cli.options import catalog_path, choose_catalog
 from xds.errors import CatalogError
 from xds.server.address import ListenAddress, ListenError
 from xds.server.control_plane import run
@@ -24,12 +25,12 @@ DEFAULT = Limits()
 
 @click.command()
 @click.pass_context
+@click.argument("path", metavar="[CATALOG]", required=False, type=catalog_path)
 @click.option(
     "--catalog",
-    required=True,
     metavar="PATH",
-    type=click.Path(exists=True, path_type=Path),
-    help="The catalog: a YAML file, or a folder of YAML files.",
+    type=catalog_path,
+    help="The catalog: a YAML file, or a folder of YAML files; the same as the argument CATALOG. [required]",
 )
 @click.option(
     "--listen", default="127.0.0.1:18000", show_default=True, type=ListenType(), help="The address for Envoys."
@@ -105,7 +106,8 @@ DEFAULT = Limits()
 )
 def command(
     ctx: click.Context,
-    catalog: Path,
+    path: Path | None,
+    catalog: Path | None,
     listen: ListenAddress,
     rest: ListenAddress | None,
     admin: ListenAddress | None,
@@ -133,6 +135,7 @@ def command(
 
     Exit codes: 0 after SIGTERM or Ctrl-C, 1 the catalog has errors or an address cannot be used, 2 wrong usage.
     """
+    source = choose_catalog(path, catalog)
     for address in filter(None, (listen, rest, admin)):
         if not address.is_loopback and not allow_plaintext:
             raise click.UsageError(
@@ -153,7 +156,7 @@ def command(
     configure_log(settings.log_format, settings.log_level)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(FileSource(catalog), settings))
+            runner.run(_serve(FileSource(source), settings))
     except (CatalogError, ListenError, SpansError) as error:
         click.echo(error, err=True)
         sys.exit(1)

@@ -14,7 +14,7 @@ import click
 from rich.console import Console
 
 from xds.cli.admin_client import AdminClient, AdminError, Json, NotFoundError, printable
-from xds.cli.options import admin_option, locality_options
+from xds.cli.options import admin_option, locality_options, output_option
 from xds.errors import CatalogError, Severity
 from xds.wording import suggest
 
@@ -34,13 +34,7 @@ from xds.wording import suggest
 )
 @locality_options
 @admin_option
-@click.option(
-    "--output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="Print text for people, or one JSON object.",
-)
+@output_option("table", "json", words="Print text for people, or one JSON object.")
 def command(
     service: str,
     node: str | None,

@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from xds.cli.admin_client import SECONDS, AdminClient, AdminError, Json, NotFoundError
-from xds.cli.options import admin_option
+from xds.cli.options import admin_option, output_option
 from xds.cli.status.screen import draw, write_lines, write_not_synced
 from xds.cli.status.waiting import Outcome, Stage, await_effect
 from xds.sources.files.watch import FileSource
@@ -27,13 +27,7 @@ EXIT_CODES = {Stage.IN_EFFECT: 0, Stage.REFUSED: 1, Stage.PENDING: 4}
 
 @click.command()
 @admin_option
-@click.option(
-    "--output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="Print a table, or the server's JSON.",
-)
+@output_option("table", "json", words="Print a table, or the server's JSON.")
 @click.option(
     "--watch",
     is_flag=False,
@@ -101,8 +95,6 @@ def command(
     except (AdminError, NotFoundError) as error:
         click.echo(error, err=True)
         sys.exit(3)
-    except KeyboardInterrupt:
-        sys.exit(0)
 
 
 def _show_once(client: AdminClient, output: str) -> int:
