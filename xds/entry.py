@@ -48,12 +48,12 @@ def run() -> NoReturn:
     sys.exit(code)
 
 
-def leave_at_once(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - a signal handler's signature
+def leave_at_once(number: int, frame: FrameType | None) -> NoReturn:
     """End the process without unwinding: the handler until a command runs."""
     os._exit(128 + number)
 
 
-def leave_in_order(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - a signal handler's signature
+def leave_in_order(number: int, frame: FrameType | None) -> NoReturn:
     """End the process by an exception, so that what is open is closed; a second signal does not wait for that."""
     signal.signal(number, leave_at_once)
     if number == signal.SIGINT and sys.stderr is not None and sys.stderr.isatty():

@@ -6,9 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ENVIRONMENT = {
-    name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "COLUMNS", "XDS_ADMIN")
-}
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "COLUMNS", "XDS_ADMIN")}
 """An environment in which a command prints as it does for a pipe, and asks the usual server."""
 
 

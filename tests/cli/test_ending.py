@@ -219,4 +219,3 @@ def test_an_ignored_ctrl_c_stays_ignored(folder: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import click
 
-from xds.cli.options import catalog_path, output_option
-
 from xds.catalog.assembly.workspace import Workspace
 from xds.catalog.catalog import Catalog
 from xds.catalog.reading.fragment import POSITION
+from xds.cli.options import catalog_path, output_option
 from xds.errors import CatalogError, Problem, Severity
 from xds.sources.document import Document
 from xds.sources.files.read import read_stream

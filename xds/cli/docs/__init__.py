@@ -6,12 +6,11 @@ import sys
 
 import click
 
-from xds.cli.options import output_option
-
 from xds.catalog.fields import get_root
 from xds.cli.docs.markdown import write_markdown
 from xds.cli.docs.path import Place, UnknownFieldError, find_place
 from xds.cli.docs.text import describe_place, write_text
+from xds.cli.options import output_option
 
 PIPE_WIDTH = 100
 """Columns of the text when it does not go to a terminal."""

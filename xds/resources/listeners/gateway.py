@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 
+from xds.catalog.entrances import name_listener
 from xds.catalog.model.access_log import AccessLog
 from xds.catalog.model.gateway import Gateway, Limits, Listener
 from xds.catalog.model.route import Route
@@ -74,7 +75,7 @@ def build_gateway(
     built: Resources = {SECRET: {}, LISTENER: {}, ROUTE_CONFIGURATION: {}}
     raw = [gateway.envoy.get(message, NOTHING) for message in ("listener", "http_connection_manager")]
     for _, routes, listener in gateway.find_routes():
-        own = name if not gateway.listeners else f"{name}/{_name_listener(listener)}"
+        own = name if not gateway.listeners else f"{name}/{name_listener(listener)}"
         bare = Listener(listener.port, listener.address, listener.tls, listener.http3, listener.proxy_protocol)
         frame = _Frame(name, own, bare, gateway.limits, gateway.trusted_hops, access_log, traced, *raw)
         target = next(iter(routes[0].services), None)
@@ -92,11 +93,6 @@ def build_gateway(
         for type_url, resource in made:
             built[type_url][resource.name] = resource
     return built
-
-
-def _name_listener(listener: Listener) -> str:
-    """Return the name of one of several listeners: the port, with the address if that is not the default."""
-    return str(listener.port) if listener.address == "0.0.0.0" else f"{listener.address}:{listener.port}"  # noqa: S104
 
 
 def _find_targets(routes: tuple[Route, ...], services: Mapping[str, Service]) -> tuple[_Target, ...]:
