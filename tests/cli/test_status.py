@@ -124,7 +124,7 @@ def test_help_has_examples() -> None:
 
 
 async def test_watch_writes_one_json_object_a_line_into_a_pipe() -> None:
-    """The command continues until the reader stops it. Ctrl-C exits with 0."""
+    """The command continues until the reader stops it. Ctrl-C exits with 130."""
     async with administered() as admin:
         command = [
             sys.executable,
@@ -147,7 +147,7 @@ async def test_watch_writes_one_json_object_a_line_into_a_pipe() -> None:
                 assert json.loads(await watching.stdout.readline())["clients"] == []
             watching.send_signal(signal.SIGINT)
             await watching.stdout.read()
-            assert await watching.wait() == 0
+            assert await watching.wait() == 130
 
 
 def on_a_terminal(command: list[str], columns: int, wanted: str, seconds: float = 20.0) -> tuple[str, int]:
@@ -181,7 +181,7 @@ async def test_watch_redraws_a_terminal_and_restores_it() -> None:
         assert "\x1b[?1049h" in printed
         assert printed.rindex("\x1b[?1049l") > printed.rindex("no such policy")
         assert "\x1b[?25h" in printed
-        assert code == 0
+        assert code == 130
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ COMMANDS = {
     "dump": Subcommand("xds.cli.dump", "Print exactly what a connected node is served."),
     "explain": Subcommand("xds.cli.explain", "Explain what will happen to a request for a service."),
     "help": Subcommand("xds.cli.help", "Print the help of a command."),
+    "route": Subcommand("xds.cli.route", "Find the route that a request takes, and its endpoints."),
     "schema": Subcommand("xds.cli.schema", "Print the JSON Schema of a catalog file, for editors."),
     "serve": Subcommand("xds.cli.serve", "Serve a catalog to Envoy over xDS, and follow its edits."),
     "status": Subcommand("xds.cli.status", "List the connected clients, and who refuses what."),

@@ -82,7 +82,7 @@ class ControlPlane:
             outcome, inventory = self._translate(documents, None)
         self._count_load("accepted")
         self._report(outcome.problems)
-        self._applied = AppliedState(self._source.digest, time.time())
+        self._applied = AppliedState(self._source.digest, time.time(), documents=self._last_good.served)
         self._ads = build_servicer(inventory, self._settings.limits)
         seconds = time.perf_counter() - started
         log.info("catalog loaded", **_count(inventory), ms=round(seconds * 1000, 1))
@@ -166,7 +166,7 @@ class ControlPlane:
                 ms=round((time.perf_counter() - started) * 1000, 1),
             )
         # Only after the push: when a reader sees this digest, the status of each client is about this state.
-        self._applied = AppliedState(self._source.digest, read_at, outcome.refused)
+        self._applied = AppliedState(self._source.digest, read_at, outcome.refused, self._last_good.served)
 
     async def _apply_instances(self, updates: Updates) -> None:
         """Apply updates of instances; a problem of one instance does not stop the others from being served."""

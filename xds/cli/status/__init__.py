@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from xds.cli.admin_client import SECONDS, AdminClient, AdminError, Json, NotFoundError
+from xds.cli.console import open_console
 from xds.cli.options import admin_option, output_option
 from xds.cli.status.screen import draw, write_lines, write_not_synced
 from xds.cli.status.waiting import Outcome, Stage, await_effect
@@ -99,7 +99,7 @@ def command(
 
 def _show_once(client: AdminClient, output: str) -> int:
     status = client.get("/status")
-    console = Console(highlight=False)
+    console = open_console()
     if output == "json":
         click.echo(json.dumps(status, indent=2))
     elif console.is_terminal:
@@ -130,7 +130,7 @@ def _show_outcome(outcome: Outcome, output: str) -> None:
 
 def _watch(client: AdminClient, output: str, seconds: float) -> None:
     """Print the status again and again, in place on a terminal. If the server stops answering, keep trying."""
-    console = Console(highlight=False)
+    console = open_console()
     if output == "json" or not console.is_terminal:
         for status in _poll(client, seconds):
             if isinstance(status, AdminError):
