@@ -67,7 +67,8 @@ def _list_comments(text: str) -> Iterator[tuple[str, int, int]]:
         )
         end = max(end, token.end_mark.index)
         depth += isinstance(token, OPENING) - isinstance(token, CLOSING)
-    yield from ((one[0].rstrip(), 0, 0) for one in _find(text, end, len(text)))
+    rest = _find(text, end, len(text))
+    yield from ((one[0].rstrip(), text.count("\n", 0, end + one.start()) + 1, 0) for one in rest)
 
 
 def _find(text: str, start: int, end: int) -> Iterator[re.Match[str]]:
@@ -94,7 +95,7 @@ def _format_once(text: str) -> str:
     _choose_styles(document, 0, 0)
     written = io.StringIO()
     formatter.dump(document, written)
-    return _tidy(written.getvalue())
+    return _move_comments(written.getvalue().rstrip("\n") + "\n", text)
 
 
 def _choose_styles(value: Any, indent: int, lead: int) -> None:
@@ -123,6 +124,47 @@ def _write_flow(value: Any) -> str:
     return f"{'q' * quotes}{value}" if isinstance(value, str | ScalarString) else str(value)
 
 
-def _tidy(text: str) -> str:
-    """End a text with one line break."""
-    return text.rstrip("\n") + "\n"
+def _move_comments(formatted: str, text: str) -> str:
+    """Indent comments that stand alone in a line as the line after them, or as what they stood below."""
+    lines, old = formatted.split("\n"), text.split("\n")
+    places, old_places = _find_alone(formatted, lines), _find_alone(text, old)
+    if len(places) != len(old_places):
+        return formatted
+    skipped, old_skipped = {*places}, {*old_places}
+    for place, old_place in zip(places, old_places, strict=True):
+        column, after = _measure(old[old_place]), _find_after(old, old_place, old_skipped)
+        levels, new_levels = _find_levels(old, old_place, old_skipped), _find_levels(lines, place, skipped)
+        distance, level = min((abs(column - one), index) for index, one in enumerate(levels))
+        if after is not None and abs(column - after) <= distance:
+            indent = _find_after(lines, place, skipped) or 0
+        else:
+            indent = new_levels[min(level, len(new_levels) - 1)]
+        lines[place] = " " * indent + lines[place].lstrip(" ")
+    return "\n".join(lines)
+
+
+def _find_alone(text: str, lines: list[str]) -> list[int]:
+    """Return the indexes of the lines with nothing but a comment."""
+    found = (line - 1 for _, line, _ in _list_comments(text))
+    return [index for index in found if lines[index].lstrip(" ").startswith("#")]
+
+
+def _find_after(lines: list[str], place: int, skipped: set[int]) -> int | None:
+    """Return the indentation of the next line that is neither blank nor a comment; None at the end."""
+    rest = range(place + 1, len(lines))
+    return next((_measure(lines[index]) for index in rest if lines[index].strip() and index not in skipped), None)
+
+
+def _find_levels(lines: list[str], place: int, skipped: set[int]) -> list[int]:
+    """Return the indentations of what a line stands below, from the outermost, 0, to that of the line before it."""
+    levels: list[int] = []
+    for index in range(place - 1, -1, -1):
+        if lines[index].strip() and index not in skipped and (not levels or _measure(lines[index]) < levels[0]):
+            levels.insert(0, _measure(lines[index]))
+            if not levels[0]:
+                break
+    return levels or [0]
+
+
+def _measure(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
