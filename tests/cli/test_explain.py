@@ -1,16 +1,22 @@
 """`xds explain`: what it prints about a request, from a catalog and from a running server, and its exit status."""
 
+import io
 import json
 import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from tests.cli.asking import run
 from tests.server.administered import administered
+from xds.catalog.model.locality import Locality
 from xds.cli import main
 from xds.cli.demo.processes import free_port
+from xds.cli.explain.explanation import explain as explain_service
+from xds.cli.explain.known import read_files
+from xds.cli.explain.screen import draw
 from xds.wire import CLUSTER, LISTENER
 
 CATALOG = """
@@ -359,3 +365,20 @@ async def test_a_connected_node_that_the_catalog_does_not_name_is_told() -> None
         await admin.until("SYNCED", LISTENER, "edge-1")
         _, printed, said = await run("explain", "api", "--admin", admin.address, "--node", "edge-1")
         assert "the catalog has no service or gateway edgee: did you mean `edge`?" in printed + said
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("address", ["10.0.0.4:5000", "orders-7f6d9c5b8d-x2x4z.eu-west-1.internal:5000"])
+def test_endpoints_fit_the_terminal(tmp_path: Path, width: int, address: str) -> None:
+    """An address and its share are neither wrapped nor cut. What else there is room for stands between them."""
+    path = tmp_path / "catalog.yaml"
+    endpoints = [{"address": address, "region": "eu-west-1", "zone": "eu-west-1a"}]
+    path.write_text(json.dumps({"services": {"api": {"endpoints": endpoints}}}))
+    console = Console(width=width, file=io.StringIO(), record=True, highlight=False)
+    console.print(draw(explain_service("api", read_files(path, None, dict.fromkeys(Locality._fields, ""))), width))
+    lines = console.export_text().splitlines()
+    assert max(map(len, lines)) <= width
+    heading, row = lines[-2:]
+    assert row.split()[0] == address
+    assert "100.0%" in row
+    assert ("LOCALITY" in heading) == (width == 120 or len(address) < 20)

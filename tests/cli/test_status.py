@@ -196,7 +196,7 @@ async def busy() -> Any:
         return await admin.get("/status")
 
 
-@pytest.mark.parametrize("width", [80, 100, 160])
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 160])
 async def test_the_table_fits_the_terminal(busy: Any, width: int) -> None:
     """Each client has one line, which is neither cut nor broken. The worst comes first."""
     console = Console(width=width, file=io.StringIO(), record=True, highlight=False)
@@ -205,7 +205,24 @@ async def test_the_table_fits_the_terminal(busy: Any, width: int) -> None:
     assert max(map(len, lines)) <= width
     assert [line.split()[0] for line in lines[1:4]] == ["web-2", "edge-1", "web-1"]
     assert "…" not in "".join(lines)
-    assert ("LOCALITY" in lines[0]) == (width > 80)
+    assert ("LOCALITY" in lines[0]) == (width > 60)
+    assert any(client["types"][0]["version_info"][:7] in "".join(lines) for client in busy["clients"]) == (width > 150)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_long_names_are_neither_wrapped_nor_cut(busy: Any, width: int) -> None:
+    """The rest of the table makes room for them: from a certain length on, one column has the worst state."""
+    for client in busy["clients"]:
+        client["node_id"] += "-7f6d9c5b8d-x2x4z.eu-west-1.compute.internal"
+    console = Console(width=width, file=io.StringIO(), record=True, highlight=False)
+    console.print(draw(busy, width))
+    lines = console.export_text().splitlines()
+    assert [line.split()[0] for line in lines[1:4]] == [
+        f"{one}-7f6d9c5b8d-x2x4z.eu-west-1.compute.internal" for one in ("web-2", "edge-1", "web-1")
+    ]
+    assert all(line.split()[-1] in ("NACKED", "SYNCED") for line in lines[1:4]) == (width == 60)
+    assert "NACKED" in lines[1]
+    assert max(map(len, lines[:4])) <= width
 
 
 async def test_plain_lines_have_fixed_columns(busy: Any) -> None:

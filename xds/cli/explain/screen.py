@@ -16,8 +16,8 @@ from xds.wording import write_flow
 
 HEADINGS = ("ENDPOINT", "WEIGHT", "HEALTH", "PRIORITY", "LOCALITY", "SHARE")
 
-WIDE = 96
-"""The width of a terminal from which on bars are drawn."""
+GAP = 2
+"""Columns between two cells."""
 
 BAR = 20
 """The length of the bar for a share of 100%, in columns."""
@@ -35,16 +35,30 @@ def draw_choices(choices: Sequence[ClusterExplanation], width: int) -> Iterator[
         yield from (as_text(line, style) for line, style in _write_cluster(explained))
         if not explained.endpoints:
             continue
-        table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2 if width >= WIDE else 1, 0, 0))
-        for heading in HEADINGS:
+        shown = _choose_columns(explained, width)
+        table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, GAP, 0, 0))
+        for heading in shown:
             right = heading in ("WEIGHT", "PRIORITY", "SHARE")
-            table.add_column(heading, justify="right" if right else "left", no_wrap=heading != "LOCALITY")
-        if width >= WIDE:
-            table.add_column("")
+            table.add_column(heading, justify="right" if right else "left", no_wrap=True)
         for row, endpoint in zip(_rows(explained), explained.endpoints, strict=True):
-            bar = [Text("━" * round(BAR * endpoint.percent / 100), "green")] if width >= WIDE else []
-            table.add_row(*row, *bar, style="dim" if endpoint.percent == 0 else "")
+            cells = dict(zip(HEADINGS, row, strict=True))
+            bar = Text("━" * round(BAR * endpoint.percent / 100), "green")
+            style = "dim" if endpoint.percent == 0 else ""
+            table.add_row(*(cells.get(heading, bar) for heading in shown), style=style)
         yield table
+
+
+def _choose_columns(explained: ClusterExplanation, width: int) -> list[str]:
+    """Return the headings of the columns that fit: who it is and its share are never left out, nor cut."""
+    rows = _rows(explained)
+    widths = {heading: max(map(len, column)) for heading, *column in zip(HEADINGS, HEADINGS, *rows, strict=True)}
+    widths[""] = BAR
+    shown = [*HEADINGS, ""]
+    for heading in ("", "LOCALITY", "PRIORITY", "HEALTH", "WEIGHT"):
+        if sum(widths[one] + GAP for one in shown) - GAP <= width:
+            break
+        shown.remove(heading)
+    return shown
 
 
 def as_text(line: str, style: str) -> RenderableType:

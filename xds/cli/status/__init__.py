@@ -16,7 +16,7 @@ from rich.text import Text
 from xds.cli.admin_client import SECONDS, AdminClient, AdminError, Json, NotFoundError
 from xds.cli.console import open_console
 from xds.cli.options import admin_option, output_option
-from xds.cli.status.screen import draw, write_lines, write_not_synced
+from xds.cli.status.screen import draw, draw_not_synced, write_lines, write_not_synced
 from xds.cli.status.waiting import Outcome, Stage, await_effect
 from xds.sources.files.watch import FileSource
 
@@ -121,8 +121,11 @@ def _show_outcome(outcome: Outcome, output: str) -> None:
     """Print whether the catalog is in effect, and the clients that are not SYNCED; as JSON, the last status."""
     stage, reason = outcome.verdict.stage, outcome.verdict.reason
     said = f"{stage.value} after {outcome.seconds:.1f} s{f': {reason}' if reason else ''}"
+    console = open_console()
     if output == "json":
         click.echo(json.dumps(outcome.status, indent=2))
+    elif console.is_terminal:
+        console.print(draw_not_synced(outcome.status, console.width))
     else:
         click.echo("\n".join(write_not_synced(outcome.status)))
     click.echo(said, err=output == "json" or stage is not Stage.IN_EFFECT)
