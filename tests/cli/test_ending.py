@@ -105,6 +105,21 @@ def test_a_signal_deep_in_the_imports_ends_a_command(
     assert run_with_signal(folder, name, number, module) == (128 + number, "")
 
 
+@pytest.mark.whole
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_signal_at_any_import_ends_every_command(folder: Path, name: str) -> None:
+    """At every tenth of all modules that the command imports."""
+    log = subprocess.run(
+        [sys.executable, "-X", "importtime", *call(name)[1:]],
+        cwd=folder, env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+    ).stderr  # fmt: skip
+    modules = [line.rpartition("|")[2].strip() for line in log.splitlines() if line.startswith("import time:")]
+    after = modules[modules.index("xds.entry") :]
+    for module in after[1::10]:
+        code, printed = run_with_signal(folder, name, signal.SIGINT, module)
+        assert (code, printed) == (130, "") or code == run_with_signal(folder, name, signal.SIGINT, "none")[0], module
+
+
 def asks_a_server(name: str) -> bool:
     """Whether a command has the option for the address of a server's admin."""
     command = main.get_command(click.Context(main), name)
