@@ -16,6 +16,7 @@ from xds.server.address import ListenAddress
 from xds.server.admin.server import AdminServer
 from xds.server.clients.documents import AppliedState
 from xds.server.protocols.csds import CsdsServicer
+from xds.sources.document import Document
 from xds.sources.source import InstanceUpdate
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT
 from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse, Locality, Node, Status
@@ -91,6 +92,7 @@ class Administered:
     providers: tuple[ProviderState, ...] = ()
     taken_at: float = 0.0
     digest: str = "none"
+    documents: dict[str, Document] = field(default_factory=dict)
     address: str = ""
     server: AdminServer = field(init=False)
     csds: str = ""
@@ -104,7 +106,7 @@ class Administered:
 
     def applied(self) -> AppliedState:
         """Return what the server has applied of its source."""
-        return AppliedState(self.digest, self.taken_at, self.refused_files, self.providers)
+        return AppliedState(self.digest, self.taken_at, self.refused_files, self.providers, self.documents)
 
     async def get(self, path: str) -> Any:
         """Return a document of the admin interface."""
@@ -132,7 +134,7 @@ class Administered:
 async def administered(catalog: str = CATALOG) -> AsyncIterator[Administered]:
     """Serve a catalog and its admin interface on free loopback ports."""
     async with serving(catalog) as running:
-        made = Administered(running)
+        made = Administered(running, documents={"c.yaml": Document("c.yaml", catalog.encode())})
         admin = AdminServer(ListenAddress("127.0.0.1", 0), running.servicer, made.applied)
         await admin.start()
         made.server, made.address = admin, str(admin.address)

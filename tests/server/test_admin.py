@@ -50,6 +50,24 @@ async def test_status_describes_each_client_and_each_type() -> None:
         }  # fmt: skip
 
 
+async def test_the_catalog_that_is_served_can_be_read() -> None:
+    """`xds explain` and `xds route` tell routes by their places in these texts."""
+    async with administered() as admin:
+        assert await admin.get("/catalog") == {"digest": "none", "files": {"c.yaml": CATALOG}}
+
+
+async def test_of_a_refused_file_the_last_good_text_is_read(tmp_path: Path) -> None:
+    """What a node is served is explained by what it was made of."""
+    path = tmp_path / "catalog.yaml"
+    path.write_text(CATALOG)
+    admin = f"127.0.0.1:{free_port()}"
+    with start_control_plane(path, free_port(), tmp_path, "--admin", admin) as control_plane:
+        await control_plane.ready()
+        path.write_text(CATALOG.replace("balance", "blance"))
+        await await_until(lambda: not json.loads(http_get(admin, "/status")[1])["catalog"]["ok"], 20)
+        assert json.loads(http_get(admin, "/catalog")[1])["files"] == {str(path): CATALOG}
+
+
 async def test_the_status_shows_the_catalog_from_before_the_clients_were_asked() -> None:
     """A catalog that is taken while the server asks its clients appears in the next status.
 
@@ -328,7 +346,8 @@ def test_an_explicit_admin_port_in_use_ends_the_start_with_one_line(catalog: Pat
         port = taken.getsockname()[1]
         answer = serve(catalog, "--admin", f"127.0.0.1:{port}")
     assert answer.returncode == 1
-    assert answer.stderr.splitlines()[-1].startswith(f"cannot listen at 127.0.0.1:{port}: the port is in use")
+    told = json.loads(answer.stderr.splitlines()[-1])["message"]
+    assert told.startswith(f"cannot listen at 127.0.0.1:{port}: the port is in use")
     assert "Traceback" not in answer.stderr
 
 

@@ -1,6 +1,7 @@
 """`xds serve` as a process: how it starts, refuses to start, answers and ends."""
 
 import asyncio
+import json
 import signal
 import socket
 import subprocess
@@ -180,7 +181,7 @@ def test_a_port_in_use_ends_the_start_with_one_line(catalog: Path) -> None:
         port = taken.getsockname()[1]
         answer = serve("--catalog", str(catalog), "--listen", f"127.0.0.1:{port}")
     assert answer.returncode == 1
-    assert answer.stderr.splitlines()[-1] == (
+    assert json.loads(answer.stderr.splitlines()[-1])["message"] == (
         f"cannot listen at 127.0.0.1:{port}: the port is in use: stop the program that has it, or choose another port"
     )
     assert "Traceback" not in answer.stderr
@@ -194,9 +195,38 @@ def test_35_a_bad_catalog_is_not_served(catalog: Path) -> None:
     catalog.write_text(CATALOG.replace("endpoints", "endpints") + "gateway: {}\n")
     answer = serve("--catalog", str(catalog), "--listen", f"127.0.0.1:{free_port()}")
     assert answer.returncode == 1
-    assert "did you mean `endpoints`" in answer.stderr
-    assert "did you mean `gateways`" in answer.stderr
+    told = [json.loads(line)["message"] for line in answer.stderr.splitlines()]
+    assert any("did you mean `endpoints`" in message for message in told)
+    assert any("did you mean `gateways`" in message for message in told)
     assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize("log_format", ["json", "human"])
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--catalog", "bad.yaml"], 1, "bad.yaml:1:18: error: services.web.blance"),
+        (["--catalog", "missing.yaml"], 2, "missing.yaml"),
+        (["good.yaml", "--listen", "0.0.0.0:18000"], 2, "this server has no TLS"),
+        (["good.yaml", "--lisen", "0.0.0.0:18000"], 2, "--lisen"),
+        (["good.yaml", "--catalog", "bad.yaml"], 2, "the catalog is given twice: good.yaml and --catalog bad.yaml"),
+        (["good.yaml", "--listen", "192.0.2.1:18000", "--allow-plaintext"], 1, "cannot listen at 192.0.2.1:18000"),
+        ([], 2, "Missing argument 'CATALOG'"),
+    ],
+)
+def test_an_error_at_the_start_is_written_as_the_log_is(
+    tmp_path: Path, arguments: list[str], code: int, said: str, log_format: str
+) -> None:
+    """As JSON, each error is an object in a line of its own: who collects logs need not read other lines."""
+    (tmp_path / "good.yaml").write_text(CATALOG)
+    (tmp_path / "bad.yaml").write_text("services: {web: {blance: random}}")
+    command = [sys.executable, "-m", "xds", "serve", *arguments, "--log", log_format]
+    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert answer.returncode == code
+    lines = answer.stderr.splitlines()
+    told = [json.loads(line)["message"] for line in lines] if log_format == "json" else lines
+    assert any(said in message for message in told), told
+    assert answer.stdout == ""
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,13 @@ from itertools import count
 
 import pytest
 
+from tests.catalog.catalogs import build
+from tests.inventories import build_inventory
 from tests.snapshot.edited import EditedMesh, names_in, names_of
 from xds.resources.view import NodeKind, kind_of
 from xds.session.batch import Batch
 from xds.session.session import SOTW, Session
+from xds.snapshot.store import SnapshotStore
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, TYPE_URLS, short_type
 from xds.wire.discovery_pb2 import DiscoveryRequest, Node
 

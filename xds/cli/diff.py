@@ -14,7 +14,7 @@ import yaml
 from xds.catalog.assembly.workspace import Workspace
 from xds.catalog.catalog import Catalog
 from xds.cli.admin_client import AdminClient, AdminError, Json, NotFoundError, printable
-from xds.cli.options import admin_option
+from xds.cli.options import admin_option, catalog_option, catalog_path, choose_catalog, output_option
 from xds.errors import CatalogError, Severity
 from xds.sources.files.watch import FileSource
 
@@ -59,7 +59,8 @@ class Kind:
 
 
 @click.command()
-@click.argument("catalog", type=click.Path(exists=True, path_type=Path))
+@click.argument("path", metavar="CATALOG", required=False, type=catalog_path)
+@catalog_option
 @admin_option
 @click.option(
     "--node",
@@ -68,14 +69,10 @@ class Kind:
     multiple=True,
     help="Compare only for nodes with this node.cluster; may be repeated. Default: all connected nodes.",
 )
-@click.option(
-    "--output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="Print text for people, or one JSON array.",
-)
-def command(catalog: Path, admin: tuple[str, int], clusters: tuple[str, ...], output: str) -> None:
+@output_option("table", "json", words="Print text for people, or one JSON array.")
+def command(
+    path: Path | None, catalog: Path | None, admin: tuple[str, int], clusters: tuple[str, ...], output: str
+) -> None:
     """Compare a catalog (a file or a folder) with what the server serves now, before you deploy the catalog.
 
     + is a resource that nodes would get, - one that they would lose, ~ one that would change. The comparison changes
@@ -91,7 +88,7 @@ def command(catalog: Path, admin: tuple[str, int], clusters: tuple[str, ...], ou
     by `xds check`), the usage is wrong, or the server does not answer.
     """
     try:
-        new = Workspace().update(FileSource(catalog).read())
+        new = Workspace().update(FileSource(choose_catalog(path, catalog)).read())
         with AdminClient(admin) as client:
             differences = list(compare(new, client, clusters))
     except CatalogError as error:

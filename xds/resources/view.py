@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 from xds.catalog.catalog import Catalog
+from xds.catalog.entrances import SIDECAR_LISTENER
 from xds.catalog.model.access_log import AccessLog
 from xds.catalog.model.locality import NOWHERE, Locality
 from xds.catalog.model.sidecar import USUAL_SIDECAR
@@ -27,9 +28,6 @@ GRPC_USER_AGENT = "gRPC "
 
 OWN_TYPES = (SECRET, LISTENER, ROUTE_CONFIGURATION)
 """The types of a node's own resources that may change while its view does not."""
-
-SIDECAR_LISTENER = "sidecar"
-"""The name of a sidecar's listener for HTTP, and of its RouteConfiguration. A gateway's begin with its own name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,7 @@ class ControlPlane:
             outcome, inventory, _ = self._translate(documents, None)
         self._count_load("accepted")
         self._report(outcome.problems)
-        self._applied = AppliedState(self._source.digest, time.time(), providers=self._providers.states)
+        self._applied = self._describe_applied(time.time())
         self._ads = build_servicer(inventory, self._settings.limits)
         seconds = time.perf_counter() - started
         log.info("catalog loaded", **_count(inventory), ms=round(seconds * 1000, 1))
@@ -166,7 +166,7 @@ class ControlPlane:
                 ms=round((time.perf_counter() - started) * 1000, 1),
             )
         # Only after the push: when a reader sees this digest, the status of each client is about this state.
-        self._applied = AppliedState(self._source.digest, read_at, outcome.refused, self._providers.states)
+        self._applied = self._describe_applied(read_at, outcome.refused)
 
     async def _apply_instances(self, updates: Updates) -> None:
         """Apply updates of instances; a problem of one instance does not stop the others from being served."""
@@ -208,6 +208,11 @@ class ControlPlane:
             answered_at = await self._streams.wait_for_answers()
         if answered_at is not None:
             self._counters.propagation.observe(answered_at - noticed_at)
+
+    def _describe_applied(self, read_at: float, refused: tuple[str, ...] = ()) -> AppliedState:
+        return AppliedState(
+            self._source.digest, read_at, refused, self._providers.states, documents=self._last_good.served
+        )
 
     def _translate(
         self, documents: Mapping[str, Document | None], before: Inventory | None

@@ -36,6 +36,11 @@ class Assembly:
         self.mark: Mark[Subject] = Mark()
 
     @property
+    def fragments(self) -> dict[str, Fragment]:
+        """A copy of the fragments, by the names of their documents."""
+        return self._fragments.copy()
+
+    @property
     def services(self) -> dict[str, Service]:
         """A copy of the services of all fragments."""
         return self._index.services.copy()

@@ -112,6 +112,11 @@ class LastGood:
             self._take_valid(newest)
         return Outcome(publish(self._served), self._workspace.problems, tuple(sorted(self._refused)))
 
+    @property
+    def served(self) -> dict[str, Document]:
+        """The documents that are served, by name."""
+        return {name: fragment.document for name, fragment in self._served.fragments.items()}
+
     def _take_valid(self, newest: Fragments) -> None:
         for candidate in self._candidates(newest):
             before = {name: self._served.get(name) for name in candidate}

@@ -97,6 +97,14 @@ class HttpOptions:
         About(default="true at a gateway, false at a sidecar", envoy="HttpConnectionManager.merge_slashes"),
     ] = None
 
+    def normalizes_path(self, *, edge: bool) -> bool:
+        """Whether `..` in a path is resolved; `edge` is whether it is a gateway."""
+        return edge if self.normalize_path is None else self.normalize_path
+
+    def merges_slashes(self, *, edge: bool) -> bool:
+        """Whether `//` in a path counts as `/`; `edge` is whether it is a gateway."""
+        return edge if self.merge_slashes is None else self.merge_slashes
+
 
 def check_http_options(options: HttpOptions) -> HttpOptions:
     """Refuse a default host where no request of HTTP/1.0 is taken."""

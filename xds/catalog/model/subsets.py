@@ -54,7 +54,12 @@ def _refuse_label(key: str, value: object) -> str | None:
 
 def is_in(endpoint: Endpoint, labels: Labels) -> bool:
     """Whether Envoy takes an endpoint for one of a subset; of a label that is a list one item is enough."""
-    return all(_equals(endpoint.metadata.get(key), value) for key, value in labels.items())
+    return is_labelled(endpoint.metadata, labels)
+
+
+def is_labelled(metadata: Mapping[str, object], labels: Labels) -> bool:
+    """Whether metadata has these labels; of a label that is a list one item is enough."""
+    return all(_equals(metadata.get(key), value) for key, value in labels.items())
 
 
 def _equals(found: object, wanted: Scalar) -> bool:

@@ -14,6 +14,7 @@ the same meaning as Envoy's resources, but only use fields that gRPC supports:
 from collections.abc import Mapping
 from functools import lru_cache
 
+from xds.catalog.entrances import complete_routes
 from xds.catalog.model.balance import Balancing
 from xds.catalog.model.route import Route
 from xds.catalog.model.service import Service
@@ -25,7 +26,6 @@ from xds.resources.grpc.load_assignment import build_grpc_assignment, is_offered
 from xds.resources.grpc.routes import encode_grpc_route
 from xds.resources.listeners.listener import ROUTER
 from xds.resources.resource import Resource, encode_resource
-from xds.resources.routes.configuration import complete_routes
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, skeleton_pb2
 from xds.wire.envoy.config_cluster_v3_pb2 import Cluster
 from xds.wire.envoy.config_listener_v3_pb2 import ApiListener, Listener

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 
+from xds.catalog.entrances import name_listener
 from xds.catalog.model.access_log import AccessLog
-from xds.catalog.model.gateway import ALL_IPV4, Gateway, Listener
+from xds.catalog.model.gateway import Gateway, Listener
 from xds.catalog.model.listener_options import GATEWAY_STREAMS, HttpOptions, Limits
 from xds.catalog.model.route import Route
 from xds.catalog.model.service import Protocol, Service
@@ -83,7 +84,7 @@ def build_gateway(
     built: Resources = {SECRET: {}, LISTENER: {}, ROUTE_CONFIGURATION: {}}
     raw = [gateway.envoy.get(message, NOTHING) for message in ("listener", "http_connection_manager")]
     for _, routes, listener in gateway.find_routes():
-        own = name if not gateway.listeners else f"{name}/{_name_listener(listener)}"
+        own = name if not gateway.listeners else f"{name}/{name_listener(listener)}"
         bare = Listener(listener.port, listener.address, listener.tls, listener.http3, listener.proxy_protocol)
         frame = _Frame(name, own, bare, gateway.limits, gateway.http, gateway.trusted_hops, access_log, traced, *raw)
         target = next(iter(routes[0].services), None)
@@ -101,12 +102,6 @@ def build_gateway(
         for type_url, resource in made:
             built[type_url][resource.name] = resource
     return built
-
-
-def _name_listener(listener: Listener) -> str:
-    """Return the name of one of several listeners: the port, with the first address if that is not the default."""
-    first, *_ = listener.address
-    return str(listener.port) if first == ALL_IPV4 else f"{first}:{listener.port}"
 
 
 def _find_targets(routes: tuple[Route, ...], services: Mapping[str, Service]) -> tuple[_Target, ...]:

@@ -143,9 +143,9 @@ def _encode_connection_manager(
 
 def _set_http_options(connection_manager: HttpConnectionManager, http: HttpOptions, *, edge: bool) -> None:
     """Set how requests are read; at the `edge` paths are normalized unless the catalog says otherwise."""
-    if edge if http.normalize_path is None else http.normalize_path:
+    if http.normalizes_path(edge=edge):
         connection_manager.normalize_path.value = True
-    connection_manager.merge_slashes = edge if http.merge_slashes is None else http.merge_slashes
+    connection_manager.merge_slashes = http.merges_slashes(edge=edge)
     connection_manager.strip_trailing_host_dot = http.strip_trailing_host_dot
     if http.accept_http_10:
         connection_manager.http_protocol_options.accept_http_10 = True

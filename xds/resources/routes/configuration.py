@@ -6,12 +6,12 @@ becomes two routes of Envoy: the first for safe methods, the second for all othe
 route of the catalog, and `retries.py` the conditions for retries.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from copy import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 
+from xds.catalog.entrances import complete_routes
 from xds.catalog.model.affinity import Affinity
 from xds.catalog.model.retries import Retries
 from xds.catalog.model.route import Route
@@ -42,17 +42,6 @@ def build_virtual_host(name: str, service: Service, services: Mapping[str, Servi
     encoded = [part for route in routes for part in _build_routes(route, services, limited=limited)]
     message = skeleton_pb2.VirtualHost(name=name, domains=[name], routes=encoded).SerializeToString(deterministic=True)
     return message + encode(VirtualHost(typed_per_filter_config=build_limits(routes))) if limited else message
-
-
-def complete_routes(name: str, service: Service) -> Iterator[Route]:
-    """Yield a service's own routes. A route without `to`, `redirect` or `respond` gets the service itself as `to`."""
-    for route in service.routes:
-        if route.to or route.redirect is not None or route.respond is not None:
-            yield route
-        else:
-            completed = copy(route)  # the other fields are valid already, so it need not be validated again
-            object.__setattr__(completed, "to", {name: 1})
-            yield completed
 
 
 @lru_cache(maxsize=16)

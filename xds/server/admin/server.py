@@ -28,6 +28,7 @@ from xds.server.clients.ask import Ask, ask_one_process, count_clients, describe
 from xds.server.clients.documents import (
     AppliedState,
     Json,
+    describe_documents,
     describe_dump,
     describe_kind,
     describe_resource,
@@ -53,6 +54,8 @@ xds admin: it answers GET requests and changes nothing.
                            give `cluster` again for more of them
 /resource?cluster=NAME&type=TYPE&name=NAME
                            one of these resources in full; TYPE is a short name such as Cluster
+
+/catalog                   the files of the catalog that is served, as text
 
 With `cluster`, also:      &grpc for what gRPC's own clients are served, which differs from Envoy's
                            &region=R&zone=Z&sub_zone=S for what nodes in this locality are served
@@ -89,6 +92,7 @@ class AdminServer(HttpServer):
             "/dump": self._dump,
             "/snapshot": self._snapshot,
             "/resource": self._resource,
+            "/catalog": self._catalog,
             "/metrics": self._scrape,
             "/metrics/endpoints": self._scrape_endpoints,
             "/v1/sd/prometheus": self._discover,
@@ -184,6 +188,10 @@ class AdminServer(HttpServer):
         if found is None:
             raise web.HTTPNotFound(text=f"nodes of {cluster!r} are served no {short_type(type_url)} {name!r}")
         return web.json_response(found)
+
+    async def _catalog(self, _request: web.Request) -> web.Response:
+        async with self._slow:
+            return web.json_response(await asyncio.to_thread(describe_documents, self._applied()))
 
     async def _scrape(self, request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))

@@ -4,7 +4,7 @@ Later versions may add fields, but never remove one or change its meaning.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -20,6 +20,7 @@ from xds.server.clients.status import Client, Refusal, TypeStatus, locality_of, 
 from xds.server.observe.client_log import describe_node
 from xds.snapshot.snapshot import Snapshot
 from xds.snapshot.store import build_snapshot
+from xds.sources.document import Document
 from xds.wire import TYPE_URLS, short_type
 from xds.wire.discovery_pb2 import Locality, Node
 
@@ -35,13 +36,15 @@ class AppliedState:
 
     `digest` is the hash of its documents; the same documents on another machine have the same digest. `at` is when the
     state was read, as time.time(): a NACK that came later is about this state. `refused_files` are the files whose last
-    good state is served instead. `providers` are the states of the sources of instances.
+    good state is served instead. `providers` are the states of the sources of instances. `documents` are those that are
+    served, by name.
     """
 
     digest: str
     at: float
     refused_files: tuple[str, ...] = ()
     providers: tuple[ProviderState, ...] = ()
+    documents: Mapping[str, Document] = field(default_factory=dict)
 
 
 def describe_server(inventory: Inventory, applied: AppliedState, silent_workers: tuple[int, ...], now: float) -> Json:
@@ -66,6 +69,12 @@ def describe_server(inventory: Inventory, applied: AppliedState, silent_workers:
         "sources": [_describe_provider(one, endpoints[one.name]) for one in applied.providers],
         "silent_workers": list(silent_workers),
     }
+
+
+def describe_documents(applied: AppliedState) -> Json:
+    """Return the catalog that is served, as the texts of its files, by name."""
+    texts = {name: (one.content or b"").decode(errors="replace") for name, one in sorted(applied.documents.items())}
+    return {"digest": applied.digest, "files": texts}
 
 
 def describe_client(client: Client) -> Json:
