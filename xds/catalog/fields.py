@@ -23,7 +23,7 @@ from xds.catalog.text.durations import format_duration
 from xds.catalog.text.field import About, Alone, Expected, IfWrong, Moved, Parsed, ShortForm, Words, join_examples
 from xds.catalog.text.mistake import Loc
 from xds.catalog.text.percents import Percentage
-from xds.wording import write_flow
+from xds.wording import show, write_flow
 
 A = TypeVar("A")
 
@@ -262,8 +262,7 @@ class Field:
                 meant = SWITCHES[value.lower()]
                 yield f"write {write_flow(meant)}", meant
         elif isinstance(value, bool | int | float):
-            written = str(value).lower() if isinstance(value, bool) else str(value)
-            yield f'write "{written}" in quotes', written
+            yield f'write "{show(value)}" in quotes', show(value)
 
     def takes(self, value: object) -> bool:
         """Whether a value may stand here."""

@@ -10,7 +10,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field, GetJsonSchemaHandler, JsonValue, Strict, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, JsonValue, Strict, StringConstraints
 from pydantic.dataclasses import dataclass
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
@@ -20,6 +20,7 @@ from xds.catalog.text.addresses import ADDRESS_SHAPE, EXPECTED_ENDPOINT, IPV4, A
 from xds.catalog.text.field import About, Expected, IfWrong, Moved, Parsed
 from xds.catalog.text.mistake import Loc, Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, NOBODY, Port, share
+from xds.catalog.text.written import find_rounded
 from xds.wording import join_host_and_port, show
 
 MAX_WEIGHT = 2**32 - 1
@@ -46,6 +47,13 @@ class Health(StrEnum):
     HEALTHY = "healthy"
     DEGRADED = "degraded"
     UNHEALTHY = "unhealthy"
+
+
+def check_labels(metadata: object) -> object:
+    """Refuse numbers that would not compare as they are written."""
+    if mistakes := find_rounded(metadata):
+        raise Mistakes(*mistakes)
+    return metadata
 
 
 def check_metadata(metadata: Mapping[str, object]) -> Mapping[str, object]:
@@ -120,6 +128,7 @@ class Endpoint:
     ] = Health.HEALTHY
     metadata: Annotated[
         Mapping[str, Annotated[JsonValue, Expected("a label's value"), IfWrong(stand_in=None, whole=True)]],
+        BeforeValidator(check_labels),
         AfterValidator(check_metadata),
         Field(description="Labels, by which `subsets` select endpoints"),
         Expected("a mapping of labels", {"version": "2.0"}),

@@ -11,7 +11,7 @@ from xds.catalog.text.field import Expected, IfWrong
 from xds.catalog.text.mistake import Loc, Mistake, Mistakes
 from xds.catalog.text.names import NOBODY
 from xds.catalog.text.path_template import find_variables
-from xds.catalog.text.regex import MAX_PROGRAM, measure
+from xds.catalog.text.regex import MAX_PROGRAM, count_groups, measure
 
 ENDS = ("to", "redirect", "respond")
 PATHS = ("prefix", "path", "regex", "template")
@@ -109,7 +109,7 @@ def _check_rewrite(route: Route) -> list[Mistake]:
         mistakes.append(Mistake((*loc, "prefix"), f"the route has no prefix but `{other}`: write `path` here"))
     mistakes += _check_prefix(route, loc, rewrite.prefix)
     if rewrite.path is not None:
-        groups = re.compile(route.regex).groups if route.regex is not None else 0
+        groups = count_groups(route.regex) if route.regex is not None else 0
         highest = max((int(one) for one in re.findall(r"\\(\d)", rewrite.path)), default=0)
         if route.regex is not None and measure(f"^(?:{route.regex})$") > MAX_PROGRAM:
             mistakes.append(

@@ -10,6 +10,7 @@ from xds.catalog.model.endpoint import EXACT_INTEGER, Endpoint
 from xds.catalog.text.field import Expected
 from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import NAME, NAME_PATTERN
+from xds.catalog.text.written import refuse_rounded
 from xds.wording import show
 
 Scalar = str | bool | int | float
@@ -49,7 +50,7 @@ def _refuse_label(key: str, value: object) -> str | None:
         return f"expected text, a number, true or false, found {show(value)}"
     if not isinstance(value, str | bool) and abs(value) > EXACT_INTEGER:
         return f"metadata cannot hold so large a number exactly: write {show(str(value))} in quotes"
-    return None
+    return refuse_rounded(value)
 
 
 def is_in(endpoint: Endpoint, labels: Labels) -> bool:

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from itertools import islice
-from operator import attrgetter
+from operator import attrgetter, getitem
 from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -216,10 +217,16 @@ class _Reader:
                 errors = more
         return None
 
+    def _is_partial(self, loc: Loc) -> bool:
+        """Whether a mapping has keys that could not be read, so that nothing can be said of it as a whole."""
+        there = find_place(self._tree.place, loc)[2]
+        return there in self._tree.incomplete and isinstance(reduce(getitem, there, self._tree.value), dict)
+
     def _explain(self, errors: ValidationError, loc: Loc) -> None:
         """Note the mistakes of one service or gateway; when there are too many already, only count them."""
         room = max(0, MAX_PROBLEMS - len(self._errors))
-        told = [self._place(mistake) for mistake in islice(explain_errors(errors, loc), room)] if room else []
+        found = (mistake for mistake in explain_errors(errors, loc) if not self._is_partial(mistake.loc))
+        told = [self._place(mistake) for mistake in islice(found, room)] if room else []
         self._errors += told
         self._untold += 0 if len(told) < room else max(0, errors.error_count() - len(told))
 

@@ -187,10 +187,16 @@ class _Builder:
         place = (mark.line + 1, mark.column + 1, None)
         if event.anchor is not None:
             self._anchors[event.anchor] = _Anchored(value, place, 1, 0)
+        if is_plain and text and type(value) is not str and self._awaits_key:
+            value = text  # a key is what is written: `1.10` and `1.1` are two
         if text and text != MERGE:
             self._add(value, place)
         else:
             self._add(value, place, is_merge=is_plain and bool(text), is_blank=value is None)
+
+    @property
+    def _awaits_key(self) -> bool:
+        return bool(self._frames) and not self._frames[-1].is_list and not self._frames[-1].awaits_value
 
     def _add_alias(self, event: Any) -> None:
         place = (event.start_mark.line + 1, event.start_mark.column + 1, None)
@@ -203,8 +209,8 @@ class _Builder:
         else:
             self._count(event, node.size)
             self._nest(event, node.height)
-            is_key = self._frames and not self._frames[-1].is_list and not self._frames[-1].awaits_value
-            self._add(node.value, (*place[:2], node.place[2]) if is_key else node.place, node.height)
+            place = (*place[:2], node.place[2]) if self._awaits_key else node.place
+            self._add(node.value, place, node.height)
 
     def _open(self, event: Any, kind: type[Event]) -> None:
         if event.tag not in (None, "!", COLLECTIONS[kind]):
@@ -264,8 +270,8 @@ class _Builder:
             frame.merging = True
         elif type(key) is not str:
             if key is not BROKEN:
-                what = f'write "{show(key)}" in quotes' if children is None else "write a word before the colon"
-                what = 'write a word before the colon, or "null" in quotes' if key is None else what
+                is_number = children is None and key is not None  # an alias's or a tag's
+                what = f'write "{show(key)}" in quotes' if is_number else "write a word before the colon"
                 self._refuse_at(frame.key_line, frame.key_column, f"a key must be text, found {show(key)}: {what}")
         elif key in frame.value:
             line, column, _ = frame.children[key]

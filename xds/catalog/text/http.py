@@ -103,7 +103,8 @@ def check_query(query: Mapping[str, Wanted]) -> Mapping[str, Wanted]:
                 Mistake((name,), f"{show(name)} is not a parameter's name: write it as in the URL, percent-encoded")
             )
         elif isinstance(value, TextMatch):
-            if value.how not in (How.ABSENT, How.REGEX) and not QUERY_TEXT.fullmatch(value.text.replace("=", "-")):
+            is_text = value.how is not How.REGEX or not value.text.isascii()
+            if value.how is not How.ABSENT and is_text and not QUERY_TEXT.fullmatch(value.text.replace("=", "-")):
                 message = "a parameter's value is written as in the URL, percent-encoded"
                 mistakes.append(Mistake((name, value.how.value), message))
         elif not value:

@@ -91,6 +91,6 @@ def _describe_targets(targets: Sequence[Target]) -> str:
 
 
 def _describe_cluster(cluster: str, subset: Mapping[str, Any]) -> str:
-    shown = {key: f"{value:g}" if isinstance(value, float) else value for key, value in subset.items()}
+    shown = {key: f"{value:.15g}" if isinstance(value, float) else value for key, value in subset.items()}
     labels = ", ".join(f"{key}: {value}" for key, value in shown.items())
     return printable(f"{cluster} ({labels})" if labels else cluster)
