@@ -29,7 +29,7 @@ NO_MATTER_OF_SHAPE = (
     "not both", "is for `", "is not a header's name", "TCP has no",
     "Host header", "finite number", "to listen on",
     "weight above 0", "belongs to one connection", "not beside", "write `path` here", "its own URL",
-    "percent-encoded", "any value", "(RE2)", "regular expression", "too large", "matches no path",
+    "percent-encoded", "any value", "(RE2)", "at character", "for the character itself", "too large", "matches no path",
     "the nearest level comes first", "above 0: write", "the weights sum up", "`failover` makes",
     "is for a service's", "a prime number, found", "is less than", "beside it", "not an address", "is for a host name",
     "one host name", "matches nothing", "`regex`", "expected a path that", "methods: more",
