@@ -28,7 +28,6 @@ LISTENERS = [
     ),
     (
         "listeners: [{prot: 1}, 5], routes: [{to: a}]",
-        "1:28 error GATEWAY.listeners[0]: `port` is missing: a port from 1 to 65535",
         '1:29 error GATEWAY.listeners[0].prot: unknown key "prot": did you mean `port`?',
         "1:39 error GATEWAY.listeners[1]: expected a listener, such as {port: 8080}, found 5",
     ),

@@ -158,7 +158,7 @@ def test_yaml_places_in_merged_mappings_are_those_of_the_anchor() -> None:
     [
         ("a: 1\nb: 2\na: 3", '3:1 : "a" is given twice: first at line 1, column 1'),
         ("a: {b: 1, b: 2}", '1:11 a: "b" is given twice: first at line 1, column 5'),
-        (": a", "1:1 : a key must be text, found nothing: write a word before the colon"),
+        ("[&x ~, {*x : a}]", "1:9 [1]: a key must be text, found nothing: write a word before the colon"),
         ("!!int 5000: a", '1:1 : a key must be text, found 5000: write "5000" in quotes'),
         ("? [x]\n: a", "1:3 : a key must be text, found a list: write a word before the colon"),
         ("a: &x [*x]", "1:8 a[0]: the alias *x stands inside its own anchor: it would never end"),

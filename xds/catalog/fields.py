@@ -18,12 +18,12 @@ import annotated_types
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from xds.catalog.model.catalog_file import CatalogFile
+from xds.catalog.model.catalog_file import ROOT
 from xds.catalog.text.durations import format_duration
 from xds.catalog.text.field import About, Alone, Expected, IfWrong, Moved, Parsed, ShortForm, Words, join_examples
 from xds.catalog.text.mistake import Loc
 from xds.catalog.text.percents import Percentage
-from xds.wording import show, write_flow
+from xds.wording import find_nearest, show, show_line, write_flow
 
 A = TypeVar("A")
 
@@ -32,6 +32,12 @@ BOUNDS = "{bounds}"
 
 SWITCHES = {"yes": True, "on": True, "no": False, "off": False}
 """Words that YAML 1.1 reads as true and false."""
+
+SEPARATORS = re.compile(r"[,;\s]+(?:-\s*)?")
+"""What people write between the items of a list that is none."""
+
+UNSPACED = re.compile(r"([a-z]\w*)\s*(?:[:\uff1a=]|(?=\s))", re.ASCII)
+"""A field's name that is not followed by a colon and a space."""
 
 KEY = "[key]"
 """The step in pydantic's way to a wrong key."""
@@ -170,15 +176,29 @@ class Field:
         """What is expected here, as in "a header's name, such as x-user"."""
         return join_examples(self.words, self.examples, comma="" if self._short_words else ",")
 
+    def explain_meant(self, value: object) -> str:
+        """Return what a wrong value is known to mean, as the end of a message, or ""."""
+        found = next(filter(None, (one.mend(value) for one in self._find(Expected))), "")
+        return f": {found}" if found else ""
+
+    def find_meant(self, key: str) -> str | None:
+        """Return which field of a mapping an unknown key stands for; None if it is none of them."""
+        if hint := self.explain_moved(key):
+            name = re.search(r"`(\w+)", hint)
+            return name[1] if name and name[1] in self.fields else None
+        return find_nearest(key, self.fields)
+
+    def explain_moved(self, key: str) -> str | None:
+        """Return where to write what an unknown key is for; None if that is not known."""
+        return self.moved.get(key) or self.moved.get(re.sub(r"[\s-]+", "_", key.strip().lower()))
+
     def explain_mend(self, value: object) -> str:
         """Return how a wrong value is mended, as the end of a message, or ""."""
-        if found := next(filter(None, (one.mend(value) for one in self._find(Expected))), ""):
-            return f": {found}"
         default = re.split("[:;,]", self.about.default)[0]
         if value == default and default.isalpha() and default not in ("true", "false"):
             return ": leave it out, this is its default"
         for found, mended in self._find_mends(value):
-            if self.takes(mended):
+            if mended == {} or self.takes(mended):
                 return f": {found}"
         if value and isinstance(value, dict) and self.is_list:
             return ": begin each item with `- `"
@@ -257,7 +277,15 @@ class Field:
             if number.isdecimal():
                 yield f"write {number} without quotes", int(number)
             if self.is_list:
+                parts = SEPARATORS.split(value.strip().removeprefix("-"))
+                hint = ", with a space after each `-`" if value.startswith("-") else ""
+                yield f"write it as a list, {write_flow(parts)}{hint}", parts
                 yield f"write it as a list, {write_flow([value])}", [value]
+            if self.is_class and (unspaced := UNSPACED.match(value)) and unspaced[1] in self.fields:
+                rest = value[unspaced.end() :].lstrip()
+                yield f"write {show_line(f'{unspaced[1]}: {rest}')}, with a space after the colon", {}
+            if self.is_mapping and value.startswith("<<"):
+                yield f"write {show_line('<<: ' + value[2:].lstrip(': '))}, with a colon after the `<<`", {}
             if value.lower() in SWITCHES:
                 meant = SWITCHES[value.lower()]
                 yield f"write {write_flow(meant)}", meant
@@ -280,7 +308,7 @@ class Field:
 @lru_cache(maxsize=1)
 def get_root() -> Field:
     """Return what a catalog file is."""
-    return Field(CatalogFile)
+    return Field(ROOT)
 
 
 def list_fields(above: Field, path: str = "") -> Iterator[tuple[str, Field]]:

@@ -17,7 +17,8 @@ def advise_routes(loc: Loc, routes: Sequence[Route]) -> Iterator[Mistake]:
     for index, route in enumerate(routes):
         covering = earlier.find_covering(route)
         if covering is not None:
-            yield warning((*loc, "routes", index), f"can never match: routes[{covering}] matches all of its requests")
+            found = warning((*loc, "routes", index), f"can never match: routes[{covering}] matches all of its requests")
+            yield found._replace(see=(*loc, "routes", covering))
         earlier.add(index, route)
         for found in (*_advise_route(route), *advise_filters(route), *advise_route_retries(route)):
             yield found.below((*loc, "routes", index))

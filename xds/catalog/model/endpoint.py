@@ -16,12 +16,12 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from xds.catalog.model.locality import NOWHERE, Locality, Priority
-from xds.catalog.text.addresses import ADDRESS_SHAPE, EXPECTED_ENDPOINT, IPV4, Address, parse_endpoint
+from xds.catalog.text.addresses import ADDRESS_SHAPE, EXPECTED_ENDPOINT, IPV4, Address, normalize_host, parse_endpoint
 from xds.catalog.text.field import About, Expected, IfWrong, Moved, Parsed
 from xds.catalog.text.mistake import Loc, Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, NOBODY, Port, share
 from xds.catalog.text.written import find_rounded
-from xds.wording import join_host_and_port, show
+from xds.wording import find_nearest, join_host_and_port, show
 
 MAX_WEIGHT = 2**32 - 1
 """Envoy's limit on an endpoint's weight, and on the sum over a locality (endpoint_components.proto)."""
@@ -173,6 +173,15 @@ class Endpoint:
         return tuple(key for key in keys if key)
 
 
+def read_endpoint(value: object) -> object:
+    """Read the short form of an endpoint; a port that stands beside a bare address by another key is not missing."""
+    if isinstance(value, dict) and "port" not in value and normalize_host(str(value.get("address"))) is not None:
+        others = [key for key in value if key not in Endpoint.__dataclass_fields__]
+        if any(find_nearest(key, ["port"]) for key in others):
+            return {**value, "port": 1}
+    return parse_endpoint(value)
+
+
 class EndpointShape:
     """An endpoint's port may stand in its `address`."""
 
@@ -185,19 +194,40 @@ class EndpointShape:
 ShortEndpoint = Annotated[
     Endpoint,
     EndpointShape(),
-    Parsed(parse_endpoint, EXPECTED_ENDPOINT, ADDRESS_SHAPE),
+    Parsed(read_endpoint, EXPECTED_ENDPOINT, ADDRESS_SHAPE),
     Expected("a mapping with `address`"),
     Moved(
         {
-            **dict.fromkeys(("host", "hostname", "ip", "server", "url"), "write it as `address: 10.0.0.4`"),
+            **dict.fromkeys(
+                ("host", "hostname", "ip", "server", "url", "addr", "target", "node", "endpoint"),
+                "write it as `address: 10.0.0.4`",
+            ),
+            **dict.fromkeys(("targetport", "containerport", "target_port"), "write it as `port: 8080`"),
+            **dict.fromkeys(("az", "availability_zone", "datacenter", "dc"), "write it as `zone: eu-1a`"),
+            **dict.fromkeys(("name", "id"), "leave it out, or write it as `metadata: {name: web-1}`"),
+            **dict.fromkeys(
+                ("maxconn", "max_conns", "max_connections"),
+                "it belongs to the service: write `circuit_breakers: {connections: 1000}` beside `endpoints`",
+            ),
+            **dict.fromkeys(
+                ("max_fails", "fail_timeout", "observe"),
+                "it belongs to the service: write `outlier_detection` beside `endpoints`",
+            ),
+            **dict.fromkeys(
+                ("slowstart", "slow_start"), "it belongs to the service: write `slow_start` beside `endpoints`"
+            ),
+            **dict.fromkeys(("protocol", "scheme"), "it belongs to the service: write `protocol` beside `endpoints`"),
+            **dict.fromkeys(("down", "maintenance"), "write it as `drain: true`"),
             **dict.fromkeys(("labels", "tags", "meta"), 'write it as `metadata: {version: "2.0"}`'),
             "backup": "write it as `priority: 1`: it gets requests when too few before it are healthy",
             "disabled": "write it as `drain: true`",
             "enabled": "write it as `drain: true`, for one that takes no new requests",
             "locality": "write it as `region: eu` and `zone: eu-1a`",
             **dict.fromkeys(
-                ("check", "health_check"), "it belongs to the service: write `health_check` beside `endpoints`"
+                ("check", "checks", "health_check", "inter", "rise", "fall"),
+                "it belongs to the service: write `health_check` beside `endpoints`",
             ),
+            **dict.fromkeys(("ssl", "https", "sni"), "it belongs to the service: write `tls` beside `endpoints`"),
             "tls": "it belongs to the service: write `tls` beside `endpoints`",
         }
     ),
@@ -221,7 +251,7 @@ def check_endpoints(endpoints: "tuple[Endpoint, ...]") -> "tuple[Endpoint, ...]"
         earlier = first.setdefault((endpoint.address, endpoint.port), index)
         if earlier != index:
             message = f"{endpoint.host_and_port} is given twice: first as endpoints[{earlier}]"
-            mistakes.append(Mistake((index,), message))
+            mistakes.append(Mistake((index,), message, see=(earlier,)))
     if weight > MAX_WEIGHT:
         mistakes.append(Mistake((), f"the endpoints' weights sum up to {weight}: Envoy takes {MAX_WEIGHT} at most"))
     if mistakes:

@@ -57,7 +57,7 @@ def _check_forms(gateway: Gateway) -> list[Mistake]:
         for earlier, address in places.setdefault(listener.port, []):
             if address == listener.address or {address, listener.address} & {*ANY}:
                 message = f"{listener.port} is the port of listeners[{earlier}] too: each needs its own"
-                mistakes.append(Mistake(("listeners", index, "port"), message))
+                mistakes.append(Mistake(("listeners", index, "port"), message, see=("listeners", earlier)))
                 break
         places[listener.port].append((index, listener.address))
     return mistakes
@@ -80,7 +80,8 @@ def _check_tls(tls: Tls | None) -> list[Mistake]:
         for position, host in enumerate(one.hosts):
             if (earlier := firsts.setdefault(host, index)) != index:
                 message = f"{show(host)} is a host of certificates[{earlier}] too: a host has one certificate"
-                mistakes.append(Mistake(("certificates", index, "hosts", position), message))
+                loc: Loc = ("certificates", index, "hosts", position)
+                mistakes.append(Mistake(loc, message, see=("certificates", earlier)))
         if not one.hosts and (earlier := firsts.setdefault(None, index)) != index:
             message = f"is for every host, as certificates[{earlier}] is: write its `hosts`"
             mistakes.append(Mistake(("certificates", index), message))

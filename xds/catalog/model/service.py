@@ -60,6 +60,31 @@ class Protocol(StrEnum):
     TCP = "tcp"
 
 
+ENCRYPTED = {"https": "http", "wss": "http", "grpcs": "grpc", "tls": "tcp", "ssl": "tcp", "h2": "http2"}
+"""Words for what is encrypted, with the protocol inside: in the catalog these are two fields."""
+
+PLAIN_WORDS = {
+    **dict.fromkeys(("http1", "http/1", "http/1.1", "http1.1", "rest", "web", "ws", "websocket"), "http"),
+    **dict.fromkeys(("h2c", "http/2", "http2.0", "http/2.0"), "http2"),
+    **dict.fromkeys(("mysql", "postgres", "postgresql", "redis", "mongo", "mongodb", "kafka", "amqp", "smtp"), "tcp"),
+}
+
+
+def mend_protocol(value: object) -> str:
+    """Return what to write for a protocol by another name, or one that is encrypted."""
+    if not isinstance(value, str):
+        return ""
+    word, url, _ = value.lower().partition("://")
+    rest = ", and its host in `endpoints`" if url else ""
+    if word in ENCRYPTED:
+        return f"write `protocol: {ENCRYPTED[word]}` and `tls: true`{rest}"
+    if word in PLAIN_WORDS or (url and word in [*Protocol]):
+        return f"write `protocol: {PLAIN_WORDS.get(word, word)}`{rest}"
+    if word in ("http3", "h3", "quic"):
+        return "a gateway's `http3: true` is for its clients; services are called by `http2`"
+    return "connections and requests alone are passed on, no datagrams" if word == "udp" else ""
+
+
 def assume_protocol(service: dict[str, Any]) -> None:
     """Write the protocol that no rule minds in place of a wrong one: beside a local port, or else a check by gRPC."""
     if "routes" in service:
@@ -71,7 +96,7 @@ def check_upstreams(upstreams: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse a service named twice."""
     first: dict[str, int] = {}
     mistakes: list[Mistake] = [
-        Mistake((index,), f"{show(name)} is given twice: first as upstreams[{first[name]}]")
+        Mistake((index,), f"{show(name)} is given twice: first as upstreams[{first[name]}]", see=(first[name],))
         for index, name in enumerate(upstreams)
         if first.setdefault(name, index) != index
     ]
@@ -98,6 +123,7 @@ class Service:
     protocol: Annotated[
         Protocol,
         Field(description="What the service speaks"),
+        Expected(mend=mend_protocol),
         About(envoy="HttpProtocolOptions, TcpProxy"),
         IfWrong(settle=assume_protocol),
     ] = Protocol.HTTP

@@ -1,5 +1,6 @@
 """A fragment: one document of the catalog, parsed and validated by itself."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import reduce
@@ -12,7 +13,8 @@ from pydantic import TypeAdapter, ValidationError
 from xds.catalog.advice.gateway import advise_gateway
 from xds.catalog.advice.service import advise_service
 from xds.catalog.catalog import Subject
-from xds.catalog.fields import find_field
+from xds.catalog.fields import find_field, get_root
+from xds.catalog.model.catalog_file import FOREIGN
 from xds.catalog.model.gateway import Gateway
 from xds.catalog.model.gateway_rules import CheckedGateway
 from xds.catalog.model.mesh import MESH_FIELDS, MeshValue
@@ -25,6 +27,7 @@ from xds.catalog.reading.valid_part import ValidPart
 from xds.catalog.reading.yaml import BROKEN, Tree, parse_yaml
 from xds.catalog.text.mistake import Loc, Mistake
 from xds.catalog.text.names import NAME
+from xds.catalog.text.odd_signs import explain_odd, find_odd
 from xds.errors import Problem, Severity
 from xds.sources.document import Document
 from xds.wording import join_or, show, suggest
@@ -129,8 +132,11 @@ class _Reader:
     def read(self) -> Fragment:
         tree = self._tree
         unknown = [key for key in tree.value if key not in KINDS and not key.startswith("x-")]
-        for key in unknown:
-            self._refuse((key,), explain_unknown_key(key, [*KINDS]), at_key=True)
+        foreign = [key for key in unknown if key in FOREIGN]
+        for key in foreign[:1] or unknown:
+            sign = find_odd(key)
+            message = explain_unknown_key(key, [*KINDS], get_root())
+            self._refuse((key,), f"{show(key)} is misspelt: {explain_odd(sign[0])}" if sign else message, at_key=True)
         if not unknown and not any(kind in tree.value for kind in KINDS):
             self._refuse((), f"has nothing of a catalog: write {ANY_KIND}")
         services = self._read_all("services", SERVICE, advise_service)
@@ -149,7 +155,7 @@ class _Reader:
     def _names_all(self, unknown: list[str]) -> bool:
         """Whether the services that the document names are all known: none stands in what was not understood."""
         found = self._tree.value.get("services")
-        meant = any(suggest(key, ["services"]) for key in unknown)
+        meant = any(suggest(key, ["services"]) or get_root().find_meant(key) == "services" for key in unknown)
         hidden = self._tree.incomplete & {(), ("services",)}
         return not (meant or hidden) and (found is None or isinstance(found, dict))
 
@@ -240,6 +246,8 @@ def _explain_kind(kind: str, found: object) -> str:
 
 
 def _explain_name(name: str) -> str:
+    if sign := find_odd(name):
+        return f"{show(name)} is misspelt: {explain_odd(sign[0])}"
     near = _correct_name(name)
     hint = f": did you mean `{near}`?" if NAME.fullmatch(near) else ""
     return f"a name has small letters, digits, `-`, `_` and `.`, 253 at most, found {show(name)}{hint}"
@@ -247,4 +255,4 @@ def _explain_name(name: str) -> str:
 
 def _correct_name(name: str) -> str:
     """Write a name as it was perhaps meant."""
-    return name.strip().lower().replace(" ", "-")
+    return re.sub(r"[^a-z0-9._-]+", "-", name.strip().lower())

@@ -4,42 +4,97 @@ No text of pydantic is passed on. A field's type states what it expects (`fields
 a kind that is not named here has what is expected and what was found, which is right for every kind.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
-from xds.catalog.fields import Field, find_field
+from xds.catalog.fields import SEPARATORS, UNSPACED, Field, find_field
 from xds.catalog.reading.yaml import BROKEN
 from xds.catalog.text.mistake import Loc, Mendable, Mistake, Mistakes, Unsaid
-from xds.wording import show, suggest
+from xds.catalog.text.odd_signs import explain_odd, find_odd
+from xds.wording import show, show_line, suggest, write_flow
 
+UNKNOWN = "unexpected_keyword_argument"
 LIMITED = {"too_long": "items", "string_too_long": "characters"}
 """The kinds of errors about a length, and what is counted."""
 
 
 def explain_errors(errors: ValidationError, base: Loc) -> Iterator[Mistake]:
-    """Return one by one what is wrong with the service, gateway or field of the mesh at `base`."""
-    for error in errors.errors(include_url=False):
-        kind, value, context = error["type"], error["input"], error.get("ctx", {})
-        if value is BROKEN or (kind == "too_short" and value):
-            continue  # reported before: the YAML is broken there, or the list lacks its wrong items
-        loc, cause = base + error["loc"], context.get("error")
-        if isinstance(cause, Mistakes):
-            yield from (found.below(loc) for found in cause.found)
-        elif isinstance(cause, Mendable):
-            field = find_field(loc)
-            yield Mistake(loc, cause.explain(field.takes, field.expected))
-        elif isinstance(cause, Unsaid):
-            yield Mistake(loc, f"{cause}{_explain_blank(value)}")
-        elif kind == "value_error":
-            yield Mistake(loc, str(cause))
-        elif kind == "missing":
-            yield Mistake(loc, f"`{loc[-1]}` is missing: {find_field(loc).expected}")
-        elif kind == "unexpected_keyword_argument":
-            above = find_field(loc[:-1])
-            yield Mistake(loc, explain_unknown_key(str(loc[-1]), [*above.fields], above.moved), at_key=True)
-        else:
-            yield Mistake(loc, explain_value(find_field(loc), kind, value, context.get("max_length")))
+    """Return one by one what is wrong with the service, gateway or field of the mesh at `base`.
+
+    One mistake has one message: a field that is missing because its key is another, and the words that follow a text
+    in place of a list, are told with what they belong to.
+    """
+    found = [error for error in errors.errors(include_url=False) if not _is_told(error)]
+    meant = {base + way for way in _find_meant(found, base)}
+    loose = _find_loose(found)
+    told: set[Loc] = set()
+    for error in found:
+        kind, loc = error["type"], base + error["loc"]
+        items = loose.get(error["loc"][:-1], []) if isinstance(error["input"], str) else []
+        field = find_field(loc)
+        if items and field.is_list:
+            whole = [*SEPARATORS.split(error["input"].strip()), *items]
+            if field.takes(whole):
+                told |= {(*loc[:-1], item) for item in items}
+                yield Mistake(loc, f"expected {field.expected}: write it as a list, {write_flow(whole)}")
+                continue
+        if loc in told or (kind == "missing" and loc in meant):
+            continue
+        for mistake in _explain_error(error, loc):
+            yield mistake if mistake.loc != loc else mistake._replace(message=_find_sign(error) or mistake.message)
+
+
+def _is_told(error: ErrorDetails) -> bool:
+    """Whether an error was reported before: the YAML is broken there, or the list lacks its wrong items."""
+    return error["input"] is BROKEN or bool(error["type"] == "too_short" and error["input"])
+
+
+def _find_meant(errors: list[ErrorDetails], base: Loc) -> Iterator[Loc]:
+    """Return the fields that unknown keys stand for."""
+    for error in errors:
+        if error["type"] == UNKNOWN and (
+            name := find_field(base + error["loc"][:-1]).find_meant(str(error["loc"][-1]))
+        ):
+            yield (*error["loc"][:-1], name)
+
+
+def _find_loose(errors: list[ErrorDetails]) -> dict[Loc, list[str]]:
+    """Return of each mapping the unknown keys without a value: `{endpoints: a:1, b:1}` has `b:1`."""
+    loose: dict[Loc, list[str]] = {}
+    for error in errors:
+        if error["type"] == UNKNOWN and error["input"] is None:
+            loose.setdefault(error["loc"][:-1], []).append(str(error["loc"][-1]))
+    return loose
+
+
+def _find_sign(error: ErrorDetails) -> str | None:
+    """Return which character of a wrong value or key looks like another."""
+    text = error["loc"][-1] if error["type"] == UNKNOWN else error["input"]
+    found = find_odd(text) if isinstance(text, str) else None
+    return f"{show(text)} is misspelt: {explain_odd(found[0])}" if found else None
+
+
+def _explain_error(error: ErrorDetails, loc: Loc) -> Iterator[Mistake]:
+    kind, value, context = error["type"], error["input"], error.get("ctx", {})
+    cause = context.get("error")
+    if isinstance(cause, Mistakes):
+        yield from (found.below(loc) for found in cause.found)
+    elif isinstance(cause, Mendable):
+        field = find_field(loc)
+        yield Mistake(loc, cause.explain(field.takes, field.expected))
+    elif isinstance(cause, Unsaid):
+        yield Mistake(loc, f"{cause}{_explain_blank(value)}")
+    elif kind == "value_error":
+        yield Mistake(loc, str(cause))
+    elif kind == "missing":
+        yield Mistake(loc, f"`{loc[-1]}` is missing: {find_field(loc).expected}")
+    elif kind == UNKNOWN:
+        above = find_field(loc[:-1])
+        yield Mistake(loc, explain_unknown_key(str(loc[-1]), [*above.fields], above), at_key=True)
+    else:
+        yield Mistake(loc, explain_value(find_field(loc), kind, value, context.get("max_length")))
 
 
 def _explain_blank(value: object) -> str:
@@ -48,13 +103,14 @@ def _explain_blank(value: object) -> str:
     return f"; nothing stands after {' and '.join(blank)}" if blank else ""
 
 
-def explain_unknown_key(key: str, known: list[str], moved: Mapping[str, str] | None = None) -> str:
-    """Return that a key has no meaning, and which is nearest; of the `moved` ones, where they are."""
-    if moved and key in moved:
-        return f"unknown key {show(key)}: {moved[key]}"
-    name, colon, value = key.partition(":")
-    if colon and name in known:
-        return f"unknown key {show(key)}: write `{name}: {value}`, with a space after the colon"
+def explain_unknown_key(key: str, known: list[str], above: Field | None = None) -> str:
+    """Return that a key of the mapping `above` has no meaning, and which is nearest, or where its meaning is written."""
+    if above and (hint := above.explain_moved(key)):
+        return f"unknown key {show(key)}: {hint}"
+    unspaced = UNSPACED.match(key)
+    if unspaced and unspaced[1] in known:
+        rest = key[unspaced.end() :].lstrip()
+        return f"unknown key {show(key)}: write {show_line(f'{unspaced[1]}: {rest}')}, with a space after the colon"
     near = suggest(key, known) or (f": known are {', '.join(known)}" if known else ": none has a meaning here")
     return f"unknown key {show(key)}{near}"
 
@@ -63,6 +119,8 @@ def explain_value(field: Field, kind: str, value: object, limit: int | None) -> 
     """Return what a field expects in place of a value, or that the value is longer than `limit`."""
     if kind in LIMITED and isinstance(value, list | str):
         return f"has {len(value)} {LIMITED[kind]}, where {limit} at most are taken"
-    near = suggest(value, field.choices) if isinstance(value, str) and field.choices else ""
+    near = field.explain_meant(value)
+    if not near and isinstance(value, str) and field.choices:
+        near = suggest(value, field.choices)
     comma = ";" if field.is_choice else ","
     return f"expected {field.expected}{comma} found {show(value)}{near or field.explain_mend(value)}"

@@ -70,8 +70,10 @@ class ValidPart:
         owner = self._find(loc[:-1])
         owner.pop(loc[-1], None)
         word = str(loc[-1]).partition(":")[0]
-        for name in self._field(loc[:-1]).fields:
-            if name not in owner and suggest(word, [name]):
+        field = self._field(loc[:-1])
+        meant = field.find_meant(word)
+        for name in field.fields:
+            if name not in owner and (name == meant or suggest(word, [name])):
                 self._remove_value((*loc[:-1], name), is_rule=True)
 
     def _remove_value(self, loc: Loc, *, is_rule: bool) -> None:

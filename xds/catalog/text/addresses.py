@@ -13,7 +13,7 @@ from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.text.field import Expected
 from xds.catalog.text.mistake import Mendable, Mistake, Mistakes
-from xds.wording import join_host_and_port, show, split_host_and_port
+from xds.wording import join_host_and_port, show, split_host_and_port, write_flow
 
 OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 IPV4 = re.compile(rf"{OCTET}(?:\.{OCTET}){{3}}")
@@ -159,6 +159,15 @@ def explain_address(text: str, port: int = EXAMPLE_PORT) -> Mendable:
     """Return why `text` is not "host:port" (nor a host, if the port is another field); `port` is for examples."""
     if not text.strip():
         return Mendable(f'expected an address, such as "10.0.0.4:{port}", found nothing', complete=True)
+    if text.startswith(("unix:", "pipe:", "/", "@")):
+        return Mendable(
+            f"{show(text)} is a Unix socket: an address has a host and a port, 127.0.0.1 too", complete=True
+        )
+    if "$" in text or "{{" in text:
+        message = f"nothing is filled in for {show(text)}: write the address itself, or fill in the file before"
+        return Mendable(message, complete=True)
+    if len(text.split()) > 1 or "," in text:
+        return _explain_words(text)
     scheme, separator, rest = text.partition("://")
     if separator:
         rest = rest.partition("/")[0]
@@ -171,6 +180,9 @@ def explain_address(text: str, port: int = EXAMPLE_PORT) -> Mendable:
         return Mendable("an IPv6 address needs brackets before its port", f"[{host}]:{written}")
     if matched := UNSPACED.fullmatch(text):
         return Mendable("a colon is missing before the port", f"{matched[1]}:{matched[2]}")
+    name = (host if colon else text).removesuffix(".")
+    if name != (host if colon else text) and normalize_host(name):
+        return Mendable("a host has no dot at its end", *_prefer(f"{name}{colon}{written if colon else ''}", name))
     if bare := normalize_host(text):
         mend = join_host_and_port(bare, port)
         return Mendable("the port is missing", mend, tail=", with the port that it listens on")
@@ -179,6 +191,24 @@ def explain_address(text: str, port: int = EXAMPLE_PORT) -> Mendable:
     if normalize_host(host) is None:
         return Mendable(_explain_host(host), complete=True)
     return Mendable(f"expected a port from 1 to 65535 after the colon, found {show(written)}", complete=True)
+
+
+def _explain_words(text: str) -> Mendable:
+    """Return why a text of several words is no address: it is several, or has the options of HAProxy and nginx."""
+    words = [word.lstrip("-") for word in re.split(r"[\s,;]+", text)]
+    found = [word for word in words if split_address(word)]
+    if len(found) > 1:
+        return Mendable(f"has {len(found)} addresses: make each an item, {write_flow(found)}", complete=True)
+    fields: dict[str, object] = {"address": found[0]} if found else {}
+    if weight := re.search(r"\bweight[ =](\d{1,9})\b", text, re.ASCII):
+        fields["weight"] = int(weight[1])
+    fields |= {"priority": 1} if "backup" in words else {}
+    fields |= {"drain": True} if {"down", "disabled"} & {*words} else {}
+    if not found:
+        return Mendable(_explain_host(text.rpartition(":")[0] or text), complete=True)
+    if len(fields) == 1:
+        return Mendable("an address is one word", found[0])
+    return Mendable(f"an address is one word, what follows it are fields: write {write_flow(fields)}", complete=True)
 
 
 def _prefer(*mends: str) -> tuple[str, ...]:
