@@ -12,7 +12,7 @@ ROUTES = [
         "to: {a: 1, B: 2}",
         '1:49 error ROUTE.to.B: expected a service\'s name, found "B": names have small letters, digits, `-`, `_` and `.`',
     ),
-    ("to: {a: 95%}", '1:43 error ROUTE.to.a: expected a whole number from 0 to 4294967295, found "95%"'),
+    ("to: {a: 95%}", '1:39 error ROUTE.to: the percentages sum up to 95%, where 100% are all requests: mend one of them'),
     (
         "to: {a: -1, b: true}",
         "1:43 error ROUTE.to.a: expected a whole number from 0 to 4294967295, found -1",
@@ -22,7 +22,11 @@ ROUTES = [
         "to: {a: 4294967295, b: 1}",
         "1:39 error ROUTE.to: the weights sum up to 4294967296: Envoy takes 4294967295 at most",
     ),
-    ("to: [a, b]", "1:39 error ROUTE.to: expected a service's name, or several as in {v1: 95, v2: 5}, found a list"),
+    (
+        "to: [a, b]",
+        "1:39 error ROUTE.to: expected a service's name, or several as in {v1: 95, v2: 5}, found a list: "
+        "write {a: 1, b: 1}",
+    ),
     (
         "to: A",
         '1:39 error ROUTE.to: expected a service\'s name, found "A": names have small letters, digits, `-`, `_` and `.`',

@@ -55,7 +55,7 @@ def find_mends(field: Field, loc: Loc, value: object) -> Iterator[object]:
                 found := re.search(r"[:,] write (?!it |one |such |spaces |letters |`)(.*)", mistake.message)
             ):
                 written = re.sub(r"(, (not|with|or 0).*|(,? without|,? in) .*| percent-encoded)$", "", found[1])
-                yield from (parse_yaml(one).value for one in re.split(r", | or ", written))
+                yield from (parse_yaml(one).value for one in re.split(r", (?![^{]*\})| or ", written))
 
 
 SERVICE, GATEWAY, ROUTE = (
@@ -77,7 +77,7 @@ SERVICE, GATEWAY, ROUTE = (
         # Addresses.
         (
             SERVICE % "endpoints: ['unix:///x']",
-            'an address has no "unix://" in front: expected "host:port", or a mapping with `address`',
+            '"unix:///x" is a Unix socket: an address has a host and a port, 127.0.0.1 too',
         ),
         (
             SERVICE % "endpoints: ['10.0.0.0/8:80']",
@@ -212,7 +212,9 @@ def test_a_key_that_people_look_for_elsewhere(text: str, message: str) -> None:
 def test_a_key_that_is_elsewhere_is_not_here(path: str, hint: str, fields: Collection[str]) -> None:
     """A hint is for a key that the mapping has not; what it says to write is YAML, with keys that exist."""
     assert path.rpartition(".")[2] not in fields
-    known = {name for field in (get_root(), *FIELDS.values()) for name in field.fields} | {"web", "edge", "version"}
+    known = {name for field in (get_root(), *FIELDS.values()) for name in field.fields} | {
+        *("web", "edge", "canary", "version", "v1", "v2", "user", "x-user")
+    }
     for written in re.findall(r"`(.*?)`", hint):
         assert set(find_keys(parse_yaml(written.replace("…", "x")).value)) <= known
 

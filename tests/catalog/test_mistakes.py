@@ -408,9 +408,9 @@ def test_a_mistake_in_a_merged_mapping_is_reported_at_the_anchor() -> None:
 
 def test_a_value_that_cannot_be_read_has_one_message() -> None:
     """It is not reported as a wrong value too."""
-    assert find_problems("services: {a: *b}") == ["1:15 error services.a: no anchor &b stands before this alias"]
-    assert find_problems("services: *b") == ["1:11 error services: no anchor &b stands before this alias"]
-    assert find_problems("*b") == ["1:1 error : no anchor &b stands before this alias"]
+    assert find_problems("services: {a: *b}") == ["1:15 error services.a: no anchor &b stands before this alias in this file"]
+    assert find_problems("services: *b") == ["1:11 error services: no anchor &b stands before this alias in this file"]
+    assert find_problems("*b") == ["1:1 error : no anchor &b stands before this alias in this file"]
 
 
 def test_the_number_of_reported_problems_is_limited() -> None:

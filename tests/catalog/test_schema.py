@@ -30,7 +30,7 @@ NO_MATTER_OF_SHAPE = (
     "Host header", "finite number", "to listen on",
     "weight above 0", "belongs to one connection", "not beside", "write `path` here", "its own URL",
     "percent-encoded", "any value", "(RE2)", "at character", "for the character itself", "too large", "matches no path",
-    "the nearest level comes first", "above 0: write", "the weights sum up", "`failover` makes",
+    "the nearest level comes first", "above 0: write", "sum up", "`failover` makes",
     "is for a service's", "a prime number, found", "is less than", "beside it", "not an address", "is for a host name",
     "one host name", "matches nothing", "`regex`", "expected a path that", "methods: more",
     "has the variable", "variables, where", "may stand after", "is no variable",

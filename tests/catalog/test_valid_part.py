@@ -36,7 +36,7 @@ def test_one_run_finds_every_mistake() -> None:
         'a.yaml:4:5: error: services.api.blance: unknown key "blance": did you mean `balance`?',
         "a.yaml:6:9: error: services.api.endpoints[0]: the port is missing: "
         'write "127.0.0.1:5000", with the port that it listens on',
-        "a.yaml:8:9: error: services.api.endpoints[2]: 10.0.0.3:80 is given twice: first as endpoints[1]",
+        "a.yaml:8:9: error: services.api.endpoints[2]: 10.0.0.3:80 is given twice: first as endpoints[1] (line 7)",
         'a.yaml:9:17: error: services.api.upstreams[0]: there is no service "usres": did you mean `users`?',
         'a.yaml:9:24: error: services.api.upstreams[1]: "usres" is given twice: first as upstreams[0]',
         "a.yaml:10:20: error: services.users.retries: expected a whole number from 0 to 10, found 99",
@@ -342,7 +342,7 @@ INJECTIONS: list[tuple[Callable[[Value, Value], object], tuple[str, ...]]] = [
     ),
     (lambda _, g: g["db-edge"]["routes"][0].update(host="x.com"), ("its connections have no host to match",)),
     (lambda _, g: g["tls-edge"].update(port=80), ("a gateway has `port` or `listeners`, not both",)),
-    (lambda _, g: g["tls-edge"]["listeners"][0].update(port=8443), ("8443 is the port of listeners[0] too",)),
+    (lambda _, g: g["tls-edge"]["listeners"][0].update(port=8443), ("8443 is the port of listeners[0] (line",)),
     (lambda _, g: g["tls-edge"]["listeners"].append({"port": 99999}), ("from 1 to 65535, found 99999",)),
     (lambda _, g: g["tls-edge"]["listeners"][0].update(http3=True), ("HTTP/3 is always encrypted",)),
     (lambda _, g: g["tls-edge"]["listeners"][1].update(tls={"certs": []}), ('unknown key "certs"',)),

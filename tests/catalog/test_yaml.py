@@ -162,7 +162,7 @@ def test_yaml_places_in_merged_mappings_are_those_of_the_anchor() -> None:
         ("!!int 5000: a", '1:1 : a key must be text, found 5000: write "5000" in quotes'),
         ("? [x]\n: a", "1:3 : a key must be text, found a list: write a word before the colon"),
         ("a: &x [*x]", "1:8 a[0]: the alias *x stands inside its own anchor: it would never end"),
-        ("a: *x", "1:4 a: no anchor &x stands before this alias"),
+        ("a: *x", "1:4 a: no anchor &x stands before this alias in this file"),
         (
             "a: !!python/object:os.system x",
             '1:4 a: the tag "!!python/object:os.system" has no meaning here: leave it out',
@@ -183,7 +183,7 @@ def test_yaml_places_in_merged_mappings_are_those_of_the_anchor() -> None:
         ("a:\n  - \tb: c", "2:5 : a value cannot begin with a tab"),
         ("a: b: c", "1:5 : a `:` cannot stand here: mend the indentation, or quote a value that holds `: `"),
         ("a: 1\n b: 2", "2:3 : a `:` cannot stand here: mend the indentation, or quote a value that holds `: `"),
-        ("{a: 1}}", "1:7 : this is more than one value: is a bracket closed twice?"),
+        ("{a: 1}}", "1:7 : this `}` closes nothing: leave it out"),
         ("a: *", "1:5 : `*` and `&` begin an alias or anchor: quote this value"),
         ("- a\nb: 1", "2:1 : expected another `- ` item here: mend the indentation"),
         ("%FOO\n---\na: 1", "1:5 : a line that begins with % is a directive: quote it"),

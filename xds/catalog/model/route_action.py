@@ -172,9 +172,9 @@ def parse_targets(value: object) -> Mapping[str, int] | None:
         raise ValueError(f"expected {EXPECTED_TARGETS.words}, found {show(value)}{hint}")  # noqa: TRY004
     mistakes: list[Mistake] = []
     percents = {name: matched for name, one in value.items() if (matched := PERCENTAGE.fullmatch(str(one)))}
-    if len(percents) == len(value) and all(map(TARGET.fullmatch, value)):
+    if percents and len(percents) == len(value) and all(map(TARGET.fullmatch, value)):
         return _read_percents({name: Decimal(matched[1]) for name, matched in percents.items()})
-    if hint := _mend_mapping(value):
+    if value and (hint := _mend_mapping(value)):
         raise ValueError(f"expected {EXPECTED_TARGETS.words}: write {hint}")
     for name, weight in value.items():
         if not TARGET.fullmatch(name):

@@ -75,6 +75,9 @@ class Fragment:
 
 def parse_fragment(document: Document) -> Fragment:
     """Parse one document; never raises, for any bytes."""
+    if document.skipped:
+        note = Problem(document.name, 0, 0, "", document.fault or "is not read", Severity.WARNING)
+        return Fragment(document, {}, {}, (note,), {})
     if document.content is None:
         return _refuse(document, Problem(document.name, 0, 0, "", document.fault or "could not be read"))
     text = decode(document.content, document.name)

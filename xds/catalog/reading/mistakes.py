@@ -4,6 +4,7 @@ No text of pydantic is passed on. A field's type states what it expects (`fields
 a kind that is not named here has what is expected and what was found, which is right for every kind.
 """
 
+import re
 from collections.abc import Iterator
 
 from pydantic import ValidationError
@@ -15,6 +16,7 @@ from xds.catalog.text.mistake import Loc, Mendable, Mistake, Mistakes, Unsaid
 from xds.catalog.text.odd_signs import explain_odd, find_odd
 from xds.wording import show, show_line, suggest, write_flow
 
+EXAMPLE = re.compile(r"write it as `(\w+): [^`{\[]+`")
 UNKNOWN = "unexpected_keyword_argument"
 LIMITED = {"too_long": "items", "string_too_long": "characters"}
 """The kinds of errors about a length, and what is counted."""
@@ -38,7 +40,10 @@ def explain_errors(errors: ValidationError, base: Loc) -> Iterator[Mistake]:
             whole = [*SEPARATORS.split(error["input"].strip()), *items]
             if field.takes(whole):
                 told |= {(*loc[:-1], item) for item in items}
-                yield Mistake(loc, f"expected {field.expected}: write it as a list, {write_flow(whole)}")
+                yield Mistake(
+                    loc,
+                    f"expected {field.expected}, found {show(error['input'])}: write it as a list, {write_flow(whole)}",
+                )
                 continue
         if loc in told or (kind == "missing" and loc in meant):
             continue
@@ -92,9 +97,21 @@ def _explain_error(error: ErrorDetails, loc: Loc) -> Iterator[Mistake]:
         yield Mistake(loc, f"`{loc[-1]}` is missing: {find_field(loc).expected}")
     elif kind == UNKNOWN:
         above = find_field(loc[:-1])
-        yield Mistake(loc, explain_unknown_key(str(loc[-1]), [*above.fields], above), at_key=True)
+        message = explain_unknown_key(str(loc[-1]), [*above.fields], above)
+        yield Mistake(loc, EXAMPLE.sub(lambda hint: _repeat_value(above, hint, value), message), at_key=True)
     else:
         yield Mistake(loc, explain_value(find_field(loc), kind, value, context.get("max_length")))
+
+
+def _repeat_value(above: Field, hint: re.Match[str], value: object) -> str:
+    """Return a hint such as "write it as `port: 8080`" with the operator's own value, if the field takes it."""
+    field = above.fields.get(hint[1])
+    is_short = isinstance(value, str | int) and not isinstance(value, bool)
+    return (
+        f"write it as {show_line(f'{hint[1]}: {write_flow(value)}')}"
+        if field and is_short and field.takes(value)
+        else hint[0]
+    )
 
 
 def _explain_blank(value: object) -> str:

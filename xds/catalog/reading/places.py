@@ -49,6 +49,6 @@ def place_mistake(mistake: Mistake, source: str, place: Place) -> Problem:
     line, column, there = find_place(place, mistake.loc, key=mistake.at_key)
     message = mistake.message
     if mistake.see:
-        name = format_path(mistake.see[-2:])
-        message = message.replace(name, f"{name} (line {find_place(place, mistake.see)[0]})", 1)
+        name, other = format_path(mistake.see[-2:]), find_place(place, mistake.see)[0]
+        message = message.replace(name, f"{name} (line {other})", 1) if other != line else message
     return Problem(source, line, column, format_path(there), message, mistake.severity)

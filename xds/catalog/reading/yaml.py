@@ -24,7 +24,7 @@ from xds.catalog.reading.scalars import STANDARD, TAGS, resolve
 from xds.catalog.reading.syntax import MAX_DEPTH, TOO_DEEP, explain_syntax
 from xds.catalog.text.mistake import Loc
 from xds.errors import Problem
-from xds.wording import show
+from xds.wording import show, suggest
 
 MAX_PROBLEMS = 100
 MAX_NODES = 1_000_000
@@ -201,7 +201,8 @@ class _Builder:
     def _add_alias(self, event: Any) -> None:
         place = (event.start_mark.line + 1, event.start_mark.column + 1, None)
         if event.anchor not in self._anchors:
-            self._refuse(event, f"no anchor &{event.anchor} stands before this alias")
+            near = suggest(event.anchor, self._anchors)
+            self._refuse(event, f"no anchor &{event.anchor} stands before this alias in this file{near}")
             self._add(BROKEN, place)
         elif (node := self._anchors[event.anchor]) is None:
             self._refuse(event, f"the alias *{event.anchor} stands inside its own anchor: it would never end")
@@ -272,6 +273,8 @@ class _Builder:
             if key is not BROKEN:
                 is_number = children is None and key is not None  # an alias's or a tag's
                 what = f'write "{show(key)}" in quotes' if is_number else "write a word before the colon"
+                if isinstance(key, dict):
+                    what += "; nothing is filled in for {{ }}"
                 self._refuse_at(frame.key_line, frame.key_column, f"a key must be text, found {show(key)}: {what}")
         elif key in frame.value:
             line, column, _ = frame.children[key]
@@ -296,4 +299,8 @@ def _explain_tag(tag: str, text: str | None = None) -> str:
     name = tag.replace(STANDARD, "!!")
     if text is not None and tag in TAGS:
         return f"{show(text)} is not what the tag {name} says"
+    if "include" in name:
+        return f"the tag {show(name)} has no meaning here: all files of a folder are one catalog, make it one of them"
+    if "env" in name.lower():
+        return f"the tag {show(name)} has no meaning here: write the value itself, or fill in the file before"
     return f"the tag {show(name)} has no meaning here: leave it out"

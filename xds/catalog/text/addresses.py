@@ -36,6 +36,9 @@ MAX_PORT: Final = 65535
 PORTS = {"http": 80, "https": 443, "grpcs": 443}
 """The port that a scheme stands for."""
 
+OPTIONS = frozenset({"server", "check", "ssl", "maxconn", "inter", "rise", "fall", "resolve", "max_fails", "send-proxy"})
+"""Words of a `server` line of HAProxy and nginx."""
+
 UNSPACED = re.compile(r"(\[[0-9A-Fa-f:.]+\])([0-9]{1,5})")
 
 
@@ -204,7 +207,7 @@ def _explain_words(text: str) -> Mendable:
         fields["weight"] = int(weight[1])
     fields |= {"priority": 1} if "backup" in words else {}
     fields |= {"drain": True} if {"down", "disabled"} & {*words} else {}
-    if not found:
+    if not found or not (len(fields) > 1 or OPTIONS & {*words}):
         return Mendable(_explain_host(text.rpartition(":")[0] or text), complete=True)
     if len(fields) == 1:
         return Mendable("an address is one word", found[0])
