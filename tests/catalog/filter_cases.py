@@ -129,7 +129,7 @@ FILTERS: list[tuple[str, ...]] = [
     ),
     (
         "to: a, rate_limit: 100",
-        "1:54 error ROUTE.rate_limit: expected a mapping, such as {requests: 100, per: 1s}, found 100",
+        "1:54 error ROUTE.rate_limit: expected a mapping, such as {requests: 100, per: 1s}, found 100: write {requests: 100}",
     ),
     (
         "to: a, rate_limit: {per: 1s}",

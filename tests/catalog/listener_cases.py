@@ -29,7 +29,7 @@ LISTENERS = [
     (
         "listeners: [{prot: 1}, 5], routes: [{to: a}]",
         '1:29 error GATEWAY.listeners[0].prot: unknown key "prot": did you mean `port`?',
-        "1:39 error GATEWAY.listeners[1]: expected a listener, such as {port: 8080}, found 5",
+        "1:39 error GATEWAY.listeners[1]: expected a listener, such as {port: 8080}, found 5: write {port: 5}",
     ),
     (
         "listeners: [{port: 1}, {port: 1, address: '::1'}], routes: [{to: a}]",

@@ -12,7 +12,10 @@ ROUTES = [
         "to: {a: 1, B: 2}",
         '1:49 error ROUTE.to.B: expected a service\'s name, found "B": names have small letters, digits, `-`, `_` and `.`',
     ),
-    ("to: {a: 95%}", '1:39 error ROUTE.to: the percentages sum up to 95%, where 100% are all requests: mend one of them'),
+    (
+        "to: {a: 95%}",
+        "1:39 error ROUTE.to: the percentages sum up to 95%, where 100% are all requests: mend one of them",
+    ),
     (
         "to: {a: -1, b: true}",
         "1:43 error ROUTE.to.a: expected a whole number from 0 to 4294967295, found -1",
@@ -57,7 +60,10 @@ ROUTES = [
         '1:52 error ROUTE.redirect.host: a host has no scheme or path: write "a.com"',
     ),
     ("respond: {status: 99}", "1:53 error ROUTE.respond.status: expected a status from 200 to 599, found 99"),
-    ("respond: 404", "1:44 error ROUTE.respond: expected a mapping, such as {status: 404}, found 404"),
+    (
+        "respond: 404",
+        "1:44 error ROUTE.respond: expected a mapping, such as {status: 404}, found 404: write {status: 404}",
+    ),
     ("respond: {body: 5}", '1:51 error ROUTE.respond.body: expected text, found 5: write "5" in quotes'),
     ("respond: {txt: a}", '1:45 error ROUTE.respond.txt: unknown key "txt": known are status, body'),
     ("to: a, method: get", '1:50 error ROUTE.method: expected a method, such as GET, found "get": write GET'),
@@ -97,13 +103,16 @@ ROUTES = [
     (
         "to: a, regex: '/a{1001}'",
         "1:49 error ROUTE.regex: `{1001}` at character 3 is no number of times for RE2: 1000 at most, nested ones "
-        "multiplied, the lower one first",
+        "times each other, lower first",
     ),
     (
         "to: a, rewrite: {}",
         "1:51 error ROUTE.rewrite: is empty: write `prefix`, `path`, `template` or `host` in it",
     ),
-    ("to: a, rewrite: /v2", '1:51 error ROUTE.rewrite: expected a mapping, such as {prefix: /v2}, found "/v2"'),
+    (
+        "to: a, rewrite: /v2",
+        '1:51 error ROUTE.rewrite: expected a mapping, such as {prefix: /v2}, found "/v2": write {prefix: /v2}',
+    ),
     (
         "to: a, rewrite: {prefix: /a, path: /b}",
         "1:70 error ROUTE.rewrite.path: a rewrite has `prefix` or `path`, not both",
@@ -159,7 +168,10 @@ ROUTES = [
         "1:60 error ROUTE.retries.budget: is for a service's `retries`: it is kept over all routes to it",
     ),
     ("to: a, retries: 11", "1:51 error ROUTE.retries: expected a whole number from 0 to 10, found 11"),
-    ("to: a, mirror: b", '1:50 error ROUTE.mirror: expected a mapping, such as {to: shadow, percent: 10%}, found "b"'),
+    (
+        "to: a, mirror: b",
+        '1:50 error ROUTE.mirror: expected a mapping, such as {to: shadow, percent: 10%}, found "b": write {to: b}',
+    ),
     ("to: a, mirror: {percent: 10}", "1:50 error ROUTE.mirror: `to` is missing: a service's name"),
     (
         "to: a, mirror: {to: b, percent: 0}",

@@ -77,7 +77,7 @@ SERVICE, GATEWAY, ROUTE = (
         # Addresses.
         (
             SERVICE % "endpoints: ['unix:///x']",
-            '"unix:///x" is a Unix socket: an address has a host and a port, 127.0.0.1 too',
+            '"unix:///x" is a Unix socket: an address has a host and a port, such as 127.0.0.1:5000',
         ),
         (
             SERVICE % "endpoints: ['10.0.0.0/8:80']",
@@ -199,7 +199,7 @@ MOVED = [
         (GATEWAY % "cors: {}", 'unknown key "cors": it belongs to a route: write `routes: [{to: web, cors: …}]`'),
         (
             GATEWAY % "tls: {certificate: /a, key: /b}",
-            'unknown key "certificate": write it as `certificates: [{certificate: …, key: …}]`',
+            'unknown keys "certificate" and "key": write it as `certificates: [{certificate: …, key: …}]`',
         ),
     ],
 )

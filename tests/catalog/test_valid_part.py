@@ -93,8 +93,7 @@ FILTERED = [
     for one in ("fault.abort.status", "fault.abort.percent", "cors.origins[0]", "cors.max_age", "max_body")
 ]
 LIMITED = [
-    f"routes[0].{one}"
-    for one in ("fault.delay", "fault.delay.time", "rate_limit.reqests", "websocket", "redirect")
+    f"routes[0].{one}" for one in ("fault.delay", "fault.delay.time", "rate_limit.reqests", "websocket", "redirect")
 ]
 
 

@@ -36,7 +36,7 @@ SWITCHES = {"yes": True, "on": True, "no": False, "off": False}
 SEPARATORS = re.compile(r"[,;\s]+(?:-\s*)?")
 """What people write between the items of a list that is none."""
 
-UNSPACED = re.compile(r"([a-z]\w*)\s*(?:[:\uff1a=]|(?=\s))", re.ASCII)
+UNSPACED = re.compile(r"([a-z]\w*)\s*(?:[:\uff1a=](?!//)|(?=\s))", re.ASCII)
 """A field's name that is not followed by a colon and a space."""
 
 KEY = "[key]"
@@ -190,7 +190,9 @@ class Field:
 
     def explain_moved(self, key: str) -> str | None:
         """Return where to write what an unknown key is for; None if that is not known."""
-        return self.moved.get(key) or self.moved.get(re.sub(r"[\s-]+", "_", key.strip().lower()))
+        lower = key.strip().lower()
+        written = (key, re.sub(r"[\s-]+", "_", lower), re.split(r"\s", lower)[0])
+        return next((self.moved[one] for one in written if one in self.moved), None)
 
     def explain_mend(self, value: object) -> str:
         """Return how a wrong value is mended, as the end of a message, or ""."""
@@ -272,10 +274,14 @@ class Field:
 
     def _find_mends(self, value: object) -> Iterator[tuple[str, object]]:
         """Return what may be meant by a value of another type, and how that is written."""
+        if self.is_class and not self.choices and isinstance(value, str | int | float):
+            yield from self._find_whole(value)
         if isinstance(value, str):
             number = value.strip()[:20]
             if number.isdecimal():
                 yield f"write {number} without quotes", int(number)
+            elif (bare := re.sub(r"(?<=\d)_(?=\d)| ?%$", "", number)).isdecimal():
+                yield f"write {bare}, without {'_' if '_' in number else '%'}", int(bare)
             if self.is_list:
                 parts = SEPARATORS.split(value.strip().removeprefix("-"))
                 hint = ", with a space after each `-`" if value.startswith("-") else ""
@@ -291,6 +297,16 @@ class Field:
                 yield f"write {write_flow(meant)}", meant
         elif isinstance(value, bool | int | float):
             yield f'write "{show(value)}" in quotes', show(value)
+
+    def _find_whole(self, value: str | float) -> Iterator[tuple[str, object]]:
+        """Return the mapping that a value alone may be meant for: of the field that it names, or of the usual one."""
+        if value in self.fields:
+            whole: object = {value: True}
+            yield f"write {write_flow(whole)}", whole
+        elif example := next((one for one in self.examples if isinstance(one, dict)), None):
+            name = next(iter(example))
+            for whole in ({name: value}, {name: [value]}):
+                yield f"write {write_flow(whole)}", whole
 
     def takes(self, value: object) -> bool:
         """Whether a value may stand here."""

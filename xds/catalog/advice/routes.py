@@ -28,6 +28,8 @@ def _advise_route(route: Route) -> Iterator[Mistake]:
     """Yield warnings about a path with special characters that have no meaning, and about an endless redirect."""
     if route.prefix is not None and route.prefix.endswith("*"):
         yield warning(("prefix",), "ends in a `*`, which has no meaning in a prefix: leave it out")
+    if route.path is not None and route.path.endswith("*"):
+        yield warning(("path",), "ends in a `*`, which has no meaning in a path: write `prefix`, or a `template`")
     if route.regex is not None and route.regex.endswith("$") and not route.regex.endswith("\\$"):
         yield warning(("regex",), "ends in a `$`, which has no effect: a regex always matches the whole path")
     elif route.regex is not None and not set(route.regex) & set(".[(*+?{|\\^"):

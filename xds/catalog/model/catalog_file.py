@@ -110,7 +110,7 @@ FileService = Annotated[
                 ("backup", "fallback"),
                 'it belongs to an endpoint: write `endpoints: [{address: "10.0.0.4:5000", priority: 1}]`',
             ),
-            **dict.fromkeys(("name", "id"), "leave it out: the key above is the name"),
+            **dict.fromkeys(("name", "id"), "leave it out, the key above is the name"),
             **dict.fromkeys(("description", "owner", "team", "comment"), "write it as a comment, after a #"),
             **dict.fromkeys(
                 ("image", "replicas", "selector", "namespace", "type", "spec", "build"),
@@ -134,6 +134,7 @@ FileGateway = Annotated[
         {
             **{field: f"it belongs to a service: write `services: {{web: {{{field}: …}}}}`" for field in OF_SERVICES},
             **{field: f"it belongs to a route: write `routes: [{{to: web, {field}: …}}]`" for field in OF_ROUTES},
+            "to": "it belongs to a route: write `routes: [{to: web}]`",
             **dict.fromkeys(("bind", "listen", "ports", "listen_port"), "write it as `port: 8080`"),
             **dict.fromkeys(
                 ("server_name", "hosts", "hostname", "domains"),
@@ -161,7 +162,7 @@ FileGateway = Annotated[
                 ("client_max_body_size", "max_body"),
                 "it belongs to a route: write `routes: [{to: web, max_body: 1MiB}]`",
             ),
-            **dict.fromkeys(("name", "id"), "leave it out: the key above is the name"),
+            **dict.fromkeys(("name", "id"), "leave it out, the key above is the name"),
             **dict.fromkeys(("description", "owner", "team", "comment"), "write it as a comment, after a #"),
             **dict.fromkeys(("http2", "h2"), "leave it out: clients choose HTTP/2 themselves"),
             "tracing": "it holds for every gateway and sidecar: write `mesh: {tracing: …}`",
@@ -202,7 +203,7 @@ MOVED_KIND: Final = Moved(
         ),
         **dict.fromkeys(
             ("global", "globals", "default", "defaults"),
-            "write it as `mesh: {access_log: errors}`, or as an anchor below a key that begins with `x-`",
+            "what holds for all is in `mesh:`; what some share is an anchor, below a key that begins with `x-`",
         ),
         **dict.fromkeys(("version", "name", "description"), "leave it out, or write it as a comment, after a #"),
         **dict.fromkeys(

@@ -4,6 +4,7 @@ The class is both the validator and the immutable model; the JSON Schema is made
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import field
 from enum import StrEnum
@@ -16,12 +17,20 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from xds.catalog.model.locality import NOWHERE, Locality, Priority
-from xds.catalog.text.addresses import ADDRESS_SHAPE, EXPECTED_ENDPOINT, IPV4, Address, normalize_host, parse_endpoint
+from xds.catalog.text.addresses import (
+    ADDRESS_SHAPE,
+    EXPECTED_ENDPOINT,
+    IPV4,
+    Address,
+    normalize_host,
+    parse_endpoint,
+    split_address,
+)
 from xds.catalog.text.field import About, Expected, IfWrong, Moved, Parsed
-from xds.catalog.text.mistake import Loc, Mistake, Mistakes
+from xds.catalog.text.mistake import Loc, Mendable, Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, NOBODY, Port, share
 from xds.catalog.text.written import find_rounded
-from xds.wording import find_nearest, join_host_and_port, show
+from xds.wording import find_nearest, join_host_and_port, show, write_flow
 
 MAX_WEIGHT = 2**32 - 1
 """Envoy's limit on an endpoint's weight, and on the sum over a locality (endpoint_components.proto)."""
@@ -47,6 +56,14 @@ class Health(StrEnum):
     HEALTHY = "healthy"
     DEGRADED = "degraded"
     UNHEALTHY = "unhealthy"
+
+
+def mend_labels(value: object) -> str:
+    """Return the labels that `version=2` and a list of such are meant for."""
+    words = value if isinstance(value, list) else re.split(r"[,\s]+", value) if isinstance(value, str) else []
+    pairs = [one.partition("=") for one in words if isinstance(one, str)]
+    labels = {key: text for key, sign, text in pairs if key and sign}
+    return f"write {write_flow(labels)}" if labels and len(labels) == len(words) else ""
 
 
 def check_labels(metadata: object) -> object:
@@ -131,7 +148,7 @@ class Endpoint:
         BeforeValidator(check_labels),
         AfterValidator(check_metadata),
         Field(description="Labels, by which `subsets` select endpoints"),
-        Expected("a mapping of labels", {"version": "2.0"}),
+        Expected("a mapping of labels", {"version": "2.0"}, mend=mend_labels),
         About(envoy="LbEndpoint.metadata: envoy.lb"),
     ] = field(default_factory=lambda: NO_METADATA)
 
@@ -173,10 +190,28 @@ class Endpoint:
         return tuple(key for key in keys if key)
 
 
+def join_pairs(value: Mapping[str, object]) -> list[str]:
+    """Return the addresses that a mapping of hosts and ports is meant for, `{10.0.0.4: 5000}`; none of any other."""
+    found = [f"{host}:{port}" for host, port in value.items()]
+    return (
+        found
+        if value and all(isinstance(one, int) for one in value.values()) and all(map(split_address, found))
+        else []
+    )
+
+
+def mend_endpoints(value: object) -> str:
+    """Return the list that a mapping of hosts and ports is meant for."""
+    return f"write {write_flow(found)}" if isinstance(value, dict) and (found := join_pairs(value)) else ""
+
+
 def read_endpoint(value: object) -> object:
     """Read the short form of an endpoint; a port that stands beside a bare address by another key is not missing."""
+    known = Endpoint.__dataclass_fields__
+    if isinstance(value, dict) and not value.keys() & known.keys() and (mends := join_pairs(value)):
+        raise Mendable("a space stands in the address, after its colon", *mends[:1])
     if isinstance(value, dict) and "port" not in value and normalize_host(str(value.get("address"))) is not None:
-        others = [key for key in value if key not in Endpoint.__dataclass_fields__]
+        others = [key for key in value if key not in known]
         if any(find_nearest(key, ["port"]) for key in others):
             return {**value, "port": 1}
     return parse_endpoint(value)

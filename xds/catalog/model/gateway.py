@@ -5,7 +5,7 @@ What must hold among their fields is checked in `gateway_rules.py`.
 
 from dataclasses import field
 from datetime import timedelta
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field, PlainValidator, Strict
 from pydantic.dataclasses import dataclass
@@ -185,12 +185,20 @@ ProxyProtocolField = Annotated[
     Field(description="A load balancer in front sends the PROXY protocol; connections without it are refused"),
     About(envoy="ProxyProtocol"),
 ]
+
+
+def assume_port(fields: dict[str, Any]) -> None:
+    """Write a port where none is: it may stand in the wrong address, whose message says so."""
+    if "listeners" not in fields:
+        fields.setdefault("port", 1)
+
+
 AddressField = Annotated[
     IpAddress,
     Field(description="The IP address to listen on"),
     Example(ANY_ADDRESS),
     About(default=f"{ANY_ADDRESS}, all interfaces", envoy="Listener.address"),
-    IfWrong(identifies=True),
+    IfWrong(identifies=True, settle=assume_port),
 ]
 
 

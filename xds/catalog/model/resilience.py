@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass
 from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.text.durations import WAIT_SHAPE, format_duration
-from xds.catalog.text.field import About, Alone, Example, Expected, IfWrong
+from xds.catalog.text.field import About, Alone, Example, Expected, IfWrong, Moved
 from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, Duration, Wait
 from xds.catalog.text.percents import Percent
@@ -188,7 +188,18 @@ def complete_retries(retries: Retries) -> Retries:
     return retries if retries.attempts is not None else replace(retries, attempts=USUAL_RETRIES.attempts)
 
 
-ShortRetries = Annotated[Retries, Alone("attempts"), Example({"attempts": 3})]
+ShortRetries = Annotated[
+    Retries,
+    Alone("attempts"),
+    Example({"attempts": 3}),
+    Moved(
+        {
+            **dict.fromkeys(("num_retries", "max", "count", "tries", "max_retries"), "write it as `attempts: 2`"),
+            **dict.fromkeys(("retry_on", "retryon", "conditions", "statuses"), "write it as `on: [503]`"),
+            **dict.fromkeys(("per_try_timeout", "pertrytimeout", "timeout"), "write it as `per_try: 2s`"),
+        }
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)

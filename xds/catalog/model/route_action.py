@@ -1,6 +1,7 @@
 """What a route does with a request: send it to services, rewrite, redirect, answer or mirror it, change its headers."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import field
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
@@ -170,26 +171,28 @@ def parse_targets(value: object) -> Mapping[str, int] | None:
         hint = _mend_targets(value)
         # pydantic turns a ValueError, not a TypeError, into a mistake among others
         raise ValueError(f"expected {EXPECTED_TARGETS.words}, found {show(value)}{hint}")  # noqa: TRY004
-    mistakes: list[Mistake] = []
     percents = {name: matched for name, one in value.items() if (matched := PERCENTAGE.fullmatch(str(one)))}
     if percents and len(percents) == len(value) and all(map(TARGET.fullmatch, value)):
         return _read_percents({name: Decimal(matched[1]) for name, matched in percents.items()})
     if value and (hint := _mend_mapping(value)):
         raise ValueError(f"expected {EXPECTED_TARGETS.words}: write {hint}")
-    for name, weight in value.items():
-        if not TARGET.fullmatch(name):
-            mistakes.append(Mistake((name,), _refuse_name(name)))
-        elif name in percents:
-            mistakes.append(Mistake((name,), "the weights of a route are all percentages, or none is"))
-        elif not isinstance(weight, int) or isinstance(weight, bool) or not 0 <= weight <= MAX_SHARES:
-            mistakes.append(Mistake((name,), f"expected a whole number from 0 to {MAX_SHARES}, found {show(weight)}"))
-    if not mistakes and not 1 <= sum(value.values()) <= MAX_SHARES:
+    if mistakes := [*_check_weights(value, percents)]:
+        raise Mistakes(*mistakes)
+    if not 1 <= sum(value.values()) <= MAX_SHARES:
         most = f"the weights sum up to {sum(value.values())}: Envoy takes {MAX_SHARES} at most"
         none = "no service has a weight above 0: requests would have nowhere to go"
         raise ValueError(most if any(value.values()) else none)
-    if mistakes:
-        raise Mistakes(*mistakes)
     return dict(value)
+
+
+def _check_weights(value: Mapping[str, Any], percents: Collection[str]) -> Iterator[Mistake]:
+    for name, weight in value.items():
+        if not TARGET.fullmatch(name):
+            yield Mistake((name,), _refuse_name(name))
+        elif name in percents:
+            yield Mistake((name,), "the weights of a route are all percentages, or none is")
+        elif not isinstance(weight, int) or isinstance(weight, bool) or not 0 <= weight <= MAX_SHARES:
+            yield Mistake((name,), f"expected a whole number from 0 to {MAX_SHARES}, found {show(weight)}")
 
 
 def _read_percents(percents: Mapping[str, Decimal]) -> Mapping[str, int]:
@@ -245,7 +248,9 @@ def _refuse_name(name: str) -> str:
         )
     if name.count("/") > 1 or name.endswith("/"):
         return f"expected a service's name, or with a slash one of its subsets, as in api/v2; found {show(name)}"
-    return f"expected a service's name, found {show(name)}: {NAME_RULE}"
+    near = re.sub("[:@]", "/", name, count=1)
+    hint = f"a subset stands after a slash, write {near}" if near != name and TARGET.fullmatch(near) else NAME_RULE
+    return f"expected a service's name, found {show(name)}: {hint}"
 
 
 TARGETS_SHAPE = WithJsonSchema(

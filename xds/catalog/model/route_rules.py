@@ -258,7 +258,7 @@ MOVED_ROUTE: Final = Moved(
         **dict.fromkeys(("limit_req", "limit", "ratelimit"), "write it as `rate_limit: {requests: 100, per: 1s}`"),
         **dict.fromkeys(
             ("endpoints", "balance", "health_check", "circuit_breakers", "outlier_detection", "protocol", "tls"),
-            "it belongs to the service that `to` names",
+            "it belongs to a service, the one that the route leads to",
         ),
     }
 )

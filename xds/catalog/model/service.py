@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass
 from xds.catalog.model.access_log import ShortAccessLog
 from xds.catalog.model.affinity import CheckedAffinity
 from xds.catalog.model.balance import SHORT, ShortBalancing
-from xds.catalog.model.endpoint import Endpoint, ShortEndpoint, check_endpoints
+from xds.catalog.model.endpoint import Endpoint, ShortEndpoint, check_endpoints, mend_endpoints
 from xds.catalog.model.health import CheckedHealthCheck, OutlierDetection, ShortOutlierDetection
 from xds.catalog.model.locality import (
     ANY,
@@ -117,7 +117,7 @@ class Service:
             " of the service by DNS",
         ),
         AfterValidator(check_endpoints),
-        Expected("a list", ["10.0.0.4:5000"]),
+        Expected("a list", ["10.0.0.4:5000"], mend=mend_endpoints),
         About(default="none: the service only calls others", envoy="ClusterLoadAssignment"),
     ] = ()
     protocol: Annotated[
@@ -181,7 +181,13 @@ class Service:
         Timeouts,
         Field(description="How long callers wait"),
         Example({"request": "15s"}),
-        Moved({"per_try": "write it as `retries: {per_try: 2s}`"}),
+        Moved(
+            {
+                "per_try": "it belongs to `retries`: write `retries: {per_try: 2s}`",
+                **dict.fromkeys(("server", "client", "read", "response", "total"), "write it as `request: 15s`"),
+                **dict.fromkeys(("connection", "dial"), "write it as `connect: 1s`"),
+            }
+        ),
     ] = field(default_factory=Timeouts)
     retries: Annotated[
         Annotated[ShortRetries, AfterValidator(complete_retries)],

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from itertools import islice
 from operator import attrgetter, getitem
@@ -40,6 +40,7 @@ MAX_ROUNDS = 8
 
 KINDS = ("services", "gateways", "mesh")
 ANY_KIND = join_or(f"`{kind}:`" for kind in KINDS)
+ROOT_HINT = ': a catalog is YAML, such as `services: {web: {endpoints: ["10.0.0.4:5000"]}}`'
 SERVICE: TypeAdapter[Service] = TypeAdapter(CheckedService)
 GATEWAY: TypeAdapter[Gateway] = TypeAdapter(CheckedGateway)
 
@@ -89,9 +90,18 @@ def parse_fragment(document: Document) -> Fragment:
     if tree.value is None:
         return _refuse(document, Problem(document.name, 1, 1, "", f"is empty: write {ANY_KIND}"))
     if not isinstance(tree.value, dict):
-        what = () if tree.value is BROKEN else (f"expected {ANY_KIND}, found {show(tree.value)}",)
+        what = (
+            ()
+            if tree.value is BROKEN
+            else (f"expected {ANY_KIND}, found {show(tree.value)}{ROOT_HINT * isinstance(tree.value, str)}",)
+        )
         told = (Problem(document.name, *tree.place[:2], "", message) for message in what)
         return _refuse(document, *tree.problems, *told)
+    if (
+        indented := next((key for key in tree.value if (sign := find_odd(key)) and not sign.start()), None)
+    ) is not None:
+        line, column, _ = find_place(tree.place, (indented,), key=True)
+        return _refuse(document, Problem(document.name, line, column, "", explain_odd(indented[0])))
     return _Reader(document, tree).read()
 
 
@@ -131,6 +141,7 @@ class _Reader:
         self._starts: dict[Subject, tuple[int, int]] = {}
         self._broken: dict[Subject, frozenset[Loc]] = {}
         self._untold = 0
+        self._partial = False
 
     def read(self) -> Fragment:
         tree = self._tree
@@ -160,10 +171,15 @@ class _Reader:
         found = self._tree.value.get("services")
         meant = any(suggest(key, ["services"]) or get_root().find_meant(key) == "services" for key in unknown)
         hidden = self._tree.incomplete & {(), ("services",)}
-        return not (meant or hidden) and (found is None or isinstance(found, dict))
+        return not (meant or hidden or self._partial) and (found is None or isinstance(found, dict))
 
     def _place(self, mistake: Mistake) -> Problem:
-        return place_mistake(mistake, self._document.name, self._tree.place)
+        problem = place_mistake(mistake, self._document.name, self._tree.place)
+        if (written := self._tree.spelled.get((problem.line, problem.column))) is None:
+            return problem
+        plain = written.lower()
+        message = problem.message.replace(f"found {plain}", f"found {written}").replace(f'"{plain}"', f'"{written}"')
+        return replace(problem, message=message)
 
     def _refuse(self, loc: Loc, message: str, *, at_key: bool = False) -> None:
         self._errors.append(self._place(Mistake(loc, message, at_key=at_key)))
@@ -175,6 +191,14 @@ class _Reader:
                 self._refuse((kind,), _explain_kind(kind, found))
             return {}
         valid: dict[str, T] = {}
+        if outside := _find_outside(kind, found):
+            name, field = outside
+            self._refuse(
+                (kind, field), f"is a field of {name}: indent it, so that it stands below `{name}:`", at_key=True
+            )
+            self._partial = True
+            fields = find_field((kind, name)).fields
+            found = {one: value for one, value in found.items() if one != name and one not in fields}
         for name, value in found.items():
             loc: Subject = (kind, name)
             self._starts[loc] = find_place(self._tree.place, loc, key=True)[:2]
@@ -238,6 +262,15 @@ class _Reader:
         told = [self._place(mistake) for mistake in islice(found, room)] if room else []
         self._errors += told
         self._untold += 0 if len(told) < room else max(0, errors.error_count() - len(told))
+
+
+def _find_outside(kind: str, found: Mapping[str, object]) -> tuple[str, str] | None:
+    """Return a name with nothing below it, and a field that stands beside it: it is not indented."""
+    fields = find_field((kind, "")).fields
+    empty = next((name for name, value in found.items() if value is None), None)
+    beside = (name for name, value in found.items() if name in fields and value is not None)
+    field = next((name for name in beside if find_field((kind, "", name)).takes(found[name])), None)
+    return (empty, field) if empty is not None and field is not None else None
 
 
 def _explain_kind(kind: str, found: object) -> str:

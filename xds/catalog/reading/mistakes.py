@@ -18,6 +18,9 @@ from xds.wording import show, show_line, suggest, write_flow
 
 EXAMPLE = re.compile(r"write it as `(\w+): [^`{\[]+`")
 UNKNOWN = "unexpected_keyword_argument"
+MAX_UNKNOWN = 100
+"""How many unknown keys are looked up, at most, to see what they stand for."""
+
 LIMITED = {"too_long": "items", "string_too_long": "characters"}
 """The kinds of errors about a length, and what is counted."""
 
@@ -29,26 +32,28 @@ def explain_errors(errors: ValidationError, base: Loc) -> Iterator[Mistake]:
     in place of a list, are told with what they belong to.
     """
     found = [error for error in errors.errors(include_url=False) if not _is_told(error)]
-    meant = {base + way for way in _find_meant(found, base)}
-    loose = _find_loose(found)
+    unknown = [error for error in found if error["type"] == UNKNOWN][:MAX_UNKNOWN]
+    meant = {base + way for way in _find_meant(unknown, base)}
+    loose = _find_loose(unknown)
+    alike = _group_alike(unknown, base)
     told: set[Loc] = set()
     for error in found:
         kind, loc = error["type"], base + error["loc"]
-        items = loose.get(error["loc"][:-1], []) if isinstance(error["input"], str) else []
-        field = find_field(loc)
-        if items and field.is_list:
-            whole = [*SEPARATORS.split(error["input"].strip()), *items]
-            if field.takes(whole):
-                told |= {(*loc[:-1], item) for item in items}
-                yield Mistake(
-                    loc,
-                    f"expected {field.expected}, found {show(error['input'])}: write it as a list, {write_flow(whole)}",
-                )
-                continue
         if loc in told or (kind == "missing" and loc in meant):
             continue
-        for mistake in _explain_error(error, loc):
-            yield mistake if mistake.loc != loc else mistake._replace(message=_find_sign(error) or mistake.message)
+        items = loose.get(error["loc"][:-1], []) if isinstance(error["input"], str) else []
+        if items and (whole := _read_items(loc, error["input"], items)):
+            told |= {(*loc[:-1], item) for item in items}
+            hint = f"write it as a list, {write_flow(whole)}"
+            yield Mistake(loc, f"expected {find_field(loc).expected}, found {show(error['input'])}: {hint}")
+        elif len(keys := alike.get(loc, [])) > 1:
+            told |= {(*loc[:-1], key) for key in keys}
+            moved = find_field(loc[:-1]).explain_moved(keys[0])
+            yield Mistake(loc, f"unknown keys {' and '.join(map(show, keys))}: {moved}", at_key=True)
+        else:
+            for mistake in _explain_error(error, loc):
+                sign = _find_sign(error) if mistake.loc == loc else None
+                yield mistake._replace(message=sign) if sign else mistake
 
 
 def _is_told(error: ErrorDetails) -> bool:
@@ -56,22 +61,39 @@ def _is_told(error: ErrorDetails) -> bool:
     return error["input"] is BROKEN or bool(error["type"] == "too_short" and error["input"])
 
 
-def _find_meant(errors: list[ErrorDetails], base: Loc) -> Iterator[Loc]:
+def _find_meant(unknown: list[ErrorDetails], base: Loc) -> Iterator[Loc]:
     """Return the fields that unknown keys stand for."""
-    for error in errors:
-        if error["type"] == UNKNOWN and (
-            name := find_field(base + error["loc"][:-1]).find_meant(str(error["loc"][-1]))
-        ):
+    for error in unknown:
+        if name := find_field(base + error["loc"][:-1]).find_meant(str(error["loc"][-1])):
             yield (*error["loc"][:-1], name)
 
 
-def _find_loose(errors: list[ErrorDetails]) -> dict[Loc, list[str]]:
+def _find_loose(unknown: list[ErrorDetails]) -> dict[Loc, list[str]]:
     """Return of each mapping the unknown keys without a value: `{endpoints: a:1, b:1}` has `b:1`."""
     loose: dict[Loc, list[str]] = {}
-    for error in errors:
-        if error["type"] == UNKNOWN and error["input"] is None:
+    for error in unknown:
+        if error["input"] is None:
             loose.setdefault(error["loc"][:-1], []).append(str(error["loc"][-1]))
     return loose
+
+
+def _read_items(loc: Loc, text: str, items: list[str]) -> list[str] | None:
+    """Return the list that a text and the keys after it are meant for, if one belongs there."""
+    field, whole = find_field(loc), [*SEPARATORS.split(text.strip()), *items]
+    return whole if field.is_list and field.takes(whole) else None
+
+
+def _group_alike(unknown: list[ErrorDetails], base: Loc) -> dict[Loc, list[str]]:
+    """Return the unknown keys of a mapping that together stand for one value, as `cert` and `key`, by each's place."""
+    groups: dict[tuple[Loc, str], list[str]] = {}
+    places: dict[Loc, list[str]] = {}
+    for error in unknown:
+        loc, key = base + error["loc"], str(error["loc"][-1])
+        hint = find_field(loc[:-1]).explain_moved(key) or ""
+        if set(hint) & set("{["):
+            places[loc] = groups.setdefault((loc[:-1], hint), [])
+            places[loc].append(key)
+    return places
 
 
 def _find_sign(error: ErrorDetails) -> str | None:
@@ -105,13 +127,10 @@ def _explain_error(error: ErrorDetails, loc: Loc) -> Iterator[Mistake]:
 
 def _repeat_value(above: Field, hint: re.Match[str], value: object) -> str:
     """Return a hint such as "write it as `port: 8080`" with the operator's own value, if the field takes it."""
-    field = above.fields.get(hint[1])
-    is_short = isinstance(value, str | int) and not isinstance(value, bool)
-    return (
-        f"write it as {show_line(f'{hint[1]}: {write_flow(value)}')}"
-        if field and is_short and field.takes(value)
-        else hint[0]
-    )
+    field, is_short = above.fields.get(hint[1]), isinstance(value, str | int) and not isinstance(value, bool)
+    if field and is_short and (field.takes(value) or above.takes({hint[1]: value})):
+        return f"write it as {show_line(f'{hint[1]}: {write_flow(value)}')}"
+    return hint[0]
 
 
 def _explain_blank(value: object) -> str:
@@ -121,7 +140,7 @@ def _explain_blank(value: object) -> str:
 
 
 def explain_unknown_key(key: str, known: list[str], above: Field | None = None) -> str:
-    """Return that a key of the mapping `above` has no meaning, and which is nearest, or where its meaning is written."""
+    """Return that a key of the mapping `above` has no meaning, and which is nearest, or where to write it."""
     if above and (hint := above.explain_moved(key)):
         return f"unknown key {show(key)}: {hint}"
     unspaced = UNSPACED.match(key)

@@ -1,8 +1,8 @@
 """Decodes bytes to YAML text, and explains a parser's errors about broken YAML to the operator."""
 
 import re
-from collections.abc import Iterator, Sequence
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import yaml
@@ -31,7 +31,7 @@ EXPLAINED = {
     "found unknown escape character": 'this \\ escapes nothing: use single quotes, or write "\\\\"',
     "found invalid Unicode character escape": "this escape is no character",
     "found undefined tag handle": "this tag has no meaning here: leave it out",
-    "did not find expected <document start>": "this is more than one value: is a bracket closed twice?",
+    "did not find expected <document start>": "this fits nothing above: is it indented less than the first line?",
     "found incompatible YAML document": "only YAML 1.1 and 1.2 are known: leave out the %YAML line",
     "found unknown directive name": "a line that begins with % is a directive: quote it",
     "exceeded maximum nesting depth": TOO_DEEP,  # libyaml's own, of 1,000, which it meets first as it looks ahead
@@ -48,9 +48,22 @@ def explain_syntax(error: yaml.YAMLError, text: str, source: str) -> Problem:
         return Problem(source, 1, 1, "", "is not valid YAML")
     problem, context = str(error.problem or ""), str(error.context or "")
     broken = _Broken(LINE_END.split(text), mark.line, mark.column, problem, context, error.context_mark)
-    for find in (_find_tab, _find_odd_sign, _find_sign, _find_ipv6, _find_quotes, _find_closer, _find_unspaced):
+    for find in (
+        _find_comment,
+        _find_tab,
+        _find_odd_sign,
+        _find_sign,
+        _find_ipv6,
+        _find_quotes,
+        _find_closer,
+        _find_unspaced,
+    ):
         if found := find(broken):
             return Problem(source, found[0] + 1, found[1] + 1, "", found[2])
+    if context in UNFINISHED and _goes_on(broken):
+        sign = "[" if "sequence" in context else "{"
+        what = f"a comma is missing before this, or the `{sign}` of column {broken.opened_at + 1} is not closed"
+        return Problem(source, mark.line + 1, mark.column + 1, "", what)
     if context in UNFINISHED and error.context_mark is not None and "escape" not in problem:
         return Problem(source, error.context_mark.line + 1, error.context_mark.column + 1, "", UNFINISHED[context])
     message = next((words for start, words in EXPLAINED.items() if start in problem), f"is not valid YAML: {problem}")
@@ -67,6 +80,11 @@ class _Broken:
     problem: str
     context: str
     opened: yaml.Mark | None
+
+    @property
+    def opened_at(self) -> int:
+        """The column at which the broken list or mapping begins."""
+        return self.opened.column if self.opened is not None else 0
 
     @property
     def last(self) -> str:
@@ -93,7 +111,18 @@ QUOTED = re.compile(r"""(?<![^\s\[\]{},:-])(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')|
 IPV6 = re.compile(r"""(?<!["'\w:])(?:\[[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\](:\d{1,5})?|::[0-9A-Fa-f:.]*)""")
 ITEM = re.compile(r"(\s*)-(?=[^\s-])(.*)")
 ENTRY = re.compile(r"(\s*(?:-\s+)?)([A-Za-z_][\w-]*)(:(?!//)|\s*=\s*|\s+)(\S.*)")
+WORD = re.compile(r"(\s*)([A-Za-z_][\w-]*)\s*\{?")
 WHOLE_ENTRY = re.compile(r"""\s*(?:-\s+)?(?:[^\s:"'\[\]{}]+|"[^"]*"|'[^']*')\s*:(?:\s|$)|\s*-\s|\s*#|\s*[\]}]""")
+
+
+def _find_comment(broken: _Broken) -> Found:
+    for number, line in broken.near:
+        begin = line.find("//")
+        if begin >= 0 and (not line[:begin].strip() or (number, begin) == (broken.line, broken.column)):
+            return number, begin, "a comment begins with #, not with //"
+    if broken.last[broken.column : broken.column + 1] == ";":
+        return broken.line, broken.column, "a `;` ends nothing in YAML: leave it out, or begin a comment with #"
+    return None
 
 
 def _find_tab(broken: _Broken) -> Found:
@@ -128,6 +157,12 @@ def _find_ipv6(broken: _Broken) -> Found:
                 f"YAML takes the brackets and colons of an IPv6 address for its own: {mend}",
             )
     return None
+
+
+def _goes_on(broken: _Broken) -> bool:
+    """Whether another value follows on the line on which a list or mapping begins."""
+    is_here = broken.opened is not None and broken.opened.line == broken.line
+    return is_here and bool(broken.last[broken.column :].strip()) and "escape" not in broken.problem
 
 
 def _find_quotes(broken: _Broken) -> Found:
@@ -171,6 +206,8 @@ def _find_unspaced(broken: _Broken) -> Found:
     for number, line in broken.near:
         if item := ITEM.fullmatch(line):
             return number, len(item[1]), f"a space is missing after this `-`: write {show_line('- ' + item[2])}"
+        if (word := WORD.fullmatch(line)) and number < broken.line:
+            return number, len(word[1]), f"a colon is missing: write `{word[2]}:`"
         entry = ENTRY.fullmatch(line)
         if entry and not WHOLE_ENTRY.match(line):
             sign = entry[3].strip()

@@ -118,7 +118,7 @@ def _replace_item(field: Field, index: int, item: object) -> object:
     """Return the replacement for an item: of a mapping only the fields that identify it, if it has such."""
     stand_in = _stand_in(field, index)
     identity = [name for name, one in field.fields.items() if one.if_wrong.identifies]
-    if identity and isinstance(item, dict):
+    if identity and isinstance(item, dict) and field.fields.keys() & item.keys():
         return {**item, **{name: stand_in[name] for name in identity}}
     return stand_in
 

@@ -4,6 +4,7 @@ libyaml yields the events; this module builds the value with a stack of its own:
 it run away. What the values mean for the catalog is no matter here.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
@@ -41,14 +42,16 @@ MERGE = "<<"
 class Tree:
     """A YAML text's one document: its value, the places of everything in it, and the problems that were found.
 
-    `incomplete` has the paths of the values that could be read only in part. The document is not `whole` when reading
-    had to stop before the end; the value is then None.
+    `incomplete` has the paths of the values that could be read only in part. `spelled` has true and false that are
+    written in capitals, by line and column. The document is not `whole` when reading had to stop before the end; the
+    value is then None.
     """
 
     value: Any
     place: Place
     problems: tuple[Problem, ...]
     incomplete: frozenset[Loc] = frozenset()
+    spelled: Mapping[tuple[int, int], str] = field(default_factory=dict)
     whole: bool = True
 
 
@@ -66,7 +69,7 @@ def parse_yaml(text: str, source: str = "") -> Tree:
     finally:
         loader.dispose()
     value, place = builder.root
-    return Tree(value, place, tuple(builder.problems), frozenset(builder.incomplete))
+    return Tree(value, place, tuple(builder.problems), frozenset(builder.incomplete), builder.spelled)
 
 
 class _Stop(Exception):  # noqa: N818
@@ -116,6 +119,7 @@ class _Builder:
         self.root: tuple[Any, Place] = (None, (1, 1, None))
         self.problems: list[Problem] = []
         self.incomplete: set[Loc] = set()
+        self.spelled: dict[tuple[int, int], str] = {}
         self._source = source
         self._frames: list[_Frame] = []
         self._anchors: dict[str, _Anchored | None] = {}  # None while the anchored value is being read
@@ -189,6 +193,8 @@ class _Builder:
             self._anchors[event.anchor] = _Anchored(value, place, 1, 0)
         if is_plain and text and type(value) is not str and self._awaits_key:
             value = text  # a key is what is written: `1.10` and `1.1` are two
+        if (value is True or value is False) and not text.islower():
+            self.spelled[place[:2]] = text
         if text and text != MERGE:
             self._add(value, place)
         else:
@@ -210,8 +216,7 @@ class _Builder:
         else:
             self._count(event, node.size)
             self._nest(event, node.height)
-            place = (*place[:2], node.place[2]) if self._awaits_key else node.place
-            self._add(node.value, place, node.height)
+            self._add(node.value, (*place[:2], node.place[2]) if self._awaits_key else node.place, node.height)
 
     def _open(self, event: Any, kind: type[Event]) -> None:
         if event.tag not in (None, "!", COLLECTIONS[kind]):

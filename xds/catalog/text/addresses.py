@@ -36,7 +36,9 @@ MAX_PORT: Final = 65535
 PORTS = {"http": 80, "https": 443, "grpcs": 443}
 """The port that a scheme stands for."""
 
-OPTIONS = frozenset({"server", "check", "ssl", "maxconn", "inter", "rise", "fall", "resolve", "max_fails", "send-proxy"})
+OPTIONS = frozenset(
+    {"server", "check", "ssl", "maxconn", "inter", "rise", "fall", "resolve", "max_fails", "send-proxy"}
+)
 """Words of a `server` line of HAProxy and nginx."""
 
 UNSPACED = re.compile(r"(\[[0-9A-Fa-f:.]+\])([0-9]{1,5})")
@@ -116,8 +118,9 @@ def check_ip(value: str) -> str:
     """Check an address to listen on."""
     address = normalize_ip(value)
     if address is None:
-        if split_address(value):
-            raise ValueError(f"expected an IP address alone, found {show(value)}: the port belongs in `port`")
+        if parts := split_address(value):
+            mend = f"write `address: {write_flow(parts[0])}` and `port: {parts[1]}`"
+            raise ValueError(f"expected an IP address alone, found {show(value)}: {mend}")
         raise ValueError(f"expected {EXPECTED_IP}, found {show(value)}{_localhost(value)}")
     return address
 
@@ -162,15 +165,8 @@ def explain_address(text: str, port: int = EXAMPLE_PORT) -> Mendable:
     """Return why `text` is not "host:port" (nor a host, if the port is another field); `port` is for examples."""
     if not text.strip():
         return Mendable(f'expected an address, such as "10.0.0.4:{port}", found nothing', complete=True)
-    if text.startswith(("unix:", "pipe:", "/", "@")):
-        return Mendable(
-            f"{show(text)} is a Unix socket: an address has a host and a port, 127.0.0.1 too", complete=True
-        )
-    if "$" in text or "{{" in text:
-        message = f"nothing is filled in for {show(text)}: write the address itself, or fill in the file before"
-        return Mendable(message, complete=True)
-    if len(text.split()) > 1 or "," in text:
-        return _explain_words(text)
+    if (foreign := _explain_foreign(text)) is not None:
+        return foreign
     scheme, separator, rest = text.partition("://")
     if separator:
         rest = rest.partition("/")[0]
@@ -183,17 +179,34 @@ def explain_address(text: str, port: int = EXAMPLE_PORT) -> Mendable:
         return Mendable("an IPv6 address needs brackets before its port", f"[{host}]:{written}")
     if matched := UNSPACED.fullmatch(text):
         return Mendable("a colon is missing before the port", f"{matched[1]}:{matched[2]}")
-    name = (host if colon else text).removesuffix(".")
-    if name != (host if colon else text) and normalize_host(name):
-        return Mendable("a host has no dot at its end", *_prefer(f"{name}{colon}{written if colon else ''}", name))
     if bare := normalize_host(text):
         mend = join_host_and_port(bare, port)
         return Mendable("the port is missing", mend, tail=", with the port that it listens on")
-    if not colon:
-        return Mendable(_explain_host(text), complete=True)
-    if normalize_host(host) is None:
+    return _explain_parts(host, colon, written) if colon else _explain_parts(text)
+
+
+def _explain_parts(host: str, colon: str = "", port: str = "") -> Mendable:
+    """Return what is wrong with the host or, after a colon, with the port."""
+    name = host.removesuffix(".")
+    if name != host and normalize_host(name):
+        return Mendable("a host has no dot at its end", *_prefer(f"{name}{colon}{port}", name))
+    if not colon or normalize_host(host) is None:
         return Mendable(_explain_host(host), complete=True)
-    return Mendable(f"expected a port from 1 to 65535 after the colon, found {show(written)}", complete=True)
+    return Mendable(f"expected a port from 1 to 65535 after the colon, found {show(port)}", complete=True)
+
+
+def _explain_foreign(text: str) -> Mendable | None:
+    """Return why a text is no address that is one for other programs; None for any other."""
+    if text.startswith(("unix:", "pipe:", "/", "@")):
+        message = f"{show(text)} is a Unix socket: an address has a host and a port, such as 127.0.0.1:{EXAMPLE_PORT}"
+        return Mendable(message, complete=True)
+    if "$" in text or "{{" in text:
+        message = f"nothing is filled in for {show(text)}: write the address itself, or fill in the file before"
+        return Mendable(message, complete=True)
+    compact = re.sub(r"\s*:\s*", ":", text.strip())
+    if compact != text and split_address(compact):
+        return Mendable("an address has no spaces in it", compact)
+    return _explain_words(text) if len(text.split()) > 1 or "," in text else None
 
 
 def _explain_words(text: str) -> Mendable:

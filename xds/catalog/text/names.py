@@ -46,6 +46,8 @@ def mend_path(value: object) -> str:
         return ""
     if "://" in value:
         return "leave out the scheme and host"
+    if value.startswith(("^", "~")) or ".*" in value:
+        return "a pattern is the `regex` of a route"
     if value and PATH.fullmatch(f"/{value}"):
         return f"write {show('/' + value)}"
     for sign in "#?":
@@ -54,6 +56,14 @@ def mend_path(value: object) -> str:
     if not value.isascii() or " " in value:
         return "write spaces and letters beyond ASCII percent-encoded, as in /caf%C3%A9"
     return ""
+
+
+def mend_port(value: object) -> str:
+    """Return which port is meant by several, and by one with more around it."""
+    if isinstance(value, list) and len(value) > 1:
+        return "several ports are several `listeners` of a gateway, or several endpoints"
+    found = re.match(r"(\d{1,5})[^\d._]", value) if isinstance(value, str) else None
+    return f"write {found[1]}, not {value}" if found and 1 <= int(found[1]) <= 65535 else ""
 
 
 Name = Annotated[
@@ -72,7 +82,9 @@ def share(value: T) -> T:
     return value
 
 
-Port = Annotated[int, Strict(), Field(ge=1, le=65535), AfterValidator(share), Expected("a port {bounds}")]
+Port = Annotated[
+    int, Strict(), Field(ge=1, le=65535), AfterValidator(share), Expected("a port {bounds}", mend=mend_port)
+]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), DURATION_SHAPE, EXPECTED_DURATION]
 Fraction = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False, strict=True)]
 Wait = Annotated[Duration, AfterValidator(check_wait), WAIT_SHAPE, EXPECTED_DURATION]

@@ -39,7 +39,7 @@ MEANT = (
 REFUSED = {
     "bad repetition operator": "repeats what is repeated already: put that in a group, as in (?:a*)*",
     "no argument for repetition operator": "has nothing before it to repeat: for any text, write `.*`",
-    "invalid repetition size": "is no number of times for RE2: 1000 at most, nested ones multiplied, the lower one first",
+    "invalid repetition size": "is no number of times for RE2: 1000 at most, nested ones times each other, lower first",
     "invalid character class range": r"is no range or class of characters: write such as a-z, [:alpha:] or \pL",
     "missing ]": "begins a class of characters that has no ] at its end",
     "trailing \\": "ends in a \\, which escapes nothing: leave it out",
@@ -51,7 +51,7 @@ REFUSED = {
 
 @cache
 def _get_engine() -> tuple[ModuleType, Any]:
-    """Return RE2 and Envoy's options for it: a character is a byte. Most catalogs have no pattern, and never load it."""
+    """Return RE2 and Envoy's options for it: a character is a byte. A catalog without patterns never loads it."""
     import re2
 
     options = re2.Options()

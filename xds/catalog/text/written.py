@@ -1,7 +1,7 @@
 """Numbers that know how they were written: `1.10` is the number 1.1, and as a label it is the text `1.10`."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from xds.catalog.text.mistake import Loc, Mistake
 
@@ -11,7 +11,8 @@ class WrittenInt(int):
 
     written: str
 
-    def __new__(cls, value: int, written: str) -> "WrittenInt":
+    def __new__(cls, value: int, written: str) -> Self:
+        """Make a number that is shown as it was written."""
         number = super().__new__(cls, value)
         number.written = written
         return number
@@ -21,11 +22,12 @@ class WrittenInt(int):
 
 
 class WrittenFloat(float):
-    """A number with a point or an exponent that is not written the shortest way, such as `1.10`, `2.0`, `.5` and `1e3`."""
+    """A number with a point or an exponent that is not written the shortest way: `1.10`, `2.0`, `.5`, `1e3`."""
 
     written: str
 
-    def __new__(cls, value: float, written: str) -> "WrittenFloat":
+    def __new__(cls, value: float, written: str) -> Self:
+        """Make a number that is shown as it was written."""
         number = super().__new__(cls, value)
         number.written = written
         return number
