@@ -183,10 +183,12 @@ class Field:
 
     def find_meant(self, key: str) -> str | None:
         """Return which field of a mapping an unknown key stands for; None if it is none of them."""
-        if hint := self.explain_moved(key):
-            name = re.search(r"`(\w+)", hint)
-            return name[1] if name and name[1] in self.fields else None
-        return find_nearest(key, self.fields)
+        return self.find_moved(key) if self.explain_moved(key) else find_nearest(key, self.fields)
+
+    def find_moved(self, key: str) -> str | None:
+        """Return the field of a mapping that the hint about an unknown key names first; None without one."""
+        name = re.search(r"`(\w+)", self.explain_moved(key) or "")
+        return name[1] if name and name[1] in self.fields else None
 
     def explain_moved(self, key: str) -> str | None:
         """Return where to write what an unknown key is for; None if that is not known."""

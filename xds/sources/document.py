@@ -20,6 +20,8 @@ class Document:
 
 
 def digest_document(document: Document) -> int:
-    """Return a hash of 256 bits of a document's content or fault. It does not depend on the name."""
+    """Return a hash of 256 bits of a document's content or fault, whatever its name; 0 of a skipped one."""
+    if document.skipped:
+        return 0
     content = document.content if document.content is not None else f"fault {document.fault}".encode()
     return int.from_bytes(hashlib.sha256(content, usedforsecurity=False).digest())

@@ -58,6 +58,10 @@ class Health(StrEnum):
     UNHEALTHY = "unhealthy"
 
 
+PLAIN = frozenset({str, int, float, bool})
+"""The types of values without parts, and of numbers that are written as they compare."""
+
+
 def mend_labels(value: object) -> str:
     """Return the labels that `version=2` and a list of such are meant for."""
     words = value if isinstance(value, list) else re.split(r"[,\s]+", value) if isinstance(value, str) else []
@@ -68,6 +72,8 @@ def mend_labels(value: object) -> str:
 
 def check_labels(metadata: object) -> object:
     """Refuse numbers that would not compare as they are written."""
+    if isinstance(metadata, dict) and all(type(value) in PLAIN for value in metadata.values()):
+        return metadata  # as most are, of a hundred thousand
     if mistakes := find_rounded(metadata):
         raise Mistakes(*mistakes)
     return metadata
@@ -207,12 +213,12 @@ def mend_endpoints(value: object) -> str:
 
 def read_endpoint(value: object) -> object:
     """Read the short form of an endpoint; a port that stands beside a bare address by another key is not missing."""
-    known = Endpoint.__dataclass_fields__
-    if isinstance(value, dict) and not value.keys() & known.keys() and (mends := join_pairs(value)):
-        raise Mendable("a space stands in the address, after its colon", *mends[:1])
-    if isinstance(value, dict) and "port" not in value and normalize_host(str(value.get("address"))) is not None:
-        others = [key for key in value if key not in known]
-        if any(find_nearest(key, ["port"]) for key in others):
+    if isinstance(value, dict) and not value.keys() <= Endpoint.__dataclass_fields__.keys():
+        others = value.keys() - Endpoint.__dataclass_fields__.keys()
+        if len(others) == len(value) and (mends := join_pairs(value)):
+            raise Mendable("a space stands in the address, after its colon", *mends[:1])
+        is_bare = "port" not in value and normalize_host(str(value.get("address"))) is not None
+        if is_bare and any(find_nearest(key, ["port"]) for key in others):
             return {**value, "port": 1}
     return parse_endpoint(value)
 

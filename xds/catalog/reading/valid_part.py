@@ -71,7 +71,7 @@ class ValidPart:
         owner.pop(loc[-1], None)
         word = str(loc[-1]).partition(":")[0]
         field = self._field(loc[:-1])
-        meant = field.find_meant(word)
+        meant = field.find_moved(str(loc[-1]))
         for name in field.fields:
             if name not in owner and (name == meant or suggest(word, [name])):
                 self._remove_value((*loc[:-1], name), is_rule=True)

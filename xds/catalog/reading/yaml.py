@@ -191,10 +191,11 @@ class _Builder:
         place = (mark.line + 1, mark.column + 1, None)
         if event.anchor is not None:
             self._anchors[event.anchor] = _Anchored(value, place, 1, 0)
-        if is_plain and text and type(value) is not str and self._awaits_key:
-            value = text  # a key is what is written: `1.10` and `1.1` are two
-        if (value is True or value is False) and not text.islower():
-            self.spelled[place[:2]] = text
+        if value is not text and is_plain and text:
+            if self._awaits_key:
+                value = text  # a key is what is written: `1.10` and `1.1` are two
+            elif (value is True or value is False) and not text.islower():
+                self.spelled[place[:2]] = text
         if text and text != MERGE:
             self._add(value, place)
         else:

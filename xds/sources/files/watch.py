@@ -151,7 +151,7 @@ class FileSource:
         for name, fault in layout.faults.items():
             self._compare(changes, name, _make_record(Document(name, fault=fault)))
         for name, why in layout.skipped.items():
-            self._compare(changes, name, _Record(Document(name, fault=why, skipped=True), 0, None, recent=False))
+            self._compare(changes, name, _make_record(Document(name, fault=why, skipped=True)))
         for name, place in layout.files.items():
             old = self._records.get(name)
             if old is None or old.recent or old.attributes is None or old.attributes != read_attributes(place):
