@@ -283,5 +283,5 @@ def test_a_label_that_would_not_compare_as_it_is_written_is_refused(written: str
 )
 def test_a_label_that_compares_as_it_is_written_is_taken(written: str) -> None:
     """It is text, true or false, or a number that is written the shortest way."""
-    text = f"services: {{a: {{endpoints: [{{address: b:1, metadata: {{v: {written}}}}}], subsets: {{v1: {{v: {written}}}}}}}}}"
-    assert find_problems(text) == []
+    endpoints, subsets = f"[{{address: b:1, metadata: {{v: {written}}}}}]", f"{{v1: {{v: {written}}}}}"
+    assert find_problems(f"services: {{a: {{endpoints: {endpoints}, subsets: {subsets}}}}}") == []

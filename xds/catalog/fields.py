@@ -278,27 +278,43 @@ class Field:
         """Return what may be meant by a value of another type, and how that is written."""
         if self.is_class and not self.choices and isinstance(value, str | int | float):
             yield from self._find_whole(value)
+        if self.is_list:
+            yield from self._find_lists(value)
+        elif self.is_mapping:
+            yield from self._find_mappings(value)
         if isinstance(value, str):
             number = value.strip()[:20]
             if number.isdecimal():
                 yield f"write {number} without quotes", int(number)
             elif (bare := re.sub(r"(?<=\d)_(?=\d)| ?%$", "", number)).isdecimal():
                 yield f"write {bare}, without {'_' if '_' in number else '%'}", int(bare)
-            if self.is_list:
-                parts = SEPARATORS.split(value.strip().removeprefix("-"))
-                hint = ", with a space after each `-`" if value.startswith("-") else ""
-                yield f"write it as a list, {write_flow(parts)}{hint}", parts
-                yield f"write it as a list, {write_flow([value])}", [value]
-            if self.is_class and (unspaced := UNSPACED.match(value)) and unspaced[1] in self.fields:
-                rest = value[unspaced.end() :].lstrip()
-                yield f"write {show_line(f'{unspaced[1]}: {rest}')}, with a space after the colon", {}
-            if self.is_mapping and value.startswith("<<"):
-                yield f"write {show_line('<<: ' + value[2:].lstrip(': '))}, with a colon after the `<<`", {}
             if value.lower() in SWITCHES:
                 meant = SWITCHES[value.lower()]
                 yield f"write {write_flow(meant)}", meant
         elif isinstance(value, bool | int | float):
             yield f'write "{show(value)}" in quotes', show(value)
+
+    def _find_lists(self, value: object) -> Iterator[tuple[str, object]]:
+        """Return the list that a text, or a mapping of keys without values, is meant for."""
+        if isinstance(value, str):
+            parts = SEPARATORS.split(value.strip("()[]{} \n").removeprefix("-"))
+            hint = ", with a space after each `-`" if value.startswith("-") else ""
+            yield f"write it as a list, {write_flow(parts)}{hint}", parts
+            yield f"write it as a list, {write_flow([value])}", [value]
+            if self.item is not None and self.item.is_class:
+                yield from ((f"write {write_flow([whole])}", [whole]) for _, whole in self.item._find_whole(value))
+        elif isinstance(value, dict) and value and not any(value.values()):
+            yield f"write it as a list, {write_flow([*value])}", [*value]
+
+    def _find_mappings(self, value: object) -> Iterator[tuple[str, object]]:
+        """Return the mapping that a text with one of its fields, or a list of its fields, is meant for."""
+        if isinstance(value, str) and (unspaced := UNSPACED.match(value)) and unspaced[1] in self.fields:
+            rest = value[unspaced.end() :].lstrip()
+            yield f"write {show_line(f'{unspaced[1]}: {rest}')}, with a space after the colon", {}
+        if isinstance(value, str) and value.startswith("<<"):
+            yield f"write {show_line('<<: ' + value[2:].lstrip(': '))}, with a colon after the `<<`", {}
+        if self.is_class and isinstance(value, list) and len(value) > 1 and all(isinstance(one, dict) for one in value):
+            yield "write its fields without `- ` in front", {}
 
     def _find_whole(self, value: str | float) -> Iterator[tuple[str, object]]:
         """Return the mapping that a value alone may be meant for: of the field that it names, or of the usual one."""
@@ -306,9 +322,9 @@ class Field:
             whole: object = {value: True}
             yield f"write {write_flow(whole)}", whole
         elif example := next((one for one in self.examples if isinstance(one, dict)), None):
-            name = next(iter(example))
-            for whole in ({name: value}, {name: [value]}):
-                yield f"write {write_flow(whole)}", whole
+            for name in example:
+                for whole in ({name: value}, {name: [value]}):
+                    yield f"write {write_flow(whole)}", whole
 
     def takes(self, value: object) -> bool:
         """Whether a value may stand here."""

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, Strict
 from pydantic.dataclasses import dataclass
 
 from xds.catalog.model.reported_load import ClientSideWeighted, LoadAwareLocality
-from xds.catalog.text.field import About, Example, Expected, IfWrong, Words
+from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Words
 from xds.catalog.text.mistake import Mistake, Mistakes, Unsaid
 from xds.catalog.text.names import CONFIG, Fraction
 from xds.wording import show
@@ -263,5 +263,13 @@ ShortBalancing = Annotated[
     Words(SHORT),
     AfterValidator(check_balancing),
     Expected("", {"least_request": {"choices": 3}}, mend=mend_balancing),
+    Moved(
+        {
+            **OTHER_WORDS,
+            **dict.fromkeys(
+                ("type", "policy", "name", "algorithm", "simple"), "write its name alone, `balance: random`"
+            ),
+        }
+    ),
     IfWrong(needs=tuple(Balance)),
 ]

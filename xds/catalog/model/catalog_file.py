@@ -9,8 +9,10 @@ from pydantic import ConfigDict, Field
 from xds.catalog.model.gateway_rules import CheckedGateway
 from xds.catalog.model.mesh import Mesh
 from xds.catalog.model.service_rules import CheckedService
+from xds.catalog.text.addresses import split_address
 from xds.catalog.text.field import Example, Expected, IfWrong, Moved
 from xds.catalog.text.names import NOBODY, Name
+from xds.wording import write_flow
 
 IN_ENDPOINTS: Final = 'it belongs to an endpoint: write `endpoints: ["10.0.0.4:5000"]`'
 LABELS: Final = 'write it as `endpoints: [{address: "10.0.0.4:5000", metadata: {version: "2.0"}}]`'
@@ -36,9 +38,17 @@ OF_ROUTES: Final = (
 )
 """Fields of a route that people look for at a gateway."""
 
+
+def mend_service(value: object) -> str:
+    """Return how addresses are written that stand in place of a service's fields."""
+    found = value if isinstance(value, list) else [value]
+    is_known = all(isinstance(one, str) and split_address(one) for one in found)
+    return f"write {write_flow({'endpoints': found})}" if found and is_known else ""
+
+
 FileService = Annotated[
     CheckedService,
-    Expected("a service's fields, such as `endpoints`"),
+    Expected("a service's fields, such as `endpoints`", mend=mend_service),
     Moved(
         {
             "address": IN_ENDPOINTS,

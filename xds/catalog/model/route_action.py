@@ -248,6 +248,8 @@ def _refuse_name(name: str) -> str:
         )
     if name.count("/") > 1 or name.endswith("/"):
         return f"expected a service's name, or with a slash one of its subsets, as in api/v2; found {show(name)}"
+    if "$" in name or "{{" in name:
+        return f"expected a service's name, found {show(name)}: nothing is filled in here, write the name itself"
     near = re.sub("[:@]", "/", name, count=1)
     hint = f"a subset stands after a slash, write {near}" if near != name and TARGET.fullmatch(near) else NAME_RULE
     return f"expected a service's name, found {show(name)}: {hint}"

@@ -48,16 +48,7 @@ def explain_syntax(error: yaml.YAMLError, text: str, source: str) -> Problem:
         return Problem(source, 1, 1, "", "is not valid YAML")
     problem, context = str(error.problem or ""), str(error.context or "")
     broken = _Broken(LINE_END.split(text), mark.line, mark.column, problem, context, error.context_mark)
-    for find in (
-        _find_comment,
-        _find_tab,
-        _find_odd_sign,
-        _find_sign,
-        _find_ipv6,
-        _find_quotes,
-        _find_closer,
-        _find_unspaced,
-    ):
+    for find in FINDERS:
         if found := find(broken):
             return Problem(source, found[0] + 1, found[1] + 1, "", found[2])
     if context in UNFINISHED and _goes_on(broken):
@@ -111,6 +102,7 @@ QUOTED = re.compile(r"""(?<![^\s\[\]{},:-])(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')|
 IPV6 = re.compile(r"""(?<!["'\w:])(?:\[[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\](:\d{1,5})?|::[0-9A-Fa-f:.]*)""")
 ITEM = re.compile(r"(\s*)-(?=[^\s-])(.*)")
 ENTRY = re.compile(r"(\s*(?:-\s+)?)([A-Za-z_][\w-]*)(:(?!//)|\s*=\s*|\s+)(\S.*)")
+VARIABLE = re.compile(r"\$\{[^}]*\}?|\{\{.*?(?:\}\}|$)|\{%.*?(?:%\}|$)")
 WORD = re.compile(r"(\s*)([A-Za-z_][\w-]*)\s*\{?")
 WHOLE_ENTRY = re.compile(r"""\s*(?:-\s+)?(?:[^\s:"'\[\]{}]+|"[^"]*"|'[^']*')\s*:(?:\s|$)|\s*-\s|\s*#|\s*[\]}]""")
 
@@ -129,6 +121,14 @@ def _find_tab(broken: _Broken) -> Found:
     indentation = re.match(r"[ \t]*", broken.last)
     if indentation and "\t" in indentation[0] and broken.column <= len(indentation[0]):
         return broken.line, broken.column, "this line is indented with a tab: YAML wants spaces"
+    return None
+
+
+def _find_variable(broken: _Broken) -> Found:
+    found = VARIABLE.search(COMMENT.sub("", broken.last))
+    if found and found.start() <= broken.column:
+        message = f"nothing is filled in for `{found[0]}`: write the value itself, or fill in the file before"
+        return broken.line, found.start(), message
     return None
 
 
@@ -216,6 +216,12 @@ def _find_unspaced(broken: _Broken) -> Found:
             return number, len(entry[1]), f"{what}: write {show_line(f'{entry[2]}: {entry[4]}')}"
     return None
 
+
+FINDERS = (
+    *(_find_comment, _find_tab, _find_variable, _find_odd_sign, _find_sign),
+    *(_find_ipv6, _find_quotes, _find_closer, _find_unspaced),
+)
+"""What is looked for in a broken text, the surest first."""
 
 FORBIDDEN = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 """What libyaml does not read: control characters, and a byte order mark that is not the first character."""

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict,
 
 from xds.catalog.text.durations import DURATION_SHAPE, EXPECTED_DURATION, WAIT_SHAPE, check_wait, parse_duration
 from xds.catalog.text.field import Expected, IfWrong
-from xds.wording import show
+from xds.wording import show, split_host_and_port
 
 CONFIG = ConfigDict(extra="forbid")
 
@@ -33,6 +33,9 @@ NAME_RULE = "names have small letters, digits, `-`, `_` and `.`"
 
 def mend_name(value: object) -> str:
     """Return how a service's name is mended that is none."""
+    if isinstance(value, str) and ("://" in value or split_host_and_port(value)):
+        host = value.rpartition("://")[2].partition("/")[0].partition(":")[0]
+        return f"a service goes by its name alone, write {host}" if NAME.fullmatch(host) else NAME_RULE
     if isinstance(value, str) and "/" in value:
         name = value.partition("/")[0]
         hint = f", write {name}" if NAME.fullmatch(name) else ""
