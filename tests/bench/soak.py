@@ -94,7 +94,7 @@ def measure_soak(variant: str, clients: int, services: int, seconds: float, samp
             **done,
             samples=taken,
             stall_ms=max(probe.delays) * 1000,
-            stall_p99_ms=statistics.quantiles(probe.delays, n=100)[98] * 1000,
+            stall_p99_ms=statistics.quantiles(probe.delays, n=100, method="inclusive")[98] * 1000,
         )
 
 

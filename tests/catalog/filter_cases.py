@@ -97,7 +97,7 @@ FILTERS: list[tuple[str, ...]] = [
     ("to: a, fault: {}", "1:49 error ROUTE.fault: is empty: write `delay`, `abort` or `by_header: true` in it"),
     (
         "to: a, fault: 5",
-        "1:49 error ROUTE.fault: expected a mapping, such as {abort: {status: 503, percent: 5%}}, found 5",
+        "1:49 error ROUTE.fault: expected `off`, or a mapping such as {abort: {status: 503, percent: 5%}}, found 5",
     ),
     (
         "to: a, fault: {delay: {time: 1s}, abort: {percent: 5}}",
@@ -129,7 +129,7 @@ FILTERS: list[tuple[str, ...]] = [
     ),
     (
         "to: a, rate_limit: 100",
-        "1:54 error ROUTE.rate_limit: expected a mapping, such as {requests: 100, per: 1s}, found 100: write {requests: 100}",
+        "1:54 error ROUTE.rate_limit: expected `off`, or a mapping such as {requests: 100, per: 1s}, found 100: write {requests: 100}",
     ),
     (
         "to: a, rate_limit: {per: 1s}",

@@ -57,7 +57,7 @@ ROUTES = [
     ("redirect: {path: /a, prefix: /b}", "1:52 error ROUTE.redirect.path: a redirect has `prefix` or `path`, not both"),
     (
         "redirect: {host: 'https://a.com'}",
-        '1:52 error ROUTE.redirect.host: a host has no scheme or path: write "a.com"',
+        '1:52 error ROUTE.redirect.host: a host has no scheme or path: write "a.com", with `https: true` beside it',
     ),
     ("respond: {status: 99}", "1:53 error ROUTE.respond.status: expected a status from 200 to 599, found 99"),
     (
@@ -170,7 +170,7 @@ ROUTES = [
     ("to: a, retries: 11", "1:51 error ROUTE.retries: expected a whole number from 0 to 10, found 11"),
     (
         "to: a, mirror: b",
-        '1:50 error ROUTE.mirror: expected a mapping, such as {to: shadow, percent: 10%}, found "b": write {to: b}',
+        '1:50 error ROUTE.mirror: expected `off`, or a mapping such as {to: shadow, percent: 10%}, found "b": write {to: b}',
     ),
     ("to: a, mirror: {percent: 10}", "1:50 error ROUTE.mirror: `to` is missing: a service's name"),
     (

@@ -195,7 +195,7 @@ from tests.catalog.upstream_cases import UPSTREAM_ADVICE
             "gateways: {g: {port: 1, tls: {certificates: [{certificate: /a, key: /b, hosts: ['*.x.com', y.com]}]}, "
             "routes: [{host: a.x.com, to: a}, {host: y.com, to: a}, {host: x.com, to: a}, {redirect: {https: true}}]}}",
             [
-                "1:165 warning gateways.g.routes[2].host: no certificate of port 1 covers this host: "
+                "1:165 warning gateways.g.routes[2].host: no certificate of port 1 covers x.com: "
                 "its clients are refused there",
                 "1:191 warning gateways.g.routes[3].redirect: redirects port 1, which is https already, to itself: "
                 "an endless loop",

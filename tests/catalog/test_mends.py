@@ -18,7 +18,8 @@ WRONG: tuple[object, ...] = (
     0, 1, 5, -1, 1.5, 10.0, 4096, 70000, True, False,
     "0", "5", "-1", "1.5", "70000", "yes", "off", "any", "all", "none", "never", "A", "Users",
     "a/b", "/v2", "x/", "café", "a b",
-    "unix:///x", "https://x.com", "https://x.com/a", "http://x.com:80/a", "http://x.com:0", "ftp://a b",
+    "unix:///x", "https://x.com", "HTTPS://x.com:8443/a?b#c", "wss://x.com", "grpc://x.com", "503", "none", "https",
+    "https://x.com/a", "http://x.com:80/a", "http://x.com:0", "ftp://a b",
     "10.0.0.0/8:80", "web:80/x",
     "x.com:80", "*.x.com:80", "x.com.", "x.com:99999", "*:80", ":80", "[fd00::7]5000", "[fd00::7]99999",
     "::1:5000", "::1:99999",
@@ -83,7 +84,58 @@ SERVICE, GATEWAY, ROUTE = (
             SERVICE % "endpoints: ['10.0.0.0/8:80']",
             'an address has no path: expected "host:port", or a mapping with `address`',
         ),
-        (SERVICE % "endpoints: ['https://x.com']", 'an address has no "https://" in front: write "x.com:443"'),
+        (
+            SERVICE % "endpoints: ['https://x.com']",
+            'an address has no "https://" in front: write "x.com:443", with `tls: true` beside `endpoints`',
+        ),
+        (
+            SERVICE % "endpoints: ['https://x.com:8443/v1']",
+            'an address has no "https://" in front: write "x.com:8443", with `tls: true` beside `endpoints`',
+        ),
+        (
+            SERVICE % "endpoints: [{address: 'https://x.com', port: 443}]",
+            'an address has no "https://" in front: write "x.com", with `tls: true` beside `endpoints`',
+        ),
+        (
+            SERVICE % "endpoints: https://x.com",
+            'expected a list, such as ["10.0.0.4:5000"], found "https://x.com": write it as a list, ["x.com:443"], '
+            "with `tls: true` beside `endpoints`",
+        ),
+        (
+            SERVICE % "endpoints: ['grpc://x.com']",
+            'an address has no "grpc://" in front: write "x.com:5000", with the port that it listens on',
+        ),
+        (
+            SERVICE % "upstreams: ['https://x.com/v1']",
+            'expected a service\'s name, found "https://x.com/v1": make it a service, with `endpoints: ["x.com:443"]` '
+            "and `tls: true`, and name that",
+        ),
+        (
+            ROUTE % "to: 'http://x.com'",
+            'expected a service\'s name, found "http://x.com": make it a service, with `endpoints: ["x.com:80"]`, '
+            "and name that",
+        ),
+        (
+            ROUTE % "redirect: {host: 'https://x.com'}",
+            'a host has no scheme or path: write "x.com", with `https: true` beside it',
+        ),
+        (
+            SERVICE % "health_check: {http: /, host: 'https://x.com/a'}",
+            'a host has no scheme or path: write "x.com"',
+        ),
+        (
+            SERVICE % "protocol: https",
+            'expected one of http, http2, grpc, tcp; found "https": write `protocol: http` and `tls: true`',
+        ),
+        (
+            "mesh: {tracing: 'https://collector'}",
+            'an address has no "https://" in front: write "collector:4317", with a port where it listens without TLS',
+        ),
+        # Statuses.
+        (
+            SERVICE % "retries: {on: ['503']}",
+            'expected a reason to try again or a status from 100 to 599, found "503": write 503 without quotes',
+        ),
         (SERVICE % "endpoints: ['http://x.com']", 'an address has no "http://" in front: write "x.com:80"'),
         (SERVICE % "endpoints: [{address: 'web:80/x'}]", 'an address has no path: write "web:80"'),
         (SERVICE % "endpoints: [{address: web/x, port: 80}]", 'an address has no path: write "web"'),

@@ -72,7 +72,8 @@ CASES = [
     ("services: {a: {retries: 1.5}}", "1:25 error services.a.retries: expected a whole number from 0 to 10, found 1.5"),
     (
         "services: {a: {retries: true}}",
-        "1:25 error services.a.retries: expected a whole number from 0 to 10, found true",
+        "1:25 error services.a.retries: expected `off`, a whole number from 0 to 10, or a mapping such as "
+        "{attempts: 3}, found true: write {}",
     ),
     (
         "services: {a: {timeouts: {connect: 0s}}}",
@@ -170,7 +171,7 @@ CASES = [
     # Health checks.
     (
         "services: {a: {health_check: /health}}",
-        '1:30 error services.a.health_check: expected a mapping, such as {http: /health}, found "/health": '
+        '1:30 error services.a.health_check: expected `off`, or a mapping such as {http: /health}, found "/health": '
         "write {http: /health}",
     ),
     (
@@ -202,8 +203,7 @@ CASES = [
     ),
     (
         "services: {a: {health_check: {http: /, host: 'http://b'}}}",
-        "1:46 error services.a.health_check.host: expected a host, such as example.com or "
-        '"example.com:8080", found "http://b"',
+        '1:46 error services.a.health_check.host: a host has no scheme or path: write "b"',
     ),
     (
         'services: {a: {health_check: {grpc: ""}}}',
@@ -467,7 +467,7 @@ def test_a_catalog_with_many_valid_fields_has_no_problems() -> None:
               - {to: a}
     """)
     assert fragment.problems == ()
-    assert fragment.gateways["g"].routes[0].host == "*.example.com"
+    assert fragment.gateways["g"].routes[0].host == ("*.example.com",)
 
 
 FIELDS = dict(list_fields(get_root()))

@@ -76,6 +76,25 @@ def test_a_reference_to_a_service_without_endpoints_has_a_warning() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "field", ["dns: logical", "dns_refresh: 5s", "balance: {least_request: {active_request_bias: 2}}"]
+)
+def test_a_service_without_endpoints_has_no_warning_about_them(field: str) -> None:
+    """Another source may have some, of which the catalog's reader knows nothing."""
+    assert check_files(a=f"services: {{web: {{{field}}}}}") == []
+
+
+def test_where_another_source_has_endpoints_none_in_the_catalog_are_no_problem() -> None:
+    """A server knows whether it has such a source; every other mistake is reported."""
+    document = make_document("services: {web: {}, shop: {upstreams: [web, wbe]}}")
+    workspace = Workspace(has_all_endpoints=False)
+    with pytest.raises(CatalogError) as refused:
+        workspace.update({"c.yaml": document})
+    assert [problem.path for problem in refused.value.problems] == ["services.shop.upstreams[1]"]
+    catalog = workspace.update({"c.yaml": make_document("services: {web: {}, shop: {upstreams: [web]}}")})
+    assert catalog.problems == ()
+
+
 DB = "  db: {protocol: tcp, local_port: 5432, endpoints: [d:5432]}\n"
 
 

@@ -341,7 +341,7 @@ INJECTIONS: list[tuple[Callable[[Value, Value], object], tuple[str, ...]]] = [
     ),
     (lambda _, g: g["db-edge"]["routes"][0].update(host="x.com"), ("its connections have no host to match",)),
     (lambda _, g: g["tls-edge"].update(port=80), ("a gateway has `port` or `listeners`, not both",)),
-    (lambda _, g: g["tls-edge"]["listeners"][0].update(port=8443), ("8443 is the port of listeners[0] (line",)),
+    (lambda _, g: g["tls-edge"]["listeners"][0].update(port=8443), ("has port 8443 at 0.0.0.0",)),
     (lambda _, g: g["tls-edge"]["listeners"].append({"port": 99999}), ("from 1 to 65535, found 99999",)),
     (lambda _, g: g["tls-edge"]["listeners"][0].update(http3=True), ("HTTP/3 is always encrypted",)),
     (lambda _, g: g["tls-edge"]["listeners"][1].update(tls={"certs": []}), ('unknown key "certs"',)),

@@ -97,7 +97,7 @@ SERVICES: list[tuple[str, ...]] = [
     ("slow_start: {window: 0s}", "1:37 error SERVICE.slow_start.window: must be 1ms or more, found 0s"),
     (
         "slow_start: [1]",
-        "1:28 error SERVICE.slow_start: expected a duration in h, m, s and ms, or a mapping such as {window: 30s}, found a list",
+        "1:28 error SERVICE.slow_start: expected `off`, a duration in h, m, s and ms, or a mapping such as {window: 30s}, found a list",
     ),
     (
         "retries: {attempts: 11, on: [5xxx, connect_failure, 99], any_method: 5}",
@@ -135,11 +135,11 @@ SERVICES: list[tuple[str, ...]] = [
     ),
     (
         "retries: [1]",
-        "1:25 error SERVICE.retries: expected a whole number from 0 to 10, or a mapping such as {attempts: 3}, found a list: write it alone, 1, without `- ` or brackets",
+        "1:25 error SERVICE.retries: expected `off`, a whole number from 0 to 10, or a mapping such as {attempts: 3}, found a list: write it alone, 1, without `- ` or brackets",
     ),
     (
         "retries: ",
-        "1:16 error SERVICE.retries: expected a whole number from 0 to 10, or a mapping such as {attempts: 3}, found nothing",
+        "1:16 error SERVICE.retries: expected `off`, a whole number from 0 to 10, or a mapping such as {attempts: 3}, found nothing",
     ),
     (
         'circuit_breakers: {connections: 0, requests: "5", retries: -1, pending: 4}',
@@ -169,7 +169,10 @@ SERVICES: list[tuple[str, ...]] = [
         "1:67 error SERVICE.keepalive.probes: expected a whole number from 1 to 127, found 128",
         "1:87 error SERVICE.keepalive.ping_interval: must be 1ms or more, found 0s",
     ),
-    ("keepalive: true", "1:27 error SERVICE.keepalive: expected `off`, or a mapping such as {idle: 60s}, found true"),
+    (
+        "keepalive: true",
+        "1:27 error SERVICE.keepalive: expected `off`, or a mapping such as {idle: 60s}, found true: write {}",
+    ),
     (
         "tls: 5",
         "1:21 error SERVICE.tls: expected `true`, `false`, `off`, or a mapping such as {ca: /etc/ssl/shop.pem}, found 5",
@@ -202,6 +205,10 @@ SERVICES: list[tuple[str, ...]] = [
         '1:41 error SERVICE.tls.subject_alt_names: expected a list of hosts, such as [api.example.com], found "a": write it as a list, [a]',
     ),
     ('tls: {alpn: ["a b"]}', '1:29 error SERVICE.tls.alpn[0]: expected a protocol\'s name, such as h2, found "a b"'),
+    (
+        'health_check: {tcp: true, tls: true}, endpoints: ["10.0.0.1:443"]',
+        "1:47 error SERVICE.health_check.tls: a certificate is for a host name, and 10.0.0.1 is not one: write `sni` or `subject_alt_names` in it",
+    ),
     (
         'tls: {}, endpoints: ["10.0.0.1:443"]',
         "1:21 error SERVICE.tls: a certificate is for a host name, and 10.0.0.1 is not one: write `sni` or `subject_alt_names` in it",

@@ -1,5 +1,6 @@
 """A gateway's listeners as clients see them: certificates by SNI, HTTP/2 and HTTP/3, passthrough, limits, edits."""
 
+import http.client
 import json
 import socket
 import ssl
@@ -17,6 +18,16 @@ from tests.certificates import Authority, KeyPair, make_authority
 from tests.envoy_server.echo import Echo, start_echo
 from tests.envoy_server.mesh import Mesh, answered, under, until
 from xds.cli.demo.processes import Instance, free_port, start_envoy
+
+
+def has_ipv6() -> bool:
+    """Whether a socket of IPv6 can be had."""
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
 
 NO_HEADERS: Mapping[str, str] = {}
 SHOP, ORG, MOUNTED = "shop.example.com", "a.example.org", "mounted.example.com"
@@ -440,3 +451,46 @@ class Secure:
         self._ended.set()
         self._thread.join()
         assert self.failures == []
+
+
+ACTIVE = "listener_manager.total_listeners_active"
+
+
+def status_of(host: str, port: int) -> int | None:
+    """Return the status of one request; None if nobody listens."""
+    connection = http.client.HTTPConnection(host, port, timeout=10)
+    try:
+        connection.request("GET", "/")
+        return connection.getresponse().status
+    except ConnectionRefusedError:
+        return None
+    finally:
+        connection.close()
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 on loopback")
+async def test_a_listener_takes_ipv4_ipv6_or_both(tmp_path: Path, echo: Echo) -> None:
+    """One word is both families, a list is several addresses, and `::` stands beside `0.0.0.0` at the same port."""
+    both, each, listed = free_port(), free_port(), free_port()
+    listeners = [
+        {"port": both, "address": "any"},
+        {"port": each, "address": "0.0.0.0"},  # noqa: S104 - in the test's own catalog
+        {"port": each, "address": "::", "routes": [{"respond": {"status": 418}}]},
+        {"port": listed, "address": ["127.0.0.1", "127.0.0.3", "::1"]},
+    ]
+    catalog = write({"echo": {"endpoints": [echo.endpoint]}}, *listeners, routes=[{"to": "echo"}])
+    with Mesh(tmp_path, catalog) as mesh:
+        envoy = await mesh.start_envoy("edge-1", "edge")
+        await until(lambda: envoy.admin.stats(ACTIVE) == {ACTIVE: len(listeners)})
+        statuses = {
+            f"{host}:{port}": status_of(host, port)
+            for port in (both, each, listed)
+            for host in ("127.0.0.1", "127.0.0.2", "127.0.0.3", "::1")
+        }
+    assert statuses == {
+        **dict.fromkeys((f"{host}:{both}" for host in ("127.0.0.1", "127.0.0.2", "127.0.0.3", "::1")), 200),
+        **dict.fromkeys((f"{host}:{each}" for host in ("127.0.0.1", "127.0.0.2", "127.0.0.3")), 200),
+        f"::1:{each}": 418,
+        **dict.fromkeys((f"{host}:{listed}" for host in ("127.0.0.1", "127.0.0.3", "::1")), 200),
+        f"127.0.0.2:{listed}": None,
+    }

@@ -277,14 +277,14 @@ async def test_a_websocket_outlives_the_request_timeout(tmp_path: Path) -> None:
                     await until(lambda: ask(mesh, "/new").body == "new")
                     while said < 2 or time.monotonic() - start < 1.5:
                         await socket.send_str(f"word {said}")
-                        assert await socket.receive_str(timeout=5) == f"word {said}"
+                        assert await socket.receive_str(timeout=20) == f"word {said}"
                         said += 1
                         await asyncio.sleep(0.2)
                     await socket.send_str("last")
-                    assert await socket.receive_str(timeout=5) == "last"
+                    assert await socket.receive_str(timeout=20) == "last"
                 async with client.ws_connect(f"{url}/idle") as socket:
                     await socket.send_str("a")
-                    assert await socket.receive_str(timeout=5) == "a"
+                    assert await socket.receive_str(timeout=20) == "a"
                     assert (await socket.receive(timeout=10)).type in (
                         aiohttp.WSMsgType.CLOSE,
                         aiohttp.WSMsgType.CLOSED,

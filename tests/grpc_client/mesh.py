@@ -22,6 +22,9 @@ NAMES = ("api-1", "api-2", "api-3")
 RATE = 800.0
 """Calls a second of one client. The limit is there because tests share the machine."""
 
+PYTHON = (sys.executable, "-m", "tests.grpc_client.caller")
+"""The client in Python. Its arguments are the target and the calls a second."""
+
 
 @contextmanager
 def start_instance(
@@ -93,6 +96,7 @@ def start_caller(
     target: str = "xds:///api-service",
     cluster: str = "web",
     locality: Locality = NOWHERE,
+    program: Sequence[str] = PYTHON,
 ) -> Caller:
     """Start a client of the node `cluster`, whose bootstrap names the control plane and nothing else."""
     bootstrap = {
@@ -106,7 +110,7 @@ def start_caller(
         "node": {"id": f"{cluster}-1", "cluster": cluster, "locality": locality._asdict()},
     }
     output = folder / "caller.txt"
-    command = [sys.executable, "-m", "tests.grpc_client.caller", target, str(RATE)]
+    command = [*program, target, str(RATE)]
     environment = {"GRPC_XDS_BOOTSTRAP_CONFIG": json.dumps(bootstrap)}
     caller = Caller("caller", command, folder, output=output, environment=environment)
     caller.output = output
@@ -132,7 +136,11 @@ class Mesh:
 
 @asynccontextmanager
 async def start_mesh(
-    folder: Path, target: str = "xds:///api-service", may_fail: int = 0, locality: Locality = NOWHERE
+    folder: Path,
+    target: str = "xds:///api-service",
+    may_fail: int = 0,
+    locality: Locality = NOWHERE,
+    program: Sequence[str] = PYTHON,
 ) -> AsyncIterator[Mesh]:
     """Run `xds serve` on the folder's catalog, and a client.
 
@@ -142,7 +150,7 @@ async def start_mesh(
         folder / "catalog.yaml", free_port(), folder, "--admin", "off", "--log", "json"
     ) as control_plane:
         await control_plane.ready()
-        with start_caller(control_plane, folder, target, locality=locality) as caller:
+        with start_caller(control_plane, folder, target, locality=locality, program=program) as caller:
             mesh = Mesh(folder, control_plane, caller)
             yield mesh
             caller.stop()

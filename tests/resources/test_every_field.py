@@ -77,9 +77,8 @@ def write_out(field: Field | None, value: Any) -> Any:
     """Return a value with its short forms and those below written out."""
     if field is None:
         return value
-    short = field.short_form
-    if short is not None and not isinstance(value, dict):
-        meant = short.parse(value)
+    for short in field.short_forms:
+        meant = value if isinstance(value, dict) else short.parse(value)
         if isinstance(meant, dict):
             value = meant
         elif isinstance(short, Words) and value in field.fields:

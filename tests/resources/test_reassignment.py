@@ -118,9 +118,9 @@ def test_a_changed_endpoint_encodes_that_endpoint_and_builds_only_its_assignment
     encoded: list[Endpoint] = []
     encode = load_assignment._encode_one
 
-    def count(endpoint: Endpoint, *, weighted: bool) -> bytes:
+    def count(endpoint: Endpoint, check_port: int, *, weighted: bool) -> bytes:
         encoded.append(endpoint)
-        return encode(endpoint, weighted=weighted)
+        return encode(endpoint, check_port, weighted=weighted)
 
     monkeypatch.setattr(load_assignment, "_encode_one", count)
     changed = Endpoint("10.0.0.1", 500, weight=9)

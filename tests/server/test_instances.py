@@ -258,3 +258,16 @@ async def test_tls_without_a_name_to_verify_is_refused_for_ip_addresses(tmp_path
             assert [one.address for one in found] == ["one.example.com", "two.example.com"]
     [told] = [line["event"] for line in logs if line["log_level"] == "error"]
     assert told.startswith("endpoints: error: services.tls.tls: 1 instances with an IP address are not served")
+
+
+@pytest.mark.parametrize("sources", [(), (MemorySource(),)])
+async def test_a_service_without_endpoints_in_the_catalog_has_a_warning_without_sources_alone(
+    tmp_path: Path, sources: tuple[MemorySource, ...]
+) -> None:
+    """With a source of endpoints, the warning that requests fail would be untrue."""
+    catalog = "services: {users: {}, web: {endpoints: ['127.0.0.1:5000'], upstreams: [users]}}"
+    with capture_logs() as logs:
+        async with provided(tmp_path, catalog, *sources):
+            pass
+    warned = any("requests to it fail" in one["event"] for one in logs)
+    assert warned is not bool(sources)

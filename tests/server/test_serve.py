@@ -104,7 +104,7 @@ async def test_a_second_sigterm_ends_at_once(control_plane: ControlPlane) -> Non
         control_plane.process.send_signal(signal.SIGTERM)
         await await_until(lambda: log_of(control_plane, "stopping"), 10)
         control_plane.process.send_signal(signal.SIGTERM)
-        assert await control_plane.ended(4.5) in (0, -signal.SIGTERM)  # the grace period is 5 s
+        assert await control_plane.ended() == -signal.SIGTERM  # after the grace period the exit code would be 0
 
 
 async def test_an_edit_is_pushed_and_a_nack_is_logged(control_plane: ControlPlane, catalog: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property, lru_cache
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
 import annotated_types
 from pydantic import TypeAdapter, ValidationError
@@ -38,6 +38,12 @@ SEPARATORS = re.compile(r"[,;\s]+(?:-\s*)?")
 
 UNSPACED = re.compile(r"([a-z]\w*)\s*(?:[:\uff1a=](?!//)|(?=\s))", re.ASCII)
 """A field's name that is not followed by a colon and a space."""
+
+NEVER = frozenset({"false", "no", "none", "never", "disabled"})
+"""Words that people write for `off`, in small letters."""
+
+UNCHECKED: Final = object()
+"""In place of a mended value: the mend is a piece of a catalog, which is not read."""
 
 KEY = "[key]"
 """The step in pydantic's way to a wrong key."""
@@ -141,9 +147,9 @@ class Field:
         return {key: hint for one in self._find(Moved) for key, hint in one.keys.items()}
 
     @cached_property
-    def short_form(self) -> ShortForm | None:
+    def short_forms(self) -> tuple[ShortForm, ...]:
         """What is short for a mapping."""
-        return next(self._find(ShortForm), None)
+        return tuple(self._find(ShortForm))
 
     @cached_property
     def examples(self) -> tuple[Any, ...]:
@@ -154,15 +160,15 @@ class Field:
     @property
     def is_choice(self) -> bool:
         """Whether it is one of a fixed set of words or numbers."""
-        return self.short_form is None and (bool(self.choices) or get_origin(self.type) is Literal)
+        return not self.short_forms and (bool(self.choices) or get_origin(self.type) is Literal)
 
     @cached_property
     def choices(self) -> tuple[str, ...]:
         """The words that are allowed here: those of an enum, or short forms."""
         if isinstance(self.type, type) and issubclass(self.type, StrEnum):
             return tuple(choice.value for choice in self.type)
-        meanings = getattr(self.short_form, "meanings", {})
-        return tuple(word for word in meanings if isinstance(word, str))
+        words = (word for short in self.short_forms if isinstance(short, Words) for word in short.meanings)
+        return tuple(word for word in words if isinstance(word, str))
 
     @cached_property
     def words(self) -> str:
@@ -202,7 +208,7 @@ class Field:
         if value == default and default.isalpha() and default not in ("true", "false"):
             return ": leave it out, this is its default"
         for found, mended in self._find_mends(value):
-            if mended == {} or self.takes(mended):
+            if mended is UNCHECKED or self.takes(mended):
                 return f": {found}"
         if value and isinstance(value, dict) and self.is_list:
             return ": begin each item with `- `"
@@ -213,11 +219,13 @@ class Field:
 
     def write(self, value: Any) -> object:
         """Return a value that was read as an operator would write it: plain values alone."""
-        short = self.short_form
-        if isinstance(short, Alone) and value is not None:
-            return self.fields[short.field].write(getattr(value, short.field))
-        if isinstance(short, Words):
-            return next((word for word in short.meanings if self._adapter.validate_python(word) == value), value)
+        for short in self.short_forms:
+            if isinstance(short, Alone) and value is not None:
+                return self.fields[short.field].write(getattr(value, short.field))
+            if isinstance(short, Words):
+                for word in short.meanings:
+                    if self._adapter.validate_python(word) == value:
+                        return word
         if isinstance(value, timedelta):
             return format_duration(value)
         if self.percentage is not None:
@@ -239,7 +247,9 @@ class Field:
 
     @property
     def _short_words(self) -> str:
-        short = self.short_form
+        return ", ".join(filter(None, map(self._describe_short_form, self.short_forms)))
+
+    def _describe_short_form(self, short: ShortForm) -> str:
         if isinstance(short, Alone):
             return self.fields[short.field].words
         if isinstance(short, Parsed):
@@ -276,7 +286,9 @@ class Field:
 
     def _find_mends(self, value: object) -> Iterator[tuple[str, object]]:
         """Return what may be meant by a value of another type, and how that is written."""
-        if self.is_class and not self.choices and isinstance(value, str | int | float):
+        if "off" in self.choices:
+            yield from self._find_switches(value)
+        if self.is_class and len(self.choices) < 2 and isinstance(value, str | int | float):
             yield from self._find_whole(value)
         if self.is_list:
             yield from self._find_lists(value)
@@ -294,6 +306,13 @@ class Field:
         elif isinstance(value, bool | int | float):
             yield f'write "{show(value)}" in quotes', show(value)
 
+    def _find_switches(self, value: object) -> Iterator[tuple[str, object]]:
+        """Return how to turn off, or on, what has the word `off`."""
+        if value is not None and str(value).lower() in NEVER:
+            yield "write off", "off"
+        if value is True and not self.if_wrong.needs:
+            yield from (("write on", "on"), ("write {}", {}))
+
     def _find_lists(self, value: object) -> Iterator[tuple[str, object]]:
         """Return the list that a text, or a mapping of keys without values, is meant for."""
         if isinstance(value, str):
@@ -310,14 +329,16 @@ class Field:
         """Return the mapping that a text with one of its fields, or a list of its fields, is meant for."""
         if isinstance(value, str) and (unspaced := UNSPACED.match(value)) and unspaced[1] in self.fields:
             rest = value[unspaced.end() :].lstrip()
-            yield f"write {show_line(f'{unspaced[1]}: {rest}')}, with a space after the colon", {}
+            yield f"write {show_line(f'{unspaced[1]}: {rest}')}, with a space after the colon", UNCHECKED
         if isinstance(value, str) and value.startswith("<<"):
-            yield f"write {show_line('<<: ' + value[2:].lstrip(': '))}, with a colon after the `<<`", {}
+            yield f"write {show_line('<<: ' + value[2:].lstrip(': '))}, with a colon after the `<<`", UNCHECKED
         if self.is_class and isinstance(value, list) and len(value) > 1 and all(isinstance(one, dict) for one in value):
-            yield "write its fields without `- ` in front", {}
+            yield "write its fields without `- ` in front", UNCHECKED
 
     def _find_whole(self, value: str | float) -> Iterator[tuple[str, object]]:
         """Return the mapping that a value alone may be meant for: of the field that it names, or of the usual one."""
+        if isinstance(value, bool):
+            return
         if value in self.fields:
             whole: object = {value: True}
             yield f"write {write_flow(whole)}", whole

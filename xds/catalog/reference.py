@@ -48,7 +48,7 @@ def describe_field(path: str, field: Field) -> FieldRecord:
         field.description,
         field.words,
         tuple(map(write_flow, field.examples)),
-        tuple(_describe_short_form(field)),
+        tuple(_describe_short_forms(field)),
         _describe_default(field),
         field.is_required and bool(field.name),
         field.about.unit or ("percent" if field.percentage is not None else ""),
@@ -56,14 +56,14 @@ def describe_field(path: str, field: Field) -> FieldRecord:
     )
 
 
-def _describe_short_form(field: Field) -> Iterator[str]:
-    short = field.short_form
-    if isinstance(short, Words):
-        yield from map(write_flow, short.meanings)
-    elif isinstance(short, Parsed):
-        yield from map(write_flow, short.expected.examples)
-    elif isinstance(short, Alone):
-        yield f"`{short.field}` alone"
+def _describe_short_forms(field: Field) -> Iterator[str]:
+    for short in field.short_forms:
+        if isinstance(short, Words):
+            yield from map(write_flow, short.meanings)
+        elif isinstance(short, Parsed):
+            yield from map(write_flow, short.expected.examples)
+        elif isinstance(short, Alone):
+            yield f"`{short.field}` alone"
 
 
 def _describe_default(field: Field) -> str:

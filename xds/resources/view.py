@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from xds.catalog.catalog import Catalog
 from xds.catalog.model.access_log import AccessLog
 from xds.catalog.model.locality import NOWHERE, Locality
-from xds.catalog.text.addresses import SIDECAR, Listen
+from xds.catalog.model.sidecar import USUAL_SIDECAR
 from xds.resources.inventory import Inventory, build_local_listener
 from xds.resources.listeners.gateway import Resources, build_gateway
-from xds.resources.listeners.listener import build_http_listener
+from xds.resources.listeners.listener import USUAL_FRAME, SidecarFrame, build_http_listener, frame_sidecar
 from xds.resources.listeners.tracing import OTLP_CLUSTER, Traced, build_collector
 from xds.resources.resource import Resource
 from xds.resources.routes.configuration import build_sidecar_routes
@@ -91,14 +91,14 @@ class NodeView(ABC):
 
 @dataclass(frozen=True, slots=True)
 class SidecarView(NodeView):
-    """A sidecar, which listens at `listen` for its application's requests to the services `hosts` (None: all).
+    """A sidecar, built from `frame`, which listens for its application's requests to the services `hosts` (None: all).
 
     `upstreams` has these services, and those that their routes name. `own_tcp` is the sidecar's own service if that
     has a `local_port`: the service itself listens there, so the sidecar cannot. `local` is set if an upstream uses
     zone-aware routing.
     """
 
-    listen: Listen
+    frame: SidecarFrame
     upstreams: frozenset[str] | None
     hosts: frozenset[str] | None
     own_tcp: str | None = None
@@ -128,10 +128,12 @@ class SidecarView(NodeView):
         """Build the listener for HTTP, its RouteConfiguration, and the cluster of the trace collector."""
         names = sorted(inventory.parts if self.hosts is None else self.hosts)
         hosts = [part for name in names if (part := inventory.parts[name].virtual_host) is not None]
-        listener = build_http_listener(SIDECAR_LISTENER, self.listen, access_log=self.access_log, traced=self.traced)
+        listener = build_http_listener(SIDECAR_LISTENER, self.frame, access_log=self.access_log, traced=self.traced)
         return {
             LISTENER: {SIDECAR_LISTENER: listener},
-            ROUTE_CONFIGURATION: {SIDECAR_LISTENER: build_sidecar_routes(SIDECAR_LISTENER, tuple(hosts))},
+            ROUTE_CONFIGURATION: {
+                SIDECAR_LISTENER: build_sidecar_routes(SIDECAR_LISTENER, tuple(hosts), self.frame.raw_routes)
+            },
             **_build_collector(self.traced),
         }
 
@@ -273,10 +275,11 @@ def build_view(inventory: Inventory, kind: NodeKind) -> NodeView:
     if access_log is not None and not access_log.enabled:
         access_log = None
     if service is None:
-        return SidecarView(SIDECAR, None, None, access_log=access_log, locality=locality, traced=traced)
+        return SidecarView(USUAL_FRAME, None, None, access_log=access_log, locality=locality, traced=traced)
     own_tcp = None if service.local_port is None else kind.cluster
     local = kind.cluster if zone_aware else None
-    return SidecarView(service.sidecar, upstreams, hosts, own_tcp, access_log, locality, local, traced)
+    frame = USUAL_FRAME if service.sidecar is USUAL_SIDECAR else frame_sidecar(service.sidecar)
+    return SidecarView(frame, upstreams, hosts, own_tcp, access_log, locality, local, traced)
 
 
 def _reach(catalog: Catalog, hosts: frozenset[str]) -> frozenset[str]:

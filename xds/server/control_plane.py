@@ -53,7 +53,7 @@ class ControlPlane:
         self._source = source
         self._instances = Instances(instance_sources, self._apply_instances)
         self._settings = settings
-        self._last_good = LastGood()
+        self._last_good = LastGood(has_all_endpoints=not instance_sources)
         self._registry = Registry()
         self._refused: dict[str, dict[InstanceId, tuple[Problem, ...]]] = {}
         self._withheld: Mapping[str, int] = {}

@@ -30,9 +30,10 @@ def advise_listeners(gateway: Gateway) -> Iterator[Mistake]:
             )
         below = loc if listener.routes else ()
         for index, route in enumerate(listener.routes or gateway.routes):
-            if route.host is not None and not _is_covered(route.host, listener.tls.certificates):
-                message = f"no certificate of port {listener.port} covers this host: its clients are refused there"
-                yield warning((*below, "routes", index, "host"), message)
+            for host in route.host:
+                if not _is_covered(host, listener.tls.certificates):
+                    message = f"no certificate of port {listener.port} covers {host}: its clients are refused there"
+                    yield warning((*below, "routes", index, "host"), message)
             if route.redirect is not None and _only_changes_scheme(route):
                 message = f"redirects port {listener.port}, which is https already, to itself: an endless loop"
                 yield warning((*below, "routes", index, "redirect"), message)

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 from xds.catalog.catalog import Subject
 from xds.catalog.model.gateway import Gateway
 from xds.catalog.model.mesh import MeshValue
-from xds.catalog.model.resilience import Retries
+from xds.catalog.model.retries import Retries
 from xds.catalog.model.service import Protocol, Service
 from xds.catalog.text.mistake import Loc
 
@@ -157,8 +157,8 @@ class Index:
     def _put_ports(
         self, name: str, service: Service, put: Callable[[dict[int, set[str]], int, str], None]
     ) -> set[Subject]:
-        put(self.sidecar_ports, service.sidecar.port, name)
-        ports = {service.sidecar.port}
+        put(self.sidecar_ports, service.sidecar.listen.port, name)
+        ports = {service.sidecar.listen.port}
         if service.local_port is not None:
             put(self.local_ports, service.local_port, name)
             ports.add(service.local_port)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from xds.catalog.assembly.index import Index, Policy
 from xds.catalog.catalog import Subject
 from xds.catalog.model.gateway import Gateway
-from xds.catalog.model.resilience import Retries
+from xds.catalog.model.retries import Retries
 from xds.catalog.model.route import Route, given
 from xds.catalog.model.route_action import split_target
 from xds.catalog.model.service import Protocol, Service
@@ -207,7 +207,8 @@ def _check_target(index: Index, loc: Loc, name: str, nearest: Nearest) -> Iterat
         message = f"there is no service {show(name)}{subset or nearest.suggest(name)}"
         yield Mistake(loc, message, ground=Ground.ALL_NAMES)
     elif index.lacks(name, "endpoints"):
-        yield Mistake(loc, f"{show(name)} has no endpoints: requests to it fail", Severity.WARNING)
+        message = f"{show(name)} has no endpoints: requests to it fail"
+        yield Mistake(loc, message, Severity.WARNING, ground=Ground.ALL_ENDPOINTS)
 
 
 def _find_subset(index: Index, loc: Loc, name: str) -> str:

@@ -21,10 +21,11 @@ class Workspace:
     """Takes changes of documents and returns catalogs. It parses only what changed, and checks only what that concerns.
 
     After an error it keeps the current documents, so that a later change in any file may correct the error.
+    `has_all_endpoints` is that of an `Assembly`.
     """
 
-    def __init__(self) -> None:
-        self._assembly = Assembly()
+    def __init__(self, *, has_all_endpoints: bool = True) -> None:
+        self._assembly = Assembly(has_all_endpoints=has_all_endpoints)
 
     def update(self, changes: Mapping[str, Document | None]) -> Catalog:
         """Apply changed documents by name, None for a removed one, and return the catalog of all documents.
@@ -83,11 +84,14 @@ class Outcome:
 
 
 class LastGood:
-    """Takes changes of documents and returns the catalog to serve: the last good one where a change has errors."""
+    """Takes changes of documents and returns the catalog to serve: the last good one where a change has errors.
 
-    def __init__(self) -> None:
-        self._workspace = Workspace()
-        self._served = Assembly()
+    `has_all_endpoints` is that of an `Assembly`.
+    """
+
+    def __init__(self, *, has_all_endpoints: bool = True) -> None:
+        self._workspace = Workspace(has_all_endpoints=has_all_endpoints)
+        self._served = Assembly(has_all_endpoints=has_all_endpoints)
         self._refused: Fragments = {}
         self._started = False
 

@@ -17,11 +17,12 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from xds.catalog.model.locality import NOWHERE, Locality, Priority
+from xds.catalog.text.address_patterns import ADDRESS_SHAPE, IPV4
 from xds.catalog.text.addresses import (
-    ADDRESS_SHAPE,
+    BESIDE_ENDPOINTS,
     EXPECTED_ENDPOINT,
-    IPV4,
     Address,
+    explain_address,
     normalize_host,
     parse_endpoint,
     split_address,
@@ -206,11 +207,6 @@ def join_pairs(value: Mapping[str, object]) -> list[str]:
     )
 
 
-def mend_endpoints(value: object) -> str:
-    """Return the list that a mapping of hosts and ports is meant for."""
-    return f"write {write_flow(found)}" if isinstance(value, dict) and (found := join_pairs(value)) else ""
-
-
 def read_endpoint(value: object) -> object:
     """Read the short form of an endpoint; a port that stands beside a bare address by another key is not missing."""
     if isinstance(value, dict) and not value.keys() <= Endpoint.__dataclass_fields__.keys():
@@ -240,7 +236,7 @@ ShortEndpoint = Annotated[
     Moved(
         {
             **dict.fromkeys(
-                ("host", "hostname", "ip", "server", "url", "addr", "target", "node", "endpoint"),
+                ("host", "hostname", "ip", "server", "addr", "target", "node", "endpoint"),
                 "write it as `address: 10.0.0.4`",
             ),
             **dict.fromkeys(("targetport", "containerport", "target_port"), "write it as `port: 8080`"),
@@ -259,6 +255,7 @@ ShortEndpoint = Annotated[
             ),
             **dict.fromkeys(("protocol", "scheme"), "it belongs to the service: write `protocol` beside `endpoints`"),
             **dict.fromkeys(("down", "maintenance"), "write it as `drain: true`"),
+            "url": 'write it as `address: "10.0.0.4:443"`; for https, with `tls: true` beside `endpoints`',
             **dict.fromkeys(("labels", "tags", "meta"), 'write it as `metadata: {version: "2.0"}`'),
             "backup": "write it as `priority: 1`: it gets requests when too few before it are healthy",
             "disabled": "write it as `drain: true`",
@@ -280,6 +277,17 @@ METADATA_DEPTH = 8
 
 EXACT_INTEGER = 2**53
 """Envoy's metadata holds numbers as doubles, which are exact up to here."""
+
+
+def mend_endpoints(value: object) -> str:
+    """Return the list that a URL alone, or a mapping of hosts and ports, is meant as."""
+    if isinstance(value, dict) and (pairs := join_pairs(value)):
+        return f"write {write_flow(pairs)}"
+    if not isinstance(value, str) or "://" not in value:
+        return ""
+    found = explain_address(value, secure=BESIDE_ENDPOINTS)
+    mends = [mend for mend in found.mends if split_address(mend)]
+    return f"write it as a list, {write_flow(mends)}{found.tail}" if mends else ""
 
 
 def check_endpoints(endpoints: "tuple[Endpoint, ...]") -> "tuple[Endpoint, ...]":

@@ -1,6 +1,7 @@
 """What must hold among the fields of a gateway and its listeners: the checks of `CheckedGateway`."""
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -8,13 +9,13 @@ from pydantic import AfterValidator, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from xds.catalog.model.gateway import Gateway, Tls
+from xds.catalog.model.gateway import ALL_IPV4, Gateway, Listener, Tls
 from xds.catalog.model.route import Route, given
 from xds.catalog.model.route_rules import EXPECTED_ROUTES
+from xds.catalog.text.addresses import find_clash
 from xds.catalog.text.mistake import Loc, Mistake, Mistakes
 from xds.wording import show
 
-ANY = ("0.0.0.0", "::")  # noqa: S104
 PASSED_ON = frozenset({"host", "to"})
 """The fields of a route that chooses connections by SNI."""
 
@@ -50,17 +51,25 @@ def _check_forms(gateway: Gateway) -> list[Mistake]:
     mistakes += [
         Mistake((field,), f"with `listeners`, each has its own `{field}`: move it there")
         for field in OF_LISTENERS
-        if getattr(gateway, field) not in (None, False, ANY[0])
+        if getattr(gateway, field) not in (None, False, (ALL_IPV4,))
     ]
-    places: dict[int, list[tuple[int, str]]] = {}
+    places: dict[int, list[tuple[int, Listener]]] = {}
     for index, listener in enumerate(gateway.listeners):
-        for earlier, address in places.setdefault(listener.port, []):
-            if address == listener.address or {address, listener.address} & {*ANY}:
-                message = f"{listener.port} is the port of listeners[{earlier}] too: each needs its own"
-                mistakes.append(Mistake(("listeners", index, "port"), message, see=("listeners", earlier)))
-                break
-        places[listener.port].append((index, listener.address))
+        others = places.setdefault(listener.port, [])
+        if clash := _find_clash(listener, others):
+            mistakes.append(Mistake(("listeners", index, "port"), clash))
+        others.append((index, listener))
     return mistakes
+
+
+def _find_clash(listener: Listener, others: list[tuple[int, Listener]]) -> str:
+    """Return why a listener cannot stand beside earlier ones of the same port; "" if it can."""
+    for index, earlier in others:
+        for one, other in itertools.product(listener.address, earlier.address):
+            if find_clash(one, other):
+                place = other if one == other else f"{other}, which {one} overlaps"
+                return f"listeners[{index}] has port {listener.port} at {place}: write another port or `address`"
+    return ""
 
 
 def _check_tls(tls: Tls | None) -> list[Mistake]:
@@ -71,8 +80,6 @@ def _check_tls(tls: Tls | None) -> list[Mistake]:
         return [
             Mistake((field,), "is not for `passthrough`, where the service is the one to encrypt") for field in given
         ]
-    if not tls.certificates:
-        return [Mistake((), "has no certificate: write `certificates` in it, or `tls: passthrough`")]
     mistakes: list[Mistake] = []
     firsts: dict[str | None, int] = {}
     keys: dict[str, str] = {}

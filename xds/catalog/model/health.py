@@ -8,10 +8,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, Strict, StringConst
 from pydantic.dataclasses import dataclass
 from pydantic.json_schema import WithJsonSchema
 
+from xds.catalog.model.upstream import ShortCheckTls
 from xds.catalog.text.addresses import HostHeader
 from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Words
 from xds.catalog.text.mistake import Mistake, Mistakes, Unsaid
-from xds.catalog.text.names import CONFIG, PathAndQuery, Wait
+from xds.catalog.text.names import CONFIG, PathAndQuery, Port, Wait
 from xds.catalog.text.percents import Percentage
 from xds.wording import show, write_flow
 
@@ -88,6 +89,16 @@ class HealthCheck:
         HostHeader | None,
         Field(description="For `http` and `grpc`: the Host header of the check"),
         About(default="the service's `host`, or its name", envoy="HealthCheck.http_health_check.host"),
+    ] = None
+    port: Annotated[
+        Port | None,
+        Field(description="The port of the checks"),
+        About(default="the endpoint's own", envoy="Endpoint.HealthCheckConfig.port_value"),
+    ] = None
+    tls: Annotated[
+        ShortCheckTls,
+        Field(description="Whether the checks use TLS, and how; `off` is plain text"),
+        About(default="as for requests", envoy="HealthCheck.transport_socket_match_criteria"),
     ] = None
     interval: Annotated[Wait, Field(description="The time between two checks"), About(envoy="HealthCheck.interval")] = (
         timedelta(seconds=10)

@@ -1,14 +1,14 @@
 """What holds for all of a mesh: the fields below `mesh:`, each of them in one file of a folder."""
 
 from collections.abc import Mapping
-from typing import Annotated, Final
+from typing import Annotated, Final, get_type_hints
 
 from pydantic import Field, Strict, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from xds.catalog.model.access_log import AccessLog, ShortAccessLog
 from xds.catalog.model.tracing import ShortTracing, Tracing
-from xds.catalog.text.field import About
+from xds.catalog.text.field import OFF, About
 from xds.catalog.text.names import CONFIG
 
 
@@ -23,8 +23,9 @@ class Mesh:
     ] = None
     tracing: Annotated[
         ShortTracing | None,
+        OFF,
         Field(description="Spans of requests, for an OpenTelemetry collector"),
-        About(default="none", envoy="HttpConnectionManager.tracing"),
+        About(default="off", envoy="HttpConnectionManager.tracing"),
     ] = None
     endpoint_stats: Annotated[
         bool | None,
@@ -37,9 +38,7 @@ class Mesh:
 MeshValue = AccessLog | Tracing | bool
 """What may stand below `mesh:`."""
 
-MESH_FIELDS: Final[Mapping[str, TypeAdapter[AccessLog] | TypeAdapter[Tracing] | TypeAdapter[bool]]] = {
-    "access_log": TypeAdapter(ShortAccessLog),
-    "tracing": TypeAdapter(ShortTracing),
-    "endpoint_stats": TypeAdapter(Annotated[bool, Strict()]),
+MESH_FIELDS: Final[Mapping[str, TypeAdapter[MeshValue | None]]] = {
+    name: TypeAdapter(hint) for name, hint in get_type_hints(Mesh, include_extras=True).items()
 }
 """How each field below `mesh:` is read."""

@@ -24,6 +24,7 @@ from xds.catalog.text.names import (
     Path,
     PathAndQuery,
     Port,
+    mend_name,
 )
 from xds.catalog.text.path_template import Substitution, TemplateRewrite
 from xds.catalog.text.percents import PERCENTAGE, Percent
@@ -241,13 +242,15 @@ def _read_named(value: object) -> tuple[str, Any] | None:
 
 
 def _refuse_name(name: str) -> str:
-    if "://" in name or split_host_and_port(name):
+    if "://" in name:
+        return f"expected a service's name, found {show(name)}: {mend_name(name)}"
+    if name.count("/") > 1 or name.endswith("/"):
+        return f"expected a service's name, or with a slash one of its subsets, as in api/v2; found {show(name)}"
+    if split_host_and_port(name):
         return (
             f"expected a service's name, found {show(name)}: a route names a service, "
             'whose addresses are in its `endpoints: ["10.0.0.4:5000"]`'
         )
-    if name.count("/") > 1 or name.endswith("/"):
-        return f"expected a service's name, or with a slash one of its subsets, as in api/v2; found {show(name)}"
     if "$" in name or "{{" in name:
         return f"expected a service's name, found {show(name)}: nothing is filled in here, write the name itself"
     near = re.sub("[:@]", "/", name, count=1)
@@ -261,6 +264,7 @@ TARGETS_SHAPE = WithJsonSchema(
             {"type": "string", "pattern": TARGET_PATTERN},
             {
                 "type": "object",
+                "not": {"additionalProperties": {"const": 0}},
                 "patternProperties": {
                     TARGET_PATTERN: {
                         "anyOf": [

@@ -47,7 +47,7 @@ def _check_fields(route: Route, *, own: bool) -> Route:
     fields = given(route)
     ends = [field for field in ENDS if field in fields] or ["to"] * own
     mistakes = [*_check_ends(fields, ends)]
-    if own and route.host is not None:
+    if own and route.host:
         mistakes.append(
             Mistake(("host",), "a service's routes are for requests to that service's own host: leave this out")
         )

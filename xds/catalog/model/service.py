@@ -15,6 +15,7 @@ from pydantic.dataclasses import dataclass
 from xds.catalog.model.access_log import ShortAccessLog
 from xds.catalog.model.affinity import CheckedAffinity
 from xds.catalog.model.balance import SHORT, ShortBalancing
+from xds.catalog.model.connections import CircuitBreakers, ConnectionPool, Keepalive, mend_circuit_breakers
 from xds.catalog.model.endpoint import Endpoint, ShortEndpoint, check_endpoints, mend_endpoints
 from xds.catalog.model.health import CheckedHealthCheck, OutlierDetection, ShortOutlierDetection
 from xds.catalog.model.locality import (
@@ -25,25 +26,18 @@ from xds.catalog.model.locality import (
     PanicThreshold,
     ShortLocality,
 )
-from xds.catalog.model.resilience import (
-    USUAL_RETRIES,
-    CircuitBreakers,
-    ConnectionPool,
-    Keepalive,
-    ShortRetries,
-    Timeouts,
-    complete_retries,
-)
+from xds.catalog.model.retries import USUAL_RETRIES, ShortRetries, complete_retries
 from xds.catalog.model.route import OWN_ROUTE_SHAPE, Route
 from xds.catalog.model.route_rules import EXPECTED_ROUTES, MAX_ROUTES, check_own_route
+from xds.catalog.model.sidecar import USUAL_SIDECAR, ShortSidecar
 from xds.catalog.model.slow_start import ShortSlowStart
 from xds.catalog.model.subsets import EXPECTED_SUBSETS, SUBSETS_SHAPE, Labels, parse_subsets
-from xds.catalog.model.upstream import CALLERS, Dns, ServiceHost, ShortUpstreamTls
+from xds.catalog.model.timeouts import Timeouts, mend_timeouts
+from xds.catalog.model.upstream import CALLERS, Dns, ServiceHost, ShortUpstreamTls, UpstreamTls
 from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
-from xds.catalog.text.addresses import SIDECAR, ShortListen
-from xds.catalog.text.durations import WAIT_SHAPE, check_ttl
-from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Words
-from xds.catalog.text.mistake import Mistake, Mistakes
+from xds.catalog.text.durations import AtLeast
+from xds.catalog.text.field import OFF, About, Example, Expected, IfWrong, Moved
+from xds.catalog.text.mistake import Loc, Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, NOBODY, Duration, Name, Port, Wait
 from xds.wording import show
 
@@ -122,6 +116,7 @@ class Service:
     ] = ()
     protocol: Annotated[
         Protocol,
+        Expected(mend=mend_protocol),
         Field(description="What the service speaks"),
         Expected(mend=mend_protocol),
         About(envoy="HttpProtocolOptions, TcpProxy"),
@@ -134,11 +129,12 @@ class Service:
     ] = SHORT["round_robin"]
     affinity: Annotated[
         CheckedAffinity | None,
+        OFF,
         Field(
             description="For `ring_hash` and `maglev`: what makes two requests go to the same "
             "endpoint. The first of these that a request has counts"
         ),
-        About(default="none: at random", envoy="RouteAction.hash_policy"),
+        About(default="off: at random", envoy="RouteAction.hash_policy"),
     ] = None
     locality: Annotated[
         ShortLocality,
@@ -164,13 +160,15 @@ class Service:
     ] = None
     slow_start: Annotated[
         ShortSlowStart | None,
+        OFF,
         Field(description="How long the share of a new endpoint grows to its full size"),
-        About(default="none: the full share at once", envoy="SlowStartConfig"),
+        About(default="off: the full share at once", envoy="SlowStartConfig"),
     ] = None
     health_check: Annotated[
         CheckedHealthCheck | None,
+        OFF,
         Field(description="An active check, made by every Envoy that calls the service"),
-        About(default="none", envoy="Cluster.health_checks"),
+        About(default="off", envoy="Cluster.health_checks"),
     ] = None
     outlier_detection: Annotated[
         ShortOutlierDetection,
@@ -180,7 +178,7 @@ class Service:
     timeouts: Annotated[
         Timeouts,
         Field(description="How long callers wait"),
-        Example({"request": "15s"}),
+        Expected("", {"request": "15s"}, mend=mend_timeouts),
         Moved(
             {
                 "per_try": "it belongs to `retries`: write `retries: {per_try: 2s}`",
@@ -191,13 +189,13 @@ class Service:
     ] = field(default_factory=Timeouts)
     retries: Annotated[
         Annotated[ShortRetries, AfterValidator(complete_retries)],
-        Field(description="How often and when a failed request is retried"),
+        Field(description="How often and when a failed request is retried; `off` means never"),
         About(envoy="RetryPolicy"),
     ] = USUAL_RETRIES
     circuit_breakers: Annotated[
         CircuitBreakers | None,
         Field(description="How much each Envoy sends to the service at once. Anything above gets 503 immediately"),
-        Example({"requests": 1000}),
+        Expected("", {"requests": 1000}, mend=mend_circuit_breakers),
         About(default="1024 of each", envoy="Cluster.circuit_breakers"),
     ] = None
     connection_pool: Annotated[
@@ -207,7 +205,8 @@ class Service:
         About(envoy="HttpProtocolOptions"),
     ] = None
     keepalive: Annotated[
-        Annotated[Keepalive | None, Words({"off": None})],
+        Keepalive | None,
+        OFF,
         Field(description="How Envoy finds connections that died without notice"),
         Example({"idle": "60s"}),
         About(
@@ -253,16 +252,12 @@ class Service:
         IfWrong(stand_in=[], wanted=True),
     ] = None
     sidecar: Annotated[
-        ShortListen,
-        Field(
-            description="Where the service's sidecar listens for its application: IP address and "
-            "port, or a port of loopback"
-        ),
-        About(envoy="Listener.address"),
-    ] = SIDECAR
+        ShortSidecar,
+        Field(description="Where the service's sidecar listens for its application, and what it allows there"),
+        About(default="127.0.0.1:15001", envoy="Listener.address"),
+    ] = field(default_factory=lambda: USUAL_SIDECAR)
     ttl: Annotated[
-        Annotated[Duration, AfterValidator(check_ttl), WAIT_SHAPE, Expected("a duration of 1s or more", "1m30s")]
-        | None,
+        Annotated[Duration, AtLeast(1000), Expected("a duration of 1s or more", "1m30s")] | None,
         Field(description="How long after they lost the control plane callers drop the endpoints; 1s or more"),
         About(default="never", envoy="ClusterLoadAssignment.Policy.endpoint_stale_after"),
     ] = None
@@ -349,7 +344,19 @@ class Service:
     @property
     def needs_host_names(self) -> bool:
         """Whether an endpoint with an IP address would be trusted with any name in its certificate."""
-        return self.tls is not None and self.tls.sni is None and not self.tls.subject_alt_names
+        return any(tls.checks_no_name for _, tls in self.contexts)
+
+    @property
+    def contexts(self) -> tuple[tuple[Loc, UpstreamTls], ...]:
+        """The settings of TLS to its endpoints, and where they stand: for requests, and for health checks."""
+        check = None if self.health_check is None else self.health_check.tls
+        both: tuple[tuple[Loc, UpstreamTls | None], ...] = (("tls",), self.tls), (("health_check", "tls"), check)
+        return tuple((loc, tls) for loc, tls in both if tls is not None and getattr(tls, "enabled", True))
+
+    @property
+    def check_port(self) -> int:
+        """The port of health checks where it is not the endpoint's own; 0 where it is."""
+        return 0 if self.health_check is None else self.health_check.port or 0
 
     @property
     def overprovisioning_factor(self) -> int:

@@ -63,16 +63,12 @@ def find_locality_mistakes(service: Service) -> Iterator[Mistake]:
 def check_upstream(service: Service) -> list[Mistake]:
     """Refuse certificates that nothing would be checked against, and one host that is several."""
     mistakes: list[Mistake] = []
-    if service.needs_host_names:
-        address = next((one.address for one in service.endpoints if one.is_ip), None)
-        if address is not None:
-            mistakes.append(
-                Mistake(
-                    (("tls",)),
-                    f"a certificate is for a host name, and {address} is not one: "
-                    "write `sni` or `subject_alt_names` in it",
-                )
-            )
+    address = next((one.address for one in service.endpoints if one.is_ip), None)
+    if address is not None:
+        message = (
+            f"a certificate is for a host name, and {address} is not one: write `sni` or `subject_alt_names` in it"
+        )
+        mistakes += [Mistake(loc, message) for loc, tls in service.contexts if tls.checks_no_name]
     if service.dns is Dns.LOGICAL and len(service.endpoints) > 1:
         mistakes.append(
             Mistake(("dns",), f"`logical` is for one host name: there are {len(service.endpoints)} endpoints")

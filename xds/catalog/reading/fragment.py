@@ -66,7 +66,7 @@ class Fragment:
     starts: Mapping[Subject, tuple[int, int]]
     broken: Mapping[Subject, frozenset[Loc]] = field(default_factory=dict)
     whole: bool = True
-    mesh: Mapping[str, MeshValue] = field(default_factory=dict)
+    mesh: Mapping[str, MeshValue | None] = field(default_factory=dict)
 
     @property
     def has_errors(self) -> bool:
@@ -215,14 +215,14 @@ class _Reader:
                 self._warnings += [self._place(mistake.below(loc)) for mistake in advise(valid[name])]
         return valid
 
-    def _read_mesh(self) -> dict[str, MeshValue]:
+    def _read_mesh(self) -> dict[str, MeshValue | None]:
         """Read the fields of the mesh; one with mistakes is left out."""
         found = self._tree.value.get("mesh", {})
         if not isinstance(found, dict):
             if found is not BROKEN:
                 self._refuse(("mesh",), f"expected {find_field(('mesh',)).expected}, found {show(found)}")
             return {}
-        valid: dict[str, MeshValue] = {}
+        valid: dict[str, MeshValue | None] = {}
         for name, value in found.items():
             loc: Subject = ("mesh", name)
             if name not in MESH_FIELDS:

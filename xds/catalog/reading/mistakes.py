@@ -155,8 +155,7 @@ def explain_value(field: Field, kind: str, value: object, limit: int | None) -> 
     """Return what a field expects in place of a value, or that the value is longer than `limit`."""
     if kind in LIMITED and isinstance(value, list | str):
         return f"has {len(value)} {LIMITED[kind]}, where {limit} at most are taken"
-    near = field.explain_meant(value)
-    if not near and isinstance(value, str) and field.choices:
-        near = suggest(value, field.choices)
+    near = suggest(value, field.choices) if isinstance(value, str) and field.choices else ""
     comma = ";" if field.is_choice else ","
-    return f"expected {field.expected}{comma} found {show(value)}{near or field.explain_mend(value)}"
+    mend = field.explain_meant(value) or field.explain_mend(value) or near
+    return f"expected {field.expected}{comma} found {show(value)}{mend}"

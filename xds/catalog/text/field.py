@@ -63,6 +63,16 @@ def Example(*examples: object) -> Expected:  # noqa: N802 - it stands among anno
     return Expected("", *examples)
 
 
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Narrowed:
+    """What the JSON Schema of a type has in addition, for what a function checks that pydantic knows nothing of."""
+
+    shape: Mapping[str, Any]
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(schema), **self.shape}
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class About:
     """What the reference has on a field beside its description.
@@ -139,9 +149,18 @@ class Words(ShortForm):
         return [{"enum": [*self.meanings]}]
 
 
+OFF: Final = Words({"off": None})
+"""Of a mapping that is not there by default: the word for its absence."""
+
+
 def is_scalar(value: object) -> bool:
-    """Whether a value is text or a number (or true or false)."""
-    return isinstance(value, str | int | float)
+    """Whether a value is text or a number."""
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+def is_amount(value: object) -> bool:
+    """Whether a value is a number, or text with one in it."""
+    return is_scalar(value) and any(one.isdecimal() for one in str(value))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)

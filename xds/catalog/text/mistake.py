@@ -15,11 +15,15 @@ Loc = tuple[str | int, ...]
 
 
 class Ground(Enum):
-    """What a mistake rests on: on some grounds it may be none while another file has mistakes."""
+    """What a mistake rests on: on some grounds it may be none while another file has mistakes.
+
+    A mistake on ALL_ENDPOINTS is none where the catalog is not the only source of endpoints.
+    """
 
     ITSELF = auto()
     ALL_NAMES = auto()
     ALL_SERVICES = auto()
+    ALL_ENDPOINTS = auto()
 
 
 class Mistake(NamedTuple):
@@ -61,15 +65,15 @@ class Mendable(ValueError):  # noqa: N818 - it is no error of this program
     """
 
     def __init__(self, message: str, *mends: str, quoted: bool = True, tail: str = "", complete: bool = False) -> None:
-        self._message, self._mends, self._tail, self._complete = message, mends, tail, complete
+        self._message, self.mends, self.tail, self._complete = message, mends, tail, complete
         self._write: Callable[[str], str] = show if quoted else str
         super().__init__(self.explain(lambda mend: True))
 
     def explain(self, takes: Callable[[str], bool], expected: str = "") -> str:
         """Return the message, with the mends that a field takes; without any, with what it expects."""
-        taken = [self._write(mend) for mend in self._mends if takes(mend)]
+        taken = [self._write(mend) for mend in self.mends if takes(mend)]
         if taken:
-            return f"{self._message}: write {join_or(taken)}{self._tail}"
+            return f"{self._message}: write {join_or(taken)}{self.tail}"
         return f"{self._message}: expected {expected}" if expected and not self._complete else self._message
 
 

@@ -7,9 +7,10 @@ from typing import Annotated, Final, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict, StringConstraints
 
+from xds.catalog.text.addresses import EXPECTED_ENDPOINT, explain_address, split_address
 from xds.catalog.text.durations import DURATION_SHAPE, EXPECTED_DURATION, WAIT_SHAPE, check_wait, parse_duration
 from xds.catalog.text.field import Expected, IfWrong
-from xds.wording import show, split_host_and_port
+from xds.wording import show, split_host_and_port, write_flow
 
 CONFIG = ConfigDict(extra="forbid")
 
@@ -33,8 +34,13 @@ NAME_RULE = "names have small letters, digits, `-`, `_` and `.`"
 
 def mend_name(value: object) -> str:
     """Return how a service's name is mended that is none."""
-    if isinstance(value, str) and ("://" in value or split_host_and_port(value)):
-        host = value.rpartition("://")[2].partition("/")[0].partition(":")[0]
+    if isinstance(value, str) and "://" in value:
+        found = explain_address(value, secure=" and `tls: true`")
+        endpoint = next(filter(split_address, found.mends), EXPECTED_ENDPOINT.examples[0])
+        tail = found.tail.removeprefix(",")
+        return f"make it a service, with `endpoints: {write_flow([endpoint])}`{tail}, and name that"
+    if isinstance(value, str) and split_host_and_port(value):
+        host = value.partition(":")[0]
         return f"a service goes by its name alone, write {host}" if NAME.fullmatch(host) else NAME_RULE
     if isinstance(value, str) and "/" in value:
         name = value.partition("/")[0]

@@ -154,6 +154,9 @@ def check_substitution(value: str) -> str:
     return value
 
 
+SUBSTITUTION_SHAPE = WithJsonSchema(
+    {"type": "string", "maxLength": 4096, "pattern": r'^(/|\\[0-9])([!"$->@-\[\]-~]|\\[0-9])*$'}
+)
 PathTemplate = Annotated[str, AfterValidator(check_template), TEMPLATE_SHAPE, EXPECTED_TEMPLATE, IfWrong(stand_in="/")]
 TemplateRewrite = Annotated[str, AfterValidator(check_template_rewrite), REWRITE_SHAPE, EXPECTED_REWRITE]
-Substitution = Annotated[str, AfterValidator(check_substitution), EXPECTED_SUBSTITUTION]
+Substitution = Annotated[str, AfterValidator(check_substitution), SUBSTITUTION_SHAPE, EXPECTED_SUBSTITUTION]

@@ -7,6 +7,7 @@ from types import ModuleType
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator
+from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.text.field import Expected
 from xds.catalog.text.mistake import Mendable
@@ -150,4 +151,10 @@ def _find_end(pattern: bytes, is_reason: Callable[[bytes], bool]) -> int:
     return len(pattern)
 
 
-PathRegex = Annotated[str, AfterValidator(check_regex), Expected("a pattern for the whole path", "/users/[0-9]+")]
+PATTERN_SHAPE: Final[dict[str, Any]] = {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH}
+PathRegex = Annotated[
+    str,
+    AfterValidator(check_regex),
+    WithJsonSchema({**PATTERN_SHAPE, "pattern": r"^([/.(\[^\\]|[ -~]+[|?*][ -~]*/)[ -~]*$"}),
+    Expected("a pattern for the whole path", "/users/[0-9]+"),
+]

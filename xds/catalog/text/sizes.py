@@ -18,7 +18,7 @@ SIZE = re.compile(rf"(\d{{1,12}}(?:\.\d{{1,6}})?)({'|'.join(UNITS)})", re.ASCII)
 SIZE_SHAPE = WithJsonSchema(
     {
         "type": "string",
-        "pattern": rf"^(?=.*[1-9])[0-9]+(\.[0-9]+)?({'|'.join(UNITS)})$",
+        "pattern": rf"^(?=.*[1-9])(?!0*([2-9]|[1-9][0-9]+)(\.[0-9]+)?Gi?B$)[0-9]+(\.[0-9]+)?({'|'.join(UNITS)})$",
     }
 )
 EXPECTED_SIZE = Expected("a size in B, KB, MB, GB, KiB, MiB or GiB", "1MiB", "512KiB")

@@ -8,6 +8,7 @@ the same meaning as Envoy's resources, but only use fields that gRPC supports:
 - It has no health checks: it skips an endpoint that it cannot connect to.
 - All gRPC clients support RING_HASH, and use endpoints' weights for it. None supports MAGLEV.
 - Most do not support LEAST_REQUEST, and reject a cluster with it.
+- Some do not know the policy that follows reported load (Node's client does not): they take the next one in the list.
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from xds.catalog.model.route import Route
 from xds.catalog.model.service import Service
 from xds.endpoints.endpoint_set import Endpoints, EndpointSet
 from xds.resources.ads import ADS_CONFIG_SOURCE
-from xds.resources.clusters.balance import build_client_side_weighted, build_ring_hash
+from xds.resources.clusters.balance import build_client_side_weighted, build_ring_hash, build_round_robin
 from xds.resources.endpoints.load_assignment import EVERYWHERE, Priorities
 from xds.resources.grpc.load_assignment import build_grpc_assignment, is_offered_to_grpc
 from xds.resources.grpc.routes import encode_grpc_route
@@ -103,4 +104,6 @@ def _encode_cluster_policy(balancing: Balancing | None) -> bytes:
             cluster.ring_hash_lb_config.CopyFrom(ring_hash)
     elif balancing.client_side_weighted is not None:
         cluster.load_balancing_policy.CopyFrom(build_client_side_weighted(balancing.client_side_weighted))
+        # A client takes the first policy that it knows, and rejects a cluster if it knows none.
+        cluster.load_balancing_policy.MergeFrom(build_round_robin())
     return encode(cluster)

@@ -152,7 +152,7 @@ def describe_match(route: Route) -> str:
         for kind, wanted in (("header", route.headers), ("query", route.query))
         for name, value in sorted(wanted.items())
     ]
-    return ", ".join([route.host or "*", *route.method, *paths, *values])
+    return ", ".join(["|".join(route.hosts), *route.method, *paths, *values])
 
 
 def build_limits(routes: Iterable[Route]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A route's RetryPolicy: the conditions, the number, the endpoints and the back-off of retries."""
 
-from xds.catalog.model.resilience import Retries
+from xds.catalog.model.retries import Retries
 from xds.wire.envoy.config_route_v3_pb2 import RetryPolicy
 from xds.wire.envoy.extensions_retry_host_previous_hosts_v3_pb2 import PreviousHostsPredicate
 from xds.wire.messages import pack, uint32
