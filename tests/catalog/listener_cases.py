@@ -28,9 +28,8 @@ LISTENERS = [
     ),
     (
         "listeners: [{prot: 1}, 5], routes: [{to: a}]",
-        "1:28 error GATEWAY.listeners[0]: `port` is missing: a port from 1 to 65535",
         '1:29 error GATEWAY.listeners[0].prot: unknown key "prot": did you mean `port`?',
-        "1:39 error GATEWAY.listeners[1]: expected a listener, such as {port: 8080}, found 5",
+        "1:39 error GATEWAY.listeners[1]: expected a listener, such as {port: 8080}, found 5: write {port: 5}",
     ),
     (
         "listeners: [{port: 1}, {port: 1, address: 127.0.0.1}], routes: [{to: a}]",

@@ -277,7 +277,7 @@ def test_a_catalog_with_warnings_is_served() -> None:
 def test_a_route_that_can_never_match_has_a_warning(earlier: str, later: str) -> None:
     """The first route that matches wins. So a route cannot match if an earlier one matches all of its requests."""
     [problem] = find_problems(f"gateways:\n  g:\n    port: 1\n    routes:\n      - {earlier}\n      - {later}\n")
-    assert problem.endswith("gateways.g.routes[1]: can never match: routes[0] matches all of its requests")
+    assert problem.endswith("gateways.g.routes[1]: can never match: routes[0] (line 5) matches all of its requests")
     assert problem.startswith("6:9 warning")
 
 

@@ -56,7 +56,7 @@ def find_mends(field: Field, loc: Loc, value: object) -> Iterator[object]:
                 found := re.search(r"[:,] write (?!it |one |such |spaces |letters |`)(.*)", mistake.message)
             ):
                 written = re.sub(r"(, (not|with|or 0).*|(,? without|,? in) .*| percent-encoded)$", "", found[1])
-                yield from (parse_yaml(one).value for one in re.split(r", | or ", written))
+                yield from (parse_yaml(one).value for one in re.split(r", (?![^{]*\})| or ", written))
 
 
 SERVICE, GATEWAY, ROUTE = (
@@ -78,7 +78,7 @@ SERVICE, GATEWAY, ROUTE = (
         # Addresses.
         (
             SERVICE % "endpoints: ['unix:///x']",
-            'an address has no "unix://" in front: expected "host:port", or a mapping with `address`',
+            '"unix:///x" is a Unix socket: an address has a host and a port, such as 127.0.0.1:5000',
         ),
         (
             SERVICE % "endpoints: ['10.0.0.0/8:80']",
@@ -125,7 +125,7 @@ SERVICE, GATEWAY, ROUTE = (
         ),
         (
             SERVICE % "protocol: https",
-            'expected one of http, http2, grpc, tcp; found "https": write http, with `tls: true` beside it',
+            'expected one of http, http2, grpc, tcp; found "https": write `protocol: http` and `tls: true`',
         ),
         (
             "mesh: {tracing: 'https://collector'}",
@@ -251,7 +251,7 @@ MOVED = [
         (GATEWAY % "cors: {}", 'unknown key "cors": it belongs to a route: write `routes: [{to: web, cors: …}]`'),
         (
             GATEWAY % "tls: {certificate: /a, key: /b}",
-            'unknown key "certificate": write it as `certificates: [{certificate: …, key: …}]`',
+            'unknown keys "certificate" and "key": write it as `certificates: [{certificate: …, key: …}]`',
         ),
     ],
 )
@@ -264,7 +264,9 @@ def test_a_key_that_people_look_for_elsewhere(text: str, message: str) -> None:
 def test_a_key_that_is_elsewhere_is_not_here(path: str, hint: str, fields: Collection[str]) -> None:
     """A hint is for a key that the mapping does not have. It suggests YAML with keys that exist."""
     assert path.rpartition(".")[2] not in fields
-    known = {name for field in (get_root(), *FIELDS.values()) for name in field.fields} | {"web", "edge", "version"}
+    known = {name for field in (get_root(), *FIELDS.values()) for name in field.fields} | {
+        *("web", "edge", "canary", "version", "v1", "v2", "user", "x-user")
+    }
     for written in re.findall(r"`(.*?)`", hint):
         assert set(find_keys(parse_yaml(written.replace("…", "x")).value)) <= known
 

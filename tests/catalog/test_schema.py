@@ -29,8 +29,8 @@ NO_MATTER_OF_SHAPE = (
     "not both", "is for `", "is not a header's name", "TCP has no",
     "Host header", "finite number", "to listen on",
     "weight above 0", "belongs to one connection", "not beside", "write `path` here", "its own URL",
-    "percent-encoded", "any value", "(RE2)", "regular expression", "too large", "matches no path",
-    "the nearest level comes first", "above 0: write", "the weights sum up", "`failover` makes",
+    "percent-encoded", "any value", "(RE2)", "at character", "for the character itself", "too large", "matches no path",
+    "the nearest level comes first", "above 0: write", "sum up", "`failover` makes",
     "is for a service's", "a prime number, found", "is less than", "beside it", "not an address", "is for a host name",
     "one host name", "matches nothing", "`regex`", "expected a path that", "methods: more",
     "has the variable", "variables, where", "may stand after", "is no variable",
@@ -193,7 +193,13 @@ INEXACT: dict[str, tuple[tuple[object, ...], str]] = {
         ("10.0.0.1:00080", "1.2.3.4:80", "[::1]:80", "a:1", "x.com:80"),
         "an address has its port, or `port` beside it",
     ),
-    "*.regex": (("(", "/a[", "[1:80", "\\1", "/\\1", "/\\x"), "brackets and escapes"),
+    "*.regex": (
+        (
+            *("(", "/a[", "[1:80", "\\1", "/\\1", "/\\x", "[a]", "[::1]", "[::1]:80", "[::g]:80", "[::12345]:80"),
+            *("[fd00::7]5000", "[fd00::7]99999"),
+        ),
+        "what RE2 reads, and whether a path can match it",
+    ),
     "*.header_size": (("1023B",), "a multiple of 1024"),
 }
 """What the check refuses and the schema takes, for which JSON Schema has no words; `*` is any place."""

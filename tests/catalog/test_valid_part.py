@@ -36,7 +36,7 @@ def test_one_run_finds_every_mistake() -> None:
         'a.yaml:4:5: error: services.api.blance: unknown key "blance": did you mean `balance`?',
         "a.yaml:6:9: error: services.api.endpoints[0]: the port is missing: "
         'write "127.0.0.1:5000", with the port that it listens on',
-        "a.yaml:8:9: error: services.api.endpoints[2]: 10.0.0.3:80 is given twice: first as endpoints[1]",
+        "a.yaml:8:9: error: services.api.endpoints[2]: 10.0.0.3:80 is given twice: first as endpoints[1] (line 7)",
         'a.yaml:9:17: error: services.api.upstreams[0]: there is no service "usres": did you mean `users`?',
         'a.yaml:9:24: error: services.api.upstreams[1]: "usres" is given twice: first as upstreams[0]',
         "a.yaml:10:20: error: services.users.retries: expected a whole number from 0 to 10, found 99",
@@ -66,7 +66,7 @@ def paths(problems: list[str]) -> list[str]:
         ("endpoints: [b:1, b:1], local_port: 5", ["endpoints[1]", "local_port"]),
         ("endpoints: [a, {address: b:1, metadata: {n: .inf}}, b:1], local_port: 5", ["[0]", "n", "[2]", "local_port"]),
         ("health_check: 5, local_port: 5", ["health_check", "local_port"]),
-        ("balance: {leest: {}}, slow_start: {windw: 1s}, retries: 99", ["leest", "slow_start", "windw", "retries"]),
+        ("balance: {leest: {}}, slow_start: {windw: 1s}, retries: 99", ["leest", "windw", "retries"]),
         ("balance: {maglev: {table_size: 4}, random: 5}, local_port: 5", ["table_size", "random", "local_port"]),
         ("tls: {sni: 5, certificate: 5, key: k}, endpoints: ['10.0.0.1:1']", ["sni", "certificate", "key"]),
         ("retries: {on: [5], back_off: {base: 0s, max: 1s}, budget: 5}", ["on[0]", "base", "budget"]),
@@ -93,8 +93,7 @@ FILTERED = [
     for one in ("fault.abort.status", "fault.abort.percent", "cors.origins[0]", "cors.max_age", "max_body")
 ]
 LIMITED = [
-    f"routes[0].{one}"
-    for one in ("fault.delay", "fault.delay.time", "rate_limit", "rate_limit.reqests", "websocket", "redirect")
+    f"routes[0].{one}" for one in ("fault.delay", "fault.delay.time", "rate_limit.reqests", "websocket", "redirect")
 ]
 
 
@@ -270,7 +269,7 @@ INJECTIONS: list[tuple[Callable[[Value, Value], object], tuple[str, ...]]] = [
     ),
     (
         lambda s, _: s["api"]["endpoints"].insert(0, {"adress": "10.0.0.5:80"}),
-        ("`address` is missing", 'unknown key "adress"'),
+        ('unknown key "adress"',),
     ),
     (lambda s, _: s["api"]["upstreams"].insert(0, "usres"), ('no service "usres": did you mean `users`?',)),
     (lambda s, _: s["api"]["upstreams"].append("cache"), ('"cache" is given twice: first as upstreams',)),

@@ -18,7 +18,7 @@ SERVICES: list[tuple[str, ...]] = [
     ),
     (
         "balance: {least_request: 5}",
-        "1:41 error SERVICE.balance.least_request: expected a mapping, such as {choices: 3}, found 5",
+        "1:41 error SERVICE.balance.least_request: expected a mapping, such as {choices: 3}, found 5: write {choices: 5}",
     ),
     (
         "balance: {}",
@@ -123,7 +123,7 @@ SERVICES: list[tuple[str, ...]] = [
     ),
     (
         "retries: {budget: 5}",
-        "1:34 error SERVICE.retries.budget: expected a mapping, such as {percent: 20%, min: 3}, found 5",
+        "1:34 error SERVICE.retries.budget: expected a mapping, such as {percent: 20%, min: 3}, found 5: write {percent: 5}",
     ),
     (
         "retries: {back_off: {max: 1s}}",
@@ -154,7 +154,7 @@ SERVICES: list[tuple[str, ...]] = [
     ),
     (
         "circuit_breakers: 5",
-        "1:34 error SERVICE.circuit_breakers: expected a mapping, such as {requests: 1000}, found 5",
+        "1:34 error SERVICE.circuit_breakers: expected a mapping, such as {requests: 1000}, found 5: write {requests: 5}",
     ),
     (
         "connection_pool: {max_requests_per_connection: 0, max_connection_duration: 0s, max_concurrent_streams: 2147483648}",
@@ -250,7 +250,7 @@ SERVICES: list[tuple[str, ...]] = [
     ),
     (
         "timeouts: {per_try: 1s}",
-        '1:27 error SERVICE.timeouts.per_try: unknown key "per_try": write it as `retries: {per_try: 2s}`',
+        '1:27 error SERVICE.timeouts.per_try: unknown key "per_try": it belongs to `retries`: write `retries: {per_try: 2s}`',
     ),
 ]
 """A service's content and the message. SERVICE stands for the service's path."""

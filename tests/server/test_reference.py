@@ -32,7 +32,7 @@ def test_every_option_is_described_with_its_default() -> None:
     rows = {name.split()[0]: cells for name, cells in read_section("Options").items()}
     assert rows.keys() == find_flags("serve") - {"--help", "-h", "argument"}
     for option in serve.params:
-        if isinstance(option, click.Argument):
+        if not isinstance(option, click.Option):
             continue
         default = option.to_info_dict()["default"]
         if default is not None and not option.required and not option.is_flag:

@@ -84,7 +84,7 @@ def check(documents: dict[str, Document], *, strict: bool = False) -> Report:
         problems = error.problems
     if strict:
         problems = tuple(replace(problem, severity=Severity.ERROR) for problem in problems)
-    return Report(tuple(sorted(problems, key=POSITION)), catalog, len(documents))
+    return Report(tuple(sorted(problems, key=POSITION)), catalog, sum(not one.skipped for one in documents.values()))
 
 
 def _read(paths: tuple[Path, ...]) -> dict[str, Document]:

@@ -206,7 +206,8 @@ def _tell(error: CatalogError | ListenError | SpansError, log_format: LogFormat)
         for problem in error.problems:
             (log.error if problem.severity is Severity.ERROR else log.warning)(str(problem), problem=problem)
     else:
-        log.error(str(error))
+        report = log.error
+        report(str(error))
 
 
 async def _serve(source: FileSource, settings: Settings) -> None:

@@ -18,7 +18,8 @@ def advise_routes(loc: Loc, routes: Sequence[Route]) -> Iterator[Mistake]:
     for index, route in enumerate(routes):
         covering = earlier.find_covering(route)
         if covering is not None:
-            yield warning((*loc, "routes", index), f"can never match: routes[{covering}] matches all of its requests")
+            found = warning((*loc, "routes", index), f"can never match: routes[{covering}] matches all of its requests")
+            yield found._replace(see=(*loc, "routes", covering))
         earlier.add(index, route)
         for found in (*_advise_route(route), *advise_filters(route), *advise_route_retries(route)):
             yield found.below((*loc, "routes", index))
@@ -28,6 +29,8 @@ def _advise_route(route: Route) -> Iterator[Mistake]:
     """Yield warnings about a path with special characters that have no meaning, and about an endless redirect."""
     if route.prefix is not None and route.prefix.endswith("*"):
         yield warning(("prefix",), "ends in a `*`, which has no meaning in a prefix: leave it out")
+    if route.path is not None and route.path.endswith("*"):
+        yield warning(("path",), "ends in a `*`, which has no meaning in a path: write `prefix`, or a `template`")
     if route.regex is not None and route.regex.endswith("$") and not route.regex.endswith("\\$"):
         yield warning(("regex",), "ends in a `$`, which has no effect: a regex always matches the whole path")
     elif route.regex is not None and not set(route.regex) & set(".[(*+?{|\\^"):

@@ -4,7 +4,7 @@ What must hold among their fields is checked in `gateway_rules.py`.
 """
 
 from dataclasses import field
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Strict
 from pydantic.dataclasses import dataclass
@@ -148,6 +148,14 @@ ProxyProtocolField = Annotated[
     Field(description="A load balancer in front sends the PROXY protocol; connections without it are refused"),
     About(envoy="ProxyProtocol"),
 ]
+
+
+def assume_port(fields: dict[str, Any]) -> None:
+    """Write a port where none is: it may stand in the wrong address, whose message says so."""
+    if "listeners" not in fields:
+        fields.setdefault("port", 1)
+
+
 AddressField = Annotated[
     tuple[Annotated[BindAddress, IfWrong(stand_in=lambda index: f"192.0.2.{index}")], ...],
     BeforeValidator(parse_list),
@@ -161,7 +169,7 @@ AddressField = Annotated[
     ),
     EXPECTED_BIND,
     About(default=f"{ALL_IPV4}, all of IPv4", envoy="Listener.address, Listener.additional_addresses"),
-    IfWrong(identifies=True),
+    IfWrong(identifies=True, settle=assume_port),
 ]
 
 

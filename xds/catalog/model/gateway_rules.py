@@ -87,7 +87,8 @@ def _check_tls(tls: Tls | None) -> list[Mistake]:
         for position, host in enumerate(one.hosts):
             if (earlier := firsts.setdefault(host, index)) != index:
                 message = f"{show(host)} is a host of certificates[{earlier}] too: a host has one certificate"
-                mistakes.append(Mistake(("certificates", index, "hosts", position), message))
+                loc: Loc = ("certificates", index, "hosts", position)
+                mistakes.append(Mistake(loc, message, see=("certificates", earlier)))
         if not one.hosts and (earlier := firsts.setdefault(None, index)) != index:
             message = f"is for every host, as certificates[{earlier}] is: write its `hosts`"
             mistakes.append(Mistake(("certificates", index), message))

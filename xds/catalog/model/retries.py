@@ -12,7 +12,7 @@ from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.model.connections import MAX_COUNT
 from xds.catalog.text.durations import format_duration
-from xds.catalog.text.field import About, Alone, Example, Expected, IfWrong, Words, is_amount
+from xds.catalog.text.field import About, Alone, Example, Expected, IfWrong, Moved, Words, is_amount
 from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, Wait
 from xds.catalog.text.percents import Percent
@@ -191,5 +191,15 @@ def complete_retries(retries: Retries) -> Retries:
 
 
 ShortRetries = Annotated[
-    Retries, Alone("attempts", takes=is_amount), Words({"off": {"attempts": 0}}), Example({"attempts": 3})
+    Retries,
+    Alone("attempts", takes=is_amount),
+    Words({"off": {"attempts": 0}}),
+    Example({"attempts": 3}),
+    Moved(
+        {
+            **dict.fromkeys(("num_retries", "max", "count", "tries", "max_retries"), "write it as `attempts: 2`"),
+            **dict.fromkeys(("retry_on", "retryon", "conditions", "statuses"), "write it as `on: [503]`"),
+            **dict.fromkeys(("per_try_timeout", "pertrytimeout", "timeout"), "write it as `per_try: 2s`"),
+        }
+    ),
 ]

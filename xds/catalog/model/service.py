@@ -54,10 +54,29 @@ class Protocol(StrEnum):
     TCP = "tcp"
 
 
+ENCRYPTED = {"https": "http", "wss": "http", "grpcs": "grpc", "tls": "tcp", "ssl": "tcp", "h2": "http2"}
+"""Words for what is encrypted, with the protocol inside: in the catalog these are two fields."""
+
+PLAIN_WORDS = {
+    **dict.fromkeys(("http1", "http/1", "http/1.1", "http1.1", "rest", "web", "ws", "websocket"), "http"),
+    **dict.fromkeys(("h2c", "http/2", "http2.0", "http/2.0"), "http2"),
+    **dict.fromkeys(("mysql", "postgres", "postgresql", "redis", "mongo", "mongodb", "kafka", "amqp", "smtp"), "tcp"),
+}
+
+
 def mend_protocol(value: object) -> str:
-    """Return how TLS is written, which is no protocol."""
-    plain = {"https": "http", "grpcs": "grpc", "tls": "tcp", "ssl": "tcp"}.get(str(value).lower(), "")
-    return f"write {plain}, with `tls: true` beside it" if plain else ""
+    """Return what to write for a protocol by another name, or one that is encrypted."""
+    if not isinstance(value, str):
+        return ""
+    word, url, _ = value.lower().partition("://")
+    rest = ", and its host in `endpoints`" if url else ""
+    if word in ENCRYPTED:
+        return f"write `protocol: {ENCRYPTED[word]}` and `tls: true`{rest}"
+    if word in PLAIN_WORDS or (url and word in [*Protocol]):
+        return f"write `protocol: {PLAIN_WORDS.get(word, word)}`{rest}"
+    if word in ("http3", "h3", "quic"):
+        return "a gateway's `http3: true` is for its clients; services are called by `http2`"
+    return "connections and requests alone are passed on, no datagrams" if word == "udp" else ""
 
 
 def assume_protocol(service: dict[str, Any]) -> None:
@@ -71,7 +90,7 @@ def check_upstreams(upstreams: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse a service named twice."""
     first: dict[str, int] = {}
     mistakes: list[Mistake] = [
-        Mistake((index,), f"{show(name)} is given twice: first as upstreams[{first[name]}]")
+        Mistake((index,), f"{show(name)} is given twice: first as upstreams[{first[name]}]", see=(first[name],))
         for index, name in enumerate(upstreams)
         if first.setdefault(name, index) != index
     ]
@@ -99,6 +118,7 @@ class Service:
         Protocol,
         Expected(mend=mend_protocol),
         Field(description="What the service speaks"),
+        Expected(mend=mend_protocol),
         About(envoy="HttpProtocolOptions, TcpProxy"),
         IfWrong(settle=assume_protocol),
     ] = Protocol.HTTP
@@ -159,7 +179,13 @@ class Service:
         Timeouts,
         Field(description="How long callers wait"),
         Expected("", {"request": "15s"}, mend=mend_timeouts),
-        Moved({"per_try": "write it as `retries: {per_try: 2s}`"}),
+        Moved(
+            {
+                "per_try": "it belongs to `retries`: write `retries: {per_try: 2s}`",
+                **dict.fromkeys(("server", "client", "read", "response", "total"), "write it as `request: 15s`"),
+                **dict.fromkeys(("connection", "dial"), "write it as `connect: 1s`"),
+            }
+        ),
     ] = field(default_factory=Timeouts)
     retries: Annotated[
         Annotated[ShortRetries, AfterValidator(complete_retries)],

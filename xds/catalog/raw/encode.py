@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from xds.catalog.raw.types import PREFIX, Field, explain_unknown, find_fields, find_type, suggest_type
 from xds.catalog.raw.values import INTEGERS, WELL_KNOWN, WRAPPED, encode_scalar
 from xds.catalog.text.mistake import Loc, Mistake
+from xds.catalog.text.regex import compile_pattern
 from xds.wire.varint import encode_field
 from xds.wording import show
 
@@ -51,11 +52,20 @@ class _Encoder:
                 self._mistakes.append(Mistake(here, message, at_key=True))
             else:
                 encoded[field.name] = self._encode_field(field, one, here, f"{path}{field.name}.")
+                if kind.__name__ == "RegexMatcher" and field.name == "regex" and isinstance(one, str):
+                    self._check_pattern(one, here)
         return encoded
 
     def _refuse(self, loc: Loc, message: str) -> bytes:
         self._mistakes.append(Mistake(loc, message))
         return b""
+
+    def _check_pattern(self, pattern: str, loc: Loc) -> None:
+        """Refuse a pattern that RE2 does not read. How large one may be is a setting of the Envoy's."""
+        try:
+            compile_pattern(pattern)
+        except ValueError as error:
+            self._mistakes.append(Mistake(loc, str(error)))
 
     def _encode_field(self, field: Field, value: object, loc: Loc, path: str) -> bytes:
         if field.key_kind:

@@ -47,4 +47,8 @@ def format_path(loc: Loc) -> str:
 def place_mistake(mistake: Mistake, source: str, place: Place) -> Problem:
     """Return a mistake as the problem of a file, at its place or at what of it stands there."""
     line, column, there = find_place(place, mistake.loc, key=mistake.at_key)
-    return Problem(source, line, column, format_path(there), mistake.message, mistake.severity)
+    message = mistake.message
+    if mistake.see:
+        name, other = format_path(mistake.see[-2:]), find_place(place, mistake.see)[0]
+        message = message.replace(name, f"{name} (line {other})", 1) if other != line else message
+    return Problem(source, line, column, format_path(there), message, mistake.severity)

@@ -70,8 +70,10 @@ class ValidPart:
         owner = self._find(loc[:-1])
         owner.pop(loc[-1], None)
         word = str(loc[-1]).partition(":")[0]
-        for name in self._field(loc[:-1]).fields:
-            if name not in owner and suggest(word, [name]):
+        field = self._field(loc[:-1])
+        meant = field.find_moved(str(loc[-1]))
+        for name in field.fields:
+            if name not in owner and (name == meant or suggest(word, [name])):
                 self._remove_value((*loc[:-1], name), is_rule=True)
 
     def _remove_value(self, loc: Loc, *, is_rule: bool) -> None:
@@ -116,7 +118,7 @@ def _replace_item(field: Field, index: int, item: object) -> object:
     """Return the replacement for an item. A mapping keeps only the fields that identify it, if it has any."""
     stand_in = _stand_in(field, index)
     identity = [name for name, one in field.fields.items() if one.if_wrong.identifies]
-    if identity and isinstance(item, dict):
+    if identity and isinstance(item, dict) and field.fields.keys() & item.keys():
         return {**item, **{name: stand_in[name] for name in identity}}
     return stand_in
 

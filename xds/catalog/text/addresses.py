@@ -25,7 +25,7 @@ from xds.catalog.text.address_patterns import (
 )
 from xds.catalog.text.field import Expected
 from xds.catalog.text.mistake import Mendable, Mistake, Mistakes
-from xds.wording import join_host_and_port, show, split_host_and_port
+from xds.wording import join_host_and_port, show, split_host_and_port, write_flow
 
 EXPECTED_ENDPOINT: Final = Expected('"host:port"', "10.0.0.4:5000", "[::1]:5000")
 EXPECTED_ADDRESS: Final = Expected("an IP address or host name", "10.0.0.4")
@@ -46,6 +46,10 @@ ANY_HOST: Final = "*"
 PORTS = {"http": 80, "ws": 80, "https": 443, "grpcs": 443, "wss": 443}
 """The port that a scheme stands for."""
 
+OPTIONS = frozenset(
+    {"server", "check", "ssl", "maxconn", "inter", "rise", "fall", "resolve", "max_fails", "send-proxy"}
+)
+"""Words of a `server` line of HAProxy and nginx."""
 SECURE = frozenset({"https", "grpcs", "wss"})
 """The schemes that stand for TLS."""
 
@@ -129,8 +133,9 @@ def check_ip(value: str) -> str:
     """Check an address to listen on."""
     address = normalize_ip(value)
     if address is None:
-        if split_address(value):
-            raise ValueError(f"expected an IP address alone, found {show(value)}: the port belongs in `port`")
+        if parts := split_address(value):
+            mend = f"write `address: {write_flow(parts[0])}` and `port: {parts[1]}`"
+            raise ValueError(f"expected an IP address alone, found {show(value)}: {mend}")
         raise ValueError(f"expected {EXPECTED_IP}, found {show(value)}{_localhost(value)}")
     return address
 
@@ -223,6 +228,8 @@ def explain_address(
     """
     if not text.strip():
         return Mendable(f'expected an address, such as "10.0.0.4:{port}", found nothing', complete=True)
+    if (foreign := _explain_foreign(text)) is not None:
+        return foreign
     scheme, separator, rest = text.partition("://")
     if separator:
         rest, scheme_port = re.split("[/?#]", rest, maxsplit=1)[0], ports.get(scheme.lower())
@@ -239,11 +246,49 @@ def explain_address(
     if bare := normalize_host(text):
         mend = join_host_and_port(bare, port)
         return Mendable("the port is missing", mend, tail=LISTENS_ON)
-    if not colon:
-        return Mendable(_explain_host(text), complete=True)
-    if normalize_host(host) is None:
+    return _explain_parts(host, colon, written) if colon else _explain_parts(text)
+
+
+def _explain_parts(host: str, colon: str = "", port: str = "") -> Mendable:
+    """Return what is wrong with the host or, after a colon, with the port."""
+    name = host.removesuffix(".")
+    if name != host and normalize_host(name):
+        return Mendable("a host has no dot at its end", *_prefer(f"{name}{colon}{port}", name))
+    if not colon or normalize_host(host) is None:
         return Mendable(_explain_host(host), complete=True)
-    return Mendable(f"expected a port from 1 to 65535 after the colon, found {show(written)}", complete=True)
+    return Mendable(f"expected a port from 1 to 65535 after the colon, found {show(port)}", complete=True)
+
+
+def _explain_foreign(text: str) -> Mendable | None:
+    """Return why a text is no address that is one for other programs; None for any other."""
+    if text.startswith(("unix:", "pipe:", "/", "@")):
+        message = f"{show(text)} is a Unix socket: an address has a host and a port, such as 127.0.0.1:{EXAMPLE_PORT}"
+        return Mendable(message, complete=True)
+    if "$" in text or "{{" in text:
+        message = f"nothing is filled in for {show(text)}: write the address itself, or fill in the file before"
+        return Mendable(message, complete=True)
+    compact = re.sub(r"\s*:\s*", ":", text.strip())
+    if compact != text and split_address(compact):
+        return Mendable("an address has no spaces in it", compact)
+    return _explain_words(text) if len(text.split()) > 1 or "," in text else None
+
+
+def _explain_words(text: str) -> Mendable:
+    """Return why a text of several words is no address: it is several, or has the options of HAProxy and nginx."""
+    words = [word.lstrip("-") for word in re.split(r"[\s,;]+", text)]
+    found = [word for word in words if split_address(word)]
+    if len(found) > 1:
+        return Mendable(f"has {len(found)} addresses: make each an item, {write_flow(found)}", complete=True)
+    fields: dict[str, object] = {"address": found[0]} if found else {}
+    if weight := re.search(r"\bweight[ =](\d{1,9})\b", text, re.ASCII):
+        fields["weight"] = int(weight[1])
+    fields |= {"priority": 1} if "backup" in words else {}
+    fields |= {"drain": True} if {"down", "disabled"} & {*words} else {}
+    if not found or not (len(fields) > 1 or OPTIONS & {*words}):
+        return Mendable(_explain_host(text.rpartition(":")[0] or text), complete=True)
+    if len(fields) == 1:
+        return Mendable("an address is one word", found[0])
+    return Mendable(f"an address is one word, what follows it are fields: write {write_flow(fields)}", complete=True)
 
 
 def _prefer(*mends: str) -> tuple[str, ...]:

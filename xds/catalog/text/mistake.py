@@ -27,17 +27,21 @@ class Ground(Enum):
 
 
 class Mistake(NamedTuple):
-    """What is wrong at `loc`, in a sentence; `at_key` when it is the key there that is wrong, not its value."""
+    """What is wrong at `loc`, in a sentence; `at_key` when it is the key there that is wrong, not its value.
+
+    `see` leads to what the message names beside it, such as an earlier route: the line of that is told too.
+    """
 
     loc: Loc
     message: str
     severity: Severity = Severity.ERROR
     at_key: bool = False
     ground: Ground = Ground.ITSELF
+    see: Loc = ()
 
     def below(self, loc: Loc) -> "Mistake":
         """Return the mistake with a `loc` that starts above: `loc` leads to the value that has it."""
-        return self._replace(loc=(*loc, *self.loc))
+        return self._replace(loc=(*loc, *self.loc), see=(*loc, *self.see) if self.see else ())
 
 
 def warning(loc: Loc, message: str) -> Mistake:

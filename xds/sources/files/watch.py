@@ -15,7 +15,7 @@ from watchfiles import awatch
 from watchfiles.main import FileChange
 
 from xds.sources.document import Document, digest_document
-from xds.sources.files.layout import Layout, find_layout, is_document, is_visible
+from xds.sources.files.layout import Layout, explain_skipped, find_layout, is_document, is_visible
 from xds.sources.files.read import FileAttributes, read_attributes, read_document
 
 STEP_MS = 10
@@ -122,6 +122,8 @@ class FileSource:
                 return None
             if is_document(last):
                 places[prefix + last] = place
+            elif explain_skipped(last):
+                return None
         return places if paths else None
 
     async def _read_changes(self, places: dict[str, Path] | None) -> dict[str, Document | None]:
@@ -148,11 +150,13 @@ class FileSource:
         layout = self._layout = find_layout(self._path)
         for name, fault in layout.faults.items():
             self._compare(changes, name, _make_record(Document(name, fault=fault)))
+        for name, why in layout.skipped.items():
+            self._compare(changes, name, _make_record(Document(name, fault=why, skipped=True)))
         for name, place in layout.files.items():
             old = self._records.get(name)
             if old is None or old.recent or old.attributes is None or old.attributes != read_attributes(place):
                 self._compare(changes, name, _read(name, place))
-        for name in self._records.keys() - layout.files.keys() - layout.faults.keys():
+        for name in self._records.keys() - layout.files.keys() - layout.faults.keys() - layout.skipped.keys():
             # While a folder cannot be listed, it is unknown whether its files are deleted.
             if not layout.faults or self._records[name].attributes is None:
                 self._compare(changes, name, None)
@@ -224,6 +228,8 @@ def _seems_unfinished(old: _Record | None, new: _Record) -> bool:
     rename is finished. A wrong True costs a short wait; a wrong False, an error that goes away with the next read.
     """
     content = new.document.content
+    if new.document.skipped:
+        return False
     if content is None or new.attributes is None or not content.endswith(b"\n"):
         return True
     if old is None or old.attributes is None or old.attributes[:2] != new.attributes[:2]:
