@@ -49,6 +49,13 @@ def find_type(name: str) -> type:
     return found
 
 
+def find_name(kind: type) -> str:
+    """Return the full name of a message's class."""
+    pool = importlib.import_module(f"{PACKAGE}.message_pool").default_message_pool
+    url: str = pool.type_to_url[kind]
+    return url.removeprefix(PREFIX)
+
+
 def suggest_type(name: str) -> str:
     """Return the end of a message, which suggests a type with the same last name or nearly the same full name."""
     names = list_types()
