@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from xds.catalog.advice.raw import advise_raw_gateway
 from xds.catalog.advice.routes import advise_routes
 from xds.catalog.model.gateway import Certificate, Gateway
 from xds.catalog.model.route import Route
@@ -16,6 +17,7 @@ def advise_gateway(gateway: Gateway) -> Iterator[Mistake]:
     for index, listener in enumerate(gateway.listeners):
         yield from advise_routes(("listeners", index), listener.routes)
     yield from advise_listeners(gateway)
+    yield from advise_raw_gateway(gateway)
 
 
 def advise_listeners(gateway: Gateway) -> Iterator[Mistake]:
