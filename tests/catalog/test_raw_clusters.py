@@ -108,7 +108,9 @@ FRAGMENTS: dict[str, dict[str, Any]] = {
     "ratelimit": write_filter("ratelimit.v3.RateLimit", domain="d", rate_limit_service=LIMITER),
     "wasm": write_filter("wasm.v3.Wasm", config=WASM),
     "composite": write_filter("composite.v3.ExecuteFilterAction", typed_config=INNER),
-    "an Any in an Any": write_filter("composite.v3.ExecuteFilterAction", typed_config={**INNER, "typed_config": ACTION}),
+    "an Any in an Any": write_filter(
+        "composite.v3.ExecuteFilterAction", typed_config={**INNER, "typed_config": ACTION}
+    ),
     "TypedStruct": {"http_connection_manager": {"http_filters": [{"name": "a", "typed_config": STRUCT}]}},
     "gRPC access log": write_log("grpc.v3.HttpGrpcAccessLogConfig", common_config={"grpc_service": GRPC}),
     "OTLP access log": write_log("open_telemetry.v3.OpenTelemetryAccessLogConfig", grpc_service=GRPC),
@@ -185,7 +187,7 @@ def reached(text: str, cluster: str, *, grpc: bool = False) -> set[str]:
 
 def serve(cluster: str) -> dict[str, Any]:
     """Return the raw fields of a Cluster whose requests pass a filter that asks another service."""
-    options = {
+    options: dict[str, Any] = {
         "@type": f"{TYPE}.extensions.upstreams.http.v3.HttpProtocolOptions",
         "explicit_http_config": {"http_protocol_options": {}},
         "http_filters": [
@@ -205,7 +207,7 @@ def test_who_gets_a_fragment_gets_its_clusters() -> None:
     """Callers get those of a service's routes and cluster, its sidecar those of its own. gRPC clients get none."""
     plain: dict[str, Any] = {"endpoints": ["1.1.1.1:1"], "upstreams": []}
     mirror = {"route": {"route": {"request_mirror_policies": [{"cluster": "shadow"}]}}}
-    services: dict[str, Any] = {name: plain for name in ("authz", "shadow", "deep", "other", "own")}
+    services: dict[str, Any] = dict.fromkeys(("authz", "shadow", "deep", "other", "own"), plain)
     services["authz"] = {**plain, "envoy": serve("deep")}
     services["api"] = {**plain, "envoy": serve("authz"), "routes": [{"prefix": "/a", "envoy": mirror}]}
     own = write_filter("ext_authz.v3.ExtAuthz", http_service={"server_uri": {**URI, "cluster": "own"}})
@@ -223,7 +225,9 @@ def test_a_sidecar_has_no_listener_of_a_tcp_service_that_only_a_fragment_names()
     """The application may not call it, although the sidecar itself does."""
     own = write_filter("ext_authz.v3.ExtAuthz", http_service={"server_uri": {**URI, "cluster": "db"}})
     db = {"protocol": "tcp", "local_port": 5432, "endpoints": ["1.1.1.1:1"]}
-    text = write_catalog({"db": db, "web": {"upstreams": ["api"], "sidecar": {"envoy": own}}, "other": {"upstreams": ["db"]}})
+    text = write_catalog(
+        {"db": db, "web": {"upstreams": ["api"], "sidecar": {"envoy": own}}, "other": {"upstreams": ["db"]}}
+    )
     inventory = build_inventory(build(text))
     listeners = {
         node: [url for url in build_view(inventory, NodeKind(node)).parts(inventory, "db") if url.endswith("Listener")]
@@ -238,8 +242,10 @@ def test_contrib_types_are_told_apart_from_unknown_ones() -> None:
     assert "is a contrib extension, which the official builds of Envoy do not have" in problem
     assert "xds.type.v3.TypedStruct, type_url: envoy.extensions.filters.http.golang.v3alpha.Config" in problem
     [problem] = check_files(a=write_catalog({}, envoy=write_filter("lua.v3.Luaa")))
-    assert problem.endswith('there is no type "envoy.extensions.filters.http.lua.v3.Luaa": did you mean `'
-                            'envoy.extensions.filters.http.lua.v3.Lua`?')
+    assert problem.endswith(
+        'there is no type "envoy.extensions.filters.http.lua.v3.Luaa": did you mean `'
+        "envoy.extensions.filters.http.lua.v3.Lua`?"
+    )
 
 
 @pytest.mark.parametrize(
@@ -248,7 +254,10 @@ def test_contrib_types_are_told_apart_from_unknown_ones() -> None:
         ({"value": {}}, "`type_url` is missing: the type that `value` has the fields of"),
         ({"type_url": "a.B", "valeu": {}}, 'TypedStruct has no field "valeu": did you mean `value`?'),
         ({"type_url": "a.B", "value": 3}, "expected a mapping, found 3"),
-        ({"type_url": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua", "value": {"x": 1}}, 'no field "x"'),
+        (
+            {"type_url": "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua", "value": {"x": 1}},
+            'no field "x"',
+        ),
         ({"type_url": "a.B", "value": {"anything": [1, None]}}, None),
     ],
 )
@@ -257,5 +266,4 @@ def test_a_typed_struct_is_checked_as_far_as_its_type_is_known(fields: dict[str,
     typed = {"@type": "type.googleapis.com/xds.type.v3.TypedStruct", **fields}
     raw = {"http_connection_manager": {"http_filters": [{"name": "a", "typed_config": typed}]}}
     problems = check_files(a=write_catalog({}, envoy=raw))
-    assert [message in problem for problem in problems if message] == [True] * bool(message)
-    assert bool(problems) == bool(message)
+    assert [message is not None and message in problem for problem in problems[:1]] == [True] * (message is not None)

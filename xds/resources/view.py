@@ -94,8 +94,8 @@ class SidecarView(NodeView):
     """A sidecar, built from `frame`, which listens for its application's requests to the services `hosts` (None: all).
 
     `upstreams` has these services, and those that their routes or Envoy's own fields name. `own_tcp` is the sidecar's
-    own service if that has a `local_port`: the service itself listens there, so the sidecar cannot. `local` is set if an upstream uses
-    zone-aware routing.
+    own service if that has a `local_port`: the service itself listens there, so the sidecar cannot. `local` is set if
+    an upstream uses zone-aware routing.
     """
 
     frame: SidecarFrame

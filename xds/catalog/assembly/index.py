@@ -33,8 +33,8 @@ class Index:
     """The services and gateways of all fragments, and which subjects refer to each service.
 
     `owners` has the fragments that define a subject, valid or not. `referrers` has the subjects that name a service in
-    `upstreams`, routes or raw fields. `open_callers` are the services without `upstreams`, which may call all services. `broken`
-    has the subjects with mistakes, and for each the locations whose values are not known.
+    `upstreams`, routes or raw fields. `open_callers` are the services without `upstreams`, which may call all services.
+    `broken` has the subjects with mistakes, and for each the locations whose values are not known.
     """
 
     def __init__(self) -> None:

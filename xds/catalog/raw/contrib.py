@@ -1,13 +1,9 @@
-"""Types that envoy-data-plane does not have: contrib extensions of Envoy, and the TypedStruct that can hold any type."""
+"""Envoy's contrib extensions, whose types envoy-data-plane does not have."""
 
 import re
 
-from xds.catalog.raw.types import PREFIX
+from xds.catalog.raw.types import PREFIX, TYPED_STRUCT
 from xds.wording import show
-
-TYPED_STRUCT = "xds.type.v3.TypedStruct"
-TYPED_STRUCTS = frozenset({TYPED_STRUCT, "udpa.type.v1.TypedStruct"})
-"""A type and its fields as in JSON: Envoy itself makes a message of that type from them."""
 
 CONTRIB = frozenset(
     {
@@ -67,5 +63,5 @@ def explain_contrib(name: str) -> str:
     instead = f'{{"@type": {PREFIX}{TYPED_STRUCT}, type_url: {name}, value: {{…}}}}'
     return (
         f"{show(name)} is a contrib extension, which the official builds of Envoy do not have"
-        f" (envoyproxy/envoy:contrib-… has them): for an Envoy that has it write {instead}, whose `value` is not checked"
+        f" (envoyproxy/envoy:contrib-… has them): for an Envoy that has it write {instead}; its `value` is not checked"
     )

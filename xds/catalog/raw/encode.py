@@ -8,13 +8,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from xds.catalog.raw.clusters import BOOTSTRAP, GRPC, NamedCluster, is_cluster_name
-from xds.catalog.raw.contrib import TYPED_STRUCTS, explain_contrib
+from xds.catalog.raw.contrib import explain_contrib
 from xds.catalog.raw.given import Given
-from xds.catalog.raw.types import PREFIX, Field, explain_unknown, find_fields, find_name, find_type, suggest_type
+from xds.catalog.raw.types import (
+    PREFIX,
+    TYPED_STRUCT,
+    Field,
+    explain_unknown,
+    find_fields,
+    find_name,
+    find_type,
+    suggest_type,
+)
 from xds.catalog.raw.values import INTEGERS, WELL_KNOWN, WRAPPED, encode_scalar
 from xds.catalog.text.mistake import Loc, Mistake
 from xds.wire.varint import encode_field
-from xds.wording import show, suggest
+from xds.wording import show
 
 
 @dataclass(slots=True)
@@ -151,8 +160,6 @@ class _Encoder:
         if value["@type"] != f"{PREFIX}{name}":
             return self._refuse((*loc, "@type"), f"a type URL begins with {PREFIX}, found {show(value['@type'])}")
         rest = {key: one for key, one in value.items() if key != "@type"}
-        if name in TYPED_STRUCTS:
-            return self._encode_typed_struct(name, rest, loc)
         try:
             kind = find_type(name)
         except LookupError:
@@ -163,28 +170,22 @@ class _Encoder:
         else:
             # The catalog sets no field inside an Any, so all of its fields may be written.
             inner = _Encoder({}, self._mistakes, self._clusters)
+            if name == TYPED_STRUCT:
+                self._check_struct(rest, loc)
             encoded = b"".join(inner.encode_fields(kind, rest, loc, "").values())
         return encode_field(1, f"{PREFIX}{name}".encode()) + encode_field(2, encoded)
 
-    def _encode_typed_struct(self, name: str, value: Mapping[str, object], loc: Loc) -> bytes:
-        """Encode a TypedStruct. If its type is known, its value is checked as that of an Any of the type is."""
-        for key in value.keys() - {"type_url", "value"}:
-            near = suggest(str(key), ["type_url", "value"])
-            self._mistakes.append(Mistake((*loc, key), f"TypedStruct has no field {show(key)}{near}", at_key=True))
-        url, fields = value.get("type_url"), value.get("value", {})
+    def _check_struct(self, struct: Mapping[str, object], loc: Loc) -> None:
+        """Check a TypedStruct. If its type is known, its value is checked as that of an Any of the type is."""
+        url = struct.get("type_url", struct.get("typeUrl"))
         if not isinstance(url, str) or not url:
-            return self._refuse(loc, "`type_url` is missing: the type that `value` has the fields of")
+            self._refuse(loc, "`type_url` is missing: the type that `value` has the fields of")
+            return
         try:
             kind = find_type(url.rpartition("/")[2])
         except LookupError:
-            kind = None
-        if kind is not None:
-            _Encoder({}, self._mistakes, self._clusters).encode_fields(kind, fields, (*loc, "value"), "")
-        try:
-            encoded = encode_field(1, url.encode()) + encode_field(2, WELL_KNOWN["Struct"](fields))
-        except ValueError as error:
-            return self._refuse((*loc, "value"), str(error))
-        return encode_field(1, f"{PREFIX}{name}".encode()) + encode_field(2, encoded)
+            return
+        _Encoder({}, self._mistakes, self._clusters).encode_fields(kind, struct.get("value", {}), (*loc, "value"), "")
 
 
 def _note(value: object) -> object:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from xds.wording import show, suggest
 
 PACKAGE = "envoy_data_plane"
+TYPED_STRUCT = "xds.type.v3.TypedStruct"
 PREFIX = "type.googleapis.com/"
 TYPE_NAME = re.compile(r"((?:[a-z][a-z0-9_]*\.)+)([A-Z]\w*(?:\.[A-Z]\w*)*)", re.ASCII)
 REGISTERED = re.compile(r'register_message\(\s*"([^"]*)",\s*"([^"]*)"')
@@ -40,6 +41,8 @@ def find_type(name: str) -> type:
     matched = TYPE_NAME.fullmatch(name)
     if matched is None:
         raise LookupError(name)
+    if name == TYPED_STRUCT:
+        importlib.import_module("xds.catalog.raw.typed_struct")
     try:
         importlib.import_module(f"{PACKAGE}.{matched[1][:-1]}")
     except ModuleNotFoundError:
