@@ -139,7 +139,8 @@ async def test_a_typed_struct_is_taken(tmp_path: Path, api: Echo) -> None:
 async def test_what_the_check_calls_without_effect_has_none(tmp_path: Path, api: Echo) -> None:
     """Envoy reports the catalog's limit, and sends no request to an endpoint outside the subset."""
     thresholds = {"circuit_breakers": {"thresholds": [{"max_connections": 7}, {"priority": "HIGH", "max_requests": 8}]}}
-    subsets = {"lb_subset_config": {"fallback_policy": "ANY_ENDPOINT"}}
+    selector = {"keys": ["version"], "fallback_policy": "ANY_ENDPOINT"}
+    subsets = {"lb_subset_config": {"fallback_policy": "ANY_ENDPOINT", "subset_selectors": [selector]}}
     no_5xx = {"outlier_detection": {"consecutive_5xx": 1, "interval": "0.1s", "max_ejection_percent": 100}}
     services = {
         "api": {"endpoints": [api.endpoint], "envoy": {"cluster": thresholds | no_5xx}},
@@ -149,8 +150,16 @@ async def test_what_the_check_calls_without_effect_has_none(tmp_path: Path, api:
             "envoy": {"cluster": subsets},
         },
     }
+    answer = "type.googleapis.com/envoy.extensions.filters.network.direct_response.v3.Config"
+    chain = {"filters": [{"name": "a", "typed_config": {"@type": answer, "response": {"inline_string": "no"}}}]}
+    absent = {"typed_per_filter_config": {"lua": {"@type": f"{FILTERS}.lua.v3.LuaPerRoute", "disabled": True}}}
+    envoy_fields = {
+        "listener": {"default_filter_chain": chain},
+        "http_connection_manager": {"http3_protocol_options": {}},
+        "route_configuration": absent,
+    }
     routes = [{"prefix": "/v2", "to": "versions/v2"}, {"prefix": "/any", "to": "versions"}, {"to": "api"}]
-    with Mesh(tmp_path, make_catalog(services, routes=routes)) as mesh:
+    with Mesh(tmp_path, make_catalog(services, routes=routes, envoy=envoy_fields)) as mesh:
         envoy = await mesh.start_gateway()
         assert (ask(mesh, "/v2").status, ask(mesh, "/any").status) == (503, 200)
         api.status = 500

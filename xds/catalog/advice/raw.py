@@ -198,7 +198,8 @@ def _advise_http_options(service: Service, written: _Written) -> Iterator[Mistak
             yield from written.warn((HTTP_OPTIONS,), f"takes the place of what {' and '.join(setters)} sets")
     elif setters:
         message = (
-            f"has no effect beside {setters[0]}: write the field in `typed_extension_protocol_options`, whole as it is"
+            f"has no effect beside {setters[0]}, which sets `typed_extension_protocol_options`: Envoy takes the options"
+            " there, and whoever writes them there writes them all"
         )
         yield from written.warn(OLD_HTTP_OPTIONS, message)
 
