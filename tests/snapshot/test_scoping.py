@@ -186,6 +186,20 @@ def test_changed_upstreams_send_a_node_only_the_difference() -> None:
     assert changes[WEB].snapshot is shop.of(WEB)
 
 
+def test_a_cluster_that_raw_fields_begin_to_name_is_sent_to_those_who_get_the_fields() -> None:
+    """An edit of a service's routes or cluster concerns its callers, and one of a gateway only the gateway."""
+    shop = EditedMesh(SHOP, WEB, JOBS, EDGE)
+    mirror = "envoy: {route: {route: {request_mirror_policies: [{cluster: images}]}}}"
+    shop.edit("users: {", f"users: {{routes: [{{{mirror}}}], ")
+    assert "images" in names_of(shop.of(WEB))["Cluster"]
+    assert "images" in names_of(shop.of(JOBS))["Cluster"]
+    shop.edit(f"users: {{routes: [{{{mirror}}}], ", "users: {")
+    assert "images" not in names_of(shop.of(WEB))["Cluster"]
+    changes = shop.edit("{to: web}", "{to: web, " + mirror.replace("images", "users") + "}")
+    assert names_in(changes[EDGE])["Cluster"] == ["users"]
+    assert changes.keys() == {EDGE}
+
+
 def test_a_node_that_moves_to_a_view_shares_the_views_snapshot() -> None:
     """This holds whether other nodes use the view already or not, and also if the same edit changes the view's
     resources.

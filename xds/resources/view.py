@@ -91,9 +91,9 @@ class NodeView(ABC):
 class SidecarView(NodeView):
     """A sidecar, built from `frame`, which listens for its application's requests to the services `hosts` (None: all).
 
-    `upstreams` has these services, and those that their routes name. `own_tcp` is the sidecar's own service if that
-    has a `local_port`: the service itself listens there, so the sidecar cannot. `local` is set if an upstream uses
-    zone-aware routing.
+    `upstreams` has these services, and those that their routes or Envoy's own fields name. `own_tcp` is the sidecar's
+    own service if that has a `local_port`: the service itself listens there, so the sidecar cannot. `local` is set if
+    an upstream uses zone-aware routing.
     """
 
     frame: SidecarFrame
@@ -111,11 +111,14 @@ class SidecarView(NodeView):
         return self.upstreams, self.locality
 
     def parts(self, inventory: Inventory, name: str) -> Mapping[str, Resource]:
-        """Return the resources of one service, by type, without the listener of the sidecar's own `local_port`."""
+        """Return the resources of one service, by type: with the listener of its `local_port` if it is one of `hosts`.
+
+        The sidecar's own service has none, since it listens there itself.
+        """
         resources = inventory.resources(name, self.locality)
         if LISTENER not in resources:
             return resources
-        if self.own_tcp == name:
+        if self.own_tcp == name or (self.hosts is not None and name not in self.hosts):
             return _leave_out_listener(resources)
         if self.access_log is not None:
             service = inventory.catalog.services[name]
@@ -151,7 +154,10 @@ class SidecarView(NodeView):
 
 @dataclass(frozen=True, slots=True)
 class GatewayView(NodeView):
-    """The gateway with that name, and the services of its routes. It does not use these services' own routes."""
+    """The gateway with that name, and the services that its routes and Envoy's own fields name.
+
+    It does not use these services' own routes.
+    """
 
     gateway: str
     upstreams: frozenset[str]
@@ -161,7 +167,7 @@ class GatewayView(NodeView):
 
     @property
     def assignment_key(self) -> Hashable:
-        """The services of the gateway's routes, and its locality."""
+        """The services that the gateway may reach, and its locality."""
         return self.upstreams, self.locality
 
     def parts(self, inventory: Inventory, name: str) -> Mapping[str, Resource]:
@@ -256,14 +262,20 @@ def build_view(inventory: Inventory, kind: NodeKind) -> NodeView:
     traced = None if tracing is None else Traced(kind.cluster, tracing)
     if gateway := catalog.gateways.get(kind.cluster):
         routed = frozenset(gateway.services)
-        reached = _reach(catalog, routed) if kind.grpc else routed
+        reached = _reach(catalog, routed) if kind.grpc else _complete(catalog, gateway.needed)
         locality, _ = _find_locality(inventory, kind, reached)
         if kind.grpc:
             return GrpcView(reached, routed, locality)
-        return GatewayView(kind.cluster, routed, locality, traced)
+        return GatewayView(kind.cluster, reached, locality, traced)
     service = catalog.services.get(kind.cluster)
     hosts = None if service is None or service.upstreams is None else frozenset(service.upstreams)
-    upstreams = None if hosts is None else _reach(catalog, hosts)
+    if service is None or hosts is None:
+        upstreams = None
+    elif kind.grpc:
+        upstreams = _reach(catalog, hosts)
+    else:
+        applied = (catalog.services[name].needed_by_callers for name in hosts if catalog.services[name].routes)
+        upstreams = _complete(catalog, hosts.union(service.needed_by_sidecar, *applied))
     locality, zone_aware = _find_locality(inventory, kind, upstreams)
     if kind.grpc:
         return GrpcView(upstreams, hosts, locality)
@@ -284,6 +296,16 @@ def _reach(catalog: Catalog, hosts: frozenset[str]) -> frozenset[str]:
     """Return the services, and those that their routes name. The routes of the latter do not apply."""
     routed = [catalog.services[name].routed for name in hosts if catalog.services[name].routes]
     return hosts.union(*routed) if routed else hosts
+
+
+def _complete(catalog: Catalog, names: frozenset[str]) -> frozenset[str]:
+    """Return the services, and those that Envoy's own fields of their clusters name, and so on."""
+    found = names
+    while names:
+        fragments = (catalog.services[name] for name in names)
+        names = frozenset[str]().union(*(one.needed_by_cluster for one in fragments if one.envoy)) - found
+        found |= names
+    return found
 
 
 def _find_locality(inventory: Inventory, kind: NodeKind, upstreams: frozenset[str] | None) -> tuple[Locality, bool]:

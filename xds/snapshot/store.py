@@ -85,8 +85,8 @@ class SnapshotStore:
         """Return the kinds of node whose view may change.
 
         These are all kinds if the mesh's settings changed. Otherwise they are the kinds of the changed services and
-        gateways; the kinds that see a service whose routes now name other services; and the kinds with a locality that
-        see a service for which a caller's locality now matters in another way.
+        gateways; the kinds that see a service whose routes or raw fields now name other services; and the kinds with a
+        locality that see a service for which a caller's locality now matters in another way.
         """
         if inventory.mesh_changed:
             return {*self._views.by_kind}
@@ -279,7 +279,9 @@ def _local_resources(view: NodeView, inventory: Inventory) -> Mapping[str, Resou
 
 def _find_routed(catalog: Catalog, name: str) -> frozenset[str]:
     service = catalog.services.get(name)
-    return service.routed if service and service.routes else frozenset()
+    if service is None or not (service.routes or service.envoy):
+        return frozenset()
+    return service.needed_by_callers | service.needed_by_cluster
 
 
 def _add_update(updates: dict[str, Resource | None], was: Resource | None, now: Resource | None) -> None:

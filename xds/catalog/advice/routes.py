@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from xds.catalog.model.retries import Retries
 from xds.catalog.model.route import Route
+from xds.catalog.raw.fields import sets_raw
 from xds.catalog.text.addresses import ANY_HOST
 from xds.catalog.text.durations import format_duration
 from xds.catalog.text.mistake import Loc, Mistake, warning
@@ -16,11 +17,12 @@ def advise_routes(loc: Loc, routes: Sequence[Route]) -> Iterator[Mistake]:
     """Yield the warnings about one list of routes, which is below `loc`."""
     earlier = _Routes()
     for index, route in enumerate(routes):
-        covering = earlier.find_covering(route)
-        if covering is not None:
-            found = warning((*loc, "routes", index), f"can never match: routes[{covering}] matches all of its requests")
-            yield found._replace(see=(*loc, "routes", covering))
-        earlier.add(index, route)
+        if not sets_raw(route.envoy, "route", "match"):  # else it matches other requests than its fields say
+            covering = earlier.find_covering(route)
+            if covering is not None:
+                message = f"can never match: routes[{covering}] matches all of its requests"
+                yield warning((*loc, "routes", index), message)._replace(see=(*loc, "routes", covering))
+            earlier.add(index, route)
         for found in (*_advise_route(route), *advise_filters(route), *advise_route_retries(route)):
             yield found.below((*loc, "routes", index))
 
@@ -35,7 +37,8 @@ def _advise_route(route: Route) -> Iterator[Mistake]:
         yield warning(("regex",), "ends in a `$`, which has no effect: a regex always matches the whole path")
     elif route.regex is not None and not set(route.regex) & set(".[(*+?{|\\^"):
         yield warning(("regex",), "is plain text: write `path`")
-    if route.redirect is not None and _redirects_to_itself(route):
+    changed = sets_raw(route.envoy, "route", "match", "redirect")
+    if route.redirect is not None and not changed and _redirects_to_itself(route):
         yield warning(("redirect",), "leads to a request that this route redirects again: an endless loop")
 
 

@@ -3,6 +3,7 @@
 What must hold among their fields is checked in `gateway_rules.py`.
 """
 
+from collections.abc import Iterator
 from dataclasses import field
 from typing import Annotated, Any, Final
 
@@ -14,7 +15,8 @@ from xds.catalog.model.access_log import ShortAccessLog
 from xds.catalog.model.listener_options import HttpField, HttpOptions, Limits, LimitsField
 from xds.catalog.model.route import Route
 from xds.catalog.model.route_rules import MAX_ROUTES, Routes
-from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
+from xds.catalog.raw.clusters import NamedCluster
+from xds.catalog.raw.fields import NO_RAW, Raw, find_clusters, make_raw_shape, parse_raw
 from xds.catalog.text.address_patterns import BINDS_SHAPE, CERTIFICATE_HOST_SHAPE, MAX_ADDRESSES, NUMBERS
 from xds.catalog.text.addresses import EXPECTED_BIND, BindAddress, check_binds, check_host
 from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Words
@@ -268,7 +270,26 @@ class Gateway:
         )
 
     @property
+    def all_routes(self) -> Iterator[tuple[Loc, Route]]:
+        """Every route once, and where it stands: the gateway's own, and those of its listeners."""
+        listeners = ((("listeners", index), one.routes) for index, one in enumerate(self.listeners))
+        for loc, routes in (((), self.routes), *listeners):
+            for position, route in enumerate(routes):
+                yield (*loc, "routes", position), route
+
+    @property
     def services(self) -> tuple[str, ...]:
         """The services that its routes name."""
-        routes = (*self.routes, *(route for listener in self.listeners for route in listener.routes))
-        return tuple(dict.fromkeys(name for route in routes for name in route.services))
+        return tuple(dict.fromkeys(name for _, route in self.all_routes for name in route.services))
+
+    @property
+    def raw_clusters(self) -> Iterator[tuple[Loc, NamedCluster]]:
+        """The clusters that Envoy's own fields name, in the gateway and in its routes."""
+        for loc, raw in (((), self.envoy), *((loc, route.envoy) for loc, route in self.all_routes)):
+            for below, cluster in find_clusters(raw):
+                yield (*loc, "envoy", *below), cluster
+
+    @property
+    def needed(self) -> frozenset[str]:
+        """The services that its Envoys need: those that its routes name, and those that Envoy's own fields name."""
+        return frozenset(self.services).union(cluster.name for _, cluster in self.raw_clusters)

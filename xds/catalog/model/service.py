@@ -4,7 +4,7 @@ The class is both the validator and the immutable model; the JSON Schema is made
 its fields is checked in `service_rules.py`. No Envoy type appears here, but nothing that Envoy would refuse passes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import field
 from enum import StrEnum
 from typing import Annotated, Any
@@ -34,7 +34,8 @@ from xds.catalog.model.slow_start import ShortSlowStart
 from xds.catalog.model.subsets import EXPECTED_SUBSETS, SUBSETS_SHAPE, Labels, parse_subsets
 from xds.catalog.model.timeouts import Timeouts, mend_timeouts
 from xds.catalog.model.upstream import CALLERS, Dns, ServiceHost, ShortUpstreamTls, UpstreamTls
-from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
+from xds.catalog.raw.clusters import NamedCluster
+from xds.catalog.raw.fields import NO_RAW, Raw, find_clusters, make_raw_shape, parse_raw
 from xds.catalog.text.durations import AtLeast
 from xds.catalog.text.field import OFF, About, Example, Expected, IfWrong, Moved
 from xds.catalog.text.mistake import Loc, Mistake, Mistakes
@@ -324,6 +325,31 @@ class Service:
     def routed(self) -> frozenset[str]:
         """The services that its own routes name."""
         return frozenset(name for route in self.routes for name in route.services)
+
+    @property
+    def raw_clusters(self) -> Iterator[tuple[Loc, NamedCluster]]:
+        """The clusters that Envoy's own fields name: those of its cluster, of its routes, and of its sidecar."""
+        places: list[tuple[Loc, Raw]] = [(("envoy",), self.envoy), (("sidecar", "envoy"), self.sidecar.envoy)]
+        places += [(("routes", position, "envoy"), route.envoy) for position, route in enumerate(self.routes)]
+        for loc, raw in places:
+            for below, cluster in find_clusters(raw):
+                yield (*loc, *below), cluster
+
+    @property
+    def needed_by_callers(self) -> frozenset[str]:
+        """The services that Envoys need to apply its routes: those that are named there, also in Envoy's own fields."""
+        raw = (cluster.name for route in self.routes for _, cluster in find_clusters(route.envoy))
+        return self.routed.union(raw)
+
+    @property
+    def needed_by_cluster(self) -> frozenset[str]:
+        """The services that Envoys need to connect to it: those that Envoy's own fields of its cluster name."""
+        return frozenset(cluster.name for _, cluster in find_clusters(self.envoy))
+
+    @property
+    def needed_by_sidecar(self) -> frozenset[str]:
+        """The services that its sidecar needs beside its upstreams: those that Envoy's own fields of it name."""
+        return frozenset(cluster.name for _, cluster in find_clusters(self.sidecar.envoy))
 
     @property
     def requested_host(self) -> str | None:
