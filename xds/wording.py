@@ -57,6 +57,12 @@ def show(value: object) -> str:
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 
+def show_line(text: str) -> str:
+    """Quote a piece of a catalog in a message, as in `balance: random`: one line, short, and safe for any terminal."""
+    line = text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+    return "`" + "".join(c if c.isprintable() else _escape(c) for c in line) + "`"
+
+
 def join_or(words: Iterable[str]) -> str:
     """Join alternatives as a sentence does: `10s, 250ms or 1m30s`."""
     *others, last = words

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
+from tests.bench.figures import Row, write_number
 from tests.inventories import Translator
 from xds.catalog.assembly.workspace import Workspace
 from xds.resources.view import kind_of
@@ -131,3 +132,19 @@ def _entry(number: int, weight: int, endpoints: int) -> str:
 
 def _document(name: str, entries: list[tuple[str, str]]) -> Document:
     return Document(name, ("services:\n" + "".join(f"  {key}:\n{entry}" for key, entry in entries)).encode())
+
+
+def describe_load(layouts: dict[str, list[dict[str, Any]]]) -> Row:
+    """Return the figures of one file and of a folder."""
+
+    def sum_cpu(rows: list[dict[str, Any]]) -> tuple[float, float]:
+        """Return the CPU time of a first load and of one change, in milliseconds."""
+        change = sum(row["cpu_ms"] for row in rows if "one endpoint" in row["step"])
+        return sum(row["cpu_ms"] for row in rows) - change, change
+
+    file, folder = (sum_cpu(layouts[layout]) for layout in ("one file", "a folder of files"))
+    return (
+        "a catalog of 1,000 services as one file / as a folder (`load`)",
+        f"{write_number(file[0])} / {write_number(folder[0])} ms of CPU from the text to both variants' "
+        f"first responses; one changed endpoint {write_number(file[1])} / {write_number(folder[1])} ms",
+    )

@@ -195,7 +195,7 @@ from tests.catalog.upstream_cases import UPSTREAM_ADVICE
             "gateways: {g: {port: 1, tls: {certificates: [{certificate: /a, key: /b, hosts: ['*.x.com', y.com]}]}, "
             "routes: [{host: a.x.com, to: a}, {host: y.com, to: a}, {host: x.com, to: a}, {redirect: {https: true}}]}}",
             [
-                "1:165 warning gateways.g.routes[2].host: no certificate of port 1 covers this host: "
+                "1:165 warning gateways.g.routes[2].host: no certificate of port 1 covers x.com: "
                 "its clients are refused there",
                 "1:191 warning gateways.g.routes[3].redirect: redirects port 1, which is https already, to itself: "
                 "an endless loop",
@@ -277,7 +277,7 @@ def test_a_catalog_with_warnings_is_served() -> None:
 def test_a_route_that_can_never_match_has_a_warning(earlier: str, later: str) -> None:
     """The first route that matches wins. So a route cannot match if an earlier one matches all of its requests."""
     [problem] = find_problems(f"gateways:\n  g:\n    port: 1\n    routes:\n      - {earlier}\n      - {later}\n")
-    assert problem.endswith("gateways.g.routes[1]: can never match: routes[0] matches all of its requests")
+    assert problem.endswith("gateways.g.routes[1]: can never match: routes[0] (line 5) matches all of its requests")
     assert problem.startswith("6:9 warning")
 
 

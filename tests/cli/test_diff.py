@@ -145,19 +145,19 @@ async def test_json_is_a_list_of_differences(tmp_path: Path) -> None:
 async def test_mistakes_are_printed_as_by_check(tmp_path: Path) -> None:
     """A mistake has its place, the problem and the nearest valid name. The exit code is 2, as with diff(1)."""
     async with administered() as admin:
-        code, printed, said = await diff(admin, tmp_path, CATALOG.replace("balance", "blance"))
+        code, printed, errors = await diff(admin, tmp_path, CATALOG.replace("balance", "blance"))
         assert (code, printed) == (2, "")
-        assert said.startswith("new.yaml:2:9: error: services.api.blance: ")
-        assert "did you mean `balance`" in said
+        assert errors.startswith("new.yaml:2:9: error: services.api.blance: ")
+        assert "did you mean `balance`" in errors
 
 
 async def test_an_unreachable_server_exits_with_2(tmp_path: Path) -> None:
     """One line explains what to check."""
     (tmp_path / "new.yaml").write_text(CATALOG)
-    code, _, said = await run("diff", "new.yaml", "--admin", f"127.0.0.1:{free_port()}", cwd=tmp_path)
+    code, _, errors = await run("diff", "new.yaml", "--admin", f"127.0.0.1:{free_port()}", cwd=tmp_path)
     assert code == 2
-    assert "is `xds serve` running" in said
-    assert len(said.splitlines()) == 1
+    assert "is `xds serve` running" in errors
+    assert len(errors.splitlines()) == 1
 
 
 async def test_a_comparison_does_not_change_what_is_served(tmp_path: Path) -> None:

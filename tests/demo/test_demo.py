@@ -43,14 +43,14 @@ class Demo:
             start_new_session=True,
         )
 
-    def read_until(self, words: str) -> str:
+    def read_until(self, text: str) -> str:
         """Read its output up to the line that contains a text, and return that line."""
         assert self.process.stdout
         for line in self.process.stdout:
             self.output += line
-            if words in line:
+            if text in line:
                 return line
-        raise AssertionError(f"no {words!r} in:\n{self.output}")
+        raise AssertionError(f"no {text!r} in:\n{self.output}")
 
     def read_all(self) -> int:
         """Read the rest of its output, and return its exit code."""

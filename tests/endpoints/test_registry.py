@@ -143,12 +143,13 @@ def test_withheld_instances_are_counted_until_they_leave_or_a_name_is_given() ->
     """Without a name to check, TLS is not used for an IP address from a source."""
     registry = Registry()
     registry.put_catalog(Catalog({"a": Service(tls=UpstreamTls())}, {}))
-    registry.put("p", {A1: at(1), A2: at(2), B1: at(3)})
+    registry.put("p", {A1: at(1), B1: at(3)})
+    registry.put("q", {A2: at(2)})
     assert ports(registry.publish()) == []
-    assert registry.withheld == {"a": 2}
+    assert registry.withheld == {"a": {"p": 1, "q": 1}}
     registry.put("p", {A1: None})
     registry.publish()
-    assert registry.withheld == {"a": 1}
+    assert registry.withheld == {"a": {"q": 1}}
     registry.put_catalog(Catalog({"a": Service(tls=UpstreamTls(sni="api.example.com"))}, {}))
     assert ports(registry.publish()) == [2]
     assert registry.withheld == {}
@@ -175,7 +176,7 @@ def test_published_endpoints_do_not_depend_on_the_order_of_events(
     events: list[tuple[str, Mapping[InstanceId, Endpoint | None], bool] | dict[str, tuple[Endpoint, ...]] | None],
 ) -> None:
     """After any events, with any publications in between, the sets equal those built from nothing."""
-    registry, said, catalog = Registry(), dict[tuple[str, InstanceId], Endpoint](), make_catalog()
+    registry, instances, catalog = Registry(), dict[tuple[str, InstanceId], Endpoint](), make_catalog()
     before, known = registry.publish(), registry.publish()
     for event in events:
         if event is None:
@@ -187,11 +188,11 @@ def test_published_endpoints_do_not_depend_on_the_order_of_events(
             provider, changes, full = event
             registry.put(provider, changes, full=full)
             if full:
-                said = {key: one for key, one in said.items() if key[0] != provider}
+                instances = {key: one for key, one in instances.items() if key[0] != provider}
             for instance, endpoint in changes.items():
-                said.pop((provider, instance), None)
+                instances.pop((provider, instance), None)
                 if endpoint is not None:
-                    said[provider, instance] = endpoint
+                    instances[provider, instance] = endpoint
     after = registry.publish()
     for service in "ab":
         listed = (
@@ -199,7 +200,9 @@ def test_published_endpoints_do_not_depend_on_the_order_of_events(
             if (service in catalog.services)
             else []
         )
-        listed += [((provider, name), one) for (provider, (of, name)), one in sorted(said.items()) if of == service]
+        listed += [
+            ((provider, name), one) for (provider, (of, name)), one in sorted(instances.items()) if of == service
+        ]
         first = {(one.address, one.port): key for key, one in reversed(listed)}
         expected = collect((key, one) for key, one in listed if first[one.address, one.port] == key)
         found = after.of(service)

@@ -169,7 +169,7 @@ async def send(load: Load, requests: int) -> Counter[str]:
     return Counter(answer.instance for answer in load.answers)
 
 
-async def until(probe: Callable[[], object], seconds: float = 20.0) -> float:
+async def until(probe: Callable[[], object], seconds: float = 60.0) -> float:
     """Wait until the probe returns a true value, and return the seconds that it took."""
     start = time.monotonic()
     await await_until(probe, seconds)

@@ -1,5 +1,6 @@
 """Services outside the mesh: names that Envoy resolves, TLS with verified certificates, and the Host that fits."""
 
+import asyncio
 import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,7 +13,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from tests.certificates import Authority, KeyPair, make_authority
 from tests.envoy_server.echo import Echo, start_echo
-from tests.envoy_server.mesh import Mesh, until
+from tests.envoy_server.mesh import Mesh, scripted_instance, until
+from tests.envoy_server.test_health import CHECK, catalog_of, checked
 from tests.envoy_server.test_routes import ask, make_catalog
 from xds.cli.demo.processes import free_port
 
@@ -142,3 +144,34 @@ async def test_grpc_works_over_tls(tmp_path: Path, outside: Outside) -> None:
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
     finally:
         await server.stop(0)
+
+
+async def test_a_check_can_have_another_port_and_other_tls_than_requests(tmp_path: Path, outside: Outside) -> None:
+    """Only the checks differ: requests reach the endpoint's own port, with the service's own TLS or without."""
+    own, ca = outside.authority.issue("localhost"), {"ca": str(outside.authority.ca), "sni": "localhost"}
+    safe = outside.start("safe", own)
+    async with scripted_instance(200) as plain, scripted_instance(503) as failing:
+        clear, bad, over_tls = (int(one.rpartition(":")[2]) for one in (plain, failing, safe))
+        services: dict[str, dict[str, Any]] = {
+            "well": {"endpoints": [failing], "health_check": {"http": "/", "port": clear}},
+            "ill": {"endpoints": [plain], "health_check": {"http": "/", "port": bad}},
+            "named": {"endpoints": [f"localhost:{bad}"], "health_check": {"http": "/", "port": clear}},
+            "clear": {"endpoints": [f"127.0.0.1{safe}"], "tls": ca, "health_check": {"http": "/", "port": clear}},
+            "off": {"endpoints": [f"127.0.0.1{safe}"], "tls": ca, "health_check": {"tcp": True, "tls": False}},
+            "safe": {"endpoints": [plain], "health_check": {"http": "/", "tls": ca, "port": over_tls}},
+            "unsafe": {"endpoints": [plain], "health_check": {"http": "/", "tls": {**ca, "sni": "x.com"}}},
+        }
+        services["clear"]["health_check"]["tls"] = "off"
+        services["unsafe"]["health_check"]["port"] = over_tls
+        for service in services.values():
+            service["health_check"] |= CHECK
+            service["outlier_detection"] = "off"
+        ill = {"ill", "unsafe"}
+        with Mesh(tmp_path, catalog_of(**services)) as mesh:
+            envoy = await mesh.start_gateway()
+            for name, service in services.items():
+                address = service["endpoints"][0].replace("localhost", "127.0.0.1")
+                assert await checked(envoy, address, name) == (name not in ill), name
+            answers = {n: await asyncio.to_thread(ask, mesh, f"/{n}/") for n in services if n not in ill}
+    statuses = {name: answer.status for name, answer in answers.items()}
+    assert statuses == {"well": 503, "named": 503, "clear": 200, "off": 200, "safe": 200}

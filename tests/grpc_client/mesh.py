@@ -1,6 +1,7 @@
 """A mesh of real processes without Envoy: instances of a gRPC service, `xds serve`, and clients of `xds:///`."""
 
 import json
+import shutil
 import struct
 import sys
 from collections import Counter
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 
 from tests.chance import by_chance
 from tests.ecs import read_log
@@ -21,6 +23,18 @@ from xds.cli.demo.processes import Child, ControlPlane, free_port, start_control
 NAMES = ("api-1", "api-2", "api-3")
 RATE = 800.0
 """Calls a second of one client. The limit is there because tests share the machine."""
+
+PYTHON = (sys.executable, "-m", "tests.grpc_client.caller")
+"""The client in Python. Its arguments are the target and the calls a second."""
+
+NODE_FOLDER = Path(__file__).parent / "node"
+NODE = (shutil.which("node") or "node", str(NODE_FOLDER / "caller.js"))
+"""The client in Node, with the same arguments."""
+
+NEEDS_NODE = pytest.mark.skipif(
+    not (shutil.which("node") and (NODE_FOLDER / "node_modules").is_dir()),
+    reason="needs Node.js and its gRPC client: npm install --no-package-lock --prefix tests/grpc_client/node",
+)
 
 
 @contextmanager
@@ -93,6 +107,7 @@ def start_caller(
     target: str = "xds:///api-service",
     cluster: str = "web",
     locality: Locality = NOWHERE,
+    program: Sequence[str] = PYTHON,
 ) -> Caller:
     """Start a client of the node `cluster`, whose bootstrap names the control plane and nothing else."""
     bootstrap = {
@@ -106,7 +121,7 @@ def start_caller(
         "node": {"id": f"{cluster}-1", "cluster": cluster, "locality": locality._asdict()},
     }
     output = folder / "caller.txt"
-    command = [sys.executable, "-m", "tests.grpc_client.caller", target, str(RATE)]
+    command = [*program, target, str(RATE)]
     environment = {"GRPC_XDS_BOOTSTRAP_CONFIG": json.dumps(bootstrap)}
     caller = Caller("caller", command, folder, output=output, environment=environment)
     caller.output = output
@@ -132,7 +147,11 @@ class Mesh:
 
 @asynccontextmanager
 async def start_mesh(
-    folder: Path, target: str = "xds:///api-service", may_fail: int = 0, locality: Locality = NOWHERE
+    folder: Path,
+    target: str = "xds:///api-service",
+    may_fail: int = 0,
+    locality: Locality = NOWHERE,
+    program: Sequence[str] = PYTHON,
 ) -> AsyncIterator[Mesh]:
     """Run `xds serve` on the folder's catalog, and a client.
 
@@ -142,7 +161,7 @@ async def start_mesh(
         folder / "catalog.yaml", free_port(), folder, "--admin", "off", "--log", "json"
     ) as control_plane:
         await control_plane.ready()
-        with start_caller(control_plane, folder, target, locality=locality) as caller:
+        with start_caller(control_plane, folder, target, locality=locality, program=program) as caller:
             mesh = Mesh(folder, control_plane, caller)
             yield mesh
             caller.stop()

@@ -80,9 +80,8 @@ def write_out(field: Field | None, value: Any) -> Any:
     """Return a value with its short forms and those below written out."""
     if field is None:
         return value
-    short = field.short_form
-    if short is not None and not isinstance(value, dict):
-        meant = short.parse(value)
+    for short in field.short_forms:
+        meant = value if isinstance(value, dict) else short.parse(value)
         if isinstance(meant, dict):
             value = meant
         elif isinstance(short, Words) and value in field.fields:
@@ -107,7 +106,7 @@ def list_set(field: Field | None, value: Any, loc: Loc = ()) -> Iterator[tuple[t
 
 
 def matters(golden: Path, loc: Loc, field: Field) -> bool:
-    """Whether other resources come out when the field is left out; where that is a mistake, when it says another."""
+    """Whether the resources change without the field or, where it is required, with another value."""
     grpc = is_for_grpc(golden)
     as_written = build(json.dumps(read(golden)), grpc=grpc)
     assert as_written is not None, golden
@@ -140,7 +139,7 @@ def change(golden: Path, loc: Loc, *other: object) -> str:
 
 
 def find_value(golden: Path, loc: Loc) -> Any:
-    """Return what a golden says at a place."""
+    """Return a golden's value at a place."""
     value: Any = read(golden)
     for step in loc:
         value = value[step]

@@ -144,7 +144,7 @@ INSTANCES: dict[tuple[str, str], object | None] = {
 
 def count(mesh: Editing) -> int:
     """Return the number of endpoints that are served."""
-    return mesh.control_plane._ads.store.inventory.count_endpoints()
+    return mesh.control_plane._ads.store.inventory.count_endpoints().total()
 
 
 async def test_a_source_that_has_nothing_any_more_is_held(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The server's own spans: each edit is a trace from the reading of the file to the last client's answer."""
 
+import json
 import os
 import signal
 import subprocess
@@ -92,7 +93,8 @@ def test_without_the_extra_the_option_explains_what_to_install(tmp_path: Path) -
         [*command, "--otlp", "127.0.0.1:4317"], capture_output=True, text=True, env=environment, check=False, timeout=60
     )
     assert asked.returncode == 1
-    assert asked.stderr == "--otlp needs OpenTelemetry's SDK (none of it here): pip install 'xds[otlp]'\n"
+    message = "--otlp needs OpenTelemetry's SDK (none of it here): pip install 'xds[otlp]'"
+    assert json.loads(asked.stderr)["message"] == message  # the log is JSON, since stderr is no terminal
     wrong = subprocess.run([*command, "--otlp", "collector"], capture_output=True, text=True, check=False, timeout=60)
     assert wrong.returncode == 2
     assert "the port is missing" in wrong.stderr

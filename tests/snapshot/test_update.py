@@ -12,15 +12,19 @@ from xds.catalog.catalog import Catalog
 from xds.catalog.model.access_log import OFF, AccessLog
 from xds.catalog.model.affinity import Affinity
 from xds.catalog.model.balance import SHORT
+from xds.catalog.model.connections import CircuitBreakers
 from xds.catalog.model.endpoint import Endpoint
 from xds.catalog.model.gateway import Certificate, Gateway, Listener, Tls
+from xds.catalog.model.listener_options import Limits
 from xds.catalog.model.locality import ANY, NOWHERE, Level, Locality, LocalityPolicy, ZoneAware
 from xds.catalog.model.mesh import Mesh
-from xds.catalog.model.resilience import Budget, CircuitBreakers, Retries, Timeouts
+from xds.catalog.model.retries import Budget, Retries
 from xds.catalog.model.route import Route
 from xds.catalog.model.service import Protocol, Service
+from xds.catalog.model.sidecar import Sidecar
 from xds.catalog.model.slow_start import SlowStart
 from xds.catalog.model.subsets import Labels
+from xds.catalog.model.timeouts import Timeouts
 from xds.catalog.model.tracing import Tracing
 from xds.catalog.model.upstream import Dns, UpstreamTls
 from xds.catalog.raw.fields import NO_RAW, parse_raw
@@ -86,7 +90,9 @@ def services(draw: st.DrawFn, names: list[str]) -> Service:
         tls=draw(st.sampled_from([None, UpstreamTls(sni="a.example.com")])),
         dns=draw(st.sampled_from(Dns)),
         upstreams=draw(st.none() | st.lists(st.sampled_from(names), unique=True).map(tuple)),
-        sidecar=draw(st.sampled_from([Listen("127.0.0.1", 15001), Listen("127.0.0.1", 15002)])),
+        sidecar=draw(
+            st.sampled_from([Sidecar(), Sidecar(Listen("127.0.0.1", 15002)), Sidecar(limits=Limits(streams=5))])
+        ),
         local_port=draw(st.sampled_from([None, 5432, 5433])) if protocol is Protocol.TCP else None,
         access_log=draw(ACCESS_LOGS),
         endpoint_stats=draw(st.sampled_from([None, None, True, False])),
@@ -114,6 +120,7 @@ MESHES = (
     Mesh(tracing=Tracing("[::1]:4317")),
     Mesh(endpoint_stats=True),
 )
+SIDECARS = (Sidecar(), Sidecar(Listen("127.0.0.1", 15002)), Sidecar(limits=Limits(streams=5)))
 LISTENERS = (Listener(8080), Listener(8443, tls=TLS, http3=True))
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from xds.sources.document import Document, digest_document
 from xds.sources.files import read
+from xds.sources.files.layout import explain_skipped
 from xds.sources.files.watch import FileSource
 
 DEADLINE_S = 8.0
@@ -160,6 +161,16 @@ async def test_added_and_deleted_files_are_noticed(folder: Path) -> None:
         await watched.until({b: "b\n"})
         a.write_text("again\n")
         await watched.until({a: "again\n", b: "b\n"})
+
+
+async def test_a_skipped_file_that_comes_and_goes_is_noticed(folder: Path) -> None:
+    """Its warning goes with it."""
+    a, b = folder / "a.yaml", folder / "b.json"
+    async with watch(folder) as watched:
+        b.write_text("{}\n")
+        await watched.until({a: "first\n", b: explain_skipped(b.name) or ""})
+        b.unlink()
+        await watched.until({a: "first\n"})
 
 
 async def test_added_moved_and_deleted_folders_are_noticed(folder: Path) -> None:

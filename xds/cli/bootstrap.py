@@ -5,7 +5,7 @@ import json
 import click
 import yaml
 
-from xds.cli.options import HostPort, locality_options
+from xds.cli.options import HostPort, locality_options, output_option
 
 VARIANTS = ("delta", "sotw", "rest")
 
@@ -50,9 +50,7 @@ VARIANTS = ("delta", "sotw", "rest")
     is_flag=True,
     help="For a sidecar: subscribe to its own service's localities, which `locality: zone_aware` needs.",
 )
-@click.option(
-    "--output", default="yaml", show_default=True, type=click.Choice(["yaml", "json"]), help="The output format."
-)
+@output_option("yaml", "json", words="The output format.")
 def command(
     node_id: str,
     node_cluster: str,

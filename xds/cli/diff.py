@@ -14,7 +14,7 @@ import yaml
 from xds.catalog.assembly.workspace import Workspace
 from xds.catalog.catalog import Catalog
 from xds.cli.admin_client import AdminClient, AdminError, Json, NotFoundError, printable
-from xds.cli.options import admin_option
+from xds.cli.options import admin_option, catalog_option, catalog_path, choose_catalog, output_option
 from xds.errors import CatalogError, Severity
 from xds.sources.files.watch import FileSource
 
@@ -54,12 +54,13 @@ class Kind:
 
     def __str__(self) -> str:
         where = "/".join(filter(None, self.locality))
-        words = (self.cluster or "(no cluster)", f"in {where}" if where else "", "(gRPC)" if self.grpc else "")
-        return " ".join(filter(None, words))
+        parts = (self.cluster or "(no cluster)", f"in {where}" if where else "", "(gRPC)" if self.grpc else "")
+        return " ".join(filter(None, parts))
 
 
 @click.command()
-@click.argument("catalog", type=click.Path(exists=True, path_type=Path))
+@click.argument("path", metavar="CATALOG", required=False, type=catalog_path)
+@catalog_option
 @admin_option
 @click.option(
     "--node",
@@ -68,14 +69,10 @@ class Kind:
     multiple=True,
     help="Compare only for nodes with this node.cluster; may be repeated. Default: all connected nodes.",
 )
-@click.option(
-    "--output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="Print text for people, or one JSON array.",
-)
-def command(catalog: Path, admin: tuple[str, int], clusters: tuple[str, ...], output: str) -> None:
+@output_option("table", "json", words="Print text for people, or one JSON array.")
+def command(
+    path: Path | None, catalog: Path | None, admin: tuple[str, int], clusters: tuple[str, ...], output: str
+) -> None:
     """Compare a catalog (a file or a folder) with what the server serves now, before you deploy the catalog.
 
     + is a resource that nodes would get, - one that they would lose, ~ one that would change. The comparison changes
@@ -91,7 +88,7 @@ def command(catalog: Path, admin: tuple[str, int], clusters: tuple[str, ...], ou
     by `xds check`), the usage is wrong, or the server does not answer.
     """
     try:
-        new = Workspace().update(FileSource(catalog).read())
+        new = Workspace().update(FileSource(choose_catalog(path, catalog)).read())
         with AdminClient(admin) as client:
             differences = list(compare(new, client, clusters))
     except CatalogError as error:
@@ -181,9 +178,9 @@ class _LocalCatalog:
 
 def _choose(client: AdminClient, local: _LocalCatalog, clusters: Sequence[str]) -> list[Kind]:
     status = client.get("/status")
-    words = ("region", "zone", "sub_zone") if local.by_locality or status["catalog"].get("by_locality") else ()
+    keys = ("region", "zone", "sub_zone") if local.by_locality or status["catalog"].get("by_locality") else ()
     connected = {
-        Kind(one["cluster"], one["grpc"], (*(one[word] for word in words),) if words else ("", "", ""))
+        Kind(one["cluster"], one["grpc"], (*(one[key] for key in keys),) if keys else ("", "", ""))
         for one in status["clients"]
     }
     if clusters:
@@ -215,8 +212,8 @@ def _ask(client: AdminClient, kinds: Sequence[Kind]) -> dict[Kind, Versions]:
 
 def _write_query(*, grpc: bool, locality: tuple[str, str, str]) -> list[tuple[str, str]]:
     """Return the query parameters of a kind of node, except its `node.cluster`."""
-    words = zip(("region", "zone", "sub_zone"), locality, strict=True)
-    return [*([("grpc", "1")] if grpc else []), *((word, value) for word, value in words if value)]
+    parts = zip(("region", "zone", "sub_zone"), locality, strict=True)
+    return [*([("grpc", "1")] if grpc else []), *((key, value) for key, value in parts if value)]
 
 
 def _fetch(client: AdminClient, kind: Kind, type_url: str, name: str) -> Json:
@@ -244,8 +241,8 @@ def _write(differences: Sequence[Difference]) -> Iterator[str]:
             text = f"    {printable(line)}"
             yield click.style(text, fg=COLOURS.get(line[:1])) if line[:1] in COLOURS else text
     counts = [(len([one for one in differences if one.change == sign]), word) for sign, word in CHANGE_NAMES.items()]
-    said = ", ".join(f"{number} {word}" for number, word in counts if number)
-    yield said or click.style("nothing would change", fg="green")
+    summary = ", ".join(f"{number} {word}" for number, word in counts if number)
+    yield summary or click.style("nothing would change", fg="green")
 
 
 CHANGE_NAMES = {"+": "added", "-": "removed", "~": "changed"}

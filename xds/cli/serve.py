@@ -4,17 +4,22 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
+import structlog
 import uvloop
 from click.core import ParameterSource
 
-from xds.cli.options import AdminType, CollectorType, ListenType
-from xds.errors import CatalogError
+from xds.cli.listening import AdminType, CollectorType, ListenType
+from xds.cli.options import catalog_path, choose_catalog
+from xds.errors import CatalogError, Severity
 from xds.server.address import ListenAddress, ListenError
 from xds.server.control_plane import run
-from xds.server.observe.log import LogFormat, configure_log
+from xds.server.observe.log import LogFormat, configure_log, is_for_people
 from xds.server.observe.spans import SpansError
 from xds.server.settings import Settings
 from xds.server.state import StateFile, find_state_folder
@@ -26,15 +31,47 @@ DEFAULT = Limits()
 WRITERS_S = 10.0
 """How long a start waits for programs that write a file of the catalog."""
 
+log = structlog.get_logger()
 
-@click.command()
+
+class ServeCommand(click.Command):
+    """A command whose wrong usage is a line of JSON with `--log json`, as everything is that it tells."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Read the arguments."""
+        given = " ".join(args).replace("=", " ")
+        with _usage_in_log(is_json="--log json" in given):
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with _usage_in_log(is_json=ctx.params["log_format"] == LogFormat.JSON):
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _usage_in_log(*, is_json: bool) -> Iterator[None]:
+    try:
+        yield
+    except click.UsageError as error:
+        if not is_json:
+            raise
+        configure_log(LogFormat.JSON, "info")
+        report = log.error
+        report(error.format_message())
+        sys.exit(error.exit_code)
+
+
+@click.command(cls=ServeCommand)
 @click.pass_context
+@click.argument("argument", metavar="[CATALOG]", required=False, type=catalog_path)
 @click.option(
     "--catalog",
-    required=True,
     metavar="PATH",
-    type=click.Path(path_type=Path),
-    help="The catalog: a YAML file, or a folder of YAML files.",
+    type=catalog_path,
+    help="The catalog: a YAML file, or a folder of YAML files; the same as the argument CATALOG. [required]",
 )
 @click.option(
     "--listen", default="127.0.0.1:18000", show_default=True, type=ListenType(), help="The address for Envoys."
@@ -118,7 +155,8 @@ WRITERS_S = 10.0
 )
 def command(
     ctx: click.Context,
-    catalog: Path,
+    argument: Path | None,
+    catalog: Path | None,
     listen: ListenAddress,
     rest: ListenAddress | None,
     admin: ListenAddress | None,
@@ -149,6 +187,7 @@ def command(
 
     Exit codes: 0 after SIGTERM or Ctrl-C, 1 the catalog has errors or an address cannot be used, 2 wrong usage.
     """
+    catalog = choose_catalog(argument, catalog)
     for address in filter(None, (listen, rest, admin)):
         if not address.is_loopback and not allow_plaintext:
             raise click.UsageError(
@@ -177,8 +216,20 @@ def command(
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(FileSource(catalog), settings, state))
     except (CatalogError, ListenError, SpansError) as error:
-        click.echo(error, err=True)
+        _tell(error, settings.log_format)
         sys.exit(1)
+
+
+def _tell(error: CatalogError | ListenError | SpansError, log_format: LogFormat) -> None:
+    """Print why there was no start, as the rest of the log is printed."""
+    if is_for_people(log_format):
+        click.echo(error, err=True)
+    elif isinstance(error, CatalogError):
+        for problem in error.problems:
+            (log.error if problem.severity is Severity.ERROR else log.warning)(str(problem), problem=problem)
+    else:
+        report = log.error
+        report(str(error))
 
 
 async def _serve(source: FileSource, settings: Settings, state: StateFile | None) -> None:

@@ -40,7 +40,7 @@ class Registry:
         self._counts: dict[str, Counter[str]] = {}  # of instances, by provider and service
         self._held: dict[str, frozenset[tuple[str, Key]]] = {}
         self._pending: dict[str, dict[Key, Endpoint | None]] = {}
-        self._withheld: dict[str, int] = {}
+        self._withheld: dict[str, Mapping[str, int]] = {}
         self._put: set[Change] = set()
         self._mark: Mark[Change] = Mark()
 
@@ -144,13 +144,16 @@ class Registry:
             self._set(name, was.replace(changes))
 
     @property
-    def withheld(self) -> Mapping[str, int]:
-        """How many instances are withheld, by service: see `_Members`. Only services that changed are counted again."""
+    def withheld(self) -> Mapping[str, Mapping[str, int]]:
+        """The number of withheld instances by service and provider: see `_Members`.
+
+        Only services that changed are counted again.
+        """
         return self._withheld.copy()
 
     def _count_withheld(self, name: str, members: "_Members") -> None:
-        if count := members.count_withheld() if members.needs_host_names else 0:
-            self._withheld[name] = count
+        if counts := members.count_withheld() if members.needs_host_names else None:
+            self._withheld[name] = counts
         else:
             self._withheld.pop(name, None)
 
@@ -227,9 +230,9 @@ class _Members:
         """Whether no other provider has an instance of the service."""
         return len(self._endpoints) == len(self._catalog)
 
-    def count_withheld(self) -> int:
-        """Return how many instances are withheld."""
-        return sum(self._is_withheld(key, endpoint) for key, endpoint in self._endpoints.items())
+    def count_withheld(self) -> Mapping[str, int]:
+        """Return the number of withheld instances of each provider that has any."""
+        return Counter(key[0] for key, endpoint in self._endpoints.items() if self._is_withheld(key, endpoint))
 
     def _is_withheld(self, key: Key, endpoint: Endpoint) -> bool:
         return self.needs_host_names and key[0] != CATALOG and endpoint.is_ip

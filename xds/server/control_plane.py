@@ -15,6 +15,7 @@ from datetime import timedelta
 import structlog
 
 from xds.catalog.assembly.workspace import Outcome
+from xds.endpoints.endpoint_set import CATALOG
 from xds.errors import CatalogError, Problem, Severity
 from xds.resources.inventory import Inventory
 from xds.server.address import ListenAddress, ListenError, check_free
@@ -28,7 +29,7 @@ from xds.server.protocols.discovery import OPTIONS, DiscoveryServer, build_servi
 from xds.server.protocols.rest import RestServer
 from xds.server.settings import Settings
 from xds.server.state import State, StateError, StateFile, StateWriter
-from xds.server.translation import CATALOG, Translation
+from xds.server.translation import DOCUMENTS, Translation
 from xds.server.workers.leader import WorkerPool
 from xds.sources.document import Document
 from xds.sources.source import DocumentSource, InstanceSource
@@ -38,8 +39,8 @@ __all__ = ["OPTIONS", "ControlPlane", "Settings", "run"]
 
 log = structlog.get_logger()
 
-MAX_TOLD = 20
-"""How many problems of instances one change writes to the log; of the others the number."""
+MAX_LOGGED = 20
+"""How many problems of instances one change writes to the log. Of the others it writes the number."""
 
 
 class ControlPlane:
@@ -60,6 +61,7 @@ class ControlPlane:
         self._source = source
         self._instances = Instances(instance_sources, self._apply_instances)
         self._settings = settings
+        self._source_names = tuple(source.name for source in instance_sources)
         self._state = state
         self._state_writer: StateWriter | None = None
         self._change_lock = asyncio.Lock()
@@ -73,7 +75,7 @@ class ControlPlane:
         self._admin: AdminServer | None = None
         self._rest: RestServer | None = None
         self._spans = make_spans(settings.otlp, settings.listen)
-        self._translation = Translation(self._spans, self._counters)
+        self._translation = Translation(self._spans, self._counters, self._source_names)
         self.port = settings.listen.port
 
     async def start(self) -> None:
@@ -90,7 +92,7 @@ class ControlPlane:
             with self._spans.open("read"):
                 documents = self._source.read(stored.documents)
             gone = dict.fromkeys(stored.documents.keys() - documents.keys())
-            outcome, inventory = self._translation.take_documents({**gone, **documents}, None)
+            outcome, inventory, _ = self._translation.take_documents({**gone, **documents}, None)
         self._count_load(outcome, documents)
         self._report(outcome.problems)
         is_restored = bool(outcome.refused or outcome.held)
@@ -133,7 +135,7 @@ class ControlPlane:
             reason = repr(error)
         else:
             return State({}, 0.0)
-        self._translation = Translation(self._spans, self._counters)
+        self._translation = Translation(self._spans, self._counters, self._source_names)
         log.error(
             "the stored last good state is not used", file=str(self._state.path if self._state else ""), reason=reason
         )
@@ -260,8 +262,8 @@ class ControlPlane:
         started = time.perf_counter()
         try:
             # In a thread: a large file takes a while, and the event loop must keep serving streams.
-            outcome, inventory = await asyncio.to_thread(self._translation.take_documents, documents, before)
-            await self._apply_outcome(outcome, inventory, documents, edit, span, started)
+            translated = await asyncio.to_thread(self._translation.take_documents, documents, before)
+            await self._apply_outcome(translated, documents, edit, span, started)
         except Exception as error:  # of the documents together, not necessarily of each
             await asyncio.to_thread(self._translation.go_back, state)
             if not documents:
@@ -277,13 +279,13 @@ class ControlPlane:
 
     async def _apply_outcome(
         self,
-        outcome: Outcome,
-        inventory: Inventory,
+        translated: tuple[Outcome, Inventory, list[Problem]],
         documents: Mapping[str, Document | None],
         edit: Edit,
         span: Span,
         started: float,
     ) -> None:
+        outcome, inventory, problems = translated
         before = self._ads.store.inventory
         if inventory.changed or inventory.changed_gateways or inventory.mesh_changed:
             streams = await self._push(inventory, edit.noticed_at)
@@ -296,7 +298,9 @@ class ControlPlane:
             )
         if documents:
             self._count_load(outcome, documents)
-        if self._report(outcome.problems):
+        new_errors = self._report(outcome.problems)
+        _log_problems(problems)
+        if new_errors:
             span.set_attribute("error.type", "CatalogError")
             log.error("edit REFUSED: the last good state of these files is still served", files=list(outcome.refused))
 
@@ -305,7 +309,7 @@ class ControlPlane:
         held = list(self._translation.find_held_instances())
         if (one := outcome.held) is not None:
             since = time.time() - (time.monotonic() - one.since)
-            held.insert(0, HeldRemoval(one.id, CATALOG, one.files, one.services, one.gateways, 0, since))
+            held.insert(0, HeldRemoval(one.id, DOCUMENTS, one.files, one.services, one.gateways, 0, since))
         self._report_held(held)
         was = self._applied
         is_good = not (outcome.refused or outcome.held)
@@ -316,6 +320,8 @@ class ControlPlane:
             self._failures.names,
             tuple(held),
             restored_from=None if is_good else was.restored_from,
+            providers=self._translation.providers.states,
+            documents=self._translation.last_good.served,
         )
         self._source.yield_again(outcome.held.files if outcome.held else ())
         self._set_timer(outcome)
@@ -325,8 +331,8 @@ class ControlPlane:
         known = {one.id for one in self._applied.held}
         for one in held:
             if one.id not in known:
-                removed = [*one.services, *one.gateways][:MAX_TOLD]
-                if one.source != CATALOG:
+                removed = [*one.services, *one.gateways][:MAX_LOGGED]
+                if one.source != DOCUMENTS:
                     log.error(
                         "removal of endpoints HELD: confirm it with `xds apply --yes`",
                         source=one.source,
@@ -387,16 +393,14 @@ class ControlPlane:
         """Push the endpoints that changed, and tell the problems and what is held."""
         inventory, problems = translated
         noticed_at = time.monotonic_ns() if noticed_at is None else noticed_at
-        for problem in problems[:MAX_TOLD]:
-            _log_problem(problem)
-        if len(problems) > MAX_TOLD:
-            log.error("more instances have problems", more=len(problems) - MAX_TOLD)
+        _log_problems(problems)
         if inventory.changed:
             streams = await self._push(inventory, noticed_at)
             ms = round((time.monotonic_ns() - noticed_at) / 1e6, 1)
             log.debug("endpoints changed", changed=sorted(inventory.changed)[:20], streams=streams, ms=ms)
+        self._applied = replace(self._applied, providers=self._translation.providers.states)
         held = {one.id for one in self._translation.find_held_instances()}
-        if held != {one.id for one in self._applied.held if one.source != CATALOG}:
+        if held != {one.id for one in self._applied.held if one.source != DOCUMENTS}:
             self._note_outcome(self._translation.last_good.outcome, self._applied.digest, self._applied.at)
 
     async def _push(self, inventory: Inventory, noticed_at: int) -> int:
@@ -446,11 +450,19 @@ def _log_problem(problem: Problem) -> None:
     write(str(problem), problem=problem)
 
 
+def _log_problems(problems: Sequence[Problem]) -> None:
+    """Log the problems of instances, MAX_LOGGED at most, and the number of the others."""
+    for problem in problems[:MAX_LOGGED]:
+        _log_problem(problem)
+    if len(problems) > MAX_LOGGED:
+        log.error("more instances have problems", more=len(problems) - MAX_LOGGED)
+
+
 def _count(inventory: Inventory) -> dict[str, int]:
     catalog = inventory.catalog
     return {
         "services": len(catalog.services),
-        "endpoints": inventory.count_endpoints(),
+        "endpoints": inventory.count_endpoints()[CATALOG],
         "gateways": len(catalog.gateways),
     }
 

@@ -13,14 +13,16 @@ from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT
 class TypeSnapshot:
     """The resources of one type, by name, and the checksum of their versions.
 
+    A gRPC client's Listeners are in mappings that also find a service by a target with a port (`ByTarget`).
+
     `versions` are the versions of these resources. `ttls` are the TTLs of those that have one, in milliseconds.
     `shared` holds results computed from this snapshot that streams share, such as encoded responses (see
     `session.batch`). Only `resources` and `checksum` count for equality.
     """
 
-    resources: Mapping[str, Resource] = field(default_factory=dict)
+    resources: dict[str, Resource] = field(default_factory=dict)
     checksum: int = 0
-    versions: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    versions: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
     ttls: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
     shared: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
@@ -34,7 +36,7 @@ class TypeSnapshot:
 
     def replace(self, updates: Mapping[str, Resource | None]) -> "TypeSnapshot":
         """Return the snapshot after `updates` by name, in which None means a removed resource."""
-        resources, versions, ttls = dict(self.resources), dict(self.versions), dict(self.ttls)
+        resources, versions, ttls = self.resources.copy(), self.versions.copy(), dict(self.ttls)
         for name, resource in updates.items():
             ttls.pop(name, None)
             if resource is None:
@@ -70,14 +72,14 @@ class TypeSnapshotPool:
     """
 
     def __init__(self) -> None:
-        self._by_content: WeakValueDictionary[tuple[str, int], TypeSnapshot] = WeakValueDictionary()
+        self._by_content: WeakValueDictionary[tuple[str, int, type], TypeSnapshot] = WeakValueDictionary()
 
     def replace(self, type_url: str, before: TypeSnapshot, updates: Mapping[str, Resource | None]) -> TypeSnapshot:
         """Return the TypeSnapshot after `updates`, which is an existing one if one has the same version.
 
         In that case the time grows with the number of updates only.
         """
-        key = type_url, before.next_checksum(updates)
+        key = type_url, before.next_checksum(updates), type(before.resources)
         found = self._by_content.get(key)
         if found is None:
             found = self._by_content[key] = before.replace(updates)

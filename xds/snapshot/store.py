@@ -10,11 +10,12 @@ from typing import TypeVar
 
 from xds.catalog.catalog import Catalog
 from xds.catalog.model.locality import NOWHERE
+from xds.resources.grpc.targets import ByTarget, Listeners
 from xds.resources.inventory import Inventory
 from xds.resources.resource import Resource
-from xds.resources.view import OWN_TYPES, NodeKind, NodeView, build_view
+from xds.resources.view import OWN_TYPES, GrpcView, NodeKind, NodeView, build_view
 from xds.snapshot.snapshot import Snapshot, SnapshotChange, TypeSnapshot, TypeSnapshotPool, make_change
-from xds.wire import CLUSTER_LOAD_ASSIGNMENT, TYPE_URLS
+from xds.wire import CLUSTER_LOAD_ASSIGNMENT, LISTENER, TYPE_URLS
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -84,8 +85,8 @@ class SnapshotStore:
         """Return the kinds of node whose view may change.
 
         These are all kinds if the mesh's settings changed. Otherwise they are the kinds of the changed services and
-        gateways; the kinds that see a service whose routes now name other services; and the kinds with a locality that
-        see a service for which a caller's locality now matters in another way.
+        gateways; the kinds that see a service whose routes or raw fields now name other services; and the kinds with a
+        locality that see a service for which a caller's locality now matters in another way.
         """
         if inventory.mesh_changed:
             return {*self._views.by_kind}
@@ -223,7 +224,8 @@ def build_snapshot(view: NodeView, inventory: Inventory, pool: TypeSnapshotPool 
         updates[type_url].update(of_type)
     for type_url, resource in _local_resources(view, inventory).items():
         updates[type_url][resource.name] = resource
-    return Snapshot({}).replace(updates, pool)
+    first = {LISTENER: TypeSnapshot(Listeners(), versions=ByTarget())} if isinstance(view, GrpcView) else {}
+    return Snapshot(first).replace(updates, pool)
 
 
 def diff_view(view: NodeView, before: Inventory, after: Inventory, snapshot: Snapshot) -> Updates:
@@ -277,7 +279,9 @@ def _local_resources(view: NodeView, inventory: Inventory) -> Mapping[str, Resou
 
 def _find_routed(catalog: Catalog, name: str) -> frozenset[str]:
     service = catalog.services.get(name)
-    return service.routed if service and service.routes else frozenset()
+    if service is None or not (service.routes or service.envoy):
+        return frozenset()
+    return service.needed_by_callers | service.needed_by_cluster
 
 
 def _add_update(updates: dict[str, Resource | None], was: Resource | None, now: Resource | None) -> None:

@@ -28,7 +28,7 @@ from google.protobuf import wrappers_pb2 as google_dot_protobuf_dot_wrappers__pb
 from xds.wire import discovery_pb2 as xds_dot_wire_dot_discovery__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17xds/wire/endpoint.proto\x12\x08xds.wire\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1egoogle/protobuf/wrappers.proto\x1a\x18xds/wire/discovery.proto\"4\n\rSocketAddress\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x12\n\nport_value\x18\x03 \x01(\r\":\n\x07\x41\x64\x64ress\x12/\n\x0esocket_address\x18\x01 \x01(\x0b\x32\x17.xds.wire.SocketAddress\".\n\x08\x45ndpoint\x12\"\n\x07\x61\x64\x64ress\x18\x01 \x01(\x0b\x32\x11.xds.wire.Address\"\x9b\x01\n\x08Metadata\x12?\n\x0f\x66ilter_metadata\x18\x01 \x03(\x0b\x32&.xds.wire.Metadata.FilterMetadataEntry\x1aN\n\x13\x46ilterMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12&\n\x05value\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct:\x02\x38\x01\"\xc4\x01\n\nLbEndpoint\x12$\n\x08\x65ndpoint\x18\x01 \x01(\x0b\x32\x12.xds.wire.Endpoint\x12-\n\rhealth_status\x18\x02 \x01(\x0e\x32\x16.xds.wire.HealthStatus\x12$\n\x08metadata\x18\x03 \x01(\x0b\x32\x12.xds.wire.Metadata\x12;\n\x15load_balancing_weight\x18\x04 \x01(\x0b\x32\x1c.google.protobuf.UInt32Value\"\xb6\x01\n\x13LocalityLbEndpoints\x12$\n\x08locality\x18\x01 \x01(\x0b\x32\x12.xds.wire.Locality\x12*\n\x0clb_endpoints\x18\x02 \x03(\x0b\x32\x14.xds.wire.LbEndpoint\x12;\n\x15load_balancing_weight\x18\x03 \x01(\x0b\x32\x1c.google.protobuf.UInt32Value\x12\x10\n\x08priority\x18\x05 \x01(\r\"\x95\x01\n\x1b\x43lusterLoadAssignmentPolicy\x12=\n\x17overprovisioning_factor\x18\x03 \x01(\x0b\x32\x1c.google.protobuf.UInt32Value\x12\x37\n\x14\x65ndpoint_stale_after\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x96\x01\n\x15\x43lusterLoadAssignment\x12\x14\n\x0c\x63luster_name\x18\x01 \x01(\t\x12\x30\n\tendpoints\x18\x02 \x03(\x0b\x32\x1d.xds.wire.LocalityLbEndpoints\x12\x35\n\x06policy\x18\x04 \x01(\x0b\x32%.xds.wire.ClusterLoadAssignmentPolicy*`\n\x0cHealthStatus\x12\x0b\n\x07UNKNOWN\x10\x00\x12\x0b\n\x07HEALTHY\x10\x01\x12\r\n\tUNHEALTHY\x10\x02\x12\x0c\n\x08\x44RAINING\x10\x03\x12\x0b\n\x07TIMEOUT\x10\x04\x12\x0c\n\x08\x44\x45GRADED\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17xds/wire/endpoint.proto\x12\x08xds.wire\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1egoogle/protobuf/wrappers.proto\x1a\x18xds/wire/discovery.proto\"4\n\rSocketAddress\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x12\n\nport_value\x18\x03 \x01(\r\":\n\x07\x41\x64\x64ress\x12/\n\x0esocket_address\x18\x01 \x01(\x0b\x32\x17.xds.wire.SocketAddress\"\'\n\x11HealthCheckConfig\x12\x12\n\nport_value\x18\x01 \x01(\r\"h\n\x08\x45ndpoint\x12\"\n\x07\x61\x64\x64ress\x18\x01 \x01(\x0b\x32\x11.xds.wire.Address\x12\x38\n\x13health_check_config\x18\x02 \x01(\x0b\x32\x1b.xds.wire.HealthCheckConfig\"\x9b\x01\n\x08Metadata\x12?\n\x0f\x66ilter_metadata\x18\x01 \x03(\x0b\x32&.xds.wire.Metadata.FilterMetadataEntry\x1aN\n\x13\x46ilterMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12&\n\x05value\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct:\x02\x38\x01\"\xc4\x01\n\nLbEndpoint\x12$\n\x08\x65ndpoint\x18\x01 \x01(\x0b\x32\x12.xds.wire.Endpoint\x12-\n\rhealth_status\x18\x02 \x01(\x0e\x32\x16.xds.wire.HealthStatus\x12$\n\x08metadata\x18\x03 \x01(\x0b\x32\x12.xds.wire.Metadata\x12;\n\x15load_balancing_weight\x18\x04 \x01(\x0b\x32\x1c.google.protobuf.UInt32Value\"\xb6\x01\n\x13LocalityLbEndpoints\x12$\n\x08locality\x18\x01 \x01(\x0b\x32\x12.xds.wire.Locality\x12*\n\x0clb_endpoints\x18\x02 \x03(\x0b\x32\x14.xds.wire.LbEndpoint\x12;\n\x15load_balancing_weight\x18\x03 \x01(\x0b\x32\x1c.google.protobuf.UInt32Value\x12\x10\n\x08priority\x18\x05 \x01(\r\"\x95\x01\n\x1b\x43lusterLoadAssignmentPolicy\x12=\n\x17overprovisioning_factor\x18\x03 \x01(\x0b\x32\x1c.google.protobuf.UInt32Value\x12\x37\n\x14\x65ndpoint_stale_after\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x96\x01\n\x15\x43lusterLoadAssignment\x12\x14\n\x0c\x63luster_name\x18\x01 \x01(\t\x12\x30\n\tendpoints\x18\x02 \x03(\x0b\x32\x1d.xds.wire.LocalityLbEndpoints\x12\x35\n\x06policy\x18\x04 \x01(\x0b\x32%.xds.wire.ClusterLoadAssignmentPolicy*`\n\x0cHealthStatus\x12\x0b\n\x07UNKNOWN\x10\x00\x12\x0b\n\x07HEALTHY\x10\x01\x12\r\n\tUNHEALTHY\x10\x02\x12\x0c\n\x08\x44RAINING\x10\x03\x12\x0b\n\x07TIMEOUT\x10\x04\x12\x0c\n\x08\x44\x45GRADED\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,24 +37,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_METADATA_FILTERMETADATAENTRY']._loaded_options = None
   _globals['_METADATA_FILTERMETADATAENTRY']._serialized_options = b'8\001'
-  _globals['_HEALTHSTATUS']._serialized_start=1166
-  _globals['_HEALTHSTATUS']._serialized_end=1262
+  _globals['_HEALTHSTATUS']._serialized_start=1265
+  _globals['_HEALTHSTATUS']._serialized_end=1361
   _globals['_SOCKETADDRESS']._serialized_start=157
   _globals['_SOCKETADDRESS']._serialized_end=209
   _globals['_ADDRESS']._serialized_start=211
   _globals['_ADDRESS']._serialized_end=269
-  _globals['_ENDPOINT']._serialized_start=271
-  _globals['_ENDPOINT']._serialized_end=317
-  _globals['_METADATA']._serialized_start=320
-  _globals['_METADATA']._serialized_end=475
-  _globals['_METADATA_FILTERMETADATAENTRY']._serialized_start=397
-  _globals['_METADATA_FILTERMETADATAENTRY']._serialized_end=475
-  _globals['_LBENDPOINT']._serialized_start=478
-  _globals['_LBENDPOINT']._serialized_end=674
-  _globals['_LOCALITYLBENDPOINTS']._serialized_start=677
-  _globals['_LOCALITYLBENDPOINTS']._serialized_end=859
-  _globals['_CLUSTERLOADASSIGNMENTPOLICY']._serialized_start=862
-  _globals['_CLUSTERLOADASSIGNMENTPOLICY']._serialized_end=1011
-  _globals['_CLUSTERLOADASSIGNMENT']._serialized_start=1014
-  _globals['_CLUSTERLOADASSIGNMENT']._serialized_end=1164
+  _globals['_HEALTHCHECKCONFIG']._serialized_start=271
+  _globals['_HEALTHCHECKCONFIG']._serialized_end=310
+  _globals['_ENDPOINT']._serialized_start=312
+  _globals['_ENDPOINT']._serialized_end=416
+  _globals['_METADATA']._serialized_start=419
+  _globals['_METADATA']._serialized_end=574
+  _globals['_METADATA_FILTERMETADATAENTRY']._serialized_start=496
+  _globals['_METADATA_FILTERMETADATAENTRY']._serialized_end=574
+  _globals['_LBENDPOINT']._serialized_start=577
+  _globals['_LBENDPOINT']._serialized_end=773
+  _globals['_LOCALITYLBENDPOINTS']._serialized_start=776
+  _globals['_LOCALITYLBENDPOINTS']._serialized_end=958
+  _globals['_CLUSTERLOADASSIGNMENTPOLICY']._serialized_start=961
+  _globals['_CLUSTERLOADASSIGNMENTPOLICY']._serialized_end=1110
+  _globals['_CLUSTERLOADASSIGNMENT']._serialized_start=1113
+  _globals['_CLUSTERLOADASSIGNMENT']._serialized_end=1263
 # @@protoc_insertion_point(module_scope)

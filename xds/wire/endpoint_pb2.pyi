@@ -42,11 +42,19 @@ class Address(_message.Message):
     socket_address: SocketAddress
     def __init__(self, socket_address: _Optional[_Union[SocketAddress, _Mapping]] = ...) -> None: ...
 
+class HealthCheckConfig(_message.Message):
+    __slots__ = ("port_value",)
+    PORT_VALUE_FIELD_NUMBER: _ClassVar[int]
+    port_value: int
+    def __init__(self, port_value: _Optional[int] = ...) -> None: ...
+
 class Endpoint(_message.Message):
-    __slots__ = ("address",)
+    __slots__ = ("address", "health_check_config")
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    HEALTH_CHECK_CONFIG_FIELD_NUMBER: _ClassVar[int]
     address: Address
-    def __init__(self, address: _Optional[_Union[Address, _Mapping]] = ...) -> None: ...
+    health_check_config: HealthCheckConfig
+    def __init__(self, address: _Optional[_Union[Address, _Mapping]] = ..., health_check_config: _Optional[_Union[HealthCheckConfig, _Mapping]] = ...) -> None: ...
 
 class Metadata(_message.Message):
     __slots__ = ("filter_metadata",)

@@ -24,10 +24,11 @@ class Workspace:
     """Takes changes of documents and returns catalogs. It parses only what changed, and checks only what that concerns.
 
     After an error it keeps the current documents, so that a later change in any file may correct the error.
+    `has_all_endpoints` is that of an `Assembly`.
     """
 
-    def __init__(self, fragments: Mapping[str, Fragment] | None = None) -> None:
-        self._assembly = Assembly()
+    def __init__(self, fragments: Mapping[str, Fragment] | None = None, *, has_all_endpoints: bool = True) -> None:
+        self._assembly = Assembly(has_all_endpoints=has_all_endpoints)
         self._assembly.put(fragments or {})
 
     @property
@@ -136,12 +137,13 @@ class LastGood:
     """Takes changes of documents and returns the catalog to serve: the last good one where a change has errors.
 
     A change that takes away too much waits as well, until it is confirmed: by `confirm`, by a second save, or by time.
-    `now` is in seconds, of a clock that does not jump.
+    `now` is in seconds, of a clock that does not jump. `has_all_endpoints` is that of an `Assembly`.
     """
 
-    def __init__(self) -> None:
-        self._workspace = Workspace()
-        self._served = Assembly()
+    def __init__(self, *, has_all_endpoints: bool = True) -> None:
+        self._has_all_endpoints = has_all_endpoints
+        self._workspace = Workspace(has_all_endpoints=has_all_endpoints)
+        self._served = Assembly(has_all_endpoints=has_all_endpoints)
         self._waiting: Fragments = {}
         self._brake = Brake()
         self._since: dict[str, float] = {}  # when each document was held first as it is
@@ -232,8 +234,8 @@ class LastGood:
     def go_back(self, state: Checkpoint) -> None:
         """Become what it was, whatever happened since: everything is checked again."""
         self._outcome = None
-        self._workspace = Workspace(state.documents)
-        self._served = Assembly()
+        self._workspace = Workspace(state.documents, has_all_endpoints=self._has_all_endpoints)
+        self._served = Assembly(has_all_endpoints=self._has_all_endpoints)
         self._served.put(state.served)
         self._waiting = dict(state.waiting)
         self._since = dict(state.since)

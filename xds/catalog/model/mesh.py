@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Final
+from typing import Annotated, Final, get_type_hints
 
 from pydantic import Field, Strict, TypeAdapter
 from pydantic.dataclasses import dataclass
@@ -10,7 +10,7 @@ from pydantic.dataclasses import dataclass
 from xds.catalog.model.access_log import AccessLog, ShortAccessLog
 from xds.catalog.model.brake import USUAL_SHARE, Brake, ShortBrake
 from xds.catalog.model.tracing import ShortTracing, Tracing
-from xds.catalog.text.field import About
+from xds.catalog.text.field import OFF, About
 from xds.catalog.text.names import CONFIG
 
 
@@ -25,8 +25,9 @@ class Mesh:
     ] = None
     tracing: Annotated[
         ShortTracing | None,
+        OFF,
         Field(description="Spans of requests, for an OpenTelemetry collector"),
-        About(default="none", envoy="HttpConnectionManager.tracing"),
+        About(default="off", envoy="HttpConnectionManager.tracing"),
     ] = None
     endpoint_stats: Annotated[
         bool | None,
@@ -54,12 +55,7 @@ class Mesh:
 MeshValue = AccessLog | Tracing | Brake | bool
 """What may stand below `mesh:`."""
 
-MESH_FIELDS: Final[
-    Mapping[str, TypeAdapter[AccessLog] | TypeAdapter[Tracing] | TypeAdapter[Brake] | TypeAdapter[bool]]
-] = {
-    "access_log": TypeAdapter(ShortAccessLog),
-    "tracing": TypeAdapter(ShortTracing),
-    "endpoint_stats": TypeAdapter(Annotated[bool, Strict()]),
-    "brake": TypeAdapter(ShortBrake),
+MESH_FIELDS: Final[Mapping[str, TypeAdapter[MeshValue | None]]] = {
+    name: TypeAdapter(hint) for name, hint in get_type_hints(Mesh, include_extras=True).items()
 }
 """How each field below `mesh:` is read."""

@@ -39,7 +39,7 @@ class Percentage:
         return number
 
     def parse_whole(self, value: object) -> int:
-        """Turn "10%" or 10 into 10, and refuse a part of a percent."""
+        """Turn "10%" or 10 into 10, and refuse a fraction of a percent."""
         number = self.parse(value)
         if isinstance(number, float) and not number.is_integer():
             raise ValueError(f"expected whole percents, such as {self.example}, found {show(value)}")

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from xds.cli.admin_client import SECONDS, AdminClient, AdminError, Json, NotFoundError
-from xds.cli.options import admin_option
-from xds.cli.status.screen import draw, write_lines, write_not_synced
+from xds.cli.console import open_console
+from xds.cli.options import admin_option, output_option
+from xds.cli.status.screen import draw, draw_not_synced, write_lines, write_not_synced
 from xds.cli.status.waiting import Outcome, Stage, await_effect
 from xds.sources.files.watch import FileSource
 
@@ -27,13 +27,7 @@ EXIT_CODES = {Stage.IN_EFFECT: 0, Stage.REFUSED: 1, Stage.PENDING: 4}
 
 @click.command()
 @admin_option
-@click.option(
-    "--output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="Print a table, or the server's JSON.",
-)
+@output_option("table", "json", words="Print a table, or the server's JSON.")
 @click.option(
     "--watch",
     is_flag=False,
@@ -71,7 +65,7 @@ def command(
     SYNCED: the client has accepted all resources. STALE: some have not been sent or answered yet. NACKED: the client
     refused some, and keeps what it accepted before; its message is below the table.
 
-    With --wait, it tells whether a catalog is in effect: the server has loaded it, and every connected client has
+    With --wait, it reports whether a catalog is in effect: the server has loaded it, and every connected client has
     accepted all resources. It lists the clients that have not, and ends as soon as a client refuses the catalog. A NACK
     from before the catalog was loaded does not count, if nothing is sent again.
 
@@ -102,13 +96,11 @@ def command(
     except (AdminError, NotFoundError) as error:
         click.echo(error, err=True)
         sys.exit(3)
-    except KeyboardInterrupt:
-        sys.exit(0)
 
 
 def _show_once(client: AdminClient, output: str) -> int:
     status = client.get("/status")
-    console = Console(highlight=False)
+    console = open_console()
     if output == "json":
         click.echo(json.dumps(status, indent=2))
     elif console.is_terminal:
@@ -129,17 +121,20 @@ def _digest(catalog: Path | None) -> str | None:
 def _show_outcome(outcome: Outcome, output: str) -> None:
     """Print whether the catalog is in effect, and the clients that are not SYNCED; as JSON, the last status."""
     stage, reason = outcome.verdict.stage, outcome.verdict.reason
-    said = f"{stage.value} after {outcome.seconds:.1f} s{f': {reason}' if reason else ''}"
+    summary = f"{stage.value} after {outcome.seconds:.1f} s{f': {reason}' if reason else ''}"
+    console = open_console()
     if output == "json":
         click.echo(json.dumps(outcome.status, indent=2))
+    elif console.is_terminal:
+        console.print(draw_not_synced(outcome.status, console.width))
     else:
         click.echo("\n".join(write_not_synced(outcome.status)))
-    click.echo(said, err=output == "json" or stage is not Stage.IN_EFFECT)
+    click.echo(summary, err=output == "json" or stage is not Stage.IN_EFFECT)
 
 
 def _watch(client: AdminClient, output: str, seconds: float) -> None:
     """Print the status again and again, in place on a terminal. If the server stops answering, keep trying."""
-    console = Console(highlight=False)
+    console = open_console()
     if output == "json" or not console.is_terminal:
         for status in _poll(client, seconds):
             if isinstance(status, AdminError):

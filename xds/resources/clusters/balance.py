@@ -88,7 +88,7 @@ def build_client_side_weighted(options: ClientSideWeighted, slow_start: SlowStar
 def _build_load_aware_locality(options: LoadAwareLocality) -> LoadBalancingPolicy:
     """Build the policy that balances localities by reported load, with round robin inside each locality."""
     policy = LoadAwareLocalityPolicy(
-        endpoint_picking_policy=_wrap_policy(ROUND_ROBIN, RoundRobin()),
+        endpoint_picking_policy=build_round_robin(),
         weight_update_period=options.weight_update_period,
         weight_expiration_period=options.weight_expiration_period,
         smoothing_time_constant=options.smoothing_time_constant,
@@ -102,6 +102,11 @@ def _build_load_aware_locality(options: LoadAwareLocality) -> LoadBalancingPolic
     if options.oob_reporting_period is not None:
         policy.enable_oob_load_report.value = True
     return _wrap_policy(LOAD_AWARE_LOCALITY, policy)
+
+
+def build_round_robin() -> LoadBalancingPolicy:
+    """Build the policy that takes endpoints in turn, which every client knows."""
+    return _wrap_policy(ROUND_ROBIN, RoundRobin())
 
 
 def _wrap_policy(name: str, policy: Message) -> LoadBalancingPolicy:

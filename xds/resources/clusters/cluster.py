@@ -4,12 +4,15 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
+from google.protobuf.struct_pb2 import Struct
+
 from xds.catalog.model.balance import Balancing
+from xds.catalog.model.connections import CircuitBreakers, ConnectionPool, Keepalive
 from xds.catalog.model.health import HealthCheck, OutlierDetection
-from xds.catalog.model.resilience import Budget, CircuitBreakers, ConnectionPool, Keepalive
+from xds.catalog.model.retries import Budget
 from xds.catalog.model.service import Protocol, Service
 from xds.catalog.model.slow_start import SlowStart
-from xds.catalog.model.upstream import Dns, UpstreamTls
+from xds.catalog.model.upstream import CheckTls, Dns, UpstreamTls
 from xds.catalog.raw.fields import join
 from xds.endpoints.endpoint_set import EndpointSet
 from xds.resources.ads import ADS_CONFIG_SOURCE
@@ -18,7 +21,7 @@ from xds.resources.clusters.connections import build_circuit_breakers, set_conne
 from xds.resources.clusters.subsets import encode_subset_config
 from xds.resources.endpoints.load_assignment import EVERYWHERE, Priorities, encode_assignment
 from xds.resources.resource import Resource, encode_resource
-from xds.resources.tls.contexts import build_tls_socket
+from xds.resources.tls.contexts import PLAIN_TEXT, build_tls_socket
 from xds.wire import CLUSTER, skeleton_pb2
 from xds.wire.envoy.config_cluster_v3_pb2 import Cluster, TrackClusterStats
 from xds.wire.envoy.config_cluster_v3_pb2 import OutlierDetection as EnvoyOutlierDetection
@@ -27,6 +30,9 @@ from xds.wire.envoy.extensions_clusters_common_dns_v3_pb2 import DnsLookupFamily
 from xds.wire.envoy.extensions_clusters_dns_v3_pb2 import DnsCluster
 from xds.wire.envoy.type_v3_pb2 import CodecClientType, Int64Range
 from xds.wire.messages import encode, pack, uint32
+
+CHECK_SOCKET = "health_check"
+"""The name of the transport socket of health checks, and the key by which Envoy finds it."""
 
 
 class _Policy(NamedTuple):
@@ -123,6 +129,8 @@ def _encode_policy(policy: _Policy) -> bytes:
         http2 = policy.protocol in (Protocol.HTTP2, Protocol.GRPC)
         host = health_check.host or policy.host or ""
         cluster.health_checks.append(_build_health_check(health_check, host, http2=http2))
+        if health_check.tls is not None:
+            _set_check_socket(cluster, health_check.tls, policy.protocol)
         # An endpoint that the catalog removes is removed at once, even if it is healthy.
         cluster.ignore_health_on_host_removal = True
     return encode(cluster)
@@ -165,6 +173,20 @@ def _build_outlier_detection(detection: OutlierDetection) -> EnvoyOutlierDetecti
         enforcing_local_origin_success_rate=uint32(0),
         max_ejection_percent=uint32(detection.max_ejection_percent),
     )
+
+
+def _set_check_socket(cluster: Cluster, tls: CheckTls, protocol: Protocol) -> None:
+    """Set the transport socket of health checks, which is not that of requests.
+
+    Envoy chooses it by a match that no endpoint's metadata has, so that requests keep the cluster's own.
+    """
+    socket = build_tls_socket(tls, protocol) if tls.enabled else PLAIN_TEXT
+    match = Struct()
+    match.update({CHECK_SOCKET: True})
+    cluster.transport_socket_matches.append(
+        Cluster.TransportSocketMatch(name=CHECK_SOCKET, match=match, transport_socket=socket)
+    )
+    cluster.health_checks[0].transport_socket_match_criteria.CopyFrom(match)
 
 
 def _build_health_check(check: HealthCheck, host: str, *, http2: bool) -> EnvoyHealthCheck:

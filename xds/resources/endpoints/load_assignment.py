@@ -39,12 +39,14 @@ class Encoded:
     """A service's encoded endpoints by rank and locality, in the order of their first endpoints in the set.
 
     Each endpoint is encoded as a LocalityLbEndpoints that contains only it: joined, these bytes contain all. `keys` has
-    the set's keys in order, and `weighted` is whether the endpoints have weights.
+    the set's keys in order. `weighted` is whether the endpoints have weights, and `check_port` the port of their health
+    checks; 0 is their own.
     """
 
     groups: Mapping[Group, Mapping[Key, bytes]]
     keys: tuple[Key, ...]
     weighted: bool
+    check_port: int
 
 
 def encode_endpoints(
@@ -59,23 +61,25 @@ def encode_endpoints(
     With `before`, the result for the previous set `was`, only the `changed` endpoints are encoded. If these also stay
     in their groups, the time does not depend on the number of the others.
     """
-    weighted, keys = service.balance.heeds_weights, tuple(endpoints.by_key)
-    if before is None or before.weighted != weighted:
+    weighted, port, keys = service.balance.heeds_weights, service.check_port, tuple(endpoints.by_key)
+    if before is None or (before.weighted, before.check_port) != (weighted, port):
         before, changed = None, keys
-    fresh = {key: _encode_one(endpoints.by_key[key], weighted=weighted) for key in changed if key in endpoints.by_key}
+    fresh = {
+        key: _encode_one(endpoints.by_key[key], port, weighted=weighted) for key in changed if key in endpoints.by_key
+    }
     if before is not None and before.keys == keys:
         places = {key: _find_group(endpoints.by_key[key]) for key in fresh}
         if all(_find_group(was.by_key[key]) == group for key, group in places.items()):
             groups = dict(before.groups)
             for group in set(places.values()):
                 groups[group] = {**groups[group], **{key: fresh[key] for key in fresh if places[key] == group}}
-            return Encoded(groups, before.keys, weighted)
+            return Encoded(groups, before.keys, weighted, port)
     kept = {} if before is None else {key: one for some in before.groups.values() for key, one in some.items()}
     encoded = kept | fresh
     grouped: dict[Group, dict[Key, bytes]] = {}
     for key, endpoint in endpoints.by_key.items():
         grouped.setdefault(_find_group(endpoint), {})[key] = encoded[key]
-    return Encoded(grouped, keys, weighted)
+    return Encoded(grouped, keys, weighted, port)
 
 
 def build_load_assignment(
@@ -209,13 +213,15 @@ def add_endpoint(group: endpoint_pb2.LocalityLbEndpoints, endpoint: Endpoint) ->
     return message
 
 
-def _encode_one(endpoint: Endpoint, *, weighted: bool) -> bytes:
+def _encode_one(endpoint: Endpoint, check_port: int, *, weighted: bool) -> bytes:
     """Encode a LocalityLbEndpoints with one endpoint, with its weight if `weighted`.
 
     Weights are sent only if the balance uses them: `round_robin` does not, but Envoy's ROUND_ROBIN would.
     """
     group = endpoint_pb2.LocalityLbEndpoints()
     message = add_endpoint(group, endpoint)
+    if check_port:
+        message.endpoint.health_check_config.port_value = check_port
     if endpoint.drain:
         message.health_status = endpoint_pb2.DRAINING
     elif endpoint.health is not Health.HEALTHY:

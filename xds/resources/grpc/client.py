@@ -8,23 +8,24 @@ the same meaning as Envoy's resources, but only use fields that gRPC supports:
 - It has no health checks: it skips an endpoint that it cannot connect to.
 - All gRPC clients support RING_HASH, and use endpoints' weights for it. None supports MAGLEV.
 - Most do not support LEAST_REQUEST, and reject a cluster with it.
+- Some do not know the policy that follows reported load (Node's client does not): they take the next one in the list.
 """
 
 from collections.abc import Mapping
 from functools import lru_cache
 
+from xds.catalog.entrances import complete_routes
 from xds.catalog.model.balance import Balancing
 from xds.catalog.model.route import Route
 from xds.catalog.model.service import Service
 from xds.endpoints.endpoint_set import Endpoints, EndpointSet
 from xds.resources.ads import ADS_CONFIG_SOURCE
-from xds.resources.clusters.balance import build_client_side_weighted, build_ring_hash
+from xds.resources.clusters.balance import build_client_side_weighted, build_ring_hash, build_round_robin
 from xds.resources.endpoints.load_assignment import EVERYWHERE, Priorities
 from xds.resources.grpc.load_assignment import build_grpc_assignment, is_offered_to_grpc
 from xds.resources.grpc.routes import encode_grpc_route
 from xds.resources.listeners.listener import ROUTER
 from xds.resources.resource import Resource, encode_resource
-from xds.resources.routes.configuration import complete_routes
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, skeleton_pb2
 from xds.wire.envoy.config_cluster_v3_pb2 import Cluster
 from xds.wire.envoy.config_listener_v3_pb2 import ApiListener, Listener
@@ -49,7 +50,7 @@ def build_grpc_resources(
         return {}
     resources = {
         CLUSTER: _build_cluster(name, service, own),
-        LISTENER: _build_listener(name),
+        LISTENER: build_listener(name, name),
         ROUTE_CONFIGURATION: _build_routes(name, services, endpoints),
     }
     if own.is_eds:
@@ -58,10 +59,14 @@ def build_grpc_resources(
     return resources
 
 
-def _build_listener(name: str) -> Resource:
-    """Build the Listener. Routes are sent by RDS, since an LDS response has all of a client's listeners (rule 14)."""
+@lru_cache(maxsize=4096)
+def build_listener(name: str, service: str) -> Resource:
+    """Build a service's Listener, with the service's name, or with a port after it if a client's target has one.
+
+    Routes are sent by RDS, since an LDS response has all of a client's listeners (rule 14).
+    """
     connection_manager = HttpConnectionManager(
-        rds=Rds(config_source=ADS_CONFIG_SOURCE, route_config_name=name),
+        rds=Rds(config_source=ADS_CONFIG_SOURCE, route_config_name=service),
         http_filters=[HttpFilter(name=ROUTER, typed_config=pack(Router()))],
     )
     message = Listener(name=name, api_listener=ApiListener(api_listener=pack(connection_manager)))
@@ -103,4 +108,6 @@ def _encode_cluster_policy(balancing: Balancing | None) -> bytes:
             cluster.ring_hash_lb_config.CopyFrom(ring_hash)
     elif balancing.client_side_weighted is not None:
         cluster.load_balancing_policy.CopyFrom(build_client_side_weighted(balancing.client_side_weighted))
+        # A client takes the first policy that it knows, and rejects a cluster if it knows none.
+        cluster.load_balancing_policy.MergeFrom(build_round_robin())
     return encode(cluster)

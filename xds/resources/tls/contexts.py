@@ -7,6 +7,7 @@ from xds.catalog.text.addresses import normalize_ip
 from xds.resources.tls.secrets import name_secret
 from xds.wire.envoy.config_core_v3_pb2 import DataSource, TransportSocket
 from xds.wire.envoy.extensions_transport_sockets_quic_v3_pb2 import QuicDownstreamTransport
+from xds.wire.envoy.extensions_transport_sockets_raw_buffer_v3_pb2 import RawBuffer
 from xds.wire.envoy.extensions_transport_sockets_tls_v3_pb2 import (
     CertificateValidationContext,
     CommonTlsContext,
@@ -23,6 +24,9 @@ H2_AND_HTTP1 = ("h2", "http/1.1")
 H3 = ("h3",)
 QUIC = "envoy.transport_sockets.quic"
 TLS = "envoy.transport_sockets.tls"
+
+PLAIN_TEXT = TransportSocket(name="envoy.transport_sockets.raw_buffer", typed_config=pack(RawBuffer()))
+"""No TLS, for connections of a cluster whose other connections have it."""
 
 
 def build_downstream_socket(owner: str, tls: Tls, one: Certificate, alpn: tuple[str, ...]) -> TransportSocket:

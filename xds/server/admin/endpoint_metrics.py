@@ -36,8 +36,8 @@ def build_endpoint_registry(inventory: Inventory, localities: frozenset[Locality
     It is slow: call it in a thread.
     """
     catalog = inventory.catalog
-    words = "The expected part of a service's requests that an endpoint receives, from Envoys in that locality"
-    shares = GaugeMetricFamily(NAME, words, labels=LABELS)
+    documentation = "The expected part of a service's requests that an endpoint receives, from Envoys in that locality"
+    shares = GaugeMetricFamily(NAME, documentation, labels=LABELS)
     omitted = 0
     for name, service in sorted(catalog.services.items()):
         if not has_endpoint_stats(service, catalog.mesh) or not is_foreseeable(service):
@@ -50,9 +50,11 @@ def build_endpoint_registry(inventory: Inventory, localities: frozenset[Locality
         for locality in sorted(localities):
             for endpoint, share in (everywhere or share_endpoints(service, endpoints, locality)).items():
                 shares.add_metric([name, endpoint, *locality], share)
-    words = f"Services whose shares are left out, since there would be more than {MAX_SERIES:,} in total"
+    documentation = f"Services whose shares are left out, since there would be more than {MAX_SERIES:,} in total"
     registry = CollectorRegistry()
     registry.register(
-        FixedCollector([shares, GaugeMetricFamily("xds_endpoint_expected_share_omitted_services", words, omitted)])
+        FixedCollector(
+            [shares, GaugeMetricFamily("xds_endpoint_expected_share_omitted_services", documentation, omitted)]
+        )
     )
     return registry

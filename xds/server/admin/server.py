@@ -32,6 +32,7 @@ from xds.server.clients.ask import Ask, ask_one_process, count_clients, describe
 from xds.server.clients.documents import (
     AppliedState,
     Json,
+    describe_documents,
     describe_dump,
     describe_kind,
     describe_resource,
@@ -57,6 +58,8 @@ xds admin: it answers GET requests, which change nothing.
                            give `cluster` again for more of them
 /resource?cluster=NAME&type=TYPE&name=NAME
                            one of these resources in full; TYPE is a short name such as Cluster
+
+/catalog                   the files of the catalog that is served, as text
 
 With `cluster`, also:      &grpc for what gRPC's own clients are served, which differs from Envoy's
                            &region=R&zone=Z&sub_zone=S for what nodes in this locality are served
@@ -123,6 +126,7 @@ class AdminServer(HttpServer):
             "/snapshot": self._snapshot,
             "/resource": self._resource,
             "/held": self._list_held,
+            "/catalog": self._catalog,
             "/metrics": self._scrape,
             "/metrics/endpoints": self._scrape_endpoints,
             "/v1/sd/prometheus": self._discover,
@@ -180,12 +184,12 @@ class AdminServer(HttpServer):
         served = next((found for _, found in answers.all if found), None)
         if served is None:
             connected = [one for ids, _ in answers.all for one in ids]
-            words = f"no node {node_id!r} is connected{'' if connected else ', and no other node'}"
+            message = f"no node {node_id!r} is connected{'' if connected else ', and no other node'}"
             if answers.silent:
                 silent = ", ".join(map(str, answers.silent))
-                words += f"; worker {silent} did not answer, so it may be connected there"
-                raise web.HTTPServiceUnavailable(text=words)
-            raise web.HTTPNotFound(text=f"{words}{suggest(node_id, connected)}")
+                message += f"; worker {silent} did not answer, so it may be connected there"
+                raise web.HTTPServiceUnavailable(text=message)
+            raise web.HTTPNotFound(text=f"{message}{suggest(node_id, connected)}")
         async with self._slow:
             return web.json_response(await asyncio.to_thread(describe_dump, served.node, served.configs))
 
@@ -232,6 +236,10 @@ class AdminServer(HttpServer):
         if not await self._removals.confirm(held_ids):
             raise web.HTTPConflict(text="this is not held any more, or something else is: see `xds apply`")
         return web.json_response({"applied": held_ids})
+
+    async def _catalog(self, _request: web.Request) -> web.Response:
+        async with self._slow:
+            return web.json_response(await asyncio.to_thread(describe_documents, self._applied()))
 
     async def _scrape(self, request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))

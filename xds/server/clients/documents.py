@@ -4,12 +4,15 @@ Later versions may add fields, but never remove one or change its meaning.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from difflib import unified_diff
+from itertools import islice
 from typing import Any
 
 from xds import __version__
+from xds.endpoints.endpoint_set import CATALOG
+from xds.endpoints.providers import ProviderState
 from xds.resources.decode import decode
 from xds.resources.inventory import Inventory
 from xds.resources.resource import Resource
@@ -24,6 +27,8 @@ from xds.wire.discovery_pb2 import Locality, Node
 
 Json = dict[str, Any]
 
+MAX_PROBLEMS = 20
+"""How many problems of a source's instances the status describes."""
 MAX_LINES = 2000
 """Of a longer file no differences are worked out: that takes time that grows with the square."""
 
@@ -57,7 +62,8 @@ class AppliedState:
     state was read, as time.time(): a NACK that came later is about this state. `refused_files` are the files whose last
     good state is served instead, `failed_files` those that a fault of xds kept from being served; `unfinished_files`
     are still being written. `restored_from` is when the state was stored that this server read from disk at its start,
-    as time.time(), as long as some of it is served for want of a good catalog.
+    as time.time(), as long as some of it is served for want of a good catalog. `providers` are the states of the
+    sources of instances. `documents` are those that are served, by name.
     """
 
     digest: str
@@ -67,6 +73,8 @@ class AppliedState:
     held: tuple[HeldRemoval, ...] = ()
     unfinished_files: tuple[str, ...] = ()
     restored_from: float | None = None
+    providers: tuple[ProviderState, ...] = ()
+    documents: Mapping[str, Document] = field(default_factory=dict)
 
     @property
     def is_ok(self) -> bool:
@@ -75,11 +83,13 @@ class AppliedState:
 
 
 def describe_server(inventory: Inventory, applied: AppliedState, silent_workers: tuple[int, ...], now: float) -> Json:
-    """Return the state of the server: the catalog, what is not served of it, and the workers that did not answer.
+    """Return the state of the server: the catalog, the sources of instances, and the workers that did not answer.
+
+    Of the catalog and the sources it is also what is not served of them.
 
     `now` is a time.time().
     """
-    catalog = inventory.catalog
+    catalog, endpoints = inventory.catalog, inventory.count_endpoints()
     return {
         "version": __version__,
         "now": write_time(now),
@@ -89,7 +99,7 @@ def describe_server(inventory: Inventory, applied: AppliedState, silent_workers:
             "digest": applied.digest,
             "taken_at": write_time(applied.at),
             "services": len(catalog.services),
-            "endpoints": inventory.count_endpoints(),
+            "endpoints": endpoints[CATALOG],
             "gateways": len(catalog.gateways),
             "by_locality": len(inventory.reliant),
         },
@@ -97,6 +107,7 @@ def describe_server(inventory: Inventory, applied: AppliedState, silent_workers:
         "failed_files": list(applied.failed_files),
         "unfinished_files": list(applied.unfinished_files),
         "restored_from": None if applied.restored_from is None else write_time(applied.restored_from),
+        "sources": [_describe_provider(one, endpoints[one.name]) for one in applied.providers],
         "silent_workers": list(silent_workers),
     }
 
@@ -121,6 +132,12 @@ def describe_files(
 def _split_lines(document: Document | None) -> list[str]:
     content = document.content if document is not None else None
     return (content or b"").decode(errors="replace").splitlines()
+
+
+def describe_documents(applied: AppliedState) -> Json:
+    """Return the catalog that is served, as the texts of its files, by name."""
+    texts = {name: (one.content or b"").decode(errors="replace") for name, one in sorted(applied.documents.items())}
+    return {"digest": applied.digest, "files": texts}
 
 
 def describe_client(client: Client) -> Json:
@@ -204,6 +221,18 @@ def snapshot_for(inventory: Inventory, kind: NodeKind) -> Snapshot:
 def write_time(seconds: float) -> str:
     """Return a time.time() as text, such as `2026-01-31T12:00:00.250Z`."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _describe_provider(state: ProviderState, endpoints: int) -> Json:
+    problems = islice(state.problems(), MAX_PROBLEMS)
+    return {
+        "name": state.name,
+        "endpoints": endpoints,
+        "refused": len(state.refused),
+        "withheld": state.withheld_count,
+        "problems": [{"path": problem.path, "message": problem.message} for problem in problems],
+        "problem_count": state.problem_count,
+    }
 
 
 def _describe_type(status: TypeStatus) -> Json:

@@ -22,7 +22,7 @@ ACTIONS: Final = {
     "a client asked for a type that xds does not serve": "type-unknown",
     "a file is still being written: it is not served yet": "catalog-unfinished",
     "a response stays unanswered: the stream is ended": "stream-ended",
-    "a source of endpoints failed: what it said last stays": "source-failed",
+    "a source of endpoints failed: its last endpoints stay served": "source-failed",
     "a worker did not apply a change: it is replaced": "worker-replaced",
     "a worker did not stop: it is killed": "worker-killed",
     "a worker failed to answer": "worker-silent",

@@ -189,7 +189,7 @@ class Stream:
             self._task.cancel()
 
     def _update_timers(self) -> None:
-        """Start the timers that the session needs now. The number of a wait tells it apart from a later wait."""
+        """Start the timers that the session needs now. The number of a wait distinguishes it from a later wait."""
         if self.session.waits and self.session.waits != self._timed_wait:
             self._timed_wait = self.session.waits
             if self._wait_timer is not None:

@@ -132,6 +132,8 @@ def find_settle_time(old: Record | None, new: Record | None) -> float:
         return 0.0 if old is not None and old.document.fault is not None and old.attributes is None else DELETED_S
     if new.writing:
         return OPEN_S
+    if new.document.skipped:
+        return 0.0
     content = new.document.content
     if content is None or new.attributes is None:
         return UNCHANGED_S

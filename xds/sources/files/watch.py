@@ -15,7 +15,7 @@ from watchfiles import awatch
 from watchfiles.main import FileChange
 
 from xds.sources.document import Document, digest_document, write_digest
-from xds.sources.files.layout import NO_FILES, Layout, find_layout, is_document, is_visible
+from xds.sources.files.layout import NO_FILES, Layout, explain_skipped, find_layout, is_document, is_visible
 from xds.sources.files.read import FileAttributes, is_being_written, read_attributes, read_document
 from xds.sources.files.settling import POLL_S, Record, Settling
 
@@ -159,6 +159,8 @@ class FileSource:
                 return None
             if is_document(last):
                 places[prefix + last] = place
+            elif explain_skipped(last):
+                return None
         return places if paths else None
 
     def _find_due(self) -> dict[str, Path] | None:
@@ -197,16 +199,13 @@ class FileSource:
 
     def _look(self, places: dict[str, Path] | None, now: float) -> None:
         """Read the documents at `places` again, or all that may have changed if it is None, and note what changed."""
-        if places is not None:
-            found = {name: _read(name, place) for name, place in places.items()}
-            if None not in found.values():
-                for name, record in found.items():
-                    self._compare(name, record, now)
-                return
-            # A file is gone. Only all of the catalog together shows whether it is deleted.
+        if places is not None and self._look_at(places, now):
+            return
         layout = self._layout = self._find_layout()
         for name, fault in layout.faults.items():
             self._compare(name, _make_record(Document(name, fault=fault)), now)
+        for name, why in layout.skipped.items():
+            self._compare(name, _make_record(Document(name, fault=why, skipped=True)), now)
         for name, place in layout.files.items():
             old = self._records.get(name)
             if (
@@ -217,14 +216,27 @@ class FileSource:
                 or old.attributes != read_attributes(place)
             ):
                 self._compare(name, _read(name, place), now)
-        for name in self._records.keys() - layout.files.keys() - layout.faults.keys():
+        names = layout.files.keys() | layout.faults.keys() | layout.skipped.keys()
+        for name in self._records.keys() - names:
             # While a folder cannot be listed, it is unknown whether its files are deleted.
             if not layout.faults or self._records[name].attributes is None:
                 self._compare(name, None, now)
             else:
                 self._settling.drop(name)
-        for name in self._settling.waiting.keys() - self._records.keys() - layout.files.keys() - layout.faults.keys():
+        for name in self._settling.waiting.keys() - self._records.keys() - names:
             self._settling.drop(name)
+
+    def _look_at(self, places: dict[str, Path], now: float) -> bool:
+        """Read the documents at `places` again; return False if one is gone.
+
+        Only all of the catalog together shows whether that is deleted.
+        """
+        found = {name: _read(name, place) for name, place in places.items()}
+        if None in found.values():
+            return False
+        for name, record in found.items():
+            self._compare(name, record, now)
+        return True
 
     def _find_layout(self) -> Layout:
         """Return the layout, with a fault for each folder that lost its documents with its file system."""
