@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import click
 
 from xds.cli.admin_client import AdminClient, AdminError, ConflictError, Json, NotFoundError, printable
-from xds.cli.options import admin_option
+from xds.cli.options import admin_option, output_option
 from xds.cli.status.screen import describe_held
 
 SHOWN_LINES = 60
@@ -18,13 +18,7 @@ SHOWN_LINES = 60
 @admin_option
 @click.option("--yes", is_flag=True, help="Confirm all that is held: it is removed at once.")
 @click.option("--id", "held_ids", multiple=True, metavar="ID", help="Only the removal with this id; may be repeated.")
-@click.option(
-    "--output",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="Print text for people, or the server's JSON.",
-)
+@output_option("text", "json", words="Print text for people, or the server's JSON.")
 def command(admin: tuple[str, int], held_ids: tuple[str, ...], output: str, *, yes: bool) -> None:
     """Show what an edit would remove that the server holds, and confirm it with --yes.
 

@@ -15,7 +15,7 @@ import uvloop
 from click.core import ParameterSource
 
 from xds.cli.listening import AdminType, CollectorType, ListenType
-from xds.cli.options import catalog_path, choose_catalog
+from xds.cli.options import choose_catalog
 from xds.errors import CatalogError, Severity
 from xds.server.address import ListenAddress, ListenError
 from xds.server.control_plane import run
@@ -30,6 +30,9 @@ DEFAULT = Limits()
 
 WRITERS_S = 10.0
 """How long a start waits for programs that write a file of the catalog."""
+
+CATALOG_PATH = click.Path(path_type=Path)
+"""A path that need not exist: the last good state on disk may stand in for it."""
 
 log = structlog.get_logger()
 
@@ -66,11 +69,11 @@ def _usage_in_log(*, is_json: bool) -> Iterator[None]:
 
 @click.command(cls=ServeCommand)
 @click.pass_context
-@click.argument("argument", metavar="[CATALOG]", required=False, type=catalog_path)
+@click.argument("argument", metavar="[CATALOG]", required=False, type=CATALOG_PATH)
 @click.option(
     "--catalog",
     metavar="PATH",
-    type=catalog_path,
+    type=CATALOG_PATH,
     help="The catalog: a YAML file, or a folder of YAML files; the same as the argument CATALOG. [required]",
 )
 @click.option(
@@ -199,7 +202,9 @@ def command(
     folder = None if no_data else data or find_state_folder()
     state = None if folder is None else StateFile(folder, catalog)
     if not os.path.lexists(catalog) and not (state and state.path.exists()):
-        raise click.BadParameter(f"Path {str(catalog)!r} does not exist.", ctx, param_hint="'--catalog'")
+        raise click.BadParameter(
+            f"Path {str(catalog)!r} does not exist.", ctx, param_hint="'[CATALOG]'" if argument else "'--catalog'"
+        )
     settings = Settings(
         listen,
         Limits(max_names, max_streams, max_message_bytes),
