@@ -77,7 +77,7 @@ class AdsServicer:
 
     def fetch(self, request: DiscoveryRequest, type_url: str) -> DiscoveryResponse | None:
         """Return the answer to a poll, or None when the client's `version_info` is current. Raises PeerError."""
-        return answer_fetch(request, self._acquire_polled(kind_of(request.node)).of(type_url), type_url)
+        return answer_fetch(request, self._acquire_polled(kind_of(request.node)), type_url)
 
     def _acquire_polled(self, kind: NodeKind) -> Snapshot:
         """Return the snapshot of a kind of node that polls, and keep its view, which the next poll needs again."""
