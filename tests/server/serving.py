@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from tests.inventories import build_inventory
+from tests.inventories import build_inventory, welcome
 from xds.catalog.assembly.workspace import Workspace
 from xds.server.streams.ads import AdsServicer
 from xds.session.limits import Limits
@@ -47,7 +47,7 @@ class Serving:
 
     def edit(self, catalog: str) -> int:
         """Publish another catalog, and return the number of streams that it affects."""
-        catalog_now = self.workspace.update({"c.yaml": Document("c.yaml", catalog.encode())})
+        catalog_now = welcome(self.workspace.update({"c.yaml": Document("c.yaml", catalog.encode())}))
         return self.servicer.publish(build_inventory(catalog_now, self.servicer.store.inventory))
 
     def open(self, method: str = DELTA_ADS) -> Call:
@@ -64,9 +64,9 @@ class Serving:
 async def serving(
     catalog: str, limits: Limits | None = None, options: Mapping[str, int] | None = None
 ) -> AsyncIterator[Serving]:
-    """Serve a catalog on a free loopback port."""
+    """Serve a catalog on a free loopback port, to nodes of every cluster."""
     workspace = Workspace()
-    inventory = build_inventory(workspace.update({"c.yaml": Document("c.yaml", catalog.encode())}))
+    inventory = build_inventory(welcome(workspace.update({"c.yaml": Document("c.yaml", catalog.encode())})))
     servicer = AdsServicer(SnapshotStore(inventory), limits or Limits())
     server = grpc.aio.server(options=list((options or {}).items()))
     server.add_generic_rpc_handlers(servicer.build_handlers())

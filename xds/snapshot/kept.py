@@ -57,9 +57,9 @@ class KeptView(NodeView):
     def parts(self, inventory: Inventory, name: str) -> Mapping[str, Resource]:
         """Return what the node had of a service; its cluster and endpoints as they are now, if it still exists."""
         had = self.view.parts(self.kept, name)
-        if name not in inventory.parts:
+        live = self.view.parts(inventory, name) if name in inventory.parts else {}
+        if CLUSTER not in live or CLUSTER not in had:  # it is gone, or is or was none for gRPC's own clients
             return had
-        live = self.view.parts(inventory, name)
         now = {type_url: live[type_url] for type_url in LIVE_TYPES if type_url in live}
         return {**{type_url: one for type_url, one in had.items() if type_url not in LIVE_TYPES}, **now}
 
