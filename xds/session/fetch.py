@@ -10,7 +10,8 @@ def answer_fetch(request: DiscoveryRequest, snapshot: Snapshot, type_url: str) -
     """Return the answer to a poll of one type, or None when the client has the current version.
 
     The version is that of the whole type (rule 13). So a client that asks for other names than before must leave out
-    `version_info`. A client of an unknown cluster keeps what it has. Raises PeerError for a request without a node id, and for a request of another type.
+    `version_info`. A client of an unknown cluster keeps what it has. Raises PeerError for a request without a node id,
+    and for a request of another type.
     """
     if not request.node.id:
         raise PeerError("INVALID_ARGUMENT", "a request needs a node with an id")

@@ -4,7 +4,7 @@ It keeps them up to date when the inventory changes, in a time that grows with t
 """
 
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Set
 from dataclasses import replace
 from typing import TypeVar
 
@@ -23,6 +23,7 @@ from xds.resources.view import (
 from xds.snapshot.kept import KeptCluster, KeptClusters, build_kept_view, find_named
 from xds.snapshot.snapshot import Snapshot, SnapshotChange, TypeSnapshot, TypeSnapshotPool, make_change
 from xds.wire import CLUSTER_LOAD_ASSIGNMENT, TYPE_URLS
+from xds.wording import MAX_LOOKUPS
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -42,6 +43,7 @@ class SnapshotStore:
         self._snapshots: dict[NodeView, Snapshot] = {}
         self._pool = TypeSnapshotPool()
         self._kept = KeptClusters()
+        self._hints: dict[str, str | None] = {}
 
     def acquire(self, kind: NodeKind) -> Snapshot:
         """Count one more stream of nodes of that kind, and return their snapshot."""
@@ -74,16 +76,20 @@ class SnapshotStore:
 
     def find_hint(self, cluster: str) -> str | None:
         """Return the service or gateway that is meant by a cluster which the catalog does not name; None if unknown."""
-        kept = self._kept.get(cluster)
-        if kept is not None and kept.successor is not None:
-            if find_standing(self.inventory.catalog, kept.successor) is Standing.NAMED:
-                return kept.successor
-        return find_named(self.inventory.catalog, cluster)
+        catalog, kept = self.inventory.catalog, self._kept.get(cluster)
+        successor = None if kept is None else kept.successor
+        if successor is not None and find_standing(catalog, successor) is Standing.NAMED:
+            return successor
+        if cluster not in self._hints:
+            if len(self._hints) >= MAX_LOOKUPS:
+                return None
+            self._hints[cluster] = find_named(catalog, cluster)
+        return self._hints[cluster]
 
-    def find_unnamed(self) -> Mapping[str, Standing]:
-        """Return the clusters of connected nodes that the catalog does not name, with what their nodes are served."""
-        found = {cluster: self.find_standing(cluster) for cluster in self._views.clusters}
-        return {cluster: standing for cluster, standing in found.items() if standing is not Standing.NAMED}
+    @property
+    def clusters(self) -> Set[str]:
+        """The values of `node.cluster` of the nodes in use."""
+        return self._views.clusters
 
     def build_snapshot(self, kind: NodeKind) -> Snapshot:
         """Return the snapshot that nodes of a kind are served, whether or not one is connected."""
@@ -129,6 +135,8 @@ class SnapshotStore:
         self._snapshots.update(snapshots)
         self._put(moves)
         self._kept.put(kept)
+        if inventory.changed - inventory.reassigned or inventory.changed_gateways:
+            self._hints.clear()
         self._kept.trim(self._views.clusters)
         return changes
 
@@ -214,7 +222,7 @@ class _Views:
         return bool(self.by_kind or self.kinds or self._by_service or self._by_cluster)
 
     @property
-    def clusters(self) -> Collection[str]:
+    def clusters(self) -> Set[str]:
         """The clusters of the kinds in use."""
         return self._by_cluster.keys()
 

@@ -25,7 +25,7 @@ from xds.wording import suggest
     "--node",
     metavar="ID",
     help="The node that sends the request: its id, as `xds status` lists it; with --catalog, its node.cluster. "
-    "Default: a sidecar of no service, which may call every service.",
+    "Default: a node that may call every service.",
 )
 @click.option(
     "--catalog",
@@ -103,17 +103,23 @@ def _ask(admin: tuple[str, int], node: str | None, locality: Mapping[str, str]) 
 
 
 def _build(path: Path, node_cluster: str, locality: Mapping[str, str]) -> Json:
-    """Return what nodes with a `node.cluster` would be served, in the shape of `/dump`. Raises CatalogError."""
+    """Return what nodes with a `node.cluster` would be served, in the shape of `/dump`.
+
+    Raises CatalogError, and NotFoundError for a cluster that the catalog does not name and that it does not serve.
+    """
     # Imported here, since Envoy's message classes take half a second to import.
     from xds.catalog.assembly.workspace import Workspace
     from xds.catalog.model.locality import Locality
     from xds.endpoints.endpoint_set import collect_services
     from xds.resources.inventory import build_inventory
-    from xds.resources.view import NodeKind
+    from xds.resources.view import NodeKind, Standing, find_standing
     from xds.server.clients.documents import describe_kind
     from xds.sources.files.watch import FileSource
 
     catalog = Workspace().update(FileSource(path).read())
+    if node_cluster and find_standing(catalog, node_cluster) is Standing.UNKNOWN:
+        hint = suggest(node_cluster, [*catalog.gateways, *catalog.services])
+        raise NotFoundError(f"the catalog has no service or gateway {printable(node_cluster)}{hint}")
     inventory = build_inventory(catalog, collect_services(catalog.services))
     return describe_kind(inventory, NodeKind(node_cluster, locality=Locality(**locality)))
 
@@ -124,6 +130,8 @@ def _explain_nothing(service: str, dump: Json) -> str:
     who = dump["node"]["node_id"] or dump["node"]["cluster"] or "a sidecar"
     if service in clusters:
         return f"{printable(who)} has a cluster {printable(service)}, but no listener or route that leads to it"
+    if not clusters and (cluster := dump["node"]["cluster"]):
+        return f"{printable(who)} is served nothing: is there a service or gateway {printable(cluster)} in the catalog?"
     hint = suggest(service, clusters) or ": is it in the catalog, and among the `upstreams` of the node's service?"
     return f"{printable(who)} has no cluster for a service {printable(service)}{hint}"
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from xds.cli.admin_client import Json, printable
 
-COLOURS = {"SYNCED": "green", "STALE": "yellow", "NACKED": "bold red"}
+COLOURS = {"SYNCED": "green", "STALE": "yellow", "KEPT": "yellow", "UNKNOWN": "bold red", "NACKED": "bold red"}
 HEADINGS = {
     "Secret": "SDS",
     "Cluster": "CDS",
@@ -19,7 +19,10 @@ HEADINGS = {
 }
 """The heading of each type's column: the short name of its discovery service."""
 
-WORST_FIRST = ("NACKED", "STALE", "SYNCED")
+WORST_FIRST = ("NACKED", "UNKNOWN", "KEPT", "STALE", "SYNCED")
+UNNAMED = {"UNKNOWN": "is served nothing", "KEPT": "keeps what it had"}
+"""What clients get whose cluster the catalog does not name, by their state."""
+
 WIDE, WIDEST = 96, 150
 """The terminal widths from which on cells show the time of the last push, and also counts and versions."""
 
@@ -42,7 +45,7 @@ def draw(status: Json, width: int) -> RenderableType:
             of_type = {one["type"]: one for one in client["types"]}
             words = _describe(client, status["now"])
             cells = [Text(words[heading]) for heading in _headings(clients, width)]
-            table.add_row(*cells, *(_cell(of_type.get(kind), status["now"], width) for kind in types))
+            table.add_row(*cells, *(_cell(client, of_type.get(kind), status["now"], width) for kind in types))
         parts += [table, ""]
     for line, style in _remarks(status):
         parts.append(Text(line, style))
@@ -59,7 +62,7 @@ def write_lines(status: Json) -> Iterator[str]:
         for client in clients:
             of_type = {one["type"]: one for one in client["types"]}
             words = _describe(client, status["now"])
-            cells = (_write_cell(of_type.get(kind), status["now"], FULL_VERSION) for kind in types)
+            cells = (_write_cell(client, of_type.get(kind), status["now"], FULL_VERSION) for kind in types)
             rows.append([*(words[heading] or "-" for heading in headings), *cells])
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
@@ -95,28 +98,39 @@ def _describe(client: Json, now: str) -> dict[str, str]:
     }
 
 
-def _cell(of_type: Json | None, now: str, width: int) -> Text:
+def _cell(client: Json, of_type: Json | None, now: str, width: int) -> Text:
     if of_type is None:
         return Text("-", "dim")
-    words = _write_cell(of_type, now, SHORT_VERSION) if width >= WIDE else of_type["state"]
+    words = _write_cell(client, of_type, now, SHORT_VERSION) if width >= WIDE else _state(client, of_type)
     state, space, rest = words.partition(" ")
     if width < WIDEST:
         rest = rest.partition(" ")[0]
     return Text.assemble((state, COLOURS[state]), space, rest)
 
 
-def _write_cell(of_type: Json | None, now: str, digits: int) -> str:
+def _state(client: Json, of_type: Json) -> str:
+    """Return the state of one type of a client: that of the client, if the catalog does not name its cluster."""
+    state: str = client["state"] if client["state"] in UNNAMED else of_type["state"]
+    return state
+
+
+def _write_cell(client: Json, of_type: Json | None, now: str, digits: int) -> str:
     """Return a cell: the state, the time since the last push, the accepted and wanted resources, and the version."""
     if of_type is None:
         return "-"
     pushed = _age(of_type["last_push_at"], now) if of_type["last_push_at"] else "-"
     counts = f"{of_type['resources']['accepted']}/{of_type['resources']['wanted']}"
-    return f"{of_type['state']} {pushed} {counts} {of_type['version_info'][:digits]}"
+    return f"{_state(client, of_type)} {pushed} {counts} {of_type['version_info'][:digits]}"
 
 
 def _remarks(status: Json) -> Iterator[tuple[str, str]]:
     """Yield lines, with their styles, about what is refused and what is missing, and the summary."""
     for client in status["clients"]:
+        if (standing := client.get("standing")) in ("unknown", "kept"):
+            who, cluster = printable(client["node_id"]), printable(client["cluster"])
+            hint = f": did you mean {printable(client['did_you_mean'])}?" if client["did_you_mean"] else ""
+            what = UNNAMED[standing.upper()]
+            yield f'{who} {what}: the catalog does not name its node.cluster "{cluster}"{hint}', COLOURS["UNKNOWN"]
         for of_type in client["types"]:
             if nack := of_type["nack"]:
                 what = _names([one["name"] for one in nack["resources"]], nack["resource_count"])
@@ -129,6 +143,11 @@ def _remarks(status: Json) -> Iterator[tuple[str, str]]:
             if missing := of_type["resources"]["missing"]:
                 names = _names(missing, of_type["resources"]["missing_count"])
                 yield f"{printable(client['node_id'])} asks for {of_type['type']} {names}: there is none", "yellow"
+    for node_id, peers in status.get("twins", {}).items():
+        yield (
+            f"{len(peers)} clients have the node id {printable(node_id)}, each needs its own: {_peers(peers)}",
+            "yellow",
+        )
     catalog = status["catalog"]
     if not catalog["ok"]:
         files = _names(catalog["refused_files"], len(catalog["refused_files"]))
@@ -136,6 +155,10 @@ def _remarks(status: Json) -> Iterator[tuple[str, str]]:
     for number in status.get("silent_workers", ()):
         yield f"worker {number} did not answer: its clients are missing here", "bold red"
     yield _summarize(status), "dim"
+
+
+def _peers(peers: Sequence[str]) -> str:
+    return _names([peer.partition(":")[2] for peer in peers], len(peers))
 
 
 def _summarize(status: Json) -> str:
