@@ -4,7 +4,8 @@ It keeps them up to date when the inventory changes, in a time that grows with t
 """
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Set
+from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import TypeVar
 
@@ -87,7 +88,7 @@ class SnapshotStore:
         return self._hints[cluster]
 
     @property
-    def clusters(self) -> Set[str]:
+    def clusters(self) -> AbstractSet[str]:
         """The values of `node.cluster` of the nodes in use."""
         return self._views.clusters
 
@@ -222,7 +223,7 @@ class _Views:
         return bool(self.by_kind or self.kinds or self._by_service or self._by_cluster)
 
     @property
-    def clusters(self) -> Set[str]:
+    def clusters(self) -> AbstractSet[str]:
         """The clusters of the kinds in use."""
         return self._by_cluster.keys()
 

@@ -44,8 +44,8 @@ def evaluate(status: Json, digest: str | None, least: int = 0) -> Verdict:
 
     `least` is the minimum number of connected clients: clients that crash because of a catalog refuse nothing.
 
-    While a client is connected whose cluster the catalog does not name, no catalog is in effect: the client is a gateway
-    or a sidecar with a wrong name, or one that the catalog has renamed.
+    While a client is connected whose cluster the catalog does not name, no catalog is in effect: the client is a
+    gateway or a sidecar with a wrong name, or one that the catalog has renamed.
 
     A NACK from before the server loaded this catalog does not count, unless something is sent again: an Envoy that is
     broken for another reason must not block every catalog.
