@@ -277,7 +277,7 @@ class ControlPlane:
 
 def _tell_of_strangers(inventory: Inventory) -> None:
     if inventory.catalog.mesh.strangers is Strangers.SERVE:
-        log.warning("strangers are served: a node of a cluster that the catalog does not name may call every service")
+        log.warning("strangers are served: nodes of clusters without a name in the catalog may call every service")
 
 
 def _tell_of_mended(before: Iterable[str], now: Iterable[str]) -> None:

@@ -20,7 +20,7 @@ HEADINGS = {
 """The heading of each type's column: the short name of its discovery service."""
 
 WORST_FIRST = ("NACKED", "UNKNOWN", "KEPT", "STALE", "SYNCED")
-UNNAMED = {"UNKNOWN": "is served nothing", "KEPT": "keeps what it had"}
+UNNAMED = {"UNKNOWN": "is sent nothing", "KEPT": "keeps what it had"}
 """What clients get whose cluster the catalog does not name, by their state."""
 
 WIDE, WIDEST = 96, 150
@@ -140,14 +140,12 @@ def _remarks(status: Json) -> Iterator[tuple[str, str]]:
                 who = printable(client["node_id"])
                 yield f"{who} NACKED {of_type['type']} {what}{since} and {then}:", "bold red"
                 yield from ((f"  {printable(line)}", "") for line in nack["message"].splitlines())
-            if missing := of_type["resources"]["missing"]:
+            if (missing := of_type["resources"]["missing"]) and client["state"] != "UNKNOWN":
                 names = _names(missing, of_type["resources"]["missing_count"])
                 yield f"{printable(client['node_id'])} asks for {of_type['type']} {names}: there is none", "yellow"
     for node_id, peers in status.get("twins", {}).items():
-        yield (
-            f"{len(peers)} clients have the node id {printable(node_id)}, each needs its own: {_peers(peers)}",
-            "yellow",
-        )
+        who = printable(node_id)
+        yield f"{len(peers)} clients have the node id {who}, and each needs its own: {_peers(peers)}", "yellow"
     catalog = status["catalog"]
     if not catalog["ok"]:
         files = _names(catalog["refused_files"], len(catalog["refused_files"]))

@@ -10,9 +10,6 @@ from xds.wire.discovery_pb2 import Node
 MAX_TOLD = 1000
 """How many clusters and node ids are remembered. Clients choose both, so there must be a limit."""
 
-SERVED = {Standing.KEPT: "what they had", Standing.UNKNOWN: "nothing"}
-"""What nodes of a cluster are served that the catalog does not name."""
-
 log = structlog.get_logger()
 
 
@@ -48,13 +45,15 @@ class UnnamedLog:
         if standing is Standing.NAMED:
             if self._once.forget(cluster):
                 log.info("the catalog names this node.cluster again", cluster=cluster)
-        elif standing in SERVED and self._once.is_new(cluster, standing):
-            log.warning(
-                f"the catalog does not name this node.cluster: its nodes are served {SERVED[standing]}",
-                cluster=cluster,
-                **({} if node is None else {"node": node.id}),
-                **({} if hint is None else {"did_you_mean": hint}),
-            )
+        elif standing is not Standing.STRANGER and self._once.is_new(cluster, standing):
+            known = {"node": None if node is None else node.id, "did_you_mean": hint}
+            fields = {"cluster": cluster, **{key: value for key, value in known.items() if value is not None}}
+            if standing is Standing.KEPT:
+                log.warning(
+                    "the catalog does not name this node.cluster any more: its nodes keep what they had", **fields
+                )
+            else:
+                log.warning("the catalog does not name this node.cluster: its nodes are sent nothing", **fields)
 
 
 class TwinLog:
