@@ -11,8 +11,8 @@ from xds.resources.ads import ADS_CONFIG_SOURCE
 from xds.resources.listeners.access_log import build_access_log
 from xds.resources.listeners.tracing import Traced, build_trace_guard, build_tracing
 from xds.resources.resource import Resource, encode_resource
-from xds.resources.stats import write_stat_name
 from xds.resources.routes.filters import build_disabled_filters
+from xds.resources.stats import write_stat_name
 from xds.wire import LISTENER
 from xds.wire.envoy.config_core_v3_pb2 import Address, Http2ProtocolOptions, SocketAddress
 from xds.wire.envoy.config_listener_v3_pb2 import Filter, FilterChain, Listener
