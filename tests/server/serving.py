@@ -31,9 +31,10 @@ Call = Any
 
 
 def make_catalog(*names: str, weight: int = 1) -> str:
-    """Return a catalog of services with one endpoint each."""
+    """Return a catalog of services with one endpoint each, for nodes of every cluster."""
     endpoint = f"{{address: '127.0.0.1:5000', weight: {weight}}}"
-    return "services:\n" + "".join(f"  {name}: {{balance: weighted, endpoints: [{endpoint}]}}\n" for name in names)
+    services = "".join(f"  {name}: {{balance: weighted, endpoints: [{endpoint}]}}\n" for name in names)
+    return f"mesh: {{strangers: serve}}\nservices:\n{services}"
 
 
 @dataclass

@@ -17,7 +17,7 @@ from xds.cli.demo.processes import await_until, free_port, start_control_plane
 from xds.wire import CLUSTER_LOAD_ASSIGNMENT
 from xds.wording import write_install
 
-CATALOG = "services: {api-service: {endpoints: ['127.0.0.1:5000']}}\n"
+CATALOG = "services: {api-service: {endpoints: ['127.0.0.1:5000']}}\nmesh: {strangers: serve}\n"
 
 
 def trees(collector: Collector) -> dict[str, list[str]]:

@@ -1,8 +1,11 @@
 """Names in Envoy's statistics: what of a service's, gateway's or listener's name Envoy writes into metrics."""
 
 DOT, COLON = "~", "_"
-"""What stands for a dot and for a colon. No name in a catalog has a `~`, and compose/prometheus turns it back into a dot.
-Colons are in names of listeners alone, `edge/127.0.0.1:8080`, and Envoy itself writes most of them so."""
+"""What stands for a dot and for a colon.
+
+No name in a catalog has a `~`, and compose/prometheus turns it back into a dot. Colons are in the names of listeners
+alone, `edge/127.0.0.1:8080`, and Envoy itself writes most of them so.
+"""
 
 
 def write_stat_name(name: str) -> str:
