@@ -74,7 +74,7 @@ async def scripted_instance(status: int = 200, seconds: float = 0.0) -> AsyncIte
 
 
 def welcome(catalog: str) -> str:
-    """Return the text of a catalog, YAML or JSON, with `mesh: {strangers: serve}`, unless it has `strangers` already."""
+    """Return the text of a catalog, YAML or JSON, that serves strangers, unless it says itself whether it does."""
     if "strangers" in catalog:
         return catalog
     if '"mesh": {' in catalog:

@@ -45,10 +45,12 @@ class Serving:
     channel: grpc.aio.Channel
     address: str
     workspace: Workspace
+    strangers: bool = True
 
     def edit(self, catalog: str) -> int:
         """Publish another catalog, and return the number of streams that it affects."""
-        catalog_now = welcome(self.workspace.update({"c.yaml": Document("c.yaml", catalog.encode())}))
+        catalog_now = self.workspace.update({"c.yaml": Document("c.yaml", catalog.encode())})
+        catalog_now = welcome(catalog_now) if self.strangers else catalog_now
         return self.servicer.publish(build_inventory(catalog_now, self.servicer.store.inventory))
 
     def open(self, method: str = DELTA_ADS) -> Call:
@@ -63,11 +65,12 @@ class Serving:
 
 @asynccontextmanager
 async def serving(
-    catalog: str, limits: Limits | None = None, options: Mapping[str, int] | None = None
+    catalog: str, limits: Limits | None = None, options: Mapping[str, int] | None = None, *, strangers: bool = True
 ) -> AsyncIterator[Serving]:
-    """Serve a catalog on a free loopback port, to nodes of every cluster."""
+    """Serve a catalog on a free loopback port, with `strangers` to nodes of every cluster."""
     workspace = Workspace()
-    inventory = build_inventory(welcome(workspace.update({"c.yaml": Document("c.yaml", catalog.encode())})))
+    read = workspace.update({"c.yaml": Document("c.yaml", catalog.encode())})
+    inventory = build_inventory(welcome(read) if strangers else read)
     servicer = AdsServicer(SnapshotStore(inventory), limits or Limits())
     server = grpc.aio.server(options=list((options or {}).items()))
     server.add_generic_rpc_handlers(servicer.build_handlers())
@@ -75,7 +78,7 @@ async def serving(
     await server.start()
     try:
         async with grpc.aio.insecure_channel(address) as channel:
-            yield Serving(servicer, channel, address, workspace)
+            yield Serving(servicer, channel, address, workspace, strangers)
     finally:
         await server.stop(None)
 
