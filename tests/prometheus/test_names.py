@@ -30,7 +30,7 @@ def make_catalog(instance: int, ports: Iterable[int], local_port: int) -> str:
     """Return a catalog of these services behind a gateway with several listeners, and of two TCP services."""
     endpoints = [f"127.0.0.1:{instance}"]
     services: dict[str, object] = {name: {"endpoints": endpoints} for name in NAMES}
-    services |= dict.fromkeys(EMPTY, {})
+    services |= {name: {} for name in EMPTY}
     services |= {
         name: {"protocol": "tcp", "local_port": local_port + place, "endpoints": endpoints, "upstreams": []}
         for place, name in enumerate(("db", "db.v1"))
