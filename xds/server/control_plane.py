@@ -8,12 +8,13 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
 
 from xds.catalog.assembly.workspace import LastGood, Outcome
+from xds.catalog.model.mesh import Strangers
 from xds.endpoints.endpoint_set import CATALOG
 from xds.endpoints.providers import Providers
 from xds.errors import Problem, Severity
@@ -85,6 +86,7 @@ class ControlPlane:
         self._ads = build_servicer(inventory, self._settings.limits)
         seconds = time.perf_counter() - started
         log.info("catalog loaded", **_count(inventory), ms=round(seconds * 1000, 1))
+        _tell_of_strangers(inventory)
         self._streams = (WorkerPool if self._settings.workers > 1 else DiscoveryServer)(self._ads, self._settings)
         await self._start_rest()
         await self._start_admin()
@@ -165,6 +167,9 @@ class ControlPlane:
                 streams=streams,
                 ms=round((time.perf_counter() - started) * 1000, 1),
             )
+        _tell_of_mended(self._applied.refused_files, outcome.refused)
+        if inventory.mesh_changed and inventory.catalog.mesh.strangers != before.catalog.mesh.strangers:
+            _tell_of_strangers(inventory)
         # Only after the push: when a reader sees this digest, the status of each client is about this state.
         self._applied = self._describe_applied(read_at, outcome.refused)
 
@@ -246,6 +251,17 @@ class ControlPlane:
             _log_problem(problem)
         self._reported = problems
         return any(problem.severity is Severity.ERROR for problem in new)
+
+
+def _tell_of_strangers(inventory: Inventory) -> None:
+    if inventory.catalog.mesh.strangers is Strangers.SERVE:
+        log.warning("strangers are served: nodes of clusters without a name in the catalog may call every service")
+
+
+def _tell_of_mended(before: Iterable[str], now: Iterable[str]) -> None:
+    """Log the files that were refused and are not any more: nothing else is logged if they are what is served."""
+    if mended := sorted({*before} - {*now}):
+        log.info("edit taken: what was refused is mended", files=mended)
 
 
 def _log_problem(problem: Problem) -> None:

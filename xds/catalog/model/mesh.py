@@ -1,6 +1,7 @@
 """What holds for all of a mesh: the fields below `mesh:`, each of them in one file of a folder."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Annotated, Final, get_type_hints
 
 from pydantic import Field, Strict, TypeAdapter
@@ -10,6 +11,13 @@ from xds.catalog.model.access_log import AccessLog, ShortAccessLog
 from xds.catalog.model.tracing import ShortTracing, Tracing
 from xds.catalog.text.field import OFF, About
 from xds.catalog.text.names import CONFIG
+
+
+class Strangers(StrEnum):
+    """What a node gets whose `node.cluster` is neither a service nor a gateway: nothing, or every service."""
+
+    REFUSE = "refuse"
+    SERVE = "serve"
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
@@ -33,9 +41,17 @@ class Mesh:
         Field(description="Metrics of each endpoint, in the Envoys that call it"),
         About(default="false", envoy="Cluster.track_cluster_stats"),
     ] = None
+    strangers: Annotated[
+        Strangers | None,
+        Field(
+            description="Whether a node whose `node.cluster` is no service and no gateway of the catalog may call "
+            "every service (`serve`), or gets nothing (`refuse`)"
+        ),
+        About(default="refuse"),
+    ] = None
 
 
-MeshValue = AccessLog | Tracing | bool
+MeshValue = AccessLog | Tracing | Strangers | bool
 """What may stand below `mesh:`."""
 
 MESH_FIELDS: Final[Mapping[str, TypeAdapter[MeshValue | None]]] = {
