@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -73,6 +74,9 @@ async def scripted_instance(status: int = 200, seconds: float = 0.0) -> AsyncIte
         yield f"127.0.0.1:{port}"
 
 
+MESH_FLOW, MESH_BLOCK = "mesh: {strangers: serve, ", "mesh:\n  strangers: serve"
+
+
 def welcome(catalog: str) -> str:
     """Return the text of a catalog, YAML or JSON, that serves strangers, unless it says itself whether it does."""
     if "strangers" in catalog:
@@ -81,6 +85,10 @@ def welcome(catalog: str) -> str:
         return catalog.replace('"mesh": {', '"mesh": {"strangers": "serve", ', 1)
     if catalog.startswith("{"):
         return catalog.replace("{", '{"mesh": {"strangers": "serve"}, ', 1)
+    if "\nmesh:" in f"\n{catalog}":
+        return re.sub(
+            r"^mesh:( *\{)?", lambda found: MESH_FLOW if found[1] else MESH_BLOCK, catalog, flags=re.MULTILINE
+        )
     return f"{catalog}\nmesh: {{strangers: serve}}\n"
 
 
