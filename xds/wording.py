@@ -36,6 +36,11 @@ class Nearest:
         return self._found[word]
 
 
+def write_install(extra: str) -> str:
+    """Return how an extra is installed: PyPI's `xds` is another project."""
+    return f"pip install 'xds-control-plane[{extra}]', or in a checkout pip install -e '.[{extra}]'"
+
+
 SHOWN = 60
 """Characters of an operator's own value that a message repeats."""
 

@@ -20,6 +20,9 @@ from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DiscoveryRequest, Node
 T = TypeVar("T")
 
 NODE = Node(id="bench-1", cluster="bench")
+
+STRANGERS = "mesh: {strangers: serve}\n"
+"""In every catalog, since no catalog names the nodes' cluster."""
 ENDPOINTS = 10
 
 
@@ -107,8 +110,10 @@ def make_documents(services: int, *, folder: bool, weight: int = 1, endpoints: i
     """
     entries = {make_name(number): _entry(number, 1 if number else weight, endpoints) for number in range(services)}
     if folder:
-        return {f"{name}.yaml": _document(f"{name}.yaml", [(name, entry)]) for name, entry in entries.items()}
-    return {"catalog.yaml": _document("catalog.yaml", list(entries.items()))}
+        files = {f"{name}.yaml": _document(f"{name}.yaml", [(name, entry)]) for name, entry in entries.items()}
+        return {**files, "mesh.yaml": Document("mesh.yaml", STRANGERS.encode())}
+    document = _document("catalog.yaml", list(entries.items()))
+    return {"catalog.yaml": Document("catalog.yaml", (document.content or b"") + STRANGERS.encode())}
 
 
 def make_document(number: int, *, weight: int, endpoints: int = ENDPOINTS) -> Document:

@@ -180,7 +180,7 @@ class Repository:
         """Run a pipeline's steps until one fails."""
         summary = self._scratch / "summary.md"
         summary.write_text("")
-        environment = {**make_environment(environment), "XDS_PACKAGE": "xds", "PIP_NO_INDEX": "1"}
+        environment = {**make_environment(environment), "XDS_PACKAGE": "xds-control-plane", "PIP_NO_INDEX": "1"}
         if pipeline == "github":
             environment["GITHUB_STEP_SUMMARY"] = str(summary)
         store, place = self._scratch / "store", self._scratch / "workspace"

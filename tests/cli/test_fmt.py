@@ -26,7 +26,7 @@ services:
         - {address: "10.0.0.4:5000", weight: 3}
         - "10.0.0.5:5000"
 
-        subsets: {v1: {version: 1.10}, v2: {version: 0x1f}}
+        subsets: {v1: {version: "1.10"}, v2: {version: 31}}
         timeouts: &times {request: 10s}
     b:
         timeouts: *times
@@ -45,7 +45,7 @@ services:
       - {address: "10.0.0.4:5000", weight: 3}
       - "10.0.0.5:5000"
 
-    subsets: {v1: {version: 1.10}, v2: {version: 0x1f}}
+    subsets: {v1: {version: "1.10"}, v2: {version: 31}}
     timeouts: &times {request: 10s}
   b:
     timeouts: *times

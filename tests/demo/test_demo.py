@@ -19,6 +19,7 @@ import pytest
 
 from xds.cli.demo.envoy_admin import http_get
 from xds.cli.demo.ports import LOOPBACK, free_port
+from xds.wording import write_install
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds what is left behind in /proc")
 
@@ -261,4 +262,4 @@ def test_without_the_extra_one_line_names_the_install_command() -> None:
     program = "import sys; sys.modules['flask'] = None; from xds.cli import main; main(['demo'])"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert run.returncode == 2
-    assert run.stderr == "xds demo needs flask: pip install 'xds[demo]'\n"
+    assert run.stderr == f"xds demo needs flask: {write_install('demo')}\n"

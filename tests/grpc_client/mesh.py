@@ -173,7 +173,7 @@ def write_catalog(path: Path, balance: Any, endpoints: Sequence[str | dict[str, 
     """Return a catalog of `api-service`."""
     entry = {"protocol": "grpc", "balance": balance, "endpoints": list(endpoints), **service}
     fresh = path.with_name(".catalog.yaml.new")
-    fresh.write_text(json.dumps({"services": {"api-service": entry}}))
+    fresh.write_text(json.dumps({"services": {"api-service": entry}, "mesh": {"strangers": "serve"}}))
     fresh.replace(path)
 
 

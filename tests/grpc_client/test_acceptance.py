@@ -36,7 +36,7 @@ async def test_grpc_accepts_the_resources_of_every_golden_catalog(
     for real, here in (("10.0.", "127.0."), ("2001:db8::6", "::1"), (":5000", ":1")):
         text = text.replace(real, here)
     catalog = tmp_path / "catalog.yaml"
-    catalog.write_text(text)
+    catalog.write_text(f"{text}\nmesh: {{strangers: serve}}\n")
     with start_control_plane(catalog, free_port(), tmp_path, "--admin", "off", "--log", "json") as control_plane:
         await control_plane.ready()
         with start_caller(control_plane, tmp_path, f"xds:///{target}") as caller:

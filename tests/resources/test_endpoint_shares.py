@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.inventories import build_inventory
+from tests.inventories import build_inventory, welcome
 from tests.resources.golden import FOLDER, HERE, read_catalog
 from xds.catalog.model.balance import SHORT, Balance
 from xds.catalog.model.endpoint import Endpoint, Health
@@ -31,7 +31,7 @@ from xds.server.clients.documents import describe_kind
 )
 def test_the_metrics_shares_equal_those_of_xds_explain(name: str, caller: Locality) -> None:
     """The shares are equal for every load balancer, health, priority and locality."""
-    catalog = read_catalog(FOLDER / name / "catalog.yaml")
+    catalog = welcome(read_catalog(FOLDER / name / "catalog.yaml"))
     dump = describe_kind(build_inventory(catalog), NodeKind("anyone", locality=caller))
     known = Known(catalog, Written({}), dump)
     compared = 0

@@ -37,6 +37,7 @@ CATALOG = json.dumps(
     {
         "services": SERVICES,
         "gateways": {"edge": {"port": 80, "routes": [{"prefix": "/", "to": "plain"}, {"prefix": "/n", "to": "near"}]}},
+        "mesh": {"strangers": "serve"},
     }
 )
 KINDS = [

@@ -133,9 +133,9 @@ class Administered:
 
 
 @asynccontextmanager
-async def administered(catalog: str = CATALOG) -> AsyncIterator[Administered]:
+async def administered(catalog: str = CATALOG, *, strangers: bool = True) -> AsyncIterator[Administered]:
     """Serve a catalog and its admin interface on free loopback ports."""
-    async with serving(catalog) as running:
+    async with serving(catalog, strangers=strangers) as running:
         made = Administered(running, documents={"c.yaml": Document("c.yaml", catalog.encode())})
         admin = AdminServer(ListenAddress("127.0.0.1", 0), running.servicer, made.applied)
         await admin.start()

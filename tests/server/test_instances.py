@@ -24,6 +24,7 @@ from xds.wire import CLUSTER_LOAD_ASSIGNMENT, endpoint_pb2
 from xds.wire.discovery_pb2 import DeltaDiscoveryResponse
 
 CATALOG = """\
+mesh: {strangers: serve}
 services:
   api: {balance: weighted, endpoints: ["127.0.0.1:5000"]}
   users: {balance: weighted}

@@ -154,14 +154,14 @@ async def test_a_source_that_has_nothing_any_more_is_held(tmp_path: Path) -> Non
     with capture_logs() as logs:
         async with editing(tmp_path / "catalog", files, source) as mesh:
             source.say(INSTANCES, full=True)
-            await mesh.until(lambda status: status["catalog"]["endpoints"] == 12)
+            await mesh.until(lambda status: status["sources"][0]["endpoints"] == 12)
             source.say({}, full=True)
             status = await mesh.until(lambda status: status["held"])
             [held] = status["held"]
             assert (held["source"], held["instances"], held["services"]) == ("memory", 12, SERVICES)
             assert (count(mesh), status["catalog"]["ok"]) == (12, False)
             source.say(dict(list(INSTANCES.items())[:10]), full=True)
-            await mesh.until(lambda status: not status["held"] and status["catalog"]["endpoints"] == 10)
+            await mesh.until(lambda status: not status["held"] and status["sources"][0]["endpoints"] == 10)
             source.say({}, full=True)
             await mesh.until(lambda status: status["held"])
             assert (await mesh.confirm())[0] == 200
@@ -176,9 +176,9 @@ async def test_most_services_without_instances_are_held_and_single_ones_not(tmp_
     files = {"all": "services:\n" + "".join(f"  {name}: {{}}\n" for name in SERVICES)}
     async with editing(tmp_path / "catalog", files, source) as mesh:
         source.say(INSTANCES, full=True)
-        await mesh.until(lambda status: status["catalog"]["endpoints"] == 12)
+        await mesh.until(lambda status: status["sources"][0]["endpoints"] == 12)
         source.say({("s0", "1"): None, ("s0", "2"): None})
-        await mesh.until(lambda status: status["catalog"]["endpoints"] == 10)
+        await mesh.until(lambda status: status["sources"][0]["endpoints"] == 10)
         for name in ("s1", "s2", "s3", "s4"):
             source.say({(name, "1"): None, (name, "2"): None, ("s5", "3"): "127.0.0.1:9"})
         await mesh.until(lambda status: status["held"])

@@ -19,7 +19,7 @@ from xds.cli.demo.processes import ControlPlane, await_until, free_port, start_c
 from xds.wire import ADS, CLUSTER
 from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse, Node, Status
 
-CATALOG = "services: {api-service: {endpoints: ['127.0.0.1:5000']}}\n"
+CATALOG = "services: {api-service: {endpoints: ['127.0.0.1:5000']}}\nmesh: {strangers: serve}\n"
 STREAM = f"/{ADS}/DeltaAggregatedResources"
 
 

@@ -20,6 +20,7 @@ MESH = """
           - {address: "10.0.1.4:80", region: eu, zone: a, drain: true}
       users: {endpoints: ["10.0.2.1:80"], upstreams: []}
       named: {endpoints: [{address: "a.internal:80", zone: a}, {address: "b.internal:80", zone: b}]}
+    mesh: {strangers: serve}
     """
 EU_A, EU_B, EU_X, US = Locality("eu", "a", "rack-1"), Locality("eu", "b"), Locality("eu", "x"), Locality("us", "c")
 ON = ("      api:\n", "      api:\n        locality: failover\n")

@@ -23,6 +23,7 @@ SHOP = """
       database: {protocol: tcp, local_port: 5432, endpoints: ["10.0.0.4:5432"]}
     gateways:
       edge: {port: 8080, routes: [{host: img.example.com, to: images}, {to: web}]}
+    mesh: {strangers: serve}
     """
 WEB, JOBS, EDGE, ANYONE = NodeKind("web"), NodeKind("jobs"), NodeKind("edge"), NodeKind("anyone")
 GRPC_WEB = NodeKind("web", grpc=True)
@@ -310,7 +311,7 @@ def test_grpc_clients_are_recognized_by_their_user_agent(user_agent_name: str, *
 def test_views_that_differ_only_in_their_listeners_share_the_other_resources() -> None:
     """An example is a traced mesh: a thousand sidecars keep their clusters, endpoints and routes once."""
     shop = EditedMesh(SHOP)
-    shop.edit("services:\n", "mesh: {tracing: {otlp: 'collector:4317'}}\n    services:\n")
+    shop.edit("strangers: serve", "strangers: serve, tracing: {otlp: 'collector:4317'}")
     kinds = [ANYONE, NodeKind("images"), NodeKind("database")]
     for kind in kinds:
         shop.store.acquire(kind)
@@ -323,7 +324,7 @@ def test_views_that_differ_only_in_their_listeners_share_the_other_resources() -
     assert held() == {**shared, "Listener": 3}
     assert shop.edit("10.0.0.3", "10.0.0.33").keys() == {*kinds}
     assert held() == {**shared, "Listener": 3}
-    shop.edit("mesh: {tracing: {otlp: 'collector:4317'}}\n", "mesh: {}\n")
+    shop.edit(", tracing: {otlp: 'collector:4317'}", "")
     assert held() == {**shared, "Listener": 2}  # a sidecar does not listen for its own TCP service
 
 

@@ -23,7 +23,9 @@ class Mesh:
     def __init__(self, services: int) -> None:
         self.last_good = LastGood()
         self.translator = Translator()
-        outcome = self.last_good.update({f"{number}.yaml": write(number) for number in range(services)})
+        mesh = Document("mesh.yaml", b"mesh: {strangers: serve}")
+        written = {f"{number}.yaml": write(number) for number in range(services)}
+        outcome = self.last_good.update({**written, "mesh.yaml": mesh})
         self.store = SnapshotStore(self.translator.build(outcome.catalog))
         self.kinds = [*(NodeKind(f"service-{number}") for number in range(services)), NodeKind("anyone")]
         for kind in self.kinds:

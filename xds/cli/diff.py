@@ -90,7 +90,8 @@ def command(
     try:
         new = Workspace().update(FileSource(choose_catalog(path, catalog)).read())
         with AdminClient(admin) as client:
-            differences = list(compare(new, client, clusters))
+            keeping: set[str] = set()
+            differences = list(compare(new, client, clusters, keeping))
     except CatalogError as error:
         for problem in error.problems:
             if problem.severity is Severity.ERROR:
@@ -104,21 +105,30 @@ def command(
     else:
         for line in _write(differences):
             click.echo(line)
+    for name in sorted(keeping):
+        click.echo(f"{printable(name)} is not in this catalog: its nodes keep what they have", err=True)
     sys.exit(1 if differences else 0)
 
 
-def compare(catalog: Catalog, client: AdminClient, clusters: Sequence[str] = ()) -> Iterator[Difference]:
+def compare(
+    catalog: Catalog, client: AdminClient, clusters: Sequence[str] = (), keeping: set[str] | None = None
+) -> Iterator[Difference]:
     """Yield the differences between a catalog and what a server serves.
 
-    Each difference comes once, with all kinds of node that it concerns. Raises AdminError when the server does not
-    answer.
+    Each difference comes once, with all kinds of node that it concerns. Clusters that the catalog does not name and
+    whose nodes would keep what they have are added to `keeping`: nothing changes for them. Raises AdminError when the
+    server does not answer.
     """
     # Imported here, since Envoy's message classes take half a second to import.
     from xds.wire import TYPE_URLS, short_type
 
     local = _LocalCatalog(catalog)
     kinds = _choose(client, local, clusters)
-    served = _ask(client, kinds)
+    served, standings = _ask(client, kinds)
+    kept = {kind for kind in kinds if local.would_keep(kind, standings.get(kind.cluster, ""))}
+    if keeping is not None:
+        keeping.update(kind.cluster for kind in kept if any(served[kind].values()))
+    kinds = [kind for kind in kinds if kind not in kept]
     found: dict[tuple[int, str, str | None, str | None], list[Kind]] = {}
     for kind in kinds:
         ours = local.versions(kind)
@@ -151,6 +161,14 @@ class _LocalCatalog:
     def by_locality(self) -> bool:
         """Whether any resource depends on a node's locality."""
         return bool(self._inventory.reliant)
+
+    def would_keep(self, kind: Kind, standing: str) -> bool:
+        """Whether a server would keep what nodes of a kind have: the catalog does not name them, and it serves them."""
+        from xds.resources.view import Standing, find_standing
+
+        is_named = find_standing(self.catalog, kind.cluster) is Standing.NAMED
+        is_unknown = find_standing(self.catalog, kind.cluster) is Standing.UNKNOWN
+        return not is_named and (is_unknown or standing in (Standing.NAMED, Standing.KEPT))
 
     def versions(self, kind: Kind) -> Versions:
         """Return the versions of all resources that nodes of a kind would be served."""
@@ -198,16 +216,18 @@ def _write_kinds(concerned: Sequence[Kind], kinds: Sequence[Kind]) -> tuple[str,
     return tuple(map(str, dict.fromkeys(found)))
 
 
-def _ask(client: AdminClient, kinds: Sequence[Kind]) -> dict[Kind, Versions]:
-    """Ask the server for the versions that each kind of node is served, in few requests."""
+def _ask(client: AdminClient, kinds: Sequence[Kind]) -> tuple[dict[Kind, Versions], dict[str, str]]:
+    """Ask the server, in few requests, for the versions that each kind of node is served, and for its standing."""
     served: dict[Kind, Versions] = {}
+    standings: dict[str, str] = {}
     for grpc, locality in sorted({(kind.grpc, kind.locality) for kind in kinds}):
         names = [kind.cluster for kind in kinds if (kind.grpc, kind.locality) == (grpc, locality)]
         for start in range(0, len(names), CLUSTERS_AT_ONCE):
             query = [("cluster", name) for name in names[start : start + CLUSTERS_AT_ONCE]]
             answer = client.get("/snapshot", [*query, *_write_query(grpc=grpc, locality=locality)])
             served.update((Kind(name, grpc, locality), versions) for name, versions in answer["clusters"].items())
-    return served
+            standings.update(answer.get("standings", {}))
+    return served, standings
 
 
 def _write_query(*, grpc: bool, locality: tuple[str, str, str]) -> list[tuple[str, str]]:

@@ -139,7 +139,7 @@ def _usage_in_log(*, is_json: bool) -> Iterator[None]:
     metavar="HOST:PORT",
     type=CollectorType(),
     help="Send spans that show how each edit is applied to this OpenTelemetry collector, over gRPC without TLS. "
-    "Needs pip install 'xds[otlp]'. [default: none]",
+    "Needs pip install 'xds-control-plane[otlp]'. [default: none]",
 )
 @click.option(
     "--log",

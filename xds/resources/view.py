@@ -3,16 +3,21 @@
 Nodes with equal views get the same bytes. A node's `node.cluster` is the name of its gateway, or of the service whose
 sidecar it is. Envoys and gRPC's own clients get different resources for the same service. A node's locality is a part
 of its view only as far as a service that it sees depends on it: so most nodes share a view.
+
+A node whose `node.cluster` the catalog does not name gets nothing, unless the catalog allows it (`mesh: {strangers:
+serve}`). What nodes get whose cluster an edit has removed is in `snapshot.kept`.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from xds.catalog.catalog import Catalog
 from xds.catalog.entrances import SIDECAR_LISTENER
 from xds.catalog.model.access_log import AccessLog
 from xds.catalog.model.locality import NOWHERE, Locality
+from xds.catalog.model.mesh import Strangers
 from xds.catalog.model.sidecar import USUAL_SIDECAR
 from xds.resources.inventory import Inventory, build_local_listener
 from xds.resources.listeners.gateway import Resources, build_gateway
@@ -28,6 +33,19 @@ GRPC_USER_AGENT = "gRPC "
 
 OWN_TYPES = (SECRET, LISTENER, ROUTE_CONFIGURATION)
 """The types of a node's own resources that may change while its view does not."""
+
+
+class Standing(StrEnum):
+    """Whether the catalog names a node's cluster, and what the node is served if it does not.
+
+    NAMED: the catalog names it. STRANGER: the catalog does not, and allows such nodes to call every service. KEPT: the
+    catalog named it before, and the node keeps what it had. UNKNOWN: the node is served nothing.
+    """
+
+    NAMED = "named"
+    STRANGER = "stranger"
+    KEPT = "kept"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +74,11 @@ class NodeView(ABC):
     upstreams: frozenset[str] | None
     locality: Locality
     local: str | None
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the view is that of nodes which are served nothing, since nobody knows what they are."""
+        return False
 
     @property
     @abstractmethod
@@ -237,6 +260,48 @@ class GrpcView(NodeView):
         return False
 
 
+@dataclass(frozen=True, slots=True)
+class UnknownView(NodeView):
+    """The view of a node whose cluster the catalog does not name: no resources, whatever the catalog has."""
+
+    upstreams: frozenset[str] = frozenset()
+    locality: Locality = NOWHERE
+    local: None = None
+
+    @property
+    def is_unknown(self) -> bool:
+        """True."""
+        return True
+
+    @property
+    def assignment_key(self) -> Hashable:
+        """No services."""
+        return self.upstreams
+
+    def parts(self, inventory: Inventory, name: str) -> Mapping[str, Resource]:
+        """Return no resources."""
+        return {}
+
+    def build_own(self, inventory: Inventory) -> Resources:
+        """Return no resources."""
+        return {}
+
+    def find_own(self, resources: Mapping[str, Resource]) -> Iterable[str]:
+        """Return no names."""
+        return ()
+
+    def find_changed(self, inventory: Inventory) -> frozenset[str]:
+        """Return no services."""
+        return frozenset()
+
+    def may_own_differ(self, before: Inventory, after: Inventory, changed: frozenset[str]) -> bool:
+        """Return False: the node has no resources of its own."""
+        return False
+
+
+UNKNOWN_VIEW = UnknownView()
+
+
 def _leave_out_listener(resources: Mapping[str, Resource]) -> Mapping[str, Resource]:
     if LISTENER not in resources:
         return resources
@@ -252,11 +317,22 @@ def _virtual_host(inventory: Inventory, name: str) -> bytes | None:
     return inventory.parts[name].virtual_host if name in inventory.parts else None
 
 
-def build_view(inventory: Inventory, kind: NodeKind) -> NodeView:
-    """Build the view of a kind of node.
+def find_standing(catalog: Catalog, cluster: str) -> Standing:
+    """Return NAMED, STRANGER or UNKNOWN for nodes of a cluster, by the catalog alone."""
+    if cluster in catalog.services or cluster in catalog.gateways:
+        return Standing.NAMED
+    return Standing.STRANGER if catalog.mesh.strangers is Strangers.SERVE else Standing.UNKNOWN
 
-    A node whose `node.cluster` is not in the catalog is a caller without a service of its own, which may call all.
-    """
+
+def build_view(inventory: Inventory, kind: NodeKind) -> NodeView:
+    """Build the view of a kind of node, by the catalog alone."""
+    if find_standing(inventory.catalog, kind.cluster) is Standing.UNKNOWN:
+        return UNKNOWN_VIEW
+    return build_open_view(inventory, kind)
+
+
+def build_open_view(inventory: Inventory, kind: NodeKind) -> NodeView:
+    """Build the view of a kind of node. One whose cluster the catalog does not name is a caller of every service."""
     catalog = inventory.catalog
     tracing = catalog.mesh.tracing
     traced = None if tracing is None else Traced(kind.cluster, tracing)

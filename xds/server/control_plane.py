@@ -8,13 +8,14 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Collection, Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 import structlog
 
 from xds.catalog.assembly.workspace import Outcome
+from xds.catalog.model.mesh import Strangers
 from xds.endpoints.endpoint_set import CATALOG
 from xds.errors import CatalogError, Problem, Severity
 from xds.resources.inventory import Inventory
@@ -112,6 +113,7 @@ class ControlPlane:
         self._ads = build_servicer(inventory, self._settings.limits)
         seconds = time.perf_counter() - started
         log.info("catalog loaded", **_count(inventory), ms=round(seconds * 1000, 1))
+        _tell_of_strangers(inventory)
         self._streams = (WorkerPool if self._settings.workers > 1 else DiscoveryServer)(self._ads, self._settings)
         await self._start_rest()
         await self._start_admin()
@@ -303,6 +305,8 @@ class ControlPlane:
         if new_errors:
             span.set_attribute("error.type", "CatalogError")
             log.error("edit REFUSED: the last good state of these files is still served", files=list(outcome.refused))
+        if inventory.mesh_changed and inventory.catalog.mesh.strangers != before.catalog.mesh.strangers:
+            _tell_of_strangers(inventory)
 
     def _note_outcome(self, outcome: Outcome, digest: str, read_at: float) -> None:
         """Note what is served and what is not, tell what is held, and set the timer for what becomes due."""
@@ -312,6 +316,8 @@ class ControlPlane:
             held.insert(0, HeldRemoval(one.id, DOCUMENTS, one.files, one.services, one.gateways, 0, since))
         self._report_held(held)
         was = self._applied
+        held_files = outcome.held.files if outcome.held else ()
+        _tell_of_mended(was.refused_files, [*outcome.refused, *self._failures.names, *held_files])
         is_good = not (outcome.refused or outcome.held)
         self._applied = AppliedState(
             digest,
@@ -323,7 +329,7 @@ class ControlPlane:
             providers=self._translation.providers.states,
             documents=self._translation.last_good.served,
         )
-        self._source.yield_again(outcome.held.files if outcome.held else ())
+        self._source.yield_again(held_files)
         self._set_timer(outcome)
 
     def _report_held(self, held: Sequence[HeldRemoval]) -> None:
@@ -443,6 +449,17 @@ class ControlPlane:
 
 def _seconds(duration: timedelta | None) -> float | None:
     return None if duration is None else duration.total_seconds()
+
+
+def _tell_of_strangers(inventory: Inventory) -> None:
+    if inventory.catalog.mesh.strangers is Strangers.SERVE:
+        log.warning("strangers are served: nodes of clusters without a name in the catalog may call every service")
+
+
+def _tell_of_mended(before: Iterable[str], now: Iterable[str]) -> None:
+    """Log the files that were refused and are not any more: nothing else is logged if they are what is served."""
+    if mended := sorted({*before} - {*now}):
+        log.info("edit taken: what was refused is mended", files=mended)
 
 
 def _log_problem(problem: Problem) -> None:

@@ -88,9 +88,14 @@ class TypeSnapshotPool:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The resources that nodes of one view are served, by type."""
+    """The resources that nodes of one view are served, by type.
+
+    `is_unknown` is whether nobody knows what these nodes are. Then there are no resources, and a client that comes with
+    some keeps them: it may be a gateway that was renamed before the server was started again.
+    """
 
     types: Mapping[str, TypeSnapshot]
+    is_unknown: bool = False
 
     def of(self, type_url: str) -> TypeSnapshot:
         """Return the resources of one type; no resources for an unknown type."""
@@ -104,7 +109,7 @@ class Snapshot:
         changed = {
             type_url: replace(type_url, self.of(type_url), names) for type_url, names in updates.items() if names
         }
-        return Snapshot({**self.types, **changed})
+        return Snapshot({**self.types, **changed}, self.is_unknown)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Warnings that concern several services are in `assembly/references.py`.
 
 from collections.abc import Iterator
 
+from xds.catalog.advice.exposure import advise_exposure
 from xds.catalog.advice.locality import advise_locality
 from xds.catalog.advice.raw import advise_raw_service
 from xds.catalog.advice.routes import advise_routes
@@ -37,6 +38,7 @@ def advise_service(service: Service) -> Iterator[Mistake]:
     if service.ttl is not None and not all(endpoint.is_ip for endpoint in service.endpoints):
         yield warning(("ttl",), "has no effect on endpoints with host names, which Envoy resolves by itself")
     yield from advise_locality(service)
+    yield from advise_exposure(service)
     yield from advise_upstream(service)
     yield from _advise_outlier_detection(service)
     if service.health_check is not None:

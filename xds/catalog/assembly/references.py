@@ -1,7 +1,8 @@
 """The checks of references between services and gateways, which may be in different files."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
+from xds.catalog.advice.exposure import HTTPS
 from xds.catalog.assembly.index import Index, Policy
 from xds.catalog.catalog import Subject
 from xds.catalog.model.gateway import Gateway
@@ -146,6 +147,9 @@ def _check_listeners(index: Index, name: str, gateway: Gateway) -> Iterator[Mist
     for (place, _), (loc, routes, listener) in zip(gateway.find_listeners(), gateway.find_routes(), strict=True):
         if not index.is_known(("gateways", name), (*place, "tls")):
             continue
+        if listener.port == HTTPS and listener.tls is None and _has_requests(index, routes) and not gateway.envoy:
+            message = f"{HTTPS} is the port of https, and clients get plain text there: add `tls`"
+            found[warning((*place, "port"), message)] = None
         passthrough = listener.tls is not None and listener.tls.passthrough
         for position, route in enumerate(routes):
             below: Loc = (*loc, "routes", position)
@@ -160,6 +164,11 @@ def _check_listeners(index: Index, name: str, gateway: Gateway) -> Iterator[Mist
                 if listener.http3:
                     found[Mistake((*place, "http3"), f"{show(target)} is `protocol: tcp`, which is not HTTP")] = None
     yield from found
+
+
+def _has_requests(index: Index, routes: Sequence[Route]) -> bool:
+    """Whether a listener takes requests: it forwards no connections, and no service of its routes is unknown."""
+    return all(index.protocol(name) not in (None, Protocol.TCP) for route in routes for name in route.services)
 
 
 def _check_raw(index: Index, gateway: Gateway) -> Iterator[Mistake]:

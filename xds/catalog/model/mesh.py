@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from enum import StrEnum
 from typing import Annotated, Final, get_type_hints
 
 from pydantic import Field, Strict, TypeAdapter
@@ -12,6 +13,13 @@ from xds.catalog.model.brake import USUAL_SHARE, Brake, ShortBrake
 from xds.catalog.model.tracing import ShortTracing, Tracing
 from xds.catalog.text.field import OFF, About
 from xds.catalog.text.names import CONFIG
+
+
+class Strangers(StrEnum):
+    """What a node gets whose `node.cluster` is neither a service nor a gateway: nothing, or every service."""
+
+    REFUSE = "refuse"
+    SERVE = "serve"
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
@@ -40,6 +48,14 @@ class Mesh:
         Field(description="How much an edit may take away at once; the server holds more until it is confirmed"),
         About(default=f"{USUAL_SHARE:g}%"),
     ] = None
+    strangers: Annotated[
+        Strangers | None,
+        Field(
+            description="Whether a node whose `node.cluster` is no service and no gateway of the catalog may call "
+            "every service (`serve`), or gets nothing (`refuse`)"
+        ),
+        About(default="refuse"),
+    ] = None
 
     @property
     def brake_share(self) -> float | None:
@@ -52,7 +68,7 @@ class Mesh:
         return self.brake.confirm_after if self.brake else None
 
 
-MeshValue = AccessLog | Tracing | Brake | bool
+MeshValue = AccessLog | Tracing | Brake | Strangers | bool
 """What may stand below `mesh:`."""
 
 MESH_FIELDS: Final[Mapping[str, TypeAdapter[MeshValue | None]]] = {

@@ -29,6 +29,9 @@ TARGET_PATTERN = f"^{TARGET.pattern}$"
 PATH = re.compile(r'/[!"$->@-~]*')
 """A request's path is ASCII, with all other characters percent-encoded; Envoy matches it without query and fragment."""
 
+RESERVED: Final = ("xds_cluster", "xds_metrics", "local_cluster")
+"""The clusters and listeners in the bootstrap of every Envoy, which keeps these and ignores others of their names."""
+
 NAME_RULE = "names have small letters, digits, `-`, `_` and `.`"
 
 
@@ -75,9 +78,17 @@ def mend_port(value: object) -> str:
     return f"write {found[1]}, not {value}" if found and 1 <= int(found[1]) <= 65535 else ""
 
 
+def check_name(name: str) -> str:
+    """Return a service's or gateway's name that Envoys do not use for something else."""
+    if name in RESERVED:
+        raise ValueError(f"{show(name)} is a name in the bootstrap of every Envoy: choose another")
+    return name
+
+
 Name = Annotated[
     str,
     StringConstraints(pattern=NAME_PATTERN),
+    AfterValidator(check_name),
     Expected("a service's name", mend=mend_name),
     IfWrong(stand_in=NOBODY),
 ]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     "--node",
     metavar="ID",
     help="The node that sends the request: its id, as `xds status` lists it, or a node.cluster: the name of a gateway "
-    "or a service. Default: a sidecar of no service, which may call every service.",
+    "or a service. Default: a node that may call every service.",
 )
 @click.option(
     "--catalog",
@@ -122,6 +122,8 @@ def _explain_nothing(service: str, known: "Known") -> str:
         return printable(stranger)
     if service in clusters:
         return f"{printable(who)} has a cluster {printable(service)}, but no listener or route that leads to it"
+    if not clusters and (cluster := known.dump["node"]["cluster"]):
+        return f"{printable(who)} is served nothing: is there a service or gateway {printable(cluster)} in the catalog?"
     hint = suggest(service, clusters) or ": is it in the catalog, and among the `upstreams` of the node's service?"
     return f"{printable(who)} has no cluster for a service {printable(service)}{hint}"
 

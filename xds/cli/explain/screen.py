@@ -130,7 +130,7 @@ def _rows(explained: ClusterExplanation) -> list[Sequence[str]]:
 def describe_node(node: Mapping[str, Any]) -> str:
     """Return a node in words: its id if it is connected, its `node.cluster`, and its locality."""
     kind = "a gRPC client" if node.get("grpc") else "a node"
-    cluster = f"{kind} of {node['cluster']}" if node["cluster"] else f"{kind} of no service"
+    cluster = f"{kind} of {node['cluster']}" if node["cluster"] else f"{kind} that may call every service"
     where = f" in {node['locality']}" if node.get("locality") else ""
     return printable(f"{node['node_id']}, {cluster}{where}" if node["node_id"] else f"{cluster}{where}")
 

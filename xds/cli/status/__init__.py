@@ -20,7 +20,9 @@ from xds.cli.status.screen import draw, draw_not_synced, write_lines, write_not_
 from xds.cli.status.waiting import Outcome, Stage, await_effect
 from xds.sources.files.watch import FileSource
 
-NACKED = "NACKED"
+ATTENTION = ("NACKED", "UNKNOWN", "KEPT")
+"""The states that somebody must look at."""
+
 EXIT_CODES = {Stage.IN_EFFECT: 0, Stage.REFUSED: 1, Stage.PENDING: 4}
 """The exit codes of `--wait`."""
 
@@ -63,7 +65,8 @@ def command(
     """List the connected clients, and their state for each type.
 
     SYNCED: the client has accepted all resources. STALE: some have not been sent or answered yet. NACKED: the client
-    refused some, and keeps what it accepted before; its message is below the table.
+    refused some, and keeps what it accepted before; its message is below the table. UNKNOWN and KEPT: the catalog does
+    not name the client's node.cluster, so it is served nothing, or keeps what it had when the catalog did.
 
     With --wait, it reports whether a catalog is in effect: the server has loaded it, and every connected client has
     accepted all resources. It lists the clients that have not, and ends as soon as a client refuses the catalog. A NACK
@@ -76,9 +79,9 @@ def command(
       xds status --output json | jq '.clients[] | select(.state != "SYNCED").node_id'
       xds status --wait 60 --catalog catalog/  wait for one minute until it is in effect
 
-    Exit codes: 0 ok, 1 a client has NACKED something, or the catalog is not served as it is now, 2 wrong usage, 3 the
-    server does not answer. With --wait: 0 in effect, 1 refused or held, 3 the server does not answer, also at the end,
-    4 not in effect in time.
+    Exit codes: 0 ok, 1 a client has NACKED something or is UNKNOWN or KEPT, or the catalog is not served as it is now,
+    2 wrong usage, 3 the server does not answer. With --wait: 0 in effect, 1 refused or held, 3 the server does not
+    answer, also at the end, 4 not in effect in time, or a client is UNKNOWN or KEPT.
     """
     if wait is not None and watch is not None:
         raise click.UsageError("--watch and --wait cannot be used together")
@@ -107,7 +110,7 @@ def _show_once(client: AdminClient, output: str) -> int:
         console.print(draw(status, console.width))
     else:
         click.echo("\n".join(write_lines(status)))
-    return int(not status["catalog"]["ok"] or any(one["state"] == NACKED for one in status["clients"]))
+    return int(not status["catalog"]["ok"] or any(one["state"] in ATTENTION for one in status["clients"]))
 
 
 def _digest(catalog: Path | None) -> str | None:

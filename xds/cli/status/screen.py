@@ -9,7 +9,7 @@ from rich.text import Text
 
 from xds.cli.admin_client import Json, printable
 
-COLOURS = {"SYNCED": "green", "STALE": "yellow", "NACKED": "bold red"}
+COLOURS = {"SYNCED": "green", "STALE": "yellow", "KEPT": "yellow", "UNKNOWN": "bold red", "NACKED": "bold red"}
 HEADINGS = {
     "Secret": "SDS",
     "Cluster": "CDS",
@@ -19,7 +19,10 @@ HEADINGS = {
 }
 """The heading of each type's column: the short name of its discovery service."""
 
-WORST_FIRST = ("NACKED", "STALE", "SYNCED")
+WORST_FIRST = ("NACKED", "UNKNOWN", "KEPT", "STALE", "SYNCED")
+UNNAMED = {"UNKNOWN": "is sent nothing", "KEPT": "keeps what it had"}
+"""What clients get whose cluster the catalog does not name, by their state."""
+
 HEADS = ("NODE", "CLUSTER", "LOCALITY", "VARIANT", "CLIENT", "SINCE")
 """The columns of a client: who it is comes first."""
 
@@ -95,15 +98,14 @@ def _lay_out(
         of_type = {one["type"]: one for one in client["types"]}
         words = _describe(client, now)
         cells = [words[heading] for heading in headings]
-        rows.append(
-            [*cells, *(_cut(of_type.get(kind), now, detail) for kind in types)] if detail else [*cells, client["state"]]
-        )
+        states = [_cut(client, of_type.get(kind), now, detail) for kind in types] if detail else [client["state"]]
+        rows.append([*cells, *states])
     return [*headings, *(HEADINGS.get(kind, kind) for kind in types), *(() if detail else ("STATE",))], rows
 
 
-def _cut(of_type: Json | None, now: str, detail: int) -> str:
+def _cut(client: Json, of_type: Json | None, now: str, detail: int) -> str:
     """Return as much of a cell as a layout has room for."""
-    words = _write_cell(of_type, now, SHORT_VERSION)
+    words = _write_cell(client, of_type, now, SHORT_VERSION)
     return words if detail == FULL else " ".join(words.split(" ")[:detail])
 
 
@@ -121,7 +123,7 @@ def write_lines(status: Json) -> Iterator[str]:
         for client in clients:
             of_type = {one["type"]: one for one in client["types"]}
             values = _describe(client, status["now"])
-            cells = (_write_cell(of_type.get(kind), status["now"], FULL_VERSION) for kind in types)
+            cells = (_write_cell(client, of_type.get(kind), status["now"], FULL_VERSION) for kind in types)
             rows.append([*(values[heading] or "-" for heading in HEADS), *cells])
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
@@ -158,18 +160,29 @@ def _describe(client: Json, now: str) -> dict[str, str]:
     }
 
 
-def _write_cell(of_type: Json | None, now: str, digits: int) -> str:
+def _state(client: Json, of_type: Json) -> str:
+    """Return the state of one type of a client: that of the client, if the catalog does not name its cluster."""
+    state: str = client["state"] if client["state"] in UNNAMED else of_type["state"]
+    return state
+
+
+def _write_cell(client: Json, of_type: Json | None, now: str, digits: int) -> str:
     """Return a cell: the state, the time since the last push, the accepted and wanted resources, and the version."""
     if of_type is None:
         return "-"
     pushed = _age(of_type["last_push_at"], now) if of_type["last_push_at"] else "-"
     counts = f"{of_type['resources']['accepted']}/{of_type['resources']['wanted']}"
-    return f"{of_type['state']} {pushed} {counts} {of_type['version_info'][:digits]}"
+    return f"{_state(client, of_type)} {pushed} {counts} {of_type['version_info'][:digits]}"
 
 
 def _remarks(status: Json) -> Iterator[tuple[str, str]]:
     """Yield lines, with their styles, about what is refused, withheld and missing, and the summary."""
     for client in status["clients"]:
+        if (standing := client.get("standing")) in ("unknown", "kept"):
+            who, cluster = printable(client["node_id"]), printable(client["cluster"])
+            hint = f": did you mean {printable(client['did_you_mean'])}?" if client["did_you_mean"] else ""
+            what = UNNAMED[standing.upper()]
+            yield f'{who} {what}: the catalog does not name its node.cluster "{cluster}"{hint}', COLOURS["UNKNOWN"]
         for of_type in client["types"]:
             if nack := of_type["nack"]:
                 what = _names([one["name"] for one in nack["resources"]], nack["resource_count"])
@@ -179,9 +192,12 @@ def _remarks(status: Json) -> Iterator[tuple[str, str]]:
                 who = printable(client["node_id"])
                 yield f"{who} NACKED {of_type['type']} {what}{since} and {then}:", "bold red"
                 yield from ((f"  {printable(line)}", "") for line in nack["message"].splitlines())
-            if missing := of_type["resources"]["missing"]:
+            if (missing := of_type["resources"]["missing"]) and client["state"] != "UNKNOWN":
                 names = _names(missing, of_type["resources"]["missing_count"])
                 yield f"{printable(client['node_id'])} asks for {of_type['type']} {names}: there is none", "yellow"
+    for node_id, peers in status.get("twins", {}).items():
+        who = printable(node_id)
+        yield f"{len(peers)} clients have the node id {who}, and each needs its own: {_peers(peers)}", "yellow"
     yield from _remark_catalog(status)
     for source in status.get("sources", ()):
         yield from _describe_source(source)
@@ -234,6 +250,10 @@ def _describe_source(source: Json) -> Iterator[tuple[str, str]]:
         yield f"  {printable(problem['path'])}: {printable(problem['message'])}", ""
     if (more := source["problem_count"] - SHOWN_PROBLEMS) > 0:
         yield f"  and {more} more", ""
+
+
+def _peers(peers: Sequence[str]) -> str:
+    return _names([peer.partition(":")[2] for peer in peers], len(peers))
 
 
 def _summarize(status: Json) -> str:

@@ -19,10 +19,20 @@ from xds import __version__
 from xds.endpoints.endpoint_set import CATALOG
 from xds.errors import Severity
 from xds.resources.inventory import Inventory
+from xds.resources.view import Standing
 from xds.server.clients.ask import MAX_NACKED, Answers, Counts
 from xds.server.clients.documents import AppliedState
 from xds.server.clients.status import State
-from xds.server.observe.counters import OTHER, SECONDS, CatalogCounters, Histogram, Pushes, StreamCounters, sum_counters
+from xds.server.observe.counters import (
+    MAX_CLUSTERS,
+    OTHER,
+    SECONDS,
+    CatalogCounters,
+    Histogram,
+    Pushes,
+    StreamCounters,
+    sum_counters,
+)
 from xds.session.subscription import REASONS
 from xds.wire import TYPE_URLS, short_type
 
@@ -86,10 +96,23 @@ def _describe_clients(answers: Answers[Counts]) -> Iterator[Metric]:
     nacked = [(node_id, cluster, short_type(kind)) for one in answers.all for node_id, cluster, kind in one.nacked]
     documentation = f"1 for each client that refuses what it is served ({MAX_NODES} clients at most)"
     yield _gauge("xds_nacked", documentation, ["node_id", "cluster", "type"], dict.fromkeys(nacked[:MAX_NODES], 1))
+    yield _describe_unnamed(answers)
     served = Counter(kind for kind, _ in set[tuple[str, int]]().union(*(counts.versions for counts in answers.all)))
     versions: dict[tuple[str, ...], int] = {(short_type(kind),): served[kind] for kind in TYPE_URLS}
     yield _gauge("xds_versions_in_use", "Different versions of a type that clients are served", ["type"], versions)
     yield GaugeMetricFamily("xds_silent_workers", "Workers that did not answer in time", len(answers.silent))
+
+
+def _describe_unnamed(answers: Answers[Counts]) -> Metric:
+    """Return the number of clients whose cluster the catalog does not name. Clients choose the names: few are named."""
+    unnamed: Counter[tuple[str, str]] = Counter()
+    for counts in answers.all:
+        unnamed.update(counts.unnamed)
+    series: Counter[tuple[str, ...]] = Counter({(OTHER, standing): 0 for standing in Standing if standing != "named"})
+    for place, ((cluster, standing), number) in enumerate(unnamed.most_common()):
+        series[cluster if place < MAX_CLUSTERS else OTHER, standing] += number
+    words = "Clients whose node.cluster the catalog does not name, and what they are served"
+    return _gauge("xds_unnamed_clients", words, ["cluster", "standing"], series)
 
 
 def _describe_streams(counters: StreamCounters) -> Iterator[Metric]:

@@ -11,7 +11,7 @@ browser: it would send an Origin, and cannot send JSON to another site without a
 import asyncio
 import ipaddress
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import chain
 from operator import itemgetter
@@ -38,13 +38,14 @@ from xds.server.clients.documents import (
     describe_resource,
     describe_server,
     describe_snapshot,
-    snapshot_for,
+    describe_standing,
+    describe_view,
 )
 from xds.server.clients.targets import describe_targets
 from xds.server.observe.counters import CatalogCounters
 from xds.server.streams.ads import AdsServicer
 from xds.snapshot.snapshot import Snapshot
-from xds.wire import TYPE_URLS, short_type
+from xds.wire import CLUSTER, TYPE_URLS, short_type
 from xds.wording import split_host_and_port, suggest
 
 INDEX = """\
@@ -52,8 +53,10 @@ xds admin: it answers GET requests, which change nothing.
 
 /status                    every connected client, and its state for each type
 /dump?node=ID              the resources that this node is served
-/dump?cluster=NAME         the resources that a node with this node.cluster is served, connected or not; for a node
-                           that is of no service, NAME is empty
+/dump?cluster=NAME         the resources that a node with this node.cluster is served, connected or not; with an empty
+                           NAME, what a node is served that may call every service
+/cluster?name=NAME         whether the catalog has a service or gateway of this name, and what nodes with this
+                           node.cluster are served if not
 /snapshot?cluster=NAME     names and versions of the resources that nodes with this node.cluster are served;
                            give `cluster` again for more of them
 /resource?cluster=NAME&type=TYPE&name=NAME
@@ -123,6 +126,7 @@ class AdminServer(HttpServer):
             "/": self._index,
             "/status": self._status,
             "/dump": self._dump,
+            "/cluster": self._cluster,
             "/snapshot": self._snapshot,
             "/resource": self._resource,
             "/held": self._list_held,
@@ -172,13 +176,13 @@ class AdminServer(HttpServer):
         clients = sorted(chain.from_iterable(answers.all), key=itemgetter("cluster", "node_id", "connected_at"))
         inventory = self._ads.store.inventory
         server = describe_server(inventory, applied, answers.silent, time.time())
-        return web.json_response({**server, "clients": clients})
+        return web.json_response({**server, "clients": clients, "twins": find_twins(clients)})
 
     async def _dump(self, request: web.Request) -> web.Response:
         if "node" not in request.query and "cluster" in request.query:
             kind = _read_kind(request, request.query["cluster"])
             async with self._slow:
-                return web.json_response(await asyncio.to_thread(describe_kind, self._ads.store.inventory, kind))
+                return web.json_response(await asyncio.to_thread(self._describe_kind, kind))
         node_id = _required(request, "node")
         answers = await self._ask(partial(find_served_node, node_id))
         served = next((found for _, found in answers.all if found), None)
@@ -193,6 +197,13 @@ class AdminServer(HttpServer):
         async with self._slow:
             return web.json_response(await asyncio.to_thread(describe_dump, served.node, served.configs))
 
+    def _describe_kind(self, kind: NodeKind) -> Json:
+        store = self._ads.store
+        return describe_view(kind, store.build_snapshot(kind)) if kind.cluster else describe_kind(store.inventory, kind)
+
+    async def _cluster(self, request: web.Request) -> web.Response:
+        return web.json_response(describe_standing(self._ads.store, _required(request, "name")))
+
     async def _snapshot(self, request: web.Request) -> web.Response:
         _required(request, "cluster")
         names = list(dict.fromkeys(request.query.getall("cluster")))
@@ -205,7 +216,9 @@ class AdminServer(HttpServer):
             return {name: describe_snapshot(self._snapshot_for(inventory, kind)) for name, kind in kinds.items()}
 
         async with self._slow:
-            return web.json_response({"clusters": await asyncio.to_thread(describe)})
+            clusters = await asyncio.to_thread(describe)
+        standings = {name: self._ads.store.find_standing(name) for name in names}
+        return web.json_response({"clusters": clusters, "standings": standings})
 
     async def _resource(self, request: web.Request) -> web.Response:
         cluster, kind, name = (_required(request, key) for key in ("cluster", "type", "name"))
@@ -272,8 +285,20 @@ class AdminServer(HttpServer):
 
     def _snapshot_for(self, inventory: Inventory, kind: NodeKind) -> Snapshot:
         if self._kept is None or self._kept[0] is not inventory or self._kept[1] != kind:
-            self._kept = inventory, kind, snapshot_for(inventory, kind)
+            self._kept = inventory, kind, self._ads.store.build_snapshot(kind)
         return self._kept[2]
+
+
+def find_twins(clients: Iterable[Json]) -> dict[str, list[str]]:
+    """Return the node ids that several Envoys have, with the Envoys' addresses, by the clients of all processes.
+
+    An Envoy subscribes to clusters once. gRPC's own client has a stream for each target.
+    """
+    peers: dict[str, list[str]] = {}
+    for client in clients:
+        if not client["grpc"] and any(of_type["type"] == short_type(CLUSTER) for of_type in client["types"]):
+            peers.setdefault(client["node_id"], []).append(client["peer"])
+    return {node_id: of_id for node_id, of_id in peers.items() if len(of_id) > 1}
 
 
 def _read_kind(request: web.Request, cluster: str) -> NodeKind:

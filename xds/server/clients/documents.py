@@ -16,11 +16,11 @@ from xds.endpoints.providers import ProviderState
 from xds.resources.decode import decode
 from xds.resources.inventory import Inventory
 from xds.resources.resource import Resource
-from xds.resources.view import NodeKind, build_view, kind_of
-from xds.server.clients.status import Client, Refusal, TypeStatus, locality_of, worst_state
+from xds.resources.view import NodeKind, Standing, build_open_view, build_view, kind_of
+from xds.server.clients.status import Client, Refusal, State, TypeStatus, locality_of, worst_state
 from xds.server.observe.client_log import describe_node
 from xds.snapshot.snapshot import Snapshot
-from xds.snapshot.store import build_snapshot
+from xds.snapshot.store import SnapshotStore, build_snapshot
 from xds.sources.document import Document
 from xds.wire import TYPE_URLS, short_type
 from xds.wire.discovery_pb2 import Locality, Node
@@ -82,6 +82,17 @@ class AppliedState:
         return not (self.refused_files or self.failed_files or self.held)
 
 
+UNNAMED_STATES = {Standing.KEPT: "KEPT", Standing.UNKNOWN: "UNKNOWN"}
+"""The states of clients whose cluster the catalog does not name, by what they are served."""
+
+
+def describe_standing(store: SnapshotStore, cluster: str) -> Json:
+    """Return whether the catalog names a cluster, what its nodes are served if not, and the name that may be meant."""
+    standing = store.find_standing(cluster)
+    hint = store.find_hint(cluster) if standing in UNNAMED_STATES else None
+    return {"cluster": cluster, "standing": standing, "did_you_mean": hint}
+
+
 def describe_server(inventory: Inventory, applied: AppliedState, silent_workers: tuple[int, ...], now: float) -> Json:
     """Return the state of the server: the catalog, the sources of instances, and the workers that did not answer.
 
@@ -140,15 +151,25 @@ def describe_documents(applied: AppliedState) -> Json:
     return {"digest": applied.digest, "files": texts}
 
 
-def describe_client(client: Client) -> Json:
-    """Return a client's node, and its status for each type that it subscribed to."""
+def describe_client(client: Client, store: SnapshotStore) -> Json:
+    """Return a client's node, and its status for each type that it subscribed to.
+
+    The state of a client whose cluster the catalog does not name is KEPT or UNKNOWN, unless it has NACKED something.
+    """
     types = [subscribed.describe() for subscribed in client.types()]
+    cluster = client.node.cluster
+    standing = store.find_standing(cluster)
+    state: str = worst_state(of_type.state for of_type in types)
+    if standing in UNNAMED_STATES and state != State.NACKED:
+        state = UNNAMED_STATES[standing]
     return {
         **identify(client.node),
         "variant": client.variant,
         "peer": client.streams[0].peer,
         "connected_at": write_time(client.connected_at),
-        "state": worst_state(of_type.state for of_type in types),
+        "state": state,
+        "standing": standing,
+        "did_you_mean": store.find_hint(cluster) if standing in UNNAMED_STATES else None,
         "types": [_describe_type(of_type) for of_type in types],
     }
 
@@ -187,8 +208,16 @@ def describe_dump(node: Node, configs: Iterable[tuple[str, str, list[Resource]]]
 
 
 def describe_kind(inventory: Inventory, kind: NodeKind) -> Json:
+    """Return what nodes of a kind are served by the catalog alone; the node of the result has no id.
+
+    Without a cluster, it is what a node is served that may call every service.
+    """
+    view = build_view(inventory, kind) if kind.cluster else build_open_view(inventory, kind)
+    return describe_view(kind, build_snapshot(view, inventory))
+
+
+def describe_view(kind: NodeKind, snapshot: Snapshot) -> Json:
     """Return what nodes of a kind are served, whether or not one is connected; the node of the result has no id."""
-    snapshot = snapshot_for(inventory, kind)
     types = {type_url: snapshot.of(type_url) for type_url in TYPE_URLS if snapshot.of(type_url).resources}
     configs = [(type_url, of_type.version, list(of_type.resources.values())) for type_url, of_type in types.items()]
     locality = Locality(**kind.locality._asdict())
@@ -211,11 +240,6 @@ def describe_snapshot(snapshot: Snapshot) -> Json:
         for type_url in TYPE_URLS
         if snapshot.of(type_url).resources
     }
-
-
-def snapshot_for(inventory: Inventory, kind: NodeKind) -> Snapshot:
-    """Return the snapshot that nodes of a kind are served from an inventory, whether or not one is connected."""
-    return build_snapshot(build_view(inventory, kind), inventory)
 
 
 def write_time(seconds: float) -> str:
