@@ -9,7 +9,7 @@ from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURA
 WORLD: Contents = {
     CLUSTER: {"a": "1"},
     CLUSTER_LOAD_ASSIGNMENT: {"a": "1"},
-    LISTENER: {"l": "1"},
+    LISTENER: {"l": "1 refs:r,a"},
     ROUTE_CONFIGURATION: {"r": "to a"},
 }
 
@@ -93,8 +93,8 @@ def test_32_the_ack_of_a_cluster_and_the_subscription_to_its_endpoints_may_come_
 def test_32_listeners_come_before_routes(envoy: Envoy) -> None:
     """Rule 32: both come after the resources that they refer to."""
     change: Contents = {
-        ROUTE_CONFIGURATION: {"r": "2"},
-        LISTENER: {"l": "2"},
+        ROUTE_CONFIGURATION: {"r": "2 refs:a"},
+        LISTENER: {"l": "2 refs:r,a"},
         CLUSTER_LOAD_ASSIGNMENT: {"a": "2"},
         CLUSTER: {"a": "2"},
     }

@@ -108,6 +108,14 @@ class Wire:
             self.twin.was_hurried = True
             self._emit(self.session.on_timeout())
 
+    def end_pauses(self) -> bool:
+        """End the drains, and the waits for endpoints. Return False if there are none."""
+        assert self.session is not None
+        alarms = self.session.take_alarms()
+        for alarm in alarms:
+            self._emit(self.session.on_alarm(alarm))
+        return bool(alarms)
+
     def settle(self) -> None:
         """Deliver all messages, and check that the client has the resources that it should have."""
         if self.session is None:
@@ -120,6 +128,8 @@ class Wire:
                 assert messages < MAX_MESSAGES, "they never come to rest"
             assert self.session is not None
             if not self.session.waits:
+                if self.end_pauses():
+                    continue
                 break
             # The server waits only for a reconnected client that has not asked for routes yet, and not forever.
             assert self.twin.came_back
@@ -141,9 +151,14 @@ class Wire:
             LISTENER: self.contents[LISTENER].keys(),
             ROUTE_CONFIGURATION: self.twin.wanted[ROUTE_CONFIGURATION] & self.contents[ROUTE_CONFIGURATION].keys(),
         }
+        assert self.session is not None
+        kept = self.session.describe_held()
         for type_url in TYPES:
+            back = {one.name for one in kept if one.type_url == type_url and not one.is_removed}
+            assert not back or any(refused.values()) or self.twin.nacked, "held back without a refusal"
             has = {name: one.word for name, one in held[type_url].items() if name not in refused[type_url]}
-            should = {n: self.contents[type_url][n] for n in names[type_url] if n not in refused[type_url]}
+            has = {name: word for name, word in has.items() if name not in back}
+            should = {n: self.contents[type_url][n] for n in names[type_url] if n not in refused[type_url] and n not in back}
             if (
                 self.variant is DELTA
             ):  # Envoy applied some of what it refused, and did not state that when it reconnected

@@ -146,7 +146,7 @@ class _Reassignment:
         if not names:
             return None
         snapshot = Snapshot({**before.types, CLUSTER_LOAD_ASSIGNMENT: now})
-        return SnapshotChange(snapshot, {CLUSTER_LOAD_ASSIGNMENT: names}, {}, snapshot)
+        return SnapshotChange(snapshot, {CLUSTER_LOAD_ASSIGNMENT: names}, {}, snapshot, self._pool)
 
 
 class _Views:
