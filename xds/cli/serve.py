@@ -16,6 +16,7 @@ from xds.server.control_plane import run
 from xds.server.observe.log import LogFormat, configure_log
 from xds.server.observe.spans import SpansError
 from xds.server.settings import Settings
+from xds.server.streams.stream import DRAIN_SECONDS
 from xds.session.limits import Limits
 from xds.sources.files.watch import FileSource
 
@@ -80,6 +81,15 @@ DEFAULT = Limits()
     help="The maximum size of a request.",
 )
 @click.option(
+    "--drain-time",
+    default=DRAIN_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    type=click.FloatRange(0),
+    help="The Envoys' own --drain-time-s. What an edit removes stays in an Envoy for this time, if connections that it "
+    "drains may still use it.",
+)
+@click.option(
     "--otlp",
     envvar="XDS_OTLP",
     show_envvar=True,
@@ -113,6 +123,7 @@ def command(
     max_streams: int,
     max_names: int,
     max_message_bytes: int,
+    drain_time: float,
     otlp: str | None,
     log_format: str,
     log_level: str,
@@ -146,6 +157,7 @@ def command(
         admin=admin,
         admin_required=ctx.get_parameter_source("admin") is not ParameterSource.DEFAULT,
         workers=workers,
+        drain_time=drain_time,
         log_format=LogFormat(log_format),
         log_level=log_level,
         otlp=otlp,

@@ -83,7 +83,7 @@ class ControlPlane:
         self._count_load("accepted")
         self._report(outcome.problems)
         self._applied = AppliedState(self._source.digest, time.time())
-        self._ads = build_servicer(inventory, self._settings.limits)
+        self._ads = build_servicer(inventory, self._settings)
         seconds = time.perf_counter() - started
         log.info("catalog loaded", **_count(inventory), ms=round(seconds * 1000, 1))
         self._streams = (WorkerPool if self._settings.workers > 1 else DiscoveryServer)(self._ads, self._settings)

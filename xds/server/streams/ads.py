@@ -17,7 +17,7 @@ from xds.errors import PeerError
 from xds.resources.inventory import Inventory
 from xds.resources.view import NodeKind, kind_of
 from xds.server.streams.propagation import Propagation
-from xds.server.streams.stream import Context, SharedState, Stream
+from xds.server.streams.stream import DRAIN_SECONDS, Context, SharedState, Stream
 from xds.session.fetch import answer_fetch
 from xds.session.limits import Limits
 from xds.session.request import parse_request
@@ -36,9 +36,11 @@ MAX_POLLED = 64
 class AdsServicer:
     """Serves each stream its node's view of the store, and pushes a change to the streams that it concerns."""
 
-    def __init__(self, store: SnapshotStore, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self, store: SnapshotStore, limits: Limits = DEFAULT_LIMITS, drain_seconds: float = DRAIN_SECONDS
+    ) -> None:
         self.store = store
-        self.shared = SharedState()
+        self.shared = SharedState(drain_seconds)
         self._limits = limits
         self._open = 0
         self._streams: dict[NodeKind, set[Stream]] = {}
