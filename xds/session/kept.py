@@ -135,12 +135,10 @@ class Kept:
         """Set the next snapshot, and mark in the subscriptions what changed for the client."""
         self._note_older(change)
         self._pool = change.pool or self._pool
-        retained = change.retained
-        if not self._aggregated:  # the other types are on other streams
-            retained = {type_url: of_type for type_url, of_type in retained.items() if type_url in self._subscriptions}
+        retained = self._retain(change.retained)
         touched = NOTHING if self.is_draining else self._touched
         self.latest, self._gave_up, self._drained = change.snapshot, False, None
-        if not (self.overrides or self._unusable) and len(retained) == len(change.retained):
+        if not (self.overrides or self._unusable) and retained is change.retained:
             self.removed, self.snapshot = retained, change.transitional
             self._touched = change.names if retained else NOTHING
             self._mark(change.names)
@@ -161,6 +159,22 @@ class Kept:
         self._back = self._find_back()
         self._serve()
         self._mark(_unite(_unite(change.names, before), self._overridden()))
+
+    def _retain(self, retained: Resources) -> Resources:
+        """Return what the client may still need of removed resources: not what it refused, nor types it has elsewhere.
+
+        The object itself if that is all of it.
+        """
+        if not retained:
+            return retained
+        if not self._aggregated:
+            retained = {type_url: of_type for type_url, of_type in retained.items() if type_url in self._subscriptions}
+        for type_url, of_type in retained.items():
+            one = self._subscriptions.get(type_url)
+            if one is not None and any(name in one.rejected and name not in one.known for name in of_type):
+                known = {name: resource for name, resource in of_type.items() if name in one.known}
+                retained = {**retained, type_url: known}
+        return retained
 
     def _merge_removed(self, retained: Resources, changed: frozenset[str]) -> None:
         """Keep what this change and earlier ones removed, without what exists again and listeners in the way."""

@@ -138,7 +138,7 @@ class UpdateOrder:
         self._overdue.discard(type_url)
         if type_url != CLUSTER:
             return
-        changed, new = self._compare(batch.versions)
+        changed, new = self._compare(type_url, batch.versions)
         if new:
             self._start(Pause.ENDPOINTS)
             self._awaited = (*self._awaited, (self._alarm_count, new))
@@ -151,9 +151,9 @@ class UpdateOrder:
         self._alarm_count += 1
         self.alarms = (*self.alarms, Alarm(pause, self._alarm_count))
 
-    def _compare(self, versions: Mapping[str, str]) -> tuple[frozenset[str], frozenset[str]]:
-        """Return the clusters whose version differs from what the client has, and those of them that it lacks."""
-        known = self._subscriptions[CLUSTER].known
+    def _compare(self, type_url: str, versions: Mapping[str, str]) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the names whose version differs from what the client has, and those of them that it lacks."""
+        known = self._subscriptions[type_url].known
 
         def compare() -> tuple[frozenset[str], frozenset[str]]:
             changed = frozenset(name for name, version in versions.items() if known.get(name) != version)
@@ -163,7 +163,7 @@ class UpdateOrder:
             return compare()
         # The result keeps references to both, so that no other object gets their ids while it is shared.
         key = ("changed", id(known), id(versions))
-        return share(self.snapshot.of(CLUSTER), key, lambda: (compare(), known, versions))[0]
+        return share(self.snapshot.of(type_url), key, lambda: (compare(), known, versions))[0]
 
     def on_timeout(self) -> None:
         """Stop waiting for responses that are unanswered, and for types that the client has not asked for."""
@@ -226,12 +226,12 @@ class UpdateOrder:
         awaited = self._find_awaited()
         return bool(awaited) and self._names_any(subscription, awaited)
 
-    def _find_unanswered(self, type_url: str) -> Collection[str]:
-        """Return the names in the unanswered response of a type."""
+    def _find_unanswered(self, type_url: str) -> frozenset[str]:
+        """Return the names that an unanswered response of a type adds or changes."""
         subscription = self._subscriptions.get(type_url)
         if subscription is None or subscription.in_flight is None or type_url in self._overdue:
-            return ()
-        return subscription.in_flight.batch.versions.keys()
+            return NO_NAMES
+        return self._compare(type_url, subscription.in_flight.batch.versions)[0]
 
     def _names_any(self, subscription: Subscription[Any], names: Collection[str]) -> bool:
         """Whether a resource that is due names any of these."""
