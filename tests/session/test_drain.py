@@ -1,4 +1,4 @@
-"""Rule 32: a listener that changes or goes drains its connections. What these may still use stays for the drain time."""
+"""Rule 32: a listener that changes or goes drains its connections. What these may use stays for the drain time."""
 
 import pytest
 

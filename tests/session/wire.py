@@ -162,7 +162,9 @@ class Wire:
             assert not back or any(refused.values()) or self.twin.nacked, "held back without a refusal"
             has = {name: one.word for name, one in held[type_url].items() if name not in refused[type_url]}
             has = {name: word for name, word in has.items() if name not in back}
-            should = {n: self.contents[type_url][n] for n in names[type_url] if n not in refused[type_url] and n not in back}
+            should = {
+                n: self.contents[type_url][n] for n in names[type_url] if n not in refused[type_url] and n not in back
+            }
             if (
                 self.variant is DELTA
             ):  # Envoy applied some of what it refused, and did not state that when it reconnected

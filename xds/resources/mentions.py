@@ -1,8 +1,7 @@
 """What encoded resources refer to, found in their bytes: also in fields and messages that xds does not know.
 
-A name counts as mentioned if the bytes contain it as a whole string. So a name that only looks like a reference, such as
-a host of the same name, counts too. Nothing here says that a resource does not depend on another; who uses it may wait
-for too much, never for too little.
+A name counts as mentioned if the bytes contain it as a whole string. So a name that only looks like a reference counts
+too, such as a host of the same name. Who uses this may wait for too much, never for too little.
 """
 
 from collections.abc import Collection, Mapping

@@ -306,7 +306,7 @@ class Kept:
         return {t: going for t, names in self._removed_names() if (going := names - drained.get(t, NO_NAMES))}
 
     def _find_drained(self) -> Names:
-        """Return what draining listeners name: routes, the clusters of both, and the clusters' endpoints and secrets."""
+        """Return what draining listeners name: routes, the clusters of both, and their endpoints and secrets."""
         sources = [listener for drain in self._drains for listener in drain.listeners]
         found: dict[str, frozenset[str]] = {}
         for type_url in (ROUTE_CONFIGURATION, CLUSTER, CLUSTER_LOAD_ASSIGNMENT, SECRET):

@@ -23,6 +23,12 @@ WORST_FIRST = ("NACKED", "STALE", "SYNCED")
 WIDE, WIDEST = 96, 150
 """The terminal widths from which on cells show the time of the last push, and also counts and versions."""
 
+HELD_REASONS = {
+    "refused": "until what it refused is corrected or removed: {refused}",
+    "draining": "while connections of earlier listeners end",
+    "unanswered": "until it has answered",
+}
+
 SHOWN_NAMES = 5
 SHORT_VERSION, FULL_VERSION = 7, 16
 
@@ -129,6 +135,7 @@ def _remarks(status: Json) -> Iterator[tuple[str, str]]:
             if missing := of_type["resources"]["missing"]:
                 names = _names(missing, of_type["resources"]["missing_count"])
                 yield f"{printable(client['node_id'])} asks for {of_type['type']} {names}: there is none", "yellow"
+        yield from _write_held(client)
     catalog = status["catalog"]
     if not catalog["ok"]:
         files = _names(catalog["refused_files"], len(catalog["refused_files"]))
@@ -136,6 +143,19 @@ def _remarks(status: Json) -> Iterator[tuple[str, str]]:
     for number in status.get("silent_workers", ()):
         yield f"worker {number} did not answer: its clients are missing here", "bold red"
     yield _summarize(status), "dim"
+
+
+def _write_held(client: Json) -> Iterator[tuple[str, str]]:
+    """Yield a line for each reason why a client still has what the catalog no longer has."""
+    groups: dict[tuple[bool, str, str], list[str]] = {}
+    for one in client.get("held", ()):
+        refused = _names(one["refused"], len(one["refused"]))
+        name = f"{one['type']} {one['name']}"
+        groups.setdefault((one["removed"], one["reason"], refused), []).append(name)
+    for (removed, reason, refused), names in groups.items():
+        kept = f"{'removed' if removed else 'the previous'} {_names(names, len(names))}"
+        why = HELD_REASONS[reason].format(refused=refused)
+        yield f"{printable(client['node_id'])} keeps {kept} {why}", "yellow"
 
 
 def _summarize(status: Json) -> str:

@@ -13,8 +13,9 @@ from xds.resources.decode import decode
 from xds.resources.inventory import Inventory
 from xds.resources.resource import Resource
 from xds.resources.view import NodeKind, build_view, kind_of
-from xds.server.clients.status import Client, Refusal, TypeStatus, locality_of, worst_state
+from xds.server.clients.status import MAX_NAMES, Client, Refusal, TypeStatus, locality_of, worst_state
 from xds.server.observe.client_log import describe_node
+from xds.session.kept import Held
 from xds.snapshot.snapshot import Snapshot
 from xds.snapshot.store import build_snapshot
 from xds.wire import TYPE_URLS, short_type
@@ -63,6 +64,7 @@ def describe_server(inventory: Inventory, applied: AppliedState, silent_workers:
 def describe_client(client: Client) -> Json:
     """Return a client's node, and its status for each type that it subscribed to."""
     types = [subscribed.describe() for subscribed in client.types()]
+    held = client.held()
     return {
         **identify(client.node),
         "variant": client.variant,
@@ -70,6 +72,8 @@ def describe_client(client: Client) -> Json:
         "connected_at": write_time(client.connected_at),
         "state": worst_state(of_type.state for of_type in types),
         "types": [_describe_type(of_type) for of_type in types],
+        "held": [_describe_held(one) for one in held[:MAX_NAMES]],
+        "held_count": len(held),
     }
 
 
@@ -159,6 +163,17 @@ def _describe_type(status: TypeStatus) -> Json:
         "resources": resources,
         "last_push_at": None if status.pushed_at is None else write_time(status.pushed_at),
         "nack": None if status.refusal is None else _describe_refusal(status.refusal),
+    }
+
+
+def _describe_held(held: Held) -> Json:
+    """Return a resource that a client is served against the catalog: a removed one, or an older version."""
+    return {
+        "type": short_type(held.type_url),
+        "name": held.name,
+        "removed": held.is_removed,
+        "reason": held.reason,
+        "refused": list(held.refused[:MAX_NAMES]),
     }
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from xds.catalog.model.locality import write_locality
 from xds.resources.resource import Resource
 from xds.server.streams.stream import Stream
+from xds.session.kept import Held
 from xds.session.subscription import Subscription, find_refused
 from xds.snapshot.snapshot import TypeSnapshot
 from xds.wire import TYPE_URLS
@@ -165,6 +166,11 @@ class Client:
     def connected_at(self) -> float:
         """When its first stream started, as time.time()."""
         return min(stream.connected_at for stream in self.streams)
+
+    def held(self) -> list[Held]:
+        """Return what it is served against the catalog, sorted by type and name."""
+        found = [one for stream in self.streams for one in stream.session.describe_held()]
+        return sorted(found, key=lambda one: (TYPE_URLS.index(one.type_url), one.name))
 
     def types(self) -> list[SubscribedType]:
         """Return the types that it subscribed to, in the order of TYPE_URLS."""
