@@ -14,7 +14,7 @@ from tests.envoy_server.mesh import Mesh, until
 from xds.cli.demo.processes import Envoy, Instance, free_port
 
 LISTENER_THAT_FAILS = {"socket_options": [{"level": 1, "name": 9999, "int_value": 1, "state": "STATE_PREBIND"}]}
-CLUSTER_THAT_FAILS = {"load_balancing_policy": {"policies": []}}
+CLUSTER_THAT_FAILS: dict[str, Any] = {"load_balancing_policy": {"policies": []}}
 
 
 class RefusingMesh(Mesh):

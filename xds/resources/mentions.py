@@ -62,7 +62,7 @@ def _split(resource: Resource) -> Mapping[str, bytes]:
     if not packed.type_url.endswith(".RouteConfiguration"):
         return {"": packed.value}
     try:
-        hosts = RouteConfiguration.FromString(packed.value).virtual_hosts
+        routes = RouteConfiguration.FromString(packed.value)
     except DecodeError:
-        hosts = []
-    return {host.name: host.SerializeToString() for host in hosts} or {"": packed.value}
+        routes = RouteConfiguration()
+    return {host.name: host.SerializeToString() for host in routes.virtual_hosts} or {"": packed.value}

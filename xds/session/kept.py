@@ -186,8 +186,8 @@ class Kept:
                 removed[type_url] = left
         if LISTENER in removed and changed:
             latest = self.latest.of(LISTENER).resources
-            left = without_taken_addresses(removed[LISTENER], [latest[name] for name in changed if name in latest])
-            removed[LISTENER] = left
+            new = [latest[name] for name in changed if name in latest]
+            removed[LISTENER] = without_taken_addresses(removed[LISTENER], new)
         self.removed = {type_url: of_type for type_url, of_type in removed.items() if of_type}
 
     def _note_older(self, change: SnapshotChange) -> None:
