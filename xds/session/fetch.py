@@ -26,17 +26,19 @@ class PolledView:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._latest = self._transitional = snapshot
+        self._taken = snapshot  # the last one that every node had taken before the next change
         self._retained: dict[str, dict[str, Resource]] = {}
         self._stated: OrderedDict[str, dict[str, str]] = OrderedDict()  # by node id and type: the last version_info
 
     def on_change(self, change: SnapshotChange) -> None:
         """Set the view's next snapshot. What it lacks stays for nodes that have not taken the rest of it."""
         if all(map(self._is_settled, self._stated.values())):
-            self._retained = {}
+            self._retained, self._taken = {}, self._latest
         for type_url in {*self._retained, *change.retained}:
             both = {**self._retained.get(type_url, {}), **change.retained.get(type_url, {})}
-            left = {name: one for name, one in both.items() if name not in change.snapshot.of(type_url).resources}
-            self._retained[type_url] = dict([*left.items()][-MAX_RETAINED:])
+            now, taken = (one.of(type_url).resources for one in (change.snapshot, self._taken))
+            left = [(name, taken[name]) for name in both if name in taken and name not in now]
+            self._retained[type_url] = dict(left[-MAX_RETAINED:])
         self._latest = change.snapshot
         self._transitional = change.snapshot.replace(self._retained, change.pool)
 
