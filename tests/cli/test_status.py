@@ -64,6 +64,30 @@ async def test_a_nack_is_shown_with_the_clients_message() -> None:
         assert code == 1
 
 
+def test_what_a_client_keeps_is_shown_with_the_reason() -> None:
+    """A line for each reason has the resources, and what was refused."""
+
+    def held(name: str, reason: str, *refused: str, removed: bool = True) -> dict[str, Any]:
+        kind = "Listener" if "/" in name else "Cluster"
+        return {"type": kind, "name": name, "removed": removed, "reason": reason, "refused": list(refused)}
+
+    one = {"node_id": "edge-1", "cluster": "edge", "locality": "", "variant": "delta", "user_agent": "envoy"}
+    client = {**one, "connected_at": "2026-01-31T12:00:00Z", "state": "NACKED", "types": [], "held_count": 4}
+    client["held"] = [
+        held("old", "draining"),
+        held("older", "draining"),
+        held("edge/80", "refused", "Listener edge/81"),
+        held("edge/82", "refused", "Listener edge/81", removed=False),
+    ]
+    catalog = {"ok": True, "services": 1, "gateways": 1}
+    lines = [*write_lines({"clients": [client], "catalog": catalog, "now": "2026-01-31T12:00:01Z"})]
+    assert lines[3:-1] == [
+        "edge-1 keeps removed Cluster old, Cluster older while connections of earlier listeners end",
+        "edge-1 keeps removed Listener edge/80 until what it refused is corrected or removed: Listener edge/81",
+        "edge-1 keeps the previous Listener edge/82 until what it refused is corrected or removed: Listener edge/81",
+    ]
+
+
 async def test_control_characters_from_a_client_are_escaped() -> None:
     """A client's name or message cannot move the cursor."""
     async with administered() as admin:

@@ -1,6 +1,9 @@
 """A client of one session, without a socket. It sends the requests of a test, and decodes the responses."""
 
-from google.protobuf.any_pb2 import Any
+import re
+from typing import Any
+
+from google.protobuf.any_pb2 import Any as WireAny
 
 from xds.resources.resource import encode_resource
 from xds.session.session import DELTA, SOTW, RequestResult, Session
@@ -18,20 +21,37 @@ NODE = Node(id="web-1", cluster="web")
 
 Reply = DiscoveryResponse | DeltaDiscoveryResponse
 
-Contents = dict[str, dict[str, str | None]]
-"""Resources by type and name. A string stands for each content; None means that the resource is deleted."""
+Contents = dict[str, dict[str, Any]]
+"""Resources by type and name. A string stands for each content; None means that the resource is deleted.
+
+A content names other resources by their names, as in `to a` or `1 refs:a,b`. Bytes are a whole message of Envoy's.
+"""
 
 
 def change_contents(before: Snapshot, contents: Contents) -> SnapshotChange:
     """Return the change of a snapshot in which some resources change."""
     updates = {
         type_url: {
-            name: None if content is None else encode_resource(type_url, name, f"{name}={content}".encode())
+            name: None if content is None else encode_resource(type_url, name, write_content(name, content))
             for name, content in names.items()
         }
         for type_url, names in contents.items()
     }
     return make_change(before, updates) or SnapshotChange(before, {}, {}, before)
+
+
+def write_content(name: str, content: str | bytes) -> bytes:
+    """Encode a content, and after it each of its words as in an encoded message: with its length before it."""
+    if isinstance(content, bytes):
+        return content
+    return f"{name}={content}\0".encode() + b"".join(
+        bytes([len(word)]) + word.encode() for word in re.findall(r"[\w/.-]+", content)
+    )
+
+
+def read_content(body: bytes) -> str:
+    """Return the name and the content of an encoded resource, as `name=content`."""
+    return WireAny.FromString(body).value.partition(b"\0")[0].decode()
 
 
 class SotwClient:
@@ -125,4 +145,4 @@ class DeltaClient:
 def contents_of(response: Reply) -> list[str]:
     """Return the contents of a response as `name=content`, sorted."""
     bodies = response.resources if isinstance(response, DiscoveryResponse) else [r.resource for r in response.resources]
-    return sorted(Any.FromString(body).value.decode() for body in bodies)
+    return sorted(read_content(body) for body in bodies)

@@ -9,7 +9,7 @@ from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURA
 WORLD: Contents = {
     CLUSTER: {"a": "1"},
     CLUSTER_LOAD_ASSIGNMENT: {"a": "1"},
-    LISTENER: {"l": "1"},
+    LISTENER: {"l": "1 refs:r,a"},
     ROUTE_CONFIGURATION: {"r": "to a"},
 }
 
@@ -93,8 +93,8 @@ def test_32_the_ack_of_a_cluster_and_the_subscription_to_its_endpoints_may_come_
 def test_32_listeners_come_before_routes(envoy: Envoy) -> None:
     """Rule 32: both come after the resources that they refer to."""
     change: Contents = {
-        ROUTE_CONFIGURATION: {"r": "2"},
-        LISTENER: {"l": "2"},
+        ROUTE_CONFIGURATION: {"r": "2 refs:a"},
+        LISTENER: {"l": "2 refs:r,a"},
         CLUSTER_LOAD_ASSIGNMENT: {"a": "2"},
         CLUSTER: {"a": "2"},
     }
@@ -182,3 +182,52 @@ def test_34_an_empty_assignment_is_sent_like_any_other(envoy: Envoy) -> None:
     """Rule 34: a cluster without endpoints has an empty assignment, so that Envoy does not wait for one."""
     [assignments] = envoy.client.change({CLUSTER_LOAD_ASSIGNMENT: {"a": ""}})
     assert contents_of(assignments) == ["a="]
+
+
+def without_endpoints(make: type[SotwClient | DeltaClient]) -> SotwClient | DeltaClient:
+    """Return a client with clusters, listeners and routes that never asks for endpoints."""
+    client = make(WORLD)
+    for type_url, names in ((CLUSTER, ()), (LISTENER, ()), (ROUTE_CONFIGURATION, ("r",))):
+        [response] = client.ask(type_url, *names)
+        client.ask(type_url, *(names if make is SotwClient else ()), to=response)
+    return client
+
+
+@pytest.mark.parametrize("make", [SotwClient, DeltaClient], ids=["sotw", "delta"])
+def test_32_the_wait_for_endpoints_counts_from_the_response_with_the_cluster(
+    make: type[SotwClient | DeltaClient],
+) -> None:
+    """A client does not ask for endpoints. After the wait, which nothing else began, no listener waits for them."""
+    client = without_endpoints(make)
+    [alarm] = client.session.take_alarms()
+    assert client.session.is_settled
+    assert client.change({LISTENER: {"l": "2 refs:r,a"}}) == []
+    [listeners] = client.read(RequestResult(client.session.on_alarm(alarm)))
+    client.ask(LISTENER, to=listeners)
+    [listeners] = client.change({LISTENER: {"l": "3 refs:r,a"}})
+    assert contents_of(listeners) == ["l=3 refs:r,a"]
+
+
+@pytest.mark.parametrize("make", [SotwClient, DeltaClient], ids=["sotw", "delta"])
+def test_32_a_listener_does_not_wait_for_endpoints_of_clusters_that_it_does_not_name(
+    make: type[SotwClient | DeltaClient],
+) -> None:
+    """The client does not have the endpoints of `a`."""
+    client = without_endpoints(make)
+    [listeners] = client.change({LISTENER: {"l": "2 refs:r"}})
+    assert listeners.type_url == LISTENER
+
+
+def test_32_routes_do_not_wait_for_what_they_do_not_name(envoy: Envoy) -> None:
+    """Responses of another cluster, of its endpoints and of another listener are unanswered."""
+    for response in envoy.want_endpoints("c", nonce="stale"):
+        envoy.accept(response)
+    others: Contents = {
+        CLUSTER: {"c": "1"},
+        CLUSTER_LOAD_ASSIGNMENT: {"c": "1"},
+        LISTENER: {"k": "1 refs:other"},
+    }
+    unanswered = envoy.client.change(others)
+    assert [response.type_url for response in unanswered][:2] == [CLUSTER, CLUSTER_LOAD_ASSIGNMENT]
+    routes = envoy.client.change({ROUTE_CONFIGURATION: {"r": "2 refs:a"}})
+    assert [response.type_url for response in routes] == [ROUTE_CONFIGURATION]

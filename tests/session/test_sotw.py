@@ -138,3 +138,15 @@ def test_24_a_wildcard_is_answered_even_if_there_are_no_resources() -> None:
     [response] = client.ask(LISTENER)
     assert contents_of(response) == []
     assert client.ask(LISTENER, to=response) == []
+
+
+def test_18_a_stale_request_is_answered_when_no_answer_of_the_client_is_due() -> None:
+    """Rule 18, as adr 11 has it: nothing else would make the server send the name that the request adds."""
+    client = SotwClient(WORLD)
+    [first] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a")
+    client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", to=first)
+    [second] = client.change({CLUSTER_LOAD_ASSIGNMENT: {"a": "2"}})
+    client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", to=second)
+    [third] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", "b", nonce=first.nonce)
+    assert contents_of(third) == ["b=1"]
+    assert client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", "b", nonce=first.nonce) == []  # it repeats, and adds nothing

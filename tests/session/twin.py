@@ -8,9 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from google.protobuf.any_pb2 import Any
-
-from tests.session.client import NODE
+from tests.session.client import NODE, read_content
 from xds.session.session import SOTW, Response
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, short_type
 from xds.wire.discovery_pb2 import (
@@ -332,5 +330,5 @@ class Twin:
 
 
 def _read(body: bytes) -> tuple[str, str]:
-    name, _, word = Any.FromString(body).value.decode().partition("=")
+    name, _, word = read_content(body).partition("=")
     return name, word

@@ -7,7 +7,7 @@ from tests.inventories import build_inventory
 from tests.snapshot.edited import names_of
 from xds.catalog.model.locality import Locality
 from xds.resources.view import NodeKind, Standing
-from xds.session.fetch import answer_fetch
+from xds.session.fetch import PolledView
 from xds.snapshot.kept import MAX_UNUSED
 from xds.snapshot.snapshot import Snapshot
 from xds.snapshot.store import SnapshotStore
@@ -157,8 +157,8 @@ def test_the_name_that_is_meant_is_told(edited: str, cluster: str, hint: str | N
 
 def test_a_poll_of_an_unknown_cluster_takes_nothing_away() -> None:
     """A client without resources is answered that there are none, so that it can start."""
-    unknown = Shop().of(NodeKind("edeg"))
-    first = answer_fetch(DiscoveryRequest(node=Node(id="1")), unknown, LISTENER)
+    unknown = PolledView(Shop().of(NodeKind("edeg")))
+    first = unknown.answer(DiscoveryRequest(node=Node(id="1")), LISTENER)
     assert first is not None
     assert not first.resources
-    assert answer_fetch(DiscoveryRequest(node=Node(id="1"), version_info="0a"), unknown, LISTENER) is None
+    assert unknown.answer(DiscoveryRequest(node=Node(id="1"), version_info="0a"), LISTENER) is None

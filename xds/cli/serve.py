@@ -23,6 +23,7 @@ from xds.server.observe.log import LogFormat, configure_log, is_for_people
 from xds.server.observe.spans import SpansError
 from xds.server.settings import Settings
 from xds.server.state import StateFile, find_state_folder
+from xds.server.streams.stream import DRAIN_SECONDS
 from xds.session.limits import Limits
 from xds.sources.files.watch import FileSource
 
@@ -133,6 +134,15 @@ def _usage_in_log(*, is_json: bool) -> Iterator[None]:
 )
 @click.option("--no-data", is_flag=True, help="Store no last good state, and serve none.")
 @click.option(
+    "--drain-time",
+    default=DRAIN_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    type=click.FloatRange(0),
+    help="The Envoys' own --drain-time-s. What an edit removes stays in an Envoy for this time, if connections that it "
+    "drains may still use it.",
+)
+@click.option(
     "--otlp",
     envvar="XDS_OTLP",
     show_envvar=True,
@@ -168,6 +178,7 @@ def command(
     max_names: int,
     max_message_bytes: int,
     data: Path | None,
+    drain_time: float,
     otlp: str | None,
     log_format: str,
     log_level: str,
@@ -212,6 +223,7 @@ def command(
         admin=admin,
         admin_required=ctx.get_parameter_source("admin") is not ParameterSource.DEFAULT,
         workers=workers,
+        drain_time=drain_time,
         log_format=LogFormat(log_format),
         log_level=log_level,
         otlp=otlp,

@@ -110,7 +110,7 @@ class ControlPlane:
         self._applied = AppliedState(self._source.digest, time.time(), restored_from=restored_from)
         self._failures.digest = self._source.digest
         self._note_outcome(outcome, self._source.digest, self._applied.at)
-        self._ads = build_servicer(inventory, self._settings.limits)
+        self._ads = build_servicer(inventory, self._settings)
         seconds = time.perf_counter() - started
         log.info("catalog loaded", **_count(inventory), ms=round(seconds * 1000, 1))
         _tell_of_strangers(inventory)

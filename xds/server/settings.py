@@ -4,16 +4,22 @@ from dataclasses import dataclass, field
 
 from xds.server.address import ListenAddress
 from xds.server.observe.log import LogFormat
+from xds.server.streams.stream import DRAIN_SECONDS
 from xds.session.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The options of one server. `grace` is how many seconds streams may take to end when the server stops."""
+    """The options of one server.
+
+    `grace` is how many seconds streams may take to end when the server stops. `drain_time` is how many seconds Envoys
+    drain connections of a listener that changed or went.
+    """
 
     listen: ListenAddress
     limits: Limits = field(default_factory=Limits)
     grace: float = 5.0
+    drain_time: float = DRAIN_SECONDS
     rest: ListenAddress | None = None
     admin: ListenAddress | None = None
     admin_required: bool = True  # when False, the server runs without the admin if the admin's port is in use

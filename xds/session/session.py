@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from typing import Generic
 
 from xds.errors import PeerError
+from xds.resources.view import GRPC_USER_AGENT
 from xds.session.delta import DeltaSubscription
 from xds.session.heartbeat import period_ms, supports_ttl
+from xds.session.kept import Held
 from xds.session.limits import Limits
-from xds.session.order import UpdateOrder
+from xds.session.order import Alarm, UpdateOrder
 from xds.session.request import Request, parse_request
 from xds.session.sotw import SotwSubscription
 from xds.session.subscription import Nack, Reason, Subscription
@@ -72,9 +74,10 @@ class Session(Generic[Request]):
     unique among the server's streams, so that a nonce of another stream never counts (rule 3). `type_url` is the type
     of a stream that is not aggregated, and None for ADS.
 
-    A session has no clock; the caller keeps two timers for it. While `waits` is not 0, the session waits for the
-    client's answer: the caller calls `on_timeout` when one wait lasts too long (rule 32). Each wait has another number.
-    `heartbeat_ms` is the time from one call of `on_heartbeat` to the next; with 0, none is needed (rule 36).
+    A session has no clock; the caller keeps timers for it. While `waits` is not 0, the session waits for the client's
+    answer: the caller calls `on_timeout` when one wait lasts too long (rule 32). Each wait has another number. For each
+    alarm that `take_alarms` returns, the caller calls `on_alarm` when its pause is over. `heartbeat_ms` is the time
+    from one call of `on_heartbeat` to the next; with 0, none is needed (rule 36).
     """
 
     __slots__ = (
@@ -121,7 +124,7 @@ class Session(Generic[Request]):
     @property
     def is_settled(self) -> bool:
         """Whether the client has accepted or refused everything, and nothing more is to be sent."""
-        if self.waits:
+        if self.waits and not self._order.is_blind:  # a blind wait is for no answer
             return False
         return not any(one.in_flight is not None or one.is_pending for one in self.subscriptions.values())
 
@@ -148,9 +151,10 @@ class Session(Generic[Request]):
             self.subscriptions[type_url] = self.variant.subscription(type_url, with_ttl=self._with_ttl)
         subscription, served = self.subscriptions[type_url], self.snapshot.of(type_url)
         error = request.error_detail.message if request.HasField("error_detail") else None
+        was_open = subscription.in_flight is not None
         nack = subscription.on_reply(request.response_nonce, error, served)
-        self._order.on_reply(type_url, nack)
-        subscription.on_names(request, served, first=first)
+        self._order.on_reply(type_url, nack, accepted=was_open and nack is None and subscription.in_flight is None)
+        subscription.on_names(request, self.snapshot.of(type_url), first=first)
         if first:
             self._order.on_first(type_url)
         if len(subscription.names) > self._limits.names:
@@ -169,6 +173,20 @@ class Session(Generic[Request]):
         self._order.on_timeout()
         self.waits = 0
         return self._flush()
+
+    def take_alarms(self) -> tuple[Alarm, ...]:
+        """Return the pauses that began since the last call."""
+        alarms, self._order.alarms = self._order.alarms, ()
+        return alarms
+
+    def on_alarm(self, alarm: Alarm) -> list[Response]:
+        """Note the end of a pause, and return the responses that waited for it."""
+        self._order.on_alarm(alarm)
+        return self._flush()
+
+    def describe_held(self) -> tuple[Held, ...]:
+        """Return what the client is served against the catalog, and why."""
+        return self._order.describe_held()
 
     def on_heartbeat(self, elapsed_ms: float) -> list[Response]:
         """Return heartbeats for resources with a TTL. `elapsed_ms` is the time since the last call, in milliseconds."""
@@ -190,7 +208,7 @@ class Session(Generic[Request]):
             return
         if not node.id:
             raise PeerError("INVALID_ARGUMENT", "the first request of a stream needs a node with an id")
-        self._order.begin(self._acquire(node))
+        self._order.begin(self._acquire(node), drains=not node.user_agent_name.startswith(GRPC_USER_AGENT))
         self._with_ttl = supports_ttl(node)
         # A copy without Envoy's list of about 500 extensions. It is parsed from bytes, since CopyFrom would keep the
         # request's memory.
@@ -207,7 +225,7 @@ class Session(Generic[Request]):
         held = self._answer(responses)
         if self._order.release():
             held = self._answer(responses)
-        if not (held or (self._order.has_pending_removals and not self._order.is_refused)):
+        if not (held or self._order.has_pending_removals):
             self.waits = 0
         elif not self.waits:
             self._wait_count += 1

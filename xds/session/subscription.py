@@ -7,6 +7,7 @@ Its sets of names and mappings of versions are never changed, only replaced. So 
 clients that want a thousand resources, and have them all, need one set and one dict in total.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -78,6 +79,7 @@ class Subscription(ABC, Generic[Request]):
         "for_heartbeat",
         "heartbeat_due",
         "in_flight",
+        "keeps_nack",
         "known",
         "must_respond",
         "nack",
@@ -111,6 +113,7 @@ class Subscription(ABC, Generic[Request]):
         self.reconnected = False  # the client reconnected with resources of an earlier stream
         self.answered = False  # at least one response was sent
         self.nack: Nack | None = None  # the last NACK, until what it refused is corrected
+        self.keeps_nack = False  # what was refused is held back, so that an ACK does not correct it
 
     @property
     def is_pending(self) -> bool:
@@ -136,6 +139,10 @@ class Subscription(ABC, Generic[Request]):
         if self.to_send or self.compare_all or self.must_respond:
             return "subscribe"
         return "follow" if self.to_follow else "heartbeat"
+
+    def find_due(self) -> frozenset[str] | None:
+        """Return the names that may be sent next; None if these may be all wanted names."""
+        return None if self.compare_all else unite(self.to_send, self.changed)
 
     def wants(self, name: str) -> bool:
         """Whether the client subscribed to the name, explicitly or by the wildcard."""
@@ -242,7 +249,7 @@ class Subscription(ABC, Generic[Request]):
 
     def _clear_nack(self) -> None:
         """Forget the NACK if none of its resources is refused any more."""
-        if not self.rejected:
+        if not (self.rejected or self.keeps_nack):
             self.nack = None
 
     def forget_unwanted(self) -> None:
@@ -335,6 +342,20 @@ class Subscription(ABC, Generic[Request]):
     @abstractmethod
     def compose_heartbeat(self, snapshot: TypeSnapshot) -> Batch | None:
         """Return a heartbeat for what the client has, or None when no resource has a TTL."""
+
+
+def find_refused(nack: Nack) -> list[str]:
+    """Return the names of the resources that a NACK is about.
+
+    They are those that the client's message names, or else all of the response. A State of the World response carries
+    every cluster, and Envoy's message names those that it refused.
+    """
+    return [name for name in nack.resource_names if _is_named(name, nack.message)] or list(nack.resource_names)
+
+
+def _is_named(name: str, message: str) -> bool:
+    """Whether the message contains the name as a whole word: `web-2` does not name `web`."""
+    return name in message and re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", message) is not None
 
 
 def unite(some: frozenset[str], more: frozenset[str]) -> frozenset[str]:

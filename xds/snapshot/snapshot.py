@@ -1,12 +1,13 @@
 """Snapshot: all resources of one node view at one moment, by type and name; and the change from one to the next."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakValueDictionary
 
+from xds.resources.mentions import AddressKey, find_addresses
 from xds.resources.resource import Resource
-from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT
+from xds.wire import LISTENER
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -116,14 +117,15 @@ class Snapshot:
 class SnapshotChange:
     """A view's new snapshot, and the names that were added, changed or removed since the one before, by type.
 
-    `retained` are the removed clusters and assignments: a client whose routes still name them needs them until it has
-    the new routes (make before break). `transitional` is the new snapshot including `retained`.
+    `retained` are the removed resources that a client may still need until it has what takes their place (make before
+    break). `transitional` is the new snapshot including `retained`. `pool` is where the view's TypeSnapshots come from.
     """
 
     snapshot: Snapshot
     names: Mapping[str, frozenset[str]]
     retained: Mapping[str, Mapping[str, Resource]]
     transitional: Snapshot
+    pool: TypeSnapshotPool | None = field(default=None, compare=False, repr=False)
 
 
 def make_change(
@@ -134,13 +136,23 @@ def make_change(
     if not names:
         return None
     snapshot = before.replace(updates, pool)
-    retained = {
-        type_url: {
-            name: before.of(type_url).resources[name]
-            for name in names.get(type_url, ())
-            if name in before.of(type_url).resources and name not in snapshot.of(type_url).resources
-        }
-        for type_url in (CLUSTER, CLUSTER_LOAD_ASSIGNMENT)
-    }
+    retained = {type_url: _find_retained(type_url, of_type, before, snapshot) for type_url, of_type in names.items()}
     retained = {type_url: of_type for type_url, of_type in retained.items() if of_type}
-    return SnapshotChange(snapshot, names, retained, snapshot.replace(retained, pool) if retained else snapshot)
+    transitional = snapshot.replace(retained, pool) if retained else snapshot
+    return SnapshotChange(snapshot, names, retained, transitional, pool)
+
+
+def _find_retained(type_url: str, names: frozenset[str], before: Snapshot, after: Snapshot) -> Mapping[str, Resource]:
+    """Return the removed resources among `names`. Of listeners, only those that others take the place of."""
+    was, now = before.of(type_url).resources, after.of(type_url).resources
+    removed = {name: was[name] for name in names if name in was and name not in now}
+    if type_url != LISTENER or not removed:
+        return removed
+    new = [now[name] for name in names if name in now]
+    return without_taken_addresses(removed, new) if new else {}
+
+
+def without_taken_addresses(listeners: Mapping[str, Resource], new: Iterable[Resource]) -> Mapping[str, Resource]:
+    """Return the listeners whose addresses no new one has. Envoy refuses a listener at an address that is in use."""
+    taken: frozenset[AddressKey] = frozenset().union(*map(find_addresses, new))
+    return {name: listener for name, listener in listeners.items() if taken.isdisjoint(find_addresses(listener))}

@@ -209,7 +209,7 @@ class _Reassignment:
         if not names:
             return None
         snapshot = Snapshot({**before.types, CLUSTER_LOAD_ASSIGNMENT: now}, before.is_unknown)
-        return SnapshotChange(snapshot, {CLUSTER_LOAD_ASSIGNMENT: names}, {}, snapshot)
+        return SnapshotChange(snapshot, {CLUSTER_LOAD_ASSIGNMENT: names}, {}, snapshot, self._pool)
 
 
 class _Views:

@@ -49,6 +49,12 @@ GAP = 2
 """Columns between two cells."""
 
 SHOWN_NAMES = SHOWN_PROBLEMS = 5
+HELD_REASONS = {
+    "refused": "until what it refused is corrected or removed: {refused}",
+    "draining": "while connections of earlier listeners end",
+    "unanswered": "until it has answered",
+}
+
 SHORT_VERSION, FULL_VERSION = 7, 16
 
 
@@ -195,6 +201,7 @@ def _remarks(status: Json) -> Iterator[tuple[str, str]]:
             if (missing := of_type["resources"]["missing"]) and client["state"] != "UNKNOWN":
                 names = _names(missing, of_type["resources"]["missing_count"])
                 yield f"{printable(client['node_id'])} asks for {of_type['type']} {names}: there is none", "yellow"
+        yield from _write_held(client)
     for node_id, peers in status.get("twins", {}).items():
         who = printable(node_id)
         yield f"{len(peers)} clients have the node id {who}, and each needs its own: {_peers(peers)}", "yellow"
@@ -254,6 +261,19 @@ def _describe_source(source: Json) -> Iterator[tuple[str, str]]:
 
 def _peers(peers: Sequence[str]) -> str:
     return _names([peer.partition(":")[2] for peer in peers], len(peers))
+
+
+def _write_held(client: Json) -> Iterator[tuple[str, str]]:
+    """Yield a line for each reason why a client still has what the catalog no longer has."""
+    groups: dict[tuple[bool, str, str], list[str]] = {}
+    for one in client.get("held", ()):
+        refused = _names(one["refused"], len(one["refused"]))
+        name = f"{one['type']} {one['name']}"
+        groups.setdefault((one["removed"], one["reason"], refused), []).append(name)
+    for (removed, reason, refused), names in groups.items():
+        kept = f"{'removed' if removed else 'the previous'} {_names(names, len(names))}"
+        why = HELD_REASONS[reason].format(refused=refused)
+        yield f"{printable(client['node_id'])} keeps {kept} {why}", "yellow"
 
 
 def _summarize(status: Json) -> str:

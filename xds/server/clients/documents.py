@@ -17,8 +17,9 @@ from xds.resources.decode import decode
 from xds.resources.inventory import Inventory
 from xds.resources.resource import Resource
 from xds.resources.view import NodeKind, Standing, build_open_view, build_view, kind_of
-from xds.server.clients.status import Client, Refusal, State, TypeStatus, locality_of, worst_state
+from xds.server.clients.status import MAX_NAMES, Client, Refusal, State, TypeStatus, locality_of, worst_state
 from xds.server.observe.client_log import describe_node
+from xds.session.kept import Held
 from xds.snapshot.snapshot import Snapshot
 from xds.snapshot.store import SnapshotStore, build_snapshot
 from xds.sources.document import Document
@@ -162,6 +163,7 @@ def describe_client(client: Client, store: SnapshotStore) -> Json:
     state: str = worst_state(of_type.state for of_type in types)
     if standing in UNNAMED_STATES and state != State.NACKED:
         state = UNNAMED_STATES[standing]
+    held = client.held()
     return {
         **identify(client.node),
         "variant": client.variant,
@@ -171,6 +173,8 @@ def describe_client(client: Client, store: SnapshotStore) -> Json:
         "standing": standing,
         "did_you_mean": store.find_hint(cluster) if standing in UNNAMED_STATES else None,
         "types": [_describe_type(of_type) for of_type in types],
+        "held": [_describe_held(one) for one in held[:MAX_NAMES]],
+        "held_count": len(held),
     }
 
 
@@ -275,6 +279,17 @@ def _describe_type(status: TypeStatus) -> Json:
         "resources": resources,
         "last_push_at": None if status.pushed_at is None else write_time(status.pushed_at),
         "nack": None if status.refusal is None else _describe_refusal(status.refusal),
+    }
+
+
+def _describe_held(held: Held) -> Json:
+    """Return a resource that a client is served against the catalog: a removed one, or an older version."""
+    return {
+        "type": short_type(held.type_url),
+        "name": held.name,
+        "removed": held.is_removed,
+        "reason": held.reason,
+        "refused": list(held.refused[:MAX_NAMES]),
     }
 
 

@@ -3,7 +3,6 @@
 Nothing here changes a stream or a session, and no state is kept between requests.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,7 +11,8 @@ from typing import Any
 from xds.catalog.model.locality import write_locality
 from xds.resources.resource import Resource
 from xds.server.streams.stream import Stream
-from xds.session.subscription import Nack, Subscription
+from xds.session.kept import Held
+from xds.session.subscription import Subscription, find_refused
 from xds.snapshot.snapshot import TypeSnapshot
 from xds.wire import TYPE_URLS
 from xds.wire.discovery_pb2 import Node
@@ -167,6 +167,11 @@ class Client:
         """When its first stream started, as time.time()."""
         return min(stream.connected_at for stream in self.streams)
 
+    def held(self) -> list[Held]:
+        """Return what it is served against the catalog, sorted by type and name."""
+        found = [one for stream in self.streams for one in stream.session.describe_held()]
+        return sorted(found, key=lambda one: (TYPE_URLS.index(one.type_url), one.name))
+
     def types(self) -> list[SubscribedType]:
         """Return the types that it subscribed to, in the order of TYPE_URLS."""
         found = {
@@ -191,15 +196,6 @@ def gather_clients(streams: Iterable[Stream]) -> list[Client]:
     return sorted(gathered, key=lambda client: (client.node.cluster, client.node.id, client.connected_at))
 
 
-def find_refused(nack: Nack) -> list[str]:
-    """Return the names of the resources that a NACK is about.
-
-    They are those that the client's message names, or else all of the response. A State of the World response carries
-    every cluster, and Envoy's message names those that it refused.
-    """
-    return [name for name in nack.resource_names if _is_named(name, nack.message)] or list(nack.resource_names)
-
-
 def locality_of(node: Node) -> str:
     """Return a node's locality as `region/zone/sub_zone`, without empty parts."""
     locality = node.locality
@@ -210,11 +206,6 @@ def worst_state(states: Iterable[State]) -> State:
     """Return the worst of several states; SYNCED when there are none."""
     order = list(State)
     return max(states, key=order.index, default=State.SYNCED)
-
-
-def _is_named(name: str, message: str) -> bool:
-    """Whether the message contains the name as a whole word: `web-2` does not name `web`."""
-    return name in message and re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", message) is not None
 
 
 def _age(stream: Stream) -> float:

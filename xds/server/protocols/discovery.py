@@ -14,7 +14,6 @@ from xds.server.protocols.csds import CsdsServicer
 from xds.server.settings import Settings
 from xds.server.streams.ads import AdsServicer
 from xds.server.streams.pacing import collect_when_calm
-from xds.session.limits import Limits
 from xds.snapshot.store import SnapshotStore
 from xds.wire import ADS
 
@@ -33,12 +32,12 @@ OPTIONS = (
 log = structlog.get_logger()
 
 
-def build_servicer(inventory: Inventory, limits: Limits) -> AdsServicer:
+def build_servicer(inventory: Inventory, settings: Settings) -> AdsServicer:
     """Return a process's servicer, ready for its first client."""
     store = SnapshotStore(inventory)
     gc.collect()
     gc.freeze()  # the catalog stays in memory, so collections need not scan it
-    return AdsServicer(store, limits)
+    return AdsServicer(store, settings.limits, settings.drain_time)
 
 
 class DiscoveryServer:

@@ -18,9 +18,9 @@ from xds.errors import PeerError
 from xds.resources.inventory import Inventory
 from xds.resources.view import NodeKind, Standing, kind_of
 from xds.server.streams.propagation import Propagation
-from xds.server.streams.stream import Context, SharedState, Stream
+from xds.server.streams.stream import DRAIN_SECONDS, Context, SharedState, Stream
 from xds.server.streams.twins import find_twins
-from xds.session.fetch import answer_fetch
+from xds.session.fetch import PolledView, check_fetch
 from xds.session.limits import Limits
 from xds.session.request import parse_request
 from xds.session.session import DELTA, SOTW, Session, Variant
@@ -45,15 +45,17 @@ MAX_POLLED = 64
 class AdsServicer:
     """Serves each stream its node's view of the store, and pushes a change to the streams that it concerns."""
 
-    def __init__(self, store: SnapshotStore, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self, store: SnapshotStore, limits: Limits = DEFAULT_LIMITS, drain_seconds: float = DRAIN_SECONDS
+    ) -> None:
         self.store = store
-        self.shared = SharedState()
+        self.shared = SharedState(drain_seconds)
         self._limits = limits
         self._open = 0
         self._streams: dict[NodeKind, set[Stream]] = {}
         self._by_id: dict[str, list[Stream]] = {}
         self._swept_at = time.monotonic()
-        self._polled: OrderedDict[NodeKind, None] = OrderedDict()
+        self._polled: OrderedDict[NodeKind, PolledView] = OrderedDict()
         self._stream_numbers = count(1)
         self._propagation: Propagation | None = None
         self._run_id = token_hex(3)  # makes nonces differ from those of the server before a restart
@@ -88,24 +90,25 @@ class AdsServicer:
 
     def fetch(self, request: DiscoveryRequest, type_url: str) -> DiscoveryResponse | None:
         """Return the answer to a poll, or None when the client's `version_info` is current. Raises PeerError."""
-        return answer_fetch(request, self._acquire_polled(request.node), type_url)
+        check_fetch(request, type_url)
+        return self._acquire_polled(request.node).answer(request, type_url)
 
-    def _acquire_polled(self, node: Node) -> Snapshot:
-        """Return the snapshot of a node that polls, and keep its view, which the next poll needs again."""
+    def _acquire_polled(self, node: Node) -> PolledView:
+        """Return the view of a node that polls, and keep it, since the next poll needs it again."""
         kind = kind_of(node)
-        if kind not in self._polled and len(self._polled) >= MAX_POLLED:
-            self.store.release(self._polled.popitem(last=False)[0])
-        snapshot = self._acquire(node)
-        if kind in self._polled:
-            self.store.release(kind)
-        self._polled[kind] = None
+        if kind not in self._polled:
+            if len(self._polled) >= MAX_POLLED:
+                self.store.release(self._polled.popitem(last=False)[0])
+            self._polled[kind] = PolledView(self._acquire(node))
         self._polled.move_to_end(kind)
-        return snapshot
+        return self._polled[kind]
 
     def publish(self, inventory: Inventory) -> int:
         """Take a new inventory, push what changed, and return the number of streams that asked for any of it."""
         concerned, propagation = 0, Propagation()
         for kind, change in self.store.update(inventory).items():
+            if polled := self._polled.get(kind):
+                polled.on_change(change)
             for stream in self._streams.get(kind, ()):  # a kind that only polls has no streams
                 if (responses := stream.session.on_change(change)) is not None:
                     stream.send(responses)

@@ -20,6 +20,7 @@ from xds.server.observe.counters import StreamCounters
 from xds.server.observe.unnamed import TwinLog, UnnamedLog
 from xds.server.streams.pacing import RequestPacer
 from xds.server.streams.propagation import Propagation
+from xds.session.order import Alarm, Pause
 from xds.session.session import Response, Session
 from xds.session.subscription import Nack
 from xds.wire import short_type
@@ -33,6 +34,9 @@ ANSWER_SECONDS = 30.0
 """How long a client may leave a response unanswered. The check runs once per period, so it ends the stream after one to
 two periods."""
 
+DRAIN_SECONDS = 600.0
+"""How long Envoy drains connections by default (`--drain-time-s`)."""
+
 LARGE_REQUEST = 2**12
 """The size in bytes above which a request waits for its turn. ACKs and changes of a subscription are smaller."""
 
@@ -44,8 +48,12 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class SharedState:
-    """What all streams of a process share: the counters, the limit on large requests, and the log of clients."""
+    """What all streams of a process share: the counters, the limit on large requests, and the log of clients.
 
+    `drain_seconds` is how long Envoys drain the connections of a listener that changed or went.
+    """
+
+    drain_seconds: float = DRAIN_SECONDS
     counters: StreamCounters = field(default_factory=StreamCounters)
     pacer: RequestPacer = field(default_factory=RequestPacer)
     connected: ClientLog = field(default_factory=lambda: ClientLog("sidecar connected", "more sidecars connected"))
@@ -63,6 +71,7 @@ class Stream:
     """
 
     __slots__ = (
+        "_alarms",
         "_answer_timer",
         "_context",
         "_ending",
@@ -96,6 +105,7 @@ class Stream:
         self._timed_wait = 0
         self._wait_timer: asyncio.TimerHandle | None = None
         self._answer_timer: asyncio.TimerHandle | None = None
+        self._alarms: dict[Alarm, asyncio.TimerHandle] = {}
         self._unanswered: set[str] = set()
         self._heartbeat_timer: asyncio.TimerHandle | None = None
         self._heartbeat_ms = 0
@@ -125,7 +135,7 @@ class Stream:
                     await self._context.abort(grpc.StatusCode.UNAVAILABLE, self._ending)
             raise
         finally:
-            for timer in (self._wait_timer, self._answer_timer, self._heartbeat_timer):
+            for timer in (self._wait_timer, self._answer_timer, self._heartbeat_timer, *self._alarms.values()):
                 if timer is not None:
                     timer.cancel()
             for propagation in self._propagations:
@@ -202,6 +212,9 @@ class Stream:
             if self._wait_timer is not None:
                 self._wait_timer.cancel()
             self._wait_timer = asyncio.get_running_loop().call_later(STAGE_SECONDS, self._on_timeout, self._timed_wait)
+        for alarm in self.session.take_alarms():
+            seconds = self._shared.drain_seconds if alarm.pause is Pause.DRAIN else STAGE_SECONDS
+            self._alarms[alarm] = asyncio.get_running_loop().call_later(seconds, self._on_alarm, alarm)
         if self.session.heartbeat_ms != self._heartbeat_ms:
             self._await_heartbeat()
         if self._answer_timer is None:
@@ -220,10 +233,16 @@ class Stream:
             self._answer_timer = asyncio.get_running_loop().call_later(ANSWER_SECONDS, self._check_unanswered)
         self._unanswered = unanswered
 
+    def _on_alarm(self, alarm: Alarm) -> None:
+        del self._alarms[alarm]
+        self.send(self.session.on_alarm(alarm))
+
     def _on_timeout(self, wait: int) -> None:
-        if self.session.waits == wait:
+        if self.session.waits != wait:
+            return
+        if not self.session.is_settled:
             log.warning("no answer in time, going on", **self._describe_node(), seconds=STAGE_SECONDS)
-            self.send(self.session.on_timeout())
+        self.send(self.session.on_timeout())
 
     def _await_heartbeat(self) -> None:
         """Start the timer of the next heartbeat.

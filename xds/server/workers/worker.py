@@ -46,7 +46,7 @@ class Worker:
         """Serve an inventory, which is encoded as the change from an empty one."""
         configure_log(settings.log_format, settings.log_level, number)
         change = decode_change(inventory)
-        self._ads = build_servicer(apply_change(change, build_inventory(Catalog({}, {}), Endpoints())), settings.limits)
+        self._ads = build_servicer(apply_change(change, build_inventory(Catalog({}, {}), Endpoints())), settings)
         self._server = DiscoveryServer(self._ads, settings, self._ask_all)
         self.is_serving = True
         await self._server.start()

@@ -1,0 +1,409 @@
+"""Kept: what one client is served instead of the latest snapshot, until it has accepted what takes its place.
+
+What an edit removes goes last (make before break), and not at all while the client refuses a part of the edit: then the
+old listener, cluster or secret is what works. What a draining listener names stays until the drain ends. A listener or
+a RouteConfiguration stays as it was while the new one would lead existing traffic to a cluster that the client refused.
+
+For a client that accepts everything there is nothing of its own here: it shares the snapshots of its view.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from xds.resources.mentions import mentions, would_harm
+from xds.resources.resource import Resource
+from xds.session.batch import is_large, share
+from xds.session.subscription import NO_NAMES, Nack, Subscription, find_refused, unite
+from xds.snapshot.snapshot import Snapshot, SnapshotChange, TypeSnapshotPool, without_taken_addresses
+from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, SECRET, TYPE_URLS, short_type
+
+Resources = Mapping[str, Mapping[str, Resource]]
+"""Resources by type and name. The mappings are replaced, never changed, so that sessions share them."""
+
+Names = Mapping[str, frozenset[str]]
+"""Names by type."""
+
+STAGED = (LISTENER, ROUTE_CONFIGURATION)
+NOTHING: Mapping[str, Any] = {}
+
+HeldReason = Literal["refused", "draining", "unanswered"]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A resource that a client is served against the catalog: a removed one, or an older version.
+
+    `reason` is what it waits for: that what the client refused is corrected, that connections of earlier listeners
+    end, or that the client answers. `refused` are the refused resources, such as `Listener edge/8081`.
+    """
+
+    type_url: str
+    name: str
+    is_removed: bool
+    reason: HeldReason
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Listeners as they were before the client accepted a change of them, whose connections may live on."""
+
+    number: int
+    listeners: tuple[Resource, ...]
+
+
+class Kept:
+    """The differences between the latest snapshot of one client's view and what the client is served.
+
+    `removed` are the resources that the latest snapshot no longer has. `latest` is the latest snapshot, `snapshot` is
+    what the client is served.
+    """
+
+    __slots__ = (
+        "_aggregated",
+        "_back",
+        "_drained",
+        "_drains",
+        "_gave_up",
+        "_older",
+        "_outgoing",
+        "_pool",
+        "_restored",
+        "_subscriptions",
+        "_touched",
+        "_unusable",
+        "_with_drains",
+        "latest",
+        "removed",
+        "snapshot",
+    )
+
+    def __init__(self, subscriptions: Mapping[str, Subscription[Any]], *, aggregated: bool) -> None:
+        self._subscriptions = subscriptions
+        self._aggregated = aggregated
+        self._pool: TypeSnapshotPool | None = None
+        self.latest = self.snapshot = Snapshot(NOTHING)
+        self.removed: Resources = NOTHING
+        self._touched: Names = NOTHING  # what changed in the edits that removed `removed`
+        self._older: Resources = NOTHING  # listeners and routes as the client has them, while a newer version is due
+        self._back: Mapping[str, Mapping[str, Resource | None]] = NOTHING  # older versions that stay; None: hidden
+        self._restored: Mapping[str, Resource | None] = NOTHING  # those of `_back` that would take a restored address
+        self._unusable: Names = NOTHING  # new clusters that the client refused, or whose endpoints it refused
+        self._outgoing: tuple[Resource, ...] = ()  # listeners that the client has just replaced
+        self._drains: tuple[Drain, ...] = ()
+        self._drained: Names | None = None  # of `removed`, what draining listeners name; None: not worked out
+        self._with_drains = False
+        self._gave_up = False  # waiting for what the new listeners name has lasted too long
+
+    def begin(self, snapshot: Snapshot, *, drains: bool) -> None:
+        """Set the first snapshot. `drains` is whether the client drains connections of listeners that change."""
+        self.latest = self.snapshot = snapshot
+        self._with_drains = drains
+
+    @property
+    def overrides(self) -> bool:
+        """Whether the client is served anything but the latest snapshot."""
+        return bool(self.removed or self._back)
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether everything that is kept waits for the end of a drain."""
+        drained = self._drained
+        return (
+            bool(self.removed)
+            and drained is not None
+            and all(of <= drained.get(t, NO_NAMES) for t, of in self._removed_names())
+        )
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the client refused a part of an edit that removed something, or may use older listeners or routes."""
+        if self._back or any(one.rejected for type_url in STAGED if (one := self._subscriptions.get(type_url))):
+            return True
+        return any(
+            not names.isdisjoint(one.rejected)
+            for type_url, names in self._touched.items()
+            if (one := self._subscriptions.get(type_url)) is not None and one.rejected
+        )
+
+    def skip(self, change: SnapshotChange) -> None:
+        """Set the next snapshot, in which nothing changed that the client subscribed to."""
+        self.latest = self.snapshot = change.snapshot
+
+    def on_change(self, change: SnapshotChange) -> None:
+        """Set the next snapshot, and mark in the subscriptions what changed for the client."""
+        self._note_older(change)
+        self._pool = change.pool or self._pool
+        retained = self._retain(change.retained)
+        touched = NOTHING if self.is_draining else self._touched
+        self.latest, self._gave_up, self._drained = change.snapshot, False, None
+        if not (self.overrides or self._unusable) and retained is change.retained:
+            self.removed, self.snapshot = retained, change.transitional
+            self._touched = change.names if retained else NOTHING
+            self._mark(change.names)
+            return
+        before = self._overridden()
+        self._unusable = {
+            type_url: left
+            for type_url, names in self._unusable.items()
+            if (left := names.difference(*(change.names.get(one, ()) for one in (CLUSTER, CLUSTER_LOAD_ASSIGNMENT))))
+        }
+        changed = change.names.get(LISTENER, NO_NAMES)
+        if not changed.isdisjoint(self._restored):
+            changed = changed.union(self._restored)
+            self._restored = NOTHING
+            self._subscriptions[LISTENER].keeps_nack = False
+        self._merge_removed(retained, changed)
+        self._touched = _unite(touched, change.names) if touched or retained else NOTHING
+        self._back = self._find_back()
+        self._serve()
+        self._mark(_unite(_unite(change.names, before), self._overridden()))
+
+    def _retain(self, retained: Resources) -> Resources:
+        """Return what the client may still need of removed resources: not what it refused, nor types it has elsewhere.
+
+        The object itself if that is all of it.
+        """
+        if not retained:
+            return retained
+        if not self._aggregated:
+            retained = {type_url: of_type for type_url, of_type in retained.items() if type_url in self._subscriptions}
+        for type_url, of_type in retained.items():
+            one = self._subscriptions.get(type_url)
+            if one is not None and any(name in one.rejected and name not in one.known for name in of_type):
+                known = {name: resource for name, resource in of_type.items() if name in one.known}
+                retained = {**retained, type_url: known}
+        return retained
+
+    def _merge_removed(self, retained: Resources, changed: frozenset[str]) -> None:
+        """Keep what this change and earlier ones removed, without what exists again and listeners in the way."""
+        removed: dict[str, Mapping[str, Resource]] = {}
+        for type_url in TYPE_URLS:
+            both = {**self.removed.get(type_url, NOTHING), **retained.get(type_url, NOTHING)}
+            latest = self.latest.of(type_url).resources
+            if left := {name: resource for name, resource in both.items() if name not in latest}:
+                removed[type_url] = left
+        if LISTENER in removed and changed:
+            latest = self.latest.of(LISTENER).resources
+            new = [latest[name] for name in changed if name in latest]
+            removed[LISTENER] = without_taken_addresses(removed[LISTENER], new)
+        self.removed = {type_url: of_type for type_url, of_type in removed.items() if of_type}
+
+    def _note_older(self, change: SnapshotChange) -> None:
+        """Remember the listeners and routes that the client has, before newer versions are due."""
+        for type_url in STAGED:
+            names, subscription = change.names.get(type_url), self._subscriptions.get(type_url)
+            if names is None or subscription is None or not subscription.known:
+                continue
+            had = _find_known(self.snapshot, subscription, names)
+            if had:
+                before = self._older.get(type_url, NOTHING)
+                self._older = {**self._older, type_url: {**had, **before} if before else had}
+
+    def on_nack(self, nack: Nack) -> None:
+        """Note a NACK: keep older versions of what names a refused cluster, and bring back a listener that was lost."""
+        type_url = nack.type_url
+        if type_url in (CLUSTER, CLUSTER_LOAD_ASSIGNMENT):
+            served, known = self.latest.of(type_url).resources, self._subscriptions[type_url].known
+            if new := frozenset(name for name in find_refused(nack) if name in served and name not in known):
+                self._unusable = _unite(self._unusable, {type_url: new})
+                self._update_back()
+        elif type_url == LISTENER:
+            self._restore(nack)
+
+    def _restore(self, nack: Nack) -> None:
+        """Bring back listeners that were removed in the refused response, since another was to have their address."""
+        latest, served = self.latest.of(LISTENER).resources, self.snapshot.of(LISTENER).resources
+        lost = {name: one for name, one in self._older.get(LISTENER, NOTHING).items() if name not in served}
+        if not lost:
+            return
+        refused = {name: latest[name] for name in nack.resource_names if name in latest}
+        in_the_way = {name for name, one in refused.items() if without_taken_addresses(lost, [one]) != lost}
+        taken = without_taken_addresses(lost, [refused[name] for name in in_the_way])
+        lost = {name: one for name, one in lost.items() if name not in taken}
+        if not lost:
+            return
+        older = self._older[LISTENER]
+        self._restored = {**self._restored, **{name: older.get(name) for name in in_the_way}}
+        self.removed = {**self.removed, LISTENER: {**self.removed.get(LISTENER, NOTHING), **lost}}
+        self._touched = _unite(self._touched, {LISTENER: frozenset(nack.resource_names)})
+        self._subscriptions[LISTENER].keeps_nack = True
+        self._drained = None
+        self._update_back()
+        self._mark({LISTENER: frozenset(lost) | in_the_way})
+
+    def on_accept(self, type_url: str) -> bool:
+        """Note an ACK. Returns whether listeners were replaced, so that a drain begins."""
+        known = self._subscriptions[type_url].known
+        if type_url in self._unusable:
+            self._unusable = {
+                t: left for t, of in self._unusable.items() if (left := of.difference(known) if t == type_url else of)
+            }
+            self._update_back()
+        older = self._older.get(type_url)
+        if not older:
+            return False
+        stay, replaced = self._split_older(type_url, older, known)
+        self._older = {t: of for t, of in {**self._older, type_url: stay}.items() if of}
+        if type_url != LISTENER or not replaced or not self._with_drains:
+            return False
+        self._outgoing = replaced
+        return True
+
+    def _split_older(
+        self, type_url: str, older: Mapping[str, Resource], known: Mapping[str, str]
+    ) -> tuple[Mapping[str, Resource], tuple[Resource, ...]]:
+        """Return the older versions that the client still has, and those that it has replaced."""
+        back = self._back.get(type_url, NOTHING)
+
+        def split() -> tuple[Mapping[str, Resource], tuple[Resource, ...]]:
+            stay = {name: one for name, one in older.items() if known.get(name) == one.version or name in back}
+            return stay, tuple(one for name, one in older.items() if name not in stay)
+
+        if back or not is_large(len(older)):
+            return split()
+        key = ("older", id(older), id(known))
+        return share(self.snapshot.of(type_url), key, lambda: (split(), older, known))[0]
+
+    def begin_drain(self, number: int) -> None:
+        """Begin the drain of the listeners that were just replaced."""
+        self._drains = (*self._drains, Drain(number, self._outgoing))
+        self._outgoing = ()
+        self._drained = None
+
+    def end_drain(self, number: int) -> None:
+        """Note the end of a drain."""
+        self._drains = tuple(drain for drain in self._drains if drain.number != number)
+        self._drained = None
+
+    def on_timeout(self) -> None:
+        """Stop waiting for what the new listeners name."""
+        self._gave_up = True
+
+    def lacks_what_listeners_name(self) -> bool:
+        """Whether new listeners name routes or secrets that the client lacks: until it has them, the old ones serve."""
+        if self._gave_up or LISTENER not in self.removed:
+            return False
+        served = self.snapshot.of(LISTENER).resources
+        names = self._touched.get(LISTENER, NO_NAMES)
+        new = [served[name] for name in names if name in served and name not in self.removed[LISTENER]]
+        for type_url in (ROUTE_CONFIGURATION, SECRET):
+            subscription, latest = self._subscriptions.get(type_url), self.latest.of(type_url).resources
+            for name in self._touched.get(type_url, NO_NAMES):
+                lacks = name in latest and (subscription is None or name not in subscription.known)
+                if lacks and any(mentions(listener, name) for listener in new):
+                    return True
+        return False
+
+    def find_going(self) -> Names:
+        """Return what may go now: listeners first, then what no draining listener names."""
+        if LISTENER in self.removed:
+            return {LISTENER: frozenset(self.removed[LISTENER])}
+        if self._drained is None:
+            self._drained = self._find_drained()
+        drained = self._drained
+        return {t: going for t, names in self._removed_names() if (going := names - drained.get(t, NO_NAMES))}
+
+    def _find_drained(self) -> Names:
+        """Return what draining listeners name: routes, the clusters of both, and their endpoints and secrets."""
+        sources = [listener for drain in self._drains for listener in drain.listeners]
+        found: dict[str, frozenset[str]] = {}
+        for type_url in (ROUTE_CONFIGURATION, CLUSTER, CLUSTER_LOAD_ASSIGNMENT, SECRET):
+            of_type = self.removed.get(type_url, NOTHING)
+            named = frozenset(name for name in of_type if any(mentions(source, name) for source in sources))
+            if named:
+                found[type_url] = named
+                sources += [of_type[name] for name in named]
+        return found
+
+    def let_go(self, going: Names) -> None:
+        """Serve these resources no longer."""
+        left = {t: {n: r for n, r in of.items() if n not in going.get(t, ())} for t, of in self.removed.items()}
+        self.removed = {type_url: of_type for type_url, of_type in left.items() if of_type}
+        if not self.removed:
+            self._touched = NOTHING
+        self._drained = None if LISTENER in going else self._drained
+        self._serve()
+        self._mark(going)
+
+    def describe(self) -> tuple[Held, ...]:
+        """Return what the client is served against the catalog, and why."""
+        refused = self._describe_refused() if self.is_refused else ()
+        drained = self._drained or NOTHING
+        held = [
+            Held(
+                t,
+                name,
+                True,
+                "refused" if refused else "draining" if name in drained.get(t, ()) else "unanswered",
+                refused,
+            )
+            for t, names in self._removed_names()
+            for name in sorted(names)
+        ]
+        return (*held, *(Held(t, n, False, "refused", refused) for t, of in self._back.items() for n in sorted(of)))
+
+    def _describe_refused(self) -> tuple[str, ...]:
+        nacks = [one.nack for one in self._subscriptions.values() if one.nack is not None]
+        return tuple(f"{short_type(nack.type_url)} {name}" for nack in nacks for name in find_refused(nack))
+
+    def _removed_names(self) -> list[tuple[str, frozenset[str]]]:
+        return [(type_url, frozenset(of_type)) for type_url, of_type in self.removed.items()]
+
+    def _update_back(self) -> None:
+        before = self._overridden()
+        self._back = self._find_back()
+        self._serve()
+        self._mark(_unite(before, self._overridden()))
+
+    def _find_back(self) -> Mapping[str, Mapping[str, Resource | None]]:
+        """Return the older versions of listeners and routes that stay, since the new ones would harm."""
+        unusable = NO_NAMES.union(*self._unusable.values())
+        back: dict[str, dict[str, Resource | None]] = {}
+        if self._restored:
+            back[LISTENER] = dict(self._restored)
+        for type_url in STAGED if unusable else ():
+            latest = self.latest.of(type_url).resources
+            for name, older in self._older.get(type_url, NOTHING).items():
+                if name in latest and latest[name] != older and would_harm(older, latest[name], unusable):
+                    back.setdefault(type_url, {})[name] = older
+        return back
+
+    def _serve(self) -> None:
+        """Make the snapshot that is served. Sessions with the same differences share its TypeSnapshots."""
+        if not self.overrides:
+            self.snapshot = self.latest
+            return
+        types = {*self.removed, *self._back}
+        both = {t: {**self.removed.get(t, NOTHING), **self._back.get(t, NOTHING)} for t in types}
+        self.snapshot = self.latest.replace(both, self._pool)
+
+    def _overridden(self) -> Names:
+        return {t: frozenset({*self.removed.get(t, ()), *self._back.get(t, ())}) for t in {*self.removed, *self._back}}
+
+    def _mark(self, names: Names) -> None:
+        """Mark names as changed in the subscriptions, except removed ones that are kept."""
+        for type_url, of_type in names.items():
+            if subscription := self._subscriptions.get(type_url):
+                kept = self.removed.get(type_url)
+                subscription.on_change(of_type.difference(kept) if kept else of_type)
+
+
+def _find_known(snapshot: Snapshot, subscription: Subscription[Any], names: frozenset[str]) -> Mapping[str, Resource]:
+    """Return the resources among `names` that the client has in the version that the snapshot has."""
+    of_type, known = snapshot.of(subscription.type_url), subscription.known
+
+    def find() -> Mapping[str, Resource]:
+        resources = of_type.resources
+        return {n: resources[n] for n in names if n in resources and known.get(n) == resources[n].version}
+
+    if not is_large(len(names)):
+        return find()
+    return share(of_type, ("known", names, id(known)), lambda: (find(), known))[0]
+
+
+def _unite(some: Names, more: Names) -> Names:
+    if not some or not more:
+        return some or more
+    return {t: unite(some.get(t, NO_NAMES), more.get(t, NO_NAMES)) for t in {*some, *more}}
