@@ -183,6 +183,12 @@ class Mesh:
         """Run a command, and return its output. It must succeed, and no request may fail."""
         return finish(self.start(*arguments))
 
+    def wait(self, seconds: int) -> tuple[int, str]:
+        """Run `wait`, which sends no load, and return its exit code and its output."""
+        process = self.start("wait", "--seconds", str(seconds))
+        printed, _ = process.communicate(timeout=seconds + 60)
+        return process.returncode, printed
+
     def get(self, path: str) -> tuple[int, str]:
         """Send one request to the gateway, and return the status, or 0 without an answer."""
         connection = HTTPConnection(self.gateway, timeout=5)

@@ -127,15 +127,16 @@ def test_a_canary_gets_its_percentage(mesh: Mesh) -> None:
 
 def test_wait_ends_when_nothing_is_missing(mesh: Mesh) -> None:
     """A container that is stopped is missing to the gateway; with it back, the mesh is ready again."""
-    printed = mesh.act("wait", "--seconds", "60")
+    code, printed = mesh.wait(60)
+    assert code == 0, printed
     assert re.search(r"ready after \d+\.\d s: 6 Envoys have the 3 services, and every endpoint is healthy", printed)
     mesh.compose("stop", "--timeout", "2", "web")
-    process = mesh.start("wait", "--seconds", "1")
-    printed, _ = process.communicate(timeout=60)
-    assert (process.returncode, "The mesh is not ready after" in printed) == (1, True), printed
+    code, printed = mesh.wait(1)
+    assert (code, "The mesh is not ready after" in printed) == (1, True), printed
     assert "web" in printed or "the gateway answers / with" in printed, printed
     mesh.compose("start", "web")
-    assert "The mesh is ready" in mesh.act("wait", "--seconds", "60")
+    code, printed = mesh.wait(60)
+    assert (code, "The mesh is ready" in printed) == (0, True), printed
 
 
 def test_traces_need_a_collector(mesh: Mesh) -> None:
