@@ -16,7 +16,7 @@ import pytest
 from tests.bench import http2
 from tests.bench.fleet import FIRST_MARK, Reader
 from tests.bench.http2 import Connection, build_opening, encode_frame
-from tests.bench.load import make_documents, make_name
+from tests.bench.load import make_document, make_documents, make_name
 from tests.bench.running import start_fleet
 from xds.cli.demo.ports import free_port
 from xds.cli.demo.processes import ControlPlane, await_until, start_control_plane
@@ -359,10 +359,10 @@ class Bench:
     def change(self) -> dict[str, int]:
         """Change the first service. Return the weights to await."""
         mark = next(self._marks)
-        [(name, document)] = make_documents(1, folder=True, weight=mark).items()
-        fresh = self.catalog / f".{name}"
+        document = make_document(0, weight=mark)
+        fresh = self.catalog / f".{document.name}"
         fresh.write_bytes(document.content or b"")
-        fresh.replace(self.catalog / name)
+        fresh.replace(self.catalog / document.name)
         return {make_name(0): mark}
 
     def converge(self, marks: dict[str, int]) -> dict[str, Any]:
