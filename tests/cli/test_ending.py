@@ -23,6 +23,7 @@ gateways: {edge: {port: 8080, routes: [{prefix: /, to: web}]}}
 """
 
 ARGUMENTS = {
+    "apply": [],
     "bootstrap": ["--node-id", "web-1", "--cluster", "web"],
     "check": ["catalog.yaml"],
     "diff": ["catalog.yaml"],
