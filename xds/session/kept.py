@@ -147,7 +147,7 @@ class Kept:
         self._unusable = {
             type_url: left
             for type_url, names in self._unusable.items()
-            if (left := names.difference(*(change.names.get(one, ()) for one in (CLUSTER, CLUSTER_LOAD_ASSIGNMENT))))
+            if (left := names.difference(change.names.get(type_url, ())))
         }
         changed = change.names.get(LISTENER, NO_NAMES)
         if not changed.isdisjoint(self._restored):
