@@ -9,6 +9,7 @@ taken. `noticed` computes which faults a range still notices; `test_chance.py` t
 
 from collections.abc import Callable
 from functools import partial
+from itertools import count as count_from
 from math import ceil, exp, floor, lgamma, log
 
 SUITE = 1e-6
@@ -38,6 +39,17 @@ def by_hash(users: int, share: float, places: int) -> range:
     beta-binomial distribution.
     """
     return _bound(partial(_beta_binomial, users, share * places, (1 - share) * places), users)
+
+
+def to_reach_all(endpoints: int, places: int) -> int:
+    """Return how many users suffice, so that each of so many equal endpoints gets one of them, on a ring of so many
+    places. They suffice for a finer table, and for random choice, too.
+    """
+    share = 1 / endpoints
+    for users in count_from(1):
+        if endpoints * exp(_beta_binomial(users, share * places, (1 - share) * places, 0)) <= FALSE_ALARM:
+            return users
+    raise AssertionError("numbers that end")
 
 
 def in_turn(requests: int, share: float, endpoints: int, *, rounds: int = 1, astray: int = 0) -> range:

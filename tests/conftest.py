@@ -1,6 +1,8 @@
 """How tests are divided among several processes (`pytest -n 2`), and which run: a sample, or all with `--whole`."""
 
+import os
 import signal
+import tempfile
 
 import pytest
 from xdist.remote import Producer
@@ -43,6 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Choose how many examples are tried, before any test is imported; let children end by Ctrl-C."""
     config.addinivalue_line("markers", "whole: is left out without `--whole`, since another test differs in little")
+    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="xds-state-")  # nothing of a test is stored in the user's
     choose(WHOLE if config.getoption("whole") else SAMPLE)
     # A shell that starts the tests in the background ignores SIGINT, and every child inherits that.
     signal.signal(signal.SIGINT, signal.default_int_handler)

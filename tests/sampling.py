@@ -25,4 +25,9 @@ def examples(whole: int) -> settings:
     return settings(max_examples=whole if settings.get_current_profile_name() == WHOLE else whole // PART)
 
 
+def is_whole() -> bool:
+    """Whether all examples are tried, and new ones."""
+    return settings.get_current_profile_name() == WHOLE
+
+
 _SLOW = (HealthCheck.too_slow,)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.chance import FALSE_ALARM, SUITE, USES, by_chance, by_hash, in_turn, longest_wait, noticed
+from tests.chance import FALSE_ALARM, SUITE, USES, by_chance, by_hash, in_turn, longest_wait, noticed, to_reach_all
 from xds.cli.demo.phases import SIGNIFICANCE
 
-BOUNDS = {"by_chance", "by_hash", "longest_wait"}
+BOUNDS = {"by_chance", "by_hash", "longest_wait", "to_reach_all"}
 OFTEN = 10
 """A limit for how often each call of a bound in the tests runs, on average, in one run of all tests."""
 
@@ -57,6 +57,13 @@ def test_counts_on_a_ring_need_the_range_by_hash() -> None:
         counts.append(sum(places[place][1] for place in users))
     assert all(count in by_hash(300, 1 / 4, 64) for count in counts)
     assert not all(count in by_chance(300, 1 / 4) for count in counts)
+
+
+def test_all_endpoints_are_reached_unless_one_is_left_out_by_a_false_alarm() -> None:
+    """For random choice, the chance that one of three is left out is 3 * (2 / 3) ** users. A coarse ring needs more."""
+    users = to_reach_all(3, 10**7)
+    assert 3 * (2 / 3) ** users <= FALSE_ALARM < 3 * (2 / 3) ** (users - 1)
+    assert users < to_reach_all(3, 1024) < to_reach_all(3, 64)
 
 
 def schedule(weights: tuple[int, ...], picks: int, chance: random.Random) -> list[int]:
@@ -116,7 +123,7 @@ def test_the_longest_of_several_random_waits_exceeds_its_bound() -> None:
         (by_chance(899, 1 / 3), 899, 0),  # endpoints take turns, although they should be random
         (by_chance(200, 1 / 128), 200, 1 / 4),  # a retry at the same instance
         (by_chance(200, 1 / 4), 200, 1 / 128),
-        (by_hash(300, 1 / 12, 1024), 300, 1 / 3),  # users who move to another endpoint
+        (by_hash(300, 1 / 12, 512), 300, 1 / 3),  # users who move to another endpoint
         (by_hash(200, 0.8, 1024), 200, 1 / 3),  # a ring ignores the weights
         (in_turn(120, 1 / 2, 3), 120, 1 / 3),
         (in_turn(200, 5 / 9, 3, astray=8), 200, 1 / 3),  # weights in the mesh of containers

@@ -1,5 +1,6 @@
 """Runs `xds` as `python -m xds`."""
 
-from xds.cli import main
+from xds.entry import run
 
-main(prog_name="xds")
+if __name__ == "__main__":
+    run()

@@ -36,6 +36,11 @@ class Nearest:
         return self._found[word]
 
 
+def write_install(extra: str) -> str:
+    """Return how an extra is installed: PyPI's `xds` is another project."""
+    return f"pip install 'xds-control-plane[{extra}]', or in a checkout pip install -e '.[{extra}]'"
+
+
 SHOWN = 60
 """Characters of an operator's own value that a message repeats."""
 
@@ -55,6 +60,12 @@ def show(value: object) -> str:
         return "a mapping" if value else "an empty mapping"
     text = str(value)
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+
+
+def show_line(text: str) -> str:
+    """Quote a piece of a catalog in a message, as in `balance: random`: one line, short, and safe for any terminal."""
+    line = text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+    return "`" + "".join(c if c.isprintable() else _escape(c) for c in line) + "`"
 
 
 def join_or(words: Iterable[str]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from mesh.breaks import cut, kill, roll
 from mesh.edits import canary, tracing, weights
 from mesh.project import MeshError
+from mesh.readiness import wait
 from mesh.traffic import traffic
 
 COUNTED = "how long requests are counted"
@@ -19,7 +20,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python3 -m mesh",
         description="Change or break something in the mesh, and see what its clients notice.",
-        epilog="Exit codes: 0 no request failed, 1 a request failed, 2 the command could not be run.",
+        epilog="Exit codes: 0 no request failed, or the mesh is ready; 1 a request failed, or it is not ready in time; "
+        "2 the command could not be run.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -48,6 +50,13 @@ def make_parser() -> argparse.ArgumentParser:
 
     command = add(kill, "kill an instance while requests run, and start it again", 4, "how long it is down")
     command.add_argument("instance", nargs="?", default="api-2", help="the instance (default: %(default)s)")
+
+    words = "wait until every Envoy has the catalog, and every endpoint is healthy; then nothing is missing"
+    waiting = commands.add_parser(wait.__name__, help=words, description=words)
+    waiting.add_argument(
+        "--seconds", type=float, default=120, metavar="N", help="how long at most (default: %(default)g)"
+    )
+    waiting.set_defaults(act=wait)
 
     add(cut, "disconnect the control plane from the network, and save an edit meanwhile", 60, "how long")
 

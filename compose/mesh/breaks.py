@@ -89,7 +89,7 @@ def roll(options: argparse.Namespace) -> int:
         one.label for one in list_containers()
     }  # a container may be gone without closing its stream
     if not nodes:
-        raise MeshError("no Envoy is connected: look at `docker-compose ps` and `docker-compose logs`")
+        raise MeshError("no Envoy is connected: look at `docker compose ps` and `docker compose logs`")
     old = list_instances(SERVICE)[0].id
     with Load(find_published(*GATEWAY), API, options.rate) as load:
         time.sleep(options.seconds)

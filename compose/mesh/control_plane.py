@@ -61,6 +61,6 @@ def explain_refusal() -> Iterator[None]:
     except MeshError:
         refused = ask_status()["catalog"]["refused_files"]
         if refused:
-            log = "see `docker-compose logs --tail 5 control-plane`"
+            log = "see `docker compose logs --tail 5 control-plane`"
             raise MeshError(f"the control plane refuses {', '.join(refused)}: {log}") from None
         raise

@@ -86,7 +86,7 @@ def canary(options: argparse.Namespace) -> int:
 def tracing(options: argparse.Namespace) -> int:
     """Have every Envoy send spans of a percentage of the requests to the collector; 0 turns this off."""
     if options.percent and COLLECTOR not in {one.service for one in list_containers()}:
-        raise MeshError("no collector is running: start it with `docker-compose --profile traces up -d`")
+        raise MeshError("no collector is running: start it with `docker compose --profile traces up -d`")
     text = replace(read(MESH_FILE), TRACING, write_tracing(options.percent), MESH_FILE)
     accepted = Accepted("edge-1", "Listener")
     with Load(find_published(*GATEWAY), "/", options.rate) as load:

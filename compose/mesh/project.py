@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+BOOTSTRAP = "/etc/envoy/bootstrap.yaml"
+"""Where a container with an Envoy has the file that this starts from."""
+
 COMPOSE = (["docker", "compose"], ["docker-compose"])
 
 
@@ -22,7 +25,10 @@ class MeshError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """A running container. `name` is its host name for other containers; `label` is its name in answers (`api-2`)."""
+    """A running container. `name` is its host name for other containers; `label` is its name in answers (`api-2`).
+
+    `has_envoy` is whether it runs an Envoy, whose `node.id` is the label.
+    """
 
     id: str
     name: str
@@ -31,6 +37,7 @@ class Container:
     address: str
     network: str
     ports: dict[str, str]
+    has_envoy: bool = False
 
 
 @cache
@@ -42,7 +49,7 @@ def find_compose() -> list[str]:
         except (OSError, subprocess.CalledProcessError):
             continue
         return command
-    raise MeshError("neither `docker compose` nor `docker-compose` is installed")
+    raise MeshError("neither `docker compose` nor the older `docker-compose` is installed")
 
 
 def run(command: Sequence[str]) -> str:
@@ -60,7 +67,7 @@ def list_containers() -> list[Container]:
     described = json.loads(run(["docker", "inspect", *ids])) if ids else []
     running = [describe(one) for one in described if one["State"]["Running"]]
     if not running:
-        raise MeshError("the mesh is not running: start it with `docker-compose up -d` in the folder `compose`")
+        raise MeshError("the mesh is not running: start it with `docker compose up -d` in the folder `compose`")
     return sorted(running, key=lambda one: (one.service, int(one.label.rpartition("-")[2])))
 
 
@@ -68,7 +75,7 @@ def list_instances(service: str) -> list[Container]:
     """Return a Compose service's running containers, one at least. Raises MeshError without any."""
     found = [one for one in list_containers() if one.service == service]
     if not found:
-        raise MeshError(f"{service} is not running: start it with `docker-compose up -d {service}`")
+        raise MeshError(f"{service} is not running: start it with `docker compose up -d {service}`")
     return found
 
 
@@ -107,7 +114,7 @@ def wait_until(probe: Callable[[], bool], what: str, seconds: float = 30.0) -> f
     start = time.monotonic()
     while not probe():
         if time.monotonic() > start + seconds:
-            raise MeshError(f"{what} did not come within {seconds:g} s: see `docker-compose logs --tail 20`")
+            raise MeshError(f"{what} did not come within {seconds:g} s: see `docker compose logs --tail 20`")
         time.sleep(0.1)
     return time.monotonic() - start
 
@@ -136,4 +143,5 @@ def describe(inspected: dict[str, Any]) -> Container:
         address=next((one["IPAddress"] for one in networks.values()), ""),
         network=next(iter(networks), ""),
         ports={port: f"{places[0]['HostIp']}:{places[0]['HostPort']}" for port, places in ports.items()},
+        has_envoy=any(mount.get("Destination") == BOOTSTRAP for mount in inspected.get("Mounts", ())),
     )

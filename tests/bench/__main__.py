@@ -13,6 +13,7 @@ from rich.table import Table
 from tests.bench.burst import measure_burst
 from tests.bench.effect import measure_effect
 from tests.bench.endpoints import measure_flood, measure_one
+from tests.bench.figures import VARIANTS
 from tests.bench.floor import measure_floor
 from tests.bench.load import measure_load
 from tests.bench.push import measure_push
@@ -21,8 +22,6 @@ from tests.bench.scale import measure_scale
 from tests.bench.soak import Sample, measure_soak
 from tests.bench.start import measure_start
 from tests.bench.storm import measure_storm
-
-VARIANTS = ("delta", "sotw")
 
 json_option = click.option(
     "--json", "path", type=click.Path(path_type=Path), help="Write the raw figures to a file, under the command's name."

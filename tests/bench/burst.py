@@ -3,7 +3,9 @@
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
+from tests.bench.figures import Row, write_both
 from tests.bench.fleet import FIRST_MARK
 from tests.bench.load import make_name
 from tests.bench.running import start_fleet, start_server, write_catalog
@@ -66,3 +68,12 @@ def measure_burst(variant: str, clients: int, services: int, changes: int, secon
             cpu_s=server.rest() - spent,
             kb_per_client=(after["bytes"] - before["bytes"]) / clients / 1000,
         )
+
+
+def describe_burst(cells: list[dict[str, Any]]) -> Row:
+    """Return the figures of a burst of changes."""
+    return (
+        "1,000 changes in a second, 1,000 clients (`burst`), delta / State of the World",
+        f"the last client has the last change {write_both(cells, 'worst_ms')} ms after its save; a client gets at most "
+        f"{write_both(cells, 'most_messages')} messages; {write_both(cells, 'cpu_s')} s of CPU",
+    )

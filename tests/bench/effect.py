@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from tests.bench.figures import Row
 from tests.bench.load import make_documents
 from tests.ecs import read_log
 from xds.catalog.text.addresses import Listen
@@ -278,6 +279,17 @@ async def _serve(ports: list[int]) -> None:
         for instance, port in zip(INSTANCES, ports, strict=True)
     ]
     await asyncio.gather(*(server.serve_forever() for server in servers))
+
+
+def describe_effect(cells: list[dict[str, Any]]) -> Row:
+    """Return the figures of a catalog of one service and of one with 1,000."""
+    one, thousand = cells
+    return (
+        f"from the save to the first request that a real Envoy balances by it (`effect`), {one['edits']} edits",
+        f"half within {one['p50_ms']:.0f} ms, 99% within {one['p99_ms']:.0f} ms; with 1,000 services "
+        f"{thousand['p50_ms']:.0f} and {thousand['p99_ms']:.0f} ms; {one['failed'] + thousand['failed']} of "
+        f"{one['requests'] + thousand['requests']:,} requests failed",
+    )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
+from tests.bench.figures import Row, write_number
 from xds.catalog.assembly.workspace import Workspace
 from xds.endpoints.instance import parse_update
 from xds.endpoints.registry import Registry
@@ -145,3 +147,23 @@ def measure_flood(changes: int, services: int, endpoints: int = 10, seconds: flo
         mesh.publish()
         spent += time.process_time() - start
     return Flood(changes, services, spent / seconds)
+
+
+def describe_endpoints(figures: dict[str, Any]) -> tuple[Row, Row]:
+    """Return the figures of one changed endpoint, and those of the flood."""
+    sizes, flood = figures["one"], figures["flood"]
+    return (
+        (
+            "one changed endpoint of a service of "
+            f"{', '.join(format(one['endpoints'], ',') for one in sizes)}, from an instance source (`endpoints`)",
+            f"{' / '.join(format(one['instance_cpu_ms'], '.2f') for one in sizes)} ms of CPU, from the source's "
+            f"update to the snapshots of 20 views; by an edit of YAML "
+            f"{' / '.join(write_number(one['yaml_cpu_ms']) for one in sizes)} ms; the resource has "
+            f"{' / '.join(format(one['bytes'], ',') for one in sizes)} bytes",
+        ),
+        (
+            f"{flood['changes']:,} changed endpoints a second over {flood['services']:,} services, 20 views "
+            "(`endpoints`)",
+            f"{flood['cores']:.2f} of a core",
+        ),
+    )

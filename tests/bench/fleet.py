@@ -60,7 +60,7 @@ METHODS = {"delta": "DeltaAggregatedResources", "sotw": "StreamAggregatedResourc
 TYPES = (CLUSTER, CLUSTER_LOAD_ASSIGNMENT)
 
 BACK_SECONDS, RETRY_SECONDS, LOST_SECONDS = 0.05, 0.1, 0.02
-"""How long until a client that lost its connection looks for another, tries again, and until the losses are told."""
+"""How long until a client that lost its connection looks for another, tries again, and until it reports the losses."""
 
 MAX_LINE = 2**24
 """The longest command in bytes."""

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
+from tests.bench.figures import Row, by_variant
 from tests.bench.fleet import FIRST_MARK
 from tests.bench.load import make_name
 from tests.bench.push import PAUSE_SECONDS
@@ -92,3 +94,17 @@ def _start_bare(catalog: Catalog, variant: str, services: int, changes: int) -> 
         server = Server(child, len(child.log.read_text()))
         server.await_log("serving")
         yield server, lambda _: child.process.send_signal(signal.SIGUSR1)
+
+
+def describe_floor(cells: list[dict[str, Any]]) -> Row:
+    """Return the bare server's figures as a part of those of xds."""
+
+    def bare(name: str) -> str:
+        return " / ".join(f"{cell[f'bare_{name}'] / cell[name]:.2f}" for cell in by_variant(cells))
+
+    return (
+        "gRPC's part: a bare gRPC server that only sends ready bytes, as a part of xds (`floor`), "
+        "delta / State of the World",
+        f"{bare('sync_cpu_s')} of the CPU of a first sync of 1,000 clients of all clusters; "
+        f"{bare('change_cpu_ms')} of the CPU of one change at 20 clients",
+    )

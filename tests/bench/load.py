@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
+from tests.bench.figures import Row, write_number
 from tests.inventories import Translator
 from xds.catalog.assembly.workspace import Workspace
 from xds.resources.view import kind_of
@@ -19,6 +20,9 @@ from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DiscoveryRequest, Node
 T = TypeVar("T")
 
 NODE = Node(id="bench-1", cluster="bench")
+
+STRANGERS = "mesh: {strangers: serve}\n"
+"""In every catalog, since no catalog names the nodes' cluster."""
 ENDPOINTS = 10
 
 
@@ -106,8 +110,10 @@ def make_documents(services: int, *, folder: bool, weight: int = 1, endpoints: i
     """
     entries = {make_name(number): _entry(number, 1 if number else weight, endpoints) for number in range(services)}
     if folder:
-        return {f"{name}.yaml": _document(f"{name}.yaml", [(name, entry)]) for name, entry in entries.items()}
-    return {"catalog.yaml": _document("catalog.yaml", list(entries.items()))}
+        files = {f"{name}.yaml": _document(f"{name}.yaml", [(name, entry)]) for name, entry in entries.items()}
+        return {**files, "mesh.yaml": Document("mesh.yaml", STRANGERS.encode())}
+    document = _document("catalog.yaml", list(entries.items()))
+    return {"catalog.yaml": Document("catalog.yaml", (document.content or b"") + STRANGERS.encode())}
 
 
 def make_document(number: int, *, weight: int, endpoints: int = ENDPOINTS) -> Document:
@@ -131,3 +137,19 @@ def _entry(number: int, weight: int, endpoints: int) -> str:
 
 def _document(name: str, entries: list[tuple[str, str]]) -> Document:
     return Document(name, ("services:\n" + "".join(f"  {key}:\n{entry}" for key, entry in entries)).encode())
+
+
+def describe_load(layouts: dict[str, list[dict[str, Any]]]) -> Row:
+    """Return the figures of one file and of a folder."""
+
+    def sum_cpu(rows: list[dict[str, Any]]) -> tuple[float, float]:
+        """Return the CPU time of a first load and of one change, in milliseconds."""
+        change = sum(row["cpu_ms"] for row in rows if "one endpoint" in row["step"])
+        return sum(row["cpu_ms"] for row in rows) - change, change
+
+    file, folder = (sum_cpu(layouts[layout]) for layout in ("one file", "a folder of files"))
+    return (
+        "a catalog of 1,000 services as one file / as a folder (`load`)",
+        f"{write_number(file[0])} / {write_number(folder[0])} ms of CPU from the text to both variants' "
+        f"first responses; one changed endpoint {write_number(file[1])} / {write_number(folder[1])} ms",
+    )

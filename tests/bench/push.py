@@ -4,7 +4,9 @@ import statistics
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
+from tests.bench.figures import Row, write_number
 from tests.bench.fleet import FIRST_MARK
 from tests.bench.load import make_name
 from tests.bench.running import start_fleet, start_server, write_catalog
@@ -92,3 +94,32 @@ def measure_push(
             client_cpu_ms=(last["cpu"] - synced["cpu"]) * 1000 / changes,
             idle_core_percent=idle * 100,
         )
+
+
+def describe_crowd(cells: list[dict[str, Any]]) -> Row:
+    """Return the figures of 10,000 clients."""
+    [crowd] = cells
+    return (
+        "10,000 clients, all clusters, delta (`push --clients 10000`)",
+        f"{write_number(crowd['memory_mb'])} MB of memory; a change costs {crowd['change_cpu_ms'] / 1000:.1f} s of "
+        f"CPU; half of the clients have it after {write_number(crowd['change_p50_ms'])} ms and 99% "
+        f"after {write_number(crowd['change_p99_ms'])} ms; idle, the server takes {crowd['idle_core_percent']:.1f}% "
+        "of a core",
+    )
+
+
+def describe_workers(cells: list[dict[str, Any]]) -> Row:
+    """Return the figures of two workers as a part of those of one process."""
+    one, two = (
+        next(cell for cell in cells if (cell["variant"], cell["workers"]) == ("delta", workers)) for workers in (1, 2)
+    )
+
+    def gain(name: str) -> str:
+        return f"{two[name] / one[name]:.2f}"
+
+    return (
+        "`--workers 2` beside one process; both share two cores with the clients (`workers`), delta",
+        f"{gain('first_sync_s')} of the time and {gain('first_sync_cpu_s')} of the CPU for a first sync; "
+        f"{gain('change_p99_ms')} of the time until 99% of the clients have a change; {gain('memory_mb')} "
+        "of the memory",
+    )

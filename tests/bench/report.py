@@ -1,7 +1,9 @@
-"""The cost of xds as a document: a comparison with go-control-plane as a table and a picture, and all other figures."""
+"""The cost of xds as a document: a comparison with go-control-plane as a table and a picture, and all other figures.
+
+Each bench describes its own figures.
+"""
 
 import json
-import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
@@ -9,6 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import click
+
+from tests.bench.burst import describe_burst
+from tests.bench.effect import describe_effect
+from tests.bench.endpoints import describe_endpoints
+from tests.bench.figures import write_number
+from tests.bench.floor import describe_floor
+from tests.bench.load import describe_load
+from tests.bench.push import describe_crowd, describe_workers
+from tests.bench.scale import describe_scale
+from tests.bench.soak import describe_soak
+from tests.bench.start import describe_start
+from tests.bench.storm import describe_storm
 
 HERE = Path(__file__).parent
 FIGURES = HERE / "figures.json"
@@ -81,137 +95,26 @@ def make_table(cells: Iterable[Cell]) -> str:
     ]
     for cell in cells:
         go = " | ".join(map(_range, (cell.snapshot_cache, cell.linear_cache)))
-        lines.append(f"| {cell.clients} | {cell.what} | {go} | {_number(cell.xds)} | {cell.ratio:.2f} |")
+        lines.append(f"| {cell.clients} | {cell.what} | {go} | {write_number(cell.xds)} | {cell.ratio:.2f} |")
     return "\n".join(lines)
 
 
 def make_list(figures: dict[str, Any]) -> str:
     """Return all other figures as a Markdown table."""
-    [crowd] = figures["crowd"]
-    storms = {cell["variant"]: cell for cell in figures["storm"]}
-    few, many = figures["scale"]
-    plain, _ = figures["start"]
-    one, thousand = figures["effect"]
-    bursts = {cell["variant"]: cell for cell in figures["burst"]}
-    workers = {(cell["variant"], cell["workers"]): cell for cell in figures["workers"]}
-    soaks = figures["soak"]
-    file, folder = (_sum_load(figures["load"][layout]) for layout in ("one file", "a folder of files"))
-    floors = {cell["variant"]: cell for cell in figures["floor"]}
-    delta, sotw = storms["delta"], storms["sotw"]
-    endpoints, flood = figures["endpoints"]["one"], figures["endpoints"]["flood"]
-
-    def starts(name: str) -> str:
-        return " / ".join(f"{cell[name]:.2f}" for cell in figures["start"])
-
-    def both(cells: dict[str, Any], name: str) -> str:
-        return " / ".join(_number(cells[variant][name]) for variant in ("delta", "sotw"))
-
-    def bare(name: str) -> str:
-        """Return the bare server's figure as a part of that of xds, for each variant."""
-        return " / ".join(
-            f"{cell[f'bare_{name}'] / cell[name]:.2f}" for cell in map(floors.get, ("delta", "sotw")) if cell
-        )
-
-    def gain(name: str) -> str:
-        return f"{workers['delta', 2][name] / workers['delta', 1][name]:.2f}"
-
     rows = [
-        (
-            "gRPC's part: a bare gRPC server that only sends ready bytes, as a part of xds (`floor`), "
-            "delta / State of the World",
-            f"{bare('sync_cpu_s')} of the CPU of a first sync of 1,000 clients of all clusters; "
-            f"{bare('change_cpu_ms')} of the CPU of one change at 20 clients",
-        ),
-        (
-            "10,000 clients, all clusters, delta (`push --clients 10000`)",
-            f"{_number(crowd['memory_mb'])} MB of memory; a change costs {crowd['change_cpu_ms'] / 1000:.1f} s of CPU; "
-            f"half of the clients have it after {_number(crowd['change_p50_ms'])} ms and 99% "
-            f"after {_number(crowd['change_p99_ms'])} ms; idle, the server takes {crowd['idle_core_percent']:.1f}% "
-            "of a core",
-        ),
-        (
-            "2,000 clients reconnect at once after a restart (`storm`), delta / State of the World",
-            f"{both(storms, 'restart_cpu_s')} s of CPU until the server is idle; resources sent again: "
-            f"{delta['resources_again']:,} / {sotw['resources_again']:,}",
-        ),
-        (
-            "a push to another client while 2,000 lose their connections and reconnect (`storm`), "
-            "delta / State of the World",
-            f"99% of the pushes take at most {both(storms, 'storm_p99_ms')} ms, "
-            f"and {both(storms, 'quiet_p99_ms')} ms without the storm "
-            f"({delta['storm_p99_ms'] / delta['quiet_p99_ms']:.0f} / {sotw['storm_p99_ms'] / sotw['quiet_p99_ms']:.0f} "
-            f"times as long); half of them take {both(storms, 'storm_p50_ms')} ms",
-        ),
-        (
-            f"a start with {plain['services']} services (`start`), without a gateway / with one",
-            f"{starts('serve_cpu_s')} s of CPU until the first client of `xds serve` has all; `xds check` "
-            f"{starts('check_cpu_s')} s; `xds --help` {plain['help_cpu_s']:.2f} s",
-        ),
-        (
-            f"{many['endpoints']:,} endpoints in {many['services']:,} services (`scale`)",
-            f"{many['start_cpu_s']:.1f} s of CPU from the start to the first full answer; "
-            f"{_number(many['endpoint_bytes'])} bytes of memory for each endpoint; one change costs "
-            f"{many['change_cpu_ms']:.1f} ms of CPU and {_number(many['change_bytes'])} bytes, "
-            f"{many['change_cpu_ms'] / few['change_cpu_ms']:.2f} times the CPU of one in {few['services']:,} services",
-        ),
-        (
-            "1,000 changes in a second, 1,000 clients (`burst`), delta / State of the World",
-            f"the last client has the last change {both(bursts, 'worst_ms')} ms after its save; a client gets at most "
-            f"{both(bursts, 'most_messages')} messages; {both(bursts, 'cpu_s')} s of CPU",
-        ),
-        (
-            f"from the save to the first request that a real Envoy balances by it (`effect`), {one['edits']} edits",
-            f"half within {one['p50_ms']:.0f} ms, 99% within {one['p99_ms']:.0f} ms; with 1,000 services "
-            f"{thousand['p50_ms']:.0f} and {thousand['p99_ms']:.0f} ms; {one['failed'] + thousand['failed']} of "
-            f"{one['requests'] + thousand['requests']:,} requests failed",
-        ),
-        (
-            f"{sum(cell['seconds'] for cell in soaks) / 60:.0f} minutes of random edits, lost connections and "
-            f"refusals (`soak`), {soaks[0]['clients']} clients, delta / State of the World",
-            f"{sum(cell['edits'] for cell in soaks):,} edits, {sum(cell['drops'] for cell in soaks):,} connections "
-            f"lost; memory changed by {' / '.join(format(growth(cell), '+.1f') for cell in soaks)} MB from the second "
-            "third of the time to the last; "
-            f"the slowest answer took {_number(max(cell['stall_ms'] for cell in soaks))} ms",
-        ),
-        (
-            "`--workers 2` beside one process; both share two cores with the clients (`workers`), delta",
-            f"{gain('first_sync_s')} of the time and {gain('first_sync_cpu_s')} of the CPU for a first sync; "
-            f"{gain('change_p99_ms')} of the time until 99% of the clients have a change; {gain('memory_mb')} "
-            "of the memory",
-        ),
-        (
-            "a catalog of 1,000 services as one file / as a folder (`load`)",
-            f"{_number(file[0])} / {_number(folder[0])} ms of CPU from the text to both variants' first responses; "
-            f"one changed endpoint {_number(file[1])} / {_number(folder[1])} ms",
-        ),
-        (
-            "one changed endpoint of a service of "
-            f"{', '.join(format(one['endpoints'], ',') for one in endpoints)}, from an instance source (`endpoints`)",
-            f"{' / '.join(format(one['instance_cpu_ms'], '.2f') for one in endpoints)} ms of CPU, from the source's "
-            f"update to the snapshots of 20 views; by an edit of YAML "
-            f"{' / '.join(_number(one['yaml_cpu_ms']) for one in endpoints)} ms; the resource has "
-            f"{' / '.join(format(one['bytes'], ',') for one in endpoints)} bytes",
-        ),
-        (
-            f"{flood['changes']:,} changed endpoints a second over {flood['services']:,} services, 20 views "
-            "(`endpoints`)",
-            f"{flood['cores']:.2f} of a core",
-        ),
+        describe_floor(figures["floor"]),
+        describe_crowd(figures["crowd"]),
+        *describe_storm(figures["storm"]),
+        describe_start(figures["start"]),
+        describe_scale(figures["scale"]),
+        describe_burst(figures["burst"]),
+        describe_effect(figures["effect"]),
+        describe_soak(figures["soak"]),
+        describe_workers(figures["workers"]),
+        describe_load(figures["load"]),
+        *describe_endpoints(figures["endpoints"]),
     ]
     return "\n".join(["| what | figures |", "|---|---|", *(f"| {what} | {figure} |" for what, figure in rows)])
-
-
-def growth(soak: dict[str, Any]) -> float:
-    """Return the growth of a soak's mean memory from the second third of its samples to the last, in MB."""
-    memory: list[float] = [sample["memory_mb"] for sample in soak["samples"]]
-    third = max(1, len(memory) // 3)
-    return statistics.mean(memory[-third:]) - statistics.mean(memory[-2 * third : -third] or memory[:1])
-
-
-def _sum_load(rows: list[dict[str, Any]]) -> tuple[float, float]:
-    """Return the CPU time of a first load and of one change, in milliseconds."""
-    change = sum(row["cpu_ms"] for row in rows if "one endpoint" in row["step"])
-    return sum(row["cpu_ms"] for row in rows) - change, change
 
 
 WIDTH, ROW, LEFT, SCALE, TOP = 900, 26, 330, 300, 58
@@ -235,12 +138,12 @@ def draw(cells: list[Cell]) -> str:
         end = LEFT + LONGEST * SCALE
         cut = "" if cell.ratio <= LONGEST else f'<path d="M{end - 22} {y} l8 0 l-8 {ROW - 6} l-8 0 z" fill="#ffffff"/>'
         better = min(cell.snapshot_cache[0], cell.linear_cache[0])
-        words = f"{_number(cell.xds)} against {_number(better)}: {cell.ratio:.2f}"
+        text = f"{write_number(cell.xds)} against {write_number(better)}: {cell.ratio:.2f}"
         rows.append(
             f'<text x="{LEFT - 12}" y="{y + 14}" text-anchor="end">{escape(cell.what)}</text>'
             f'<rect x="{LEFT}" y="{y + 2}" width="{length:.0f}" height="{ROW - 10}" '
             f'class="{"good" if cell.ratio <= 1 else "bad"}"/>'
-            f'{cut}<text x="{LEFT + max(length, SCALE) + 10:.0f}" y="{y + 14}">{words}</text>'
+            f'{cut}<text x="{LEFT + max(length, SCALE) + 10:.0f}" y="{y + 14}">{text}</text>'
         )
         y += ROW
     line = LEFT + SCALE
@@ -281,10 +184,4 @@ def renew(document: str, figures: dict[str, Any]) -> str:
 
 def _range(some: tuple[float, float]) -> str:
     low, high = some
-    return _number(low) if low == high else f"{_number(low)} – {_number(high)}"
-
-
-def _number(value: float) -> str:
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:,.1f}" if value < 10 else f"{value:,.0f}"
+    return write_number(low) if low == high else f"{write_number(low)} – {write_number(high)}"

@@ -173,9 +173,9 @@ class RunningFleet:
     def _read(self, what: str, deadline: float, seconds: float) -> None:
         """Read the available output. TimeoutError means no output, and ChildError that the fleet has ended."""
         if not select.select([self._output], [], [], max(0.0, deadline - time.monotonic()))[0]:
-            raise TimeoutError(f"the fleet of clients did not tell {what!r} within {seconds:g} s")
+            raise TimeoutError(f"the fleet of clients did not report {what!r} within {seconds:g} s")
         if not (data := os.read(self._output.fileno(), 2**20)):
-            raise ChildError(f"the fleet of clients ended with {self._process.wait()} before it told {what!r}")
+            raise ChildError(f"the fleet of clients ended with {self._process.wait()} before it reported {what!r}")
         self._unread += data
 
 

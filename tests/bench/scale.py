@@ -14,6 +14,7 @@ from typing import Any
 
 import grpc
 
+from tests.bench.figures import Row, write_number
 from tests.bench.fleet import FIRST_MARK
 from tests.bench.load import NODE, make_name
 from tests.bench.running import Catalog, Server, write_catalog
@@ -140,3 +141,15 @@ def _serve(catalog: Catalog, services: int) -> Iterator[tuple[Server, Client]]:
         stack.callback(client.close)
         client.ask_for_all()
         yield server, client
+
+
+def describe_scale(cells: list[dict[str, Any]]) -> Row:
+    """Return the figures of many services, and the cost of a change beside that in few."""
+    few, many = cells
+    return (
+        f"{many['endpoints']:,} endpoints in {many['services']:,} services (`scale`)",
+        f"{many['start_cpu_s']:.1f} s of CPU from the start to the first full answer; "
+        f"{write_number(many['endpoint_bytes'])} bytes of memory for each endpoint; one change costs "
+        f"{many['change_cpu_ms']:.1f} ms of CPU and {write_number(many['change_bytes'])} bytes, "
+        f"{many['change_cpu_ms'] / few['change_cpu_ms']:.2f} times the CPU of one in {few['services']:,} services",
+    )

@@ -12,6 +12,7 @@ from urllib.request import urlopen
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from tests.bench.figures import Row, write_number
 from tests.bench.fleet import FIRST_MARK
 from tests.bench.load import make_name
 from tests.bench.running import Server, start_fleet, start_server, write_catalog
@@ -94,7 +95,7 @@ def measure_soak(variant: str, clients: int, services: int, seconds: float, samp
             **done,
             samples=taken,
             stall_ms=max(probe.delays) * 1000,
-            stall_p99_ms=statistics.quantiles(probe.delays, n=100)[98] * 1000,
+            stall_p99_ms=statistics.quantiles(probe.delays, n=100, method="inclusive")[98] * 1000,
         )
 
 
@@ -129,3 +130,22 @@ def _sample(server: Server, admin: str, seconds: float) -> Sample:
         lines = answer.read().decode().splitlines()
     connected = sum(int(float(line.rpartition(" ")[2])) for line in lines if line.startswith("xds_connected_clients{"))
     return Sample(seconds, server.memory(), server.files(), server.threads(), connected)
+
+
+def describe_soak(cells: list[dict[str, Any]]) -> Row:
+    """Return the figures of the soaks of both variants together, and how the memory of each changed."""
+    return (
+        f"{sum(cell['seconds'] for cell in cells) / 60:.0f} minutes of random edits, lost connections and "
+        f"refusals (`soak`), {cells[0]['clients']} clients, delta / State of the World",
+        f"{sum(cell['edits'] for cell in cells):,} edits, {sum(cell['drops'] for cell in cells):,} connections "
+        f"lost; memory changed by {' / '.join(format(growth(cell), '+.1f') for cell in cells)} MB from the second "
+        "third of the time to the last; "
+        f"the slowest answer took {write_number(max(cell['stall_ms'] for cell in cells))} ms",
+    )
+
+
+def growth(soak: dict[str, Any]) -> float:
+    """Return the growth of a soak's mean memory from the second third of its samples to the last, in MB."""
+    memory: list[float] = [sample["memory_mb"] for sample in soak["samples"]]
+    third = max(1, len(memory) // 3)
+    return statistics.mean(memory[-third:]) - statistics.mean(memory[-2 * third : -third] or memory[:1])

@@ -19,6 +19,7 @@ from typing import Any
 import grpc
 from google.protobuf.any_pb2 import Any as Packed
 
+from tests.bench.figures import Row
 from tests.bench.load import NODE, make_documents
 from tests.bench.scale import CHANNEL
 from xds.cli.demo.ports import LOOPBACK, free_port
@@ -155,3 +156,17 @@ def _await_end(process: subprocess.Popen[bytes]) -> tuple[float, int]:
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     return usage.ru_utime + usage.ru_stime, status
+
+
+def describe_start(cells: list[dict[str, Any]]) -> Row:
+    """Return the figures of a start without a gateway and with one."""
+    plain, _ = cells
+
+    def both(name: str) -> str:
+        return " / ".join(f"{cell[name]:.2f}" for cell in cells)
+
+    return (
+        f"a start with {plain['services']} services (`start`), without a gateway / with one",
+        f"{both('serve_cpu_s')} s of CPU until the first client of `xds serve` has all; `xds check` "
+        f"{both('check_cpu_s')} s; `xds --help` {plain['help_cpu_s']:.2f} s",
+    )

@@ -6,7 +6,9 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
+from tests.bench.figures import Row, by_variant, write_both
 from tests.bench.fleet import FIRST_MARK
 from tests.bench.load import make_name
 from tests.bench.running import Catalog, RunningFleet, start_fleet, start_server, write_catalog
@@ -93,3 +95,23 @@ def _push(catalog: Catalog, bystander: RunningFleet, service: int) -> Iterator[f
         bystander.tell(**{"await": {make_name(service): mark}})
         [moment] = bystander.next("converged")["converged"]
         yield (moment - saved) * 1000
+
+
+def describe_storm(cells: list[dict[str, Any]]) -> tuple[Row, Row]:
+    """Return the figures of the restart, and those of the client that stays."""
+    delta, sotw = by_variant(cells)
+    return (
+        (
+            "2,000 clients reconnect at once after a restart (`storm`), delta / State of the World",
+            f"{write_both(cells, 'restart_cpu_s')} s of CPU until the server is idle; resources sent again: "
+            f"{delta['resources_again']:,} / {sotw['resources_again']:,}",
+        ),
+        (
+            "a push to another client while 2,000 lose their connections and reconnect (`storm`), "
+            "delta / State of the World",
+            f"99% of the pushes take at most {write_both(cells, 'storm_p99_ms')} ms, "
+            f"and {write_both(cells, 'quiet_p99_ms')} ms without the storm "
+            f"({delta['storm_p99_ms'] / delta['quiet_p99_ms']:.0f} / {sotw['storm_p99_ms'] / sotw['quiet_p99_ms']:.0f} "
+            f"times as long); half of them take {write_both(cells, 'storm_p50_ms')} ms",
+        ),
+    )

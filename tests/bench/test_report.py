@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from tests.bench.report import DOCUMENT, FIGURES, PICTURE, draw, growth, make_table, read_cells, renew
+from tests.bench.report import DOCUMENT, FIGURES, PICTURE, draw, make_table, read_cells, renew
+from tests.bench.soak import growth
 
 
 def test_the_document_and_its_picture_show_the_raw_figures() -> None:

@@ -89,8 +89,8 @@ def test_a_soak_ends_with_every_client_connected(variant: str) -> None:
 def test_the_wait_for_a_silent_fleet_ends() -> None:
     """A fleet without a server times out. A fleet that ended has its exit code in the error."""
     with start_fleet(f"{LOOPBACK}:{free_port()}", "delta", 1, None, 1) as fleet:
-        with pytest.raises(TimeoutError, match="did not tell 'synced' within 1 s"):
+        with pytest.raises(TimeoutError, match="did not report 'synced' within 1 s"):
             fleet.next("synced", 1.0)
         fleet.close()
-        with pytest.raises(ChildError, match="ended with 0 before it told 'synced'"):
+        with pytest.raises(ChildError, match="ended with 0 before it reported 'synced'"):
             fleet.next("synced")

@@ -1,5 +1,5 @@
 """Mistakes in a route's keys for filters, values and templates, with their messages: cases for `test_mistakes.py`."""
-# ruff: noqa: E501 - a sentence is searched for as it is told
+# ruff: noqa: E501 - a message stands on one line, so that a search finds it
 
 FILTERS: list[tuple[str, ...]] = [
     (
@@ -20,13 +20,13 @@ FILTERS: list[tuple[str, ...]] = [
     ),
     (
         "to: a, headers: {x: {regex: '(?=a)'}, Host: {prefix: a}, y: {prefix: \"a\\tb\"}}",
-        '1:63 error ROUTE.headers.x.regex: looks around at "(?=", which Envoy\'s patterns (RE2) cannot have',
+        "1:63 error ROUTE.headers.x.regex: `(?=` at character 1 looks ahead, which Envoy's patterns (RE2) cannot: write what follows into the pattern itself",
         "1:79 error ROUTE.headers.Host: the Host header is matched by the route's `host`",
         "1:104 error ROUTE.headers.y.prefix: a header's value has no control characters",
     ),
     (
         "to: a, query: {x: {regex: '['}, y: {prefix: 'a b'}}",
-        "1:61 error ROUTE.query.x.regex: is no regular expression: unterminated character set at position 0",
+        "1:61 error ROUTE.query.x.regex: `[` at character 1 begins a class of characters that has no ] at its end",
         "1:79 error ROUTE.query.y.prefix: a parameter's value is written as in the URL, percent-encoded",
     ),
     (
@@ -97,7 +97,7 @@ FILTERS: list[tuple[str, ...]] = [
     ("to: a, fault: {}", "1:49 error ROUTE.fault: is empty: write `delay`, `abort` or `by_header: true` in it"),
     (
         "to: a, fault: 5",
-        "1:49 error ROUTE.fault: expected a mapping, such as {abort: {status: 503, percent: 5%}}, found 5",
+        "1:49 error ROUTE.fault: expected `off`, or a mapping such as {abort: {status: 503, percent: 5%}}, found 5",
     ),
     (
         "to: a, fault: {delay: {time: 1s}, abort: {percent: 5}}",
@@ -129,7 +129,7 @@ FILTERS: list[tuple[str, ...]] = [
     ),
     (
         "to: a, rate_limit: 100",
-        "1:54 error ROUTE.rate_limit: expected a mapping, such as {requests: 100, per: 1s}, found 100",
+        "1:54 error ROUTE.rate_limit: expected `off`, or a mapping such as {requests: 100, per: 1s}, found 100: write {requests: 100}",
     ),
     (
         "to: a, rate_limit: {per: 1s}",
@@ -166,7 +166,7 @@ FILTERS: list[tuple[str, ...]] = [
         '1:114 error ROUTE.cors.origins[4]: expected an origin, such as "https://shop.example.com", "https://*.example.com", {regex: "https://shop[0-9]"} or "*", found "*a.com"',
         '1:124 error ROUTE.cors.origins[5]: expected an origin, such as "https://shop.example.com", "https://*.example.com", {regex: "https://shop[0-9]"} or "*", found 5',
         '1:127 error ROUTE.cors.origins[6]: expected an origin, such as "https://shop.example.com", "https://*.example.com", {regex: "https://shop[0-9]"} or "*", found a mapping',
-        "1:146 error ROUTE.cors.origins[7].regex: is no regular expression: missing ), unterminated subpattern at position 0",
+        r"1:146 error ROUTE.cors.origins[7].regex: a `(` has no `)`: close it, or write `\(` for the character itself",
     ),
     (
         "to: a, cors: {origins: ['*', {regex: '.*'}], credentials: true}",
@@ -233,9 +233,9 @@ FILTERS: list[tuple[str, ...]] = [
 
 FILTER_CASES = [
     (
-        f"gateways: {{g: {{port: 1, routes: [{{{words}}}]}}}}",
-        *(one.replace("ROUTE", "gateways.g.routes[0]", 1) for one in told),
+        f"gateways: {{g: {{port: 1, routes: [{{{text}}}]}}}}",
+        *(one.replace("ROUTE", "gateways.g.routes[0]", 1) for one in messages),
     )
-    for words, *told in FILTERS
+    for text, *messages in FILTERS
 ]
 """Whole catalogs, like the other cases."""

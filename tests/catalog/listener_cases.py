@@ -1,5 +1,5 @@
 """Mistakes in a gateway's listeners and in access logs, with their messages."""
-# ruff: noqa: E501 - a sentence is searched for as it is told
+# ruff: noqa: E501 - a message stands on one line, so that a search finds it
 
 CERTIFICATE = "{certificate: /a, key: /a}"
 
@@ -28,13 +28,40 @@ LISTENERS = [
     ),
     (
         "listeners: [{prot: 1}, 5], routes: [{to: a}]",
-        "1:28 error GATEWAY.listeners[0]: `port` is missing: a port from 1 to 65535",
         '1:29 error GATEWAY.listeners[0].prot: unknown key "prot": did you mean `port`?',
-        "1:39 error GATEWAY.listeners[1]: expected a listener, such as {port: 8080}, found 5",
+        "1:39 error GATEWAY.listeners[1]: expected a listener, such as {port: 8080}, found 5: write {port: 5}",
     ),
     (
-        "listeners: [{port: 1}, {port: 1, address: '::1'}], routes: [{to: a}]",
-        "1:46 error GATEWAY.listeners[1].port: 1 is the port of listeners[0] too: each needs its own",
+        "listeners: [{port: 1}, {port: 1, address: 127.0.0.1}], routes: [{to: a}]",
+        "1:46 error GATEWAY.listeners[1].port: listeners[0] has port 1 at 0.0.0.0, which 127.0.0.1 overlaps: write another port or `address`",
+    ),
+    (
+        "listeners: [{port: 1, address: any}, {port: 1, address: '::1'}], routes: [{to: a}]",
+        "1:60 error GATEWAY.listeners[1].port: listeners[0] has port 1 at any, which ::1 overlaps: write another port or `address`",
+    ),
+    (
+        "port: 1, routes: [{host: [a.com, '*.a.com', b.a.com, a.com], to: a}]",
+        '1:60 error GATEWAY.routes[0].host[2]: "*.a.com" includes "b.a.com"',
+        '1:69 error GATEWAY.routes[0].host[3]: "a.com" is given twice',
+    ),
+    (
+        "port: 1, address: [10.0.0.1, localhost, '*'], routes: [{to: a}]",
+        '1:45 error GATEWAY.address[1]: expected an IP address to listen on, such as 127.0.0.1, found "localhost": write 127.0.0.1',
+        '1:56 error GATEWAY.address[2]: `*` is no IP address: write "any"',
+    ),
+    (
+        "port: 1, address: [10.0.0.1, any, '::1', 10.0.0.1], routes: [{to: a}]",
+        "1:45 error GATEWAY.address[1]: any includes 10.0.0.1: leave out one of them",
+        "1:50 error GATEWAY.address[2]: any includes ::1: leave out one of them",
+        "1:57 error GATEWAY.address[3]: 10.0.0.1 is given twice",
+    ),
+    (
+        "port: 1, address: [], routes: [{to: a}]",
+        '1:34 error GATEWAY.address: expected an IP address to listen on, `any`, or a list of them, such as 127.0.0.1 or [10.0.0.1, "::1"], found an empty list',
+    ),
+    (
+        "port: 1, address: 5, routes: [{to: a}]",
+        '1:34 error GATEWAY.address: expected an IP address to listen on, `any`, or a list of them, such as 127.0.0.1 or [10.0.0.1, "::1"], found 5',
     ),
     (
         "port: 1, tls: {}, routes: [{to: a}]",
@@ -42,7 +69,7 @@ LISTENERS = [
     ),
     (
         "port: 1, tls: pass, routes: [{to: a}]",
-        '1:30 error GATEWAY.tls: expected `passthrough`, or a mapping such as {certificates: [{certificate: /certs/web.pem, key: /certs/web.key}]}, found "pass"',
+        '1:30 error GATEWAY.tls: expected `passthrough`, `off`, or a mapping such as {certificates: [{certificate: /certs/web.pem, key: /certs/web.key}]}, found "pass"',
     ),
     (
         "port: 1, tls: {passthrough: true, certificates: [CERT]}, routes: [{to: a}]",
@@ -110,17 +137,17 @@ LISTENERS = [
     ),
     (
         "port: 1, access_log: true, routes: [{to: a}]",
-        "1:37 error GATEWAY.access_log: expected `off`, `on`, `errors`, or a mapping such as {errors: true, sample: 1%}, found true",
+        "1:37 error GATEWAY.access_log: expected `off`, `on`, `errors`, or a mapping such as {errors: true, sample: 1%}, found true: write on",
     ),
 ]
 """A gateway's content and the message. GATEWAY stands for the gateway's path, and CERT for a certificate."""
 
 LISTENER_CASES = [
     (
-        f"gateways: {{g: {{{words.replace('CERT', CERTIFICATE)}}}}}",
-        *(one.replace("GATEWAY", "gateways.g", 1) for one in told),
+        f"gateways: {{g: {{{text.replace('CERT', CERTIFICATE)}}}}}",
+        *(one.replace("GATEWAY", "gateways.g", 1) for one in messages),
     )
-    for words, *told in LISTENERS
+    for text, *messages in LISTENERS
 ] + [
     (
         "mesh: 5",
@@ -144,10 +171,6 @@ LISTENER_CASES = [
     (
         "services: {a: {access_log: {sample: 500}}}",
         "1:37 error services.a.access_log.sample: expected a percentage from 0.0001% to 100%, such as 10%, found 500",
-    ),
-    (
-        "gateways: {g: {port: 1, address: 5, routes: [{to: a}]}}",
-        "1:34 error gateways.g.address: expected an IP address to listen on, such as 0.0.0.0, found 5",
     ),
 ]
 """Whole catalogs, like the other cases."""

@@ -10,12 +10,12 @@ MESH_CASES = [
     ("services: {a: {endpoint_stats: 5}}", "1:32 error services.a.endpoint_stats: expected true or false, found 5"),
     (
         "mesh: {tracing: 4317}",
-        '1:17 error mesh.tracing: expected "host:port" of the collector, or a mapping such as {otlp: '
+        '1:17 error mesh.tracing: expected `off`, "host:port" of the collector, or a mapping such as {otlp: '
         '"collector:4317", sample: 10%}, found 4317',
     ),
     (
         "mesh: {tracing: on}",
-        '1:17 error mesh.tracing: expected "host:port" of the collector, or a mapping such as {otlp: '
+        '1:17 error mesh.tracing: expected `off`, "host:port" of the collector, or a mapping such as {otlp: '
         '"collector:4317", sample: 10%}, found "on"',
     ),
     (

@@ -1,5 +1,5 @@
 """Mistakes in a route, with their messages: cases for `test_mistakes.py`."""
-# ruff: noqa: E501 - a sentence is searched for as it is told
+# ruff: noqa: E501 - a message stands on one line, so that a search finds it
 
 ROUTES = [
     (
@@ -12,7 +12,10 @@ ROUTES = [
         "to: {a: 1, B: 2}",
         '1:49 error ROUTE.to.B: expected a service\'s name, found "B": names have small letters, digits, `-`, `_` and `.`',
     ),
-    ("to: {a: 95%}", '1:43 error ROUTE.to.a: expected a whole number from 0 to 4294967295, found "95%"'),
+    (
+        "to: {a: 95%}",
+        "1:39 error ROUTE.to: the percentages sum up to 95%, where 100% are all requests: mend one of them",
+    ),
     (
         "to: {a: -1, b: true}",
         "1:43 error ROUTE.to.a: expected a whole number from 0 to 4294967295, found -1",
@@ -22,7 +25,11 @@ ROUTES = [
         "to: {a: 4294967295, b: 1}",
         "1:39 error ROUTE.to: the weights sum up to 4294967296: Envoy takes 4294967295 at most",
     ),
-    ("to: [a, b]", "1:39 error ROUTE.to: expected a service's name, or several as in {v1: 95, v2: 5}, found a list"),
+    (
+        "to: [a, b]",
+        "1:39 error ROUTE.to: expected a service's name, or several as in {v1: 95, v2: 5}, found a list: "
+        "write {a: 1, b: 1}",
+    ),
     (
         "to: A",
         '1:39 error ROUTE.to: expected a service\'s name, found "A": names have small letters, digits, `-`, `_` and `.`',
@@ -50,10 +57,13 @@ ROUTES = [
     ("redirect: {path: /a, prefix: /b}", "1:52 error ROUTE.redirect.path: a redirect has `prefix` or `path`, not both"),
     (
         "redirect: {host: 'https://a.com'}",
-        '1:52 error ROUTE.redirect.host: a host has no scheme or path: write "a.com"',
+        '1:52 error ROUTE.redirect.host: a host has no scheme or path: write "a.com", with `https: true` beside it',
     ),
     ("respond: {status: 99}", "1:53 error ROUTE.respond.status: expected a status from 200 to 599, found 99"),
-    ("respond: 404", "1:44 error ROUTE.respond: expected a mapping, such as {status: 404}, found 404"),
+    (
+        "respond: 404",
+        "1:44 error ROUTE.respond: expected a mapping, such as {status: 404}, found 404: write {status: 404}",
+    ),
     ("respond: {body: 5}", '1:51 error ROUTE.respond.body: expected text, found 5: write "5" in quotes'),
     ("respond: {txt: a}", '1:45 error ROUTE.respond.txt: unknown key "txt": known are status, body'),
     ("to: a, method: get", '1:50 error ROUTE.method: expected a method, such as GET, found "get": write GET'),
@@ -74,30 +84,35 @@ ROUTES = [
     ("to: a, prefix: /a, regex: /b", "1:61 error ROUTE.regex: a route has `prefix` or `regex`, not both"),
     (
         "to: a, regex: '/a(?=b)'",
-        '1:49 error ROUTE.regex: looks around at "(?=", which Envoy\'s patterns (RE2) cannot have',
+        "1:49 error ROUTE.regex: `(?=` at character 3 looks ahead, which Envoy's patterns (RE2) cannot: write what follows into the pattern itself",
     ),
     (
         "to: a, regex: '/(a)\\1'",
-        '1:49 error ROUTE.regex: refers back to a group at "\\\\1", which Envoy\'s patterns (RE2) cannot have',
+        "1:49 error ROUTE.regex: `\\1` at character 5 refers back to a group, which Envoy's patterns (RE2) cannot: "
+        "write out what is meant",
     ),
     (
         "to: a, regex: '/(a'",
-        "1:49 error ROUTE.regex: is no regular expression: missing ), unterminated subpattern at position 1",
+        r"1:49 error ROUTE.regex: a `(` has no `)`: close it, or write `\(` for the character itself",
     ),
-    ("to: a, regex: 'a.*'", '1:49 error ROUTE.regex: matches no path, which begins with /: write "/a.*"'),
+    ("to: a, regex: 'a.*'", '1:49 error ROUTE.regex: matches no path, which is ASCII and begins with /: write "/a.*"'),
     (
         "to: a, regex: '/[0-9]{200}'",
-        "1:49 error ROUTE.regex: is too large: Envoy takes patterns of 100 steps, one for each character, and times each {n}; this has about 207",
+        "1:49 error ROUTE.regex: is too large: Envoy takes patterns of 100 steps, one for each character, and times each {n}; this has 205",
     ),
     (
         "to: a, regex: '/a{1001}'",
-        "1:49 error ROUTE.regex: repeats more than 1000 times, which Envoy's patterns (RE2) cannot",
+        "1:49 error ROUTE.regex: `{1001}` at character 3 is no number of times for RE2: 1000 at most, nested ones "
+        "times each other, lower first",
     ),
     (
         "to: a, rewrite: {}",
         "1:51 error ROUTE.rewrite: is empty: write `prefix`, `path`, `template` or `host` in it",
     ),
-    ("to: a, rewrite: /v2", '1:51 error ROUTE.rewrite: expected a mapping, such as {prefix: /v2}, found "/v2"'),
+    (
+        "to: a, rewrite: /v2",
+        '1:51 error ROUTE.rewrite: expected a mapping, such as {prefix: /v2}, found "/v2": write {prefix: /v2}',
+    ),
     (
         "to: a, rewrite: {prefix: /a, path: /b}",
         "1:70 error ROUTE.rewrite.path: a rewrite has `prefix` or `path`, not both",
@@ -153,7 +168,10 @@ ROUTES = [
         "1:60 error ROUTE.retries.budget: is for a service's `retries`: it is kept over all routes to it",
     ),
     ("to: a, retries: 11", "1:51 error ROUTE.retries: expected a whole number from 0 to 10, found 11"),
-    ("to: a, mirror: b", '1:50 error ROUTE.mirror: expected a mapping, such as {to: shadow, percent: 10%}, found "b"'),
+    (
+        "to: a, mirror: b",
+        '1:50 error ROUTE.mirror: expected `off`, or a mapping such as {to: shadow, percent: 10%}, found "b": write {to: b}',
+    ),
     ("to: a, mirror: {percent: 10}", "1:50 error ROUTE.mirror: `to` is missing: a service's name"),
     (
         "to: a, mirror: {to: b, percent: 0}",
@@ -180,9 +198,9 @@ ROUTES = [
 
 ROUTE_CASES = [
     (
-        f"gateways: {{g: {{port: 1, routes: [{{{words}}}]}}}}",
-        *(one.replace("ROUTE", "gateways.g.routes[0]", 1) for one in told),
+        f"gateways: {{g: {{port: 1, routes: [{{{text}}}]}}}}",
+        *(one.replace("ROUTE", "gateways.g.routes[0]", 1) for one in messages),
     )
-    for words, *told in ROUTES
+    for text, *messages in ROUTES
 ]
 """Whole catalogs, like the other cases."""

@@ -1,5 +1,5 @@
 """Mistakes in subsets, a service's own routes and raw fields, with their messages: cases for `test_mistakes.py`."""
-# ruff: noqa: E501 - a sentence is searched for as it is told
+# ruff: noqa: E501 - a message stands on one line, so that a search finds it
 
 LUA = '{"@type": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua, inline_code: 5}'
 
@@ -114,12 +114,12 @@ GATEWAY_CASES = [
 
 CASES = [
     *(
-        (f"services: {{s: {{{words}}}}}", *(one.replace("SERVICE", "services.s", 1) for one in told))
-        for words, *told in SUBSET_CASES
+        (f"services: {{s: {{{text}}}}}", *(one.replace("SERVICE", "services.s", 1) for one in messages))
+        for text, *messages in SUBSET_CASES
     ),
     *(
-        (f"gateways: {{g: {{port: 1, routes: [{{to: a}}], envoy: {{{words}}}}}}}", *told)
-        for words, *told in GATEWAY_CASES
+        (f"gateways: {{g: {{port: 1, routes: [{{to: a}}], envoy: {{{text}}}}}}}", *messages)
+        for text, *messages in GATEWAY_CASES
     ),
 ]
 """Whole catalogs, like the other cases."""

@@ -103,7 +103,7 @@ def test_a_wrong_listen_address_is_refused(written: object, message: str) -> Non
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ("0.0.0.0:80", "the port belongs in `port`"),
+        ("0.0.0.0:80", "write `address: 0.0.0.0` and `port: 80`"),
         ("localhost", "write 127.0.0.1"),
         ("web", 'expected an IP address to listen on, such as 127.0.0.1, found "web"'),
     ],

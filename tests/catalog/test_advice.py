@@ -31,6 +31,23 @@ from tests.catalog.upstream_cases import UPSTREAM_ADVICE
             ],
         ),
         (
+            "services: {a: {endpoints: ['0.0.0.0:80', '10.0.0.1:80', '[::]:80']}}",
+            [
+                "1:28 warning services.a.endpoints[0]: 0.0.0.0 is for listening only: each Envoy would connect to its "
+                "own machine, write the address of the instance",
+                "1:57 warning services.a.endpoints[2]: :: is for listening only: each Envoy would connect to its "
+                "own machine, write the address of the instance",
+            ],
+        ),
+        (
+            "services: {a: {endpoints: [b:80, b:443, {address: c, port: 443}]}}",
+            [
+                "1:34 warning services.a.endpoints[1]: 443 is the port of https, and requests go there in plain text: "
+                "add `tls: true`"
+            ],
+        ),
+        ("services: {a: {endpoints: [b:443], tls: true}, b: {endpoints: [b:443], protocol: tcp}}", []),
+        (
             "services: {a: {ttl: 5s, endpoints: ['10.0.0.1:1', b:1]}}",
             ["1:21 warning services.a.ttl: has no effect on endpoints with host names, which Envoy resolves by itself"],
         ),
@@ -195,7 +212,7 @@ from tests.catalog.upstream_cases import UPSTREAM_ADVICE
             "gateways: {g: {port: 1, tls: {certificates: [{certificate: /a, key: /b, hosts: ['*.x.com', y.com]}]}, "
             "routes: [{host: a.x.com, to: a}, {host: y.com, to: a}, {host: x.com, to: a}, {redirect: {https: true}}]}}",
             [
-                "1:165 warning gateways.g.routes[2].host: no certificate of port 1 covers this host: "
+                "1:165 warning gateways.g.routes[2].host: no certificate of port 1 covers x.com: "
                 "its clients are refused there",
                 "1:191 warning gateways.g.routes[3].redirect: redirects port 1, which is https already, to itself: "
                 "an endless loop",
@@ -277,7 +294,7 @@ def test_a_catalog_with_warnings_is_served() -> None:
 def test_a_route_that_can_never_match_has_a_warning(earlier: str, later: str) -> None:
     """The first route that matches wins. So a route cannot match if an earlier one matches all of its requests."""
     [problem] = find_problems(f"gateways:\n  g:\n    port: 1\n    routes:\n      - {earlier}\n      - {later}\n")
-    assert problem.endswith("gateways.g.routes[1]: can never match: routes[0] matches all of its requests")
+    assert problem.endswith("gateways.g.routes[1]: can never match: routes[0] (line 5) matches all of its requests")
     assert problem.startswith("6:9 warning")
 
 
@@ -314,3 +331,38 @@ def test_a_route_that_can_never_match_has_a_warning(earlier: str, later: str) ->
 def test_a_route_that_can_match_has_no_warning(earlier: str, later: str) -> None:
     """An earlier route may match some of its requests: that is the normal use of routes."""
     assert find_problems(f"gateways: {{g: {{port: 1, routes: [{earlier}, {later}]}}}}") == []
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "shown", "remedy"),
+    [
+        ("'0.0.0.0:15001'", "0.0.0.0", "127.0.0.1:15001"),  # noqa: S104 nothing listens there
+        ("'[::]:9'", "::", "[::1]:9"),
+        ("'10.0.0.1:9'", "10.0.0.1", "127.0.0.1:9"),
+    ],
+)
+def test_a_sidecar_that_other_machines_can_reach_has_a_warning(sidecar: str, shown: str, remedy: str) -> None:
+    """It is an open relay to every service that the service may call."""
+    [problem] = find_problems(f"services: {{a: {{sidecar: {sidecar}}}}}")
+    what = f"other machines can reach {shown}, and whoever does may call what this service may"
+    assert problem == f'1:25 warning services.a.sidecar: {what}: write "{remedy}"'
+    assert find_problems("services: {a: {sidecar: 15002}, b: {sidecar: '127.0.0.9:1'}, c: {sidecar: '[::1]:1'}}") == []
+
+
+@pytest.mark.parametrize(
+    ("gateway", "is_wrong"),
+    [
+        ("port: 443, routes: [{to: web}]", True),
+        ("listeners: [{port: 443}, {port: 80}], routes: [{to: web}]", True),
+        ("port: 443, routes: [{redirect: {host: x.com}}]", True),
+        ("port: 8443, routes: [{to: web}]", False),
+        ("port: 443, routes: [{to: db}]", False),
+        ("port: 443, tls: {certificates: [{certificate: /c, key: /k}]}, routes: [{to: web}]", False),
+        ("port: 443, tls: passthrough, routes: [{to: db}]", False),
+    ],
+)
+def test_a_gateway_with_plain_text_at_the_port_of_https_has_a_warning(gateway: str, *, is_wrong: bool) -> None:
+    """Connections may be of TLS themselves: a gateway forwards those of a TCP service as they are."""
+    problems = find_problems(f"services: {{web: {{}}, db: {{protocol: tcp}}}}\ngateways: {{g: {{{gateway}}}}}")
+    words = "443 is the port of https, and clients get plain text there: add `tls`"
+    assert [problem for problem in problems if words in problem] == problems[: int(is_wrong)]

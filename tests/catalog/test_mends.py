@@ -1,4 +1,4 @@
-"""How a message says that a mistake is mended: what it says to write may be written there."""
+"""A message's correction is valid: the value that it suggests is accepted at that place."""
 
 import re
 from collections.abc import Collection, Iterator
@@ -18,19 +18,20 @@ WRONG: tuple[object, ...] = (
     0, 1, 5, -1, 1.5, 10.0, 4096, 70000, True, False,
     "0", "5", "-1", "1.5", "70000", "yes", "off", "any", "all", "none", "never", "A", "Users",
     "a/b", "/v2", "x/", "café", "a b",
-    "unix:///x", "https://x.com", "https://x.com/a", "http://x.com:80/a", "http://x.com:0", "ftp://a b",
+    "unix:///x", "https://x.com", "HTTPS://x.com:8443/a?b#c", "wss://x.com", "grpc://x.com", "503", "none", "https",
+    "https://x.com/a", "http://x.com:80/a", "http://x.com:0", "ftp://a b",
     "10.0.0.0/8:80", "web:80/x",
     "x.com:80", "*.x.com:80", "x.com.", "x.com:99999", "*:80", ":80", "[fd00::7]5000", "[fd00::7]99999",
     "::1:5000", "::1:99999",
     "10.0.0.1", "::1", "web", "get", "post", "a.*", "{id}", "(", "1d", "10 seconds", "http:/a?b=c", "null", "*",
     ["GET"], ["random"], [5], [{}], ["a", "b"], [], {}, {"a": 1}, {"a": "b"},
 )  # fmt: skip
-"""Values that are wrong in most places, each with something in it that could be mended."""
+"""Values that are wrong in most places, each with something in it that can be corrected."""
 
 
 @pytest.mark.parametrize("path", FIELDS)
-def test_what_a_message_says_to_write_may_be_written(path: str) -> None:
-    """Who follows a message meets no second one at the same place."""
+def test_a_value_that_a_message_suggests_is_valid(path: str) -> None:
+    """An operator who follows a message gets no second message at the same place."""
     loc = tuple(step for one in path.split(".") for step in step_into(one))
     for value in WRONG:
         for mend in find_mends(FIELDS[path], loc, value):
@@ -38,7 +39,7 @@ def test_what_a_message_says_to_write_may_be_written(path: str) -> None:
 
 
 def step_into(step: str) -> Iterator[str | int]:
-    """Take one step of a path apart: `routes[]` is a list's name and an item of it."""
+    """Split one step of a path: `routes[]` is a list's name and an item of it."""
     name, brackets, _ = step.partition("[]")
     yield "a" if name == "*" else name
     if brackets:
@@ -46,7 +47,7 @@ def step_into(step: str) -> Iterator[str | int]:
 
 
 def find_mends(field: Field, loc: Loc, value: object) -> Iterator[object]:
-    """Return what the message about a value says to write in its place."""
+    """Yield the values that the message about a wrong value suggests."""
     try:
         field._adapter.validate_python(value)
     except ValidationError as errors:
@@ -55,7 +56,7 @@ def find_mends(field: Field, loc: Loc, value: object) -> Iterator[object]:
                 found := re.search(r"[:,] write (?!it |one |such |spaces |letters |`)(.*)", mistake.message)
             ):
                 written = re.sub(r"(, (not|with|or 0).*|(,? without|,? in) .*| percent-encoded)$", "", found[1])
-                yield from (parse_yaml(one).value for one in re.split(r", | or ", written))
+                yield from (parse_yaml(one).value for one in re.split(r", (?![^{]*\})| or ", written))
 
 
 SERVICE, GATEWAY, ROUTE = (
@@ -77,13 +78,64 @@ SERVICE, GATEWAY, ROUTE = (
         # Addresses.
         (
             SERVICE % "endpoints: ['unix:///x']",
-            'an address has no "unix://" in front: expected "host:port", or a mapping with `address`',
+            '"unix:///x" is a Unix socket: an address has a host and a port, such as 127.0.0.1:5000',
         ),
         (
             SERVICE % "endpoints: ['10.0.0.0/8:80']",
             'an address has no path: expected "host:port", or a mapping with `address`',
         ),
-        (SERVICE % "endpoints: ['https://x.com']", 'an address has no "https://" in front: write "x.com:443"'),
+        (
+            SERVICE % "endpoints: ['https://x.com']",
+            'an address has no "https://" in front: write "x.com:443", with `tls: true` beside `endpoints`',
+        ),
+        (
+            SERVICE % "endpoints: ['https://x.com:8443/v1']",
+            'an address has no "https://" in front: write "x.com:8443", with `tls: true` beside `endpoints`',
+        ),
+        (
+            SERVICE % "endpoints: [{address: 'https://x.com', port: 443}]",
+            'an address has no "https://" in front: write "x.com", with `tls: true` beside `endpoints`',
+        ),
+        (
+            SERVICE % "endpoints: https://x.com",
+            'expected a list, such as ["10.0.0.4:5000"], found "https://x.com": write it as a list, ["x.com:443"], '
+            "with `tls: true` beside `endpoints`",
+        ),
+        (
+            SERVICE % "endpoints: ['grpc://x.com']",
+            'an address has no "grpc://" in front: write "x.com:5000", with the port that it listens on',
+        ),
+        (
+            SERVICE % "upstreams: ['https://x.com/v1']",
+            'expected a service\'s name, found "https://x.com/v1": make it a service, with `endpoints: ["x.com:443"]` '
+            "and `tls: true`, and name that",
+        ),
+        (
+            ROUTE % "to: 'http://x.com'",
+            'expected a service\'s name, found "http://x.com": make it a service, with `endpoints: ["x.com:80"]`, '
+            "and name that",
+        ),
+        (
+            ROUTE % "redirect: {host: 'https://x.com'}",
+            'a host has no scheme or path: write "x.com", with `https: true` beside it',
+        ),
+        (
+            SERVICE % "health_check: {http: /, host: 'https://x.com/a'}",
+            'a host has no scheme or path: write "x.com"',
+        ),
+        (
+            SERVICE % "protocol: https",
+            'expected one of http, http2, grpc, tcp; found "https": write `protocol: http` and `tls: true`',
+        ),
+        (
+            "mesh: {tracing: 'https://collector'}",
+            'an address has no "https://" in front: write "collector:4317", with a port where it listens without TLS',
+        ),
+        # Statuses.
+        (
+            SERVICE % "retries: {on: ['503']}",
+            'expected a reason to try again or a status from 100 to 599, found "503": write 503 without quotes',
+        ),
         (SERVICE % "endpoints: ['http://x.com']", 'an address has no "http://" in front: write "x.com:80"'),
         (SERVICE % "endpoints: [{address: 'web:80/x'}]", 'an address has no path: write "web:80"'),
         (SERVICE % "endpoints: [{address: web/x, port: 80}]", 'an address has no path: write "web"'),
@@ -158,7 +210,7 @@ def test_a_mend_that_helps(text: str, message: str) -> None:
 
 @pytest.mark.parametrize("field", ["panic_threshold: 10.0", "panic_threshold: 10.0%", "tls: off", "keepalive: off"])
 def test_what_may_be_written(field: str) -> None:
-    """A whole number may be written with a point; what a reference calls the default may be written too."""
+    """A whole number may be written with a point, and a default as the reference writes it."""
     assert [one for one in find_problems(SERVICE % field) if " error " in one] == []
 
 
@@ -199,20 +251,22 @@ MOVED = [
         (GATEWAY % "cors: {}", 'unknown key "cors": it belongs to a route: write `routes: [{to: web, cors: …}]`'),
         (
             GATEWAY % "tls: {certificate: /a, key: /b}",
-            'unknown key "certificate": write it as `certificates: [{certificate: …, key: …}]`',
+            'unknown keys "certificate" and "key": write it as `certificates: [{certificate: …, key: …}]`',
         ),
     ],
 )
 def test_a_key_that_people_look_for_elsewhere(text: str, message: str) -> None:
-    """The message says to what it belongs, or by which name it goes here."""
+    """The message names the field that it belongs to, or its name here."""
     assert message in [one.partition(": ")[2] for one in find_problems(text)]
 
 
 @pytest.mark.parametrize(("path", "hint", "fields"), MOVED)
 def test_a_key_that_is_elsewhere_is_not_here(path: str, hint: str, fields: Collection[str]) -> None:
-    """A hint is for a key that the mapping has not; what it says to write is YAML, with keys that exist."""
+    """A hint is for a key that the mapping does not have. It suggests YAML with keys that exist."""
     assert path.rpartition(".")[2] not in fields
-    known = {name for field in (get_root(), *FIELDS.values()) for name in field.fields} | {"web", "edge", "version"}
+    known = {name for field in (get_root(), *FIELDS.values()) for name in field.fields} | {
+        *("web", "edge", "canary", "version", "v1", "v2", "user", "x-user")
+    }
     for written in re.findall(r"`(.*?)`", hint):
         assert set(find_keys(parse_yaml(written.replace("…", "x")).value)) <= known
 

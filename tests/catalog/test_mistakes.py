@@ -72,7 +72,8 @@ CASES = [
     ("services: {a: {retries: 1.5}}", "1:25 error services.a.retries: expected a whole number from 0 to 10, found 1.5"),
     (
         "services: {a: {retries: true}}",
-        "1:25 error services.a.retries: expected a whole number from 0 to 10, found true",
+        "1:25 error services.a.retries: expected `off`, a whole number from 0 to 10, or a mapping such as "
+        "{attempts: 3}, found true: write {}",
     ),
     (
         "services: {a: {timeouts: {connect: 0s}}}",
@@ -80,7 +81,7 @@ CASES = [
     ),
     (
         "services: {a: {timeouts: 5s}}",
-        '1:26 error services.a.timeouts: expected a mapping, such as {request: 15s}, found "5s"',
+        '1:26 error services.a.timeouts: expected a mapping, such as {request: 15s}, found "5s": write {request: 5s}',
     ),
     (
         "services: {a: {timeouts: {request: 5}}}",
@@ -170,7 +171,8 @@ CASES = [
     # Health checks.
     (
         "services: {a: {health_check: /health}}",
-        '1:30 error services.a.health_check: expected a mapping, such as {http: /health}, found "/health"',
+        '1:30 error services.a.health_check: expected `off`, or a mapping such as {http: /health}, found "/health": '
+        "write {http: /health}",
     ),
     (
         "services: {a: {health_check: {}}}",
@@ -201,8 +203,7 @@ CASES = [
     ),
     (
         "services: {a: {health_check: {http: /, host: 'http://b'}}}",
-        "1:46 error services.a.health_check.host: expected a host, such as example.com or "
-        '"example.com:8080", found "http://b"',
+        '1:46 error services.a.health_check.host: a host has no scheme or path: write "b"',
     ),
     (
         'services: {a: {health_check: {grpc: ""}}}',
@@ -307,7 +308,6 @@ CASES = [
     ),
     (
         "services: {a: {endpoints: [{adress: b:5}]}}",
-        "1:28 error services.a.endpoints[0]: `address` is missing: an IP address or host name, such as 10.0.0.4",
         '1:29 error services.a.endpoints[0].adress: unknown key "adress": did you mean `address`?',
     ),
     # Gateways.
@@ -409,9 +409,11 @@ def test_a_mistake_in_a_merged_mapping_is_reported_at_the_anchor() -> None:
 
 def test_a_value_that_cannot_be_read_has_one_message() -> None:
     """It is not reported as a wrong value too."""
-    assert find_problems("services: {a: *b}") == ["1:15 error services.a: no anchor &b stands before this alias"]
-    assert find_problems("services: *b") == ["1:11 error services: no anchor &b stands before this alias"]
-    assert find_problems("*b") == ["1:1 error : no anchor &b stands before this alias"]
+    assert find_problems("services: {a: *b}") == [
+        "1:15 error services.a: no anchor &b stands before this alias in this file"
+    ]
+    assert find_problems("services: *b") == ["1:11 error services: no anchor &b stands before this alias in this file"]
+    assert find_problems("*b") == ["1:1 error : no anchor &b stands before this alias in this file"]
 
 
 def test_the_number_of_reported_problems_is_limited() -> None:
@@ -465,7 +467,7 @@ def test_a_catalog_with_many_valid_fields_has_no_problems() -> None:
               - {to: a}
     """)
     assert fragment.problems == ()
-    assert fragment.gateways["g"].routes[0].host == "*.example.com"
+    assert fragment.gateways["g"].routes[0].host == ("*.example.com",)
 
 
 FIELDS = dict(list_fields(get_root()))

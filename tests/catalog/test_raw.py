@@ -24,9 +24,9 @@ LUA = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"
 
 def encode_all(word: str, value: dict[str, Any]) -> bytes:
     """Encode raw fields that have no mistakes."""
-    fields, wrong = encode(TYPES[word], value, {})
-    assert wrong == []
-    return b"".join(fields.values())
+    encoded = encode(TYPES[word], value, {})
+    assert encoded.mistakes == []
+    return b"".join(encoded.fields.values())
 
 
 @pytest.mark.parametrize(
@@ -138,8 +138,8 @@ def test_envoys_types_are_imported_only_when_needed() -> None:
 
 def test_null_is_allowed_only_inside_metadata() -> None:
     """A metadata value may be null; other fields may not."""
-    assert encode("envoy.config.core.v3.Metadata", {"filter_metadata": {"a": {"b": None}}}, {})[1] == []
-    [wrong] = encode("envoy.config.core.v3.Metadata", {"filter_metadata": None}, {})[1]
+    assert encode("envoy.config.core.v3.Metadata", {"filter_metadata": {"a": {"b": None}}}, {}).mistakes == []
+    [wrong] = encode("envoy.config.core.v3.Metadata", {"filter_metadata": None}, {}).mistakes
     assert wrong.message == "expected a mapping, found nothing"
-    fields, _ = encode("envoy.config.core.v3.Metadata", {"filter_metadata": {"a": {"b": None}}}, {})
+    fields = encode("envoy.config.core.v3.Metadata", {"filter_metadata": {"a": {"b": None}}}, {}).fields
     assert "a" in Metadata.parse(b"".join(fields.values())).filter_metadata

@@ -76,6 +76,25 @@ def test_a_reference_to_a_service_without_endpoints_has_a_warning() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "field", ["dns: logical", "dns_refresh: 5s", "balance: {least_request: {active_request_bias: 2}}"]
+)
+def test_a_service_without_endpoints_has_no_warning_about_them(field: str) -> None:
+    """Another source may have some, of which the catalog's reader knows nothing."""
+    assert check_files(a=f"services: {{web: {{{field}}}}}") == []
+
+
+def test_where_another_source_has_endpoints_none_in_the_catalog_are_no_problem() -> None:
+    """A server knows whether it has such a source; every other mistake is reported."""
+    document = make_document("services: {web: {}, shop: {upstreams: [web, wbe]}}")
+    workspace = Workspace(has_all_endpoints=False)
+    with pytest.raises(CatalogError) as refused:
+        workspace.update({"c.yaml": document})
+    assert [problem.path for problem in refused.value.problems] == ["services.shop.upstreams[1]"]
+    catalog = workspace.update({"c.yaml": make_document("services: {web: {}, shop: {upstreams: [web]}}")})
+    assert catalog.problems == ()
+
+
 DB = "  db: {protocol: tcp, local_port: 5432, endpoints: [d:5432]}\n"
 
 
@@ -197,7 +216,7 @@ def test_every_service_of_a_route_must_exist() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "route", "expected"),
+    ("fields", "route", "expected"),
     [
         ("retries: 5", "to: {v1: 1, v2: 1}", "`retries`"),
         ("retries: 5", "to: {v1: 1, v2: 1}, retries: 1", ""),
@@ -214,21 +233,21 @@ def test_every_service_of_a_route_must_exist() -> None:
         ("tls: {sni: a.com}", "to: {v1: 1, v2: 1}", "`host`"),
     ],
 )
-def test_services_of_one_route_with_different_settings_have_a_warning(words: str, route: str, expected: str) -> None:
+def test_services_of_one_route_with_different_settings_have_a_warning(fields: str, route: str, expected: str) -> None:
     """A route in Envoy has one timeout, one retry policy and one Host. It uses those of its first service."""
-    says = f'has other {expected} than "v1": the route uses those of its first service'
-    told = [f"a.yaml:2:51: warning: gateways.g.routes[0].to.v2: {says}"] if expected else []
-    assert check_files(a=CANARY % (f", {words}", f"{{{route}}}")) == told
+    message = f'has other {expected} than "v1": the route uses those of its first service'
+    problems = [f"a.yaml:2:51: warning: gateways.g.routes[0].to.v2: {message}"] if expected else []
+    assert check_files(a=CANARY % (f", {fields}", f"{{{route}}}")) == problems
 
 
 def test_a_tcp_service_cannot_be_split_or_mirrored() -> None:
     """A route sends all of a connection to one service."""
-    says = '"db" is `protocol: tcp`: its connections cannot be split or mirrored'
+    message = '"db" is `protocol: tcp`: its connections cannot be split or mirrored'
     gateway = "gateways: {g: {port: 1, routes: [{to: {web: 1, db: 1}, mirror: {to: db}}]}}"
     text = f"services:\n{DB}  web: {{endpoints: [w:1]}}\n{gateway}"
     assert [problem.split(" error: ")[1] for problem in check_files(a=text)] == [
-        f"gateways.g.routes[0].to.db: {says}",
-        f"gateways.g.routes[0].mirror.to: {says}",
+        f"gateways.g.routes[0].to.db: {message}",
+        f"gateways.g.routes[0].mirror.to: {message}",
     ]
 
 
@@ -271,8 +290,8 @@ def test_a_new_protocol_is_compared_with_the_routes_in_other_files() -> None:
 
 def test_a_route_to_a_tcp_service_cannot_have_filters() -> None:
     """Each key is refused, except for one that switches a filter off."""
-    words = "rate_limit: {requests: 5}, websocket: true, grpc_web: false, max_body: 1KB, template: /a"
-    problems = check_files(a=f"services:\n{DB}gateways: {{g: {{port: 1, routes: [{{to: db, {words}}}]}}}}")
+    fields = "rate_limit: {requests: 5}, websocket: true, grpc_web: false, max_body: 1KB, template: /a"
+    problems = check_files(a=f"services:\n{DB}gateways: {{g: {{port: 1, routes: [{{to: db, {fields}}}]}}}}")
     assert [problem.split(": ")[2] for problem in problems] == [
         f"gateways.g.routes[0].{word}" for word in ("rate_limit", "websocket", "max_body", "template")
     ]

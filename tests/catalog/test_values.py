@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated
 
 import pytest
@@ -9,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from tests.catalog.catalogs import find_problems
 from xds.catalog.fields import get_root, list_fields
 from xds.catalog.model.endpoint import check_metadata
+from xds.catalog.model.route_action import parse_targets
 from xds.catalog.text.addresses import check_route_host
 from xds.catalog.text.cors_origins import parse_origin
 from xds.catalog.text.durations import format_duration, parse_duration
@@ -81,13 +84,13 @@ def test_duration_is_written_as_it_is_read(milliseconds: int) -> None:
         ("example.com", "example.com"),
         ("Example.COM", "example.com"),
         ("*.example.com", "*.example.com"),
-        ("*", None),
+        ("*", "*"),
         ("10.0.0.1", "10.0.0.1"),
         ("my_host", "my_host"),
     ],
 )
-def test_a_host_is_in_lower_case_and_a_star_means_any(written: str, meant: str | None) -> None:
-    """Hosts are compared in lower case. `*` is the same as no host."""
+def test_a_host_is_in_lower_case(written: str, meant: str) -> None:
+    """Hosts are compared in lower case."""
     assert check_route_host(written) == meant
 
 
@@ -101,6 +104,7 @@ def test_a_host_is_in_lower_case_and_a_star_means_any(written: str, meant: str |
         ("*foo.com", "a `*` may stand only in front"),
         ("a.*.com", "a `*` may stand only in front"),
         ("*.", "a `*` may stand only in front"),
+        ("api.*", '"api.*" is not taken: a host such as api.example.com would match it and "*.example.com"'),
         ("", "expected a host"),
         ("a b", "expected a host"),
         ("-a.com", "expected a host"),
@@ -220,3 +224,65 @@ def test_every_field_named_percent_is_a_percentage() -> None:
     """So the percent sign is allowed in each of them."""
     fields = dict(list_fields(get_root()))
     assert [path for path, one in fields.items() if "percent" in one.name and one.percentage is None] == []
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ({"a": "95%", "b": "5%"}, {"a": 95, "b": 5}),
+        ({"a": "99.5%", "b": "0.5 %"}, {"a": 995, "b": 5}),
+        ({"a": "100.0%", "b": "0%"}, {"a": 100, "b": 0}),
+        ({"a": "33.3333333%", "b": "66.6666667%"}, {"a": 333333333, "b": 666666667}),
+        ({"a": "100%"}, {"a": 100}),
+    ],
+)
+def test_percentages_that_make_100_are_weights(written: dict[str, str], meant: dict[str, int]) -> None:
+    """They are the smallest whole weights by powers of ten, exactly in proportion."""
+    assert parse_targets(written) == meant
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        ({"a": "95%", "b": "6%"}, "the percentages sum up to 101%, where 100% are all requests"),
+        ({"a": "33.3%", "b": "66.6%"}, "the percentages sum up to 99.9%, where 100% are all requests"),
+        ({"a": "95%", "b": 5}, "the weights of a route are all percentages, or none is"),
+        ({"a": "0.00000001%", "b": "99.99999999%"}, "a percentage has 7 digits after the point at most"),
+        ({"a": 0.95, "b": 0.05}, "write {a: 95%, b: 5%}"),
+    ],
+)
+def test_other_percentages_are_refused(written: dict[str, object], message: str) -> None:
+    """The message has the sum."""
+    with pytest.raises(ValueError, match=re.escape(message)):
+        parse_targets(written)
+
+
+@given(st.lists(st.integers(1, 9999), min_size=2, max_size=5), st.integers(0, 2))
+def test_percentages_are_exactly_in_proportion(shares: list[int], places: int) -> None:
+    """Nothing is rounded, whatever the digits after the point."""
+    unit = 10**places
+    shares = [*shares, 100 * unit - sum(shares)] if sum(shares) < 100 * unit else [99 * unit, unit]
+    weights = parse_targets({f"s{index}": f"{Decimal(share) / unit}%" for index, share in enumerate(shares)})
+    assert weights is not None
+    assert [weight * sum(shares) for weight in weights.values()] == [share * sum(weights.values()) for share in shares]
+
+
+@pytest.mark.parametrize("written", ["1.10", "2.0", "0x1F", "0o17", "1e3", ".5", "+1", "0.12345678901234567890"])
+def test_a_label_that_would_not_compare_as_it_is_written_is_refused(written: str) -> None:
+    """As a number, `1.10` is the same as `1.1`. The message repeats what is written, in quotes."""
+    for text in (
+        f"services: {{a: {{endpoints: [{{address: b:1, metadata: {{x: [{{v: {written}}}]}}}}]}}}}",
+        f"services: {{a: {{endpoints: [b:1], subsets: {{v1: {{v: {written}}}}}}}}}",
+    ):
+        [problem] = [one for one in find_problems(text) if " error " in one]
+        assert f"as a number, {written} is " in problem
+        assert f'write "{written}" in quotes' in problem
+
+
+@pytest.mark.parametrize(
+    "written", ["1", "-3", "1.5", "0", "true", '"1.10"', "1_000", "1:30", "on", "010", "2024-01-01"]
+)
+def test_a_label_that_compares_as_it_is_written_is_taken(written: str) -> None:
+    """It is text, true or false, or a number that is written the shortest way."""
+    endpoints, subsets = f"[{{address: b:1, metadata: {{v: {written}}}}}]", f"{{v1: {{v: {written}}}}}"
+    assert find_problems(f"services: {{a: {{endpoints: {endpoints}, subsets: {subsets}}}}}") == []

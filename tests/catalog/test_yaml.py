@@ -1,11 +1,14 @@
 """YAML: strict, by the core schema of YAML 1.2, and safe for any text."""
 
+import json
+
 import pytest
 
 from tests.catalog.catalogs import find_problems
 from xds.catalog.reading.places import find_place
 from xds.catalog.reading.syntax import MAX_DEPTH
 from xds.catalog.reading.yaml import MAX_PROBLEMS, parse_yaml
+from xds.wording import show
 
 
 def parse(text: str) -> object:
@@ -65,6 +68,64 @@ def test_yaml_values_follow_the_core_schema(written: str, meant: object) -> None
         assert parse(f"key: {written}\n") == {"key": meant}
 
 
+@pytest.mark.parametrize(
+    "key",
+    [
+        "5000",
+        "1.10",
+        "1.1",
+        "0x1F",
+        "0o17",
+        "010",
+        "1e3",
+        ".5",
+        "2.0",
+        "1_000",
+        "1:30",
+        "on",
+        "no",
+        "true",
+        "Null",
+        "~",
+        "2024-01-01",
+        "+1",
+        "-0",
+    ],
+)
+def test_yaml_a_key_is_what_is_written(key: str) -> None:
+    """`1.10` and `1.1` are two keys. No key is a number, true, false or null."""
+    assert parse(f"{key}: a") == {key: "a"}
+    assert parse(f"[{{{key}: a}}]") == [{key: "a"}]
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [
+        ("1.10", 1.1),
+        ("2.0", 2),
+        ("1e3", 1000),
+        (".5", 0.5),
+        ("5.", 5),
+        ("0x1F", 31),
+        ("0o17", 15),
+        ("+1", 1),
+        ("-0", 0),
+    ],
+)
+def test_yaml_a_number_knows_how_it_was_written(written: str, number: float) -> None:
+    """It is the number that it is, and is shown as it was written."""
+    value = parse(f"a: {written}")["a"]  # type: ignore[index]
+    assert value == number
+    assert show(value) == written
+    assert json.loads(json.dumps(value)) == number
+
+
+@pytest.mark.parametrize("written", ["0", "1", "-3", "1.5", "-0.25"])
+def test_yaml_a_number_that_is_written_the_usual_way_is_a_plain_one(written: str) -> None:
+    """Nothing more is kept of it."""
+    assert type(parse(f"[{written}]")[0]) in (int, float)  # type: ignore[index]
+
+
 def test_yaml_very_long_numbers_are_text() -> None:
     """A number with thousands of digits is read as text, without much work."""
     assert parse(f"a: {'9' * 100_000}") == {"a": "9" * 100_000}
@@ -97,11 +158,11 @@ def test_yaml_places_in_merged_mappings_are_those_of_the_anchor() -> None:
     [
         ("a: 1\nb: 2\na: 3", '3:1 : "a" is given twice: first at line 1, column 1'),
         ("a: {b: 1, b: 2}", '1:11 a: "b" is given twice: first at line 1, column 5'),
-        ("5000: a", '1:1 : a key must be text, found 5000: write "5000" in quotes'),
-        ("~: a", '1:1 : a key must be text, found nothing: write a word before the colon, or "null" in quotes'),
+        ("[&x ~, {*x : a}]", "1:9 [1]: a key must be text, found nothing: write a word before the colon"),
+        ("!!int 5000: a", '1:1 : a key must be text, found 5000: write "5000" in quotes'),
         ("? [x]\n: a", "1:3 : a key must be text, found a list: write a word before the colon"),
         ("a: &x [*x]", "1:8 a[0]: the alias *x stands inside its own anchor: it would never end"),
-        ("a: *x", "1:4 a: no anchor &x stands before this alias"),
+        ("a: *x", "1:4 a: no anchor &x stands before this alias in this file"),
         (
             "a: !!python/object:os.system x",
             '1:4 a: the tag "!!python/object:os.system" has no meaning here: leave it out',
@@ -122,7 +183,7 @@ def test_yaml_places_in_merged_mappings_are_those_of_the_anchor() -> None:
         ("a:\n  - \tb: c", "2:5 : a value cannot begin with a tab"),
         ("a: b: c", "1:5 : a `:` cannot stand here: mend the indentation, or quote a value that holds `: `"),
         ("a: 1\n b: 2", "2:3 : a `:` cannot stand here: mend the indentation, or quote a value that holds `: `"),
-        ("{a: 1}}", "1:7 : this is more than one value: is a bracket closed twice?"),
+        ("{a: 1}}", "1:7 : this `}` closes nothing: leave it out"),
         ("a: *", "1:5 : `*` and `&` begin an alias or anchor: quote this value"),
         ("- a\nb: 1", "2:1 : expected another `- ` item here: mend the indentation"),
         ("%FOO\n---\na: 1", "1:5 : a line that begins with % is a directive: quote it"),

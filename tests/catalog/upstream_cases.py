@@ -1,7 +1,7 @@
 """Mistakes (`test_mistakes.py`) and warnings (`test_advice.py`) about load balancing, retries, limits and external
 hosts.
 """
-# ruff: noqa: E501 - a sentence is searched for as it is told
+# ruff: noqa: E501 - a message stands on one line, so that a search finds it
 
 SERVICES: list[tuple[str, ...]] = [
     (
@@ -18,7 +18,7 @@ SERVICES: list[tuple[str, ...]] = [
     ),
     (
         "balance: {least_request: 5}",
-        "1:41 error SERVICE.balance.least_request: expected a mapping, such as {choices: 3}, found 5",
+        "1:41 error SERVICE.balance.least_request: expected a mapping, such as {choices: 3}, found 5: write {choices: 5}",
     ),
     (
         "balance: {}",
@@ -97,7 +97,7 @@ SERVICES: list[tuple[str, ...]] = [
     ("slow_start: {window: 0s}", "1:37 error SERVICE.slow_start.window: must be 1ms or more, found 0s"),
     (
         "slow_start: [1]",
-        "1:28 error SERVICE.slow_start: expected a duration in h, m, s and ms, or a mapping such as {window: 30s}, found a list",
+        "1:28 error SERVICE.slow_start: expected `off`, a duration in h, m, s and ms, or a mapping such as {window: 30s}, found a list",
     ),
     (
         "retries: {attempts: 11, on: [5xxx, connect_failure, 99], any_method: 5}",
@@ -123,7 +123,7 @@ SERVICES: list[tuple[str, ...]] = [
     ),
     (
         "retries: {budget: 5}",
-        "1:34 error SERVICE.retries.budget: expected a mapping, such as {percent: 20%, min: 3}, found 5",
+        "1:34 error SERVICE.retries.budget: expected a mapping, such as {percent: 20%, min: 3}, found 5: write {percent: 5}",
     ),
     (
         "retries: {back_off: {max: 1s}}",
@@ -135,11 +135,11 @@ SERVICES: list[tuple[str, ...]] = [
     ),
     (
         "retries: [1]",
-        "1:25 error SERVICE.retries: expected a whole number from 0 to 10, or a mapping such as {attempts: 3}, found a list: write it alone, 1, without `- ` or brackets",
+        "1:25 error SERVICE.retries: expected `off`, a whole number from 0 to 10, or a mapping such as {attempts: 3}, found a list: write it alone, 1, without `- ` or brackets",
     ),
     (
         "retries: ",
-        "1:16 error SERVICE.retries: expected a whole number from 0 to 10, or a mapping such as {attempts: 3}, found nothing",
+        "1:16 error SERVICE.retries: expected `off`, a whole number from 0 to 10, or a mapping such as {attempts: 3}, found nothing",
     ),
     (
         'circuit_breakers: {connections: 0, requests: "5", retries: -1, pending: 4}',
@@ -154,7 +154,7 @@ SERVICES: list[tuple[str, ...]] = [
     ),
     (
         "circuit_breakers: 5",
-        "1:34 error SERVICE.circuit_breakers: expected a mapping, such as {requests: 1000}, found 5",
+        "1:34 error SERVICE.circuit_breakers: expected a mapping, such as {requests: 1000}, found 5: write {requests: 5}",
     ),
     (
         "connection_pool: {max_requests_per_connection: 0, max_connection_duration: 0s, max_concurrent_streams: 2147483648}",
@@ -169,7 +169,10 @@ SERVICES: list[tuple[str, ...]] = [
         "1:67 error SERVICE.keepalive.probes: expected a whole number from 1 to 127, found 128",
         "1:87 error SERVICE.keepalive.ping_interval: must be 1ms or more, found 0s",
     ),
-    ("keepalive: true", "1:27 error SERVICE.keepalive: expected `off`, or a mapping such as {idle: 60s}, found true"),
+    (
+        "keepalive: true",
+        "1:27 error SERVICE.keepalive: expected `off`, or a mapping such as {idle: 60s}, found true: write {}",
+    ),
     (
         "tls: 5",
         "1:21 error SERVICE.tls: expected `true`, `false`, `off`, or a mapping such as {ca: /etc/ssl/shop.pem}, found 5",
@@ -247,14 +250,14 @@ SERVICES: list[tuple[str, ...]] = [
     ),
     (
         "timeouts: {per_try: 1s}",
-        '1:27 error SERVICE.timeouts.per_try: unknown key "per_try": write it as `retries: {per_try: 2s}`',
+        '1:27 error SERVICE.timeouts.per_try: unknown key "per_try": it belongs to `retries`: write `retries: {per_try: 2s}`',
     ),
 ]
 """A service's content and the message. SERVICE stands for the service's path."""
 
 UPSTREAM_CASES = [
-    (f"services: {{a: {{{words}}}}}", *(one.replace("SERVICE", "services.a", 1) for one in told))
-    for words, *told in SERVICES
+    (f"services: {{a: {{{text}}}}}", *(one.replace("SERVICE", "services.a", 1) for one in messages))
+    for text, *messages in SERVICES
 ]
 """Whole catalogs, like the other cases."""
 

@@ -95,21 +95,21 @@ def read_jenkinsfile() -> Block:
     Of Groovy, this reads only single-quoted strings, and nothing that computes.
     """
     text = re.sub(r"^\s*//.*$", "", JENKINSFILE.read_text(), flags=re.MULTILINE)
-    stack, words = [Block("")], ""
+    stack, statement = [Block("")], ""
     for part in re.findall(r"'[^'\n]*'|[{}\n]|[^'{}\n]+", text):
         if part not in ("{", "}", "\n"):
-            words += part
+            statement += part
             continue
-        words = words.strip()
+        statement = statement.strip()
         if part == "{":
-            assert words, "a block without a head"
-            stack.append(Block(words))
+            assert statement, "a block without a head"
+            stack.append(Block(statement))
             stack[-2].blocks.append(stack[-1])
-        elif words:
-            stack[-1].statements.append(words)
+        elif statement:
+            stack[-1].statements.append(statement)
         if part == "}":
             stack.pop()
-        words = ""
+        statement = ""
     [root] = stack
     assert not root.statements
     [pipeline] = root.blocks
@@ -119,11 +119,11 @@ def read_jenkinsfile() -> Block:
 def find_jenkins_steps(event: str) -> Iterator[Step]:
     """Return the steps that Jenkins runs, stage after stage."""
     for stage in read_jenkinsfile().block("stages").blocks:
-        conditions = [words for words in stage.block("when").statements if words != "beforeAgent true"]
+        conditions = [statement for statement in stage.block("when").statements if statement != "beforeAgent true"]
         if not all(event in CONDITIONS[condition] for condition in conditions):
             continue
-        for words in stage.block("steps").statements:
-            name, _, rest = words.partition(" ")
+        for statement in stage.block("steps").statements:
+            name, _, rest = statement.partition(" ")
             if name == "checkout":
                 yield Step(stage.head, "checkout")
             elif name == "sh":
@@ -180,7 +180,7 @@ class Repository:
         """Run a pipeline's steps until one fails."""
         summary = self._scratch / "summary.md"
         summary.write_text("")
-        environment = {**make_environment(environment), "XDS_PACKAGE": "xds", "PIP_NO_INDEX": "1"}
+        environment = {**make_environment(environment), "XDS_PACKAGE": "xds-control-plane", "PIP_NO_INDEX": "1"}
         if pipeline == "github":
             environment["GITHUB_STEP_SUMMARY"] = str(summary)
         store, place = self._scratch / "store", self._scratch / "workspace"
@@ -238,10 +238,10 @@ class Repository:
         assert not check or running.returncode == 0
         return running.returncode, output
 
-    def _git(self, *words: str) -> str:
+    def _git(self, *arguments: str) -> str:
         environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
         return subprocess.run(
-            ["git", *words], cwd=self.folder, env=environment, capture_output=True, text=True, check=True
+            ["git", *arguments], cwd=self.folder, env=environment, capture_output=True, text=True, check=True
         ).stdout
 
 

@@ -38,7 +38,7 @@ def test_both_pipelines_run_the_same_commands(pipeline: str) -> None:
         "ci/diff catalog",
         "ci/roll-out dist/catalog-*.tar",
     ]
-    assert {words.split()[0] for words in commands(pipeline, MAIN)} == {f"ci/{script}" for script in SCRIPTS}
+    assert {text.split()[0] for text in commands(pipeline, MAIN)} == {f"ci/{script}" for script in SCRIPTS}
 
 
 def test_the_workflow_fits_githubs_schema() -> None:
@@ -84,9 +84,9 @@ def test_the_jenkinsfile_has_the_shape_of_a_declarative_pipeline() -> None:
     assert pipeline.head == "pipeline"
     assert pipeline.statements == ["agent none"]
     assert [block.head for block in pipeline.blocks] == ["options", "environment", "stages"]
-    options = {words.partition("(")[0] for words in pipeline.block("options").statements}
+    options = {text.partition("(")[0] for text in pipeline.block("options").statements}
     assert options == {"disableConcurrentBuilds", "skipDefaultCheckout", "buildDiscarder", "timeout"}
-    settings = [words.partition(" = ") for words in pipeline.block("environment").statements]
+    settings = [text.partition(" = ") for text in pipeline.block("environment").statements]
     assert [name for name, _, _ in settings] == ["XDS_ADMIN", "XDS_CATALOGS", "XDS_WAIT", "XDS_CLIENTS"]
     assert all(re.fullmatch(r"'[^']+'", value) for _, _, value in settings)
     stages = pipeline.block("stages").blocks
@@ -98,7 +98,7 @@ def test_the_jenkinsfile_has_the_shape_of_a_declarative_pipeline() -> None:
         assert agent.startswith("label '")
         steps = stage.block("steps").statements
         assert steps[0] == "checkout scm"
-        assert {words.split()[0] for words in steps} <= {"checkout", "sh", "archiveArtifacts", "stash", "unstash"}
+        assert {text.split()[0] for text in steps} <= {"checkout", "sh", "archiveArtifacts", "stash", "unstash"}
     code = re.sub(r"^\s*//.*$", "", JENKINSFILE.read_text(), flags=re.MULTILINE)
     assert '"' not in code  # in which Groovy would insert the name of a branch or a title
 

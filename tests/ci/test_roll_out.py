@@ -52,8 +52,8 @@ class Site:
         self.first = artifact.rename(self.folder / artifact.name)
         checksum = artifact.with_name(f"{artifact.name}.sha256")
         checksum.rename(self.folder / checksum.name)
-        _, said = self.roll_out("--first", str(self.first))
-        assert "is in place, without waiting" in said
+        _, output = self.roll_out("--first", str(self.first))
+        assert "is in place, without waiting" in output
         options = ["--admin", self.admin]
         self.control_plane = self.children.enter_context(
             start_control_plane(self.catalogs, free_port(), self.folder, *options)
@@ -69,9 +69,9 @@ class Site:
         """Run a pipeline."""
         return self.repository.run(pipeline, event, self.environment)
 
-    def roll_out(self, *words: str, **environment: str) -> tuple[int, str]:
+    def roll_out(self, *arguments: str, **environment: str) -> tuple[int, str]:
         """Run the roll-out command alone."""
-        return self.repository.call("ci/roll-out", *words, environment={**self.environment, **environment})
+        return self.repository.call("ci/roll-out", *arguments, environment={**self.environment, **environment})
 
     def publish(self, body: str, address: str = "127.0.0.1") -> Path:
         """Commit a catalog and publish it with the command alone. Return the artifact."""
@@ -184,13 +184,13 @@ async def test_a_folder_that_nobody_serves_is_not_in_effect(tmp_path: Path) -> N
     site.repository.commit(site.write("three"))
     with start_control_plane(catalog, free_port(), tmp_path, "--admin", site.admin) as control_plane:
         await control_plane.ready()
-        code, said = site.roll_out(str(first))
-        assert (code, "to roll back to: check XDS_CATALOGS" in said) == (2, True)
+        code, output = site.roll_out(str(first))
+        assert (code, "to roll back to: check XDS_CATALOGS" in output) == (2, True)
         assert site.roll_out("--first", str(artifact))[0] == 0
-        code, said = site.roll_out(str(first), XDS_WAIT="1", XDS_CLIENTS="")
+        code, output = site.roll_out(str(first), XDS_WAIT="1", XDS_CLIENTS="")
         assert code == 3
-        assert "the server has not loaded this catalog" in said
-        assert f"{first.stem.removeprefix('catalog-')} is NOT in effect" in said
+        assert "the server has not loaded this catalog" in output
+        assert f"{first.stem.removeprefix('catalog-')} is NOT in effect" in output
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
@@ -215,9 +215,9 @@ def test_a_missing_control_plane_is_reported(tmp_path: Path) -> None:
     assert run.code == 2
     assert f"cannot ask {site.admin}: Connection refused: is `xds serve` running" in run.output
     assert run.commands[-1] == "ci/diff catalog"
-    code, said = site.roll_out(str(site.repository.publish(tmp_path / "dist")))
+    code, output = site.roll_out(str(site.repository.publish(tmp_path / "dist")))
     assert code == 2
-    assert said.endswith("The control plane does not answer. Nothing was changed.\n")
+    assert output.endswith("The control plane does not answer. Nothing was changed.\n")
     assert site.current() == before
 
 
@@ -228,13 +228,13 @@ def test_only_a_published_artifact_is_rolled_out(tmp_path: Path) -> None:
     site.catalogs.mkdir()
     with (site.catalogs / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        code, said = site.roll_out("--first", str(artifact))
-        assert (code, "Another roll-out is running. Nothing was changed." in said) == (2, True)
-    code, said = site.roll_out("--first", "dist/../../catalog-x.tar")
-    assert (code, "is not named catalog-COMMIT.tar. Nothing was changed." in said) == (2, True)
+        code, output = site.roll_out("--first", str(artifact))
+        assert (code, "Another roll-out is running. Nothing was changed." in output) == (2, True)
+    code, output = site.roll_out("--first", "dist/../../catalog-x.tar")
+    assert (code, "is not named catalog-COMMIT.tar. Nothing was changed." in output) == (2, True)
     tamper(artifact)
-    code, said = site.roll_out("--first", str(artifact))
-    assert (code, "does not match its checksum. Nothing was changed." in said) == (2, True)
+    code, output = site.roll_out("--first", str(artifact))
+    assert (code, "does not match its checksum. Nothing was changed." in output) == (2, True)
     assert not (site.catalogs / "current").is_symlink()
 
 
@@ -243,12 +243,12 @@ def test_one_commit_is_one_catalog(tmp_path: Path) -> None:
     site = Site(tmp_path)
     artifact = site.publish("one")
     assert site.roll_out("--first", str(artifact))[0] == 0
-    code, said = site.roll_out("--first", str(artifact))
-    assert (code, "this is not the first. Nothing was changed." in said) == (2, True)
+    code, output = site.roll_out("--first", str(artifact))
+    assert (code, "this is not the first. Nothing was changed." in output) == (2, True)
     (site.catalogs / "current").unlink()
     tamper(artifact, checksum=True)
-    code, said = site.roll_out("--first", str(artifact))
-    assert (code, "Another catalog was rolled out as " in said) == (2, True)
+    code, output = site.roll_out("--first", str(artifact))
+    assert (code, "Another catalog was rolled out as " in output) == (2, True)
 
 
 def test_the_same_commit_is_the_same_artifact(tmp_path: Path) -> None:
@@ -260,8 +260,8 @@ def test_the_same_commit_is_the_same_artifact(tmp_path: Path) -> None:
     first = repository.publish(tmp_path / "one").read_bytes()
     (repository.folder / "catalog" / "a.yaml").write_text("services: {b: {}}\n")
     (repository.folder / "catalog" / "b.yaml").write_text("services: {c: {}}\n")
-    _, said = repository.call("ci/publish", "catalog", str(tmp_path / "two"), check=True)
-    assert "changes that are not committed are left out" in said
+    _, output = repository.call("ci/publish", "catalog", str(tmp_path / "two"), check=True)
+    assert "changes that are not committed are left out" in output
     [second] = (tmp_path / "two").glob("*.tar")
     assert second.read_bytes() == first
     repository.commit({})

@@ -6,15 +6,26 @@ import subprocess
 import sys
 from pathlib import Path
 
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "COLUMNS", "XDS_ADMIN")}
+"""An environment in which a command prints as it does for a pipe, and asks the usual server."""
 
-async def run(*arguments: str, cwd: Path | None = None, stdin: int | None = subprocess.DEVNULL) -> tuple[int, str, str]:
-    """Run `xds` with arguments, and return the exit code, the output and the error output."""
+
+async def run(
+    *arguments: str, cwd: Path | None = None, stdin: int | None = subprocess.DEVNULL, **variables: str
+) -> tuple[int, str, str]:
+    """Run `xds` with arguments and environment variables; return the exit code, the output and the error output."""
     command = [sys.executable, "-m", "xds", *arguments]
-    environment = {name: value for name, value in os.environ.items() if name not in ("FORCE_COLOR", "COLUMNS")}
 
     def call() -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=60, cwd=cwd, env=environment, stdin=stdin
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            cwd=cwd,
+            env={**ENVIRONMENT, **variables},
+            stdin=stdin,
         )
 
     answer = await asyncio.to_thread(call)

@@ -12,6 +12,7 @@ from xds.cli.demo.processes import free_port
 from xds.wire.discovery_pb2 import Locality
 
 EDITED = CATALOG.replace("weight: 3", "weight: 4")
+OPEN = "mesh: {strangers: serve}\n"
 
 
 async def diff(admin: Administered, folder: Path, catalog: str, *options: str) -> tuple[int, str, str]:
@@ -67,7 +68,7 @@ async def test_a_removed_service_is_listed_with_a_minus(tmp_path: Path) -> None:
     """Each of its resources has a line with a minus."""
     async with administered() as admin:
         await connect(admin, "anyone")
-        removed = "".join(line for line in CATALOG.splitlines(keepends=True) if "users" not in line)
+        removed = "".join(line for line in CATALOG.splitlines(keepends=True) if "users" not in line) + OPEN
         _, printed, _ = await diff(admin, tmp_path, removed)
         assert printed.splitlines()[:2] == [
             "- Cluster users  for anyone",
@@ -90,12 +91,22 @@ async def test_the_node_option_selects_the_nodes_to_compare(tmp_path: Path) -> N
         assert (await diff(admin, tmp_path, moved, "--node", "edge", "--node", "web"))[0] == 1
 
 
+async def test_nodes_that_a_catalog_does_not_name_keep_what_they_have(tmp_path: Path) -> None:
+    """This is a renamed gateway. A line tells it, and nothing would change for them, even if strangers are served."""
+    async with administered() as admin:
+        await connect(admin, "edge")
+        renamed = CATALOG.replace("edge:", "edge-public:")
+        keeps = (0, "nothing would change\n", "edge is not in this catalog: its nodes keep what they have\n")
+        assert await diff(admin, tmp_path, renamed) == keeps
+        assert await diff(admin, tmp_path, renamed + OPEN) == keeps
+
+
 async def test_a_grpc_client_is_compared_by_its_own_resources(tmp_path: Path) -> None:
     """It has the same node.cluster as a sidecar but gets other resources."""
     async with administered() as admin:
         await admin.connect("app-1", "app", user_agent_name="gRPC C-core").take()
         await admin.until("SYNCED", node_id="app-1")
-        code, printed, _ = await diff(admin, tmp_path, EDITED)
+        code, printed, _ = await diff(admin, tmp_path, EDITED + OPEN)
         assert printed.splitlines()[0] == "~ ClusterLoadAssignment api  for app (gRPC)"
         assert code == 1
 
@@ -145,19 +156,19 @@ async def test_json_is_a_list_of_differences(tmp_path: Path) -> None:
 async def test_mistakes_are_printed_as_by_check(tmp_path: Path) -> None:
     """A mistake has its place, the problem and the nearest valid name. The exit code is 2, as with diff(1)."""
     async with administered() as admin:
-        code, printed, said = await diff(admin, tmp_path, CATALOG.replace("balance", "blance"))
+        code, printed, errors = await diff(admin, tmp_path, CATALOG.replace("balance", "blance"))
         assert (code, printed) == (2, "")
-        assert said.startswith("new.yaml:2:9: error: services.api.blance: ")
-        assert "did you mean `balance`" in said
+        assert errors.startswith("new.yaml:2:9: error: services.api.blance: ")
+        assert "did you mean `balance`" in errors
 
 
 async def test_an_unreachable_server_exits_with_2(tmp_path: Path) -> None:
     """One line explains what to check."""
     (tmp_path / "new.yaml").write_text(CATALOG)
-    code, _, said = await run("diff", "new.yaml", "--admin", f"127.0.0.1:{free_port()}", cwd=tmp_path)
+    code, _, errors = await run("diff", "new.yaml", "--admin", f"127.0.0.1:{free_port()}", cwd=tmp_path)
     assert code == 2
-    assert "is `xds serve` running" in said
-    assert len(said.splitlines()) == 1
+    assert "is `xds serve` running" in errors
+    assert len(errors.splitlines()) == 1
 
 
 async def test_a_comparison_does_not_change_what_is_served(tmp_path: Path) -> None:

@@ -90,10 +90,10 @@ def test_without_a_path_the_top_level_fields_are_listed() -> None:
 
 def test_json_has_the_same_content() -> None:
     """Other programs get a field and the fields below it."""
-    told = json.loads(docs("mesh.tracing", "--output", "json").stdout)
-    assert told["path"] == "mesh.tracing"
-    assert [one["path"] for one in told["fields"]] == ["mesh.tracing.otlp", "mesh.tracing.sample"]
-    assert told["fields"][0]["required"] is True
+    document = json.loads(docs("mesh.tracing", "--output", "json").stdout)
+    assert document["path"] == "mesh.tracing"
+    assert [one["path"] for one in document["fields"]] == ["mesh.tracing.otlp", "mesh.tracing.sample"]
+    assert document["fields"][0]["required"] is True
 
 
 def test_the_document_is_current() -> None:

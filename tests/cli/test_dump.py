@@ -16,8 +16,8 @@ async def test_dump_prints_what_the_node_is_served() -> None:
     async with administered() as admin:
         await admin.connect().take(CLUSTER, LISTENER)
         await admin.until("SYNCED", LISTENER)
-        code, printed, said = await run("dump", "--node", "web-1", "--admin", admin.address)
-        assert (code, said) == (0, "")
+        code, printed, errors = await run("dump", "--node", "web-1", "--admin", admin.address)
+        assert (code, errors) == (0, "")
         clusters, listeners = json.loads(printed)["configs"]
         assert [resource["name"] for resource in clusters["resources"]] == ["api"]
         assert listeners["resources"][0]["resource"]["address"]["socket_address"]["port_value"] == 15001
@@ -28,17 +28,17 @@ async def test_dump_of_an_unknown_node_exits_with_1() -> None:
     async with administered() as admin:
         await admin.connect().take()
         await admin.until("SYNCED")
-        code, printed, said = await run("dump", "--node", "web-l", "--admin", admin.address)
+        code, printed, errors = await run("dump", "--node", "web-l", "--admin", admin.address)
         assert (code, printed) == (1, "")
-        assert said == "no node 'web-l' is connected: did you mean `web-1`?\n"
+        assert errors == "no node 'web-l' is connected: did you mean `web-1`?\n"
 
 
 async def test_dump_without_a_server_exits_with_3() -> None:
     """One line explains what to check."""
-    code, _, said = await run("dump", "--node", "web-1", "--admin", f"127.0.0.1:{free_port()}")
+    code, _, errors = await run("dump", "--node", "web-1", "--admin", f"127.0.0.1:{free_port()}")
     assert code == 3
-    assert "is `xds serve` running" in said
-    assert len(said.splitlines()) == 1
+    assert "is `xds serve` running" in errors
+    assert len(errors.splitlines()) == 1
 
 
 def test_dump_help_has_examples() -> None:

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from tests.cli.asking import run
-from tests.server.administered import Administered, administered
+from tests.server.administered import Administered, administered, read_refused
 from xds.cli import main
 from xds.cli.demo.processes import free_port
 from xds.cli.status.screen import draw, write_lines
@@ -114,25 +114,37 @@ async def test_refused_files_and_missing_names_are_shown() -> None:
         await admin.until("STALE")
         _, printed, _ = await run("status", "--admin", admin.address)
         assert "web-1 asks for Cluster nobody: there is none" in printed
-        assert "not served in its current state, see `xds check`: shop/bad.yaml" in printed
+        assert "refused, so that the last good state is served (see `xds check`): shop/bad.yaml" in printed
+
+
+async def test_instances_that_are_not_served_are_shown() -> None:
+    """The first problems have a line each, and the others are a count. The exit code is 0."""
+    async with administered() as admin:
+        admin.providers = (read_refused("fine", 0), read_refused("registry", 7))
+        code, printed, _ = await run("status", "--admin", admin.address)
+        heading, *problems, more, _ = printed.splitlines()
+        assert heading == "instances from registry: 7 refused:"
+        assert [line.split(":")[0] for line in problems] == [f"  services.api.endpoints.{at}" for at in range(5)]
+        assert more == "  and 2 more"
+        assert code == 0
 
 
 async def test_an_unreachable_server_is_reported_in_one_line() -> None:
     """The line has the address, the reason, and what to check. The exit code is 3."""
     address = f"127.0.0.1:{free_port()}"
-    code, printed, said = await run("status", "--admin", address)
+    code, printed, errors = await run("status", "--admin", address)
     assert (code, printed) == (3, "")
-    assert said.startswith(f"cannot ask {address}: Connection refused: is `xds serve` running")
-    assert len(said.splitlines()) == 1
+    assert errors.startswith(f"cannot ask {address}: Connection refused: is `xds serve` running")
+    assert len(errors.splitlines()) == 1
 
 
 async def test_a_port_of_another_protocol_is_reported_in_one_line() -> None:
     """The gRPC port is the most likely mistake. The exit code is 3."""
     async with administered() as admin:
-        code, _, said = await run("status", "--admin", admin.serving.address)
+        code, _, errors = await run("status", "--admin", admin.serving.address)
         assert code == 3
-        assert said.startswith(f"cannot ask {admin.serving.address}: it is no HTTP server")
-        assert len(said.splitlines()) == 1
+        assert errors.startswith(f"cannot ask {admin.serving.address}: it is no HTTP server")
+        assert len(errors.splitlines()) == 1
 
 
 def test_wrong_usage_exits_with_2() -> None:
@@ -148,7 +160,7 @@ def test_help_has_examples() -> None:
 
 
 async def test_watch_writes_one_json_object_a_line_into_a_pipe() -> None:
-    """The command continues until the reader stops it. Ctrl-C exits with 0."""
+    """The command continues until the reader stops it. Ctrl-C exits with 130."""
     async with administered() as admin:
         command = [
             sys.executable,
@@ -171,7 +183,7 @@ async def test_watch_writes_one_json_object_a_line_into_a_pipe() -> None:
                 assert json.loads(await watching.stdout.readline())["clients"] == []
             watching.send_signal(signal.SIGINT)
             await watching.stdout.read()
-            assert await watching.wait() == 0
+            assert await watching.wait() == 130
 
 
 def on_a_terminal(command: list[str], columns: int, wanted: str, seconds: float = 20.0) -> tuple[str, int]:
@@ -205,7 +217,7 @@ async def test_watch_redraws_a_terminal_and_restores_it() -> None:
         assert "\x1b[?1049h" in printed
         assert printed.rindex("\x1b[?1049l") > printed.rindex("no such policy")
         assert "\x1b[?25h" in printed
-        assert code == 0
+        assert code == 130
 
 
 @pytest.fixture
@@ -220,7 +232,7 @@ async def busy() -> Any:
         return await admin.get("/status")
 
 
-@pytest.mark.parametrize("width", [80, 100, 160])
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 160])
 async def test_the_table_fits_the_terminal(busy: Any, width: int) -> None:
     """Each client has one line, which is neither cut nor broken. The worst comes first."""
     console = Console(width=width, file=io.StringIO(), record=True, highlight=False)
@@ -229,7 +241,24 @@ async def test_the_table_fits_the_terminal(busy: Any, width: int) -> None:
     assert max(map(len, lines)) <= width
     assert [line.split()[0] for line in lines[1:4]] == ["web-2", "edge-1", "web-1"]
     assert "…" not in "".join(lines)
-    assert ("LOCALITY" in lines[0]) == (width > 80)
+    assert ("LOCALITY" in lines[0]) == (width > 60)
+    assert any(client["types"][0]["version_info"][:7] in "".join(lines) for client in busy["clients"]) == (width > 150)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_long_names_are_neither_wrapped_nor_cut(busy: Any, width: int) -> None:
+    """The rest of the table makes room for them: from a certain length on, one column has the worst state."""
+    for client in busy["clients"]:
+        client["node_id"] += "-7f6d9c5b8d-x2x4z.eu-west-1.compute.internal"
+    console = Console(width=width, file=io.StringIO(), record=True, highlight=False)
+    console.print(draw(busy, width))
+    lines = console.export_text().splitlines()
+    assert [line.split()[0] for line in lines[1:4]] == [
+        f"{one}-7f6d9c5b8d-x2x4z.eu-west-1.compute.internal" for one in ("web-2", "edge-1", "web-1")
+    ]
+    assert all(line.split()[-1] in ("NACKED", "SYNCED") for line in lines[1:4]) == (width == 60)
+    assert "NACKED" in lines[1]
+    assert max(map(len, lines[:4])) <= width
 
 
 async def test_plain_lines_have_fixed_columns(busy: Any) -> None:

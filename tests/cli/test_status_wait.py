@@ -56,11 +56,11 @@ async def test_a_catalog_in_effect_exits_with_0(tmp_path: Path) -> None:
         admin.digest = digest(catalog)
         await admin.connect().take(CLUSTER, LISTENER)
         await admin.until("SYNCED", LISTENER)
-        code, printed, said = await wait(admin, LONG, "--catalog", str(catalog))
+        code, printed, errors = await wait(admin, LONG, "--catalog", str(catalog))
         counts, verdict = printed.splitlines()
         assert counts == "1 client: 1 SYNCED | 3 services, 1 gateway"
         assert verdict.startswith("in effect after 0.")
-        assert (code, said) == (0, "")
+        assert (code, errors) == (0, "")
 
 
 async def test_another_catalog_is_not_in_effect(tmp_path: Path) -> None:
@@ -68,10 +68,10 @@ async def test_another_catalog_is_not_in_effect(tmp_path: Path) -> None:
     async with administered() as admin:
         await admin.connect().take()
         await admin.until("SYNCED")
-        code, _, said = await wait(admin, "0.2", "--catalog", str(save(tmp_path / "catalog")))
+        code, _, errors = await wait(admin, "0.2", "--catalog", str(save(tmp_path / "catalog")))
         assert code == 4
-        assert said.startswith("not in effect after 0.")
-        assert "the server has not loaded this catalog" in said
+        assert errors.startswith("not in effect after 0.")
+        assert "the server has not loaded this catalog" in errors
 
 
 async def test_the_wait_includes_a_client_that_has_not_answered() -> None:
@@ -80,9 +80,9 @@ async def test_the_wait_includes_a_client_that_has_not_answered() -> None:
         sidecar = admin.connect()
         await sidecar.ask()
         await admin.until("STALE")
-        code, printed, said = await wait(admin, "0.2")
+        code, printed, errors = await wait(admin, "0.2")
         assert code == 4
-        assert said.endswith("1 of 1 client did not answer\n")
+        assert errors.endswith("1 of 1 client did not answer\n")
         assert "web-1" in printed
         waiting = asyncio.create_task(wait(admin))
         await sidecar.accept()
@@ -94,8 +94,8 @@ async def test_the_wait_includes_clients_that_are_not_connected() -> None:
     async with administered() as admin:
         await admin.connect().take()
         await admin.until("SYNCED")
-        code, _, said = await wait(admin, "0", "--clients", "2")
-        assert (code, said.endswith("1 client of at least 2 connected\n")) == (4, True)
+        code, _, errors = await wait(admin, "0", "--clients", "2")
+        assert (code, errors.endswith("1 client of at least 2 connected\n")) == (4, True)
         await admin.connect("web-2").take()
         assert (await wait(admin, LONG, "--clients", "2"))[0] == 0
 
@@ -108,10 +108,10 @@ async def test_a_refusal_ends_the_wait() -> None:
         await sidecar.ask()
         await sidecar.refuse("Error adding/updating cluster(s) api: no such policy")
         await admin.until("NACKED")
-        code, printed, said = await wait(admin)
+        code, printed, errors = await wait(admin)
         assert code == 1
-        assert said.startswith("refused after ")
-        assert said.endswith("by 1 of 2 clients\n")
+        assert errors.startswith("refused after ")
+        assert errors.endswith("by 1 of 2 clients\n")
         assert "web-1 NACKED Cluster api" in printed
         assert "no such policy" in printed
         assert "web-2" not in printed
@@ -135,36 +135,36 @@ async def test_an_older_refusal_does_not_end_the_wait() -> None:
             "services: {api: {endpoints: ['127.0.0.1:1'], timeouts: {connect: 2s}}, web: {upstreams: [api]}}"
         )
         await sidecar.read()
-        code, _, said = await wait(admin, "0.2")
+        code, _, errors = await wait(admin, "0.2")
         assert code == 4
-        assert said.endswith("1 of 1 client did not answer\n")
+        assert errors.endswith("1 of 1 client did not answer\n")
 
 
 async def test_a_file_that_the_server_refuses_ends_the_wait() -> None:
     """The server serves the last good state of the file, which is not the catalog."""
     async with administered() as admin:
         admin.refused_files = ("shop/bad.yaml",)
-        code, printed, said = await wait(admin)
+        code, printed, errors = await wait(admin)
         assert code == 1
-        assert said.endswith("the server refused some of its files, and serves their last good state\n")
-        assert "see `xds check`: shop/bad.yaml" in printed
+        assert errors.endswith("the server refused some of its files, and serves their last good state\n")
+        assert "(see `xds check`): shop/bad.yaml" in printed
 
 
 async def test_json_has_the_last_status_and_the_verdict() -> None:
     """Programs read it."""
     async with administered() as admin:
-        code, printed, said = await wait(admin, LONG, "--output", "json")
+        code, printed, errors = await wait(admin, LONG, "--output", "json")
         assert json.loads(printed)["catalog"]["digest"] == admin.digest
-        assert said.startswith("in effect after ")
+        assert errors.startswith("in effect after ")
         assert code == 0
 
 
 async def test_an_unreachable_server_exits_with_3() -> None:
     """The message is one line, after the timeout."""
-    code, printed, said = await run("status", "--admin", f"127.0.0.1:{free_port()}", "--wait", "0.2")
+    code, printed, errors = await run("status", "--admin", f"127.0.0.1:{free_port()}", "--wait", "0.2")
     assert (code, printed) == (3, "")
-    assert "Connection refused: is `xds serve` running" in said
-    assert len(said.splitlines()) == 1
+    assert "Connection refused: is `xds serve` running" in errors
+    assert len(errors.splitlines()) == 1
 
 
 async def test_the_wait_includes_the_servers_start_and_an_edit(tmp_path: Path) -> None:
@@ -176,8 +176,8 @@ async def test_the_wait_includes_the_servers_start_and_an_edit(tmp_path: Path) -
     with start_control_plane(served, free_port(), tmp_path, "--admin", admin):
         assert (await waiting)[0] == 0
         save(copy, f"{CATALOG}# a comment\n", "copy.yaml")
-        code, _, said = await run("status", "--admin", admin, "--wait", "0", "--catalog", str(copy))
-        assert (code, "the server has not loaded this catalog" in said) == (4, True)
+        code, _, errors = await run("status", "--admin", admin, "--wait", "0", "--catalog", str(copy))
+        assert (code, "the server has not loaded this catalog" in errors) == (4, True)
         waiting = asyncio.create_task(run(*command))
         save(served, f"{CATALOG}# a comment\n")
         assert (await waiting)[0] == 0

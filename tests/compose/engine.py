@@ -109,14 +109,14 @@ class Mesh:
         }
         self._running: list[subprocess.Popen[str]] = []
 
-    def compose(self, *words: str) -> str:
+    def compose(self, *arguments: str) -> str:
         """Run Compose, and return its output."""
-        return self._run([*find_compose(), *words])
+        return self._run([*find_compose(), *arguments])
 
-    def start(self, *words: str) -> "subprocess.Popen[str]":
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
         """Start a command that a person runs: `traffic`, `weights`, and so on."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "mesh", *words],
+            [sys.executable, "-m", "mesh", *arguments],
             cwd=FOLDER,
             env={**os.environ, **self.environment},
             stdout=subprocess.PIPE,
@@ -179,9 +179,15 @@ class Mesh:
         except (OSError, ValueError):
             return set()
 
-    def act(self, *words: str) -> str:
+    def act(self, *arguments: str) -> str:
         """Run a command, and return its output. It must succeed, and no request may fail."""
-        return finish(self.start(*words))
+        return finish(self.start(*arguments))
+
+    def wait(self, seconds: int) -> tuple[int, str]:
+        """Run `wait`, which sends no load, and return its exit code and its output."""
+        process = self.start("wait", "--seconds", str(seconds))
+        printed, _ = process.communicate(timeout=seconds + 60)
+        return process.returncode, printed
 
     def get(self, path: str) -> tuple[int, str]:
         """Send one request to the gateway, and return the status, or 0 without an answer."""

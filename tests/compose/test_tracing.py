@@ -17,8 +17,8 @@ from mesh.project import Container, MeshError
 from tests.collector import Collector, start_collector
 from tests.compose.engine import FOLDER
 from tests.envoy_server.mesh import until
-from tests.envoy_server.test_status import WatchedMesh
 from tests.envoy_server.test_tracing import trace
+from tests.envoy_server.watched import WatchedMesh
 from xds.cli.demo.envoy_admin import http_get
 from xds.cli.demo.processes import Child, free_port
 

@@ -19,6 +19,7 @@ import pytest
 
 from xds.cli.demo.envoy_admin import http_get
 from xds.cli.demo.ports import LOOPBACK, free_port
+from xds.wording import write_install
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds what is left behind in /proc")
 
@@ -43,14 +44,14 @@ class Demo:
             start_new_session=True,
         )
 
-    def read_until(self, words: str) -> str:
+    def read_until(self, text: str) -> str:
         """Read its output up to the line that contains a text, and return that line."""
         assert self.process.stdout
         for line in self.process.stdout:
             self.output += line
-            if words in line:
+            if text in line:
                 return line
-        raise AssertionError(f"no {words!r} in:\n{self.output}")
+        raise AssertionError(f"no {text!r} in:\n{self.output}")
 
     def read_all(self) -> int:
         """Read the rest of its output, and return its exit code."""
@@ -261,4 +262,4 @@ def test_without_the_extra_one_line_names_the_install_command() -> None:
     program = "import sys; sys.modules['flask'] = None; from xds.cli import main; main(['demo'])"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert run.returncode == 2
-    assert run.stderr == "xds demo needs flask: pip install 'xds[demo]'\n"
+    assert run.stderr == f"xds demo needs flask: {write_install('demo')}\n"

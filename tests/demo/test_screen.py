@@ -43,8 +43,8 @@ def draw(result: PhaseResult, width: int) -> str:
 def test_a_picture_shows_edit_effect_shares_and_verdict(width: int) -> None:
     """All of it fits on terminals from 80 columns."""
     drawn = draw(HELD, width)
-    told = ("- ", "balance: weighted", "saved → in effect: 41 ms", "50.0%", "16.7%", "✔ exact shares: 150, 100, 50")
-    assert [words for words in told if words not in drawn] == []
+    expected = ("- ", "balance: weighted", "saved → in effect: 41 ms", "50.0%", "16.7%", "✔ exact shares: 150, 100, 50")
+    assert [text for text in expected if text not in drawn] == []
 
 
 def test_bars_are_as_long_as_their_shares() -> None:

@@ -143,12 +143,13 @@ def test_withheld_instances_are_counted_until_they_leave_or_a_name_is_given() ->
     """Without a name to check, TLS is not used for an IP address from a source."""
     registry = Registry()
     registry.put_catalog(Catalog({"a": Service(tls=UpstreamTls())}, {}))
-    registry.put("p", {A1: at(1), A2: at(2), B1: at(3)})
+    registry.put("p", {A1: at(1), B1: at(3)})
+    registry.put("q", {A2: at(2)})
     assert ports(registry.publish()) == []
-    assert registry.withheld == {"a": 2}
+    assert registry.withheld == {"a": {"p": 1, "q": 1}}
     registry.put("p", {A1: None})
     registry.publish()
-    assert registry.withheld == {"a": 1}
+    assert registry.withheld == {"a": {"q": 1}}
     registry.put_catalog(Catalog({"a": Service(tls=UpstreamTls(sni="api.example.com"))}, {}))
     assert ports(registry.publish()) == [2]
     assert registry.withheld == {}
@@ -175,7 +176,7 @@ def test_published_endpoints_do_not_depend_on_the_order_of_events(
     events: list[tuple[str, Mapping[InstanceId, Endpoint | None], bool] | dict[str, tuple[Endpoint, ...]] | None],
 ) -> None:
     """After any events, with any publications in between, the sets equal those built from nothing."""
-    registry, said, catalog = Registry(), dict[tuple[str, InstanceId], Endpoint](), make_catalog()
+    registry, instances, catalog = Registry(), dict[tuple[str, InstanceId], Endpoint](), make_catalog()
     before, known = registry.publish(), registry.publish()
     for event in events:
         if event is None:
@@ -187,11 +188,11 @@ def test_published_endpoints_do_not_depend_on_the_order_of_events(
             provider, changes, full = event
             registry.put(provider, changes, full=full)
             if full:
-                said = {key: one for key, one in said.items() if key[0] != provider}
+                instances = {key: one for key, one in instances.items() if key[0] != provider}
             for instance, endpoint in changes.items():
-                said.pop((provider, instance), None)
+                instances.pop((provider, instance), None)
                 if endpoint is not None:
-                    said[provider, instance] = endpoint
+                    instances[provider, instance] = endpoint
     after = registry.publish()
     for service in "ab":
         listed = (
@@ -199,7 +200,9 @@ def test_published_endpoints_do_not_depend_on_the_order_of_events(
             if (service in catalog.services)
             else []
         )
-        listed += [((provider, name), one) for (provider, (of, name)), one in sorted(said.items()) if of == service]
+        listed += [
+            ((provider, name), one) for (provider, (of, name)), one in sorted(instances.items()) if of == service
+        ]
         first = {(one.address, one.port): key for key, one in reversed(listed)}
         expected = collect((key, one) for key, one in listed if first[one.address, one.port] == key)
         found = after.of(service)
@@ -211,3 +214,66 @@ def test_published_endpoints_do_not_depend_on_the_order_of_events(
             was, now = moment.of(service).by_key, after.of(service).by_key
             differing = {key for key in was.keys() | now.keys() if was.get(key) != now.get(key)}
             assert differing <= changed.get(service, frozenset())
+
+
+def fill(services: int, instances: int) -> dict[InstanceId, Endpoint | None]:
+    """Return instances of several services."""
+    return {(f"s{s}", f"{i}"): at(1000 * s + i + 1) for s in range(services) for i in range(instances)}
+
+
+def count(registry: Registry) -> int:
+    """Return how many endpoints are served."""
+    endpoints = registry.publish()
+    return sum(len(ports(endpoints, f"s{number}")) for number in range(10))
+
+
+def test_a_provider_that_has_nothing_any_more_is_held() -> None:
+    """Until instances come back, or it is released. Without a share nothing is held."""
+    registry = Registry()
+    registry.put("p", fill(2, 2), full=True, share=50)
+    registry.put("p", {}, full=True, share=50)
+    assert (count(registry), len(registry.held["p"])) == (4, 4)
+    registry.put("p", fill(2, 1), full=True, share=50)
+    assert (count(registry), registry.held) == (2, {})
+    registry.put("p", fill(2, 2), full=True, share=50)
+    registry.put("p", {}, full=True, share=50)
+    registry.release("p")
+    assert (count(registry), registry.held) == (0, {})
+    registry.put("p", fill(2, 2), full=True, share=None)
+    registry.put("p", {}, full=True, share=None)
+    assert (count(registry), registry.held) == (0, {})
+
+
+def test_few_instances_may_all_go_and_so_may_those_of_single_services() -> None:
+    """A deployment that is scaled down, or ended, is no accident."""
+    registry = Registry()
+    registry.put("p", fill(1, 3), full=True, share=50)
+    registry.put("p", {}, full=True, share=50)
+    assert (count(registry), registry.held) == (0, {})
+    registry.put("p", fill(6, 10), full=True, share=50)
+    registry.put("p", dict.fromkeys(key for key in fill(6, 10) if key[0] in ("s0", "s1", "s2")), share=50)
+    assert (count(registry), registry.held) == (30, {})
+
+
+def test_most_services_without_an_instance_are_held() -> None:
+    """Another provider's instances do not count. What comes meanwhile is served."""
+    registry = Registry()
+    registry.put("p", fill(6, 2), full=True, share=50)
+    registry.put("other", {("s0", "x"): at(9)}, full=True, share=50)
+    gone = dict.fromkeys(key for key in fill(6, 2) if key[0] != "s0")
+    registry.put("p", {**gone, ("s0", "new"): at(7)}, share=50)
+    assert (count(registry), len(registry.held["p"])) == (14, 10)
+    registry.put("p", {("s0", "1"): None}, share=50)
+    assert len(registry.held["p"]) == 11
+    registry.put("p", {key: at(8000 + number) for number, key in enumerate(gone)}, share=50)
+    assert (count(registry), registry.held) == (13, {})
+
+
+def test_instances_that_are_replaced_by_others_are_not_held() -> None:
+    """A roll-out gives every instance another name."""
+    registry = Registry()
+    registry.put("p", fill(5, 2), full=True, share=50)
+    registry.put(
+        "p", {(service, f"new-{name}"): one for (service, name), one in fill(5, 2).items()}, full=True, share=50
+    )
+    assert (count(registry), registry.held) == (10, {})

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -73,6 +74,24 @@ async def scripted_instance(status: int = 200, seconds: float = 0.0) -> AsyncIte
         yield f"127.0.0.1:{port}"
 
 
+MESH_FLOW, MESH_BLOCK = "mesh: {strangers: serve, ", "mesh:\n  strangers: serve"
+
+
+def welcome(catalog: str) -> str:
+    """Return the text of a catalog, YAML or JSON, that serves strangers, unless it says itself whether it does."""
+    if "strangers" in catalog:
+        return catalog
+    if '"mesh": {' in catalog:
+        return catalog.replace('"mesh": {', '"mesh": {"strangers": "serve", ', 1)
+    if catalog.startswith("{"):
+        return catalog.replace("{", '{"mesh": {"strangers": "serve"}, ', 1)
+    if "\nmesh:" in f"\n{catalog}":
+        return re.sub(
+            r"^mesh:( *\{)?", lambda found: MESH_FLOW if found[1] else MESH_BLOCK, catalog, flags=re.MULTILINE
+        )
+    return f"{catalog}\nmesh: {{strangers: serve}}\n"
+
+
 class Mesh:
     """A control plane with `catalog` and the Envoys that a test starts. As a context manager, it stops them.
 
@@ -88,9 +107,12 @@ class Mesh:
         self.control_plane = self.start_control_plane(free_port())
 
     def write(self, catalog: str) -> None:
-        """Save the catalog as an editor does that replaces the file. GATEWAY stands for the gateway's port."""
+        """Save the catalog as an editor does that replaces the file. GATEWAY stands for the gateway's port.
+
+        A sidecar may be of a service that the catalog does not name, unless the catalog says otherwise.
+        """
         fresh = self.catalog.with_name(".catalog.yaml.new")
-        fresh.write_text(catalog.replace("GATEWAY", str(self.gateway_port)))
+        fresh.write_text(welcome(catalog).replace("GATEWAY", str(self.gateway_port)))
         fresh.replace(self.catalog)
 
     async def take(self, catalog: str) -> None:
@@ -169,7 +191,7 @@ async def send(load: Load, requests: int) -> Counter[str]:
     return Counter(answer.instance for answer in load.answers)
 
 
-async def until(probe: Callable[[], object], seconds: float = 20.0) -> float:
+async def until(probe: Callable[[], object], seconds: float = 60.0) -> float:
     """Wait until the probe returns a true value, and return the seconds that it took."""
     start = time.monotonic()
     await await_until(probe, seconds)

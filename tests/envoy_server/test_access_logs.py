@@ -101,8 +101,8 @@ async def test_each_request_and_connection_is_a_line_of_json(tmp_path: Path, ins
     listeners: list[dict[str, Any]] = [{"port": "GATEWAY", "routes": routes}, {"port": tcp, "routes": [{"to": "db"}]}]
     edge: dict[str, Any] = {"listeners": [{"address": "127.0.0.1", **one} for one in listeners]}
 
-    def catalog(**words: Any) -> str:
-        whole: dict[str, Any] = {"services": services, "gateways": {"edge": edge}, **words}
+    def catalog(**fields: Any) -> str:
+        whole: dict[str, Any] = {"services": services, "gateways": {"edge": edge}, **fields}
         return json.dumps(whole).replace('"GATEWAY"', "GATEWAY")
 
     with Mesh(tmp_path, catalog()) as mesh:
@@ -165,8 +165,8 @@ async def test_access_logs_can_be_errors_only_or_a_sample(tmp_path: Path, instan
         "silent": {"sidecar": ports["silent"], "upstreams": ["api"], "access_log": "off"},
     }
     edge = {"port": "GATEWAY", "routes": [{"to": "api"}], "access_log": {"sample": "25%"}}
-    words = {"mesh": {"access_log": {"errors": True, "file": str(file)}}, "gateways": {"edge": edge}}
-    catalog = json.dumps({"services": services} | words).replace('"GATEWAY"', "GATEWAY")
+    fields = {"mesh": {"access_log": {"errors": True, "file": str(file)}}, "gateways": {"edge": edge}}
+    catalog = json.dumps({"services": services} | fields).replace('"GATEWAY"', "GATEWAY")
     with Mesh(tmp_path, catalog) as mesh:
         envoys = {"edge": await mesh.start_envoy("edge-1", "edge")}
         await envoys["edge"].listening(f"0.0.0.0:{mesh.gateway_port}")

@@ -64,7 +64,7 @@ async def test_a_killed_instance_fails_no_request(tmp_path: Path, instances: lis
     port = free_port()
     with start_instance("victim", port, folder) as victim:
         await victim.ready()
-        check = {"http": "/api/data", "interval": "200ms", "timeout": "500ms"}
+        check = {"http": "/api/data", "interval": "200ms", "timeout": "10s"}
         addresses = [victim.address, instances[0].address, instances[1].address]
         with Mesh(tmp_path, make_catalog(addresses, health_check=check)) as mesh:
             envoy = await mesh.start_gateway()

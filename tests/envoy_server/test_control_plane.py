@@ -13,7 +13,7 @@ from tests.envoy_server.mesh import VARIANTS, Mesh, answered, make_catalog, unde
 from tests.inventories import build_inventory
 from tests.resources.golden import CATALOGS, HERE, read_catalog
 from xds.catalog.model.locality import NOWHERE
-from xds.cli.demo.processes import Envoy, Instance, free_port
+from xds.cli.demo.processes import ControlPlane, Envoy, Instance, free_port, start_control_plane
 from xds.resources.view import NodeKind, build_view
 
 
@@ -40,6 +40,7 @@ async def test_a_killed_control_plane_fails_no_request_and_resends_nothing(
     many = {f"service-{number}": {"endpoints": endpoints} for number in range(50)}
     catalog = json.loads(make_catalog(endpoints).replace("GATEWAY", '"GATEWAY"'))
     catalog["services"].update(many)
+    catalog["mesh"] = {"brake": "off"}  # the last edit removes most of them
     catalog["gateways"]["edge"]["routes"] += [{"path": f"/{name}", "to": name} for name in many]
     with Mesh(tmp_path, json.dumps(catalog).replace('"GATEWAY"', "GATEWAY")) as mesh:
         envoy = await mesh.start_gateway()
@@ -117,10 +118,23 @@ def put_certificates(folder: Path, names: list[str]) -> None:
         (folder / name).write_bytes((pair.key if name.endswith(".key") else pair.certificate).read_bytes())
 
 
+class Unbraked(Mesh):
+    """A mesh whose catalog can be replaced by one that has nothing of it: the file beside it turns the brake off."""
+
+    def start_control_plane(self, port: int) -> ControlPlane:
+        """Start `xds serve` with a folder that has the catalog and the other file."""
+        catalogs = self.folder / "catalogs"
+        catalogs.mkdir()
+        (catalogs / "brake.yaml").write_text("mesh: {brake: off}\n")
+        self.catalog = self.catalog.rename(catalogs / "catalog.yaml")
+        options = ("--admin", "off", "--log", "json")
+        return self.children.enter_context(start_control_plane(catalogs, port, self.folder, *options))
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mesh]:
     """Start a control plane for many catalogs, one after the other."""
-    mesh = Mesh(tmp_path_factory.mktemp("server"), make_catalog([]))
+    mesh = Unbraked(tmp_path_factory.mktemp("server"), make_catalog([]))
     with mesh.children:
         yield mesh
 

@@ -107,7 +107,7 @@ async def test_a_name_with_ipv4_and_ipv6_uses_the_family_that_answers(tmp_path: 
     async with AsyncExitStack() as stack:
         stack.callback(transport.close)
         await stack.enter_async_context(instance(listening, port))
-        words = {"dns": "logical", "retries": 0, "outlier_detection": "off"}
-        with Mesh(tmp_path, make_catalog([f"api.example.com:{port}"], **words)) as mesh:
+        fields = {"dns": "logical", "retries": 0, "outlier_detection": "off"}
+        with Mesh(tmp_path, make_catalog([f"api.example.com:{port}"], **fields)) as mesh:
             await start_gateway(mesh, tmp_path, resolver)
             assert await send(mesh.load(), 20) == {listening: 20}

@@ -18,10 +18,10 @@ async def test_every_endpoint_gets_the_share_that_explain_prints(tmp_path: Path,
     endpoints = [{"address": one.address, **mark} for one, mark in zip(instances, marks, strict=True)]
     with Mesh(tmp_path, make_catalog(endpoints, "weighted")) as mesh:
         await mesh.start_gateway()
-        code, printed, said = await run(
+        code, printed, errors = await run(
             "explain", "api-service", "--catalog", str(mesh.catalog), "--node", "edge", "--output", "json"
         )
-        assert (code, said) == (0, "")
+        assert (code, errors) == (0, "")
         explained = json.loads(printed)["choices"][0]["endpoints"]
         shares = {one["address"]: one["percent"] / 100 for one in explained}
         counts = await send(mesh.load(), REQUESTS)

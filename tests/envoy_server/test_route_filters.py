@@ -170,36 +170,39 @@ async def test_faults_rate_limits_and_size_limits_hold_for_their_own_route(tmp_p
         assert (await ask_often(mesh, "/limit", 25))[0] == {200: 20, 429: 5}  # an edit fills the bucket
 
 
+CORS = {"origins": ["https://shop.example.com", "https://*.b.com", {"regex": "https://pr-[0-9]+\\.c\\.com"}]}
+CORS_ROUTES: list[dict[str, Any]] = [
+    {
+        "path": "/orders",
+        "method": ["PUT", "DELETE"],
+        "headers": {"x-team": "a"},
+        "to": "echo",
+        "cors": {**CORS, "headers": ["x-team"], "expose": ["x-internal"], "max_age": "10m", "credentials": True},
+    },
+    {
+        "path": "/orders",
+        "method": "GET",
+        "to": "echo",
+        "cors": {"origins": ["*"]},
+        "rate_limit": {"requests": 1, "per": "10m"},
+    },
+]
+"""Two routes of one path: only the second, for GET, lets every page call."""
+
+
 async def test_the_gateway_answers_cors_preflights(tmp_path: Path, echo: Echo) -> None:
-    """It answers a preflight whatever the route requires of the request that follows."""
-    allowed = {"origins": ["https://shop.example.com", "https://*.b.com", {"regex": "https://pr-[0-9]+\\.c\\.com"}]}
-    routes: list[dict[str, Any]] = [
-        {
-            "path": "/orders",
-            "method": ["PUT", "DELETE"],
-            "headers": {"x-team": "a"},
-            "to": "echo",
-            "cors": {**allowed, "headers": ["x-team"], "expose": ["x-internal"], "max_age": "10m", "credentials": True},
-        },
-        {
-            "path": "/orders",
-            "method": "GET",
-            "to": "echo",
-            "cors": {"origins": ["*"]},
-            "rate_limit": {"requests": 1, "per": "10m"},
-        },
-    ]
-    with Mesh(tmp_path, make_catalog({"echo": echo.endpoint}, *routes)) as mesh:
+    """It answers a preflight, even if the route has conditions that only the next request can meet."""
+    with Mesh(tmp_path, make_catalog({"echo": echo.endpoint}, *CORS_ROUTES)) as mesh:
         await mesh.start_gateway()
 
         def preflight(origin: str, method: str) -> tuple[int, dict[str, str]]:
             asks = {"Origin": origin, "Access-Control-Request-Method": method}
             found = ask(mesh, "/orders", "OPTIONS", **asks, **{"Access-Control-Request-Headers": "x-team"})
             prefix = "access-control-"
-            told = {
+            headers = {
                 name.removeprefix(prefix): value for name, value in found.headers.items() if name.startswith(prefix)
             }
-            return found.status, told
+            return found.status, headers
 
         for origin in ("https://shop.example.com", "https://a.b.com", "https://pr-7.c.com"):
             assert preflight(origin, "DELETE") == (
@@ -214,12 +217,12 @@ async def test_the_gateway_answers_cors_preflights(tmp_path: Path, echo: Echo) -
                 },
             )
         for origin in ("https://shop.example.org", "https://b.com", "https://evilb.com", "http://a.b.com"):
-            status, told = preflight(origin, "PUT")
+            status, headers = preflight(origin, "PUT")
             assert status == 200
-            assert "allow-origin" not in told
+            assert "allow-origin" not in headers
         for _ in range(5):  # rate limits do not count preflights
-            status, told = preflight("https://any.example.org", "GET")
-            assert (status, told) == (200, {"allow-origin": "https://any.example.org", "allow-methods": "GET"})
+            status, headers = preflight("https://any.example.org", "GET")
+            assert (status, headers) == (200, {"allow-origin": "https://any.example.org", "allow-methods": "GET"})
         assert preflight("https://shop.example.com", "POST")[0] == 404
         assert echo.requests == []
 
@@ -272,19 +275,19 @@ async def test_a_websocket_outlives_the_request_timeout(tmp_path: Path) -> None:
             async with aiohttp.ClientSession() as client:
                 start = time.monotonic()
                 async with client.ws_connect(f"{url}/chat") as socket:
-                    said = 0
+                    count = 0
                     mesh.write(make_catalog(services, {"path": "/new", "respond": {"body": "new"}}, *routes))
                     await until(lambda: ask(mesh, "/new").body == "new")
-                    while said < 2 or time.monotonic() - start < 1.5:
-                        await socket.send_str(f"word {said}")
-                        assert await socket.receive_str(timeout=5) == f"word {said}"
-                        said += 1
+                    while count < 2 or time.monotonic() - start < 1.5:
+                        await socket.send_str(f"message {count}")
+                        assert await socket.receive_str(timeout=20) == f"message {count}"
+                        count += 1
                         await asyncio.sleep(0.2)
                     await socket.send_str("last")
-                    assert await socket.receive_str(timeout=5) == "last"
+                    assert await socket.receive_str(timeout=20) == "last"
                 async with client.ws_connect(f"{url}/idle") as socket:
                     await socket.send_str("a")
-                    assert await socket.receive_str(timeout=5) == "a"
+                    assert await socket.receive_str(timeout=20) == "a"
                     assert (await socket.receive(timeout=10)).type in (
                         aiohttp.WSMsgType.CLOSE,
                         aiohttp.WSMsgType.CLOSED,
@@ -377,7 +380,7 @@ def listener_state(envoy: Envoy) -> tuple[str, str]:
 
 async def test_enabling_a_filter_changes_routes_only(tmp_path: Path, echo: Echo) -> None:
     """An edit that makes a route need a filter does not replace the listener, and no request fails."""
-    words: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "rate_limit": {"requests": 1_000_000},
         "cors": {"origins": ["https://a.com"]},
         "fault": {"delay": {"time": "1ms", "percent": 100}},
@@ -393,7 +396,7 @@ async def test_enabling_a_filter_changes_routes_only(tmp_path: Path, echo: Echo)
 
         async with under(mesh.load(200)) as load:
             for _ in range(2):
-                mesh.write(make_catalog({"echo": echo.endpoint}, {"to": "echo", **words}))
+                mesh.write(make_catalog({"echo": echo.endpoint}, {"to": "echo", **fields}))
                 await until(lambda: {"x-ratelimit-limit", "access-control-allow-origin"} <= headers().keys())
                 await answered(load, 100)
                 mesh.write(plain)

@@ -2,7 +2,6 @@
 
 import http.client
 import json
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +10,7 @@ import pytest
 
 from tests.chance import by_chance
 from tests.envoy_server.echo import Echo, start_echo
-from tests.envoy_server.mesh import Mesh, answered, send, under, until
+from tests.envoy_server.mesh import Mesh, answered, counts_since, send, settled, under, until
 from xds.cli.demo.processes import Instance
 
 
@@ -93,9 +92,9 @@ async def test_a_canary_goes_from_0_to_100_percent_without_a_failure(tmp_path: P
         async with under(mesh.load(200)) as load:
             for known, to, share in steps:
                 await take(make_catalog(known, {"to": to}))
-                start = len(load.answers)
+                since = await settled(envoy)
                 await answered(load, 200)
-                counts = Counter(answer.instance for answer in load.answers[start + 32 :])
+                counts = counts_since(load, since)
                 assert counts["api-2"] in by_chance(counts.total(), share)
 
 
@@ -273,3 +272,31 @@ async def test_a_mirror_gets_copies_and_clients_do_not_wait_for_it(tmp_path: Pat
             assert len(shadow.requests) in by_chance(400, 0.1)
             hosts = {value for one in shadow.requests for name, value in one["headers"] if name == "host"}
             assert hosts == {f"127.0.0.1:{mesh.gateway_port}"}
+
+
+async def test_a_route_can_have_several_hosts(tmp_path: Path, echo: Echo) -> None:
+    """The first route that matches wins, whichever of its hosts a request names."""
+    routes: list[dict[str, Any]] = [
+        {"host": ["a.example.com", "*.example.org"], "path": "/one", "respond": {"status": 201}},
+        {"host": ["b.example.com", "x.example.org"], "respond": {"status": 202}},
+        {"to": "echo"},
+    ]
+    with Mesh(tmp_path, make_catalog({"echo": echo.endpoint}, *routes)) as mesh:
+        await mesh.start_gateway()
+        found = {
+            (host, path): ask(mesh, path, Host=host).status
+            for host in ("a.example.com", "b.example.com", "x.example.org", "y.example.org", "c.com")
+            for path in ("/one", "/two")
+        }
+    assert found == {
+        ("a.example.com", "/one"): 201,
+        ("a.example.com", "/two"): 200,
+        ("b.example.com", "/one"): 202,
+        ("b.example.com", "/two"): 202,
+        ("x.example.org", "/one"): 201,
+        ("x.example.org", "/two"): 202,
+        ("y.example.org", "/one"): 201,
+        ("y.example.org", "/two"): 200,
+        ("c.com", "/one"): 200,
+        ("c.com", "/two"): 200,
+    }

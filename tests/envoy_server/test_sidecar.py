@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -123,3 +124,61 @@ async def test_grpc_calls_go_over_http2(tmp_path: Path) -> None:
                 call: Any = channel.unary_unary(METHOD)
                 answers = [(await call(b"")).decode() for _ in range(10)]
             assert sorted(answers) == ["grpc-1"] * 5 + ["grpc-2"] * 5
+
+
+REFUSED = {"prefix": "/", "respond": {"status": 404}}
+
+
+def ask_raw(port: int, request: str) -> int:
+    """Send one request as it is, and return the status."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(request.encode())
+        return int(connection.makefile("rb").readline().split()[1])
+
+
+async def test_gateways_and_sidecars_have_the_same_options(tmp_path: Path, instances: list[Instance]) -> None:
+    """HTTP/1.0, a host that ends in a dot, and large headers are refused unless the catalog takes them."""
+    large = f"x-large: {'x' * 65000}\r\n"
+    requests = {
+        "HTTP/1.0": "GET /api/data HTTP/1.0\r\nhost: api\r\n\r\n",
+        "without a host": "GET /api/data HTTP/1.0\r\n\r\n",
+        "dot": "GET /api/data HTTP/1.1\r\nhost: api.\r\n\r\n",
+        "large": f"GET /api/data HTTP/1.1\r\nhost: api\r\n{large}\r\n",
+        "slashes": "GET //api//data HTTP/1.1\r\nhost: api\r\n\r\n",
+        "dots": "GET /x/../api/data HTTP/1.1\r\nhost: api\r\n\r\n",
+    }
+    http = {"accept_http_10": True, "default_host_for_http_10": "api", "strip_trailing_host_dot": True}
+    paths = {"normalize_path": True, "merge_slashes": True}
+    limits = {"header_size": "96KiB"}
+    ports = {name: free_port() for name in ("usual", "open", "edge", "open-edge")}
+    services: dict[str, dict[str, Any]] = {
+        "api": {"endpoints": [instances[0].address], "routes": [{"path": "/api/data", "to": "api"}, REFUSED]},
+        "usual": {"sidecar": ports["usual"], "upstreams": ["api"]},
+        "open": {
+            "sidecar": {"listen": ports["open"], "limits": limits, "http": {**http, **paths}},
+            "upstreams": ["api"],
+        },
+    }
+    edge = {"address": "127.0.0.1", "routes": [{"host": "api", "path": "/api/data", "to": "api"}]}
+    raw_port, raw = free_port(), {"http_connection_manager": {"max_request_headers_kb": 96}}
+    services["raw"] = {"sidecar": {"listen": raw_port, "envoy": raw}}
+    open_edge = {"limits": limits, "http": {**http, "normalize_path": False, "merge_slashes": False}}
+    gateways = {
+        "edge": {**edge, "port": ports["edge"]},
+        "open-edge": {**edge, "port": ports["open-edge"], **open_edge},
+    }
+    found: dict[str, dict[str, int]] = {}
+    with Mesh(tmp_path, catalog_of(services, **gateways)) as mesh:
+        for name, port in {**ports, "raw": raw_port}.items():
+            envoy = await mesh.start_envoy(f"{name}-1", name)
+            await envoy.listening(f"127.0.0.1:{port}")
+            found[name] = {request: ask_raw(port, text) for request, text in requests.items()}
+    never = {"HTTP/1.0": 426, "without a host": 426, "dot": 404, "large": 431}
+    always = dict.fromkeys(("HTTP/1.0", "without a host", "dot", "large"), 200)
+    assert found == {
+        "usual": {**never, "slashes": 404, "dots": 404},
+        "open": {**always, "slashes": 200, "dots": 200},
+        "edge": {**never, "slashes": 200, "dots": 200},
+        "open-edge": {**always, "slashes": 404, "dots": 404},
+        "raw": {**never, "large": 200, "slashes": 404, "dots": 404},
+    }

@@ -1,13 +1,13 @@
 """Versions of one service, distinguished by labels of its endpoints. A real Envoy chooses among them."""
 
 import json
-from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.chance import by_chance, in_turn
-from tests.envoy_server.mesh import Mesh, answered, send, under, until
+from tests.chance import by_chance, in_turn, to_reach_all
+from tests.envoy_server.mesh import Mesh, answered, counts_since, send, settled, under, until
+from tests.envoy_server.test_policies import RING
 from tests.envoy_server.test_sidecar import ask
 from xds.catalog.model.locality import Locality
 from xds.cli.demo.processes import Instance, free_port
@@ -60,9 +60,9 @@ async def test_a_canary_shares_requests_between_versions_of_a_service(
                 before = reloads()
                 mesh.write(share(*shares))
                 await until(partial(has_reloaded, before))
-                start = len(load.answers) + 32  # requests that may be on their way
-                await answered(load, 132)
-                assert Counter(answer.instance for answer in load.answers[start:]).keys() == {only}
+                since = await settled(envoy)
+                await answered(load, 100)
+                assert counts_since(load, since).keys() == {only}
 
 
 BALANCES: dict[str, dict[str, Any]] = {
@@ -80,9 +80,9 @@ async def test_each_subset_has_its_own_endpoints(tmp_path: Path, instances: list
     Without a subset, a request may reach all endpoints. Endpoints have IP addresses, or host names that Envoy resolves.
     """
     services = {}
-    for name, words in BALANCES.items():
+    for name, fields in BALANCES.items():
         host = "localhost" if name == "named" else "127.0.0.1"
-        services[name] = json.loads(make_catalog(instances, host=host, **words).replace("GATEWAY", "1"))["services"][
+        services[name] = json.loads(make_catalog(instances, host=host, **fields).replace("GATEWAY", "1"))["services"][
             "api"
         ]
     routes: list[dict[str, Any]] = [
@@ -106,7 +106,7 @@ async def test_each_subset_has_its_own_endpoints(tmp_path: Path, instances: list
             for subset, instance in expected.items():
                 assert find(name, 6, **{"x-to": subset}) == {(200, instance)}
             assert {status for status, _ in find(name, 3, **{"x-to": "nobody"})} == {503}
-            assert find(name, 40) == {(200, "api-1"), (200, "api-2"), (200, "api-3")}
+            assert find(name, to_reach_all(3, RING)) == {(200, "api-1"), (200, "api-2"), (200, "api-3")}
 
 
 async def test_weights_and_draining_apply_within_a_subset(tmp_path: Path, instances: list[Instance]) -> None:

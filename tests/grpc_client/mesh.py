@@ -1,6 +1,7 @@
 """A mesh of real processes without Envoy: instances of a gRPC service, `xds serve`, and clients of `xds:///`."""
 
 import json
+import shutil
 import struct
 import sys
 from collections import Counter
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 
 from tests.chance import by_chance
 from tests.ecs import read_log
@@ -24,6 +26,15 @@ RATE = 800.0
 
 PYTHON = (sys.executable, "-m", "tests.grpc_client.caller")
 """The client in Python. Its arguments are the target and the calls a second."""
+
+NODE_FOLDER = Path(__file__).parent / "node"
+NODE = (shutil.which("node") or "node", str(NODE_FOLDER / "caller.js"))
+"""The client in Node, with the same arguments."""
+
+NEEDS_NODE = pytest.mark.skipif(
+    not (shutil.which("node") and (NODE_FOLDER / "node_modules").is_dir()),
+    reason="needs Node.js and its gRPC client: npm install --no-package-lock --prefix tests/grpc_client/node",
+)
 
 
 @contextmanager
@@ -162,7 +173,7 @@ def write_catalog(path: Path, balance: Any, endpoints: Sequence[str | dict[str, 
     """Return a catalog of `api-service`."""
     entry = {"protocol": "grpc", "balance": balance, "endpoints": list(endpoints), **service}
     fresh = path.with_name(".catalog.yaml.new")
-    fresh.write_text(json.dumps({"services": {"api-service": entry}}))
+    fresh.write_text(json.dumps({"services": {"api-service": entry}, "mesh": {"strangers": "serve"}}))
     fresh.replace(path)
 
 

@@ -13,7 +13,7 @@ REFUSED = ":1: Failed to connect to remote host"
 
 
 @pytest.mark.parametrize(
-    ("folder", "target", "said"),
+    ("folder", "target", "expected"),
     [
         ("grpc_client", "turns", REFUSED),
         ("grpc_client", "weights", REFUSED),
@@ -26,7 +26,7 @@ REFUSED = ":1: Failed to connect to remote host"
     ],
 )
 async def test_grpc_accepts_the_resources_of_every_golden_catalog(
-    tmp_path: Path, folder: str, target: str, said: str
+    tmp_path: Path, folder: str, target: str, expected: str
 ) -> None:
     """A call fails at its endpoint, which does not listen, and no earlier.
 
@@ -36,12 +36,12 @@ async def test_grpc_accepts_the_resources_of_every_golden_catalog(
     for real, here in (("10.0.", "127.0."), ("2001:db8::6", "::1"), (":5000", ":1")):
         text = text.replace(real, here)
     catalog = tmp_path / "catalog.yaml"
-    catalog.write_text(text)
+    catalog.write_text(f"{text}\nmesh: {{strangers: serve}}\n")
     with start_control_plane(catalog, free_port(), tmp_path, "--admin", "off", "--log", "json") as control_plane:
         await control_plane.ready()
         with start_caller(control_plane, tmp_path, f"xds:///{target}") as caller:
             [answer] = await caller.next(1, 0)
         print(answer)
         assert answer.startswith("!UNAVAILABLE ")
-        assert said in answer
+        assert expected in answer
         assert read_log(control_plane.log.read_text(), "NACK") == []

@@ -1,12 +1,26 @@
 """gRPC's own client follows edits of the catalog while it calls, and no call fails."""
 
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.grpc_client.mesh import NAMES, Caller, are_shared, start_instance, start_mesh, weigh, write_catalog
+from tests.grpc_client.mesh import (
+    NAMES,
+    NEEDS_NODE,
+    NODE,
+    PYTHON,
+    Caller,
+    are_shared,
+    start_instance,
+    start_mesh,
+    weigh,
+    write_catalog,
+)
+
+CLIENTS = [pytest.param(PYTHON, id="python"), pytest.param(NODE, id="node", marks=NEEDS_NODE)]
 
 
 async def follows(caller: Caller, *weights: int) -> None:
@@ -92,4 +106,27 @@ async def test_the_client_can_call_a_service_whose_protocol_is_http(tmp_path: Pa
     """`protocol` is for Envoys. A caller with gRPC's client knows that the service accepts gRPC."""
     write_catalog(tmp_path / "catalog.yaml", "round_robin", addresses, protocol="http", timeouts={"request": "5s"})
     async with start_mesh(tmp_path) as mesh:
+        await mesh.caller.reach(*NAMES)
+
+
+@pytest.mark.parametrize("program", CLIENTS)
+async def test_a_targets_port_does_not_matter(tmp_path: Path, addresses: list[str], program: Sequence[str]) -> None:
+    """`xds:///api-service:50051` is the service."""
+    write_catalog(tmp_path / "catalog.yaml", "round_robin", addresses)
+    async with start_mesh(tmp_path, "xds:///api-service:50051", program=program) as mesh:
+        await mesh.caller.reach(*NAMES)
+        mesh.write("round_robin", addresses[:2])
+        await mesh.caller.reach(*NAMES[:2])
+
+
+async def test_a_target_with_a_port_follows_a_service_that_leaves_and_comes_back(
+    tmp_path: Path, addresses: list[str]
+) -> None:
+    """Meanwhile calls fail. (Node's client does not recover from this, with a port or without.)"""
+    write_catalog(tmp_path / "catalog.yaml", "round_robin", addresses)
+    async with start_mesh(tmp_path, "xds:///api-service:50051", may_fail=100_000) as mesh:
+        await mesh.caller.reach(*NAMES)
+        mesh.catalog.write_text("services: {other: {}}")
+        await mesh.caller.shown(lambda answers: all(one.startswith("!UNAVAILABLE") for one in answers), 3, "fail")
+        mesh.write("round_robin", addresses)
         await mesh.caller.reach(*NAMES)

@@ -1,21 +1,14 @@
 """gRPC's client in Node takes what xds sends. It knows fewer policies than the others, and rejects more."""
 
-import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.grpc_client.mesh import NAMES, start_mesh, weigh, write_catalog
+from tests.grpc_client.mesh import NAMES, NEEDS_NODE, NODE, start_mesh, weigh, write_catalog
 
-FOLDER = Path(__file__).parent / "node"
-NODE = (shutil.which("node") or "node", str(FOLDER / "caller.js"))
-
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("node") and (FOLDER / "node_modules").is_dir()),
-    reason="needs Node.js and its gRPC client: npm install --no-package-lock --prefix tests/grpc_client/node",
-)
+pytestmark = NEEDS_NODE
 
 
 @pytest.mark.parametrize(

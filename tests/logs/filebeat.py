@@ -145,7 +145,7 @@ def _drop_fields(*, fields: list[str], ignore_missing: bool = False) -> Callable
         for field in fields:
             *groups, name = field.split(".")
             whose = find(event, ".".join(groups)) if groups else event
-            assert ignore_missing or name in whose, f"{field} is not there: Filebeat would tell of a failure"
+            assert ignore_missing or name in whose, f"{field} is not there: Filebeat would report a failure"
             if isinstance(whose, dict):
                 whose.pop(name, None)
         return True
@@ -167,7 +167,7 @@ def _copy_fields(*, fields: list[dict[str, str]]) -> Callable[[Event], bool]:
     def act(event: Event) -> bool:
         for pair in fields:
             value = find(event, pair["from"])
-            assert value is not None, f"{pair['from']} is not there: Filebeat would tell of a failure"
+            assert value is not None, f"{pair['from']} is not there: Filebeat would report a failure"
             assert find(event, pair["to"]) is None, f"{pair['to']} is there already: Filebeat writes over none"
             _put(event, pair["to"], value)
         return True

@@ -14,7 +14,7 @@ from tests.envoy_server.echo import start_echo
 from tests.envoy_server.mesh import make_catalog, until
 from tests.envoy_server.test_access_logs import end, send_raw
 from tests.envoy_server.test_sidecar import ask
-from tests.envoy_server.test_status import NOT_OURS, WatchedMesh
+from tests.envoy_server.watched import NOT_OURS, WatchedMesh
 from tests.logs.filebeat import Event, Pipeline, load_config, write_docker_log
 from tests.logs.index import find_faults, load_types
 from xds.cli.demo.processes import Child, free_port
@@ -70,10 +70,10 @@ async def test_lines_of_a_real_control_plane_and_real_envoys_fit_the_template(tm
         requests = end(envoy)
         await until(lambda: mesh.log("sidecar gone"))
         mesh.control_plane.stop()
-        said = mesh.control_plane.log.read_text()
+        text = mesh.control_plane.log.read_text()
 
-    lines = ship(said, "stderr", **{"com.docker.compose.service": "control-plane"})
-    assert len(lines) == len(said.splitlines())
+    lines = ship(text, "stderr", **{"com.docker.compose.service": "control-plane"})
+    assert len(lines) == len(text.splitlines())
     assert {one["service"]["name"] for one in lines} == {"xds"}
     assert {
         *("catalog-loaded", "serving", "admin-started", "sidecar-connected", "catalog-problem", "catalog-refused"),
@@ -108,9 +108,9 @@ async def test_each_line_of_an_application_is_a_document(tmp_path: Path) -> None
         assert ask(port, "/nowhere")[0] == 404
         await until(lambda: "/nowhere" in app.log.read_text())
         app.stop()
-        said = app.log.read_text()
-    documents = ship(said, "stderr")
-    assert [one["message"] for one in documents] == said.splitlines()
+        text = app.log.read_text()
+    documents = ship(text, "stderr")
+    assert [one["message"] for one in documents] == text.splitlines()
     for one in documents:
         assert (one["event"]["dataset"], one["service"]["name"]) == ("mesh.text", "api")
         assert (one["stream"], one["@timestamp"][:4]) == ("stderr", "2026")
@@ -153,12 +153,12 @@ def test_other_containers_are_ignored() -> None:
 def test_the_template_has_exactly_the_fields_of_xds_and_its_access_log() -> None:
     """This includes fields that no test writes."""
     types = load_types()
-    words = {".".join(place) for place in [*FIELDS.values(), *LIST_FIELDS.values()]}
-    words |= {"xds.line", "xds.column", "xds.path"}
+    names = {".".join(place) for place in [*FIELDS.values(), *LIST_FIELDS.values()]}
+    names |= {"xds.line", "xds.column", "xds.path"}
     formats = {name for one in (HTTP, TCP) for name, _ in flatten(one)}
-    assert words | formats <= types.keys()
+    assert names | formats <= types.keys()
     ours = {name for name in types if name.partition(".")[0] in {"xds", "envoyproxy"}}
-    assert ours == {name for name in words | formats if name.partition(".")[0] in {"xds", "envoyproxy"}}
+    assert ours == {name for name in names | formats if name.partition(".")[0] in {"xds", "envoyproxy"}}
     assert len(ACTIONS) > 20
 
 

@@ -15,6 +15,9 @@ METRIC = re.compile(r"\b(?:xds|envoy|process)_[a-z0-9_]+\b")
 LABEL = re.compile(r"\b(?:envoy_cluster_name|envoy_response_code_class|envoy_endpoint_address)\b")
 RECORDED = re.compile(r"\b[a-z]+(?::[a-z0-9_]+)+\b")
 
+ABSENT = {"xds_nacked", "xds_source_endpoints", "xds_source_refused_instances", "xds_source_withheld_instances"}
+"""The metrics that a healthy mesh does not have, if its endpoints are all in the catalog."""
+
 
 @dataclass(frozen=True, slots=True)
 class Query:

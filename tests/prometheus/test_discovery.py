@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 
 from tests.envoy_server.mesh import make_catalog, scripted_instance, until
-from tests.envoy_server.test_status import WatchedMesh
-from tests.prometheus.dashboards import find_rule_metrics
+from tests.envoy_server.watched import WatchedMesh
+from tests.prometheus.dashboards import ABSENT, find_rule_metrics
 from tests.prometheus.programs import find_program, started
 from xds.catalog.model.locality import Locality
 from xds.catalog.text.addresses import Listen
@@ -14,10 +14,10 @@ from xds.cli.demo.envoy_admin import http_get
 from xds.cli.demo.processes import Envoy, free_port
 
 
-async def start_envoy(mesh: WatchedMesh, node_id: str, node_cluster: str, *, told: bool = True) -> tuple[Envoy, int]:
-    """Start an Envoy that states the address of its metrics."""
+async def start_envoy(mesh: WatchedMesh, node_id: str, node_cluster: str, *, scraped: bool = True) -> tuple[Envoy, int]:
+    """Start an Envoy. If it is `scraped`, it states the address of its metrics."""
     port = free_port()
-    place = Listen("127.0.0.1", port) if told else None
+    place = Listen("127.0.0.1", port) if scraped else None
     return await mesh.start_envoy(node_id, node_cluster, locality=Locality("eu", "eu-1a"), metrics=place), port
 
 
@@ -32,7 +32,7 @@ async def test_prometheus_finds_envoys_and_every_metric_that_a_rule_names(tmp_pa
             gateway, port = await start_envoy(mesh, "edge-1", "edge")
             gateway_address = f"127.0.0.1:{mesh.gateway_port}"
             await gateway.listening(gateway_address)
-            await start_envoy(mesh, "mute-1", "web", told=False)
+            await start_envoy(mesh, "mute-1", "web", scraped=False)
             assert mesh.get("/v1/sd/prometheus") == [
                 {
                     "targets": [f"127.0.0.1:{port}"],
@@ -57,7 +57,7 @@ async def test_prometheus_finds_envoys_and_every_metric_that_a_rule_names(tmp_pa
                     while not prometheus.query(failures):
                         status, _ = await asyncio.to_thread(http_get, gateway_address, "/api/data", 10.0)
                         assert status == 500
-                names = find_rule_metrics() - {"xds_nacked"}  # the metric exists only while a client refuses something
+                names = find_rule_metrics() - ABSENT
                 assert len(names) > 8
                 assert [name for name in sorted(names) if not prometheus.query(name)] == []
                 groups = prometheus.get("rules")["groups"]

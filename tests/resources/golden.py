@@ -26,7 +26,7 @@ from xds.catalog.reading.fragment import parse_fragment
 from xds.resources.decode import import_types
 from xds.resources.inventory import Inventory
 from xds.resources.resource import Resource
-from xds.resources.view import NodeKind, NodeView, build_view
+from xds.resources.view import NodeKind, NodeView, build_open_view
 from xds.snapshot.store import build_snapshot
 from xds.sources.document import Document
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, SECRET
@@ -63,7 +63,7 @@ def translate(path: Path) -> dict[str, str]:
     files: dict[str, dict[str, Any]] = {name: {} for name, _ in MESSAGES.values()}
     nodes: dict[NodeView, list[str]] = {}
     for node_cluster in [*sorted(catalog.gateways), *sorted(catalog.services), "anyone"]:
-        nodes.setdefault(build_view(inventory, NodeKind(node_cluster, grpc)), []).append(node_cluster)
+        nodes.setdefault(build_open_view(inventory, NodeKind(node_cluster, grpc)), []).append(node_cluster)
     for view, node_clusters in nodes.items():
         snapshot = build_snapshot(view, inventory)
         for type_url, (file, _) in MESSAGES.items():

@@ -14,6 +14,7 @@ from envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 import Secret, T
 from envoy_data_plane.envoy.extensions.upstreams.http.v3 import HttpProtocolOptions as EnvoyHttpOptions
 from envoy_data_plane.google.protobuf import Any as AnyMessage
 
+from tests.catalog.catalogs import build
 from tests.inventories import build_inventory
 from tests.resources import golden
 from tests.resources.golden import CATALOGS, read_catalog
@@ -22,7 +23,7 @@ from xds.resources.decode import REDACTED, decode
 from xds.resources.resource import encode_resource
 from xds.resources.view import NodeKind, build_view
 from xds.snapshot.store import build_snapshot
-from xds.wire import CLUSTER, ROUTE_CONFIGURATION, SECRET
+from xds.wire import CLUSTER, LISTENER, ROUTE_CONFIGURATION, SECRET
 from xds.wire.envoy.config_cluster_v3_pb2 import Cluster, OutlierDetection
 from xds.wire.envoy.extensions_upstreams_http_v3_pb2 import HttpProtocolOptions
 from xds.wire.messages import encode, pack, uint32, uint64
@@ -49,8 +50,8 @@ def test_decode_returns_what_envoy_data_planes_classes_return(path: Path) -> Non
                     if (type_url, resource.body) in seen:
                         continue
                     seen.add((type_url, resource.body))
-                    said = json.dumps(golden.decode(resource)).replace("consecutive_5_xx", "consecutive_5xx")
-                    assert decode(resource) == json.loads(WIDE.sub(r'\1"\2"', said))
+                    text = json.dumps(golden.decode(resource)).replace("consecutive_5_xx", "consecutive_5xx")
+                    assert decode(resource) == json.loads(WIDE.sub(r'\1"\2"', text))
 
 
 @pytest.mark.parametrize(
@@ -133,3 +134,17 @@ def test_a_private_key_is_redacted() -> None:
         "certificate_chain": {"inline_string": "the chain"},
         "private_key": REDACTED,
     }
+
+
+def test_a_typed_struct_is_decoded() -> None:
+    """The type is not one of envoy-data-plane's, and the type inside need not be known."""
+    inner = {"type_url": "envoy.extensions.filters.http.golang.v3alpha.Config", "value": {"a": [1.0, None, True]}}
+    typed = {"@type": "type.googleapis.com/xds.type.v3.TypedStruct", **inner}
+    envoy = {"http_connection_manager": {"http_filters": [{"name": "go", "typed_config": typed}]}}
+    gateway = {"port": 1, "routes": [{"to": "api"}], "envoy": envoy}
+    inventory = build_inventory(
+        build(json.dumps({"services": {"api": {"endpoints": ["1.1.1.1:1"]}}, "gateways": {"edge": gateway}}))
+    )
+    listener = decode(build_view(inventory, NodeKind("edge")).build_own(inventory)[LISTENER]["edge"])
+    manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
+    assert manager["http_filters"][0] == {"name": "go", "typed_config": typed}

@@ -2,13 +2,14 @@
 
 import pytest
 
-from tests.inventories import build_inventory
+from tests.inventories import build_inventory, welcome
 from tests.resources.golden import FOLDER, HERE, read_catalog
 from xds.catalog.model.balance import SHORT, Balance
 from xds.catalog.model.endpoint import Endpoint, Health
 from xds.catalog.model.locality import NOWHERE, Locality
 from xds.catalog.model.service import Service
 from xds.cli.explain.explanation import explain
+from xds.cli.explain.known import Known, Written
 from xds.endpoints.endpoint_set import collect_catalog
 from xds.resources.endpoints.expected_shares import is_foreseeable, share_endpoints
 from xds.resources.view import NodeKind
@@ -30,11 +31,12 @@ from xds.server.clients.documents import describe_kind
 )
 def test_the_metrics_shares_equal_those_of_xds_explain(name: str, caller: Locality) -> None:
     """The shares are equal for every load balancer, health, priority and locality."""
-    catalog = read_catalog(FOLDER / name / "catalog.yaml")
+    catalog = welcome(read_catalog(FOLDER / name / "catalog.yaml"))
     dump = describe_kind(build_inventory(catalog), NodeKind("anyone", locality=caller))
+    known = Known(catalog, Written({}), dump)
     compared = 0
     for name, service in catalog.services.items():
-        choices = [one for one in explain(name, dump).choices if one.cluster == name and not one.subset]
+        choices = [one for one in explain(name, known).choices if one.cluster == name and not one.subset]
         if not choices or not is_foreseeable(service):
             continue
         explained: dict[str, float] = {}

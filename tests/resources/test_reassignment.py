@@ -37,6 +37,7 @@ CATALOG = json.dumps(
     {
         "services": SERVICES,
         "gateways": {"edge": {"port": 80, "routes": [{"prefix": "/", "to": "plain"}, {"prefix": "/n", "to": "near"}]}},
+        "mesh": {"strangers": "serve"},
     }
 )
 KINDS = [
@@ -83,7 +84,7 @@ def test_after_any_changes_of_endpoints_resources_equal_those_built_from_nothing
     for change in changes:
         before = {kind: build_snapshot(build_view(store.inventory, kind), store.inventory) for kind in KINDS}
         translator.registry.put("registry", change)
-        told = store.update(move(translator, store.inventory))
+        updates = store.update(move(translator, store.inventory))
         fresh = build_inventory(store.inventory.catalog, store.inventory.endpoints)
         assert {name: parts.resources for name, parts in store.inventory.parts.items()} == {
             name: parts.resources for name, parts in fresh.parts.items()
@@ -92,7 +93,7 @@ def test_after_any_changes_of_endpoints_resources_equal_those_built_from_nothing
             expected = by_type(build_snapshot(build_view(fresh, kind), fresh))
             assert by_type(store.acquire(kind)) == expected
             store.release(kind)
-            assert by_type(told[kind].snapshot if kind in told else before[kind]) == expected
+            assert by_type(updates[kind].snapshot if kind in updates else before[kind]) == expected
 
 
 def by_type(snapshot: Snapshot) -> dict[str, TypeSnapshot]:

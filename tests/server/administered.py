@@ -11,10 +11,13 @@ import grpc
 
 from tests.server.serving import DELTA_ADS, Call, Serving, serving
 from xds.cli.demo.envoy_admin import http_get
+from xds.endpoints.providers import Providers, ProviderState
 from xds.server.address import ListenAddress
 from xds.server.admin.server import AdminServer
 from xds.server.clients.documents import AppliedState
 from xds.server.protocols.csds import CsdsServicer
+from xds.sources.document import Document
+from xds.sources.source import InstanceUpdate
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT
 from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse, Locality, Node, Status
 
@@ -28,9 +31,16 @@ gateways:
 """
 
 
+def read_refused(provider: str, count: int) -> ProviderState:
+    """Return the state of a provider that has yielded this number of instances without a port."""
+    providers = Providers([provider])
+    providers.put(provider, InstanceUpdate({("api", str(at)): "127.0.0.1" for at in range(count)}, full=True))
+    return providers.states[0]
+
+
 @dataclass
 class Sidecar:
-    """A delta client that sends what a test tells it to send."""
+    """A delta client that a test controls."""
 
     call: Call
     node: Node
@@ -79,8 +89,10 @@ class Administered:
 
     serving: Serving
     refused_files: tuple[str, ...] = ()
+    providers: tuple[ProviderState, ...] = ()
     taken_at: float = 0.0
     digest: str = "none"
+    documents: dict[str, Document] = field(default_factory=dict)
     address: str = ""
     server: AdminServer = field(init=False)
     csds: str = ""
@@ -94,7 +106,9 @@ class Administered:
 
     def applied(self) -> AppliedState:
         """Return what the server has applied of its source."""
-        return AppliedState(self.digest, self.taken_at, self.refused_files)
+        return AppliedState(
+            self.digest, self.taken_at, self.refused_files, providers=self.providers, documents=self.documents
+        )
 
     async def get(self, path: str) -> Any:
         """Return a document of the admin interface."""
@@ -119,10 +133,10 @@ class Administered:
 
 
 @asynccontextmanager
-async def administered(catalog: str = CATALOG) -> AsyncIterator[Administered]:
+async def administered(catalog: str = CATALOG, *, strangers: bool = True) -> AsyncIterator[Administered]:
     """Serve a catalog and its admin interface on free loopback ports."""
-    async with serving(catalog) as running:
-        made = Administered(running)
+    async with serving(catalog, strangers=strangers) as running:
+        made = Administered(running, documents={"c.yaml": Document("c.yaml", catalog.encode())})
         admin = AdminServer(ListenAddress("127.0.0.1", 0), running.servicer, made.applied)
         await admin.start()
         made.server, made.address = admin, str(admin.address)

@@ -7,7 +7,7 @@ from typing import Any
 
 import grpc
 
-from tests.inventories import build_inventory
+from tests.inventories import build_inventory, welcome
 from xds.catalog.assembly.workspace import Workspace
 from xds.server.streams.ads import AdsServicer
 from xds.session.limits import Limits
@@ -31,9 +31,10 @@ Call = Any
 
 
 def make_catalog(*names: str, weight: int = 1) -> str:
-    """Return a catalog of services with one endpoint each."""
+    """Return a catalog of services with one endpoint each, for nodes of every cluster."""
     endpoint = f"{{address: '127.0.0.1:5000', weight: {weight}}}"
-    return "services:\n" + "".join(f"  {name}: {{balance: weighted, endpoints: [{endpoint}]}}\n" for name in names)
+    services = "".join(f"  {name}: {{balance: weighted, endpoints: [{endpoint}]}}\n" for name in names)
+    return f"mesh: {{strangers: serve}}\nservices:\n{services}"
 
 
 @dataclass
@@ -44,10 +45,12 @@ class Serving:
     channel: grpc.aio.Channel
     address: str
     workspace: Workspace
+    strangers: bool = True
 
     def edit(self, catalog: str) -> int:
         """Publish another catalog, and return the number of streams that it affects."""
         catalog_now = self.workspace.update({"c.yaml": Document("c.yaml", catalog.encode())})
+        catalog_now = welcome(catalog_now) if self.strangers else catalog_now
         return self.servicer.publish(build_inventory(catalog_now, self.servicer.store.inventory))
 
     def open(self, method: str = DELTA_ADS) -> Call:
@@ -62,11 +65,12 @@ class Serving:
 
 @asynccontextmanager
 async def serving(
-    catalog: str, limits: Limits | None = None, options: Mapping[str, int] | None = None
+    catalog: str, limits: Limits | None = None, options: Mapping[str, int] | None = None, *, strangers: bool = True
 ) -> AsyncIterator[Serving]:
-    """Serve a catalog on a free loopback port."""
+    """Serve a catalog on a free loopback port, with `strangers` to nodes of every cluster."""
     workspace = Workspace()
-    inventory = build_inventory(workspace.update({"c.yaml": Document("c.yaml", catalog.encode())}))
+    read = workspace.update({"c.yaml": Document("c.yaml", catalog.encode())})
+    inventory = build_inventory(welcome(read) if strangers else read)
     servicer = AdsServicer(SnapshotStore(inventory), limits or Limits())
     server = grpc.aio.server(options=list((options or {}).items()))
     server.add_generic_rpc_handlers(servicer.build_handlers())
@@ -74,7 +78,7 @@ async def serving(
     await server.start()
     try:
         async with grpc.aio.insecure_channel(address) as channel:
-            yield Serving(servicer, channel, address, workspace)
+            yield Serving(servicer, channel, address, workspace, strangers)
     finally:
         await server.stop(None)
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 import pytest
 
 from tests.ecs import read_log
-from tests.server.administered import CATALOG, administered
+from tests.server.administered import CATALOG, administered, read_refused
 from tests.server.serving import SOTW_ADS, read_sotw, sotw
 from xds.cli.demo.envoy_admin import http_get
 from xds.cli.demo.processes import await_until, free_port, start_control_plane
@@ -21,6 +21,7 @@ from xds.server.address import ListenAddress
 from xds.server.admin.metrics import MAX_NODES
 from xds.server.admin.server import AdminServer, names_this_machine
 from xds.server.clients.ask import Answers, Question, ask_one_process
+from xds.server.clients.documents import MAX_PROBLEMS
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION
 
 T = TypeVar("T")
@@ -42,10 +43,29 @@ async def test_status_describes_each_client_and_each_type() -> None:
         served = await admin.get("/snapshot?cluster=web")
         assert served["clusters"]["web"][CLUSTER]["api"] == clusters["version_info"]
         assert clusters["resources"] == {"wanted": 1, "accepted": 1, "missing": [], "missing_count": 0}
+        assert status["sources"] == []
         assert status["catalog"] == {
             "ok": True, "refused_files": [], "services": 3, "endpoints": 4, "gateways": 1, "by_locality": 0,
             "digest": "none", "taken_at": "1970-01-01T00:00:00.000Z",
         }  # fmt: skip
+
+
+async def test_the_catalog_that_is_served_can_be_read() -> None:
+    """`xds explain` and `xds route` tell routes by their places in these texts."""
+    async with administered() as admin:
+        assert await admin.get("/catalog") == {"digest": "none", "files": {"c.yaml": CATALOG}}
+
+
+async def test_of_a_refused_file_the_last_good_text_is_read(tmp_path: Path) -> None:
+    """What a node is served is explained by what it was made of."""
+    path = tmp_path / "catalog.yaml"
+    path.write_text(CATALOG)
+    admin = f"127.0.0.1:{free_port()}"
+    with start_control_plane(path, free_port(), tmp_path, "--admin", admin) as control_plane:
+        await control_plane.ready()
+        path.write_text(CATALOG.replace("balance", "blance"))
+        await await_until(lambda: not json.loads(http_get(admin, "/status")[1])["catalog"]["ok"], 20)
+        assert json.loads(http_get(admin, "/catalog")[1])["files"] == {str(path): CATALOG}
 
 
 async def test_the_status_shows_the_catalog_from_before_the_clients_were_asked() -> None:
@@ -122,7 +142,7 @@ async def test_a_nack_ends_when_the_edit_is_reverted() -> None:
 
 
 async def test_a_nack_of_many_resources_names_the_bad_one() -> None:
-    """A State of the World response contains every cluster. The client's message tells which one is bad."""
+    """A State of the World response contains every cluster. The client's message names the bad one."""
     async with administered() as admin:
         sidecar = admin.connect(cluster="anyone")
         await sidecar.ask()
@@ -229,6 +249,24 @@ async def test_metrics_count_clients_and_the_catalog() -> None:
         assert (await admin.get("/status"))["catalog"]["refused_files"] == ["bad.yaml"]
 
 
+async def test_instances_that_are_not_served_are_in_the_status_and_in_the_metrics() -> None:
+    """Both count them by source. The status has the first problems."""
+    async with administered() as admin:
+        admin.providers = (read_refused("registry", MAX_PROBLEMS + 1),)
+        [source] = (await admin.get("/status"))["sources"]
+        problems = source.pop("problems")
+        assert source == {
+            "name": "registry", "endpoints": 0, "refused": 21, "withheld": 0, "problem_count": 21,
+        }  # fmt: skip
+        assert len(problems) == MAX_PROBLEMS
+        assert problems[0]["path"] == "services.api.endpoints.0"
+        assert problems[0]["message"].startswith("the port is missing")
+        metrics = await admin.metrics()
+        assert metrics['xds_source_refused_instances{source="registry"}'] == 21
+        assert metrics['xds_source_withheld_instances{source="registry"}'] == 0
+        assert metrics['xds_source_endpoints{source="registry"}'] == 0
+
+
 async def test_metrics_name_a_bounded_number_of_nodes() -> None:
     """The number of named nodes has a limit, however many refuse something. The count includes them all."""
     async with administered() as admin:
@@ -308,7 +346,8 @@ def test_an_explicit_admin_port_in_use_ends_the_start_with_one_line(catalog: Pat
         port = taken.getsockname()[1]
         answer = serve(catalog, "--admin", f"127.0.0.1:{port}")
     assert answer.returncode == 1
-    assert answer.stderr.splitlines()[-1].startswith(f"cannot listen at 127.0.0.1:{port}: the port is in use")
+    told = json.loads(answer.stderr.splitlines()[-1])["message"]
+    assert told.startswith(f"cannot listen at 127.0.0.1:{port}: the port is in use")
     assert "Traceback" not in answer.stderr
 
 

@@ -19,7 +19,7 @@ class FaultySource(FileSource):
     async def watch(self) -> AsyncGenerator[dict[str, Document | None], None]:
         """Yield both values and then nothing more."""
         yield {"catalog.yaml": cast("Document", object())}
-        yield {"other.yaml": Document("other.yaml", make_catalog("b").encode())}
+        yield {"other.yaml": Document("other.yaml", b"services: {b: {}}")}
 
 
 async def test_a_fault_in_xds_does_not_stop_the_server(tmp_path: Path) -> None:

@@ -20,10 +20,10 @@ SOURCES = Path(client_log.__file__).parents[2]
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 
 
-def render(said: str, worker: int | None = None, **words: Any) -> dict[str, Any]:
+def render(event: str, worker: int | None = None, **fields: Any) -> dict[str, Any]:
     """Format a line, and parse it as a log store does."""
-    event = {"timestamp": "2026-01-02T03:04:05.678901Z", "level": "error", "event": said, **words}
-    return dict(flatten(json.loads(EcsRenderer(worker)(None, "error", event))))
+    line = {"timestamp": "2026-01-02T03:04:05.678901Z", "level": "error", "event": event, **fields}
+    return dict(flatten(json.loads(EcsRenderer(worker)(None, "error", line))))
 
 
 def find_calls() -> Iterator[tuple[str, ast.Call]]:
@@ -98,9 +98,9 @@ def test_a_value_that_json_cannot_hold_is_still_logged() -> None:
 
 def test_every_logging_call_has_an_action_and_known_fields() -> None:
     """This covers every logging call in the sources. A message that is composed at run time belongs to a problem."""
-    messages, words = set(), {"variant", *describe_node(Node(id="a")), "locality"}
+    messages, names = set(), {"variant", *describe_node(Node(id="a")), "locality"}
     for place, call in find_calls():
-        words |= {word.arg for word in call.keywords if word.arg}
+        names |= {word.arg for word in call.keywords if word.arg}
         if isinstance(call.func, ast.Attribute) and call.func.attr != "log_client":
             [first] = call.args
             assert isinstance(first, ast.Constant) or "self._event" in ast.unparse(first), place
@@ -110,6 +110,6 @@ def test_every_logging_call_has_an_action_and_known_fields() -> None:
     messages |= {ast.literal_eval(text) for one in logs for text in one.args}
     assert messages == ACTIONS.keys()
     assert len(messages) > 20
-    assert words <= FIELDS.keys()
+    assert names <= FIELDS.keys()
     assert LIST_FIELDS.keys() <= FIELDS.keys()
     assert len({*ACTIONS.values()}) == len(ACTIONS)

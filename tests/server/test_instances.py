@@ -17,12 +17,14 @@ from tests.server.providing import MemorySource, provided
 from tests.server.test_workers import connect
 from xds.cli.demo.processes import await_until
 from xds.server import instances
+from xds.server.clients.documents import describe_server
 from xds.server.control_plane import ControlPlane
 from xds.sources.source import InstanceUpdate
 from xds.wire import CLUSTER_LOAD_ASSIGNMENT, endpoint_pb2
 from xds.wire.discovery_pb2 import DeltaDiscoveryResponse
 
 CATALOG = """\
+mesh: {strangers: serve}
 services:
   api: {balance: weighted, endpoints: ["127.0.0.1:5000"]}
   users: {balance: weighted}
@@ -115,9 +117,11 @@ async def test_a_bad_instance_is_logged_once_and_keeps_its_old_state(tmp_path: P
                     full=True,
                 )
                 await read_until(sidecar, {1: 1, 2: weight})
-    told = [line["event"] for line in logs if line["log_level"] == "error"]
-    assert len(told) == 1
-    assert told[0].startswith('memory: error: services.users.endpoints.1: the port is missing: write "127.0.0.1:5000"')
+    errors = [line["event"] for line in logs if line["log_level"] == "error"]
+    assert len(errors) == 1
+    assert errors[0].startswith(
+        'memory: error: services.users.endpoints.1: the port is missing: write "127.0.0.1:5000"'
+    )
 
 
 async def test_a_failed_source_is_watched_again_and_keeps_its_instances(
@@ -137,8 +141,8 @@ async def test_a_failed_source_is_watched_again_and_keeps_its_instances(
             await read_until(sidecar, {1: 1, 2: 1})
             failing.say({("users", "2"): "127.0.0.1:3"}, full=True)
             await read_until(sidecar, {3: 1, 2: 1})
-    [told] = [line for line in logs if line["log_level"] == "error"]
-    assert (told["source"], told["reason"]) == ("failing", "ConnectionError('refused')")
+    [error] = [line for line in logs if line["log_level"] == "error"]
+    assert (error["source"], error["reason"]) == ("failing", "ConnectionError('refused')")
 
 
 @pytest.mark.parametrize(
@@ -166,8 +170,8 @@ async def test_a_value_that_cannot_be_encoded_is_refused_alone(tmp_path: Path, p
             text = CATALOG.replace("users: {balance: weighted", 'users: {balance: weighted, endpoints: ["127.0.0.1:4"]')
             (tmp_path / "catalog.yaml").write_text(text)
             await read_until(sidecar, {2: 1, 3: 1, 4: 1})
-    [told] = [line["event"] for line in logs if line["log_level"] == "error"]
-    assert told.startswith("bad: error: services.users.endpoints.1")
+    [error] = [line["event"] for line in logs if line["log_level"] == "error"]
+    assert error.startswith("bad: error: services.users.endpoints.1")
 
 
 async def test_names_that_are_not_text_are_refused(tmp_path: Path) -> None:
@@ -200,8 +204,8 @@ async def test_a_source_that_breaks_the_interface_counts_as_failed(
             source.put(fault)
             source.say({("users", "2"): "127.0.0.1:2"}, full=True)
             await read_until(sidecar, {2: 1})
-    [told] = [line for line in logs if line["log_level"] == "error"]
-    assert reason in told["reason"]
+    [error] = [line for line in logs if line["log_level"] == "error"]
+    assert reason in error["reason"]
 
 
 class BusySource(MemorySource):
@@ -232,9 +236,9 @@ async def test_many_problems_are_logged_as_a_count(tmp_path: Path) -> None:
             bad: dict[tuple[str, str], object | None] = {("users", f"bad-{number}"): "nowhere" for number in range(100)}
             source.say({**bad, ("users", "1"): "127.0.0.1:1"}, full=True)
             await read_until(sidecar, {1: 1})
-    told = [line for line in logs if line["log_level"] == "error"]
-    assert len(told) == 21
-    assert told[-1]["more"] == 80
+    errors = [line for line in logs if line["log_level"] == "error"]
+    assert len(errors) == 21
+    assert errors[-1]["more"] == 80
 
 
 async def test_tls_without_a_name_to_verify_is_refused_for_ip_addresses(tmp_path: Path) -> None:
@@ -256,5 +260,55 @@ async def test_tls_without_a_name_to_verify_is_refused_for_ip_addresses(tmp_path
                 await sidecar.accept(response.type_url)
             found = control_plane._ads.store.inventory.endpoints.of("tls")
             assert [one.address for one in found] == ["one.example.com", "two.example.com"]
-    [told] = [line["event"] for line in logs if line["log_level"] == "error"]
-    assert told.startswith("endpoints: error: services.tls.tls: 1 instances with an IP address are not served")
+    [error] = [line["event"] for line in logs if line["log_level"] == "error"]
+    assert error.startswith("memory: error: services.tls.tls: 1 instance with an IP address is not served")
+
+
+@pytest.mark.parametrize("sources", [(), (MemorySource(),)])
+async def test_a_service_without_endpoints_in_the_catalog_has_a_warning_without_sources_alone(
+    tmp_path: Path, sources: tuple[MemorySource, ...]
+) -> None:
+    """With a source of endpoints, the warning that requests fail would be untrue."""
+    catalog = "services: {users: {}, web: {endpoints: ['127.0.0.1:5000'], upstreams: [users]}}"
+    with capture_logs() as logs:
+        async with provided(tmp_path, catalog, *sources):
+            pass
+    warned = any("requests to it fail" in one["event"] for one in logs)
+    assert warned is not bool(sources)
+
+
+async def test_status_counts_a_sources_endpoints_apart_from_the_catalogs(tmp_path: Path) -> None:
+    """A refused instance is in the status as soon as the others of its update are served, and leaves it corrected."""
+    source = MemorySource()
+    async with provided(tmp_path, CATALOG, source) as control_plane, AsyncExitStack() as stack:
+
+        def describe() -> tuple[int, dict[str, int | str]]:
+            inventory, applied = control_plane._ads.store.inventory, control_plane._applied
+            status = describe_server(inventory, applied, (), 0.0)
+            [found] = status["sources"]
+            return status["catalog"]["endpoints"], {key: found[key] for key in ("endpoints", "refused", "withheld")}
+
+        assert describe() == (1, {"endpoints": 0, "refused": 0, "withheld": 0})
+        sidecar = await follow(stack, control_plane, "users")
+        source.say(
+            {("users", "1"): "127.0.0.1:1", ("users", "2"): "nowhere", ("api", "1"): "127.0.0.1:5000"}, full=True
+        )
+        await read_until(sidecar, {1: 1})
+        await await_until(lambda: describe() == (1, {"endpoints": 1, "refused": 1, "withheld": 0}), 10)
+        source.say({("users", "2"): "127.0.0.1:2"})
+        await read_until(sidecar, {1: 1, 2: 1})
+        await await_until(lambda: describe() == (1, {"endpoints": 2, "refused": 0, "withheld": 0}), 10)
+
+
+async def test_an_edit_that_withholds_instances_is_logged(tmp_path: Path) -> None:
+    """The edit has no mistake of its own: it adds TLS without a name to a service whose endpoints a source has."""
+    source = MemorySource()
+    with capture_logs() as logs:
+        async with provided(tmp_path, CATALOG, source) as control_plane, AsyncExitStack() as stack:
+            sidecar = await follow(stack, control_plane, "users")
+            source.say({("users", "1"): "127.0.0.1:1"}, full=True)
+            await read_until(sidecar, {1: 1})
+            (tmp_path / "catalog.yaml").write_text(CATALOG.replace("users: {", "users: {tls: true, "))
+            await await_until(lambda: sum(one.withheld_count for one in control_plane._applied.providers) == 1, 10)
+    [error] = [line["event"] for line in logs if line["log_level"] == "error"]
+    assert error.startswith("memory: error: services.users.tls: 1 instance with an IP address is not served")

@@ -7,7 +7,7 @@ from xds.catalog.assembly.workspace import Workspace
 from xds.catalog.catalog import Catalog
 from xds.catalog.model.locality import NOWHERE, Locality
 from xds.resources.inventory import Inventory
-from xds.resources.view import NodeKind, build_view
+from xds.resources.view import NodeKind, build_open_view
 from xds.server.workers.inventory_change import (
     apply_change,
     decode_change,
@@ -58,7 +58,7 @@ def same(one: Inventory, other: Inventory) -> bool:
         for grpc in (False, True):
             for locality in (NOWHERE, Locality("eu", "z")):
                 kind = NodeKind(cluster, grpc, locality)
-                views = build_view(one, kind), build_view(other, kind)
+                views = build_open_view(one, kind), build_open_view(other, kind)
                 if views[0] != views[1] or build_snapshot(views[0], one) != build_snapshot(views[1], other):
                     return False
     return one.catalog == other.catalog

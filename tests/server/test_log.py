@@ -28,15 +28,18 @@ async def test_lines_of_one_loop_pass_are_written_together_as_whole_lines() -> N
     """
     written = Written()
     lines = BufferedLines(written)
-    said = [f"{number} {'ä' * (number % 150)}\n" for number in range(100)] + ["x" * 3 * select.PIPE_BUF + "\n", "end\n"]
-    for line in said:
-        lines.write(line)
+    texts = [f"{number} {'ä' * (number % 150)}\n" for number in range(100)] + [
+        "x" * 3 * select.PIPE_BUF + "\n",
+        "end\n",
+    ]
+    for text in texts:
+        lines.write(text)
     assert not written.writes
     await asyncio.sleep(0)
-    assert "".join(written.writes) == "".join(said)
+    assert "".join(written.writes) == "".join(texts)
     assert all(text.endswith("\n") for text in written.writes)
-    assert [text for text in written.writes if len(text.encode()) > select.PIPE_BUF] == [said[-2]]
-    assert len(written.writes) < len(said) / 10
+    assert [text for text in written.writes if len(text.encode()) > select.PIPE_BUF] == [texts[-2]]
+    assert len(written.writes) < len(texts) / 10
 
 
 def test_a_line_logged_outside_an_event_loop_is_written_at_once(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ async def test_36_resources_with_a_ttl_are_sent_at_each_poll() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         (b"\xff\x00", "not a DiscoveryRequest"),
         (b"[]", "not a DiscoveryRequest"),
@@ -114,10 +114,10 @@ async def test_36_resources_with_a_ttl_are_sent_at_each_poll() -> None:
     ],
     ids=["junk", "a list", "nothing", "no id", "another type", "a wrong shape"],
 )
-async def test_a_poll_that_is_not_a_request_is_refused(body: Any, said: str) -> None:
+async def test_a_poll_that_is_not_a_request_is_refused(body: Any, message: str) -> None:
     """The answer is 400 with the reason. The next valid poll gets an answer."""
     async with polling("a") as client:
         status, answer = await client.post("clusters", body)
         assert status == 400
-        assert said in answer["error"]
+        assert message in answer["error"]
         assert (await client.poll("clusters"))[0] == 200

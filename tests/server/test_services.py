@@ -113,13 +113,13 @@ async def test_fetch_with_the_current_version_is_aborted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("request_", "said"),
+    ("request_", "message"),
     [(DiscoveryRequest(), "needs a node with an id"), (DiscoveryRequest(node=NODE, type_url=LISTENER), "not type")],
     ids=["no node", "another type"],
 )
-async def test_fetch_refuses_what_it_cannot_answer(request_: DiscoveryRequest, said: str) -> None:
+async def test_fetch_refuses_what_it_cannot_answer(request_: DiscoveryRequest, message: str) -> None:
     """The status is INVALID_ARGUMENT with the reason."""
     async with serving(CATALOG) as server:
-        with pytest.raises(grpc.aio.AioRpcError, match=said) as caught:
+        with pytest.raises(grpc.aio.AioRpcError, match=message) as caught:
             await server.fetch("/envoy.service.cluster.v3.ClusterDiscoveryService/FetchClusters", request_)
         assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT

@@ -1,5 +1,6 @@
 """The server's own spans: each edit is a trace from the reading of the file to the last client's answer."""
 
+import json
 import os
 import signal
 import subprocess
@@ -15,8 +16,9 @@ from tests.ecs import read_log
 from tests.server.serving import DELTA_ADS, Call, delta, read_delta
 from xds.cli.demo.processes import await_until, free_port, start_control_plane
 from xds.wire import CLUSTER_LOAD_ASSIGNMENT
+from xds.wording import write_install
 
-CATALOG = "services: {api-service: {endpoints: ['127.0.0.1:5000']}}\n"
+CATALOG = "services: {api-service: {endpoints: ['127.0.0.1:5000']}}\nmesh: {strangers: serve}\n"
 
 
 def trees(collector: Collector) -> dict[str, list[str]]:
@@ -92,7 +94,8 @@ def test_without_the_extra_the_option_explains_what_to_install(tmp_path: Path) -
         [*command, "--otlp", "127.0.0.1:4317"], capture_output=True, text=True, env=environment, check=False, timeout=60
     )
     assert asked.returncode == 1
-    assert asked.stderr == "--otlp needs OpenTelemetry's SDK (none of it here): pip install 'xds[otlp]'\n"
+    message = f"--otlp needs OpenTelemetry's SDK (none of it here): {write_install('otlp')}"
+    assert json.loads(asked.stderr)["message"] == message  # the log is JSON, since stderr is no terminal
     wrong = subprocess.run([*command, "--otlp", "collector"], capture_output=True, text=True, check=False, timeout=60)
     assert wrong.returncode == 2
     assert "the port is missing" in wrong.stderr

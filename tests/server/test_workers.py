@@ -165,8 +165,8 @@ async def test_all_workers_together_look_like_one_server(workers: Workers) -> No
             _, printed, _ = await run("dump", "--node", name, "--admin", workers.admin)
             [clusters] = json.loads(printed)["configs"]
             assert [one["name"] for one in clusters["resources"]] == ["a", "b"]
-        code, _, said = await run("dump", "--node", "web-99", "--admin", workers.admin)
-        assert (code, said) == (1, "no node 'web-99' is connected: did you mean `web-9`?\n")
+        code, _, errors = await run("dump", "--node", "web-99", "--admin", workers.admin)
+        assert (code, errors) == (1, "no node 'web-99' is connected: did you mean `web-9`?\n")
 
         metrics = await workers.metrics()
         assert metrics['xds_connected_clients{variant="delta"}'] == CLIENTS

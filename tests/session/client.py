@@ -1,4 +1,4 @@
-"""A client of one session, without a socket. It sends what a test tells it to send, and decodes the responses."""
+"""A client of one session, without a socket. It sends the requests of a test, and decodes the responses."""
 
 import re
 from typing import Any

@@ -22,7 +22,7 @@ MOVE: Contents = {
 
 
 class Envoy:
-    """A client that subscribes as Envoy does, and answers as a test tells it to."""
+    """A client that subscribes as Envoy does, and whose answers a test chooses."""
 
     def __init__(self, client: SotwClient | DeltaClient) -> None:
         self.client = client

@@ -71,7 +71,7 @@ def test_15_only_changed_assignments_are_sent() -> None:
 
 
 def test_an_assignment_that_is_deleted_and_created_again_is_sent() -> None:
-    """It is sent even if the client was never told of the deletion."""
+    """It is sent even if no response reported the deletion to the client."""
     client = SotwClient(WORLD)
     [response] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a")
     client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", to=response)

@@ -77,7 +77,7 @@ class Twin:
         self.asked: set[str] = set()
         self.answered: set[str] = set()
         self.nonces: dict[str, str] = dict.fromkeys(TYPES, "")
-        self.told: dict[str, str] = {}  # the clusters that were accepted on this stream
+        self.on_stream: dict[str, str] = {}  # the clusters that were accepted on this stream
         self.outbox = []
 
     def connect(self) -> None:
@@ -184,7 +184,7 @@ class Twin:
         if message.type_url == CLUSTER:
             changed = self._find_changed(message)
             self.owed[CLUSTER_LOAD_ASSIGNMENT].update(changed)
-            self.told = {name: held.version for name, held in message.resources.items()}
+            self.on_stream = {name: held.version for name, held in message.resources.items()}
         if message.is_full:
             acked.clear()
             refused.clear()
@@ -202,8 +202,8 @@ class Twin:
         """Return the clusters that a server must treat as new or changed. In State of the World a new stream knows
         none.
         """
-        told = self.told if self.is_sotw else self.acked[CLUSTER]
-        return [name for name, held in message.resources.items() if told.get(name) != held.version]
+        known = self.on_stream if self.is_sotw else self.acked[CLUSTER]
+        return [name for name, held in message.resources.items() if known.get(name) != held.version]
 
     def _refuse(self, message: Message, bad: list[str]) -> None:
         """Refuse a response. Of clusters and listeners, Envoy has already applied the good ones."""

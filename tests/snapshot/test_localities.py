@@ -1,17 +1,12 @@
 """A node's locality changes only the resources that depend on it, so that nodes still share views."""
 
-from collections.abc import Mapping
-
 import pytest
 from google.protobuf.any_pb2 import Any
 
-from tests.catalog.catalogs import build
-from tests.inventories import build_inventory
-from tests.snapshot.test_scoping import names_in, names_of
+from tests.snapshot.edited import EditedMesh, names_in, names_of
 from xds.catalog.model.locality import NOWHERE, Locality
 from xds.resources.view import NodeKind, build_view
-from xds.snapshot.snapshot import Snapshot, SnapshotChange
-from xds.snapshot.store import SnapshotStore
+from xds.snapshot.snapshot import Snapshot
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, endpoint_pb2
 
 MESH = """
@@ -25,32 +20,11 @@ MESH = """
           - {address: "10.0.1.4:80", region: eu, zone: a, drain: true}
       users: {endpoints: ["10.0.2.1:80"], upstreams: []}
       named: {endpoints: [{address: "a.internal:80", zone: a}, {address: "b.internal:80", zone: b}]}
+    mesh: {strangers: serve}
     """
 EU_A, EU_B, EU_X, US = Locality("eu", "a", "rack-1"), Locality("eu", "b"), Locality("eu", "x"), Locality("us", "c")
 ON = ("      api:\n", "      api:\n        locality: failover\n")
 OFF = ON[::-1]
-
-
-class Edited:
-    """A store for a catalog that an operator edits."""
-
-    def __init__(self, *kinds: NodeKind) -> None:
-        self.text = MESH
-        self.store = SnapshotStore(build_inventory(build(MESH)))
-        for kind in kinds:
-            self.store.acquire(kind)
-
-    def edit(self, old: str, new: str) -> Mapping[NodeKind, SnapshotChange]:
-        """Replace text in the catalog. Return the changes for the nodes in use."""
-        assert old in self.text
-        self.text = self.text.replace(old, new, 1)
-        return self.store.update(build_inventory(build(self.text), self.store.inventory))
-
-    def of(self, kind: NodeKind) -> Snapshot:
-        """Return the snapshot that nodes of a kind receive now."""
-        snapshot = self.store.acquire(kind)
-        self.store.release(kind)
-        return snapshot
 
 
 def web(locality: Locality, *, grpc: bool = False) -> NodeKind:
@@ -72,7 +46,7 @@ def priorities(snapshot: Snapshot, name: str = "api") -> dict[str, int]:
 def test_without_failover_nodes_in_all_localities_share_one_snapshot() -> None:
     """No resource depends on the locality."""
     kinds = [web(where) for where in (NOWHERE, EU_A, EU_B, US)]
-    mesh = Edited(*kinds)
+    mesh = EditedMesh(MESH, *kinds)
     assert len({id(mesh.of(kind)) for kind in kinds}) == 1
 
 
@@ -91,7 +65,7 @@ def test_without_failover_nodes_in_all_localities_share_one_snapshot() -> None:
 )
 def test_failover_prefers_the_own_zone_then_the_region_then_the_rest(where: Locality, expected: dict[str, int]) -> None:
     """Priorities have no gaps. Drained endpoints are last. A zone's name is enough, unless the regions differ."""
-    mesh = Edited()
+    mesh = EditedMesh(MESH)
     mesh.edit(*ON)
     assert priorities(mesh.of(web(where))) == expected
     grpc = {address: priority for address, priority in expected.items() if address != "4"}
@@ -100,7 +74,7 @@ def test_failover_prefers_the_own_zone_then_the_region_then_the_rest(where: Loca
 
 def test_nodes_with_equal_resources_share_them() -> None:
     """The rack makes no difference. Services that do not depend on the locality have identical resources everywhere."""
-    mesh = Edited()
+    mesh = EditedMesh(MESH)
     mesh.edit(*ON)
     rack_1, rack_2 = (mesh.store.acquire(web(Locality("eu", "a", rack))) for rack in ("rack-1", "rack-2"))
     assert rack_1 is rack_2
@@ -117,7 +91,7 @@ def test_turning_failover_on_or_off_changes_only_one_assignment_of_connected_nod
     """Only nodes that see the service and state their locality receive a change. It is one ClusterLoadAssignment."""
     here, there, nowhere = web(EU_A), web(US), web(NOWHERE)
     others = [NodeKind("users", locality=EU_A), NodeKind("users")]
-    mesh = Edited(here, there, nowhere, NodeKind("anyone", locality=EU_A), *others)
+    mesh = EditedMesh(MESH, here, there, nowhere, NodeKind("anyone", locality=EU_A), *others)
     for edit in (ON, OFF, ON):
         changes = mesh.edit(*edit)
         assert changes.keys() == {here, there, NodeKind("anyone", locality=EU_A)}
@@ -130,7 +104,7 @@ def test_turning_failover_on_or_off_changes_only_one_assignment_of_connected_nod
 
 def test_resources_for_one_locality_are_built_once_for_all_views() -> None:
     """They are kept until the service changes."""
-    mesh = Edited()
+    mesh = EditedMesh(MESH)
     mesh.edit(*ON)
     one, other = mesh.of(NodeKind("anyone", locality=EU_A)), mesh.of(web(EU_A))
     assert one.of(CLUSTER_LOAD_ASSIGNMENT).resources["api"] is other.of(CLUSTER_LOAD_ASSIGNMENT).resources["api"]
@@ -143,7 +117,7 @@ def test_resources_for_one_locality_are_built_once_for_all_views() -> None:
 
 def test_host_names_get_their_priorities_in_the_cluster() -> None:
     """EDS does not serve host names, so the cluster differs for each locality."""
-    mesh = Edited()
+    mesh = EditedMesh(MESH)
     mesh.edit("named: {", "named: {locality: failover, ")
     kinds = [NodeKind("anyone", locality=where) for where in (EU_A, EU_B, NOWHERE)]
     assert len({mesh.of(kind).of(CLUSTER).resources["named"].version for kind in kinds}) == 3
@@ -154,7 +128,7 @@ def test_zone_aware_sidecars_receive_the_endpoints_of_their_own_service() -> Non
     resource, which changes when the sidecar's own service changes.
     """
     here, nowhere, stranger = web(EU_A), web(NOWHERE), NodeKind("anyone", locality=EU_A)
-    mesh = Edited(here, nowhere, stranger)
+    mesh = EditedMesh(MESH, here, nowhere, stranger)
     changes = mesh.edit("      api:\n", "      api:\n        locality: zone_aware\n")
     assert names_in(changes[here]) == {"Cluster": ["api"], "ClusterLoadAssignment": ["local/web"]}
     assert names_in(changes[nowhere]) == {"Cluster": ["api"]}

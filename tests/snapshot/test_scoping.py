@@ -1,16 +1,15 @@
 """Scoping: a node receives only the services that its `upstreams`, or its gateway's routes, refer to."""
 
-from collections.abc import Mapping
 from itertools import count
 
 import pytest
 
 from tests.catalog.catalogs import build
 from tests.inventories import build_inventory
+from tests.snapshot.edited import EditedMesh, names_in, names_of
 from xds.resources.view import NodeKind, kind_of
 from xds.session.batch import Batch
 from xds.session.session import SOTW, Session
-from xds.snapshot.snapshot import Snapshot, SnapshotChange
 from xds.snapshot.store import SnapshotStore
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, TYPE_URLS, short_type
 from xds.wire.discovery_pb2 import DiscoveryRequest, Node
@@ -24,42 +23,10 @@ SHOP = """
       database: {protocol: tcp, local_port: 5432, endpoints: ["10.0.0.4:5432"]}
     gateways:
       edge: {port: 8080, routes: [{host: img.example.com, to: images}, {to: web}]}
+    mesh: {strangers: serve}
     """
 WEB, JOBS, EDGE, ANYONE = NodeKind("web"), NodeKind("jobs"), NodeKind("edge"), NodeKind("anyone")
 GRPC_WEB = NodeKind("web", grpc=True)
-
-
-class Shop:
-    """A store for a catalog that an operator edits."""
-
-    def __init__(self, *kinds: NodeKind) -> None:
-        self.text = SHOP
-        self.store = SnapshotStore(build_inventory(build(SHOP)))
-        for kind in kinds:
-            self.store.acquire(kind)
-
-    def edit(self, old: str, new: str) -> Mapping[NodeKind, SnapshotChange]:
-        """Replace text in the catalog. Return the changes for the nodes in use."""
-        assert old in self.text
-        self.text = self.text.replace(old, new)
-        return self.store.update(build_inventory(build(self.text), self.store.inventory))
-
-    def of(self, kind: NodeKind) -> Snapshot:
-        """Return the snapshot that nodes of a kind receive now."""
-        snapshot = self.store.acquire(kind)
-        self.store.release(kind)
-        return snapshot
-
-
-def names_of(snapshot: Snapshot) -> dict[str, list[str]]:
-    """Return the names of all resources by their type's short name. Leave out types without resources."""
-    names = {short_type(type_url): sorted(snapshot.of(type_url).resources) for type_url in TYPE_URLS}
-    return {name: of_type for name, of_type in names.items() if of_type}
-
-
-def names_in(change: SnapshotChange) -> dict[str, list[str]]:
-    """Return the names in a change, by type."""
-    return {short_type(type_url): sorted(names) for type_url, names in change.names.items()}
 
 
 @pytest.mark.parametrize(
@@ -119,12 +86,12 @@ def test_a_node_receives_only_the_services_that_it_may_call(kind: NodeKind, expe
     """These follow from its `upstreams`, or from the gateway's routes. A service without `upstreams` may call all
     others.
     """
-    assert names_of(Shop().of(kind)) == expected
+    assert names_of(EditedMesh(SHOP).of(kind)) == expected
 
 
 def test_the_routes_of_a_node_name_only_services_that_it_may_call() -> None:
     """A sidecar's or a gateway's routes are one resource, so its content is scoped too."""
-    shop = Shop()
+    shop = EditedMesh(SHOP)
     for kind, unseen in ((WEB, b"images"), (EDGE, b"users")):
         [routes] = shop.of(kind).of(ROUTE_CONFIGURATION).resources.values()
         assert unseen not in routes.body
@@ -148,7 +115,7 @@ def test_a_change_outside_a_nodes_scope_does_not_change_its_snapshot(
 ) -> None:
     """Nodes that an edit does not concern keep the identical snapshot."""
     everybody = {WEB, JOBS, EDGE, GRPC_WEB, ANYONE}
-    shop = Shop(*everybody)
+    shop = EditedMesh(SHOP, *everybody)
     before = {kind: shop.of(kind) for kind in everybody}
     assert shop.edit(old, new).keys() == concerned
     assert {kind for kind in everybody if shop.of(kind) is not before[kind]} == concerned
@@ -156,7 +123,7 @@ def test_a_change_outside_a_nodes_scope_does_not_change_its_snapshot(
 
 def test_a_change_of_endpoints_changes_only_one_assignment() -> None:
     """For every kind of node, neither the cluster nor the routes change."""
-    for change in Shop(WEB, GRPC_WEB, ANYONE).edit("10.0.0.3:80", "10.0.0.9:80").values():
+    for change in EditedMesh(SHOP, WEB, GRPC_WEB, ANYONE).edit("10.0.0.3:80", "10.0.0.9:80").values():
         assert names_in(change) == {"ClusterLoadAssignment": ["users"]}
 
 
@@ -164,7 +131,7 @@ def test_nodes_with_the_same_view_share_one_snapshot() -> None:
     """The nodes' names make no difference. A service that may call all sees what an unknown node sees, after an edit
     too.
     """
-    shop = Shop(ANYONE, NodeKind("images"), NodeKind("stranger"))
+    shop = EditedMesh(SHOP, ANYONE, NodeKind("images"), NodeKind("stranger"))
     for _ in range(2):
         assert shop.of(ANYONE) is shop.of(NodeKind("images")) is shop.of(NodeKind("stranger"))
         changes = shop.edit("10.0.0.3:80", "10.0.0.9:80") if "10.0.0.3" in shop.text else {}
@@ -173,7 +140,7 @@ def test_nodes_with_the_same_view_share_one_snapshot() -> None:
 
 def test_nodes_with_the_same_view_share_the_encoded_bytes() -> None:
     """A response is encoded once and sent to all nodes that ask for the same. Only the nonce differs."""
-    shop = Shop()
+    shop = EditedMesh(SHOP)
     bodies = set()
     for node_cluster, number in zip(("anyone", "images", "anyone"), count(1), strict=False):
         node = Node(id=f"node-{number}", cluster=node_cluster)
@@ -186,7 +153,7 @@ def test_nodes_with_the_same_view_share_the_encoded_bytes() -> None:
 
 def test_a_service_has_identical_resources_in_every_view() -> None:
     """The resources of a service are built once for all Envoys that see it, and once for all gRPC clients."""
-    shop = Shop()
+    shop = EditedMesh(SHOP)
     for kinds in ((WEB, JOBS, ANYONE), (GRPC_WEB, NodeKind("jobs", grpc=True), NodeKind("anyone", grpc=True))):
         for type_url in (CLUSTER, CLUSTER_LOAD_ASSIGNMENT):
             assert len({id(shop.of(kind).of(type_url).resources["users"]) for kind in kinds}) == 1
@@ -194,7 +161,7 @@ def test_a_service_has_identical_resources_in_every_view() -> None:
 
 def test_resources_for_grpc_clients_are_built_only_when_one_connects() -> None:
     """A mesh without gRPC clients does not pay for them. What did not change is not built again."""
-    shop = Shop(WEB)
+    shop = EditedMesh(SHOP, WEB)
     assert shop.store.inventory.made == {}
     users = shop.of(NodeKind("jobs", grpc=True)).of(CLUSTER).resources["users"]
     assert shop.store.inventory.made.keys() == {"users"}
@@ -204,7 +171,7 @@ def test_resources_for_grpc_clients_are_built_only_when_one_connects() -> None:
 
 def test_changed_upstreams_send_a_node_only_the_difference() -> None:
     """The change does not name what both views have."""
-    shop = Shop(WEB, GRPC_WEB)
+    shop = EditedMesh(SHOP, WEB, GRPC_WEB)
     changes = shop.edit("upstreams: [users, database]", "upstreams: [users, images]")
     assert names_in(changes[WEB]) == {
         "Cluster": ["database", "images"],
@@ -220,11 +187,25 @@ def test_changed_upstreams_send_a_node_only_the_difference() -> None:
     assert changes[WEB].snapshot is shop.of(WEB)
 
 
+def test_a_cluster_that_raw_fields_begin_to_name_is_sent_to_those_who_get_the_fields() -> None:
+    """An edit of a service's routes or cluster concerns its callers, and one of a gateway only the gateway."""
+    shop = EditedMesh(SHOP, WEB, JOBS, EDGE)
+    mirror = "envoy: {route: {route: {request_mirror_policies: [{cluster: images}]}}}"
+    shop.edit("users: {", f"users: {{routes: [{{{mirror}}}], ")
+    assert "images" in names_of(shop.of(WEB))["Cluster"]
+    assert "images" in names_of(shop.of(JOBS))["Cluster"]
+    shop.edit(f"users: {{routes: [{{{mirror}}}], ", "users: {")
+    assert "images" not in names_of(shop.of(WEB))["Cluster"]
+    changes = shop.edit("{to: web}", "{to: web, " + mirror.replace("images", "users") + "}")
+    assert names_in(changes[EDGE])["Cluster"] == ["users"]
+    assert changes.keys() == {EDGE}
+
+
 def test_a_node_that_moves_to_a_view_shares_the_views_snapshot() -> None:
     """This holds whether other nodes use the view already or not, and also if the same edit changes the view's
     resources.
     """
-    shop = Shop(WEB, JOBS, ANYONE)
+    shop = EditedMesh(SHOP, WEB, JOBS, ANYONE)
     shop.edit("upstreams: [users, database]", "upstreams: [users]")
     assert shop.of(WEB) is shop.of(JOBS)
     shop.text = shop.text.replace("10.0.0.3:80", "10.0.0.9:80")
@@ -236,7 +217,7 @@ def test_a_node_that_moves_to_a_view_shares_the_views_snapshot() -> None:
 
 def test_two_nodes_that_swap_views_share_the_snapshots_of_these_views() -> None:
     """A view that one node leaves and another enters in the same edit is kept."""
-    shop = Shop(WEB, JOBS)
+    shop = EditedMesh(SHOP, WEB, JOBS)
     shop.text = shop.text.replace("upstreams: [users]", "upstreams: [database, users]")
     changes = shop.edit("upstreams: [users, database]", "upstreams: [users]")
     assert changes.keys() == {WEB, JOBS}
@@ -247,7 +228,7 @@ def test_two_nodes_that_swap_views_share_the_snapshots_of_these_views() -> None:
 
 def test_an_added_or_deleted_service_changes_only_those_who_may_call_it() -> None:
     """All of its resources are added and removed with it."""
-    shop = Shop(WEB, ANYONE, NodeKind("anyone", grpc=True))
+    shop = EditedMesh(SHOP, WEB, ANYONE, NodeKind("anyone", grpc=True))
     added = shop.edit("    gateways:", '      fresh: {endpoints: ["10.0.0.7:80"]}\n    gateways:')
     assert WEB not in added
     assert names_in(added[ANYONE]) == {
@@ -264,7 +245,7 @@ def test_an_added_or_deleted_service_changes_only_those_who_may_call_it() -> Non
 
 def test_a_gateway_can_change_from_http_to_tcp_and_back() -> None:
     """Its listener changes. Its routes are removed and added again."""
-    shop = Shop(EDGE)
+    shop = EditedMesh(SHOP, EDGE)
     http = names_of(shop.of(EDGE))
     routes = "[{host: img.example.com, to: images}, {to: web}]"
     shop.edit(routes, "[{to: database}]")
@@ -281,7 +262,7 @@ def test_a_gateway_can_change_from_http_to_tcp_and_back() -> None:
 
 def test_a_gateway_changes_to_tcp_when_its_service_does() -> None:
     """The gateway itself is not edited: the service's protocol decides."""
-    shop = Shop(EDGE)
+    shop = EditedMesh(SHOP, EDGE)
     shop.edit("{host: img.example.com, to: images}, {to: web}", "{to: web}")
     [(kind, change)] = shop.edit("      web: {", "      web: {protocol: tcp, ").items()
     assert kind == EDGE
@@ -291,7 +272,7 @@ def test_a_gateway_changes_to_tcp_when_its_service_does() -> None:
 
 def test_the_sidecar_of_a_tcp_service_does_not_listen_on_the_services_local_port() -> None:
     """On its own machine, the service itself binds `local_port`. The sidecars of other services listen there."""
-    shop = Shop(NodeKind("database"), ANYONE)
+    shop = EditedMesh(SHOP, NodeKind("database"), ANYONE)
     assert names_of(shop.of(NodeKind("database")))["Listener"] == ["sidecar"]
     assert names_of(shop.of(ANYONE))["Listener"] == ["sidecar", "tcp/database"]
     changes = shop.edit("local_port: 5432", "local_port: 5433")
@@ -304,7 +285,7 @@ def test_the_sidecar_of_a_tcp_service_does_not_listen_on_the_services_local_port
 
 def test_a_view_is_forgotten_when_its_last_node_leaves() -> None:
     """The next node that needs it receives current resources."""
-    shop = Shop(WEB, WEB)
+    shop = EditedMesh(SHOP, WEB, WEB)
     shop.store.release(WEB)
     assert shop.edit("10.0.0.3:80", "10.0.0.9:80").keys() == {WEB}
     shop.store.release(WEB)
@@ -329,8 +310,8 @@ def test_grpc_clients_are_recognized_by_their_user_agent(user_agent_name: str, *
 
 def test_views_that_differ_only_in_their_listeners_share_the_other_resources() -> None:
     """An example is a traced mesh: a thousand sidecars keep their clusters, endpoints and routes once."""
-    shop = Shop()
-    shop.edit("services:\n", "mesh: {tracing: {otlp: 'collector:4317'}}\n    services:\n")
+    shop = EditedMesh(SHOP)
+    shop.edit("strangers: serve", "strangers: serve, tracing: {otlp: 'collector:4317'}")
     kinds = [ANYONE, NodeKind("images"), NodeKind("database")]
     for kind in kinds:
         shop.store.acquire(kind)
@@ -343,5 +324,19 @@ def test_views_that_differ_only_in_their_listeners_share_the_other_resources() -
     assert held() == {**shared, "Listener": 3}
     assert shop.edit("10.0.0.3", "10.0.0.33").keys() == {*kinds}
     assert held() == {**shared, "Listener": 3}
-    shop.edit("mesh: {tracing: {otlp: 'collector:4317'}}\n", "mesh: {}\n")
+    shop.edit(", tracing: {otlp: 'collector:4317'}", "")
     assert held() == {**shared, "Listener": 2}  # a sidecar does not listen for its own TCP service
+
+
+def test_a_listener_of_a_grpc_client_is_found_by_a_target_with_a_port() -> None:
+    """The port does not matter. What is no service is not found, and the targets are not among the names."""
+    store = SnapshotStore(build_inventory(build("services: {a: {endpoints: ['10.0.0.1:1']}}")))
+    listeners = store.acquire(NodeKind("a", grpc=True)).of(LISTENER)
+    assert [*listeners.resources] == ["a"]
+    assert listeners.resources["a:50051"].name == "a:50051"
+    assert listeners.resources["a:50051"].body != listeners.resources["a"].body
+    assert listeners.versions["a:50051"] == listeners.versions["a"]
+    for name in ("b:1", "a:", "a:x", ":1", "a:70000"):
+        assert name not in listeners.resources
+        assert listeners.versions.get(name) is None
+    assert "a:50051" not in store.acquire(NodeKind("a")).of(LISTENER).resources

@@ -23,7 +23,9 @@ class Mesh:
     def __init__(self, services: int) -> None:
         self.last_good = LastGood()
         self.translator = Translator()
-        outcome = self.last_good.update({f"{number}.yaml": write(number) for number in range(services)})
+        mesh = Document("mesh.yaml", b"mesh: {strangers: serve}")
+        written = {f"{number}.yaml": write(number) for number in range(services)}
+        outcome = self.last_good.update({**written, "mesh.yaml": mesh})
         self.store = SnapshotStore(self.translator.build(outcome.catalog))
         self.kinds = [*(NodeKind(f"service-{number}") for number in range(services)), NodeKind("anyone")]
         for kind in self.kinds:
@@ -35,12 +37,12 @@ class Mesh:
         return {*self.store.update(self.translator.build(outcome.catalog, self.store.inventory))}
 
 
-def write(number: int, weight: int = 1, words: str = "locality: any") -> Document:
+def write(number: int, weight: int = 1, line: str = "locality: any") -> Document:
     """Return the file of one service."""
     upstreams = "" if number == 0 else "service-0" if number <= CALLERS else f"service-{number - 1}"
     where = f"address: 10.0.{number // 250}.{number % 250}, port: 80, zone: a"
     text = (
-        f"services:\n  service-{number}:\n    balance: weighted\n    {words}\n"
+        f"services:\n  service-{number}:\n    balance: weighted\n    {line}\n"
         f"    endpoints: [{{{where}, weight: {weight}}}, '[::1]:80']\n"
         f"    upstreams: [{upstreams}]\n"
     )
@@ -86,8 +88,8 @@ def test_turning_failover_on_costs_the_same_for_any_number_of_other_nodes() -> N
         located = [replace(kind, locality=Locality("eu", "a")) for kind in mesh.kinds[1 : CALLERS + 1]]
         for kind in located:
             mesh.store.acquire(kind)
-        for words in ("locality: failover", "locality: any", "locality: failover"):
-            outcome = mesh.last_good.update({"0.yaml": write(0, 1, words)})
+        for line in ("locality: failover", "locality: any", "locality: failover"):
+            outcome = mesh.last_good.update({"0.yaml": write(0, 1, line)})
             changes = mesh.store.update(mesh.translator.build(outcome.catalog, mesh.store.inventory))
             assert located[0] in changes
         edited = mesh.last_good.update({"0.yaml": write(0, 2, "locality: failover")})
@@ -107,10 +109,10 @@ class RoutedMesh(Mesh):
         super().__init__(services)
         self.write(ROUTING, "service-0")
 
-    def write(self, number: int, target: str = "", words: str = "") -> set[NodeKind]:
+    def write(self, number: int, target: str = "", line: str = "") -> set[NodeKind]:
         """Change a service's route target and its other keys. Return the nodes that receive a change."""
         document = write(number)
-        text = f"{(document.content or b'').decode()}{words}"
+        text = f"{(document.content or b'').decode()}{line}"
         if target:
             text += f"    routes: [{{prefix: /v2, to: {target}}}]\n"
         outcome = self.last_good.update({document.name: Document(document.name, text.encode())})
@@ -126,8 +128,8 @@ def test_a_change_also_concerns_callers_of_a_service_that_routes_to_the_changed_
         for weight in (2, 3):  # the first edits also build what is cached
             assert mesh.edit(0, weight) == callers
         for retries in (1, 3, 1):
-            assert mesh.write(0, words=f"    retries: {retries}\n") == callers
-        costs.append(count_calls(partial(mesh.write, 0, words="    retries: 3\n")))
+            assert mesh.write(0, line=f"    retries: {retries}\n") == callers
+        costs.append(count_calls(partial(mesh.write, 0, line="    retries: 3\n")))
     assert costs[0] == costs[1]
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from xds.catalog.assembly.workspace import Workspace
+from xds.errors import Severity
 from xds.sources.document import Document
 from xds.sources.files.read import MAX_BYTES
 from xds.sources.files.watch import FileSource
@@ -35,6 +37,31 @@ def test_the_yaml_files_of_a_folder_are_documents(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("no document")
     assert read(tmp_path) == {name: name.encode() for name in ("a.yaml", "b.yml", "team/c.yaml", "team/deep/d.yml")}
+
+
+def test_a_file_that_looks_like_a_document_is_skipped_with_a_warning(tmp_path: Path) -> None:
+    """Its name ends in capitals, or in .json. It is no part of the catalog, nor of its digest."""
+    (tmp_path / "a.yaml").write_text("services: {}\n")
+    source = FileSource(tmp_path)
+    source.read()
+    digest = source.digest
+    (tmp_path / "team").mkdir()
+    for name in ("B.YAML", "c.Yml", "team/d.json", "xds.schema.json", ".e.json", "README.md", "f.yaml.bak"):
+        (tmp_path / name).write_text("{}")
+    skipped = {name.removeprefix(f"{tmp_path}/"): one.fault for name, one in source.read().items() if one.skipped}
+    capitals = "is not read: the end of its name is .yaml or .yml in small letters, rename it"
+    json = "is not read: JSON is YAML too, rename it to .yaml, or move it out of the catalog's folder"
+    assert skipped == {"B.YAML": capitals, "c.Yml": capitals, "team/d.json": json}
+    assert source.digest == digest
+    catalog = Workspace()
+    assert catalog.update(source.read()).services == {}
+    assert {problem.severity for problem in catalog.problems} == {Severity.WARNING}
+
+
+def test_a_folder_of_skipped_files_alone_is_a_fault(tmp_path: Path) -> None:
+    """There is nothing in it that is read."""
+    (tmp_path / "a.json").write_text("{}")
+    assert [one.skipped for one in FileSource(tmp_path).read().values()] == [False, True]
 
 
 def test_a_relative_path_gives_relative_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

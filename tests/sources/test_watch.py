@@ -2,13 +2,15 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from xds.sources.document import Document, digest_document
+from xds.sources.files import read
+from xds.sources.files.layout import explain_skipped
 from xds.sources.files.watch import FileSource
 
 DEADLINE_S = 8.0
@@ -159,6 +161,16 @@ async def test_added_and_deleted_files_are_noticed(folder: Path) -> None:
         await watched.until({b: "b\n"})
         a.write_text("again\n")
         await watched.until({a: "again\n", b: "b\n"})
+
+
+async def test_a_skipped_file_that_comes_and_goes_is_noticed(folder: Path) -> None:
+    """Its warning goes with it."""
+    a, b = folder / "a.yaml", folder / "b.json"
+    async with watch(folder) as watched:
+        b.write_text("{}\n")
+        await watched.until({a: "first\n", b: explain_skipped(b.name) or ""})
+        b.unlink()
+        await watched.until({a: "first\n"})
 
 
 async def test_added_moved_and_deleted_folders_are_noticed(folder: Path) -> None:
@@ -337,3 +349,202 @@ async def test_a_folder_that_changes_all_the_time_is_read_too(folder: Path) -> N
 
         await asyncio.to_thread(churn)
         await watched.until({path: path.read_text() for path in folder.glob("*.yaml")})
+
+
+SEVERAL = {f"s{number}.yaml": f"services: {{s{number}: {{}}}}\n" for number in range(5)}
+LONG = "services:\n" + "".join(f"  s{number}: {{retries: 1}}\n" for number in range(40)) + "gateways:\n  edge: {}\n"
+
+
+def fill(folder: Path, files: dict[str, str]) -> dict[Path, str]:
+    """Write files, and return their contents by path."""
+    folder.mkdir(exist_ok=True)
+    for name, text in files.items():
+        (folder / name).write_text(text)
+    return {folder / name: text for name, text in files.items()}
+
+
+async def started(watched: Watched, folder: Path) -> dict[Path, str]:
+    """Wait until the source watches: it has noticed a change."""
+    wanted = fill(folder, {**SEVERAL, "last.yaml": "last\n"})
+    await watched.until(wanted)
+    return wanted
+
+
+def rename_all(folder: Path) -> None:
+    """Rename each file as people do who keep a copy."""
+    for path in folder.glob("*.yaml"):
+        path.rename(path.with_name(f"{path.name}.bak"))
+
+
+def move_all(folder: Path) -> None:
+    """Move each file away."""
+    for path in folder.glob("*.yaml"):
+        path.rename(folder.parent / path.name)
+
+
+def delete_all(folder: Path) -> None:
+    """Delete each file."""
+    for path in folder.glob("*.yaml"):
+        path.unlink()
+
+
+def hide_folder(folder: Path) -> None:
+    """Put an empty folder in the place of the whole folder, as an unmounted file system leaves it."""
+    folder.rename(folder.parent / "hidden")
+    folder.mkdir()
+
+
+@pytest.mark.parametrize("empty", [rename_all, move_all, delete_all, hide_folder])
+async def test_a_folder_that_is_emptied_deletes_nothing(tmp_path: Path, empty: Callable[[Path], None]) -> None:
+    """It is a fault as soon as it is seen, and the documents stay."""
+    folder = tmp_path / "catalog"
+    fill(folder, SEVERAL)
+    async with watch(folder) as watched:
+        wanted = await started(watched, folder)
+        empty(folder)
+        await watched.until({**wanted, folder: "has no .yaml or .yml file in it"})
+        assert all(None not in changes.values() for changes in watched.changes)
+        fill(folder, {path.name: text for path, text in wanted.items()})
+        await watched.until(wanted)
+        assert [name for changes in watched.changes for name, one in changes.items() if one is None] == [str(folder)]
+
+
+async def test_a_file_that_comes_back_soon_is_not_deleted(tmp_path: Path) -> None:
+    """A checkout in two steps takes files away and brings them back."""
+    folder = tmp_path / "catalog"
+    async with watch(folder) as watched:
+        wanted = await started(watched, folder)
+        (folder / "s1.yaml").unlink()
+        await asyncio.sleep(0.3)
+        (folder / "s1.yaml").write_text(SEVERAL["s1.yaml"])
+        (folder / "last.yaml").write_text("end\n")
+        await watched.until({**wanted, folder / "last.yaml": "end\n"})
+        (folder / "s2.yaml").unlink()
+        del wanted[folder / "s2.yaml"]
+        await watched.until({**wanted, folder / "last.yaml": "end\n"})
+        gone = [name for changes in watched.changes for name, one in changes.items() if one is None and "yaml" in name]
+        assert gone == [str(folder / "s2.yaml")]
+
+
+async def test_a_link_to_a_folder_that_is_gone_deletes_nothing(tmp_path: Path) -> None:
+    """The file system behind it is perhaps not mounted."""
+    folder, team = tmp_path / "catalog", tmp_path / "team"
+    fill(team, {"x.yaml": "x\n"})
+    async with watch(folder) as watched:
+        wanted = {**await started(watched, folder), folder / "team" / "x.yaml": "x\n"}
+        (folder / "team").symlink_to(team)
+        await watched.until(wanted)
+        team.rename(tmp_path / "elsewhere")
+        (folder / "last.yaml").write_text("end\n")
+        wanted[folder / "last.yaml"] = "end\n"
+        await watched.until({**wanted, folder / "team": "is a link to a folder that does not exist"})
+        (tmp_path / "elsewhere").rename(team)
+        await watched.until(wanted)
+
+
+@pytest.mark.parametrize("piece", [100, 700])
+async def test_a_file_that_is_written_slowly_is_taken_as_a_whole(tmp_path: Path, piece: int) -> None:
+    """A part of it is a valid catalog, in which services are missing. Other files do not wait for it."""
+    folder = tmp_path / "catalog"
+    async with watch(folder) as watched:
+        wanted = await started(watched, folder)
+        slow = folder / "slow.yaml"
+        slow.write_text(LONG)
+        await watched.until({**wanted, slow: LONG})
+        before = len(watched.changes)
+        new = LONG.replace("retries: 1", "retries: 2")
+        with slow.open("w") as file:
+            for start in range(0, len(LONG), piece):
+                file.write(new[start : start + piece])
+                file.flush()
+                await asyncio.sleep(2.6 * piece / len(LONG))
+            (folder / "last.yaml").write_text("end\n")
+            await watched.until({**wanted, folder / "last.yaml": "end\n", slow: LONG})
+            assert watched._source.unfinished == (str(slow),)
+            file.write("# done\n")
+        await watched.until({**wanted, folder / "last.yaml": "end\n", slow: new + "# done\n"})
+        assert [[*one] for one in watched.changes[before:]] == [[str(folder / "last.yaml")], [str(slow)]]
+        assert not watched._source.unfinished
+
+
+async def test_a_file_that_is_written_in_two_goes_waits_for_the_second(tmp_path: Path) -> None:
+    """It was closed, but most of it is gone: something more may come."""
+    folder = tmp_path / "catalog"
+    async with watch(folder) as watched:
+        wanted = await started(watched, folder)
+        file = folder / "two.yaml"
+        file.write_text(LONG)
+        await watched.until({**wanted, file: LONG})
+        before = len(watched.changes)
+        file.write_text(LONG[: LONG.index("gateways")])
+        await asyncio.sleep(0.5)
+        with file.open("a") as more:
+            more.write(LONG[LONG.index("gateways") :] + "# again\n")
+        await watched.until({**wanted, file: LONG + "# again\n"})
+        assert len(watched.changes) == before + 1
+        file.write_text("services: {a: {}}\n")
+        await watched.until({**wanted, file: "services: {a: {}}\n"})
+
+
+async def test_where_writers_cannot_be_seen_a_shorter_file_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network file system has no leases, and another user's file gets none."""
+    monkeypatch.setattr(read, "_is_open_for_writing", lambda _descriptor: None)
+    folder = tmp_path / "catalog"
+    async with watch(folder) as watched:
+        wanted = await started(watched, folder)
+        slow = folder / "slow.yaml"
+        slow.write_text(LONG)
+        await watched.until({**wanted, slow: LONG})
+        with slow.open("w") as file:
+            for start in range(0, len(LONG), 200):
+                file.write(LONG[start : start + 200])
+                file.flush()
+                await asyncio.sleep(0.1)
+            file.write("# done\n")
+        await watched.until({**wanted, slow: LONG + "# done\n"})
+        texts = [one.content for changes in watched.changes if (one := changes.get(str(slow)))]
+        assert texts == [LONG.encode(), (LONG + "# done\n").encode()]
+
+
+async def test_a_second_save_is_noticed_where_it_is_asked_for(tmp_path: Path) -> None:
+    """Otherwise a save with the same content is no change. A change of the mode is no save."""
+    folder = tmp_path / "catalog"
+    source = FileSource(folder)
+    fill(folder, SEVERAL)
+    source.read()
+    name = str(folder / "s1.yaml")
+    source.yield_again([name])
+    async with aclosing(source.watch()) as all_changes, asyncio.timeout(DEADLINE_S):
+        (folder / "s1.yaml").chmod(0o600)
+        (folder / "s2.yaml").write_text(SEVERAL["s2.yaml"])
+        (folder / "s3.yaml").write_text("x\n")
+        assert [*await anext(all_changes)] == [str(folder / "s3.yaml")]
+        (folder / "s1.yaml").write_text(SEVERAL["s1.yaml"])
+        assert await anext(all_changes) == {name: Document(name, SEVERAL["s1.yaml"].encode())}
+
+
+async def test_what_an_earlier_process_served_stays_while_nothing_can_be_seen(tmp_path: Path) -> None:
+    """Once there is a file, the others are deleted."""
+    folder = tmp_path / "catalog"
+    last = {f"{folder}/{name}": Document(f"{folder}/{name}", text.encode()) for name, text in SEVERAL.items()}
+    found = FileSource(folder).read(last)
+    assert found == {**last, str(folder): Document(str(folder), fault="does not exist")}
+    fill(folder, {"s1.yaml": "x\n"})
+    assert FileSource(folder).read(last) == {f"{folder}/s1.yaml": Document(f"{folder}/s1.yaml", b"x\n")}
+
+
+async def test_a_start_waits_for_a_writer(folder: Path) -> None:
+    """It reads the whole file, or what there is when the time is over."""
+    source, file = FileSource(folder), folder / "a.yaml"
+    with file.open("w") as written:
+        written.write("services:\n")
+        written.flush()
+        source.await_writers(0.05)
+        waiting = asyncio.create_task(asyncio.to_thread(source.await_writers, 60))
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+        written.write("  a: {}\n")
+    await waiting
+    assert source.read() == {str(file): Document(str(file), b"services:\n  a: {}\n")}

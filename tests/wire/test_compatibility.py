@@ -29,6 +29,7 @@ ENVOY: dict[str, type[betterproto2.Message]] = {
     "xds.wire.Endpoint": endpoint.Endpoint,
     "xds.wire.LbEndpoint": endpoint.LbEndpoint,
     "xds.wire.Locality": core.Locality,
+    "xds.wire.HealthCheckConfig": endpoint.EndpointHealthCheckConfig,
     "xds.wire.LocalityLbEndpoints": endpoint.LocalityLbEndpoints,
     "xds.wire.Metadata": core.Metadata,
     "xds.wire.Node": core.Node,

@@ -1,7 +1,7 @@
 """The catalog as it is served: every service and gateway, from all files, without an error.
 
 `Mark` is a moment in the journal of what was put into an assembly, in order. Two catalogs of one assembly differ at
-most in what was put between them, so a change among thousands of services is found without a look at all of them.
+most in what was put between them, so a change among thousands of services is found without comparing all of them.
 """
 
 from collections.abc import Mapping
@@ -28,14 +28,14 @@ class Mark(Generic[E]):
     length: int = 0
 
     def add(self, put: set[E]) -> "Mark[E]":
-        """Write down what is put, in this journal if this is its newest moment and it is not full, else in another."""
+        """Record what is put, in this journal if this is its newest moment and it is not full, else in a new one."""
         if self.length > MAX_ENTRIES or self.length != len(self.entries):
             return Mark([*put], len(put))
         self.entries.extend(put)
         return Mark(self.entries, len(self.entries))
 
     def find_since(self, other: "Mark[E]") -> frozenset[E] | None:
-        """Return what was put between two moments, whichever came first; None when they are of different journals."""
+        """Return what was put between two moments, in either order; None if they belong to different journals."""
         if self.entries is not other.entries:
             return None
         return frozenset(self.entries[min(self.length, other.length) : max(self.length, other.length)])
@@ -58,7 +58,7 @@ class Catalog:
 def diff_catalogs(old: Catalog, new: Catalog) -> tuple[frozenset[str], frozenset[str]]:
     """Return the services, and the gateways, that were added, removed or changed.
 
-    Of two catalogs of one assembly only what was put between them is looked at; of any others, everything.
+    For two catalogs of one assembly it compares only what was put between them; for others, everything.
     """
     put = new.mark.find_since(old.mark)
     return _diff_names("services", old.services, new.services, put), _diff_names(

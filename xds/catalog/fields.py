@@ -1,7 +1,7 @@
-"""What may stand at each place of a catalog file: a walk over the model's annotated types.
+"""The fields and values that each place of a catalog file can have: a walk over the model's annotated types.
 
-Messages about a wrong value, what stands in for it, and the reference ask here. Nothing is built before something is
-asked for, and each place once: who reads a catalog without mistakes pays nothing.
+Messages about wrong values, their stand-ins and the reference are made from it. Each place is built once, when it is
+first needed: a catalog without mistakes costs nothing.
 """
 
 import dataclasses
@@ -12,18 +12,18 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property, lru_cache
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get_origin
 
 import annotated_types
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from xds.catalog.model.catalog_file import CatalogFile
+from xds.catalog.model.catalog_file import ROOT
 from xds.catalog.text.durations import format_duration
 from xds.catalog.text.field import About, Alone, Expected, IfWrong, Moved, Parsed, ShortForm, Words, join_examples
 from xds.catalog.text.mistake import Loc
 from xds.catalog.text.percents import Percentage
-from xds.wording import write_flow
+from xds.wording import find_nearest, show, show_line, write_flow
 
 A = TypeVar("A")
 
@@ -33,12 +33,24 @@ BOUNDS = "{bounds}"
 SWITCHES = {"yes": True, "on": True, "no": False, "off": False}
 """Words that YAML 1.1 reads as true and false."""
 
+SEPARATORS = re.compile(r"[,;\s]+(?:-\s*)?")
+"""What people write between the items of a list that is none."""
+
+UNSPACED = re.compile(r"([a-z]\w*)\s*(?:[:\uff1a=](?!//)|(?=\s))", re.ASCII)
+"""A field's name that is not followed by a colon and a space."""
+
+NEVER = frozenset({"false", "no", "none", "never", "disabled"})
+"""Words that people write for `off`, in small letters."""
+
+UNCHECKED: Final = object()
+"""In place of a mended value: the mend is a piece of a catalog, which is not read."""
+
 KEY = "[key]"
 """The step in pydantic's way to a wrong key."""
 
 
 class Field:
-    """What may stand at one place: a field of a mapping, an item of a list, or a value or key of an open mapping."""
+    """One place of a catalog file: a field of a mapping, an item of a list, or a value or key of an open mapping."""
 
     def __init__(self, annotation: Any, name: str = "", default: Any = dataclasses.MISSING) -> None:
         self.name = name
@@ -67,7 +79,7 @@ class Field:
 
     @cached_property
     def key(self) -> "Field | None":
-        """What the keys of a mapping are that are the operator's own."""
+        """The keys of a mapping whose keys are the operator's own."""
         return Field(get_args(self.type)[0]) if self.is_open_mapping else None
 
     @cached_property
@@ -102,7 +114,7 @@ class Field:
         return self.default is dataclasses.MISSING
 
     def step(self, step: str | int) -> "Field | None":
-        """Return what stands one step below; None if nothing is known of it."""
+        """Return the field one step below; None if it is not known."""
         if self.is_class:
             return self.fields.get(str(step))
         return self.item
@@ -135,28 +147,28 @@ class Field:
         return {key: hint for one in self._find(Moved) for key, hint in one.keys.items()}
 
     @cached_property
-    def short_form(self) -> ShortForm | None:
+    def short_forms(self) -> tuple[ShortForm, ...]:
         """What is short for a mapping."""
-        return next(self._find(ShortForm), None)
+        return tuple(self._find(ShortForm))
 
     @cached_property
     def examples(self) -> tuple[Any, ...]:
-        """Values that may stand here."""
+        """Examples of values."""
         usual = self.percentage.expected.examples if self.percentage is not None else ()
         return next((one.examples for one in self._find(Expected) if one.examples), usual)
 
     @property
     def is_choice(self) -> bool:
         """Whether it is one of a fixed set of words or numbers."""
-        return self.short_form is None and (bool(self.choices) or get_origin(self.type) is Literal)
+        return not self.short_forms and (bool(self.choices) or get_origin(self.type) is Literal)
 
     @cached_property
     def choices(self) -> tuple[str, ...]:
         """The words that are allowed here: those of an enum, or short forms."""
         if isinstance(self.type, type) and issubclass(self.type, StrEnum):
             return tuple(choice.value for choice in self.type)
-        meanings = getattr(self.short_form, "meanings", {})
-        return tuple(word for word in meanings if isinstance(word, str))
+        words = (word for short in self.short_forms if isinstance(short, Words) for word in short.meanings)
+        return tuple(word for word in words if isinstance(word, str))
 
     @cached_property
     def words(self) -> str:
@@ -170,15 +182,33 @@ class Field:
         """What is expected here, as in "a header's name, such as x-user"."""
         return join_examples(self.words, self.examples, comma="" if self._short_words else ",")
 
+    def explain_meant(self, value: object) -> str:
+        """Return what a wrong value is known to mean, as the end of a message, or ""."""
+        found = next(filter(None, (one.mend(value) for one in self._find(Expected))), "")
+        return f": {found}" if found else ""
+
+    def find_meant(self, key: str) -> str | None:
+        """Return which field of a mapping an unknown key stands for; None if it is none of them."""
+        return self.find_moved(key) if self.explain_moved(key) else find_nearest(key, self.fields)
+
+    def find_moved(self, key: str) -> str | None:
+        """Return the field of a mapping that the hint about an unknown key names first; None without one."""
+        name = re.search(r"`(\w+)", self.explain_moved(key) or "")
+        return name[1] if name and name[1] in self.fields else None
+
+    def explain_moved(self, key: str) -> str | None:
+        """Return where to write what an unknown key is for; None if that is not known."""
+        lower = key.strip().lower()
+        written = (key, re.sub(r"[\s-]+", "_", lower), re.split(r"\s", lower)[0])
+        return next((self.moved[one] for one in written if one in self.moved), None)
+
     def explain_mend(self, value: object) -> str:
-        """Return how a wrong value is mended, as the end of a message, or ""."""
-        if found := next(filter(None, (one.mend(value) for one in self._find(Expected))), ""):
-            return f": {found}"
+        """Return how to correct a wrong value, as the end of a message, or ""."""
         default = re.split("[:;,]", self.about.default)[0]
         if value == default and default.isalpha() and default not in ("true", "false"):
             return ": leave it out, this is its default"
         for found, mended in self._find_mends(value):
-            if self.takes(mended):
+            if mended is UNCHECKED or self.takes(mended):
                 return f": {found}"
         if value and isinstance(value, dict) and self.is_list:
             return ": begin each item with `- `"
@@ -189,11 +219,13 @@ class Field:
 
     def write(self, value: Any) -> object:
         """Return a value that was read as an operator would write it: plain values alone."""
-        short = self.short_form
-        if isinstance(short, Alone) and value is not None:
-            return self.fields[short.field].write(getattr(value, short.field))
-        if isinstance(short, Words):
-            return next((word for word in short.meanings if self._adapter.validate_python(word) == value), value)
+        for short in self.short_forms:
+            if isinstance(short, Alone) and value is not None:
+                return self.fields[short.field].write(getattr(value, short.field))
+            if isinstance(short, Words):
+                for word in short.meanings:
+                    if self._adapter.validate_python(word) == value:
+                        return word
         if isinstance(value, timedelta):
             return format_duration(value)
         if self.percentage is not None:
@@ -206,7 +238,7 @@ class Field:
 
     @cached_property
     def percentage(self) -> Percentage | None:
-        """The bounds of a percentage; None of anything else."""
+        """The bounds of a percentage; None for anything else."""
         return next(self._find(Percentage), None)
 
     def _find(self, kind: type[A]) -> Iterator[A]:
@@ -215,7 +247,9 @@ class Field:
 
     @property
     def _short_words(self) -> str:
-        short = self.short_form
+        return ", ".join(filter(None, map(self._describe_short_form, self.short_forms)))
+
+    def _describe_short_form(self, short: ShortForm) -> str:
         if isinstance(short, Alone):
             return self.fields[short.field].words
         if isinstance(short, Parsed):
@@ -252,18 +286,66 @@ class Field:
 
     def _find_mends(self, value: object) -> Iterator[tuple[str, object]]:
         """Return what may be meant by a value of another type, and how that is written."""
+        if "off" in self.choices:
+            yield from self._find_switches(value)
+        if self.is_class and len(self.choices) < 2 and isinstance(value, str | int | float):
+            yield from self._find_whole(value)
+        if self.is_list:
+            yield from self._find_lists(value)
+        elif self.is_mapping:
+            yield from self._find_mappings(value)
         if isinstance(value, str):
             number = value.strip()[:20]
             if number.isdecimal():
                 yield f"write {number} without quotes", int(number)
-            if self.is_list:
-                yield f"write it as a list, {write_flow([value])}", [value]
+            elif (bare := re.sub(r"(?<=\d)_(?=\d)| ?%$", "", number)).isdecimal():
+                yield f"write {bare}, without {'_' if '_' in number else '%'}", int(bare)
             if value.lower() in SWITCHES:
                 meant = SWITCHES[value.lower()]
                 yield f"write {write_flow(meant)}", meant
         elif isinstance(value, bool | int | float):
-            written = str(value).lower() if isinstance(value, bool) else str(value)
-            yield f'write "{written}" in quotes', written
+            yield f'write "{show(value)}" in quotes', show(value)
+
+    def _find_switches(self, value: object) -> Iterator[tuple[str, object]]:
+        """Return how to turn off, or on, what has the word `off`."""
+        if value is not None and str(value).lower() in NEVER:
+            yield "write off", "off"
+        if value is True and not self.if_wrong.needs:
+            yield from (("write on", "on"), ("write {}", {}))
+
+    def _find_lists(self, value: object) -> Iterator[tuple[str, object]]:
+        """Return the list that a text, or a mapping of keys without values, is meant for."""
+        if isinstance(value, str):
+            parts = SEPARATORS.split(value.strip("()[]{} \n").removeprefix("-"))
+            hint = ", with a space after each `-`" if value.startswith("-") else ""
+            yield f"write it as a list, {write_flow(parts)}{hint}", parts
+            yield f"write it as a list, {write_flow([value])}", [value]
+            if self.item is not None and self.item.is_class:
+                yield from ((f"write {write_flow([whole])}", [whole]) for _, whole in self.item._find_whole(value))
+        elif isinstance(value, dict) and value and not any(value.values()):
+            yield f"write it as a list, {write_flow([*value])}", [*value]
+
+    def _find_mappings(self, value: object) -> Iterator[tuple[str, object]]:
+        """Return the mapping that a text with one of its fields, or a list of its fields, is meant for."""
+        if isinstance(value, str) and (unspaced := UNSPACED.match(value)) and unspaced[1] in self.fields:
+            rest = value[unspaced.end() :].lstrip()
+            yield f"write {show_line(f'{unspaced[1]}: {rest}')}, with a space after the colon", UNCHECKED
+        if isinstance(value, str) and value.startswith("<<"):
+            yield f"write {show_line('<<: ' + value[2:].lstrip(': '))}, with a colon after the `<<`", UNCHECKED
+        if self.is_class and isinstance(value, list) and len(value) > 1 and all(isinstance(one, dict) for one in value):
+            yield "write its fields without `- ` in front", UNCHECKED
+
+    def _find_whole(self, value: str | float) -> Iterator[tuple[str, object]]:
+        """Return the mapping that a value alone may be meant for: of the field that it names, or of the usual one."""
+        if isinstance(value, bool):
+            return
+        if value in self.fields:
+            whole: object = {value: True}
+            yield f"write {write_flow(whole)}", whole
+        elif example := next((one for one in self.examples if isinstance(one, dict)), None):
+            for name in example:
+                for whole in ({name: value}, {name: [value]}):
+                    yield f"write {write_flow(whole)}", whole
 
     def takes(self, value: object) -> bool:
         """Whether a value may stand here."""
@@ -281,7 +363,7 @@ class Field:
 @lru_cache(maxsize=1)
 def get_root() -> Field:
     """Return what a catalog file is."""
-    return Field(CatalogFile)
+    return Field(ROOT)
 
 
 def list_fields(above: Field, path: str = "") -> Iterator[tuple[str, Field]]:
@@ -295,7 +377,7 @@ def list_fields(above: Field, path: str = "") -> Iterator[tuple[str, Field]]:
 
 
 def walk(loc: Loc) -> Iterator[Field]:
-    """Return what stands at each step of a way from the top of a file, as far as it is known; the file itself first."""
+    """Return the field at each step of a path from the top of a file, as far as it is known; the file itself first."""
     found: Field | None = get_root()
     for step in (*loc, None):
         if found is None:

@@ -33,7 +33,7 @@ class FieldRecord:
 
 
 def describe_fields(path: str = "") -> Iterator[FieldRecord]:
-    """Describe every field at or below `path`, in the model's order; of one that is not there, nothing."""
+    """Describe every field at or below `path`, in the model's order; yield nothing for an unknown path."""
     for here, field in list_fields(get_root()):
         if not (field.name or field.is_annotated or field.is_class):
             continue
@@ -48,7 +48,7 @@ def describe_field(path: str, field: Field) -> FieldRecord:
         field.description,
         field.words,
         tuple(map(write_flow, field.examples)),
-        tuple(_describe_short_form(field)),
+        tuple(_describe_short_forms(field)),
         _describe_default(field),
         field.is_required and bool(field.name),
         field.about.unit or ("percent" if field.percentage is not None else ""),
@@ -56,14 +56,14 @@ def describe_field(path: str, field: Field) -> FieldRecord:
     )
 
 
-def _describe_short_form(field: Field) -> Iterator[str]:
-    short = field.short_form
-    if isinstance(short, Words):
-        yield from map(write_flow, short.meanings)
-    elif isinstance(short, Parsed):
-        yield from map(write_flow, short.expected.examples)
-    elif isinstance(short, Alone):
-        yield f"`{short.field}` alone"
+def _describe_short_forms(field: Field) -> Iterator[str]:
+    for short in field.short_forms:
+        if isinstance(short, Words):
+            yield from map(write_flow, short.meanings)
+        elif isinstance(short, Parsed):
+            yield from map(write_flow, short.expected.examples)
+        elif isinstance(short, Alone):
+            yield f"`{short.field}` alone"
 
 
 def _describe_default(field: Field) -> str:

@@ -1,4 +1,4 @@
-"""The catalog's JSON Schema, made from the model: what completes and underlines in an editor."""
+"""The catalog's JSON Schema, made from the model: editors use it to complete and to underline."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ class _Generator(GenerateJsonSchema):
     """Leaves out the titles that only repeat a key, and defaults of null."""
 
     def encode_default(self, dft: Any) -> Any:
-        """Leave defaults as they are: how an operator writes them is known by their fields."""
+        """Leave defaults as they are: their fields know how an operator writes them."""
         return dft
 
     def field_title_should_be_set(self, schema: Any) -> bool:
@@ -49,7 +49,7 @@ def build_schema() -> dict[str, Any]:
 
 
 def _describe_fields(classes: dict[str, Any]) -> None:
-    """Write each field's default as an operator would, and what a field means that is left out."""
+    """Write each field's default as an operator would, and what the absence of a field means."""
     for above in (field for _, field in list_fields(get_root()) if field.is_class):
         properties = classes[above.type.__name__]["properties"]
         if needs := above.if_wrong.needs:

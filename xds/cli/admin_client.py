@@ -24,6 +24,10 @@ class NotFoundError(Exception):
     """The server answered 404. The message is the server's."""
 
 
+class ConflictError(Exception):
+    """The server answered 409: its state is another one. The message is the server's."""
+
+
 class AdminClient:
     """A client for one admin address. `seconds` is its timeout. As a context manager, it closes its connection."""
 
@@ -34,8 +38,19 @@ class AdminClient:
 
     def get(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Json:
         """Return a document of the server. Raises AdminError, and NotFoundError if the server does not have it."""
+        return self._ask("GET", path, query)
+
+    def post(self, path: str, query: Sequence[tuple[str, str]] = ()) -> Json:
+        """Have the server do something, and return its answer.
+
+        Raises AdminError, NotFoundError, and ConflictError if something else would be done than is meant.
+        """
+        return self._ask("POST", path, query)
+
+    def _ask(self, method: str, path: str, query: Sequence[tuple[str, str]]) -> Json:
+        headers = {"Content-Type": "application/json"} if method == "POST" else {}
         try:
-            self._connection.request("GET", f"{path}?{urlencode(query)}" if query else path)
+            self._connection.request(method, f"{path}?{urlencode(query)}" if query else path, headers=headers)
             response = self._connection.getresponse()
             body = response.read()
         except (OSError, http.client.HTTPException) as error:
@@ -55,6 +70,8 @@ class AdminClient:
             raise AdminError(f"{self.address} is not the admin of `xds serve`: it answered {response.status} to {path}")
         if response.status == http.client.NOT_FOUND:
             raise NotFoundError(document.get("error", path))
+        if response.status == http.client.CONFLICT:
+            raise ConflictError(document.get("error", path))
         if response.status != http.client.OK:
             raise AdminError(f"{self.address} answered {response.status} to {path}: {document.get('error')}")
         return document

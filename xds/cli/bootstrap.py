@@ -1,11 +1,18 @@
 """`xds bootstrap`: prints the configuration file that an Envoy starts with."""
 
 import json
+import os
 
 import click
 import yaml
 
-from xds.cli.options import HostPort, locality_options
+from xds.cli.admin_client import AdminClient, AdminError, NotFoundError, printable
+from xds.cli.options import HostPort, locality_options, output_option
+
+ADMIN = "127.0.0.1:18002"
+"""Where `xds serve` has its admin by default; the variable XDS_ADMIN sets another address."""
+
+ASK_SECONDS = 1.0
 
 VARIANTS = ("delta", "sotw", "rest")
 
@@ -50,9 +57,7 @@ VARIANTS = ("delta", "sotw", "rest")
     is_flag=True,
     help="For a sidecar: subscribe to its own service's localities, which `locality: zone_aware` needs.",
 )
-@click.option(
-    "--output", default="yaml", show_default=True, type=click.Choice(["yaml", "json"]), help="The output format."
-)
+@output_option("yaml", "json", words="The output format.")
 def command(
     node_id: str,
     node_cluster: str,
@@ -67,6 +72,9 @@ def command(
     output: str,
 ) -> None:
     """Print an Envoy bootstrap. It makes Envoy get everything else from `xds serve`.
+
+    If the control plane runs on this machine, a warning tells when its catalog has no service or gateway NAME of
+    --cluster: an Envoy of an unknown cluster is served nothing.
 
     \b
     Examples:
@@ -99,3 +107,23 @@ def command(
         click.echo(json.dumps(document, indent=2))
     else:
         click.echo(yaml.safe_dump(document, sort_keys=False), nl=False)
+    _warn_of_unknown(node_cluster, server[0])
+
+
+def _warn_of_unknown(node_cluster: str, host: str) -> None:
+    """Warn if the control plane on this machine has no service or gateway of that name. Without an answer, say nothing.
+
+    The bootstrap may be written long before the catalog, and on another machine: so this is no error.
+    """
+    address = HostPort().convert(os.environ.get("XDS_ADMIN", ADMIN), None, None)
+    if host not in ("127.0.0.1", "::1", "localhost") and "XDS_ADMIN" not in os.environ:
+        return
+    try:
+        with AdminClient(address, ASK_SECONDS) as client:
+            found = client.get("/cluster", [("name", node_cluster)])
+    except (AdminError, NotFoundError):
+        return
+    if found["standing"] in ("unknown", "kept"):
+        hint = f": did you mean {printable(found['did_you_mean'])}?" if found["did_you_mean"] else ""
+        word = printable(node_cluster)
+        click.echo(f"warning: the catalog at {host} has no service or gateway {word}{hint}", err=True)

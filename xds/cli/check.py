@@ -10,6 +10,7 @@ import click
 from xds.catalog.assembly.workspace import Workspace
 from xds.catalog.catalog import Catalog
 from xds.catalog.reading.fragment import POSITION
+from xds.cli.options import catalog_path, output_option
 from xds.errors import CatalogError, Problem, Severity
 from xds.sources.document import Document
 from xds.sources.files.read import read_stream
@@ -42,19 +43,19 @@ class Report:
 
 
 @click.command()
-@click.argument(
-    "paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(exists=True, allow_dash=True, path_type=Path)
+@click.argument("paths", metavar="PATH...", nargs=-1, type=click.Path(exists=True, allow_dash=True, path_type=Path))
+@click.option(
+    "--catalog",
+    "more",
+    metavar="PATH",
+    multiple=True,
+    type=catalog_path,
+    help="The same as an argument PATH, as in `xds serve --catalog PATH`.",
 )
 @click.option("--strict", is_flag=True, help="Treat warnings as errors.")
-@click.option(
-    "--output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="Print a line for each problem, or one JSON object.",
-)
+@output_option("table", "json", words="Print a line for each problem, or one JSON object.")
 @click.pass_context
-def command(ctx: click.Context, paths: tuple[Path, ...], *, strict: bool, output: str) -> None:
+def command(ctx: click.Context, paths: tuple[Path, ...], more: tuple[Path, ...], *, strict: bool, output: str) -> None:
     """Check a catalog. PATH is a file, a folder, or - for standard input; several are checked together as one catalog.
 
     Prints every problem with file:line:column, which editors understand. The exit code is 1 when there are errors.
@@ -66,7 +67,9 @@ def command(ctx: click.Context, paths: tuple[Path, ...], *, strict: bool, output
       xds check --output json catalog/      print JSON for other programs
       generate-catalog | xds check -
     """
-    report = check(_read(paths), strict=strict)
+    if not paths and not more:
+        raise click.UsageError("Missing argument 'PATH...': a YAML file, a folder of YAML files, or - for input.")
+    report = check(_read((*paths, *more)), strict=strict)
     click.echo(_format_json(report) if output == "json" else _format_lines(report))
     ctx.exit(1 if report.count(Severity.ERROR) else 0)
 
@@ -81,7 +84,7 @@ def check(documents: dict[str, Document], *, strict: bool = False) -> Report:
         problems = error.problems
     if strict:
         problems = tuple(replace(problem, severity=Severity.ERROR) for problem in problems)
-    return Report(tuple(sorted(problems, key=POSITION)), catalog, len(documents))
+    return Report(tuple(sorted(problems, key=POSITION)), catalog, sum(not one.skipped for one in documents.values()))
 
 
 def _read(paths: tuple[Path, ...]) -> dict[str, Document]:

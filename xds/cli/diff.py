@@ -14,7 +14,7 @@ import yaml
 from xds.catalog.assembly.workspace import Workspace
 from xds.catalog.catalog import Catalog
 from xds.cli.admin_client import AdminClient, AdminError, Json, NotFoundError, printable
-from xds.cli.options import admin_option
+from xds.cli.options import admin_option, catalog_option, catalog_path, choose_catalog, output_option
 from xds.errors import CatalogError, Severity
 from xds.sources.files.watch import FileSource
 
@@ -54,12 +54,13 @@ class Kind:
 
     def __str__(self) -> str:
         where = "/".join(filter(None, self.locality))
-        words = (self.cluster or "(no cluster)", f"in {where}" if where else "", "(gRPC)" if self.grpc else "")
-        return " ".join(filter(None, words))
+        parts = (self.cluster or "(no cluster)", f"in {where}" if where else "", "(gRPC)" if self.grpc else "")
+        return " ".join(filter(None, parts))
 
 
 @click.command()
-@click.argument("catalog", type=click.Path(exists=True, path_type=Path))
+@click.argument("path", metavar="CATALOG", required=False, type=catalog_path)
+@catalog_option
 @admin_option
 @click.option(
     "--node",
@@ -68,14 +69,10 @@ class Kind:
     multiple=True,
     help="Compare only for nodes with this node.cluster; may be repeated. Default: all connected nodes.",
 )
-@click.option(
-    "--output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="Print text for people, or one JSON array.",
-)
-def command(catalog: Path, admin: tuple[str, int], clusters: tuple[str, ...], output: str) -> None:
+@output_option("table", "json", words="Print text for people, or one JSON array.")
+def command(
+    path: Path | None, catalog: Path | None, admin: tuple[str, int], clusters: tuple[str, ...], output: str
+) -> None:
     """Compare a catalog (a file or a folder) with what the server serves now, before you deploy the catalog.
 
     + is a resource that nodes would get, - one that they would lose, ~ one that would change. The comparison changes
@@ -91,9 +88,10 @@ def command(catalog: Path, admin: tuple[str, int], clusters: tuple[str, ...], ou
     by `xds check`), the usage is wrong, or the server does not answer.
     """
     try:
-        new = Workspace().update(FileSource(catalog).read())
+        new = Workspace().update(FileSource(choose_catalog(path, catalog)).read())
         with AdminClient(admin) as client:
-            differences = list(compare(new, client, clusters))
+            keeping: set[str] = set()
+            differences = list(compare(new, client, clusters, keeping))
     except CatalogError as error:
         for problem in error.problems:
             if problem.severity is Severity.ERROR:
@@ -107,21 +105,30 @@ def command(catalog: Path, admin: tuple[str, int], clusters: tuple[str, ...], ou
     else:
         for line in _write(differences):
             click.echo(line)
+    for name in sorted(keeping):
+        click.echo(f"{printable(name)} is not in this catalog: its nodes keep what they have", err=True)
     sys.exit(1 if differences else 0)
 
 
-def compare(catalog: Catalog, client: AdminClient, clusters: Sequence[str] = ()) -> Iterator[Difference]:
+def compare(
+    catalog: Catalog, client: AdminClient, clusters: Sequence[str] = (), keeping: set[str] | None = None
+) -> Iterator[Difference]:
     """Yield the differences between a catalog and what a server serves.
 
-    Each difference comes once, with all kinds of node that it concerns. Raises AdminError when the server does not
-    answer.
+    Each difference comes once, with all kinds of node that it concerns. Clusters that the catalog does not name and
+    whose nodes would keep what they have are added to `keeping`: nothing changes for them. Raises AdminError when the
+    server does not answer.
     """
     # Imported here, since Envoy's message classes take half a second to import.
     from xds.wire import TYPE_URLS, short_type
 
     local = _LocalCatalog(catalog)
     kinds = _choose(client, local, clusters)
-    served = _ask(client, kinds)
+    served, standings = _ask(client, kinds)
+    kept = {kind for kind in kinds if local.would_keep(kind, standings.get(kind.cluster, ""))}
+    if keeping is not None:
+        keeping.update(kind.cluster for kind in kept if any(served[kind].values()))
+    kinds = [kind for kind in kinds if kind not in kept]
     found: dict[tuple[int, str, str | None, str | None], list[Kind]] = {}
     for kind in kinds:
         ours = local.versions(kind)
@@ -155,6 +162,14 @@ class _LocalCatalog:
         """Whether any resource depends on a node's locality."""
         return bool(self._inventory.reliant)
 
+    def would_keep(self, kind: Kind, standing: str) -> bool:
+        """Whether a server would keep what nodes of a kind have: the catalog does not name them, and it serves them."""
+        from xds.resources.view import Standing, find_standing
+
+        is_named = find_standing(self.catalog, kind.cluster) is Standing.NAMED
+        is_unknown = find_standing(self.catalog, kind.cluster) is Standing.UNKNOWN
+        return not is_named and (is_unknown or standing in (Standing.NAMED, Standing.KEPT))
+
     def versions(self, kind: Kind) -> Versions:
         """Return the versions of all resources that nodes of a kind would be served."""
         return {
@@ -181,9 +196,9 @@ class _LocalCatalog:
 
 def _choose(client: AdminClient, local: _LocalCatalog, clusters: Sequence[str]) -> list[Kind]:
     status = client.get("/status")
-    words = ("region", "zone", "sub_zone") if local.by_locality or status["catalog"].get("by_locality") else ()
+    keys = ("region", "zone", "sub_zone") if local.by_locality or status["catalog"].get("by_locality") else ()
     connected = {
-        Kind(one["cluster"], one["grpc"], (*(one[word] for word in words),) if words else ("", "", ""))
+        Kind(one["cluster"], one["grpc"], (*(one[key] for key in keys),) if keys else ("", "", ""))
         for one in status["clients"]
     }
     if clusters:
@@ -201,22 +216,24 @@ def _write_kinds(concerned: Sequence[Kind], kinds: Sequence[Kind]) -> tuple[str,
     return tuple(map(str, dict.fromkeys(found)))
 
 
-def _ask(client: AdminClient, kinds: Sequence[Kind]) -> dict[Kind, Versions]:
-    """Ask the server for the versions that each kind of node is served, in few requests."""
+def _ask(client: AdminClient, kinds: Sequence[Kind]) -> tuple[dict[Kind, Versions], dict[str, str]]:
+    """Ask the server, in few requests, for the versions that each kind of node is served, and for its standing."""
     served: dict[Kind, Versions] = {}
+    standings: dict[str, str] = {}
     for grpc, locality in sorted({(kind.grpc, kind.locality) for kind in kinds}):
         names = [kind.cluster for kind in kinds if (kind.grpc, kind.locality) == (grpc, locality)]
         for start in range(0, len(names), CLUSTERS_AT_ONCE):
             query = [("cluster", name) for name in names[start : start + CLUSTERS_AT_ONCE]]
             answer = client.get("/snapshot", [*query, *_write_query(grpc=grpc, locality=locality)])
             served.update((Kind(name, grpc, locality), versions) for name, versions in answer["clusters"].items())
-    return served
+            standings.update(answer.get("standings", {}))
+    return served, standings
 
 
 def _write_query(*, grpc: bool, locality: tuple[str, str, str]) -> list[tuple[str, str]]:
     """Return the query parameters of a kind of node, except its `node.cluster`."""
-    words = zip(("region", "zone", "sub_zone"), locality, strict=True)
-    return [*([("grpc", "1")] if grpc else []), *((word, value) for word, value in words if value)]
+    parts = zip(("region", "zone", "sub_zone"), locality, strict=True)
+    return [*([("grpc", "1")] if grpc else []), *((key, value) for key, value in parts if value)]
 
 
 def _fetch(client: AdminClient, kind: Kind, type_url: str, name: str) -> Json:
@@ -244,8 +261,8 @@ def _write(differences: Sequence[Difference]) -> Iterator[str]:
             text = f"    {printable(line)}"
             yield click.style(text, fg=COLOURS.get(line[:1])) if line[:1] in COLOURS else text
     counts = [(len([one for one in differences if one.change == sign]), word) for sign, word in CHANGE_NAMES.items()]
-    said = ", ".join(f"{number} {word}" for number, word in counts if number)
-    yield said or click.style("nothing would change", fg="green")
+    summary = ", ".join(f"{number} {word}" for number, word in counts if number)
+    yield summary or click.style("nothing would change", fg="green")
 
 
 CHANGE_NAMES = {"+": "added", "-": "removed", "~": "changed"}

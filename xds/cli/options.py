@@ -1,37 +1,74 @@
 """Click types and options that several commands share."""
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import click
 
-from xds.catalog.model.tracing import check_collector
-from xds.server.address import ListenAddress, parse_listen_address
 from xds.wording import split_host_and_port
+
+URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)/?", re.ASCII)
+"""A scheme and a host with a port, without a path."""
+
+PLAIN_SCHEMES = ("http", "grpc", "tcp")
 
 
 class HostPort(click.ParamType[tuple[str, int]]):
-    """The type of an option with a host name or an IP address, and a port."""
+    """The type of an option with a host name or an IP address, and a port. `http://HOST:PORT/` is taken too."""
 
     name = "HOST:PORT"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
         """Return the host and the port, or fail with a usage error."""
-        host, port = split_host_and_port(str(value)) or ("", 0)
-        if not host or not port:
+        if isinstance(value, tuple):
+            return value
+        text = str(value).strip()
+        if url := URL.fullmatch(text):
+            scheme, text = url[1].lower(), url[2]
+            if scheme not in PLAIN_SCHEMES:
+                self.fail(f"there is no {scheme} here: write {text!r}, without a scheme", param, ctx)
+        host, port = split_host_and_port(text) or ("", 0)
+        if not host or not port or not HOST.fullmatch(host):
             self.fail(f"{value!r} is not a host and a port, as in 127.0.0.1:18000 or xds.example.com:18000", param, ctx)
         return host, port
 
+
+HOST = re.compile(r"[A-Za-z0-9_.-]+|[0-9A-Fa-f:.]+(?:%[\w.-]+)?", re.ASCII)
+"""What can be the name or the address of a host."""
 
 admin_option = click.option(
     "--admin",
     default="127.0.0.1:18002",
     show_default=True,
+    envvar="XDS_ADMIN",
+    show_envvar=True,
+    metavar="HOST:PORT",
     type=HostPort(),
-    help="The address of the server's admin: the value of --admin of `xds serve`.",
+    help="The address of the server's admin, or its URL: the value of --admin of `xds serve`.",
 )
 
 F = TypeVar("F", bound=Callable[..., object])
+
+
+def output_option(*formats: str, words: str) -> Callable[[F], F]:
+    """Return the option `--output`, or `-o`, with formats of which the first is the default."""
+    return click.option("-o", "--output", type=click.Choice(formats), default=formats[0], show_default=True, help=words)
+
+
+def choose_catalog(argument: Path | None, option: Path | None) -> Path:
+    """Return the catalog's path, which a command takes as its argument and as `--catalog`; fail without one."""
+    if argument is not None and option is not None and argument != option:
+        raise click.UsageError(f"the catalog is given twice: {argument} and --catalog {option}")
+    chosen = argument or option
+    if chosen is None:
+        raise click.UsageError("Missing argument 'CATALOG': a YAML file, or a folder of YAML files.")
+    return chosen
+
+
+catalog_path = click.Path(exists=True, path_type=Path)
+catalog_option = click.option("--catalog", metavar="PATH", type=catalog_path, help="The same as the argument CATALOG.")
 
 OPTIONS = (
     ("--region", "The region in which the node runs, as the catalog names it."),
@@ -42,42 +79,6 @@ OPTIONS = (
 
 def locality_options(command: F) -> F:
     """Add the options `region`, `zone` and `sub_zone` to a command. Their default is the empty string."""
-    for name, words in reversed(OPTIONS):
-        command = click.option(name, default="", help=words)(command)
+    for name, description in reversed(OPTIONS):
+        command = click.option(name, default="", help=description)(command)
     return command
-
-
-class ListenType(click.ParamType[ListenAddress]):
-    """The type of an option with an IP address and a port."""
-
-    name = "IP:PORT"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> ListenAddress:
-        """Return the address, or fail with a usage error."""
-        try:
-            return parse_listen_address(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class AdminType(click.ParamType[ListenAddress | None]):
-    """The type of an option with an IP address and a port, or `off`."""
-
-    name = "IP:PORT|off"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> ListenAddress | None:
-        """Return the address, None for `off`, or fail with a usage error."""
-        return None if value == "off" else ListenType().convert(value, param, ctx)
-
-
-class CollectorType(click.ParamType[str]):
-    """The type of an option with the host and the port of an OpenTelemetry collector."""
-
-    name = "HOST:PORT"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return the collector's address as text, or fail with a usage error."""
-        try:
-            return check_collector(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)

@@ -1,36 +1,81 @@
 """`xds serve`: runs the control plane."""
 
 import asyncio
+import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
+import structlog
 import uvloop
 from click.core import ParameterSource
 
-from xds.cli.options import AdminType, CollectorType, ListenType
-from xds.errors import CatalogError
+from xds.cli.listening import AdminType, CollectorType, ListenType
+from xds.cli.options import choose_catalog
+from xds.errors import CatalogError, Severity
 from xds.server.address import ListenAddress, ListenError
 from xds.server.control_plane import run
-from xds.server.observe.log import LogFormat, configure_log
+from xds.server.observe.log import LogFormat, configure_log, is_for_people
 from xds.server.observe.spans import SpansError
 from xds.server.settings import Settings
+from xds.server.state import StateFile, find_state_folder
 from xds.server.streams.stream import DRAIN_SECONDS
 from xds.session.limits import Limits
 from xds.sources.files.watch import FileSource
 
 DEFAULT = Limits()
 
+WRITERS_S = 10.0
+"""How long a start waits for programs that write a file of the catalog."""
 
-@click.command()
+CATALOG_PATH = click.Path(path_type=Path)
+"""A path that need not exist: the last good state on disk may stand in for it."""
+
+log = structlog.get_logger()
+
+
+class ServeCommand(click.Command):
+    """A command whose wrong usage is a line of JSON with `--log json`, as everything is that it tells."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Read the arguments."""
+        given = " ".join(args).replace("=", " ")
+        with _usage_in_log(is_json="--log json" in given):
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with _usage_in_log(is_json=ctx.params["log_format"] == LogFormat.JSON):
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _usage_in_log(*, is_json: bool) -> Iterator[None]:
+    try:
+        yield
+    except click.UsageError as error:
+        if not is_json:
+            raise
+        configure_log(LogFormat.JSON, "info")
+        report = log.error
+        report(error.format_message())
+        sys.exit(error.exit_code)
+
+
+@click.command(cls=ServeCommand)
 @click.pass_context
+@click.argument("argument", metavar="[CATALOG]", required=False, type=CATALOG_PATH)
 @click.option(
     "--catalog",
-    required=True,
     metavar="PATH",
-    type=click.Path(exists=True, path_type=Path),
-    help="The catalog: a YAML file, or a folder of YAML files.",
+    type=CATALOG_PATH,
+    help="The catalog: a YAML file, or a folder of YAML files; the same as the argument CATALOG. [required]",
 )
 @click.option(
     "--listen", default="127.0.0.1:18000", show_default=True, type=ListenType(), help="The address for Envoys."
@@ -81,6 +126,14 @@ DEFAULT = Limits()
     help="The maximum size of a request.",
 )
 @click.option(
+    "--data",
+    metavar="FOLDER",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the last good state is stored, to be served after a restart with a bad or missing catalog. "
+    "[default: $XDG_STATE_HOME/xds, or ~/.local/state/xds]",
+)
+@click.option("--no-data", is_flag=True, help="Store no last good state, and serve none.")
+@click.option(
     "--drain-time",
     default=DRAIN_SECONDS,
     show_default=True,
@@ -96,7 +149,7 @@ DEFAULT = Limits()
     metavar="HOST:PORT",
     type=CollectorType(),
     help="Send spans that show how each edit is applied to this OpenTelemetry collector, over gRPC without TLS. "
-    "Needs pip install 'xds[otlp]'. [default: none]",
+    "Needs pip install 'xds-control-plane[otlp]'. [default: none]",
 )
 @click.option(
     "--log",
@@ -115,7 +168,8 @@ DEFAULT = Limits()
 )
 def command(
     ctx: click.Context,
-    catalog: Path,
+    argument: Path | None,
+    catalog: Path | None,
     listen: ListenAddress,
     rest: ListenAddress | None,
     admin: ListenAddress | None,
@@ -123,16 +177,19 @@ def command(
     max_streams: int,
     max_names: int,
     max_message_bytes: int,
+    data: Path | None,
     drain_time: float,
     otlp: str | None,
     log_format: str,
     log_level: str,
     *,
     allow_plaintext: bool,
+    no_data: bool,
 ) -> None:
     """Serve a catalog to Envoy over xDS, and apply edits of the catalog.
 
-    An edit with a mistake does not change what is served; the log has the place of the mistake. SIGTERM or Ctrl-C ends
+    An edit with a mistake does not change what is served; the log has the place of the mistake. An edit that takes away
+    most of the mesh is held until `xds apply --yes` confirms it. SIGTERM or Ctrl-C ends
     every stream, so that Envoys connect to another server; a second signal ends the process at once. Envoys keep their
     configuration.
 
@@ -144,12 +201,21 @@ def command(
 
     Exit codes: 0 after SIGTERM or Ctrl-C, 1 the catalog has errors or an address cannot be used, 2 wrong usage.
     """
+    catalog = choose_catalog(argument, catalog)
     for address in filter(None, (listen, rest, admin)):
         if not address.is_loopback and not allow_plaintext:
             raise click.UsageError(
                 f"{address} can be reached from other machines, and this server has no TLS: "
                 "listen at 127.0.0.1, or add --allow-plaintext"
             )
+    if data and no_data:
+        raise click.UsageError("--data and --no-data cannot be used together")
+    folder = None if no_data else data or find_state_folder()
+    state = None if folder is None else StateFile(folder, catalog)
+    if not os.path.lexists(catalog) and not (state and state.path.exists()):
+        raise click.BadParameter(
+            f"Path {str(catalog)!r} does not exist.", ctx, param_hint="'[CATALOG]'" if argument else "'--catalog'"
+        )
     settings = Settings(
         listen,
         Limits(max_names, max_streams, max_message_bytes),
@@ -165,13 +231,25 @@ def command(
     configure_log(settings.log_format, settings.log_level)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(FileSource(catalog), settings))
+            runner.run(_serve(FileSource(catalog), settings, state))
     except (CatalogError, ListenError, SpansError) as error:
-        click.echo(error, err=True)
+        _tell(error, settings.log_format)
         sys.exit(1)
 
 
-async def _serve(source: FileSource, settings: Settings) -> None:
+def _tell(error: CatalogError | ListenError | SpansError, log_format: LogFormat) -> None:
+    """Print why there was no start, as the rest of the log is printed."""
+    if is_for_people(log_format):
+        click.echo(error, err=True)
+    elif isinstance(error, CatalogError):
+        for problem in error.problems:
+            (log.error if problem.severity is Severity.ERROR else log.warning)(str(problem), problem=problem)
+    else:
+        report = log.error
+        report(str(error))
+
+
+async def _serve(source: FileSource, settings: Settings, state: StateFile | None) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -184,4 +262,5 @@ async def _serve(source: FileSource, settings: Settings) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop, number)
-    await run(source, settings, stopping)
+    await asyncio.to_thread(source.await_writers, WRITERS_S)  # half a file is a catalog that lacks services
+    await run(source, settings, stopping, state)

@@ -68,7 +68,7 @@ class Parsed:
 
 
 def _try_to_parse(provider: str, instance: InstanceId, value: object) -> Endpoint | tuple[Problem, ...]:
-    """Parse an instance; what cannot even be told as a mistake in a field is a problem of the whole instance."""
+    """Parse an instance. A mistake that has no field is a problem of the whole instance."""
     path = f"services.{instance[0]!s:.100}.endpoints.{instance[1]!s:.100}"
     if not all(isinstance(name, str) and name.isprintable() for name in instance):
         return (Problem(provider, 0, 0, path, "the names of a service and of an instance are printable text"),)

@@ -4,11 +4,14 @@ The time of an update depends on the number of changes. The registry does not ne
 instances of a service that is not in the catalog until the catalog has it.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from xds.catalog.catalog import Catalog, Mark, diff_catalogs
 from xds.catalog.model.endpoint import Endpoint
+from xds.endpoints.brake import takes_too_much
 from xds.endpoints.endpoint_set import (
     CATALOG,
     NO_ENDPOINTS,
@@ -34,8 +37,10 @@ class Registry:
         self._sets: dict[str, EndpointSet] = {}
         self._members: dict[str, _Members] = {}  # of services with other providers than the catalog
         self._by_provider: dict[str, set[tuple[str, Key]]] = {}
+        self._counts: dict[str, Counter[str]] = {}  # of instances, by provider and service
+        self._held: dict[str, frozenset[tuple[str, Key]]] = {}
         self._pending: dict[str, dict[Key, Endpoint | None]] = {}
-        self._withheld: dict[str, int] = {}
+        self._withheld: dict[str, Mapping[str, int]] = {}
         self._put: set[Change] = set()
         self._mark: Mark[Change] = Mark()
 
@@ -64,24 +69,51 @@ class Registry:
         *,
         full: bool = False,
         refused: frozenset[InstanceId] = frozenset(),
+        share: float | None = None,
     ) -> None:
         """Apply changes of a provider's instances, None for a removed one; `full` if these are all its instances.
 
-        Instances that were `refused` keep their last valid endpoint.
+        Instances that were `refused` keep their last valid endpoint. Where too many would go, by `share` in percent
+        (see `brake.py`; None: never), none goes: they are held until they come back, `release` is called, or fewer are
+        gone.
         """
         known = self._by_provider.setdefault(provider, set())
+        counts = self._counts.setdefault(provider, Counter())
+        come = {(service, (provider, name)) for (service, name), one in changes.items() if one is not None}
+        gone = {(service, (provider, name)) for service, name in changes} - come
+        gone |= self._held.pop(provider, frozenset())
         if full:
-            gone = known - {(service, (provider, name)) for service, name in (*changes, *refused)}
-            for service, key in gone:
-                self._pending.setdefault(service, {})[key] = None
-            known -= gone
+            gone |= known - {(service, (provider, name)) for service, name in (*changes, *refused)}
+        gone = (gone & known) - come
+        new = come - known
+        if gone and share is not None and takes_too_much(counts, _count(gone), _count(new), share):
+            self._held[provider] = frozenset(gone)
+        else:
+            self._remove(provider, gone)
         for (service, name), endpoint in changes.items():
-            key = (provider, name)
-            self._pending.setdefault(service, {})[key] = endpoint
-            if endpoint is None:
-                known.discard((service, key))
-            else:
-                known.add((service, key))
+            if endpoint is not None:
+                self._pending.setdefault(service, {})[provider, name] = endpoint
+        known |= new
+        counts.update(_count(new))
+
+    @property
+    def held(self) -> Mapping[str, frozenset[tuple[str, Key]]]:
+        """The instances that providers removed and that are served nevertheless, by provider: service and key."""
+        return self._held.copy()
+
+    def release(self, provider: str) -> None:
+        """Remove the instances of a provider that are held."""
+        self._remove(provider, self._held.pop(provider, frozenset()))
+
+    def _remove(self, provider: str, gone: AbstractSet[tuple[str, Key]]) -> None:
+        for service, key in gone:
+            self._pending.setdefault(service, {})[key] = None
+        self._by_provider[provider] -= gone
+        counts = self._counts[provider]
+        counts.subtract(_count(gone))
+        for service in {service for service, _ in gone}:
+            if counts[service] <= 0:
+                del counts[service]
 
     def publish(self) -> Endpoints:
         """Return the current endpoints of all services, after the pending changes of each service are applied."""
@@ -112,13 +144,16 @@ class Registry:
             self._set(name, was.replace(changes))
 
     @property
-    def withheld(self) -> Mapping[str, int]:
-        """How many instances are withheld, by service: see `_Members`. Only services that changed are counted again."""
+    def withheld(self) -> Mapping[str, Mapping[str, int]]:
+        """The number of withheld instances by service and provider: see `_Members`.
+
+        Only services that changed are counted again.
+        """
         return self._withheld.copy()
 
     def _count_withheld(self, name: str, members: "_Members") -> None:
-        if count := members.count_withheld() if members.needs_host_names else 0:
-            self._withheld[name] = count
+        if counts := members.count_withheld() if members.needs_host_names else None:
+            self._withheld[name] = counts
         else:
             self._withheld.pop(name, None)
 
@@ -195,9 +230,9 @@ class _Members:
         """Whether no other provider has an instance of the service."""
         return len(self._endpoints) == len(self._catalog)
 
-    def count_withheld(self) -> int:
-        """Return how many instances are withheld."""
-        return sum(self._is_withheld(key, endpoint) for key, endpoint in self._endpoints.items())
+    def count_withheld(self) -> Mapping[str, int]:
+        """Return the number of withheld instances of each provider that has any."""
+        return Counter(key[0] for key, endpoint in self._endpoints.items() if self._is_withheld(key, endpoint))
 
     def _is_withheld(self, key: Key, endpoint: Endpoint) -> bool:
         return self.needs_host_names and key[0] != CATALOG and endpoint.is_ip
@@ -208,6 +243,11 @@ class _Members:
             return False
         keys = self._by_address[_address(endpoint)]
         return len(keys) == 1 or min(keys) == key
+
+
+def _count(instances: Iterable[tuple[str, Key]]) -> "Counter[str]":
+    """Return the number of instances of each service."""
+    return Counter(service for service, _ in instances)
 
 
 def _address(endpoint: Endpoint) -> Address:

@@ -5,6 +5,7 @@ ClusterLoadAssignment is built again, and only the changed endpoints are encoded
 for callers in one locality, are built on demand: most meshes do not need them.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 
@@ -14,7 +15,7 @@ from xds.catalog.model.locality import NOWHERE, Locality
 from xds.catalog.model.mesh import Mesh
 from xds.catalog.model.service import Protocol, Service
 from xds.catalog.text.addresses import Listen
-from xds.endpoints.endpoint_set import Endpoints, EndpointSet, Key, find_changes
+from xds.endpoints.endpoint_set import CATALOG, Endpoints, EndpointSet, Key, find_changes
 from xds.resources.clusters.balance import find_spread
 from xds.resources.clusters.cluster import build_cluster
 from xds.resources.endpoints.load_assignment import (
@@ -90,9 +91,13 @@ class Inventory:
         others = self.dependents or self.changed_gateways or self.mesh_changed
         return not others and self.changed == self.reassigned
 
-    def count_endpoints(self) -> int:
-        """Return the number of endpoints of all services in the catalog."""
-        return sum(len(self.endpoints.of(name)) for name in self.catalog.services)
+    def count_endpoints(self) -> Counter[str]:
+        """Return the number of served endpoints by provider, CATALOG among them, of all services in the catalog."""
+        counts = Counter({CATALOG: sum(len(service.endpoints) for service in self.catalog.services.values())})
+        for name, service in self.catalog.services.items():
+            if len(found := self.endpoints.of(name)) > len(service.endpoints):
+                counts.update(provider for provider, _ in found.by_key if provider != CATALOG)
+        return counts
 
     def resources(self, name: str, caller: Locality = NOWHERE) -> Mapping[str, Resource]:
         """Return a service's resources by type, for Envoys in the locality `caller`; none for an unknown service."""

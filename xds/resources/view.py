@@ -3,19 +3,25 @@
 Nodes with equal views get the same bytes. A node's `node.cluster` is the name of its gateway, or of the service whose
 sidecar it is. Envoys and gRPC's own clients get different resources for the same service. A node's locality is a part
 of its view only as far as a service that it sees depends on it: so most nodes share a view.
+
+A node whose `node.cluster` the catalog does not name gets nothing, unless the catalog allows it (`mesh: {strangers:
+serve}`). What nodes get whose cluster an edit has removed is in `snapshot.kept`.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from xds.catalog.catalog import Catalog
+from xds.catalog.entrances import SIDECAR_LISTENER
 from xds.catalog.model.access_log import AccessLog
 from xds.catalog.model.locality import NOWHERE, Locality
-from xds.catalog.text.addresses import SIDECAR, Listen
+from xds.catalog.model.mesh import Strangers
+from xds.catalog.model.sidecar import USUAL_SIDECAR
 from xds.resources.inventory import Inventory, build_local_listener
 from xds.resources.listeners.gateway import Resources, build_gateway
-from xds.resources.listeners.listener import build_http_listener
+from xds.resources.listeners.listener import USUAL_FRAME, SidecarFrame, build_http_listener, frame_sidecar
 from xds.resources.listeners.tracing import OTLP_CLUSTER, Traced, build_collector
 from xds.resources.resource import Resource
 from xds.resources.routes.configuration import build_sidecar_routes
@@ -28,8 +34,18 @@ GRPC_USER_AGENT = "gRPC "
 OWN_TYPES = (SECRET, LISTENER, ROUTE_CONFIGURATION)
 """The types of a node's own resources that may change while its view does not."""
 
-SIDECAR_LISTENER = "sidecar"
-"""The name of a sidecar's listener for HTTP, and of its RouteConfiguration. A gateway's begin with its own name."""
+
+class Standing(StrEnum):
+    """Whether the catalog names a node's cluster, and what the node is served if it does not.
+
+    NAMED: the catalog names it. STRANGER: the catalog does not, and allows such nodes to call every service. KEPT: the
+    catalog named it before, and the node keeps what it had. UNKNOWN: the node is served nothing.
+    """
+
+    NAMED = "named"
+    STRANGER = "stranger"
+    KEPT = "kept"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +74,11 @@ class NodeView(ABC):
     upstreams: frozenset[str] | None
     locality: Locality
     local: str | None
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the view is that of nodes which are served nothing, since nobody knows what they are."""
+        return False
 
     @property
     @abstractmethod
@@ -91,14 +112,14 @@ class NodeView(ABC):
 
 @dataclass(frozen=True, slots=True)
 class SidecarView(NodeView):
-    """A sidecar, which listens at `listen` for its application's requests to the services `hosts` (None: all).
+    """A sidecar, built from `frame`, which listens for its application's requests to the services `hosts` (None: all).
 
-    `upstreams` has these services, and those that their routes name. `own_tcp` is the sidecar's own service if that
-    has a `local_port`: the service itself listens there, so the sidecar cannot. `local` is set if an upstream uses
-    zone-aware routing.
+    `upstreams` has these services, and those that their routes or Envoy's own fields name. `own_tcp` is the sidecar's
+    own service if that has a `local_port`: the service itself listens there, so the sidecar cannot. `local` is set if
+    an upstream uses zone-aware routing.
     """
 
-    listen: Listen
+    frame: SidecarFrame
     upstreams: frozenset[str] | None
     hosts: frozenset[str] | None
     own_tcp: str | None = None
@@ -113,11 +134,14 @@ class SidecarView(NodeView):
         return self.upstreams, self.locality
 
     def parts(self, inventory: Inventory, name: str) -> Mapping[str, Resource]:
-        """Return the resources of one service, by type, without the listener of the sidecar's own `local_port`."""
+        """Return the resources of one service, by type: with the listener of its `local_port` if it is one of `hosts`.
+
+        The sidecar's own service has none, since it listens there itself.
+        """
         resources = inventory.resources(name, self.locality)
         if LISTENER not in resources:
             return resources
-        if self.own_tcp == name:
+        if self.own_tcp == name or (self.hosts is not None and name not in self.hosts):
             return _leave_out_listener(resources)
         if self.access_log is not None:
             service = inventory.catalog.services[name]
@@ -128,10 +152,12 @@ class SidecarView(NodeView):
         """Build the listener for HTTP, its RouteConfiguration, and the cluster of the trace collector."""
         names = sorted(inventory.parts if self.hosts is None else self.hosts)
         hosts = [part for name in names if (part := inventory.parts[name].virtual_host) is not None]
-        listener = build_http_listener(SIDECAR_LISTENER, self.listen, access_log=self.access_log, traced=self.traced)
+        listener = build_http_listener(SIDECAR_LISTENER, self.frame, access_log=self.access_log, traced=self.traced)
         return {
             LISTENER: {SIDECAR_LISTENER: listener},
-            ROUTE_CONFIGURATION: {SIDECAR_LISTENER: build_sidecar_routes(SIDECAR_LISTENER, tuple(hosts))},
+            ROUTE_CONFIGURATION: {
+                SIDECAR_LISTENER: build_sidecar_routes(SIDECAR_LISTENER, tuple(hosts), self.frame.raw_routes)
+            },
             **_build_collector(self.traced),
         }
 
@@ -151,7 +177,10 @@ class SidecarView(NodeView):
 
 @dataclass(frozen=True, slots=True)
 class GatewayView(NodeView):
-    """The gateway with that name, and the services of its routes. It does not use these services' own routes."""
+    """The gateway with that name, and the services that its routes and Envoy's own fields name.
+
+    It does not use these services' own routes.
+    """
 
     gateway: str
     upstreams: frozenset[str]
@@ -161,7 +190,7 @@ class GatewayView(NodeView):
 
     @property
     def assignment_key(self) -> Hashable:
-        """The services of the gateway's routes, and its locality."""
+        """The services that the gateway may reach, and its locality."""
         return self.upstreams, self.locality
 
     def parts(self, inventory: Inventory, name: str) -> Mapping[str, Resource]:
@@ -231,6 +260,48 @@ class GrpcView(NodeView):
         return False
 
 
+@dataclass(frozen=True, slots=True)
+class UnknownView(NodeView):
+    """The view of a node whose cluster the catalog does not name: no resources, whatever the catalog has."""
+
+    upstreams: frozenset[str] = frozenset()
+    locality: Locality = NOWHERE
+    local: None = None
+
+    @property
+    def is_unknown(self) -> bool:
+        """True."""
+        return True
+
+    @property
+    def assignment_key(self) -> Hashable:
+        """No services."""
+        return self.upstreams
+
+    def parts(self, inventory: Inventory, name: str) -> Mapping[str, Resource]:
+        """Return no resources."""
+        return {}
+
+    def build_own(self, inventory: Inventory) -> Resources:
+        """Return no resources."""
+        return {}
+
+    def find_own(self, resources: Mapping[str, Resource]) -> Iterable[str]:
+        """Return no names."""
+        return ()
+
+    def find_changed(self, inventory: Inventory) -> frozenset[str]:
+        """Return no services."""
+        return frozenset()
+
+    def may_own_differ(self, before: Inventory, after: Inventory, changed: frozenset[str]) -> bool:
+        """Return False: the node has no resources of its own."""
+        return False
+
+
+UNKNOWN_VIEW = UnknownView()
+
+
 def _leave_out_listener(resources: Mapping[str, Resource]) -> Mapping[str, Resource]:
     if LISTENER not in resources:
         return resources
@@ -246,24 +317,41 @@ def _virtual_host(inventory: Inventory, name: str) -> bytes | None:
     return inventory.parts[name].virtual_host if name in inventory.parts else None
 
 
-def build_view(inventory: Inventory, kind: NodeKind) -> NodeView:
-    """Build the view of a kind of node.
+def find_standing(catalog: Catalog, cluster: str) -> Standing:
+    """Return NAMED, STRANGER or UNKNOWN for nodes of a cluster, by the catalog alone."""
+    if cluster in catalog.services or cluster in catalog.gateways:
+        return Standing.NAMED
+    return Standing.STRANGER if catalog.mesh.strangers is Strangers.SERVE else Standing.UNKNOWN
 
-    A node whose `node.cluster` is not in the catalog is a caller without a service of its own, which may call all.
-    """
+
+def build_view(inventory: Inventory, kind: NodeKind) -> NodeView:
+    """Build the view of a kind of node, by the catalog alone."""
+    if find_standing(inventory.catalog, kind.cluster) is Standing.UNKNOWN:
+        return UNKNOWN_VIEW
+    return build_open_view(inventory, kind)
+
+
+def build_open_view(inventory: Inventory, kind: NodeKind) -> NodeView:
+    """Build the view of a kind of node. One whose cluster the catalog does not name is a caller of every service."""
     catalog = inventory.catalog
     tracing = catalog.mesh.tracing
     traced = None if tracing is None else Traced(kind.cluster, tracing)
     if gateway := catalog.gateways.get(kind.cluster):
         routed = frozenset(gateway.services)
-        reached = _reach(catalog, routed) if kind.grpc else routed
+        reached = _reach(catalog, routed) if kind.grpc else _complete(catalog, gateway.needed)
         locality, _ = _find_locality(inventory, kind, reached)
         if kind.grpc:
             return GrpcView(reached, routed, locality)
-        return GatewayView(kind.cluster, routed, locality, traced)
+        return GatewayView(kind.cluster, reached, locality, traced)
     service = catalog.services.get(kind.cluster)
     hosts = None if service is None or service.upstreams is None else frozenset(service.upstreams)
-    upstreams = None if hosts is None else _reach(catalog, hosts)
+    if service is None or hosts is None:
+        upstreams = None
+    elif kind.grpc:
+        upstreams = _reach(catalog, hosts)
+    else:
+        applied = (catalog.services[name].needed_by_callers for name in hosts if catalog.services[name].routes)
+        upstreams = _complete(catalog, hosts.union(service.needed_by_sidecar, *applied))
     locality, zone_aware = _find_locality(inventory, kind, upstreams)
     if kind.grpc:
         return GrpcView(upstreams, hosts, locality)
@@ -273,16 +361,27 @@ def build_view(inventory: Inventory, kind: NodeKind) -> NodeView:
     if access_log is not None and not access_log.enabled:
         access_log = None
     if service is None:
-        return SidecarView(SIDECAR, None, None, access_log=access_log, locality=locality, traced=traced)
+        return SidecarView(USUAL_FRAME, None, None, access_log=access_log, locality=locality, traced=traced)
     own_tcp = None if service.local_port is None else kind.cluster
     local = kind.cluster if zone_aware else None
-    return SidecarView(service.sidecar, upstreams, hosts, own_tcp, access_log, locality, local, traced)
+    frame = USUAL_FRAME if service.sidecar is USUAL_SIDECAR else frame_sidecar(service.sidecar)
+    return SidecarView(frame, upstreams, hosts, own_tcp, access_log, locality, local, traced)
 
 
 def _reach(catalog: Catalog, hosts: frozenset[str]) -> frozenset[str]:
     """Return the services, and those that their routes name. The routes of the latter do not apply."""
     routed = [catalog.services[name].routed for name in hosts if catalog.services[name].routes]
     return hosts.union(*routed) if routed else hosts
+
+
+def _complete(catalog: Catalog, names: frozenset[str]) -> frozenset[str]:
+    """Return the services, and those that Envoy's own fields of their clusters name, and so on."""
+    found = names
+    while names:
+        fragments = (catalog.services[name] for name in names)
+        names = frozenset[str]().union(*(one.needed_by_cluster for one in fragments if one.envoy)) - found
+        found |= names
+    return found
 
 
 def _find_locality(inventory: Inventory, kind: NodeKind, upstreams: frozenset[str] | None) -> tuple[Locality, bool]:

@@ -8,63 +8,75 @@ import asyncio
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
 
 import structlog
 
-from xds.catalog.assembly.workspace import LastGood, Outcome
-from xds.endpoints.instance import parse_update
-from xds.endpoints.registry import Registry
-from xds.errors import Problem, Severity
-from xds.resources.inventory import Inventory, build_inventory
+from xds.catalog.assembly.workspace import Outcome
+from xds.catalog.model.mesh import Strangers
+from xds.endpoints.endpoint_set import CATALOG
+from xds.errors import CatalogError, Problem, Severity
+from xds.resources.inventory import Inventory
 from xds.server.address import ListenAddress, ListenError, check_free
 from xds.server.admin.server import AdminServer
-from xds.server.clients.documents import AppliedState
+from xds.server.clients.documents import AppliedState, HeldRemoval, Json, describe_files, write_time
+from xds.server.failures import Edit, Failures
 from xds.server.instances import Instances, Updates
 from xds.server.observe.counters import CatalogCounters
 from xds.server.observe.spans import Span, make_spans
 from xds.server.protocols.discovery import OPTIONS, DiscoveryServer, build_servicer
 from xds.server.protocols.rest import RestServer
 from xds.server.settings import Settings
+from xds.server.state import State, StateError, StateFile, StateWriter
+from xds.server.translation import DOCUMENTS, Translation
 from xds.server.workers.leader import WorkerPool
 from xds.sources.document import Document
-from xds.sources.source import DocumentSource, InstanceId, InstanceSource
+from xds.sources.source import DocumentSource, InstanceSource
 from xds.wire import ADS
 
 __all__ = ["OPTIONS", "ControlPlane", "Settings", "run"]
 
 log = structlog.get_logger()
 
-MAX_TOLD = 20
-"""How many problems of instances one change writes to the log; of the others the number."""
+MAX_LOGGED = 20
+"""How many problems of instances one change writes to the log. Of the others it writes the number."""
 
 
 class ControlPlane:
     """Serves the catalog of one source, with the endpoints of other sources.
 
     The constructor raises SpansError when `settings.otlp` is set and OpenTelemetry's SDK is not installed. `start`
-    raises CatalogError when the catalog has an error, and ListenError when the server cannot listen at an address. Once
-    it has started, a bad edit does not change what is served.
+    raises CatalogError when the catalog has an error and no last good state is stored in `state`, and ListenError when
+    the server cannot listen at an address. Once it has started, a bad edit does not change what is served.
     """
 
     def __init__(
-        self, source: DocumentSource, settings: Settings, instance_sources: Sequence[InstanceSource] = ()
+        self,
+        source: DocumentSource,
+        settings: Settings,
+        instance_sources: Sequence[InstanceSource] = (),
+        state: StateFile | None = None,
     ) -> None:
         self._source = source
         self._instances = Instances(instance_sources, self._apply_instances)
         self._settings = settings
-        self._last_good = LastGood()
-        self._registry = Registry()
-        self._refused: dict[str, dict[InstanceId, tuple[Problem, ...]]] = {}
-        self._withheld: Mapping[str, int] = {}
+        self._source_names = tuple(source.name for source in instance_sources)
+        self._state = state
+        self._state_writer: StateWriter | None = None
         self._change_lock = asyncio.Lock()
         self._reported: tuple[Problem, ...] = ()
         self._applied: AppliedState
         self._counters = CatalogCounters()
-        self._observing: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._failures = Failures()
+        self._good_at = 0.0
         self._admin: AdminServer | None = None
         self._rest: RestServer | None = None
         self._spans = make_spans(settings.otlp, settings.listen)
+        self._translation = Translation(self._spans, self._counters, self._source_names)
         self.port = settings.listen.port
 
     async def start(self) -> None:
@@ -77,20 +89,59 @@ class ControlPlane:
         if self._settings.admin and self._settings.admin_required:
             check_free(self._settings.admin)
         with self._spans.open("load"):
+            stored = self._read_state()
             with self._spans.open("read"):
-                documents = self._source.read()
-            outcome, inventory = self._translate(documents, None)
-        self._count_load("accepted")
+                documents = self._source.read(stored.documents)
+            gone = dict.fromkeys(stored.documents.keys() - documents.keys())
+            outcome, inventory, _ = self._translation.take_documents({**gone, **documents}, None)
+        self._count_load(outcome, documents)
         self._report(outcome.problems)
-        self._applied = AppliedState(self._source.digest, time.time())
+        is_restored = bool(outcome.refused or outcome.held)
+        self._good_at = stored.good_at
+        if is_restored:
+            age = timedelta(seconds=round(max(0.0, time.time() - stored.good_at)))
+            log.error(
+                "the last good state from disk is served, and not the catalog as it is now",
+                files=[*outcome.refused, *(outcome.held.files if outcome.held else ())],
+                age=str(age),
+                stored_at=write_time(stored.good_at),
+            )
+        restored_from = stored.good_at if is_restored else None
+        self._applied = AppliedState(self._source.digest, time.time(), restored_from=restored_from)
+        self._failures.digest = self._source.digest
+        self._note_outcome(outcome, self._source.digest, self._applied.at)
         self._ads = build_servicer(inventory, self._settings)
         seconds = time.perf_counter() - started
         log.info("catalog loaded", **_count(inventory), ms=round(seconds * 1000, 1))
+        _tell_of_strangers(inventory)
         self._streams = (WorkerPool if self._settings.workers > 1 else DiscoveryServer)(self._ads, self._settings)
         await self._start_rest()
         await self._start_admin()
         self.port = await self._streams.start()
         log.info("serving", address=str(ListenAddress(self._settings.listen.host, self.port)), services=[ADS])
+        if self._state is not None:
+            self._state_writer = StateWriter(self._state, stored.documents)
+            self._store()
+
+    def _read_state(self) -> State:
+        """Return the last good state that is stored, after it was taken; an empty one if there is none to use."""
+        try:
+            if (stored := self._state.read() if self._state else None) is not None:
+                self._translation.last_good.update(stored.documents, time.monotonic())
+                return stored
+        except StateError as error:
+            reason = str(error)
+        except CatalogError as error:
+            reason = f"has mistakes for this version of xds: {error.problems[0]}"
+        except Exception as error:  # a bug in xds, for which the catalog must not stay unserved
+            reason = repr(error)
+        else:
+            return State({}, 0.0)
+        self._translation = Translation(self._spans, self._counters, self._source_names)
+        log.error(
+            "the stored last good state is not used", file=str(self._state.path if self._state else ""), reason=reason
+        )
+        return State({}, 0.0)
 
     async def _start_rest(self) -> None:
         if self._settings.rest is not None:
@@ -101,7 +152,9 @@ class ControlPlane:
     async def _start_admin(self) -> None:
         if self._settings.admin is None:
             return
-        admin = AdminServer(self._settings.admin, self._ads, lambda: self._applied, self._streams.ask, self._counters)
+        admin = AdminServer(
+            self._settings.admin, self._ads, self._describe_applied, self._streams.ask, self._counters, self
+        )
         try:
             await admin.start()
         except ListenError as error:
@@ -120,44 +173,124 @@ class ControlPlane:
 
     async def _follow_documents(self) -> None:
         async for documents in self._source.watch():
+            # What the source says of its state is about these documents until it is asked for the next ones.
+            edit = Edit(documents, self._source.digest, self._source.noticed_at, time.time())
             try:
                 with self._spans.open("reload") as span:
                     span.set_attribute("xds.files", len(documents))
-                    await self._apply(documents, span)
+                    async with self._change_lock:
+                        await self._apply_edit(edit, span)
             except Exception as error:  # a bug in xds must not stop the server; the next edit is tried as usual
-                self._count_load("failed")
-                log.error("edit NOT APPLIED, a bug in xds: the state before is still served", error=repr(error))
+                self._counters.loads["failed"] += 1
+                log.error(
+                    "edit NOT APPLIED, a bug in xds: the state before is still served",
+                    files=sorted(documents),
+                    error=repr(error),
+                )
 
     async def stop(self) -> None:
         """Report NOT_SERVING to health checks, end every stream so that clients reconnect elsewhere, and close."""
-        for observing in self._observing:
-            observing.cancel()
+        if self._timer:
+            self._timer.cancel()
+        for task in [*self._tasks]:
+            task.cancel()
         await self._streams.stop()
         if self._rest:
             await self._rest.stop()
         if self._admin:
             await self._admin.stop()
         await self._spans.stop()
+        if self._state_writer:
+            await self._state_writer.stop()
         log.info("stopped")
 
-    async def _apply(self, documents: Mapping[str, Document | None], span: Span) -> None:
-        """Apply changed documents, by name (None: deleted); a document with an error keeps its last good state."""
-        async with self._change_lock:
-            await self._apply_documents(documents, span)
+    def describe_held(self) -> list[Json]:
+        """Return what is held, with the differences of files. It takes a while: call it in a thread."""
+        last_good = self._translation.last_good
+        return [
+            {**one.describe(), "files": describe_files(one.files, last_good.served, last_good.get)}
+            for one in self._applied.held
+        ]
 
-    async def _apply_documents(self, documents: Mapping[str, Document | None], span: Span) -> None:
-        started, noticed_at, read_at = time.perf_counter(), self._source.noticed_at, time.time()
+    async def confirm(self, held_ids: Sequence[str]) -> bool:
+        """Let go what is held, and push it; return False, and do nothing, unless all of these are held now."""
+        async with self._change_lock:
+            if not set(held_ids) <= {one.id for one in self._applied.held}:
+                return False
+            for held_id in held_ids:
+                self._translation.last_good.confirm(held_id)
+            log.info("removal confirmed", held=list(held_ids))
+            await self._go_on(frozenset(held_ids))
+        return True
+
+    async def _wake(self) -> None:
+        """Do what is due: try again what failed, and let go what is confirmed by time."""
+        try:
+            async with self._change_lock:
+                await self._go_on()
+        except Exception as error:  # a bug in xds must not stop the server
+            log.error("edit NOT APPLIED, a bug in xds: the state before is still served", files=[], error=repr(error))
+
+    async def _go_on(self, confirmed: frozenset[str] = frozenset()) -> None:
+        now = time.monotonic()
+        retried = self._failures.take(now)
+        with self._spans.open("reload") as span:
+            edit = Edit(retried, self._failures.digest, time.monotonic_ns(), self._applied.at)
+            await self._apply_edit(edit, span)
         before = self._ads.store.inventory
-        # In a thread: a large file takes a while, and the event loop must keep serving streams.
-        outcome, inventory = await asyncio.to_thread(self._translate, documents, before)
-        if documents:
-            self._count_load("refused" if any(name in outcome.refused for name in documents) else "accepted")
-        new_errors = self._report(outcome.problems)
-        if new_errors:
-            span.set_attribute("error.type", "CatalogError")
-            log.error("edit REFUSED: the last good state of these files is still served", files=list(outcome.refused))
+        self._translation.release_instances(_seconds(before.catalog.mesh.confirm_after), confirmed)
+        await self._apply_translated(await asyncio.to_thread(self._translation.take_instances, [], before))
+
+    async def _apply_edit(self, edit: Edit, span: Span) -> None:
+        """Apply changed documents, by name (None: deleted); a document with an error keeps its last good state."""
+        failed = await self._apply_documents(edit.documents, edit, span)
+        for name, error in failed.items():
+            self._counters.loads["failed"] += 1
+            if self._failures.add(name, edit.documents.get(name), error):
+                log.error("edit NOT APPLIED, a bug in xds: the state before is still served", files=[name], error=error)
+        self._failures.settle(edit.documents.keys() - failed.keys(), edit.digest, time.monotonic())
+        # Only after the push: when a reader sees this digest, the status of each client is about this state.
+        outcome = self._translation.last_good.outcome
+        digest = self._failures.correct(edit.digest, self._translation.last_good.get)
+        self._note_outcome(outcome, digest, edit.read_at)
+        self._store()
+
+    async def _apply_documents(
+        self, documents: Mapping[str, Document | None], edit: Edit, span: Span
+    ) -> dict[str, str]:
+        """Apply documents together; those that meet a bug in xds are found, and returned with the error."""
+        before = self._ads.store.inventory
+        state = self._translation.last_good.save()
+        started = time.perf_counter()
+        try:
+            # In a thread: a large file takes a while, and the event loop must keep serving streams.
+            translated = await asyncio.to_thread(self._translation.take_documents, documents, before)
+            await self._apply_outcome(translated, documents, edit, span, started)
+        except Exception as error:  # of the documents together, not necessarily of each
+            await asyncio.to_thread(self._translation.go_back, state)
+            if not documents:
+                raise
+            if len(documents) == 1:
+                return dict.fromkeys(documents, repr(error))
+            names = list(documents)
+            failed: dict[str, str] = {}
+            for part in (names[: len(names) // 2], names[len(names) // 2 :]):
+                failed |= await self._apply_documents({name: documents[name] for name in part}, edit, span)
+            return failed
+        return {}
+
+    async def _apply_outcome(
+        self,
+        translated: tuple[Outcome, Inventory, list[Problem]],
+        documents: Mapping[str, Document | None],
+        edit: Edit,
+        span: Span,
+        started: float,
+    ) -> None:
+        outcome, inventory, problems = translated
+        before = self._ads.store.inventory
         if inventory.changed or inventory.changed_gateways or inventory.mesh_changed:
-            streams = await self._push(inventory, noticed_at)
+            streams = await self._push(inventory, edit.noticed_at)
             log.info(
                 "catalog changed",
                 changed_files=sorted(documents),
@@ -165,8 +298,88 @@ class ControlPlane:
                 streams=streams,
                 ms=round((time.perf_counter() - started) * 1000, 1),
             )
-        # Only after the push: when a reader sees this digest, the status of each client is about this state.
-        self._applied = AppliedState(self._source.digest, read_at, outcome.refused)
+        if documents:
+            self._count_load(outcome, documents)
+        new_errors = self._report(outcome.problems)
+        _log_problems(problems)
+        if new_errors:
+            span.set_attribute("error.type", "CatalogError")
+            log.error("edit REFUSED: the last good state of these files is still served", files=list(outcome.refused))
+        if inventory.mesh_changed and inventory.catalog.mesh.strangers != before.catalog.mesh.strangers:
+            _tell_of_strangers(inventory)
+
+    def _note_outcome(self, outcome: Outcome, digest: str, read_at: float) -> None:
+        """Note what is served and what is not, tell what is held, and set the timer for what becomes due."""
+        held = list(self._translation.find_held_instances())
+        if (one := outcome.held) is not None:
+            since = time.time() - (time.monotonic() - one.since)
+            held.insert(0, HeldRemoval(one.id, DOCUMENTS, one.files, one.services, one.gateways, 0, since))
+        self._report_held(held)
+        was = self._applied
+        held_files = outcome.held.files if outcome.held else ()
+        _tell_of_mended(was.refused_files, [*outcome.refused, *self._failures.names, *held_files])
+        is_good = not (outcome.refused or outcome.held)
+        self._applied = AppliedState(
+            digest,
+            read_at,
+            outcome.refused,
+            self._failures.names,
+            tuple(held),
+            restored_from=None if is_good else was.restored_from,
+            providers=self._translation.providers.states,
+            documents=self._translation.last_good.served,
+        )
+        self._source.yield_again(held_files)
+        self._set_timer(outcome)
+
+    def _report_held(self, held: Sequence[HeldRemoval]) -> None:
+        """Log what is held once, when it is new."""
+        known = {one.id for one in self._applied.held}
+        for one in held:
+            if one.id not in known:
+                removed = [*one.services, *one.gateways][:MAX_LOGGED]
+                if one.source != DOCUMENTS:
+                    log.error(
+                        "removal of endpoints HELD: confirm it with `xds apply --yes`",
+                        source=one.source,
+                        instances=one.instances,
+                        removed=removed,
+                        held=one.id,
+                    )
+                    continue
+                log.error(
+                    "removal HELD: restore the files, or confirm it with `xds apply --yes` or a second save",
+                    files=list(one.files),
+                    removed=removed,
+                    held=one.id,
+                )
+
+    def _set_timer(self, outcome: Outcome) -> None:
+        """Have `_wake` called when something is due."""
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        after = _seconds(outcome.catalog.mesh.confirm_after)
+        times = [due for due in (self._translation.find_due(after), self._failures.due) if due is not None]
+        if times:
+            loop = asyncio.get_running_loop()
+            delay = max(0.0, min(times) - time.monotonic()) + 0.01
+            self._timer = loop.call_later(delay, lambda: self._start_task(self._wake()))
+
+    def _start_task(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _store(self) -> None:
+        """Have the state that is served stored, with the time when all of it was the catalog's own."""
+        if self._applied.is_ok:
+            self._good_at = time.time()
+        if self._state_writer is not None:
+            self._state_writer.put(self._translation.last_good.collect_served(), self._good_at)
+
+    def _describe_applied(self) -> AppliedState:
+        return replace(self._applied, unfinished_files=self._source.unfinished)
 
     async def _apply_instances(self, updates: Updates) -> None:
         """Apply updates of instances; a problem of one instance does not stop the others from being served."""
@@ -174,51 +387,27 @@ class ControlPlane:
         try:
             async with self._change_lock:
                 before = self._ads.store.inventory
-                inventory, problems = await asyncio.to_thread(self._translate_instances, updates, before)
-                for problem in problems[:MAX_TOLD]:
-                    _log_problem(problem)
-                if len(problems) > MAX_TOLD:
-                    log.error("more instances have problems", more=len(problems) - MAX_TOLD)
-                if inventory.changed:
-                    streams = await self._push(inventory, noticed_at)
-                    ms = round((time.monotonic_ns() - noticed_at) / 1e6, 1)
-                    log.debug("endpoints changed", changed=sorted(inventory.changed)[:20], streams=streams, ms=ms)
+                translated = await asyncio.to_thread(self._translation.take_instances, updates, before)
+                await self._apply_translated(translated, noticed_at)
         except Exception as error:  # a bug of ours must not end what is served
-            self._count_load("failed")
+            self._counters.loads["failed"] += 1
             log.error("endpoints NOT APPLIED, a bug in xds: the state before is still served", error=repr(error))
 
-    def _translate_instances(self, updates: Updates, before: Inventory) -> tuple[Inventory, list[Problem]]:
-        """Return the inventory after some updates, and the problems that were not known before."""
-        problems: list[Problem] = []
-        for provider, update in updates:
-            parsed = parse_update(provider, update)
-            self._registry.put(provider, parsed.endpoints, full=update.full, refused=frozenset(parsed.refused))
-            known = self._refused.setdefault(provider, {})
-            for instance, found in parsed.refused.items():
-                problems += () if known.get(instance) == found else found
-            mended = known.keys() if update.full else update.instances
-            self._refused[provider] = {name: one for name, one in known.items() if name not in mended} | parsed.refused
-        endpoints = self._registry.publish()
-        problems += self._find_newly_withheld()
-        return build_inventory(before.catalog, endpoints, before), problems
-
-    def _find_newly_withheld(self) -> list[Problem]:
-        """Return a problem for each service of which more instances are withheld than were told."""
-        withheld = self._registry.withheld
-        problems = [
-            Problem(
-                "endpoints",
-                0,
-                0,
-                f"services.{name}.tls",
-                f"{count} instances with an IP address are not served, since nothing says which name their certificate "
-                "must have: write `sni` or `subject_alt_names`",
-            )
-            for name, count in withheld.items()
-            if count > self._withheld.get(name, 0)
-        ]
-        self._withheld = withheld
-        return problems
+    async def _apply_translated(
+        self, translated: tuple[Inventory, list[Problem]], noticed_at: int | None = None
+    ) -> None:
+        """Push the endpoints that changed, and tell the problems and what is held."""
+        inventory, problems = translated
+        noticed_at = time.monotonic_ns() if noticed_at is None else noticed_at
+        _log_problems(problems)
+        if inventory.changed:
+            streams = await self._push(inventory, noticed_at)
+            ms = round((time.monotonic_ns() - noticed_at) / 1e6, 1)
+            log.debug("endpoints changed", changed=sorted(inventory.changed)[:20], streams=streams, ms=ms)
+        self._applied = replace(self._applied, providers=self._translation.providers.states)
+        held = {one.id for one in self._translation.find_held_instances()}
+        if held != {one.id for one in self._applied.held if one.source != DOCUMENTS}:
+            self._note_outcome(self._translation.last_good.outcome, self._applied.digest, self._applied.at)
 
     async def _push(self, inventory: Inventory, noticed_at: int) -> int:
         """Push an inventory to every stream; return the number of streams that it changes something for."""
@@ -226,9 +415,7 @@ class ControlPlane:
             streams = await self._streams.publish(inventory)
             push.set_attribute("xds.streams", streams)
         if streams:
-            observing = asyncio.create_task(self._observe_propagation(noticed_at))
-            self._observing.add(observing)
-            observing.add_done_callback(self._observing.discard)
+            self._start_task(self._observe_propagation(noticed_at))
         return streams
 
     async def _observe_propagation(self, noticed_at: int) -> None:
@@ -238,21 +425,11 @@ class ControlPlane:
         if answered_at is not None:
             self._counters.propagation.observe(answered_at - noticed_at)
 
-    def _translate(
-        self, documents: Mapping[str, Document | None], before: Inventory | None
-    ) -> tuple[Outcome, Inventory]:
-        started = time.monotonic_ns()
-        with self._spans.open("check"):
-            outcome = self._last_good.update(documents)
-        parsed = time.monotonic_ns()
-        with self._spans.open("build"):
-            self._registry.put_catalog(outcome.catalog)
-            inventory = build_inventory(outcome.catalog, self._registry.publish(), before)
-        self._counters.parses.observe(parsed - started)
-        self._counters.builds.observe(time.monotonic_ns() - parsed)
-        return outcome, inventory
-
-    def _count_load(self, result: str) -> None:
+    def _count_load(self, outcome: Outcome, documents: Collection[str]) -> None:
+        """Count an edit by its result."""
+        held = outcome.held.files if outcome.held else ()
+        results = [("refused", outcome.refused), ("held", held)]
+        result = next((word for word, files in results if any(name in files for name in documents)), "accepted")
         self._counters.loads[result] += 1
         if result == "accepted":
             self._counters.accepted_at = time.time()
@@ -270,16 +447,39 @@ class ControlPlane:
         return any(problem.severity is Severity.ERROR for problem in new)
 
 
+def _seconds(duration: timedelta | None) -> float | None:
+    return None if duration is None else duration.total_seconds()
+
+
+def _tell_of_strangers(inventory: Inventory) -> None:
+    if inventory.catalog.mesh.strangers is Strangers.SERVE:
+        log.warning("strangers are served: nodes of clusters without a name in the catalog may call every service")
+
+
+def _tell_of_mended(before: Iterable[str], now: Iterable[str]) -> None:
+    """Log the files that were refused and are not any more: nothing else is logged if they are what is served."""
+    if mended := sorted({*before} - {*now}):
+        log.info("edit taken: what was refused is mended", files=mended)
+
+
 def _log_problem(problem: Problem) -> None:
     write = log.error if problem.severity is Severity.ERROR else log.warning
     write(str(problem), problem=problem)
+
+
+def _log_problems(problems: Sequence[Problem]) -> None:
+    """Log the problems of instances, MAX_LOGGED at most, and the number of the others."""
+    for problem in problems[:MAX_LOGGED]:
+        _log_problem(problem)
+    if len(problems) > MAX_LOGGED:
+        log.error("more instances have problems", more=len(problems) - MAX_LOGGED)
 
 
 def _count(inventory: Inventory) -> dict[str, int]:
     catalog = inventory.catalog
     return {
         "services": len(catalog.services),
-        "endpoints": inventory.count_endpoints(),
+        "endpoints": inventory.count_endpoints()[CATALOG],
         "gateways": len(catalog.gateways),
     }
 
@@ -295,9 +495,11 @@ def _describe_change(before: Inventory, after: Inventory) -> dict[str, list[str]
     return {verb: sorted(some)[:20] for verb, some in changes.items() if some}
 
 
-async def run(source: DocumentSource, settings: Settings, stopping: asyncio.Event) -> None:
+async def run(
+    source: DocumentSource, settings: Settings, stopping: asyncio.Event, state: StateFile | None = None
+) -> None:
     """Serve until `stopping` is set. Raises what `ControlPlane` and its `start` raise."""
-    control_plane = ControlPlane(source, settings)
+    control_plane = ControlPlane(source, settings, state=state)
     await control_plane.start()
     following = asyncio.create_task(control_plane.follow())
     waiting = asyncio.create_task(stopping.wait())

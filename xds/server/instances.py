@@ -1,4 +1,4 @@
-"""Instances: follows the sources of endpoints, and hands on what they say, merged by tick.
+"""Instances: follows the sources of endpoints, and passes on their updates, merged by tick.
 
 What arrives while a change is being pushed becomes one change after it, so a flood of registrations costs as many
 changes as the server can make, and never a queue.
@@ -27,7 +27,7 @@ MAX_WAITING = 10_000
 log = structlog.get_logger()
 
 Updates = list[tuple[str, InstanceUpdate]]
-"""Providers' names and what they say, in the order in which it came."""
+"""Providers' names and updates, in the order in which they came."""
 
 
 class Instances:
@@ -51,7 +51,7 @@ class Instances:
             group.create_task(self._apply_waiting())
 
     async def _watch(self, source: InstanceSource) -> None:
-        """Follow one source. When it fails, what it said before stays served, and it is watched again after a wait."""
+        """Follow one source. When it fails, its last endpoints stay served, and it is watched again after a wait."""
         wait = RETRY_SECONDS
         while True:
             try:
@@ -70,7 +70,7 @@ class Instances:
                 reason = repr(error)  # something inside the source was cancelled
             except Exception as error:
                 reason = repr(error)
-            log.error("a source of endpoints failed: what it said last stays", source=source.name, reason=reason)
+            log.error("a source of endpoints failed: its last endpoints stay served", source=source.name, reason=reason)
             await asyncio.sleep(wait)
             wait = min(2 * wait, MAX_RETRY_SECONDS)
 

@@ -156,7 +156,7 @@ def _parse_first_request(request: DeltaDiscoveryRequest, snapshot: TypeSnapshot,
         known = without(known, known.keys() - names)
     if known == snapshot.versions:
         known = snapshot.versions
-    gone = frozenset(known.keys() - snapshot.resources.keys())
+    gone = frozenset(name for name in known.keys() - snapshot.resources.keys() if name not in snapshot.resources)
     return FirstRequest(wildcard, names, reconnected, known, names.intersection(known), names.difference(known), gone)
 
 

@@ -45,6 +45,8 @@ class PolledView:
     def answer(self, request: DiscoveryRequest, type_url: str) -> DiscoveryResponse | None:
         """Return the answer to a poll, or None when the client has the current version. Raises PeerError."""
         check_fetch(request, type_url)
+        if self._latest.is_unknown and request.version_info:
+            return None  # a client of an unknown cluster keeps what it has
         stated = self._stated.setdefault(request.node.id, {})
         self._stated.move_to_end(request.node.id)
         if len(self._stated) > MAX_POLLING:

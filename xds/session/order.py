@@ -108,7 +108,7 @@ class UpdateOrder:
     def _concerns(self, change: SnapshotChange) -> bool:
         for type_url, names in change.names.items():
             one = self._subscriptions.get(type_url)
-            if one is not None and (one.wildcard or not names.isdisjoint(one.names)):
+            if one is not None and (one.wildcard or one.names_any(names)):
                 return True
         return False
 

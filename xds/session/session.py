@@ -235,6 +235,8 @@ class Session(Generic[Request]):
     def _answer(self, responses: list[Response]) -> bool:
         """Append the responses that may be sent now; return whether others must wait."""
         held = False
+        if self.snapshot.is_unknown and any(one.reconnected for one in self.subscriptions.values()):
+            return held  # it keeps what it has
         for type_url in TYPE_URLS:
             if (subscription := self.subscriptions.get(type_url)) is None or not subscription.is_pending:
                 continue

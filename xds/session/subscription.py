@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Generic, Literal, TypeVar
 
 from xds.errors import PeerError
+from xds.resources.grpc.targets import find_service
 from xds.session.batch import Batch, is_large, share
 from xds.session.request import Request
 from xds.snapshot.snapshot import TypeSnapshot
@@ -146,6 +147,10 @@ class Subscription(ABC, Generic[Request]):
     def wants(self, name: str) -> bool:
         """Whether the client subscribed to the name, explicitly or by the wildcard."""
         return self.wildcard or name in self.names
+
+    def names_any(self, names: frozenset[str]) -> bool:
+        """Whether the client subscribed to any of these by name."""
+        return not names.isdisjoint(self.names) or bool(self._find_targets(names))
 
     def on_reply(self, response_nonce: str, error: str | None, snapshot: TypeSnapshot) -> Nack | None:
         """Handle an ACK or a NACK (rule 6), and return the NACK. Another nonce than the last is neither (3, 18, 28)."""
@@ -290,7 +295,13 @@ class Subscription(ABC, Generic[Request]):
         return self.to_send | self.changed
 
     def _wanted(self, names: frozenset[str]) -> frozenset[str]:
-        return names if self.wildcard else _keep(names, self.names)
+        return names if self.wildcard else unite(_keep(names, self.names), self._find_targets(names))
+
+    def _find_targets(self, names: frozenset[str]) -> frozenset[str]:
+        """Return the names of listeners that the client wants by a target with a port, `greeter:50051`."""
+        if self.type_url != LISTENER or self.wildcard:
+            return NO_NAMES
+        return frozenset(one for one in self.names if one not in names and find_service(one) in names)
 
     def _all_wanted(self, snapshot: TypeSnapshot) -> Mapping[str, str]:
         """Return the versions of all wanted resources: what the client has when nothing is left to send."""

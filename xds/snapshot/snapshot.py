@@ -14,14 +14,16 @@ from xds.wire import LISTENER
 class TypeSnapshot:
     """The resources of one type, by name, and the checksum of their versions.
 
+    A gRPC client's Listeners are in mappings that also find a service by a target with a port (`ByTarget`).
+
     `versions` are the versions of these resources. `ttls` are the TTLs of those that have one, in milliseconds.
     `shared` holds results computed from this snapshot that streams share, such as encoded responses (see
     `session.batch`). Only `resources` and `checksum` count for equality.
     """
 
-    resources: Mapping[str, Resource] = field(default_factory=dict)
+    resources: dict[str, Resource] = field(default_factory=dict)
     checksum: int = 0
-    versions: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    versions: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
     ttls: Mapping[str, int] = field(default_factory=dict, compare=False, repr=False)
     shared: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
@@ -35,7 +37,7 @@ class TypeSnapshot:
 
     def replace(self, updates: Mapping[str, Resource | None]) -> "TypeSnapshot":
         """Return the snapshot after `updates` by name, in which None means a removed resource."""
-        resources, versions, ttls = dict(self.resources), dict(self.versions), dict(self.ttls)
+        resources, versions, ttls = self.resources.copy(), self.versions.copy(), dict(self.ttls)
         for name, resource in updates.items():
             ttls.pop(name, None)
             if resource is None:
@@ -71,14 +73,14 @@ class TypeSnapshotPool:
     """
 
     def __init__(self) -> None:
-        self._by_content: WeakValueDictionary[tuple[str, int], TypeSnapshot] = WeakValueDictionary()
+        self._by_content: WeakValueDictionary[tuple[str, int, type], TypeSnapshot] = WeakValueDictionary()
 
     def replace(self, type_url: str, before: TypeSnapshot, updates: Mapping[str, Resource | None]) -> TypeSnapshot:
         """Return the TypeSnapshot after `updates`, which is an existing one if one has the same version.
 
         In that case the time grows with the number of updates only.
         """
-        key = type_url, before.next_checksum(updates)
+        key = type_url, before.next_checksum(updates), type(before.resources)
         found = self._by_content.get(key)
         if found is None:
             found = self._by_content[key] = before.replace(updates)
@@ -87,9 +89,14 @@ class TypeSnapshotPool:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The resources that nodes of one view are served, by type."""
+    """The resources that nodes of one view are served, by type.
+
+    `is_unknown` is whether nobody knows what these nodes are. Then there are no resources, and a client that comes with
+    some keeps them: it may be a gateway that was renamed before the server was started again.
+    """
 
     types: Mapping[str, TypeSnapshot]
+    is_unknown: bool = False
 
     def of(self, type_url: str) -> TypeSnapshot:
         """Return the resources of one type; no resources for an unknown type."""
@@ -103,7 +110,7 @@ class Snapshot:
         changed = {
             type_url: replace(type_url, self.of(type_url), names) for type_url, names in updates.items() if names
         }
-        return Snapshot({**self.types, **changed})
+        return Snapshot({**self.types, **changed}, self.is_unknown)
 
 
 @dataclass(frozen=True, slots=True)

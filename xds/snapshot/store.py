@@ -5,21 +5,35 @@ It keeps them up to date when the inventory changes, in a time that grows with t
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import TypeVar
 
 from xds.catalog.catalog import Catalog
 from xds.catalog.model.locality import NOWHERE
+from xds.resources.grpc.targets import ByTarget, Listeners
 from xds.resources.inventory import Inventory
 from xds.resources.resource import Resource
-from xds.resources.view import OWN_TYPES, NodeKind, NodeView, build_view
+from xds.resources.view import (
+    OWN_TYPES,
+    GrpcView,
+    NodeKind,
+    NodeView,
+    Standing,
+    build_view,
+    find_standing,
+)
+from xds.snapshot.kept import KeptCluster, KeptClusters, build_kept_view, find_named
 from xds.snapshot.snapshot import Snapshot, SnapshotChange, TypeSnapshot, TypeSnapshotPool, make_change
-from xds.wire import CLUSTER_LOAD_ASSIGNMENT, TYPE_URLS
+from xds.wire import CLUSTER_LOAD_ASSIGNMENT, LISTENER, TYPE_URLS
+from xds.wording import MAX_LOOKUPS
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 Updates = dict[str, dict[str, Resource | None]]
+
+NO_CHANGES: Mapping[str, KeptCluster | None] = {}
 
 
 class SnapshotStore:
@@ -31,10 +45,13 @@ class SnapshotStore:
         self._views = _Views()
         self._snapshots: dict[NodeView, Snapshot] = {}
         self._pool = TypeSnapshotPool()
+        self._kept = KeptClusters()
+        self._hints: dict[str, str | None] = {}
 
     def acquire(self, kind: NodeKind) -> Snapshot:
         """Count one more stream of nodes of that kind, and return their snapshot."""
-        view = self._views.by_kind.get(kind) or build_view(self.inventory, kind)
+        self._kept.touch(kind.cluster)
+        view = self._views.by_kind.get(kind) or self._build_view(self.inventory, kind)
         if view not in self._snapshots:
             self._snapshots[view] = build_snapshot(view, self.inventory, self._pool)
         self._put({kind: view})
@@ -47,6 +64,46 @@ class SnapshotStore:
         if self._nodes[kind] <= 0:
             del self._nodes[kind]
             self._put({kind: None})
+            self._kept.touch(kind.cluster)
+            self._kept.trim(self._views.clusters)
+
+    def sweep(self) -> None:
+        """Forget what is kept for clusters of which no node was connected since the last sweep."""
+        self._kept.sweep(self._views.clusters)
+
+    def find_standing(self, cluster: str) -> Standing:
+        """Return what nodes of a cluster are served."""
+        standing = find_standing(self.inventory.catalog, cluster)
+        is_kept = standing is not Standing.NAMED and self._kept.get(cluster) is not None
+        return Standing.KEPT if is_kept else standing
+
+    def find_hint(self, cluster: str) -> str | None:
+        """Return the service or gateway that is meant by a cluster which the catalog does not name; None if unknown."""
+        catalog, kept = self.inventory.catalog, self._kept.get(cluster)
+        successor = None if kept is None else kept.successor
+        if successor is not None and find_standing(catalog, successor) is Standing.NAMED:
+            return successor
+        if cluster not in self._hints:
+            if len(self._hints) >= MAX_LOOKUPS:
+                return None
+            self._hints[cluster] = find_named(catalog, cluster)
+        return self._hints[cluster]
+
+    @property
+    def clusters(self) -> AbstractSet[str]:
+        """The values of `node.cluster` of the nodes in use."""
+        return self._views.clusters
+
+    def build_snapshot(self, kind: NodeKind) -> Snapshot:
+        """Return the snapshot that nodes of a kind are served, whether or not one is connected."""
+        return build_snapshot(self._build_view(self.inventory, kind), self.inventory)
+
+    def _build_view(
+        self, inventory: Inventory, kind: NodeKind, changed: Mapping[str, KeptCluster | None] = NO_CHANGES
+    ) -> NodeView:
+        """Build the view of a kind of node; `changed` is what an edit changes about the clusters that are kept."""
+        kept = changed[kind.cluster] if kind.cluster in changed else self._kept.get(kind.cluster)
+        return build_view(inventory, kind) if kept is None else build_kept_view(kept, kind)
 
     def update(self, inventory: Inventory) -> Mapping[NodeKind, SnapshotChange]:
         """Set a new inventory, and return the change for each kind of node that it concerns.
@@ -55,7 +112,9 @@ class SnapshotStore:
         an exception is raised before, the next update contains this update's changes too.
         """
         rebuilt = self._find_kinds_to_rebuild(inventory)
-        moves = {kind: view for kind in rebuilt if (view := build_view(inventory, kind)) != self._views.by_kind[kind]}
+        kept = self._kept.find(self.inventory, inventory, self._views.clusters)
+        views = {kind: self._build_view(inventory, kind, kept) for kind in rebuilt}
+        moves = {kind: view for kind, view in views.items() if view != self._views.by_kind[kind]}
         targets = set(moves.values())
         snapshots: dict[NodeView, Snapshot] = {}
         changes: dict[NodeKind, SnapshotChange] = {}
@@ -78,14 +137,18 @@ class SnapshotStore:
         self.inventory = inventory
         self._snapshots.update(snapshots)
         self._put(moves)
+        self._kept.put(kept)
+        if inventory.changed - inventory.reassigned or inventory.changed_gateways:
+            self._hints.clear()
+        self._kept.trim(self._views.clusters)
         return changes
 
     def _find_kinds_to_rebuild(self, inventory: Inventory) -> set[NodeKind]:
         """Return the kinds of node whose view may change.
 
         These are all kinds if the mesh's settings changed. Otherwise they are the kinds of the changed services and
-        gateways; the kinds that see a service whose routes now name other services; and the kinds with a locality that
-        see a service for which a caller's locality now matters in another way.
+        gateways; the kinds that see a service whose routes or raw fields now name other services; and the kinds with a
+        locality that see a service for which a caller's locality now matters in another way.
         """
         if inventory.mesh_changed:
             return {*self._views.by_kind}
@@ -145,7 +208,7 @@ class _Reassignment:
         now, names = self._made[key]
         if not names:
             return None
-        snapshot = Snapshot({**before.types, CLUSTER_LOAD_ASSIGNMENT: now})
+        snapshot = Snapshot({**before.types, CLUSTER_LOAD_ASSIGNMENT: now}, before.is_unknown)
         return SnapshotChange(snapshot, {CLUSTER_LOAD_ASSIGNMENT: names}, {}, snapshot, self._pool)
 
 
@@ -160,6 +223,11 @@ class _Views:
 
     def __bool__(self) -> bool:
         return bool(self.by_kind or self.kinds or self._by_service or self._by_cluster)
+
+    @property
+    def clusters(self) -> AbstractSet[str]:
+        """The clusters of the kinds in use."""
+        return self._by_cluster.keys()
 
     def find_kinds(self, clusters: Iterable[str]) -> set[NodeKind]:
         """Return the kinds of node in use whose `node.cluster` is one of these."""
@@ -223,7 +291,8 @@ def build_snapshot(view: NodeView, inventory: Inventory, pool: TypeSnapshotPool 
         updates[type_url].update(of_type)
     for type_url, resource in _local_resources(view, inventory).items():
         updates[type_url][resource.name] = resource
-    return Snapshot({}).replace(updates, pool)
+    first = {LISTENER: TypeSnapshot(Listeners(), versions=ByTarget())} if isinstance(view, GrpcView) else {}
+    return Snapshot(first, view.is_unknown).replace(updates, pool)
 
 
 def diff_view(view: NodeView, before: Inventory, after: Inventory, snapshot: Snapshot) -> Updates:
@@ -277,7 +346,9 @@ def _local_resources(view: NodeView, inventory: Inventory) -> Mapping[str, Resou
 
 def _find_routed(catalog: Catalog, name: str) -> frozenset[str]:
     service = catalog.services.get(name)
-    return service.routed if service and service.routes else frozenset()
+    if service is None or not (service.routes or service.envoy):
+        return frozenset()
+    return service.needed_by_callers | service.needed_by_cluster
 
 
 def _add_update(updates: dict[str, Resource | None], was: Resource | None, now: Resource | None) -> None:

@@ -4,7 +4,7 @@ The two differ in how often they change. A document is read by people, has posit
 checks. An instance changes a thousand times as often, passes no YAML, and is checked alone.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,13 +28,25 @@ class DocumentSource(Protocol):
     noticed_at: int
     """When what `watch` yielded last was noticed, before it was read; time.monotonic_ns()."""
 
-    def read(self) -> dict[str, Document]:
-        """Return every document there is now, by name."""
+    def read(self, last: Mapping[str, Document] = ...) -> dict[str, Document]:
+        """Return every document there is now, by name, and those of `last` that cannot be seen now.
+
+        `last` are the documents that an earlier process served last. Those that are surely gone are left out.
+        """
         ...
 
     @property
     def digest(self) -> str:
         """A hash of the set as it was last read or yielded, equal for the same contents wherever they are."""
+        ...
+
+    @property
+    def unfinished(self) -> tuple[str, ...]:
+        """The names of documents that are still being written, and so are not yielded yet."""
+        ...
+
+    def yield_again(self, names: Collection[str]) -> None:
+        """Ask to yield these documents, and no others, also when they are saved again with the same content."""
         ...
 
     def watch(self) -> AsyncGenerator[dict[str, Document | None]]:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from xds.wire import endpoint_pb2 as xds_dot_wire_dot_endpoint__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17xds/wire/skeleton.proto\x12\x08xds.wire\x1a\x17xds/wire/endpoint.proto\"Q\n\x07\x43luster\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x38\n\x0fload_assignment\x18! \x01(\x0b\x32\x1f.xds.wire.ClusterLoadAssignment\"\x1e\n\x0bRouteAction\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\"%\n\x05Route\x12\r\n\x05match\x18\x01 \x01(\x0c\x12\r\n\x05route\x18\x02 \x01(\x0c\"<\n\x0bVirtualHost\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x64omains\x18\x02 \x03(\t\x12\x0e\n\x06routes\x18\x03 \x03(\x0c\"_\n\x12RouteConfiguration\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rvirtual_hosts\x18\x02 \x03(\x0c\x12$\n\x1cignore_port_in_host_matching\x18\x0e \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17xds/wire/skeleton.proto\x12\x08xds.wire\x1a\x17xds/wire/endpoint.proto\"h\n\x07\x43luster\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\ralt_stat_name\x18\x1c \x01(\t\x12\x38\n\x0fload_assignment\x18! \x01(\x0b\x32\x1f.xds.wire.ClusterLoadAssignment\"\x1e\n\x0bRouteAction\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\"%\n\x05Route\x12\r\n\x05match\x18\x01 \x01(\x0c\x12\r\n\x05route\x18\x02 \x01(\x0c\"<\n\x0bVirtualHost\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x64omains\x18\x02 \x03(\t\x12\x0e\n\x06routes\x18\x03 \x03(\x0c\"_\n\x12RouteConfiguration\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rvirtual_hosts\x18\x02 \x03(\x0c\x12$\n\x1cignore_port_in_host_matching\x18\x0e \x01(\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,13 +33,13 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'xds.wire.skeleton_pb2', _gl
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CLUSTER']._serialized_start=62
-  _globals['_CLUSTER']._serialized_end=143
-  _globals['_ROUTEACTION']._serialized_start=145
-  _globals['_ROUTEACTION']._serialized_end=175
-  _globals['_ROUTE']._serialized_start=177
-  _globals['_ROUTE']._serialized_end=214
-  _globals['_VIRTUALHOST']._serialized_start=216
-  _globals['_VIRTUALHOST']._serialized_end=276
-  _globals['_ROUTECONFIGURATION']._serialized_start=278
-  _globals['_ROUTECONFIGURATION']._serialized_end=373
+  _globals['_CLUSTER']._serialized_end=166
+  _globals['_ROUTEACTION']._serialized_start=168
+  _globals['_ROUTEACTION']._serialized_end=198
+  _globals['_ROUTE']._serialized_start=200
+  _globals['_ROUTE']._serialized_end=237
+  _globals['_VIRTUALHOST']._serialized_start=239
+  _globals['_VIRTUALHOST']._serialized_end=299
+  _globals['_ROUTECONFIGURATION']._serialized_start=301
+  _globals['_ROUTECONFIGURATION']._serialized_end=396
 # @@protoc_insertion_point(module_scope)

@@ -8,12 +8,14 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Cluster(_message.Message):
-    __slots__ = ("name", "load_assignment")
+    __slots__ = ("name", "alt_stat_name", "load_assignment")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    ALT_STAT_NAME_FIELD_NUMBER: _ClassVar[int]
     LOAD_ASSIGNMENT_FIELD_NUMBER: _ClassVar[int]
     name: str
+    alt_stat_name: str
     load_assignment: _endpoint_pb2.ClusterLoadAssignment
-    def __init__(self, name: _Optional[str] = ..., load_assignment: _Optional[_Union[_endpoint_pb2.ClusterLoadAssignment, _Mapping]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., alt_stat_name: _Optional[str] = ..., load_assignment: _Optional[_Union[_endpoint_pb2.ClusterLoadAssignment, _Mapping]] = ...) -> None: ...
 
 class RouteAction(_message.Message):
     __slots__ = ("cluster",)

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
+from xds.catalog.advice.raw import advise_raw_gateway
 from xds.catalog.advice.routes import advise_routes
 from xds.catalog.model.gateway import Certificate, Gateway
 from xds.catalog.model.route import Route
+from xds.catalog.raw.fields import sets_raw
 from xds.catalog.text.addresses import covers_host
 from xds.catalog.text.mistake import Mistake, warning
 
@@ -15,6 +17,7 @@ def advise_gateway(gateway: Gateway) -> Iterator[Mistake]:
     for index, listener in enumerate(gateway.listeners):
         yield from advise_routes(("listeners", index), listener.routes)
     yield from advise_listeners(gateway)
+    yield from advise_raw_gateway(gateway)
 
 
 def advise_listeners(gateway: Gateway) -> Iterator[Mistake]:
@@ -30,10 +33,12 @@ def advise_listeners(gateway: Gateway) -> Iterator[Mistake]:
             )
         below = loc if listener.routes else ()
         for index, route in enumerate(listener.routes or gateway.routes):
-            if route.host is not None and not _is_covered(route.host, listener.tls.certificates):
-                message = f"no certificate of port {listener.port} covers this host: its clients are refused there"
-                yield warning((*below, "routes", index, "host"), message)
-            if route.redirect is not None and _only_changes_scheme(route):
+            for host in route.host:
+                if not _is_covered(host, listener.tls.certificates):
+                    message = f"no certificate of port {listener.port} covers {host}: its clients are refused there"
+                    yield warning((*below, "routes", index, "host"), message)
+            changed = sets_raw(route.envoy, "route", "match", "redirect")
+            if route.redirect is not None and not changed and _only_changes_scheme(route):
                 message = f"redirects port {listener.port}, which is https already, to itself: an endless loop"
                 yield warning((*below, "routes", index, "redirect"), message)
 

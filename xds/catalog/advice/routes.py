@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
-from xds.catalog.model.resilience import Retries
+from xds.catalog.model.retries import Retries
 from xds.catalog.model.route import Route
+from xds.catalog.raw.fields import sets_raw
+from xds.catalog.text.addresses import ANY_HOST
 from xds.catalog.text.durations import format_duration
 from xds.catalog.text.mistake import Loc, Mistake, warning
 from xds.catalog.text.path_template import find_start
@@ -15,10 +17,12 @@ def advise_routes(loc: Loc, routes: Sequence[Route]) -> Iterator[Mistake]:
     """Yield the warnings about one list of routes, which is below `loc`."""
     earlier = _Routes()
     for index, route in enumerate(routes):
-        covering = earlier.find_covering(route)
-        if covering is not None:
-            yield warning((*loc, "routes", index), f"can never match: routes[{covering}] matches all of its requests")
-        earlier.add(index, route)
+        if not sets_raw(route.envoy, "route", "match"):  # else it matches other requests than its fields say
+            covering = earlier.find_covering(route)
+            if covering is not None:
+                message = f"can never match: routes[{covering}] matches all of its requests"
+                yield warning((*loc, "routes", index), message)._replace(see=(*loc, "routes", covering))
+            earlier.add(index, route)
         for found in (*_advise_route(route), *advise_filters(route), *advise_route_retries(route)):
             yield found.below((*loc, "routes", index))
 
@@ -27,18 +31,21 @@ def _advise_route(route: Route) -> Iterator[Mistake]:
     """Yield warnings about a path with special characters that have no meaning, and about an endless redirect."""
     if route.prefix is not None and route.prefix.endswith("*"):
         yield warning(("prefix",), "ends in a `*`, which has no meaning in a prefix: leave it out")
+    if route.path is not None and route.path.endswith("*"):
+        yield warning(("path",), "ends in a `*`, which has no meaning in a path: write `prefix`, or a `template`")
     if route.regex is not None and route.regex.endswith("$") and not route.regex.endswith("\\$"):
         yield warning(("regex",), "ends in a `$`, which has no effect: a regex always matches the whole path")
     elif route.regex is not None and not set(route.regex) & set(".[(*+?{|\\^"):
         yield warning(("regex",), "is plain text: write `path`")
-    if route.redirect is not None and _redirects_to_itself(route):
+    changed = sets_raw(route.envoy, "route", "match", "redirect")
+    if route.redirect is not None and not changed and _redirects_to_itself(route):
         yield warning(("redirect",), "leads to a request that this route redirects again: an endless loop")
 
 
 def _redirects_to_itself(route: Route) -> bool:
     """Whether the client's next request is for the same host and a path that the route matches too."""
     to = route.redirect
-    if to is None or to.https or to.port is not None or to.host not in (None, route.host):
+    if to is None or to.https or to.port is not None or to.host not in (None, *route.host):
         return False
     if route.method and "GET" not in route.method and to.code in (301, 302, 303):
         return False  # the next request is a GET
@@ -54,17 +61,26 @@ class _Routes:
     """The earlier routes, by what they match: so that a route need not be compared with all of them."""
 
     def __init__(self) -> None:
-        self._routes: dict[tuple[str | None, str, str], list[tuple[int, Route]]] = {}
+        self._routes: dict[tuple[str, str, str], list[tuple[int, Route]]] = {}
         self._lengths: set[int] = set()
 
     def add(self, index: int, route: Route) -> None:
         kind, text = _describe_path(route)
-        self._routes.setdefault((route.host, kind, text), []).append((index, route))
+        for host in route.hosts:
+            self._routes.setdefault((host, kind, text), []).append((index, route))
         if kind == "prefix":
             self._lengths.add(len(text))
 
     def find_covering(self, route: Route) -> int | None:
-        """Return the index of the first route that matches every request that `route` matches; None without one."""
+        """Return the index of a route that matches every request that `route` matches; None without one.
+
+        A route with several hosts may have one for each: then the last of these.
+        """
+        found = [self._find_covering(route, host) for host in route.hosts]
+        return None if None in found else max(index for index in found if index is not None)
+
+    def _find_covering(self, route: Route, host: str) -> int | None:
+        """Return the index of the first route that matches every request for `host` that `route` matches."""
         kind, text = _describe_path(route)
         # The known text that every path which the route matches begins with.
         known = "/" if kind == "regex" else find_start(text) if kind == "template" else text
@@ -74,9 +90,9 @@ class _Routes:
         return min(
             (
                 index
-                for host in _covering_hosts(route.host)
+                for covering in _covering_hosts(host)
                 for candidate in candidates
-                for index, earlier in self._routes.get((host, *candidate), ())
+                for index, earlier in self._routes.get((covering, *candidate), ())
                 if _covers(earlier, route)
             ),
             default=None,
@@ -102,9 +118,9 @@ def _wants_less(earlier: Mapping[str, Wanted], later: Mapping[str, Wanted]) -> b
     return all(name in later and covers(value, later[name]) for name, value in earlier.items())
 
 
-def _covering_hosts(host: str | None) -> Iterator[str | None]:
-    yield None
-    if host is None:
+def _covering_hosts(host: str) -> Iterator[str]:
+    yield ANY_HOST
+    if host == ANY_HOST:
         return
     yield host
     rest = host.removeprefix("*.")

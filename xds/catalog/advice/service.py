@@ -5,7 +5,9 @@ Warnings that concern several services are in `assembly/references.py`.
 
 from collections.abc import Iterator
 
+from xds.catalog.advice.exposure import advise_exposure
 from xds.catalog.advice.locality import advise_locality
+from xds.catalog.advice.raw import advise_raw_service
 from xds.catalog.advice.routes import advise_routes
 from xds.catalog.advice.subsets import advise_subsets
 from xds.catalog.advice.upstream import advise_upstream
@@ -13,11 +15,15 @@ from xds.catalog.model.affinity import Affinity
 from xds.catalog.model.balance import RAMPING, Balance
 from xds.catalog.model.health import HealthCheck, OutlierDetection
 from xds.catalog.model.service import Service
+from xds.catalog.raw.fields import NOTHING, sets_raw
 from xds.catalog.text.durations import format_duration
 from xds.catalog.text.mistake import Mistake, warning
 
 MAX_EJECTION_PERCENT = OutlierDetection().max_ejection_percent
 """The default."""
+
+RAW_LIMITS = ("outlier_detection.max_ejection_percent", "common_lb_config.healthy_panic_threshold")
+"""Envoy's own fields that take the place of these two limits."""
 
 ALL_OUT = "every endpoint is drained or unhealthy: Envoy then ignores that, and sends requests to all of them"
 NONE_LEFT = "every endpoint is drained or unhealthy: with `panic_threshold: 0%` every request fails"
@@ -25,6 +31,25 @@ NONE_LEFT = "every endpoint is drained or unhealthy: with `panic_threshold: 0%` 
 
 def advise_service(service: Service) -> Iterator[Mistake]:
     """Yield the warnings about a service: fields without effect, missing fields, and limits that conflict."""
+    if not sets_raw(service.envoy, "cluster", "lb_policy", "load_balancing_policy"):
+        yield from _advise_balance(service)
+    if service.endpoints and all(one.is_out for one in service.endpoints):
+        yield warning(("endpoints",), NONE_LEFT if service.panic_threshold == 0 else ALL_OUT)
+    if service.ttl is not None and not all(endpoint.is_ip for endpoint in service.endpoints):
+        yield warning(("ttl",), "has no effect on endpoints with host names, which Envoy resolves by itself")
+    yield from advise_locality(service)
+    yield from advise_exposure(service)
+    yield from advise_upstream(service)
+    yield from _advise_outlier_detection(service)
+    if service.health_check is not None:
+        yield from _advise_health_check(service.health_check)
+    yield from advise_subsets(service)
+    yield from advise_routes((), service.routes)
+    yield from advise_raw_service(service)
+
+
+def _advise_balance(service: Service) -> Iterator[Mistake]:
+    """Yield warnings about weights, affinity and slow start, as far as the catalog's own policy balances."""
     policy = service.balance.policy
     balance = policy.value
     weighted = next((index for index, endpoint in enumerate(service.endpoints) if endpoint.weight is not None), None)
@@ -45,17 +70,6 @@ def advise_service(service: Service) -> Iterator[Mistake]:
             ("slow_start",),
             f"has no effect with `balance: {balance}`, only with {', '.join(one for one in Balance if one in RAMPING)}",
         )
-    if service.endpoints and all(one.is_out for one in service.endpoints):
-        yield warning(("endpoints",), NONE_LEFT if service.panic_threshold == 0 else ALL_OUT)
-    if service.ttl is not None and not all(endpoint.is_ip for endpoint in service.endpoints):
-        yield warning(("ttl",), "has no effect on endpoints with host names, which Envoy resolves by itself")
-    yield from advise_locality(service)
-    yield from advise_upstream(service)
-    yield from _advise_outlier_detection(service)
-    if service.health_check is not None:
-        yield from _advise_health_check(service.health_check)
-    yield from advise_subsets(service)
-    yield from advise_routes((), service.routes)
 
 
 def _advise_affinity(service: Service, affinity: Affinity) -> Iterator[Mistake]:
@@ -72,7 +86,8 @@ def _advise_affinity(service: Service, affinity: Affinity) -> Iterator[Mistake]:
 def _advise_outlier_detection(service: Service) -> Iterator[Mistake]:
     detection = service.outlier_detection
     most, ejected = 100 - service.healthy_panic_threshold, detection.max_ejection_percent
-    if detection.enabled and ejected > most:
+    raw = {one.path for one in service.envoy.get("cluster", NOTHING).given}
+    if detection.enabled and ejected > most and raw.isdisjoint(RAW_LIMITS):
         message = f"when more than {most}% of the endpoints are unhealthy, Envoy sends requests to all again"
         if ejected == MAX_EJECTION_PERCENT:
             yield warning(

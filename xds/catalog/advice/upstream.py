@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 from xds.catalog.advice.routes import advise_per_try
-from xds.catalog.model.resilience import DEFAULT_REQUEST, GRPC_CONDITIONS, USUAL_RETRIES, CircuitBreakers
+from xds.catalog.model.connections import CircuitBreakers
+from xds.catalog.model.retries import GRPC_CONDITIONS, NO_RETRIES, USUAL_RETRIES
 from xds.catalog.model.service import Service
+from xds.catalog.model.timeouts import DEFAULT_REQUEST
 from xds.catalog.model.upstream import Dns
 from xds.catalog.text.mistake import Mistake, warning
 
@@ -14,7 +16,7 @@ OVER_HTTP2 = ("http2", "grpc")
 def advise_upstream(service: Service) -> Iterator[Mistake]:
     """Yield warnings about fields that have no effect, due to the service's protocol or other fields."""
     least, weights = service.balance.least_request, [endpoint.weight for endpoint in service.endpoints]
-    if least is not None and least.active_request_bias is not None and not any(weights):
+    if least is not None and least.active_request_bias is not None and weights and not any(weights):
         yield warning(("balance", "least_request", "active_request_bias"), "has no effect: no endpoint has a `weight`")
     table = service.balance.maglev
     if table is not None and table.table_size is not None and table.table_size < len(weights):
@@ -31,7 +33,7 @@ def advise_upstream(service: Service) -> Iterator[Mistake]:
         yield from _advise_http(service)
     given = [("dns", service.dns is Dns.LOGICAL), ("dns_refresh", service.dns_refresh is not None)]
     for field in (field for field, is_given in given if is_given):
-        if all(endpoint.is_ip for endpoint in service.endpoints):
+        if service.endpoints and all(endpoint.is_ip for endpoint in service.endpoints):
             yield warning((field,), "has no effect without a host name among the endpoints")
 
 
@@ -39,7 +41,7 @@ def _advise_tcp(service: Service) -> Iterator[Mistake]:
     no_effect = "has no effect with `protocol: tcp`"
     if service.balance.follows_load:
         yield warning(("balance",), "TCP has no responses that report load: all endpoints get the same share")
-    if service.retries != USUAL_RETRIES:
+    if service.retries not in (USUAL_RETRIES, NO_RETRIES):
         yield warning(("retries",), f"{no_effect}: data of a connection cannot be sent again")
     for field in ("requests", "retries"):
         if getattr(service.circuit_breakers or CircuitBreakers(), field) is not None:

@@ -1,6 +1,7 @@
 """An assembly: all fragments, checked against each other. After a change it checks only what the change concerns."""
 
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from xds.catalog.assembly.index import Index
@@ -21,10 +22,12 @@ Found = tuple[Ground, Problem]
 class Assembly:
     """The fragments by name, also those with mistakes: a later change may correct these.
 
+    `has_all_endpoints` is whether no other source has endpoints for the services; that is known to a server alone.
     `mark` is the latest entry of the journal, which lists the subjects that were changed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_all_endpoints: bool = True) -> None:
+        self._has_all_endpoints = has_all_endpoints
         self._fragments: dict[str, Fragment] = {}
         self._index = Index()
         self._found: dict[Subject, list[Found]] = {}
@@ -32,6 +35,11 @@ class Assembly:
         self._partial: set[str] = set()
         self._problems: tuple[Problem, ...] | None = ()
         self.mark: Mark[Subject] = Mark()
+
+    @property
+    def fragments(self) -> dict[str, Fragment]:
+        """A copy of the fragments, by the names of their documents."""
+        return self._fragments.copy()
 
     @property
     def services(self) -> dict[str, Service]:
@@ -59,6 +67,14 @@ class Assembly:
     def get(self, name: str) -> Fragment | None:
         """Return the fragment of that name; None if there is none."""
         return self._fragments.get(name)
+
+    def owners_of(self, subject: Subject) -> AbstractSet[str]:
+        """Return the names of the fragments that define a service, a gateway or a field of the mesh, valid or not."""
+        return self._index.owners.get(subject, frozenset())
+
+    def count(self, kind: str) -> int:
+        """Return the number of `services` or `gateways`."""
+        return len(self._index.services if kind == "services" else self._index.gateways)
 
     def put(self, changes: Mapping[str, Fragment | None]) -> None:
         """Add, replace or remove (None) fragments, and check again every subject that this concerns."""
@@ -150,12 +166,14 @@ class Assembly:
             self._found.setdefault(subject, []).append((mistake.ground, problem))
 
     def _collect(self) -> tuple[Problem, ...]:
-        """Return all problems, but not those that may only be consequences of other mistakes."""
+        """Return all problems, without those that other mistakes, or endpoints elsewhere, may explain."""
         found = [one for of_subject in self._found.values() for one in of_subject]
         if self._partial:
             found = [one for one in found if one[0] is not Ground.ALL_NAMES]
         if self._faulty or any(problem.severity is Severity.ERROR for _, problem in found):
             found = [one for one in found if one[0] is not Ground.ALL_SERVICES]
+        if not self._has_all_endpoints:
+            found = [one for one in found if one[0] is not Ground.ALL_ENDPOINTS]
         by_file: dict[tuple[Severity, str], list[Problem]] = {}
         for _, problem in found:
             by_file.setdefault((problem.severity, problem.source), []).append(problem)

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 from xds.catalog.catalog import Subject
 from xds.catalog.model.gateway import Gateway
 from xds.catalog.model.mesh import MeshValue
-from xds.catalog.model.resilience import Retries
+from xds.catalog.model.retries import Retries
 from xds.catalog.model.service import Protocol, Service
 from xds.catalog.text.mistake import Loc
 
@@ -33,8 +33,8 @@ class Index:
     """The services and gateways of all fragments, and which subjects refer to each service.
 
     `owners` has the fragments that define a subject, valid or not. `referrers` has the subjects that name a service in
-    `upstreams` or routes. `open_callers` are the services without `upstreams`, which may call all services. `broken`
-    has the subjects with mistakes, and for each the locations whose values are not known.
+    `upstreams`, routes or raw fields. `open_callers` are the services without `upstreams`, which may call all services.
+    `broken` has the subjects with mistakes, and for each the locations whose values are not known.
     """
 
     def __init__(self) -> None:
@@ -80,7 +80,9 @@ class Index:
         if before != self._describe(name):
             concerned |= self.referrers.get(name, set())
         concerned |= self._put_subsets(name, old, service)
-        named, names = ({*(one.upstreams or ()), *one.routed - {name}} if one else set() for one in (old, service))
+        named, names = (
+            _find_named(one) - {name} | {*(one.upstreams or ())} if one else set() for one in (old, service)
+        )
         return concerned | self._put_targets(("services", name), named, names) | self._diff_callers(callers)
 
     def put_gateway(self, name: str, gateway: Gateway | None, broken: frozenset[Loc] | None = None) -> set[Subject]:
@@ -90,7 +92,7 @@ class Index:
         old = self.gateways.pop(name, None)
         if gateway is not None:
             self.gateways[name] = gateway
-        before, after = (one.services if one else () for one in (old, gateway))
+        before, after = (one.needed if one else () for one in (old, gateway))
         return self._put_targets(("gateways", name), before, after) | self._diff_callers(callers)
 
     def put_mesh(self, field: str, value: MeshValue | None) -> None:
@@ -126,7 +128,7 @@ class Index:
         return caller != name and (upstreams is None or name in upstreams)
 
     def is_called(self, name: str) -> bool:
-        """Whether anything may call a service. In a catalog without any reference to a service, it is true of all."""
+        """Whether anything may call a service. Without any reference to a service, this is true for all services."""
         return not self.referrers or name in self.referrers or len(self.open_callers) > (name in self.open_callers)
 
     def _put_broken(self, subject: Subject, broken: frozenset[Loc] | None) -> None:
@@ -157,8 +159,8 @@ class Index:
     def _put_ports(
         self, name: str, service: Service, put: Callable[[dict[int, set[str]], int, str], None]
     ) -> set[Subject]:
-        put(self.sidecar_ports, service.sidecar.port, name)
-        ports = {service.sidecar.port}
+        put(self.sidecar_ports, service.sidecar.listen.port, name)
+        ports = {service.sidecar.listen.port}
         if service.local_port is not None:
             put(self.local_ports, service.local_port, name)
             ports.add(service.local_port)
@@ -189,6 +191,11 @@ class Index:
         if self._describe_callers() == before:
             return set()
         return {("services", name) for name in self.services if name not in self.referrers}
+
+
+def _find_named(service: Service) -> set[str]:
+    """Return the services that a service's routes and raw fields name."""
+    return {*service.routed, *(cluster.name for _, cluster in service.raw_clusters)}
 
 
 def _add(sets: dict[K, set[V]], key: K, value: V) -> None:

@@ -1,14 +1,16 @@
 """The checks of references between services and gateways, which may be in different files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
+from xds.catalog.advice.exposure import HTTPS
 from xds.catalog.assembly.index import Index, Policy
 from xds.catalog.catalog import Subject
 from xds.catalog.model.gateway import Gateway
-from xds.catalog.model.resilience import Retries
+from xds.catalog.model.retries import Retries
 from xds.catalog.model.route import Route, given
 from xds.catalog.model.route_action import split_target
 from xds.catalog.model.service import Protocol, Service
+from xds.catalog.raw.clusters import NamedCluster
 from xds.catalog.text.addresses import SIDECAR
 from xds.catalog.text.mistake import Ground, Loc, Mistake, warning
 from xds.errors import Severity
@@ -16,6 +18,8 @@ from xds.wording import Nearest, find_nearest, show
 
 MATCHES = frozenset({"host", "prefix", "path", "regex", "template", "method", "headers", "query"})
 """The fields of a route that decide which requests it matches."""
+
+ONLY_SERVICES = "an Envoy has clusters only of the catalog's services"
 
 
 def check_subject(index: Index, subject: Subject, nearest: Nearest) -> Iterator[Mistake]:
@@ -37,6 +41,7 @@ def _check_service(index: Index, name: str, service: Service, nearest: Nearest) 
             message = f"{show(upstream)} is `protocol: tcp` without `local_port`: no sidecar has a listener for it"
             yield warning(loc, message)
     yield from _check_own_routes(index, name, service, nearest)
+    yield from _check_raw_clusters(index, ("services", name), service.raw_clusters, nearest)
     if service.local_port is not None:
         yield from _check_local_port(index, name, service.local_port)
     if service.endpoints and not index.is_called(name):
@@ -93,7 +98,8 @@ def _check_local_port(index: Index, name: str, port: int) -> Iterator[Mistake]:
 def _check_gateway(index: Index, name: str, gateway: Gateway, nearest: Nearest) -> Iterator[Mistake]:
     yield from _check_listeners(index, name, gateway)
     yield from _check_raw(index, gateway)
-    for loc, route in _all_routes(gateway):
+    yield from _check_raw_clusters(index, ("gateways", name), gateway.raw_clusters, nearest)
+    for loc, route in gateway.all_routes:
         for below, target in route.references.items():
             if not index.is_known(("gateways", name), (*loc, *below)):
                 continue
@@ -118,14 +124,20 @@ def _check_protocol(index: Index, loc: Loc, route: Route, target: str) -> Iterat
             yield found.below(loc)
 
 
-def _all_routes(gateway: Gateway) -> Iterator[tuple[Loc, Route]]:
-    """Yield every route once, with its location."""
-    for loc, routes in [
-        ((), gateway.routes),
-        *((("listeners", i), one.routes) for i, one in enumerate(gateway.listeners)),
-    ]:
-        for position, route in enumerate(routes):
-            yield (*loc, "routes", position), route
+def _check_raw_clusters(
+    index: Index, subject: Subject, clusters: Iterable[tuple[Loc, NamedCluster]], nearest: Nearest
+) -> Iterator[Mistake]:
+    """Yield a mistake for each cluster in raw fields that is no service, and a warning for one that gRPC cannot use."""
+    for loc, cluster in clusters:
+        if not index.is_known(subject, loc):
+            continue
+        for found in _check_target(index, loc, cluster.name, nearest):
+            near = ": did you mean" in found.message or found.severity is Severity.WARNING
+            yield found if near else found._replace(message=f"{found.message}: {ONLY_SERVICES}")
+        protocol = index.protocol(cluster.name)
+        if cluster.grpc and protocol not in (None, Protocol.GRPC, Protocol.HTTP2):
+            message = f"{show(cluster.name)} is `protocol: {protocol}`, and gRPC goes over HTTP/2: all calls fail"
+            yield warning(loc, message)
 
 
 def _check_listeners(index: Index, name: str, gateway: Gateway) -> Iterator[Mistake]:
@@ -135,6 +147,9 @@ def _check_listeners(index: Index, name: str, gateway: Gateway) -> Iterator[Mist
     for (place, _), (loc, routes, listener) in zip(gateway.find_listeners(), gateway.find_routes(), strict=True):
         if not index.is_known(("gateways", name), (*place, "tls")):
             continue
+        if listener.port == HTTPS and listener.tls is None and _has_requests(index, routes) and not gateway.envoy:
+            message = f"{HTTPS} is the port of https, and clients get plain text there: add `tls`"
+            found[warning((*place, "port"), message)] = None
         passthrough = listener.tls is not None and listener.tls.passthrough
         for position, route in enumerate(routes):
             below: Loc = (*loc, "routes", position)
@@ -149,6 +164,11 @@ def _check_listeners(index: Index, name: str, gateway: Gateway) -> Iterator[Mist
                 if listener.http3:
                     found[Mistake((*place, "http3"), f"{show(target)} is `protocol: tcp`, which is not HTTP")] = None
     yield from found
+
+
+def _has_requests(index: Index, routes: Sequence[Route]) -> bool:
+    """Whether a listener takes requests: it forwards no connections, and no service of its routes is unknown."""
+    return all(index.protocol(name) not in (None, Protocol.TCP) for route in routes for name in route.services)
 
 
 def _check_raw(index: Index, gateway: Gateway) -> Iterator[Mistake]:
@@ -207,7 +227,8 @@ def _check_target(index: Index, loc: Loc, name: str, nearest: Nearest) -> Iterat
         message = f"there is no service {show(name)}{subset or nearest.suggest(name)}"
         yield Mistake(loc, message, ground=Ground.ALL_NAMES)
     elif index.lacks(name, "endpoints"):
-        yield Mistake(loc, f"{show(name)} has no endpoints: requests to it fail", Severity.WARNING)
+        message = f"{show(name)} has no endpoints: requests to it fail"
+        yield Mistake(loc, message, Severity.WARNING, ground=Ground.ALL_ENDPOINTS)
 
 
 def _find_subset(index: Index, loc: Loc, name: str) -> str:

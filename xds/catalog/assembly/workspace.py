@@ -4,15 +4,18 @@ A document with errors does not delay changes of other documents. Its last good 
 newest versions of the others, as long as these fit together.
 """
 
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from xds.catalog.assembly.assembly import Assembly, publish
-from xds.catalog.catalog import Catalog
+from xds.catalog.assembly.brake import Brake, find_losses
+from xds.catalog.catalog import Catalog, Subject
 from xds.catalog.reading.fragment import Fragment, parse_fragment
 from xds.errors import CatalogError, Problem, Severity
-from xds.sources.document import Document
+from xds.sources.document import Document, digest_document
 
 T = TypeVar("T")
 
@@ -21,10 +24,21 @@ class Workspace:
     """Takes changes of documents and returns catalogs. It parses only what changed, and checks only what that concerns.
 
     After an error it keeps the current documents, so that a later change in any file may correct the error.
+    `has_all_endpoints` is that of an `Assembly`.
     """
 
-    def __init__(self) -> None:
-        self._assembly = Assembly()
+    def __init__(self, fragments: Mapping[str, Fragment] | None = None, *, has_all_endpoints: bool = True) -> None:
+        self._assembly = Assembly(has_all_endpoints=has_all_endpoints)
+        self._assembly.put(fragments or {})
+
+    @property
+    def fragments(self) -> dict[str, Fragment]:
+        """A copy of the fragments of the current documents, by name."""
+        return self._assembly.fragments
+
+    def get(self, name: str) -> Fragment | None:
+        """Return the fragment of a current document; None if there is none."""
+        return self._assembly.get(name)
 
     def update(self, changes: Mapping[str, Document | None]) -> Catalog:
         """Apply changed documents by name, None for a removed one, and return the catalog of all documents.
@@ -69,58 +83,306 @@ Fragments = dict[str, Fragment | None]
 MAX_SINGLES = 100
 """How many changes are tried one by one, at most, when they cannot be applied together."""
 
+AGAIN_S = 2.0
+"""How much later a save of the same state confirms it: an editor may write a file twice for one save."""
+
+ADDED = "\0"
+"""The end of the name of a fragment with the additions alone of a document that is held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Removals that are not served until somebody confirms them.
+
+    `files` are the documents that are held, and would take away `services` and `gateways`. `id` stands for exactly
+    this. `since` is a time of the caller's clock.
+    """
+
+    id: str
+    files: tuple[str, ...]
+    services: tuple[str, ...]
+    gateways: tuple[str, ...]
+    since: float
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """The catalog to serve, the problems of the current documents, and the names of the documents that are not served.
 
-    `refused` has the names of documents whose current version is not in the catalog.
+    `refused` has the names of documents whose current version is not in the catalog because of a mistake, `held` those
+    whose version takes away too much.
     """
 
     catalog: Catalog
     problems: tuple[Problem, ...]
     refused: tuple[str, ...]
+    held: Held | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The whole state of a LastGood at a moment."""
+
+    documents: Mapping[str, Fragment]
+    served: Mapping[str, Fragment]
+    waiting: Fragments
+    since: Mapping[str, float]
+    confirmed: frozenset[str]
+    brake: Brake
+    held: Held | None
+    started: bool
 
 
 class LastGood:
-    """Takes changes of documents and returns the catalog to serve: the last good one where a change has errors."""
+    """Takes changes of documents and returns the catalog to serve: the last good one where a change has errors.
 
-    def __init__(self) -> None:
-        self._workspace = Workspace()
-        self._served = Assembly()
-        self._refused: Fragments = {}
+    A change that takes away too much waits as well, until it is confirmed: by `confirm`, by a second save, or by time.
+    `now` is in seconds, of a clock that does not jump. `has_all_endpoints` is that of an `Assembly`.
+    """
+
+    def __init__(self, *, has_all_endpoints: bool = True) -> None:
+        self._has_all_endpoints = has_all_endpoints
+        self._workspace = Workspace(has_all_endpoints=has_all_endpoints)
+        self._served = Assembly(has_all_endpoints=has_all_endpoints)
+        self._waiting: Fragments = {}
+        self._brake = Brake()
+        self._since: dict[str, float] = {}  # when each document was held first as it is
+        self._confirmed: set[str] = set()
+        self._held: Held | None = None
         self._started = False
+        self._outcome: Outcome | None = None
 
-    def update(self, changes: Mapping[str, Document | None]) -> Outcome:
+    def update(self, changes: Mapping[str, Document | None], now: float = 0.0) -> Outcome:
         """Apply changed documents, None for a removed one, and return what to serve.
 
-        Raises CatalogError if there are errors and there has been no good catalog yet.
+        A document that is held and comes again as it was is confirmed. Raises CatalogError if there are errors and
+        there has been no good catalog yet.
         """
+        self._outcome = None
         newest = self._workspace.take(changes)
-        self._refused.update(newest)
-        if not any(problem.severity is Severity.ERROR for problem in self._workspace.problems[:1]):
-            self._served.put(self._refused)
-            self._refused = {}
+        self._waiting.update(newest)
+        self._note_confirmations(changes.keys(), newest, now)
+        is_good = not any(problem.severity is Severity.ERROR for problem in self._workspace.problems[:1])
+        if not self._started:
+            if not is_good:
+                raise CatalogError(self._workspace.problems)
             self._started = True
-        elif not self._started:
-            raise CatalogError(self._workspace.problems)
-        else:
-            self._take_valid(newest)
-        return Outcome(publish(self._served), self._workspace.problems, tuple(sorted(self._refused)))
+            self._served.put(self._waiting)
+            self._waiting = {}
+        elif self._waiting:
+            valid = {name: one for name, one in self._waiting.items() if not (one and one.has_errors)}
+            stopped = self._brake.find_stopped(self._served, self._expand(valid), self._confirmed, now)
+            if is_good and not stopped:
+                self._take(self._waiting, now)
+            else:
+                self._take_valid(newest, stopped, now)
+            self._hold(stopped, now)
+        return self.outcome
 
-    def _take_valid(self, newest: Fragments) -> None:
-        for candidate in self._candidates(newest):
-            before = {name: self._served.get(name) for name in candidate}
-            self._served.put(candidate)
+    @property
+    def outcome(self) -> Outcome:
+        """What to serve after the last update."""
+        if self._outcome is None:
+            problems = self._workspace.problems
+            wrong = {problem.source for problem in problems if problem.severity is Severity.ERROR}
+            held = set(self._held.files) - wrong if self._held else set()
+            refused = tuple(sorted(self._waiting.keys() - held))
+            self._outcome = Outcome(publish(self._served), problems, refused, self._held)
+        return self._outcome
+
+    def confirm(self, held_id: str) -> bool:
+        """Let go what is held, with the next update. Return False if something else, or nothing, is held."""
+        if self._held is None or self._held.id != held_id:
+            return False
+        self._confirmed.update(self._held.files)
+        return True
+
+    @property
+    def due(self) -> float | None:
+        """When the next update confirms something by time, of the caller's clock; None: never."""
+        after = self._served.mesh.confirm_after
+        return None if after is None or not self._since else min(self._since.values()) + after.total_seconds()
+
+    def collect_served(self) -> Callable[[], dict[str, Document]]:
+        """Return a function that returns the documents which are served now, by name, whatever comes later."""
+        fragments = self._served.fragments
+        return lambda: {name: one.document for name, one in fragments.items() if not name.endswith(ADDED)}
+
+    @property
+    def served(self) -> dict[str, Document]:
+        """The documents that are served, by name."""
+        return self.collect_served()()
+
+    def get(self, name: str) -> Document | None:
+        """Return the current document of that name, served or not; None if there is none."""
+        fragment = self._workspace.get(name)
+        return None if fragment is None else fragment.document
+
+    def save(self) -> Checkpoint:
+        """Return the whole state, to go back to it."""
+        return Checkpoint(
+            self._workspace.fragments,
+            self._served.fragments,
+            self._waiting.copy(),
+            self._since.copy(),
+            frozenset(self._confirmed),
+            self._brake.copy(),
+            self._held,
+            self._started,
+        )
+
+    def go_back(self, state: Checkpoint) -> None:
+        """Become what it was, whatever happened since: everything is checked again."""
+        self._outcome = None
+        self._workspace = Workspace(state.documents, has_all_endpoints=self._has_all_endpoints)
+        self._served = Assembly(has_all_endpoints=self._has_all_endpoints)
+        self._served.put(state.served)
+        self._waiting = dict(state.waiting)
+        self._since = dict(state.since)
+        self._confirmed = set(state.confirmed)
+        self._brake = state.brake.copy()
+        self._held = state.held
+        self._started = state.started
+
+    def _note_confirmations(self, named: AbstractSet[str], newest: Fragments, now: float) -> None:
+        """Note which documents that are held are confirmed by a second save or by time, and which are others now."""
+        after = self._served.mesh.confirm_after
+        for name, since in [*self._since.items()]:
+            if name in newest:
+                del self._since[name]
+                self._confirmed.discard(name)
+            elif (name in named and now - since >= AGAIN_S) or (after and now - since >= after.total_seconds()):
+                self._confirmed.add(name)
+
+    def _expand(self, changes: Fragments) -> Fragments:
+        """Return changes that also end the additions which were served of these documents before."""
+        added = (name + ADDED for name in self._since)
+        return {**changes, **{name: None for name in added if name.removesuffix(ADDED) in changes}}
+
+    def _take(self, changes: Fragments, now: float) -> None:
+        """Serve changes, and note what goes with them."""
+        changes = self._expand(changes)
+        self._note_removals(changes, now)
+        self._served.put(changes)
+        self._note_taken(changes)
+
+    def _note_removals(self, changes: Fragments, now: float) -> None:
+        if find_losses(self._served, changes):
+            self._brake.note(self._served, now)
+
+    def _note_taken(self, changes: Fragments) -> None:
+        self._waiting = {name: fragment for name, fragment in self._waiting.items() if name not in changes}
+        if confirmed := self._confirmed & changes.keys():
+            self._brake.forget()
+            self._confirmed -= confirmed
+
+    def _take_valid(self, newest: Fragments, stopped: Mapping[str, AbstractSet[Subject]], now: float) -> None:
+        for candidate in self._candidates(newest, stopped):
+            changes = self._expand(self._without_moved(candidate))
+            if not changes:
+                continue
+            brake = self._brake.copy()
+            self._note_removals(changes, now)
+            before = {name: self._served.get(name) for name in changes}
+            self._served.put(changes)
             if self._served.problems and self._served.problems[0].severity is Severity.ERROR:
                 self._served.put(before)
+                self._brake = brake
             else:
-                self._refused = {name: fragment for name, fragment in self._refused.items() if name not in candidate}
+                self._note_taken(changes)
 
-    def _candidates(self, newest: Fragments) -> Iterator[Fragments]:
+    def _candidates(self, newest: Fragments, stopped: Mapping[str, AbstractSet[Subject]]) -> Iterator[Fragments]:
         """Yield the changes to try: all whose own document has no errors, then the newest of these, then each alone."""
-        for names in (list(self._refused), list(newest), *([name] for name in list(self._refused)[:MAX_SINGLES])):
-            waiting = {name: self._refused[name] for name in names if name in self._refused}
+        waits = self._find_companions(stopped)
+        for names in (list(self._waiting), list(newest), *([name] for name in list(self._waiting)[:MAX_SINGLES])):
+            waiting = {name: self._waiting[name] for name in names if name in self._waiting and name not in waits}
             valid = {name: fragment for name, fragment in waiting.items() if not (fragment and fragment.has_errors)}
             if valid:
                 yield valid
+
+    def _find_companions(self, stopped: Mapping[str, AbstractSet[Subject]]) -> set[str]:
+        """Return the documents that are stopped, and those that define now what these still define."""
+        waits = set(stopped)
+        while True:
+            more = {
+                name
+                for name, fragment in self._waiting.items()
+                if fragment and name not in waits
+                for subject in fragment.starts
+                if self._served.owners_of(subject) & waits
+            }
+            if not more:
+                return waits
+            waits |= more
+
+    def _without_moved(self, candidate: Fragments) -> Fragments:
+        """Leave out documents that lose a service or gateway which another document, not in the candidate, gains."""
+        candidate = dict(candidate)
+        while candidate:
+            gained = {
+                subject
+                for name, fragment in self._waiting.items()
+                if fragment and name not in candidate
+                for subject in fragment.starts
+            }
+            moved = [name for name, lost in find_losses(self._served, candidate).items() if lost & gained]
+            if not moved:
+                break
+            for name in moved:
+                del candidate[name]
+        return candidate
+
+    def _hold(self, stopped: Mapping[str, AbstractSet[Subject]], now: float) -> None:
+        """Note what is held. Of what these documents add, all is served nevertheless."""
+        waits = self._find_companions(stopped) & self._waiting.keys() if stopped else set[str]()
+        ended = self._since.keys() - waits
+        self._since = {name: self._since.get(name, now) for name in sorted(waits)}
+        self._confirmed &= waits
+        self._put_additions(
+            {**dict.fromkeys(ended), **{name: self._waiting[name] for name in stopped if name in waits}}
+        )
+        if not waits:
+            self._held = None
+            return
+        lost = sorted({subject for name in stopped for subject in stopped[name]})
+        hashed = hashlib.sha256(usedforsecurity=False)
+        for name in sorted(waits):
+            fragment = self._waiting[name]
+            content = digest_document(fragment.document) if fragment else None
+            hashed.update(f"{name}\0{content}\0".encode(errors="replace"))
+        hashed.update(repr(lost).encode(errors="replace"))
+        self._held = Held(
+            hashed.hexdigest()[:16],
+            tuple(sorted(waits)),
+            tuple(name for kind, name in lost if kind == "services"),
+            tuple(name for kind, name in lost if kind == "gateways"),
+            min(self._since.values()),
+        )
+
+    def _put_additions(self, held: Fragments) -> None:
+        """Serve what documents add that are held; None: nothing any more."""
+        changes: Fragments = {}
+        for name, fragment in held.items():
+            own = name + ADDED
+            added = _select(fragment, own, self._served) if fragment else None
+            if added or self._served.get(own):
+                changes[own] = added
+        if not changes:
+            return
+        self._served.put(changes)
+        if self._served.problems and self._served.problems[0].severity is Severity.ERROR:
+            self._served.put(dict.fromkeys(changes))
+
+
+def _select(fragment: Fragment, own: str, served: Assembly) -> Fragment | None:
+    """Return what a fragment adds to what is served, as one with the name `own`; None: nothing."""
+    starts = {
+        subject: start
+        for subject, start in fragment.starts.items()
+        if subject[0] != "mesh" and served.owners_of(subject) <= {own}
+    }
+    if not starts:
+        return None
+    services = {name: one for name, one in fragment.services.items() if ("services", name) in starts}
+    gateways = {name: one for name, one in fragment.gateways.items() if ("gateways", name) in starts}
+    return Fragment(replace(fragment.document, name=own), services, gateways, (), starts)

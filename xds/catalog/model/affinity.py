@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, Strict, StringConstraints
 from pydantic.dataclasses import dataclass
 
-from xds.catalog.text.field import About, Alone, Example, Expected, IfWrong
+from xds.catalog.text.field import About, Alone, Example, Expected, IfWrong, Moved
 from xds.catalog.text.http import HashHeader
 from xds.catalog.text.mistake import Unsaid
 from xds.catalog.text.names import CONFIG, NOBODY, Duration, Path
@@ -74,5 +74,12 @@ CheckedAffinity = Annotated[
     Affinity,
     AfterValidator(check_affinity),
     Example({"header": "x-user"}),
+    Moved(
+        {
+            **dict.fromkeys(("ip", "client_ip", "src", "source_ip", "use_source_ip"), "write it as `source: true`"),
+            **dict.fromkeys(("query", "param", "url_param"), "write it as `query_parameter: user`"),
+            **dict.fromkeys(("hdr", "http_header_name"), "write it as `header: x-user`"),
+        }
+    ),
     IfWrong(needs=("header", "query_parameter", "cookie", "source")),
 ]

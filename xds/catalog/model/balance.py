@@ -3,6 +3,7 @@
 The short form of a balance is its name. `advice/service.py` warns about fields that do not suit a balance.
 """
 
+import re
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -10,7 +11,7 @@ from pydantic import AfterValidator, Field, Strict
 from pydantic.dataclasses import dataclass
 
 from xds.catalog.model.reported_load import ClientSideWeighted, LoadAwareLocality
-from xds.catalog.text.field import About, Example, Expected, IfWrong, Words
+from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Words
 from xds.catalog.text.mistake import Mistake, Mistakes, Unsaid
 from xds.catalog.text.names import CONFIG, Fraction
 from xds.wording import show
@@ -118,7 +119,7 @@ class Balancing:
     ] = None
     weighted: Annotated[
         ShortPlain | None,
-        Field(description="The endpoints take turns, as often as their `weight` says"),
+        Field(description="The endpoints take turns, in proportion to their `weight`"),
         About(envoy="LbEndpoint.load_balancing_weight"),
     ] = None
     least_request: Annotated[
@@ -229,10 +230,46 @@ def _is_prime(number: int) -> bool:
     return number > 1 and all(number % divisor for divisor in range(2, int(number**0.5) + 1))
 
 
+BY_CLIENT: Final = "write `balance: maglev` and `affinity: {source: true}`"
+OTHER_WORDS = {
+    **dict.fromkeys(("rr", "static_rr", "roundrobin", "round"), "write `round_robin`, or `weighted` with weights"),
+    **dict.fromkeys(("wrr", "weighted_round_robin", "weighted_rr"), "write `weighted`"),
+    **dict.fromkeys(
+        ("leastconn", "least_conn", "least_connections", "leastconnections", "lc", "wlc", "least_time", "p2c", "ewma"),
+        "write `least_request`",
+    ),
+    **dict.fromkeys(("power_of_two", "power_of_two_choices", "least_loaded"), "write `least_request`"),
+    **dict.fromkeys(("source", "ip_hash", "source_ip", "src", "sh", "client_ip", "sticky"), BY_CLIENT),
+    **dict.fromkeys(("uri", "url", "path"), 'write `balance: maglev` and `affinity: {header: ":path"}`'),
+    **dict.fromkeys(
+        ("hdr", "header", "hash", "consistent_hash", "consistent", "consistenthash"),
+        "write `balance: maglev` and `affinity: {header: x-user}`",
+    ),
+    **dict.fromkeys(("url_param", "query"), "write `balance: maglev` and `affinity: {query_parameter: user}`"),
+    **dict.fromkeys(("cookie", "rdp_cookie"), "write `balance: maglev` and `affinity: {cookie: sid}`"),
+    "first": "nothing fills one endpoint after the other; write `priority` at the endpoints, for those in reserve",
+}
+"""HAProxy's, nginx's, Kubernetes's and Consul's words, with what does the same here."""
+
+
+def mend_balancing(value: object) -> str:
+    """Return what to write for the name that a balance has elsewhere."""
+    word = re.split(r"[( ]", value.strip().lower())[0].replace("-", "_") if isinstance(value, str) else ""
+    return OTHER_WORDS.get(word, "")
+
+
 ShortBalancing = Annotated[
     Balancing,
     Words(SHORT),
     AfterValidator(check_balancing),
-    Example({"least_request": {"choices": 3}}),
+    Expected("", {"least_request": {"choices": 3}}, mend=mend_balancing),
+    Moved(
+        {
+            **OTHER_WORDS,
+            **dict.fromkeys(
+                ("type", "policy", "name", "algorithm", "simple"), "write its name alone, `balance: random`"
+            ),
+        }
+    ),
     IfWrong(needs=tuple(Balance)),
 ]

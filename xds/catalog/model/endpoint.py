@@ -4,30 +4,41 @@ The class is both the validator and the immutable model; the JSON Schema is made
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field, GetJsonSchemaHandler, JsonValue, Strict, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, JsonValue, Strict, StringConstraints
 from pydantic.dataclasses import dataclass
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from xds.catalog.model.locality import NOWHERE, Locality, Priority
-from xds.catalog.text.addresses import ADDRESS_SHAPE, EXPECTED_ENDPOINT, IPV4, Address, parse_endpoint
+from xds.catalog.text.address_patterns import ADDRESS_SHAPE, IPV4
+from xds.catalog.text.addresses import (
+    BESIDE_ENDPOINTS,
+    EXPECTED_ENDPOINT,
+    Address,
+    explain_address,
+    normalize_host,
+    parse_endpoint,
+    split_address,
+)
 from xds.catalog.text.field import About, Expected, IfWrong, Moved, Parsed
-from xds.catalog.text.mistake import Loc, Mistake, Mistakes
+from xds.catalog.text.mistake import Loc, Mendable, Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, NOBODY, Port, share
-from xds.wording import join_host_and_port, show
+from xds.catalog.text.written import find_rounded
+from xds.wording import find_nearest, join_host_and_port, show, write_flow
 
 MAX_WEIGHT = 2**32 - 1
 """Envoy's limit on an endpoint's weight, and on the sum over a locality (endpoint_components.proto)."""
 
 
 def mend_weight(value: object) -> str:
-    """Return what to do in place of a weight of nothing."""
+    """Return what to write in place of a weight of 0."""
     is_zero = value == 0 and not isinstance(value, bool)
     return "a weight of 0 would take no requests, remove the endpoint instead" if is_zero else ""
 
@@ -48,8 +59,29 @@ class Health(StrEnum):
     UNHEALTHY = "unhealthy"
 
 
+PLAIN = frozenset({str, int, float, bool})
+"""The types of values without parts, and of numbers that are written as they compare."""
+
+
+def mend_labels(value: object) -> str:
+    """Return the labels that `version=2` and a list of such are meant for."""
+    words = value if isinstance(value, list) else re.split(r"[,\s]+", value) if isinstance(value, str) else []
+    pairs = [one.partition("=") for one in words if isinstance(one, str)]
+    labels = {key: text for key, sign, text in pairs if key and sign}
+    return f"write {write_flow(labels)}" if labels and len(labels) == len(words) else ""
+
+
+def check_labels(metadata: object) -> object:
+    """Refuse numbers that would not compare as they are written."""
+    if isinstance(metadata, dict) and all(type(value) in PLAIN for value in metadata.values()):
+        return metadata  # as most are, of a hundred thousand
+    if mistakes := find_rounded(metadata):
+        raise Mistakes(*mistakes)
+    return metadata
+
+
 def check_metadata(metadata: Mapping[str, object]) -> Mapping[str, object]:
-    """Refuse labels that Envoy's metadata could not hold: too deep, or numbers that a double has not."""
+    """Refuse labels that Envoy's metadata cannot hold: too deep, or numbers that a double cannot represent."""
     mistakes: list[Mistake] = []
     found: list[tuple[Loc, object]] = [((), metadata)]
     while found:
@@ -120,9 +152,10 @@ class Endpoint:
     ] = Health.HEALTHY
     metadata: Annotated[
         Mapping[str, Annotated[JsonValue, Expected("a label's value"), IfWrong(stand_in=None, whole=True)]],
+        BeforeValidator(check_labels),
         AfterValidator(check_metadata),
         Field(description="Labels, by which `subsets` select endpoints"),
-        Expected("a mapping of labels", {"version": "2.0"}),
+        Expected("a mapping of labels", {"version": "2.0"}, mend=mend_labels),
         About(envoy="LbEndpoint.metadata: envoy.lb"),
     ] = field(default_factory=lambda: NO_METADATA)
 
@@ -153,7 +186,7 @@ class Endpoint:
 
     @property
     def is_located(self) -> bool:
-        """Whether anything is known of where it runs."""
+        """Whether its region, zone or sub-zone is known."""
         return bool(self.region or self.zone or self.sub_zone)
 
     @property
@@ -162,6 +195,28 @@ class Endpoint:
         region, zone, sub_zone = self.region, self.zone, self.sub_zone
         keys = (f"{region}/{zone}/{sub_zone}" if sub_zone else "", f"{region}/{zone}" if zone else "", zone, region)
         return tuple(key for key in keys if key)
+
+
+def join_pairs(value: Mapping[str, object]) -> list[str]:
+    """Return the addresses that a mapping of hosts and ports is meant for, `{10.0.0.4: 5000}`; none of any other."""
+    found = [f"{host}:{port}" for host, port in value.items()]
+    return (
+        found
+        if value and all(isinstance(one, int) for one in value.values()) and all(map(split_address, found))
+        else []
+    )
+
+
+def read_endpoint(value: object) -> object:
+    """Read the short form of an endpoint; a port that stands beside a bare address by another key is not missing."""
+    if isinstance(value, dict) and not value.keys() <= Endpoint.__dataclass_fields__.keys():
+        others = value.keys() - Endpoint.__dataclass_fields__.keys()
+        if len(others) == len(value) and (mends := join_pairs(value)):
+            raise Mendable("a space stands in the address, after its colon", *mends[:1])
+        is_bare = "port" not in value and normalize_host(str(value.get("address"))) is not None
+        if is_bare and any(find_nearest(key, ["port"]) for key in others):
+            return {**value, "port": 1}
+    return parse_endpoint(value)
 
 
 class EndpointShape:
@@ -176,19 +231,41 @@ class EndpointShape:
 ShortEndpoint = Annotated[
     Endpoint,
     EndpointShape(),
-    Parsed(parse_endpoint, EXPECTED_ENDPOINT, ADDRESS_SHAPE),
+    Parsed(read_endpoint, EXPECTED_ENDPOINT, ADDRESS_SHAPE),
     Expected("a mapping with `address`"),
     Moved(
         {
-            **dict.fromkeys(("host", "hostname", "ip", "server", "url"), "write it as `address: 10.0.0.4`"),
+            **dict.fromkeys(
+                ("host", "hostname", "ip", "server", "addr", "target", "node", "endpoint"),
+                "write it as `address: 10.0.0.4`",
+            ),
+            **dict.fromkeys(("targetport", "containerport", "target_port"), "write it as `port: 8080`"),
+            **dict.fromkeys(("az", "availability_zone", "datacenter", "dc"), "write it as `zone: eu-1a`"),
+            **dict.fromkeys(("name", "id"), "leave it out, or write it as `metadata: {name: web-1}`"),
+            **dict.fromkeys(
+                ("maxconn", "max_conns", "max_connections"),
+                "it belongs to the service: write `circuit_breakers: {connections: 1000}` beside `endpoints`",
+            ),
+            **dict.fromkeys(
+                ("max_fails", "fail_timeout", "observe"),
+                "it belongs to the service: write `outlier_detection` beside `endpoints`",
+            ),
+            **dict.fromkeys(
+                ("slowstart", "slow_start"), "it belongs to the service: write `slow_start` beside `endpoints`"
+            ),
+            **dict.fromkeys(("protocol", "scheme"), "it belongs to the service: write `protocol` beside `endpoints`"),
+            **dict.fromkeys(("down", "maintenance"), "write it as `drain: true`"),
+            "url": 'write it as `address: "10.0.0.4:443"`; for https, with `tls: true` beside `endpoints`',
             **dict.fromkeys(("labels", "tags", "meta"), 'write it as `metadata: {version: "2.0"}`'),
             "backup": "write it as `priority: 1`: it gets requests when too few before it are healthy",
             "disabled": "write it as `drain: true`",
             "enabled": "write it as `drain: true`, for one that takes no new requests",
             "locality": "write it as `region: eu` and `zone: eu-1a`",
             **dict.fromkeys(
-                ("check", "health_check"), "it belongs to the service: write `health_check` beside `endpoints`"
+                ("check", "checks", "health_check", "inter", "rise", "fall"),
+                "it belongs to the service: write `health_check` beside `endpoints`",
             ),
+            **dict.fromkeys(("ssl", "https", "sni"), "it belongs to the service: write `tls` beside `endpoints`"),
             "tls": "it belongs to the service: write `tls` beside `endpoints`",
         }
     ),
@@ -202,6 +279,17 @@ EXACT_INTEGER = 2**53
 """Envoy's metadata holds numbers as doubles, which are exact up to here."""
 
 
+def mend_endpoints(value: object) -> str:
+    """Return the list that a URL alone, or a mapping of hosts and ports, is meant as."""
+    if isinstance(value, dict) and (pairs := join_pairs(value)):
+        return f"write {write_flow(pairs)}"
+    if not isinstance(value, str) or "://" not in value:
+        return ""
+    found = explain_address(value, secure=BESIDE_ENDPOINTS)
+    mends = [mend for mend in found.mends if split_address(mend)]
+    return f"write it as a list, {write_flow(mends)}{found.tail}" if mends else ""
+
+
 def check_endpoints(endpoints: "tuple[Endpoint, ...]") -> "tuple[Endpoint, ...]":
     """Refuse an address and port given twice, and weights whose sum Envoy cannot hold."""
     mistakes: list[Mistake] = []
@@ -212,7 +300,7 @@ def check_endpoints(endpoints: "tuple[Endpoint, ...]") -> "tuple[Endpoint, ...]"
         earlier = first.setdefault((endpoint.address, endpoint.port), index)
         if earlier != index:
             message = f"{endpoint.host_and_port} is given twice: first as endpoints[{earlier}]"
-            mistakes.append(Mistake((index,), message))
+            mistakes.append(Mistake((index,), message, see=(earlier,)))
     if weight > MAX_WEIGHT:
         mistakes.append(Mistake((), f"the endpoints' weights sum up to {weight}: Envoy takes {MAX_WEIGHT} at most"))
     if mistakes:

@@ -1,4 +1,4 @@
-"""A route's fields that Envoy's HTTP filters perform: faults, a limit of the rate, and who may call from web pages.
+"""A route's fields that Envoy's HTTP filters perform: faults, rate limits, and which web pages may call.
 
 What must hold between them and a route's other fields is in `route_rules.py`.
 """
@@ -10,9 +10,9 @@ from pydantic import AfterValidator, Field, Strict
 from pydantic.dataclasses import dataclass
 
 from xds.catalog.text.cors_origins import CorsOrigin
-from xds.catalog.text.durations import EXPECTED_DURATION, WAIT_SHAPE, format_duration
-from xds.catalog.text.field import About, Example, Expected, IfWrong
-from xds.catalog.text.http import EXPECTED_HEADER, HEADER_NAME, Methods
+from xds.catalog.text.durations import EXPECTED_DURATION, PARTS_OF_SECONDS, AtLeast, format_duration
+from xds.catalog.text.field import About, Example, Expected, IfWrong, Narrowed
+from xds.catalog.text.http import EXPECTED_HEADER, HEADER_NAME, HEADER_SHAPE, Methods
 from xds.catalog.text.mistake import Mistake, Mistakes, Unsaid
 from xds.catalog.text.names import CONFIG, Duration, Wait
 from xds.catalog.text.percents import Percent
@@ -20,8 +20,8 @@ from xds.wording import show
 
 Count = Annotated[int, Strict(), Field(ge=1, le=1_000_000_000)]
 
-MIN_PERIOD = timedelta(milliseconds=50)
-"""Envoy's limit on how often a bucket is filled."""
+MIN_PERIOD = 50
+"""Envoy's limit on how often a bucket is filled, in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
@@ -89,13 +89,6 @@ def check_fault(fault: Fault) -> Fault:
     return fault
 
 
-def check_period(value: timedelta) -> timedelta:
-    """Refuse a time in which Envoy cannot count requests."""
-    if value < MIN_PERIOD:
-        raise ValueError(f"must be {format_duration(MIN_PERIOD)} or more, found {format_duration(value)}")
-    return value
-
-
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class RateLimit:
     """How many requests one Envoy lets through: a token bucket; each request takes one token."""
@@ -105,8 +98,7 @@ class RateLimit:
     ]
     per: Annotated[
         Duration,
-        AfterValidator(check_period),
-        WAIT_SHAPE,
+        AtLeast(MIN_PERIOD),
         EXPECTED_DURATION,
         Field(description="The time in which they come, evenly"),
         About(envoy="TokenBucket.fill_interval"),
@@ -119,20 +111,21 @@ class RateLimit:
 
 
 def check_cors_header(value: str) -> str:
-    """Refuse what is no header's name, nor `*` for any."""
+    """Refuse a text that is neither a header's name nor `*`, which stands for any."""
     if value != "*" and not HEADER_NAME.fullmatch(value.lower()):
         raise ValueError(f"{show(value)} is not a header's name: letters, digits and - only")
     return value.lower()
 
 
 def check_age(value: timedelta) -> timedelta:
-    """Refuse what browsers cannot count."""
+    """Refuse a time that browsers cannot count."""
     if value % timedelta(seconds=1):
         raise ValueError(f"browsers count in whole seconds, found {format_duration(value)}")
     return value
 
 
-CorsHeader = Annotated[str, AfterValidator(check_cors_header), EXPECTED_HEADER]
+WHOLE_SECONDS = Narrowed({"not": {"pattern": PARTS_OF_SECONDS}})
+CorsHeader = Annotated[str, AfterValidator(check_cors_header), Narrowed(HEADER_SHAPE), EXPECTED_HEADER]
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
@@ -163,7 +156,8 @@ class Cors:
         About(default="none", envoy="CorsPolicy.expose_headers"),
     ] = ()
     max_age: Annotated[
-        Annotated[Duration, AfterValidator(check_age), Expected("a duration in whole seconds", "10m")] | None,
+        Annotated[Duration, AfterValidator(check_age), WHOLE_SECONDS, Expected("a duration in whole seconds", "10m")]
+        | None,
         Field(description="How long browsers remember the answer"),
         About(default="5s", envoy="CorsPolicy.max_age"),
     ] = None

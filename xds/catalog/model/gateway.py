@@ -1,32 +1,32 @@
-"""A gateway and its listeners: addresses, certificates and limits.
+"""A gateway and its listeners: addresses and certificates.
 
 What must hold among their fields is checked in `gateway_rules.py`.
 """
 
+from collections.abc import Iterator
 from dataclasses import field
-from datetime import timedelta
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, Field, PlainValidator, Strict
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Strict
 from pydantic.dataclasses import dataclass
 from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.model.access_log import ShortAccessLog
+from xds.catalog.model.listener_options import HttpField, HttpOptions, Limits, LimitsField
 from xds.catalog.model.route import Route
 from xds.catalog.model.route_rules import MAX_ROUTES, Routes
-from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
-from xds.catalog.text.addresses import NUMBERS, WILD_HOST_SHAPE, IpAddress, check_host
+from xds.catalog.raw.clusters import NamedCluster
+from xds.catalog.raw.fields import NO_RAW, Raw, find_clusters, make_raw_shape, parse_raw
+from xds.catalog.text.address_patterns import BINDS_SHAPE, CERTIFICATE_HOST_SHAPE, MAX_ADDRESSES, NUMBERS
+from xds.catalog.text.addresses import EXPECTED_BIND, BindAddress, check_binds, check_host
 from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Words
-from xds.catalog.text.mistake import Loc
-from xds.catalog.text.names import CONFIG, NOBODY, Duration, FilePath, Port, Wait
-from xds.catalog.text.sizes import Size
+from xds.catalog.text.mistake import Loc, Unsaid
+from xds.catalog.text.names import CONFIG, NOBODY, FilePath, Port, parse_list
 from xds.wording import show
 
-ANY_ADDRESS: Final = "0.0.0.0"  # noqa: S104 - a gateway is for everybody
+ALL_IPV4: Final = "0.0.0.0"  # noqa: S104 - a gateway is for everybody
 MAX_LISTENERS = 100
 MAX_CERTIFICATES = 1000
-KIBIBYTE = 1024
-MAX_HEADER_SIZE = 8192 * KIBIBYTE
 
 HTTP3_SHAPE = WithJsonSchema({"anyOf": [{"type": "boolean"}, {"type": "integer", "minimum": 1, "maximum": 65535}]})
 EXPECTED_HTTP3: Final = Expected("true, or the port by which clients reach it")
@@ -57,7 +57,7 @@ def check_certificate_host(value: str) -> str:
 CertificateHost = Annotated[
     str,
     AfterValidator(check_certificate_host),
-    WILD_HOST_SHAPE,
+    CERTIFICATE_HOST_SHAPE,
     Expected("a host", "shop.example.com", "*.example.com"),
 ]
 
@@ -111,9 +111,16 @@ class Tls:
     ] = False
 
 
+def check_certificates(tls: Tls) -> Tls:
+    """Refuse to encrypt without a certificate."""
+    if not tls.certificates and not tls.passthrough:
+        raise Unsaid("has no certificate: write `certificates` in it, or `tls: passthrough`")
+    return tls
+
+
 ShortTls = Annotated[
-    Tls,
-    Words({"passthrough": {"passthrough": True}}),
+    Annotated[Tls, AfterValidator(check_certificates)] | None,
+    Words({"passthrough": {"passthrough": True}, "off": None}),
     Moved(
         {
             "certificate": "write it as `certificates: [{certificate: …, key: …}]`",
@@ -123,56 +130,14 @@ ShortTls = Annotated[
         }
     ),
     Example({"certificates": [CERTIFICATE_FILES]}),
-    IfWrong(stand_in={"certificates": [INVALID_FILES]}, whole=True),
+    IfWrong(stand_in={"certificates": [INVALID_FILES]}, whole=True, needs=("certificates", "passthrough")),
 ]
 
 
-def check_header_size(size: int) -> int:
-    """Refuse what Envoy does not count."""
-    if size % KIBIBYTE or size > MAX_HEADER_SIZE:
-        raise ValueError("expected a whole number of KiB, 8192KiB at most")
-    return size
-
-
-HeaderSize = Annotated[Size, AfterValidator(check_header_size)]
-
-
-@dataclass(frozen=True, slots=True, config=CONFIG)
-class Limits:
-    """How much, and how long, clients can keep a gateway busy."""
-
-    header_size: Annotated[
-        HeaderSize | None,
-        Field(description="All headers of a request together, in whole KiB"),
-        About(default="60KiB", envoy="HttpConnectionManager.max_request_headers_kb"),
-    ] = None
-    header_timeout: Annotated[
-        Wait,
-        Field(description="For all headers of a request to arrive"),
-        About(envoy="HttpConnectionManager.request_headers_timeout"),
-    ] = timedelta(seconds=10)
-    streams: Annotated[
-        int,
-        Strict(),
-        Field(ge=1, le=2**31 - 1, description="Requests at once on one connection of HTTP/2 or HTTP/3"),
-        About(envoy="Http2ProtocolOptions.max_concurrent_streams"),
-    ] = 100
-    buffer: Annotated[
-        Size | None,
-        Field(description="How much data Envoy holds for one connection"),
-        About(default="1MiB", envoy="Listener.per_connection_buffer_limit_bytes"),
-    ] = None
-    idle: Annotated[
-        Duration | None,
-        Field(description="How long a connection without requests is kept"),
-        About(default="1h", envoy="HttpProtocolOptions.idle_timeout"),
-    ] = None
-
-
 TlsField = Annotated[
-    ShortTls | None,
+    ShortTls,
     Field(description="Certificates, or `passthrough`"),
-    About(default="none: plain text", envoy="DownstreamTlsContext"),
+    About(default="off: plain text", envoy="DownstreamTlsContext"),
 ]
 Http3Field = Annotated[
     Http3,
@@ -185,12 +150,28 @@ ProxyProtocolField = Annotated[
     Field(description="A load balancer in front sends the PROXY protocol; connections without it are refused"),
     About(envoy="ProxyProtocol"),
 ]
+
+
+def assume_port(fields: dict[str, Any]) -> None:
+    """Write a port where none is: it may stand in the wrong address, whose message says so."""
+    if "listeners" not in fields:
+        fields.setdefault("port", 1)
+
+
 AddressField = Annotated[
-    IpAddress,
-    Field(description="The IP address to listen on"),
-    Example(ANY_ADDRESS),
-    About(default=f"{ANY_ADDRESS}, all interfaces", envoy="Listener.address"),
-    IfWrong(identifies=True),
+    tuple[Annotated[BindAddress, IfWrong(stand_in=lambda index: f"192.0.2.{index}")], ...],
+    BeforeValidator(parse_list),
+    AfterValidator(check_binds),
+    BINDS_SHAPE,
+    Field(
+        min_length=1,
+        max_length=MAX_ADDRESSES,
+        description="The IP address to listen on, or a list of them. `0.0.0.0` is all of IPv4, `::` all of IPv6, and"
+        " `any` is both",
+    ),
+    EXPECTED_BIND,
+    About(default=f"{ALL_IPV4}, all of IPv4", envoy="Listener.address, Listener.additional_addresses"),
+    IfWrong(identifies=True, settle=assume_port),
 ]
 
 
@@ -201,7 +182,7 @@ class Listener:
     port: Annotated[
         Port, Field(description="The port to listen on"), About(envoy="Listener.address"), IfWrong(identifies=True)
     ]
-    address: AddressField = ANY_ADDRESS
+    address: AddressField = (ALL_IPV4,)
     tls: TlsField = None
     http3: Http3Field = False
     proxy_protocol: ProxyProtocolField = False
@@ -235,7 +216,7 @@ class Gateway:
         Field(min_length=1, max_length=MAX_ROUTES, description="The first route that matches wins, whatever its host"),
         About(default="required, unless every listener has its own", envoy="VirtualHost.routes"),
     ] = ()
-    address: AddressField = ANY_ADDRESS
+    address: AddressField = (ALL_IPV4,)
     tls: TlsField = None
     http3: Http3Field = False
     proxy_protocol: ProxyProtocolField = False
@@ -253,11 +234,8 @@ class Gateway:
         About(default="one, from the gateway's own fields", envoy="Listener"),
         IfWrong(stand_in=[{"port": 1, "routes": [{"to": NOBODY}]}], alternatives=("port",)),
     ] = ()
-    limits: Annotated[
-        Limits,
-        Field(description="How much, and how long, clients can keep the gateway busy"),
-        Example({"buffer": "64KiB"}),
-    ] = field(default_factory=Limits)
+    limits: Annotated[LimitsField, Example({"buffer": "64KiB"})] = field(default_factory=Limits)
+    http: Annotated[HttpField, Example({"merge_slashes": False})] = field(default_factory=HttpOptions)
     trusted_hops: Annotated[
         int,
         Strict(),
@@ -279,20 +257,39 @@ class Gateway:
     ] = field(default_factory=lambda: NO_RAW)
 
     def find_listeners(self) -> tuple[tuple[Loc, Listener], ...]:
-        """Return each listener and where it stands; the short form is one with the gateway's own fields."""
+        """Return each listener with its place; the short form is one listener with the gateway's own fields."""
         if self.listeners:
             return tuple((("listeners", index), listener) for index, listener in enumerate(self.listeners))
         return (((), Listener(self.port or 1, self.address, self.tls, self.http3, self.proxy_protocol)),)
 
     def find_routes(self) -> tuple[tuple[Loc, tuple[Route, ...], Listener], ...]:
-        """Return each listener with its routes, and below what these stand: its own, or the gateway's."""
+        """Return each listener with its routes, its own or the gateway's, and their place."""
         return tuple(
             (loc, listener.routes, listener) if listener.routes else ((), self.routes, listener)
             for loc, listener in self.find_listeners()
         )
 
     @property
+    def all_routes(self) -> Iterator[tuple[Loc, Route]]:
+        """Every route once, and where it stands: the gateway's own, and those of its listeners."""
+        listeners = ((("listeners", index), one.routes) for index, one in enumerate(self.listeners))
+        for loc, routes in (((), self.routes), *listeners):
+            for position, route in enumerate(routes):
+                yield (*loc, "routes", position), route
+
+    @property
     def services(self) -> tuple[str, ...]:
         """The services that its routes name."""
-        routes = (*self.routes, *(route for listener in self.listeners for route in listener.routes))
-        return tuple(dict.fromkeys(name for route in routes for name in route.services))
+        return tuple(dict.fromkeys(name for _, route in self.all_routes for name in route.services))
+
+    @property
+    def raw_clusters(self) -> Iterator[tuple[Loc, NamedCluster]]:
+        """The clusters that Envoy's own fields name, in the gateway and in its routes."""
+        for loc, raw in (((), self.envoy), *((loc, route.envoy) for loc, route in self.all_routes)):
+            for below, cluster in find_clusters(raw):
+                yield (*loc, "envoy", *below), cluster
+
+    @property
+    def needed(self) -> frozenset[str]:
+        """The services that its Envoys need: those that its routes name, and those that Envoy's own fields name."""
+        return frozenset(self.services).union(cluster.name for _, cluster in self.raw_clusters)

@@ -1,6 +1,7 @@
 """What must hold among the fields of a gateway and its listeners: the checks of `CheckedGateway`."""
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -8,13 +9,13 @@ from pydantic import AfterValidator, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from xds.catalog.model.gateway import Gateway, Tls
+from xds.catalog.model.gateway import ALL_IPV4, Gateway, Listener, Tls
 from xds.catalog.model.route import Route, given
 from xds.catalog.model.route_rules import EXPECTED_ROUTES
+from xds.catalog.text.addresses import find_clash
 from xds.catalog.text.mistake import Loc, Mistake, Mistakes
 from xds.wording import show
 
-ANY = ("0.0.0.0", "::")  # noqa: S104
 PASSED_ON = frozenset({"host", "to"})
 """The fields of a route that chooses connections by SNI."""
 
@@ -22,7 +23,7 @@ OF_LISTENERS = ("address", "tls", "http3", "proxy_protocol")
 
 
 def check_gateway(gateway: Gateway) -> Gateway:
-    """Refuse a gateway that listens nowhere or twice at one place, or has nowhere to send what comes."""
+    """Refuse a gateway without a listener, with two listeners at one address, or without a route for a listener."""
     mistakes = _check_forms(gateway)
     for loc, listener in gateway.find_listeners():
         mistakes += [found.below((*loc, "tls")) for found in _check_tls(listener.tls)]
@@ -50,17 +51,25 @@ def _check_forms(gateway: Gateway) -> list[Mistake]:
     mistakes += [
         Mistake((field,), f"with `listeners`, each has its own `{field}`: move it there")
         for field in OF_LISTENERS
-        if getattr(gateway, field) not in (None, False, ANY[0])
+        if getattr(gateway, field) not in (None, False, (ALL_IPV4,))
     ]
-    places: dict[int, list[tuple[int, str]]] = {}
+    places: dict[int, list[tuple[int, Listener]]] = {}
     for index, listener in enumerate(gateway.listeners):
-        for earlier, address in places.setdefault(listener.port, []):
-            if address == listener.address or {address, listener.address} & {*ANY}:
-                message = f"{listener.port} is the port of listeners[{earlier}] too: each needs its own"
-                mistakes.append(Mistake(("listeners", index, "port"), message))
-                break
-        places[listener.port].append((index, listener.address))
+        others = places.setdefault(listener.port, [])
+        if clash := _find_clash(listener, others):
+            mistakes.append(Mistake(("listeners", index, "port"), clash))
+        others.append((index, listener))
     return mistakes
+
+
+def _find_clash(listener: Listener, others: list[tuple[int, Listener]]) -> str:
+    """Return why a listener cannot stand beside earlier ones of the same port; "" if it can."""
+    for index, earlier in others:
+        for one, other in itertools.product(listener.address, earlier.address):
+            if find_clash(one, other):
+                place = other if one == other else f"{other}, which {one} overlaps"
+                return f"listeners[{index}] has port {listener.port} at {place}: write another port or `address`"
+    return ""
 
 
 def _check_tls(tls: Tls | None) -> list[Mistake]:
@@ -71,8 +80,6 @@ def _check_tls(tls: Tls | None) -> list[Mistake]:
         return [
             Mistake((field,), "is not for `passthrough`, where the service is the one to encrypt") for field in given
         ]
-    if not tls.certificates:
-        return [Mistake((), "has no certificate: write `certificates` in it, or `tls: passthrough`")]
     mistakes: list[Mistake] = []
     firsts: dict[str | None, int] = {}
     keys: dict[str, str] = {}
@@ -80,7 +87,8 @@ def _check_tls(tls: Tls | None) -> list[Mistake]:
         for position, host in enumerate(one.hosts):
             if (earlier := firsts.setdefault(host, index)) != index:
                 message = f"{show(host)} is a host of certificates[{earlier}] too: a host has one certificate"
-                mistakes.append(Mistake(("certificates", index, "hosts", position), message))
+                loc: Loc = ("certificates", index, "hosts", position)
+                mistakes.append(Mistake(loc, message, see=("certificates", earlier)))
         if not one.hosts and (earlier := firsts.setdefault(None, index)) != index:
             message = f"is for every host, as certificates[{earlier}] is: write its `hosts`"
             mistakes.append(Mistake(("certificates", index), message))
@@ -90,7 +98,7 @@ def _check_tls(tls: Tls | None) -> list[Mistake]:
 
 
 def _check_passthrough(loc: Loc, routes: Sequence[Route]) -> list[Mistake]:
-    """Refuse what no encrypted connection has to match or to change."""
+    """Refuse fields of a route other than `host` and `to`, where connections stay encrypted."""
     mistakes: list[Mistake] = []
     for index, route in enumerate(routes):
         message = "`tls: passthrough` leaves a connection encrypted: a route there has `host` and `to` alone"

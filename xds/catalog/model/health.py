@@ -10,18 +10,18 @@ from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.model.upstream import ShortCheckTls
 from xds.catalog.text.addresses import HostHeader
-from xds.catalog.text.field import About, Example, Expected, IfWrong, Words
+from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Words
 from xds.catalog.text.mistake import Mistake, Mistakes, Unsaid
 from xds.catalog.text.names import CONFIG, PathAndQuery, Port, Wait
 from xds.catalog.text.percents import Percentage
-from xds.wording import show
+from xds.wording import show, write_flow
 
 Threshold = Annotated[int, Strict(), Field(ge=1, le=1000)]
 
 
 @dataclass(frozen=True, slots=True)
 class Statuses:
-    """HTTP statuses from `first` to `last`, both among them."""
+    """HTTP statuses from `first` to `last`, including both."""
 
     first: int
     last: int
@@ -171,7 +171,7 @@ STATUSES = re.compile(r"(\d{3})(?: ?- ?(\d{3}))?", re.ASCII)
 
 
 def check_health_check(check: HealthCheck) -> HealthCheck:
-    """Refuse a check that is made in no way or in several, and what belongs to another way."""
+    """Refuse a check with none or several of `http`, `grpc` and `tcp`, and fields that belong to another of them."""
     ways = [("http", check.http is not None), ("grpc", check.grpc is not None), ("tcp", check.tcp)]
     given = [way for way, is_given in ways if is_given]
     if not given:
@@ -188,9 +188,25 @@ def check_health_check(check: HealthCheck) -> HealthCheck:
     return check
 
 
+def mend_check(value: object) -> str:
+    """Return the check that a line of HAProxy's is meant for, `GET /health`."""
+    path = re.fullmatch(r"(?:GET|HEAD|OPTIONS) (/\S*).*", value) if isinstance(value, str) else None
+    return f"write {write_flow({'http': path[1]})}" if path else ""
+
+
 CheckedHealthCheck = Annotated[
     HealthCheck,
     AfterValidator(check_health_check),
-    Example({"http": "/health"}),
+    Expected("", {"http": "/health"}, mend=mend_check),
+    Moved(
+        {
+            **dict.fromkeys(("path", "url", "uri", "endpoint", "httpget", "httpchk"), "write it as `http: /health`"),
+            **dict.fromkeys(("rise", "success_threshold"), "write it as `healthy_threshold: 2`"),
+            **dict.fromkeys(("fall", "failure_threshold", "max_fails"), "write it as `unhealthy_threshold: 2`"),
+            **dict.fromkeys(("inter", "period", "periodseconds", "every"), "write it as `interval: 5s`"),
+            **dict.fromkeys(("status", "statuses", "expected_statuses", "code"), "write it as `expect: [200-299]`"),
+            **dict.fromkeys(("type", "kind", "protocol"), "write `http: /health`, `grpc` or `tcp: true`"),
+        }
+    ),
     IfWrong(needs=("http", "grpc", "tcp")),
 ]

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, Strict, StringConst
 from pydantic.dataclasses import dataclass
 from pydantic.json_schema import WithJsonSchema
 
-from xds.catalog.text.field import About, Example, Expected, IfWrong, Words
+from xds.catalog.text.field import About, Example, Expected, IfWrong, Narrowed, Words
 from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, parse_list
 from xds.catalog.text.percents import Percentage
@@ -82,6 +82,9 @@ def check_weights(weights: Mapping[str, int]) -> Mapping[str, int]:
     return dict(weights)
 
 
+AT_LEAST_ONE = Narrowed({"not": {"additionalProperties": {"const": 0}}})
+
+
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class LocalityPolicy:
     """Which endpoints a caller uses first, and how requests are shared among localities."""
@@ -97,7 +100,10 @@ class LocalityPolicy:
         IfWrong(whole=True),
     ] = ()
     weights: Annotated[
-        Annotated[Mapping[LocalityKey, LocalityWeight], Field(max_length=1000), AfterValidator(check_weights)] | None,
+        Annotated[
+            Mapping[LocalityKey, LocalityWeight], Field(max_length=1000), AfterValidator(check_weights), AT_LEAST_ONE
+        ]
+        | None,
         Field(
             description="The share of each zone; 0 means none. A key can also be a region, "
             "`region/zone` or `region/zone/sub_zone`. The most exact key counts, and "
@@ -136,10 +142,16 @@ SHORT: Final[dict[str | bool, object]] = {
 }
 """The meaning of each word."""
 
+
+def mend_locality(value: object) -> str:
+    """Return the word for a service without localities."""
+    return "write any" if value in ("off", "none", "no", False) else ""
+
+
 ShortLocality = Annotated[
     Annotated[LocalityPolicy, AfterValidator(check_locality)],
     Words(SHORT),
-    Example({"weights": {"eu-1a": 70, "eu-1b": 30}}),
+    Expected("", {"weights": {"eu-1a": 70, "eu-1b": 30}}, mend=mend_locality),
 ]
 
 DEFAULT_OVERPROVISIONING = 140
@@ -170,5 +182,5 @@ NOWHERE = Locality()
 
 
 def write_locality(region: str, zone: str, sub_zone: str) -> str:
-    """Write a locality for people: `region/zone/sub_zone`, without what is not given."""
+    """Write a locality for people: `region/zone/sub_zone`, without the parts that are empty."""
     return "/".join(filter(None, (region, zone, sub_zone)))

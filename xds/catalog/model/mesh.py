@@ -1,15 +1,25 @@
 """What holds for all of a mesh: the fields below `mesh:`, each of them in one file of a folder."""
 
 from collections.abc import Mapping
-from typing import Annotated, Final
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Final, get_type_hints
 
 from pydantic import Field, Strict, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from xds.catalog.model.access_log import AccessLog, ShortAccessLog
+from xds.catalog.model.brake import USUAL_SHARE, Brake, ShortBrake
 from xds.catalog.model.tracing import ShortTracing, Tracing
-from xds.catalog.text.field import About
+from xds.catalog.text.field import OFF, About
 from xds.catalog.text.names import CONFIG
+
+
+class Strangers(StrEnum):
+    """What a node gets whose `node.cluster` is neither a service nor a gateway: nothing, or every service."""
+
+    REFUSE = "refuse"
+    SERVE = "serve"
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
@@ -23,8 +33,9 @@ class Mesh:
     ] = None
     tracing: Annotated[
         ShortTracing | None,
+        OFF,
         Field(description="Spans of requests, for an OpenTelemetry collector"),
-        About(default="none", envoy="HttpConnectionManager.tracing"),
+        About(default="off", envoy="HttpConnectionManager.tracing"),
     ] = None
     endpoint_stats: Annotated[
         bool | None,
@@ -32,14 +43,35 @@ class Mesh:
         Field(description="Metrics of each endpoint, in the Envoys that call it"),
         About(default="false", envoy="Cluster.track_cluster_stats"),
     ] = None
+    brake: Annotated[
+        ShortBrake | None,
+        Field(description="How much an edit may take away at once; the server holds more until it is confirmed"),
+        About(default=f"{USUAL_SHARE:g}%"),
+    ] = None
+    strangers: Annotated[
+        Strangers | None,
+        Field(
+            description="Whether a node whose `node.cluster` is no service and no gateway of the catalog may call "
+            "every service (`serve`), or gets nothing (`refuse`)"
+        ),
+        About(default="refuse"),
+    ] = None
+
+    @property
+    def brake_share(self) -> float | None:
+        """What may be taken away at once, in percent; None: all."""
+        return (self.brake or Brake()).percent
+
+    @property
+    def confirm_after(self) -> timedelta | None:
+        """After which time a removal that is held is taken; None: never."""
+        return self.brake.confirm_after if self.brake else None
 
 
-MeshValue = AccessLog | Tracing | bool
+MeshValue = AccessLog | Tracing | Brake | Strangers | bool
 """What may stand below `mesh:`."""
 
-MESH_FIELDS: Final[Mapping[str, TypeAdapter[AccessLog] | TypeAdapter[Tracing] | TypeAdapter[bool]]] = {
-    "access_log": TypeAdapter(ShortAccessLog),
-    "tracing": TypeAdapter(ShortTracing),
-    "endpoint_stats": TypeAdapter(Annotated[bool, Strict()]),
+MESH_FIELDS: Final[Mapping[str, TypeAdapter[MeshValue | None]]] = {
+    name: TypeAdapter(hint) for name, hint in get_type_hints(Mesh, include_extras=True).items()
 }
 """How each field below `mesh:` is read."""

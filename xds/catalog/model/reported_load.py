@@ -3,10 +3,10 @@
 from datetime import timedelta
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import Field, StringConstraints
 from pydantic.dataclasses import dataclass
 
-from xds.catalog.text.durations import format_duration
+from xds.catalog.text.durations import AtLeast
 from xds.catalog.text.field import About, Expected, IfWrong
 from xds.catalog.text.names import CONFIG, NOBODY, Duration, Fraction, Wait
 from xds.catalog.text.percents import Percentage
@@ -62,15 +62,8 @@ class ClientSideWeighted:
     ] = None
 
 
-MIN_UPDATE_PERIOD: Final = timedelta(milliseconds=100)
-"""Envoy's limit on how often the shares of localities are computed."""
-
-
-def check_update_period(value: timedelta) -> timedelta:
-    """Refuse a time in which Envoy does not compute shares of localities."""
-    if value < MIN_UPDATE_PERIOD:
-        raise ValueError(f"must be {format_duration(MIN_UPDATE_PERIOD)} or more, found {format_duration(value)}")
-    return value
+MIN_UPDATE_PERIOD: Final = 100
+"""Envoy's limit on how often the shares of localities are computed, in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
@@ -78,7 +71,7 @@ class LoadAwareLocality:
     """The locality of the caller first, others as far as their endpoints report more headroom (ORCA)."""
 
     weight_update_period: Annotated[
-        Annotated[Duration, AfterValidator(check_update_period)] | None,
+        Annotated[Duration, AtLeast(MIN_UPDATE_PERIOD)] | None,
         Field(description="How often the shares of the localities are computed, 100ms or more"),
         About(default="1s", envoy="LoadAwareLocality.weight_update_period"),
     ] = None

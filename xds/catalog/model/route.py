@@ -10,13 +10,13 @@ from dataclasses import field, fields
 from itertools import combinations
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, GetJsonSchemaHandler, PlainValidator, Strict
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, PlainValidator, Strict
 from pydantic.dataclasses import dataclass
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from xds.catalog.model.filters import CheckedCors, CheckedFault, RateLimit
-from xds.catalog.model.resilience import ShortRetries
+from xds.catalog.model.retries import ShortRetries
 from xds.catalog.model.route_action import (
     HeaderChanges,
     Mirror,
@@ -27,11 +27,12 @@ from xds.catalog.model.route_action import (
     split_target,
 )
 from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
-from xds.catalog.text.addresses import RouteHost
-from xds.catalog.text.field import About, Example, Expected, IfWrong
-from xds.catalog.text.http import Methods, check_headers, check_query
+from xds.catalog.text.address_patterns import MAX_HOSTS, ROUTE_HOSTS_SHAPE
+from xds.catalog.text.addresses import ANY_HOST, RouteHost, check_route_hosts, covers_host
+from xds.catalog.text.field import OFF, About, Example, Expected, IfWrong
+from xds.catalog.text.http import MATCHED_HEADERS, MATCHED_QUERY, Methods, check_headers, check_query
 from xds.catalog.text.mistake import Loc
-from xds.catalog.text.names import CONFIG, Duration, Path
+from xds.catalog.text.names import CONFIG, NOBODY, Duration, Path, parse_list
 from xds.catalog.text.path_template import PathTemplate
 from xds.catalog.text.regex import PathRegex
 from xds.catalog.text.sizes import Size
@@ -54,13 +55,18 @@ class Route:
         ),
     ] = None
     host: Annotated[
-        RouteHost | None,
+        tuple[Annotated[RouteHost, IfWrong(stand_in=lambda index: f"{index}.{NOBODY}")], ...],
+        Field(min_length=1, max_length=MAX_HOSTS),
+        BeforeValidator(parse_list),
+        AfterValidator(check_route_hosts),
+        ROUTE_HOSTS_SHAPE,
         Field(
-            description="An exact host, or `*.example.com`. The port in a Host header does not count."
-            " Not for a service's own routes"
+            description="An exact host, `*.example.com`, or a list of them. The port in a Host header does not count."
+            " Not for a service's own routes",
         ),
+        Expected("a host, or a list of them", "example.com", ["example.com", "*.example.org"]),
         About(default="any", envoy="VirtualHost.domains"),
-    ] = None
+    ] = ()
     prefix: Annotated[
         Path | None,
         Field(description="The beginning of the path"),
@@ -92,6 +98,7 @@ class Route:
     headers: Annotated[
         WantedTexts,
         AfterValidator(check_headers),
+        MATCHED_HEADERS,
         Field(
             description="Headers and their values. `*` is any value; in full one of `exact`, "
             "`prefix`, `suffix`, `contains`, `regex` and `absent`"
@@ -102,6 +109,7 @@ class Route:
     query: Annotated[
         WantedTexts,
         AfterValidator(check_query),
+        MATCHED_QUERY,
         Field(description="Query parameters and their values as they stand in the URL, written like those of headers"),
         Expected("a mapping of the query's parameters and values", {"user": "a"}),
         About(default="none", envoy="RouteMatch.query_parameters"),
@@ -153,11 +161,12 @@ class Route:
     ] = None
     retries: Annotated[
         ShortRetries | None,
-        Field(description="Fields that replace those of the service's `retries`"),
+        Field(description="Fields that replace those of the service's `retries`; `off` means none for this route"),
         About(default="the service's", envoy="RouteAction.retry_policy"),
     ] = None
     mirror: Annotated[
         Mirror | None,
+        OFF,
         Field(description="A copy of the requests for another service; nobody waits for its answers"),
         Example({"to": "shadow", "percent": "10%"}),
         About(envoy="RouteAction.request_mirror_policies"),
@@ -165,11 +174,13 @@ class Route:
     ] = None
     fault: Annotated[
         CheckedFault | None,
+        OFF,
         Field(description="Failures on purpose, for tests"),
         About(envoy="HTTPFault"),
     ] = None
     rate_limit: Annotated[
         RateLimit | None,
+        OFF,
         Field(description="How many requests each Envoy lets through. Others get 429"),
         Example({"requests": 100, "per": "1s"}),
         About(envoy="LocalRateLimit"),
@@ -177,6 +188,7 @@ class Route:
     ] = None
     cors: Annotated[
         CheckedCors | None,
+        OFF,
         Field(description="Which web pages of other origins can call"),
         About(envoy="CorsPolicy"),
     ] = None
@@ -224,6 +236,15 @@ class Route:
     def _targets(self) -> dict[Loc, str]:
         to = self.to or {}
         return {("to", target) if len(to) > 1 else ("to",): target for target in to}
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts whose requests it takes: `*` is any."""
+        return self.host or (ANY_HOST,)
+
+    def takes_host(self, host: str) -> bool:
+        """Whether it takes every request for `host`, which may be a pattern."""
+        return any(covers_host(one, host) for one in self.hosts)
 
     @property
     def services(self) -> tuple[str, ...]:

@@ -1,8 +1,10 @@
 """What a route does with a request: send it to services, rewrite, redirect, answer or mirror it, change its headers."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import field
-from typing import Annotated, Final, Literal
+from decimal import Decimal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, PlainValidator, Strict
 from pydantic.dataclasses import dataclass
@@ -22,10 +24,11 @@ from xds.catalog.text.names import (
     Path,
     PathAndQuery,
     Port,
+    mend_name,
 )
 from xds.catalog.text.path_template import Substitution, TemplateRewrite
-from xds.catalog.text.percents import Percent
-from xds.wording import show
+from xds.catalog.text.percents import PERCENTAGE, Percent
+from xds.wording import show, split_host_and_port, write_flow
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
@@ -145,11 +148,16 @@ def split_target(target: str) -> tuple[str, str]:
     return service, subset
 
 
+MAX_PLACES = 7
+"""With more digits after the point, weights that make 100% are more than Envoy takes."""
+
 MAX_SHARES = 2**32 - 1
 """Envoy's limit on the sum of the weights of a route's clusters."""
 
 
-EXPECTED_TARGETS: Final = Expected("a service's name, or several as in {v1: 95, v2: 5}", "api/v2")
+EXPECTED_TARGETS: Final = Expected(
+    "a service's name, or several as in {v1: 95, v2: 5}", "api/v2", {"v1": "95%", "v2": "5%"}
+)
 
 
 def parse_targets(value: object) -> Mapping[str, int] | None:
@@ -161,27 +169,93 @@ def parse_targets(value: object) -> Mapping[str, int] | None:
             raise ValueError(_refuse_name(value))
         return {value: 1}
     if not isinstance(value, Mapping):
+        hint = _mend_targets(value)
         # pydantic turns a ValueError, not a TypeError, into a mistake among others
-        raise ValueError(f"expected {EXPECTED_TARGETS.words}, found {show(value)}")  # noqa: TRY004
-    mistakes: list[Mistake] = []
-    for name, weight in value.items():
-        if not TARGET.fullmatch(name):
-            mistakes.append(Mistake((name,), _refuse_name(name)))
-        elif not isinstance(weight, int) or isinstance(weight, bool) or not 0 <= weight <= MAX_SHARES:
-            mistakes.append(Mistake((name,), f"expected a whole number from 0 to {MAX_SHARES}, found {show(weight)}"))
-    if not mistakes and not 1 <= sum(value.values()) <= MAX_SHARES:
+        raise ValueError(f"expected {EXPECTED_TARGETS.words}, found {show(value)}{hint}")  # noqa: TRY004
+    percents = {name: matched for name, one in value.items() if (matched := PERCENTAGE.fullmatch(str(one)))}
+    if percents and len(percents) == len(value) and all(map(TARGET.fullmatch, value)):
+        return _read_percents({name: Decimal(matched[1]) for name, matched in percents.items()})
+    if value and (hint := _mend_mapping(value)):
+        raise ValueError(f"expected {EXPECTED_TARGETS.words}: write {hint}")
+    if mistakes := [*_check_weights(value, percents)]:
+        raise Mistakes(*mistakes)
+    if not 1 <= sum(value.values()) <= MAX_SHARES:
         most = f"the weights sum up to {sum(value.values())}: Envoy takes {MAX_SHARES} at most"
         none = "no service has a weight above 0: requests would have nowhere to go"
         raise ValueError(most if any(value.values()) else none)
-    if mistakes:
-        raise Mistakes(*mistakes)
     return dict(value)
 
 
+def _check_weights(value: Mapping[str, Any], percents: Collection[str]) -> Iterator[Mistake]:
+    for name, weight in value.items():
+        if not TARGET.fullmatch(name):
+            yield Mistake((name,), _refuse_name(name))
+        elif name in percents:
+            yield Mistake((name,), "the weights of a route are all percentages, or none is")
+        elif not isinstance(weight, int) or isinstance(weight, bool) or not 0 <= weight <= MAX_SHARES:
+            yield Mistake((name,), f"expected a whole number from 0 to {MAX_SHARES}, found {show(weight)}")
+
+
+def _read_percents(percents: Mapping[str, Decimal]) -> Mapping[str, int]:
+    """Return percentages that make 100 as the smallest whole weights by powers of ten: 99.5% and 0.5% are 995 and 5."""
+    if (total := sum(percents.values())) != 100:
+        raise ValueError(f"the percentages sum up to {total}%, where 100% are all requests: mend one of them")
+    places = max(-int(one.normalize().as_tuple().exponent) for one in percents.values())
+    if places > MAX_PLACES:
+        raise ValueError(f"a percentage has {MAX_PLACES} digits after the point at most")
+    return {name: int(one.scaleb(max(places, 0))) for name, one in percents.items()}
+
+
+def _mend_targets(value: object) -> str:
+    """Return how a list, a number or another value is written as targets, as the end of a message."""
+    if isinstance(value, list) and value:
+        if all(isinstance(one, str) and TARGET.fullmatch(one) for one in value):
+            return f": write {write_flow(dict.fromkeys(value, 1) if len(value) > 1 else value[0])}"
+        if all(isinstance(one, dict) and len(one) == 1 for one in value):
+            return f": write {write_flow({name: weight for one in value for name, weight in one.items()})}"
+        found = [_read_named(one) for one in value]
+        if all(found):
+            return f": write {write_flow(dict(one for one in found if one))}"
+    if isinstance(value, int | float) and not isinstance(value, bool) and TARGET.fullmatch(show(value)):
+        return f': write "{show(value)}" in quotes'
+    return ""
+
+
+def _mend_mapping(value: Mapping[str, Any]) -> str:
+    """Return how targets are written that are meant by another mapping: fractions of 1, or keys of other programs."""
+    if all(isinstance(one, float) and 0 <= one <= 1 for one in value.values()) and abs(sum(value.values()) - 1) < 1e-9:
+        return write_flow({name: f"{one * 100:.7g}%" for name, one in value.items()})
+    if named := _read_named(value):
+        return named[0]
+    return ""
+
+
+def _read_named(value: object) -> tuple[str, Any] | None:
+    """Return the service and weight of `{service: web, weight: 95}`, with the names that other programs use."""
+    if not isinstance(value, Mapping):
+        return None
+    name = next((value[key] for key in ("service", "name", "cluster", "host", "backend") if key in value), None)
+    subset = next((f"/{value[key]}" for key in ("subset", "service_subset", "version") if key in value), "")
+    if not isinstance(name, str) or not TARGET.fullmatch(f"{name}{subset}"):
+        return None
+    return f"{name}{subset}", value.get("weight", 1)
+
+
 def _refuse_name(name: str) -> str:
+    if "://" in name:
+        return f"expected a service's name, found {show(name)}: {mend_name(name)}"
     if name.count("/") > 1 or name.endswith("/"):
         return f"expected a service's name, or with a slash one of its subsets, as in api/v2; found {show(name)}"
-    return f"expected a service's name, found {show(name)}: {NAME_RULE}"
+    if split_host_and_port(name):
+        return (
+            f"expected a service's name, found {show(name)}: a route names a service, "
+            'whose addresses are in its `endpoints: ["10.0.0.4:5000"]`'
+        )
+    if "$" in name or "{{" in name:
+        return f"expected a service's name, found {show(name)}: nothing is filled in here, write the name itself"
+    near = re.sub("[:@]", "/", name, count=1)
+    hint = f"a subset stands after a slash, write {near}" if near != name and TARGET.fullmatch(near) else NAME_RULE
+    return f"expected a service's name, found {show(name)}: {hint}"
 
 
 TARGETS_SHAPE = WithJsonSchema(
@@ -190,7 +264,15 @@ TARGETS_SHAPE = WithJsonSchema(
             {"type": "string", "pattern": TARGET_PATTERN},
             {
                 "type": "object",
-                "patternProperties": {TARGET_PATTERN: {"type": "integer", "minimum": 0, "maximum": 2**32 - 1}},
+                "not": {"additionalProperties": {"const": 0}},
+                "patternProperties": {
+                    TARGET_PATTERN: {
+                        "anyOf": [
+                            {"type": "integer", "minimum": 0, "maximum": 2**32 - 1},
+                            {"type": "string", "pattern": rf"^[0-9]{{1,3}}(\.[0-9]{{1,{MAX_PLACES}}})? ?%$"},
+                        ]
+                    }
+                },
                 "additionalProperties": False,
             },
         ]

@@ -7,11 +7,11 @@ from typing import Annotated, Final
 from pydantic import AfterValidator
 
 from xds.catalog.model.route import ROUTE_SHAPE, Route, given
-from xds.catalog.text.field import Expected, IfWrong
+from xds.catalog.text.field import Expected, IfWrong, Moved
 from xds.catalog.text.mistake import Loc, Mistake, Mistakes
 from xds.catalog.text.names import NOBODY
 from xds.catalog.text.path_template import find_variables
-from xds.catalog.text.regex import MAX_PROGRAM, measure
+from xds.catalog.text.regex import MAX_PROGRAM, count_groups, measure
 
 ENDS = ("to", "redirect", "respond")
 PATHS = ("prefix", "path", "regex", "template")
@@ -34,7 +34,7 @@ OF_SERVICES = ("rewrite", "request_headers", "timeout", "retries", "mirror", *FI
 
 
 def check_route(route: Route) -> Route:
-    """Refuse a route that leads nowhere or to two ends, and fields that its end or its path make no sense of."""
+    """Refuse a route without an end or with two, and fields that have no meaning for its end or its path."""
     return _check_fields(route, own=False)
 
 
@@ -47,7 +47,7 @@ def _check_fields(route: Route, *, own: bool) -> Route:
     fields = given(route)
     ends = [field for field in ENDS if field in fields] or ["to"] * own
     mistakes = [*_check_ends(fields, ends)]
-    if own and route.host is not None:
+    if own and route.host:
         mistakes.append(
             Mistake(("host",), "a service's routes are for requests to that service's own host: leave this out")
         )
@@ -73,7 +73,7 @@ def _check_fields(route: Route, *, own: bool) -> Route:
 
 
 def _check_ends(fields: list[str], ends: list[str]) -> Iterator[Mistake]:
-    """Refuse no end and several, and what has no meaning beside the one."""
+    """Refuse a route without an end or with several, and fields that have no meaning beside its end."""
     if not ends:
         yield Mistake((), "`to` is missing: a service's name; or `redirect` or `respond` in its place")
     for field in ends[1:]:
@@ -85,7 +85,7 @@ def _check_ends(fields: list[str], ends: list[str]) -> Iterator[Mistake]:
 
 
 def _check_raw(route: Route, ends: list[str]) -> list[Mistake]:
-    """Refuse raw fields of an end that the route has not: Envoy's would take the place of the catalog's."""
+    """Refuse raw fields of an end that the route does not have: Envoy's end would replace the catalog's."""
     if len(ends) != 1 or "route" not in route.envoy:
         return []
     others = (name for end, name in RAW_ENDS.items() if end != ends[0] and name in route.envoy["route"].names)
@@ -109,7 +109,7 @@ def _check_rewrite(route: Route) -> list[Mistake]:
         mistakes.append(Mistake((*loc, "prefix"), f"the route has no prefix but `{other}`: write `path` here"))
     mistakes += _check_prefix(route, loc, rewrite.prefix)
     if rewrite.path is not None:
-        groups = re.compile(route.regex).groups if route.regex is not None else 0
+        groups = count_groups(route.regex) if route.regex is not None else 0
         highest = max((int(one) for one in re.findall(r"\\(\d)", rewrite.path)), default=0)
         if route.regex is not None and measure(f"^(?:{route.regex})$") > MAX_PROGRAM:
             mistakes.append(
@@ -148,7 +148,7 @@ def _find_other_path(route: Route) -> str | None:
 
 
 def _check_prefix(route: Route, loc: Loc, new: str | None) -> list[Mistake]:
-    """Refuse a long prefix whose slash goes over to the new one, which takes a pattern."""
+    """Refuse a prefix that is too long for the pattern with which a rewrite adds a slash."""
     old = route.prefix or "/"
     if new is None or not new.endswith("/") or old.endswith("/") or len(old) <= MAX_PREFIX:
         return []
@@ -192,7 +192,7 @@ def check_filters(route: Route) -> list[Mistake]:
 
 
 def check_template_fields(route: Route) -> list[Mistake]:
-    """Refuse a rewrite with variables that the route's template has not, or beside another rewrite of the path."""
+    """Refuse a rewrite with variables that the route's template does not have, or beside another path rewrite."""
     rewrite = route.rewrite
     if rewrite is None or rewrite.template is None:
         return []
@@ -214,6 +214,56 @@ MAX_ROUTES = 1000
 
 EXPECTED_ROUTES: Final = Expected("a list of routes", [{"prefix": "/", "to": "web"}])
 
+MOVED_ROUTE: Final = Moved(
+    {
+        **dict.fromkeys(
+            ("service", "services", "backend", "cluster", "target", "destination", "dest", "upstream", "forward"),
+            "write it as `to: web`",
+        ),
+        **dict.fromkeys(("use_backend", "default_backend", "proxy_pass", "backendrefs"), "write it as `to: web`"),
+        **dict.fromkeys(
+            ("weighted_clusters", "weights", "weight", "split", "splits"), "write it as `to: {v1: 95, v2: 5}`"
+        ),
+        **dict.fromkeys(
+            ("match", "matches", "location", "uri", "url", "path_prefix", "pathprefix", "path_beg"),
+            "write it as `prefix: /`; `path` is for one path, `regex` for a pattern",
+        ),
+        **dict.fromkeys(("path_exact", "exact"), "write it as `path: /x`"),
+        **dict.fromkeys(("path_reg", "path_regex", "pattern"), "write it as `regex: /x.*`"),
+        **dict.fromkeys(
+            ("hosts", "hostname", "hostnames", "server_name", "domain", "domains", "vhost", "authority", "sni"),
+            "write it as `host: web.example.com`",
+        ),
+        **dict.fromkeys(("verb", "verbs"), "write it as `method: GET`"),
+        **dict.fromkeys(("header", "match_headers", "hdr"), "write it as `headers: {x-user: a}`"),
+        **dict.fromkeys(
+            ("query_param", "query_params", "params", "query_parameters"), "write it as `query: {user: a}`"
+        ),
+        **dict.fromkeys(("return", "status", "direct_response", "deny"), "write it as `respond: {status: 404}`"),
+        **dict.fromkeys(("redirect_to", "https_redirect", "ssl_redirect"), "write it as `redirect: {https: true}`"),
+        **dict.fromkeys(
+            ("strip_prefix", "strip_path", "prefix_rewrite", "rewrite_target", "url_rewrite", "stripprefix"),
+            "write it as `rewrite: {prefix: /}`",
+        ),
+        **dict.fromkeys(
+            ("proxy_set_header", "add_request_header", "set_headers", "set_header"),
+            "write it as `request_headers: {set: {x-user: a}}`",
+        ),
+        **dict.fromkeys(
+            ("add_header", "add_headers", "add_response_header"), "write it as `response_headers: {set: {x-user: a}}`"
+        ),
+        **dict.fromkeys(("proxy_read_timeout", "timeouts", "request_timeout"), "write it as `timeout: 15s`"),
+        **dict.fromkeys(("client_max_body_size", "max_body_size"), "write it as `max_body: 1MiB`"),
+        **dict.fromkeys(("shadow", "mirrors", "request_mirror_policies"), "write it as `mirror: {to: web}`"),
+        **dict.fromkeys(("limit_req", "limit", "ratelimit"), "write it as `rate_limit: {requests: 100, per: 1s}`"),
+        **dict.fromkeys(
+            ("endpoints", "balance", "health_check", "circuit_breakers", "outlier_detection", "protocol", "tls"),
+            "it belongs to a service, the one that the route leads to",
+        ),
+    }
+)
+"""Words of HAProxy, nginx, Consul, Kubernetes, Istio and Envoy for the fields of a route."""
+
 Routes = Annotated[
     tuple[
         Annotated[
@@ -221,6 +271,7 @@ Routes = Annotated[
             AfterValidator(check_route),
             ROUTE_SHAPE,
             Expected("a route", {"prefix": "/", "to": "web"}),
+            MOVED_ROUTE,
             IfWrong(stand_in={"to": NOBODY}),
         ],
         ...,

@@ -4,7 +4,7 @@ The class is both the validator and the immutable model; the JSON Schema is made
 its fields is checked in `service_rules.py`. No Envoy type appears here, but nothing that Envoy would refuse passes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import field
 from enum import StrEnum
 from typing import Annotated, Any
@@ -15,7 +15,8 @@ from pydantic.dataclasses import dataclass
 from xds.catalog.model.access_log import ShortAccessLog
 from xds.catalog.model.affinity import CheckedAffinity
 from xds.catalog.model.balance import SHORT, ShortBalancing
-from xds.catalog.model.endpoint import Endpoint, ShortEndpoint, check_endpoints
+from xds.catalog.model.connections import CircuitBreakers, ConnectionPool, Keepalive, mend_circuit_breakers
+from xds.catalog.model.endpoint import Endpoint, ShortEndpoint, check_endpoints, mend_endpoints
 from xds.catalog.model.health import CheckedHealthCheck, OutlierDetection, ShortOutlierDetection
 from xds.catalog.model.locality import (
     ANY,
@@ -25,24 +26,18 @@ from xds.catalog.model.locality import (
     PanicThreshold,
     ShortLocality,
 )
-from xds.catalog.model.resilience import (
-    USUAL_RETRIES,
-    CircuitBreakers,
-    ConnectionPool,
-    Keepalive,
-    ShortRetries,
-    Timeouts,
-    complete_retries,
-)
+from xds.catalog.model.retries import USUAL_RETRIES, ShortRetries, complete_retries
 from xds.catalog.model.route import OWN_ROUTE_SHAPE, Route
 from xds.catalog.model.route_rules import EXPECTED_ROUTES, MAX_ROUTES, check_own_route
+from xds.catalog.model.sidecar import USUAL_SIDECAR, ShortSidecar
 from xds.catalog.model.slow_start import ShortSlowStart
 from xds.catalog.model.subsets import EXPECTED_SUBSETS, SUBSETS_SHAPE, Labels, parse_subsets
+from xds.catalog.model.timeouts import Timeouts, mend_timeouts
 from xds.catalog.model.upstream import CALLERS, Dns, ServiceHost, ShortUpstreamTls, UpstreamTls
-from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
-from xds.catalog.text.addresses import SIDECAR, ShortListen
-from xds.catalog.text.durations import WAIT_SHAPE, check_ttl
-from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Words
+from xds.catalog.raw.clusters import NamedCluster
+from xds.catalog.raw.fields import NO_RAW, Raw, find_clusters, make_raw_shape, parse_raw
+from xds.catalog.text.durations import AtLeast
+from xds.catalog.text.field import OFF, About, Example, Expected, IfWrong, Moved
 from xds.catalog.text.mistake import Loc, Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, NOBODY, Duration, Name, Port, Wait
 from xds.wording import show
@@ -52,7 +47,7 @@ MAX_ITEMS = 65536
 
 
 class Protocol(StrEnum):
-    """What a service speaks to those who call it."""
+    """The protocol that a service speaks with its callers."""
 
     HTTP = "http"
     HTTP2 = "http2"
@@ -60,8 +55,33 @@ class Protocol(StrEnum):
     TCP = "tcp"
 
 
+ENCRYPTED = {"https": "http", "wss": "http", "grpcs": "grpc", "tls": "tcp", "ssl": "tcp", "h2": "http2"}
+"""Words for what is encrypted, with the protocol inside: in the catalog these are two fields."""
+
+PLAIN_WORDS = {
+    **dict.fromkeys(("http1", "http/1", "http/1.1", "http1.1", "rest", "web", "ws", "websocket"), "http"),
+    **dict.fromkeys(("h2c", "http/2", "http2.0", "http/2.0"), "http2"),
+    **dict.fromkeys(("mysql", "postgres", "postgresql", "redis", "mongo", "mongodb", "kafka", "amqp", "smtp"), "tcp"),
+}
+
+
+def mend_protocol(value: object) -> str:
+    """Return what to write for a protocol by another name, or one that is encrypted."""
+    if not isinstance(value, str):
+        return ""
+    word, url, _ = value.lower().partition("://")
+    rest = ", and its host in `endpoints`" if url else ""
+    if word in ENCRYPTED:
+        return f"write `protocol: {ENCRYPTED[word]}` and `tls: true`{rest}"
+    if word in PLAIN_WORDS or (url and word in [*Protocol]):
+        return f"write `protocol: {PLAIN_WORDS.get(word, word)}`{rest}"
+    if word in ("http3", "h3", "quic"):
+        return "a gateway's `http3: true` is for its clients; services are called by `http2`"
+    return "connections and requests alone are passed on, no datagrams" if word == "udp" else ""
+
+
 def assume_protocol(service: dict[str, Any]) -> None:
-    """Write the protocol that no rule minds in place of a wrong one: beside a local port, or else a check by gRPC."""
+    """Replace a wrong protocol by one that fits the other fields: `tcp` beside a local port, otherwise `grpc`."""
     if "routes" in service:
         service.pop("local_port", None)  # with both, one is wrong, and it is not known which
     service["protocol"] = "tcp" if "local_port" in service else "grpc"
@@ -71,7 +91,7 @@ def check_upstreams(upstreams: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse a service named twice."""
     first: dict[str, int] = {}
     mistakes: list[Mistake] = [
-        Mistake((index,), f"{show(name)} is given twice: first as upstreams[{first[name]}]")
+        Mistake((index,), f"{show(name)} is given twice: first as upstreams[{first[name]}]", see=(first[name],))
         for index, name in enumerate(upstreams)
         if first.setdefault(name, index) != index
     ]
@@ -92,12 +112,14 @@ class Service:
             " of the service by DNS",
         ),
         AfterValidator(check_endpoints),
-        Expected("a list", ["10.0.0.4:5000"]),
+        Expected("a list", ["10.0.0.4:5000"], mend=mend_endpoints),
         About(default="none: the service only calls others", envoy="ClusterLoadAssignment"),
     ] = ()
     protocol: Annotated[
         Protocol,
+        Expected(mend=mend_protocol),
         Field(description="What the service speaks"),
+        Expected(mend=mend_protocol),
         About(envoy="HttpProtocolOptions, TcpProxy"),
         IfWrong(settle=assume_protocol),
     ] = Protocol.HTTP
@@ -108,11 +130,12 @@ class Service:
     ] = SHORT["round_robin"]
     affinity: Annotated[
         CheckedAffinity | None,
+        OFF,
         Field(
             description="For `ring_hash` and `maglev`: what makes two requests go to the same "
             "endpoint. The first of these that a request has counts"
         ),
-        About(default="none: at random", envoy="RouteAction.hash_policy"),
+        About(default="off: at random", envoy="RouteAction.hash_policy"),
     ] = None
     locality: Annotated[
         ShortLocality,
@@ -138,13 +161,15 @@ class Service:
     ] = None
     slow_start: Annotated[
         ShortSlowStart | None,
+        OFF,
         Field(description="How long the share of a new endpoint grows to its full size"),
-        About(default="none: the full share at once", envoy="SlowStartConfig"),
+        About(default="off: the full share at once", envoy="SlowStartConfig"),
     ] = None
     health_check: Annotated[
         CheckedHealthCheck | None,
+        OFF,
         Field(description="An active check, made by every Envoy that calls the service"),
-        About(default="none", envoy="Cluster.health_checks"),
+        About(default="off", envoy="Cluster.health_checks"),
     ] = None
     outlier_detection: Annotated[
         ShortOutlierDetection,
@@ -154,18 +179,24 @@ class Service:
     timeouts: Annotated[
         Timeouts,
         Field(description="How long callers wait"),
-        Example({"request": "15s"}),
-        Moved({"per_try": "write it as `retries: {per_try: 2s}`"}),
+        Expected("", {"request": "15s"}, mend=mend_timeouts),
+        Moved(
+            {
+                "per_try": "it belongs to `retries`: write `retries: {per_try: 2s}`",
+                **dict.fromkeys(("server", "client", "read", "response", "total"), "write it as `request: 15s`"),
+                **dict.fromkeys(("connection", "dial"), "write it as `connect: 1s`"),
+            }
+        ),
     ] = field(default_factory=Timeouts)
     retries: Annotated[
         Annotated[ShortRetries, AfterValidator(complete_retries)],
-        Field(description="How often and when a failed request is retried"),
+        Field(description="How often and when a failed request is retried; `off` means never"),
         About(envoy="RetryPolicy"),
     ] = USUAL_RETRIES
     circuit_breakers: Annotated[
         CircuitBreakers | None,
         Field(description="How much each Envoy sends to the service at once. Anything above gets 503 immediately"),
-        Example({"requests": 1000}),
+        Expected("", {"requests": 1000}, mend=mend_circuit_breakers),
         About(default="1024 of each", envoy="Cluster.circuit_breakers"),
     ] = None
     connection_pool: Annotated[
@@ -175,7 +206,8 @@ class Service:
         About(envoy="HttpProtocolOptions"),
     ] = None
     keepalive: Annotated[
-        Annotated[Keepalive | None, Words({"off": None})],
+        Keepalive | None,
+        OFF,
         Field(description="How Envoy finds connections that died without notice"),
         Example({"idle": "60s"}),
         About(
@@ -221,16 +253,12 @@ class Service:
         IfWrong(stand_in=[], wanted=True),
     ] = None
     sidecar: Annotated[
-        ShortListen,
-        Field(
-            description="Where the service's sidecar listens for its application: IP address and "
-            "port, or a port of loopback"
-        ),
-        About(envoy="Listener.address"),
-    ] = SIDECAR
+        ShortSidecar,
+        Field(description="Where the service's sidecar listens for its application, and what it allows there"),
+        About(default="127.0.0.1:15001", envoy="Listener.address"),
+    ] = field(default_factory=lambda: USUAL_SIDECAR)
     ttl: Annotated[
-        Annotated[Duration, AfterValidator(check_ttl), WAIT_SHAPE, Expected("a duration of 1s or more", "1m30s")]
-        | None,
+        Annotated[Duration, AtLeast(1000), Expected("a duration of 1s or more", "1m30s")] | None,
         Field(description="How long after they lost the control plane callers drop the endpoints; 1s or more"),
         About(default="never", envoy="ClusterLoadAssignment.Policy.endpoint_stale_after"),
     ] = None
@@ -297,6 +325,31 @@ class Service:
     def routed(self) -> frozenset[str]:
         """The services that its own routes name."""
         return frozenset(name for route in self.routes for name in route.services)
+
+    @property
+    def raw_clusters(self) -> Iterator[tuple[Loc, NamedCluster]]:
+        """The clusters that Envoy's own fields name: those of its cluster, of its routes, and of its sidecar."""
+        places: list[tuple[Loc, Raw]] = [(("envoy",), self.envoy), (("sidecar", "envoy"), self.sidecar.envoy)]
+        places += [(("routes", position, "envoy"), route.envoy) for position, route in enumerate(self.routes)]
+        for loc, raw in places:
+            for below, cluster in find_clusters(raw):
+                yield (*loc, *below), cluster
+
+    @property
+    def needed_by_callers(self) -> frozenset[str]:
+        """The services that Envoys need to apply its routes: those that are named there, also in Envoy's own fields."""
+        raw = (cluster.name for route in self.routes for _, cluster in find_clusters(route.envoy))
+        return self.routed.union(raw)
+
+    @property
+    def needed_by_cluster(self) -> frozenset[str]:
+        """The services that Envoys need to connect to it: those that Envoy's own fields of its cluster name."""
+        return frozenset(cluster.name for _, cluster in find_clusters(self.envoy))
+
+    @property
+    def needed_by_sidecar(self) -> frozenset[str]:
+        """The services that its sidecar needs beside its upstreams: those that Envoy's own fields of it name."""
+        return frozenset(cluster.name for _, cluster in find_clusters(self.sidecar.envoy))
 
     @property
     def requested_host(self) -> str | None:

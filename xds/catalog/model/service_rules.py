@@ -11,7 +11,7 @@ from xds.catalog.text.mistake import Mistake, Mistakes
 
 
 def check_service(service: Service) -> Service:
-    """Refuse a local port where the sidecar tells requests apart by host, and affinity to what TCP does not have."""
+    """Refuse a local port where the sidecar distinguishes requests by host, and affinity by what TCP does not have."""
     mistakes: list[Mistake] = []
     if service.protocol == "tcp" and service.affinity is not None:
         lacking = [
@@ -61,7 +61,7 @@ def find_locality_mistakes(service: Service) -> Iterator[Mistake]:
 
 
 def check_upstream(service: Service) -> list[Mistake]:
-    """Refuse certificates that nothing would be checked against, and one host that is several."""
+    """Refuse TLS that checks no name in the certificate, and `dns: logical` with several endpoints."""
     mistakes: list[Mistake] = []
     address = next((one.address for one in service.endpoints if one.is_ip), None)
     if address is not None:
@@ -77,7 +77,7 @@ def check_upstream(service: Service) -> list[Mistake]:
 
 
 def check_use_of_subsets(service: Service) -> list[Mistake]:
-    """Refuse subsets beside what goes by a `load_balancing_policy`: Envoy takes a cluster with one or the other."""
+    """Refuse subsets beside a balance that needs a `load_balancing_policy`: a cluster in Envoy can have one of them."""
     mistakes: list[Mistake] = []
     if service.subsets and service.balance.follows_load:
         balance = service.balance.policy.value

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from xds.catalog.text.field import About, Alone, Example, IfWrong
+from xds.catalog.text.field import About, Alone, Example, IfWrong, is_amount
 from xds.catalog.text.names import CONFIG, Wait
 from xds.catalog.text.percents import Percentage
 
@@ -32,4 +32,4 @@ class SlowStart:
     ] = None
 
 
-ShortSlowStart = Annotated[SlowStart, Alone("window"), Example({"window": "30s"})]
+ShortSlowStart = Annotated[SlowStart, Alone("window", takes=is_amount), Example({"window": "30s"})]

@@ -6,7 +6,8 @@ from pydantic import AfterValidator, Field
 from pydantic.dataclasses import dataclass
 from pydantic.json_schema import WithJsonSchema
 
-from xds.catalog.text.addresses import ADDRESS_SHAPE, explain_address, split_address
+from xds.catalog.text.address_patterns import ADDRESS_SHAPE
+from xds.catalog.text.addresses import explain_address, split_address
 from xds.catalog.text.field import About, Alone, Example, Expected
 from xds.catalog.text.names import CONFIG
 from xds.catalog.text.percents import Percent
@@ -19,10 +20,13 @@ USUAL_SAMPLE: Final = 1.0
 """Percent: enough to see how a mesh behaves, and little load for the collector."""
 
 
+WITHOUT_TLS: Final = ", with a port where it listens without TLS"
+
+
 def check_collector(value: str) -> str:
     """Write "host:port" in one way."""
     if (parts := split_address(value)) is None:
-        raise explain_address(value, OTLP_PORT)
+        raise explain_address(value, OTLP_PORT, secure=WITHOUT_TLS, ports={})
     host, port = parts
     return join_host_and_port(host, port)
 
@@ -57,7 +61,7 @@ class Tracing:
 
     @property
     def percent(self) -> float:
-        """How many of the requests that begin a trace."""
+        """The share of the requests that begin a trace."""
         return USUAL_SAMPLE if self.sample is None else self.sample
 
     @property

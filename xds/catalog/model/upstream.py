@@ -6,8 +6,9 @@ from typing import Annotated, Final, TypeVar
 from pydantic import AfterValidator, Field, Strict, StringConstraints
 from pydantic.dataclasses import dataclass
 
-from xds.catalog.text.addresses import HOST_NAME, HOST_SHAPE, check_host, normalize_ip
-from xds.catalog.text.field import About, Example, Expected, IfWrong, Words
+from xds.catalog.text.address_patterns import ALT_NAME_SHAPE, HOST_NAME, HOST_SHAPE, SNI_SHAPE
+from xds.catalog.text.addresses import check_host, normalize_ip
+from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Words
 from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, NOBODY, FilePath
 from xds.wording import show
@@ -30,14 +31,14 @@ EXPECTED_ALT_NAME: Final = Expected("a host or an IP address", "api.example.com"
 
 
 def check_sni(value: str) -> str:
-    """Refuse an address, which TLS does not ask for."""
+    """Refuse an IP address: clients name only hosts in SNI."""
     if normalize_ip(value) is not None:
         raise ValueError(f"a host is asked for, not an address: write `subject_alt_names: [{show(value)}]`")
     return check_host(value, port="SNI has no port")
 
 
 def check_alt_name(value: str) -> str:
-    """Check a name that a certificate is to have: a host or an IP address."""
+    """Check a name that a certificate must have: a host or an IP address."""
     if (address := normalize_ip(value)) is not None:
         return address
     if "*" in value:
@@ -50,9 +51,9 @@ def check_alt_name(value: str) -> str:
 TlsT = TypeVar("TlsT", bound="UpstreamTls")
 
 Sni = Annotated[
-    str, AfterValidator(check_sni), HOST_SHAPE, Expected("a host", "api.example.com"), IfWrong(stand_in=NOBODY)
+    str, AfterValidator(check_sni), SNI_SHAPE, Expected("a host", "api.example.com"), IfWrong(stand_in=NOBODY)
 ]
-AltName = Annotated[str, AfterValidator(check_alt_name), EXPECTED_ALT_NAME, IfWrong(stand_in=NOBODY)]
+AltName = Annotated[str, AfterValidator(check_alt_name), ALT_NAME_SHAPE, EXPECTED_ALT_NAME, IfWrong(stand_in=NOBODY)]
 Alpn = Annotated[
     str,
     StringConstraints(min_length=1, max_length=255, pattern=r"^[!-~]+$"),
@@ -120,6 +121,19 @@ ShortUpstreamTls = Annotated[
     Annotated[UpstreamTls, AfterValidator(check_tls)] | None,
     Words({True: {}, False: None, "off": None}),
     Example({"ca": "/etc/ssl/shop.pem"}),
+    Moved(
+        {
+            **dict.fromkeys(
+                ("ca_file", "cafile", "ca_cert", "trusted_ca", "cacert"), "write it as `ca: /etc/ssl/shop.pem`"
+            ),
+            **dict.fromkeys(("cert", "cert_file", "crt"), "write it as `certificate: /etc/ssl/shop.pem`"),
+            **dict.fromkeys(("server_name", "servername", "host"), "write it as `sni: web.example.com`"),
+            **dict.fromkeys(
+                ("insecure_skip_verify", "insecure", "skip_verify", "verify"),
+                "certificates are always checked: leave it out, and write the authority's file as `ca`",
+            ),
+        }
+    ),
     IfWrong(whole=True),
 ]
 
@@ -144,6 +158,14 @@ def check_service_host(value: str) -> str:
     return value if value == CALLERS else check_host(value)
 
 
+def mend_service_host(value: object) -> str:
+    """Return what to write for the caller's own Host."""
+    return "write off" if value is False else ""
+
+
 ServiceHost = Annotated[
-    str, AfterValidator(check_service_host), HOST_SHAPE, Expected("a host, or `off`", "example.com")
+    str,
+    AfterValidator(check_service_host),
+    HOST_SHAPE,
+    Expected("a host, or `off`", "example.com", mend=mend_service_host),
 ]

@@ -4,13 +4,15 @@ This module has the messages that may be written, and which of their fields only
 that the fields are Envoy's. It is imported only if a catalog has raw fields.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from pydantic.json_schema import WithJsonSchema
 
-from xds.catalog.text.mistake import Mistake, Mistakes
+from xds.catalog.raw.clusters import NamedCluster
+from xds.catalog.raw.given import Given
+from xds.catalog.text.mistake import Loc, Mistake, Mistakes
 from xds.wording import show, suggest
 
 TYPES = {
@@ -70,12 +72,15 @@ class RawFields:
     """Encoded raw fields of one message, to be put before and after the message's encoded fields.
 
     Encoded messages merge when their bytes are joined. `names` has the names of the message's own raw fields, not of
-    fields inside these.
+    fields inside these. `clusters` are the clusters that any of them names. `given` has the fields as they are
+    written, for warnings about them.
     """
 
     before: bytes
     after: bytes
     names: frozenset[str]
+    clusters: tuple[NamedCluster, ...] = ()
+    given: tuple[Given, ...] = field(default=(), compare=False, repr=False)
 
     def join(self, message: bytes) -> bytes:
         """Return an encoded message with the raw fields before and after it."""
@@ -93,6 +98,18 @@ NO_RAW: Raw = MappingProxyType({})
 def join(message: bytes, raw: Raw, name: str) -> bytes:
     """Return an encoded message with the raw fields for it, if there are any."""
     return raw[name].join(message) if name in raw else message
+
+
+def sets_raw(raw: Raw, message: str, *names: str) -> bool:
+    """Whether raw fields set one of these fields of a message itself, or a part of it."""
+    return message in raw and not raw[message].names.isdisjoint(names)
+
+
+def find_clusters(raw: Raw) -> Iterator[tuple[Loc, NamedCluster]]:
+    """Yield each cluster that raw fields name, and where below `envoy`."""
+    for message, of_message in raw.items():
+        for one in of_message.clusters:
+            yield (message, *one.loc), one
 
 
 def parse_raw(*messages: str) -> Callable[[object], Raw]:
@@ -122,11 +139,11 @@ def parse_raw(*messages: str) -> Callable[[object], Raw]:
 def _encode(name: str, value: object, mistakes: list[Mistake]) -> RawFields:
     from xds.catalog.raw.encode import encode
 
-    encoded, found = encode(TYPES[name], value, OWNED[name])
-    mistakes += [one.below((name,)) for one in found]
-    before = encoded.get(PREPENDED.get(name, ""), b"")
-    after = b"".join(one for field, one in encoded.items() if field != PREPENDED.get(name))
-    return RawFields(before, after, frozenset(encoded))
+    encoded = encode(TYPES[name], value, OWNED[name])
+    mistakes += [one.below((name,)) for one in encoded.mistakes]
+    before = encoded.fields.get(PREPENDED.get(name, ""), b"")
+    after = b"".join(one for field, one in encoded.fields.items() if field != PREPENDED.get(name))
+    return RawFields(before, after, frozenset(encoded.fields), tuple(encoded.clusters), tuple(encoded.given))
 
 
 def make_raw_shape(*messages: str) -> WithJsonSchema:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from xds.wording import show, suggest
 
 PACKAGE = "envoy_data_plane"
+TYPED_STRUCT = "xds.type.v3.TypedStruct"
 PREFIX = "type.googleapis.com/"
 TYPE_NAME = re.compile(r"((?:[a-z][a-z0-9_]*\.)+)([A-Z]\w*(?:\.[A-Z]\w*)*)", re.ASCII)
 REGISTERED = re.compile(r'register_message\(\s*"([^"]*)",\s*"([^"]*)"')
@@ -40,6 +41,8 @@ def find_type(name: str) -> type:
     matched = TYPE_NAME.fullmatch(name)
     if matched is None:
         raise LookupError(name)
+    if name == TYPED_STRUCT:
+        importlib.import_module("xds.catalog.raw.typed_struct")
     try:
         importlib.import_module(f"{PACKAGE}.{matched[1][:-1]}")
     except ModuleNotFoundError:
@@ -47,6 +50,13 @@ def find_type(name: str) -> type:
     pool = importlib.import_module(f"{PACKAGE}.message_pool").default_message_pool
     found: type = pool.url_to_type[f"{PREFIX}{name}"]
     return found
+
+
+def find_name(kind: type) -> str:
+    """Return the full name of a message's class."""
+    pool = importlib.import_module(f"{PACKAGE}.message_pool").default_message_pool
+    url: str = pool.type_to_url[kind]
+    return url.removeprefix(PREFIX)
 
 
 def suggest_type(name: str) -> str:

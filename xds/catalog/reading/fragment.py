@@ -1,9 +1,11 @@
 """A fragment: one document of the catalog, parsed and validated by itself."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import reduce
 from itertools import islice
-from operator import attrgetter
+from operator import attrgetter, getitem
 from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -11,7 +13,8 @@ from pydantic import TypeAdapter, ValidationError
 from xds.catalog.advice.gateway import advise_gateway
 from xds.catalog.advice.service import advise_service
 from xds.catalog.catalog import Subject
-from xds.catalog.fields import find_field
+from xds.catalog.fields import find_field, get_root
+from xds.catalog.model.catalog_file import FOREIGN
 from xds.catalog.model.gateway import Gateway
 from xds.catalog.model.gateway_rules import CheckedGateway
 from xds.catalog.model.mesh import MESH_FIELDS, MeshValue
@@ -24,6 +27,7 @@ from xds.catalog.reading.valid_part import ValidPart
 from xds.catalog.reading.yaml import BROKEN, Tree, parse_yaml
 from xds.catalog.text.mistake import Loc, Mistake
 from xds.catalog.text.names import NAME
+from xds.catalog.text.odd_signs import explain_odd, find_odd
 from xds.errors import Problem, Severity
 from xds.sources.document import Document
 from xds.wording import join_or, show, suggest
@@ -36,6 +40,7 @@ MAX_ROUNDS = 8
 
 KINDS = ("services", "gateways", "mesh")
 ANY_KIND = join_or(f"`{kind}:`" for kind in KINDS)
+ROOT_HINT = ': a catalog is YAML, such as `services: {web: {endpoints: ["10.0.0.4:5000"]}}`'
 SERVICE: TypeAdapter[Service] = TypeAdapter(CheckedService)
 GATEWAY: TypeAdapter[Gateway] = TypeAdapter(CheckedGateway)
 
@@ -61,7 +66,7 @@ class Fragment:
     starts: Mapping[Subject, tuple[int, int]]
     broken: Mapping[Subject, frozenset[Loc]] = field(default_factory=dict)
     whole: bool = True
-    mesh: Mapping[str, MeshValue] = field(default_factory=dict)
+    mesh: Mapping[str, MeshValue | None] = field(default_factory=dict)
 
     @property
     def has_errors(self) -> bool:
@@ -71,6 +76,9 @@ class Fragment:
 
 def parse_fragment(document: Document) -> Fragment:
     """Parse one document; never raises, for any bytes."""
+    if document.skipped:
+        note = Problem(document.name, 0, 0, "", document.fault or "is not read", Severity.WARNING)
+        return Fragment(document, {}, {}, (note,), {})
     if document.content is None:
         return _refuse(document, Problem(document.name, 0, 0, "", document.fault or "could not be read"))
     text = decode(document.content, document.name)
@@ -82,9 +90,18 @@ def parse_fragment(document: Document) -> Fragment:
     if tree.value is None:
         return _refuse(document, Problem(document.name, 1, 1, "", f"is empty: write {ANY_KIND}"))
     if not isinstance(tree.value, dict):
-        what = () if tree.value is BROKEN else (f"expected {ANY_KIND}, found {show(tree.value)}",)
-        told = (Problem(document.name, *tree.place[:2], "", message) for message in what)
-        return _refuse(document, *tree.problems, *told)
+        what = (
+            ()
+            if tree.value is BROKEN
+            else (f"expected {ANY_KIND}, found {show(tree.value)}{ROOT_HINT * isinstance(tree.value, str)}",)
+        )
+        problems = (Problem(document.name, *tree.place[:2], "", message) for message in what)
+        return _refuse(document, *tree.problems, *problems)
+    if (
+        indented := next((key for key in tree.value if (sign := find_odd(key)) and not sign.start()), None)
+    ) is not None:
+        line, column, _ = find_place(tree.place, (indented,), key=True)
+        return _refuse(document, Problem(document.name, line, column, "", explain_odd(indented[0])))
     return _Reader(document, tree).read()
 
 
@@ -98,10 +115,10 @@ def locate(document: Document, locs: Iterable[Loc]) -> list[tuple[int, int]]:
     return [find_place(place, loc)[:2] for loc in locs]
 
 
-def limit_problems(problems: list[Problem], untold: int = 0) -> list[Problem]:
+def limit_problems(problems: list[Problem], omitted: int = 0) -> list[Problem]:
     """Sort the problems of one file and severity, and cut them to a number that can be read."""
     problems.sort(key=POSITION)
-    rest = len(problems) - MAX_PROBLEMS + untold
+    rest = len(problems) - MAX_PROBLEMS + omitted
     if rest <= 0:
         return problems
     last = problems[MAX_PROBLEMS - 1]
@@ -123,20 +140,24 @@ class _Reader:
         self._warnings: list[Problem] = []
         self._starts: dict[Subject, tuple[int, int]] = {}
         self._broken: dict[Subject, frozenset[Loc]] = {}
-        self._untold = 0
+        self._omitted = 0
+        self._partial = False
 
     def read(self) -> Fragment:
         tree = self._tree
         unknown = [key for key in tree.value if key not in KINDS and not key.startswith("x-")]
-        for key in unknown:
-            self._refuse((key,), explain_unknown_key(key, [*KINDS]), at_key=True)
+        foreign = [key for key in unknown if key in FOREIGN]
+        for key in foreign[:1] or unknown:
+            sign = find_odd(key)
+            message = explain_unknown_key(key, [*KINDS], get_root())
+            self._refuse((key,), f"{show(key)} is misspelt: {explain_odd(sign[0])}" if sign else message, at_key=True)
         if not unknown and not any(kind in tree.value for kind in KINDS):
             self._refuse((), f"has nothing of a catalog: write {ANY_KIND}")
         services = self._read_all("services", SERVICE, advise_service)
         gateways = self._read_all("gateways", GATEWAY, advise_gateway)
         mesh = self._read_mesh()
         problems = [
-            *limit_problems(self._errors, self._untold),
+            *limit_problems(self._errors, self._omitted),
             *limit_problems(self._warnings),
         ]
         problems.sort(key=POSITION)
@@ -146,14 +167,19 @@ class _Reader:
         )
 
     def _names_all(self, unknown: list[str]) -> bool:
-        """Whether the services that the document names are all known: none stands in what was not understood."""
+        """Whether all services that the document names are known: no mistake hides one."""
         found = self._tree.value.get("services")
-        meant = any(suggest(key, ["services"]) for key in unknown)
+        meant = any(suggest(key, ["services"]) or get_root().find_meant(key) == "services" for key in unknown)
         hidden = self._tree.incomplete & {(), ("services",)}
-        return not (meant or hidden) and (found is None or isinstance(found, dict))
+        return not (meant or hidden or self._partial) and (found is None or isinstance(found, dict))
 
     def _place(self, mistake: Mistake) -> Problem:
-        return place_mistake(mistake, self._document.name, self._tree.place)
+        problem = place_mistake(mistake, self._document.name, self._tree.place)
+        if (written := self._tree.spelled.get((problem.line, problem.column))) is None:
+            return problem
+        plain = written.lower()
+        message = problem.message.replace(f"found {plain}", f"found {written}").replace(f'"{plain}"', f'"{written}"')
+        return replace(problem, message=message)
 
     def _refuse(self, loc: Loc, message: str, *, at_key: bool = False) -> None:
         self._errors.append(self._place(Mistake(loc, message, at_key=at_key)))
@@ -165,6 +191,14 @@ class _Reader:
                 self._refuse((kind,), _explain_kind(kind, found))
             return {}
         valid: dict[str, T] = {}
+        if outside := _find_outside(kind, found):
+            name, field = outside
+            self._refuse(
+                (kind, field), f"is a field of {name}: indent it, so that it stands below `{name}:`", at_key=True
+            )
+            self._partial = True
+            fields = find_field((kind, name)).fields
+            found = {one: value for one, value in found.items() if one != name and one not in fields}
         for name, value in found.items():
             loc: Subject = (kind, name)
             self._starts[loc] = find_place(self._tree.place, loc, key=True)[:2]
@@ -181,14 +215,14 @@ class _Reader:
                 self._warnings += [self._place(mistake.below(loc)) for mistake in advise(valid[name])]
         return valid
 
-    def _read_mesh(self) -> dict[str, MeshValue]:
+    def _read_mesh(self) -> dict[str, MeshValue | None]:
         """Read the fields of the mesh; one with mistakes is left out."""
         found = self._tree.value.get("mesh", {})
         if not isinstance(found, dict):
             if found is not BROKEN:
                 self._refuse(("mesh",), f"expected {find_field(('mesh',)).expected}, found {show(found)}")
             return {}
-        valid: dict[str, MeshValue] = {}
+        valid: dict[str, MeshValue | None] = {}
         for name, value in found.items():
             loc: Subject = ("mesh", name)
             if name not in MESH_FIELDS:
@@ -204,7 +238,7 @@ class _Reader:
     def _read_valid_part(
         self, adapter: TypeAdapter[T], loc: Subject, value: object, errors: ValidationError
     ) -> T | None:
-        """Note all mistakes of one service or gateway, those too that only show when others are gone."""
+        """Note all mistakes of one service or gateway, including those that appear only after others are removed."""
         part = ValidPart(loc[0], value)
         for _ in range(MAX_ROUNDS):
             self._explain(errors, loc)
@@ -216,12 +250,27 @@ class _Reader:
                 errors = more
         return None
 
+    def _is_partial(self, loc: Loc) -> bool:
+        """Whether a mapping has keys that could not be read, so that nothing can be said of it as a whole."""
+        there = find_place(self._tree.place, loc)[2]
+        return there in self._tree.incomplete and isinstance(reduce(getitem, there, self._tree.value), dict)
+
     def _explain(self, errors: ValidationError, loc: Loc) -> None:
         """Note the mistakes of one service or gateway; when there are too many already, only count them."""
         room = max(0, MAX_PROBLEMS - len(self._errors))
-        told = [self._place(mistake) for mistake in islice(explain_errors(errors, loc), room)] if room else []
-        self._errors += told
-        self._untold += 0 if len(told) < room else max(0, errors.error_count() - len(told))
+        found = (mistake for mistake in explain_errors(errors, loc) if not self._is_partial(mistake.loc))
+        placed = [self._place(mistake) for mistake in islice(found, room)] if room else []
+        self._errors += placed
+        self._omitted += 0 if len(placed) < room else max(0, errors.error_count() - len(placed))
+
+
+def _find_outside(kind: str, found: Mapping[str, object]) -> tuple[str, str] | None:
+    """Return a name with nothing below it, and a field that stands beside it: it is not indented."""
+    fields = find_field((kind, "")).fields
+    empty = next((name for name, value in found.items() if value is None), None)
+    beside = (name for name, value in found.items() if name in fields and value is not None)
+    field = next((name for name in beside if find_field((kind, "", name)).takes(found[name])), None)
+    return (empty, field) if empty is not None and field is not None else None
 
 
 def _explain_kind(kind: str, found: object) -> str:
@@ -233,6 +282,8 @@ def _explain_kind(kind: str, found: object) -> str:
 
 
 def _explain_name(name: str) -> str:
+    if sign := find_odd(name):
+        return f"{show(name)} is misspelt: {explain_odd(sign[0])}"
     near = _correct_name(name)
     hint = f": did you mean `{near}`?" if NAME.fullmatch(near) else ""
     return f"a name has small letters, digits, `-`, `_` and `.`, 253 at most, found {show(name)}{hint}"
@@ -240,4 +291,4 @@ def _explain_name(name: str) -> str:
 
 def _correct_name(name: str) -> str:
     """Write a name as it was perhaps meant."""
-    return name.strip().lower().replace(" ", "-")
+    return re.sub(r"[^a-z0-9._-]+", "-", name.strip().lower())

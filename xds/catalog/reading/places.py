@@ -34,7 +34,7 @@ def find_place(place: Place, loc: Loc, *, key: bool = False) -> tuple[int, int, 
 
 
 def format_path(loc: Loc) -> str:
-    """Write a way as operators read it: `services.api.endpoints[2].weight`."""
+    """Return a path as operators read it: `services.api.endpoints[2].weight`."""
     parts = []
     for step in loc:
         if isinstance(step, int):
@@ -47,4 +47,8 @@ def format_path(loc: Loc) -> str:
 def place_mistake(mistake: Mistake, source: str, place: Place) -> Problem:
     """Return a mistake as the problem of a file, at its place or at what of it stands there."""
     line, column, there = find_place(place, mistake.loc, key=mistake.at_key)
-    return Problem(source, line, column, format_path(there), mistake.message, mistake.severity)
+    message = mistake.message
+    if mistake.see:
+        name, other = format_path(mistake.see[-2:]), find_place(place, mistake.see)[0]
+        message = message.replace(name, f"{name} (line {other})", 1) if other != line else message
+    return Problem(source, line, column, format_path(there), message, mistake.severity)

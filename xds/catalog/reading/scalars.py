@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable
 
+from xds.catalog.text.written import WrittenFloat, WrittenInt
+
 Scalar = str | int | float | bool | None
 
 WORDS: dict[str, Scalar] = {
@@ -39,15 +41,20 @@ TAGS: dict[str, Callable[[Scalar], bool]] = {
 
 
 def resolve(text: str) -> Scalar:
-    """Return what a plain scalar (without quotes or tag) means."""
+    """Return what a plain scalar (without quotes or tag) means; a number knows how it was written.
+
+    A plain `int` or `float` is written as Python and JSON write it; any other spelling makes one of its subclasses.
+    """
     if text in WORDS:
         return WORDS[text]
     if text[0] not in NUMBER_STARTS or len(text) > MAX_DIGITS:
         return text
     if DECIMAL.fullmatch(text):
-        return int(text)
+        number = int(text)
+        return number if text[0] != "+" and (number or text == "0") else WrittenInt(number, text)
     if OTHER_INTEGER.fullmatch(text):
-        return int(text, 0)
+        return WrittenInt(int(text, 0), text)
     if FLOAT.fullmatch(text) and not LEADING_ZERO.fullmatch(text):
-        return float(text)
+        value = float(text)
+        return value if repr(value) == text and not value.is_integer() else WrittenFloat(value, text)
     return text

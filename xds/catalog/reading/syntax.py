@@ -2,10 +2,14 @@
 
 import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import yaml
 
+from xds.catalog.text.odd_signs import explain_odd, find_odd
 from xds.errors import Problem
+from xds.wording import show_line
 
 MAX_DEPTH = 64
 
@@ -27,7 +31,7 @@ EXPLAINED = {
     "found unknown escape character": 'this \\ escapes nothing: use single quotes, or write "\\\\"',
     "found invalid Unicode character escape": "this escape is no character",
     "found undefined tag handle": "this tag has no meaning here: leave it out",
-    "did not find expected <document start>": "this is more than one value: is a bracket closed twice?",
+    "did not find expected <document start>": "this fits nothing above: is it indented less than the first line?",
     "found incompatible YAML document": "only YAML 1.1 and 1.2 are known: leave out the %YAML line",
     "found unknown directive name": "a line that begins with % is a directive: quote it",
     "exceeded maximum nesting depth": TOO_DEEP,  # libyaml's own, of 1,000, which it meets first as it looks ahead
@@ -36,40 +40,188 @@ EXPLAINED = {
 
 
 def explain_syntax(error: yaml.YAMLError, text: str, source: str) -> Problem:
-    """Return where YAML is broken and how it may be mended."""
-    if isinstance(error, yaml.MarkedYAMLError):
-        mark = error.problem_mark or error.context_mark
-        problem, context = str(error.problem or ""), str(error.context or "")
-        if mark is not None:
-            line, column = mark.line, mark.column
-            message = _explain_tab(text, line, column) or _explain_sign(text, line, column, problem)
-            if message is None and context in UNFINISHED and error.context_mark is not None:
-                message, line, column = UNFINISHED[context], error.context_mark.line, error.context_mark.column
-                if "escape" in problem:
-                    message, line, column = None, mark.line, mark.column
-            message = message or next((words for start, words in EXPLAINED.items() if start in problem), None)
-            return Problem(source, line + 1, column + 1, "", message or f"is not valid YAML: {problem}")
-    return Problem(source, 1, 1, "", "is not valid YAML")
+    """Return where YAML is broken and how it may be mended.
+
+    libyaml says where it cannot go on; what is wrong often stands before: on the line above, or where quotes begin.
+    """
+    if not isinstance(error, yaml.MarkedYAMLError) or (mark := error.problem_mark or error.context_mark) is None:
+        return Problem(source, 1, 1, "", "is not valid YAML")
+    problem, context = str(error.problem or ""), str(error.context or "")
+    broken = _Broken(LINE_END.split(text), mark.line, mark.column, problem, context, error.context_mark)
+    for find in FINDERS:
+        if found := find(broken):
+            return Problem(source, found[0] + 1, found[1] + 1, "", found[2])
+    if context in UNFINISHED and _goes_on(broken):
+        sign = "[" if "sequence" in context else "{"
+        what = f"a comma is missing before this, or the `{sign}` of column {broken.opened_at + 1} is not closed"
+        return Problem(source, mark.line + 1, mark.column + 1, "", what)
+    if context in UNFINISHED and error.context_mark is not None and "escape" not in problem:
+        return Problem(source, error.context_mark.line + 1, error.context_mark.column + 1, "", UNFINISHED[context])
+    message = next((words for start, words in EXPLAINED.items() if start in problem), f"is not valid YAML: {problem}")
+    return Problem(source, mark.line + 1, mark.column + 1, "", message)
 
 
-def _line(text: str, line: int) -> str:
-    lines = re.split("\r\n|[\r\n\x85\u2028\u2029]", text)
-    return lines[line] if line < len(lines) else ""
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    """A broken text's lines, where libyaml stopped in it (from 0), why, in what, and where that begins."""
+
+    lines: Sequence[str]
+    line: int
+    column: int
+    problem: str
+    context: str
+    opened: yaml.Mark | None
+
+    @property
+    def opened_at(self) -> int:
+        """The column at which the broken list or mapping begins."""
+        return self.opened.column if self.opened is not None else 0
+
+    @property
+    def last(self) -> str:
+        """The line at which libyaml stopped."""
+        return self.lines[self.line] if self.line < len(self.lines) else ""
+
+    @property
+    def near(self) -> Iterator[tuple[int, str]]:
+        """The last line that is not empty before the one at which libyaml stopped, and that one."""
+        before = next(
+            (one for one in range(min(self.line, len(self.lines)) - 1, -1, -1) if self.lines[one].strip()), None
+        )
+        for number in (before, self.line):
+            if number is not None and number < len(self.lines):
+                yield number, self.lines[number]
 
 
-def _explain_tab(text: str, line: int, column: int) -> str | None:
-    indentation = re.match(r"[ \t]*", _line(text, line))
-    if indentation and "\t" in indentation[0] and column <= len(indentation[0]):
-        return "this line is indented with a tab: YAML wants spaces"
+Found = tuple[int, int, str] | None
+"""The line and column (from 0) of what is wrong, and what it is."""
+
+LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+COMMENT = re.compile(r"(?:^|(?<=\s))#.*")
+QUOTED = re.compile(r"""(?<![^\s\[\]{},:-])(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')|(?:^|(?<=\s))#[^\n]*""", re.DOTALL)
+IPV6 = re.compile(r"""(?<!["'\w:])(?:\[[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\](:\d{1,5})?|::[0-9A-Fa-f:.]*)""")
+ITEM = re.compile(r"(\s*)-(?=[^\s-])(.*)")
+ENTRY = re.compile(r"(\s*(?:-\s+)?)([A-Za-z_][\w-]*)(:(?!//)|\s*=\s*|\s+)(\S.*)")
+VARIABLE = re.compile(r"\$\{[^}]*\}?|\{\{.*?(?:\}\}|$)|\{%.*?(?:%\}|$)")
+WORD = re.compile(r"(\s*)([A-Za-z_][\w-]*)\s*\{?")
+WHOLE_ENTRY = re.compile(r"""\s*(?:-\s+)?(?:[^\s:"'\[\]{}]+|"[^"]*"|'[^']*')\s*:(?:\s|$)|\s*-\s|\s*#|\s*[\]}]""")
+
+
+def _find_comment(broken: _Broken) -> Found:
+    for number, line in broken.near:
+        begin = line.find("//")
+        if begin >= 0 and (not line[:begin].strip() or (number, begin) == (broken.line, broken.column)):
+            return number, begin, "a comment begins with #, not with //"
+    if broken.last[broken.column : broken.column + 1] == ";":
+        return broken.line, broken.column, "a `;` ends nothing in YAML: leave it out, or begin a comment with #"
     return None
 
 
-def _explain_sign(text: str, line: int, column: int, problem: str) -> str | None:
-    if "cannot start any token" in problem:
-        character = _line(text, line)[column : column + 1]
-        return f"a value cannot begin with {'a tab' if character == chr(9) else f'`{character}`: quote it'}"
+def _find_tab(broken: _Broken) -> Found:
+    indentation = re.match(r"[ \t]*", broken.last)
+    if indentation and "\t" in indentation[0] and broken.column <= len(indentation[0]):
+        return broken.line, broken.column, "this line is indented with a tab: YAML wants spaces"
     return None
 
+
+def _find_variable(broken: _Broken) -> Found:
+    found = VARIABLE.search(COMMENT.sub("", broken.last))
+    if found and found.start() <= broken.column:
+        message = f"nothing is filled in for `{found[0]}`: write the value itself, or fill in the file before"
+        return broken.line, found.start(), message
+    return None
+
+
+def _find_odd_sign(broken: _Broken) -> Found:
+    for number, line in broken.near:
+        if found := find_odd(COMMENT.sub("", line)):
+            return number, found.start(), explain_odd(found[0])
+    return None
+
+
+def _find_sign(broken: _Broken) -> Found:
+    if "cannot start any token" in broken.problem:
+        character = broken.last[broken.column : broken.column + 1]
+        what = "a tab" if character == "\t" else f"`{character}`: quote it"
+        return broken.line, broken.column, f"a value cannot begin with {what}"
+    return None
+
+
+def _find_ipv6(broken: _Broken) -> Found:
+    for found in IPV6.finditer(broken.last):
+        if found.start() <= broken.column <= found.end() + 1:
+            mend = f'write "{found[0]}"' if found[1] else 'write it in quotes, with brackets, as in "[::1]:5000"'
+            return (
+                broken.line,
+                found.start(),
+                f"YAML takes the brackets and colons of an IPv6 address for its own: {mend}",
+            )
+    return None
+
+
+def _goes_on(broken: _Broken) -> bool:
+    """Whether another value follows on the line on which a list or mapping begins."""
+    is_here = broken.opened is not None and broken.opened.line == broken.line
+    return is_here and bool(broken.last[broken.column :].strip()) and "escape" not in broken.problem
+
+
+def _find_quotes(broken: _Broken) -> Found:
+    """Find quotes that go on to the next line, or end in the middle of a value, as they do when one is missing."""
+    end = sum(len(line) + 1 for line in broken.lines[: broken.line]) + broken.column
+    text = "\n".join(broken.lines)
+    for found in QUOTED.finditer(text):
+        if found[0].startswith("#") or found.start() >= end:
+            continue
+        number = text.count("\n", 0, found.start())
+        column = found.start() - (text.rfind("\n", 0, found.start()) + 1)
+        if "\n" in found[0] and text.count("\n", 0, found.end()) == broken.line:
+            return number, column, "the quotes that begin here are not closed on this line"
+        if found.end() == end and text[end : end + 1].isalnum():
+            return (
+                number,
+                column,
+                "these quotes end in the middle of a value: is one too few or too many, or a comma missing?",
+            )
+    return None
+
+
+def _find_closer(broken: _Broken) -> Found:
+    character = broken.last[broken.column : broken.column + 1]
+    if not character or character not in "]}":
+        return None
+    message = f"this `{character}` closes nothing: leave it out"
+    if broken.context in UNFINISHED and broken.opened is not None:
+        sign = "[" if "sequence" in broken.context else "{"
+        place = f"line {broken.opened.line + 1}, column {broken.opened.column + 1}"
+        message = f"{message}, or close the `{sign}` of {place} before it"
+    return broken.line, broken.column, message
+
+
+def _find_unspaced(broken: _Broken) -> Found:
+    """Find a `-` or a colon without its space, or an entry without a colon: YAML takes them for text that goes on."""
+    if not broken.problem.startswith(("could not find expected ':'", "mapping values", "did not find expected")):
+        return None
+    if broken.context in UNFINISHED:
+        return None
+    for number, line in broken.near:
+        if item := ITEM.fullmatch(line):
+            return number, len(item[1]), f"a space is missing after this `-`: write {show_line('- ' + item[2])}"
+        if (word := WORD.fullmatch(line)) and number < broken.line:
+            return number, len(word[1]), f"a colon is missing: write `{word[2]}:`"
+        entry = ENTRY.fullmatch(line)
+        if entry and not WHOLE_ENTRY.match(line):
+            sign = entry[3].strip()
+            what = "a colon is missing" if not sign else "a space is missing after the colon"
+            what = "a colon belongs in place of the `=`" if sign == "=" else what
+            return number, len(entry[1]), f"{what}: write {show_line(f'{entry[2]}: {entry[4]}')}"
+    return None
+
+
+FINDERS = (
+    *(_find_comment, _find_tab, _find_variable, _find_odd_sign, _find_sign),
+    *(_find_ipv6, _find_quotes, _find_closer, _find_unspaced),
+)
+"""What is looked for in a broken text, the surest first."""
 
 FORBIDDEN = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 """What libyaml does not read: control characters, and a byte order mark that is not the first character."""
@@ -99,5 +251,5 @@ def decode(content: bytes, source: str) -> str | Problem:
 
 def _place_behind(source: str, before: str, message: str) -> Problem:
     """Place a mistake that comes right after `before`; lines end as in YAML."""
-    lines = re.split("\r\n|[\r\n\x85\u2028\u2029]", before)
+    lines = LINE_END.split(before)
     return Problem(source, len(lines), len(lines[-1]) + 1, "", message)

@@ -26,7 +26,7 @@ class ValidPart:
         self._above: Loc = (kind, "")
 
     def remove(self, errors: ValidationError) -> None:
-        """Take out of the value what was found wrong with it."""
+        """Remove the mistakes that were found from the value."""
         for error in errors.errors(include_url=False):
             if error["type"] == "unexpected_keyword_argument":
                 self._remove_key(error["loc"])
@@ -41,7 +41,7 @@ class ValidPart:
         self._remove_emptied()
 
     def _locate(self, error: ErrorDetails) -> list[tuple[Loc, bool]]:
-        """Return the places that an error is about, and of each whether it is wrong that something is there at all."""
+        """Return the places that an error concerns, and for each whether no value may be there."""
         loc, cause = error["loc"], error.get("ctx", {}).get("error")
         found = [(loc, False)]
         if isinstance(cause, Mistakes):
@@ -49,7 +49,7 @@ class ValidPart:
         return [(self._cut(one) or one, is_rule and self._cut(one) in (None, one)) for one, is_rule in found]
 
     def _cut(self, loc: Loc) -> Loc | None:
-        """Return the way to the value that is wrong altogether when a part of it is; None if `loc` is in none."""
+        """Return the path to the `whole` value around `loc`, which is wrong if a part is; None without one."""
         for depth, field in enumerate(walk((*self._above, *loc)), -len(self._above)):
             if field.if_wrong.whole and depth > 0:
                 return loc[:depth]
@@ -63,15 +63,17 @@ class ValidPart:
                 del self.value[name]
 
     def _remove_key(self, loc: Loc) -> None:
-        """Remove an unknown key; what it was perhaps meant for is not known either."""
+        """Remove an unknown key, and the field that it may have meant, whose value is not known."""
         if (whole := self._cut(loc)) is not None:
             self._remove_value(whole, is_rule=False)
             return
         owner = self._find(loc[:-1])
         owner.pop(loc[-1], None)
         word = str(loc[-1]).partition(":")[0]
-        for name in self._field(loc[:-1]).fields:
-            if name not in owner and suggest(word, [name]):
+        field = self._field(loc[:-1])
+        meant = field.find_moved(str(loc[-1]))
+        for name in field.fields:
+            if name not in owner and (name == meant or suggest(word, [name])):
                 self._remove_value((*loc[:-1], name), is_rule=True)
 
     def _remove_value(self, loc: Loc, *, is_rule: bool) -> None:
@@ -113,10 +115,10 @@ def _is_spare(field: Field, name: str, owner: Any) -> bool:
 
 
 def _replace_item(field: Field, index: int, item: object) -> object:
-    """Return the replacement for an item: of a mapping only the fields that identify it, if it has such."""
+    """Return the replacement for an item. A mapping keeps only the fields that identify it, if it has any."""
     stand_in = _stand_in(field, index)
     identity = [name for name, one in field.fields.items() if one.if_wrong.identifies]
-    if identity and isinstance(item, dict):
+    if identity and isinstance(item, dict) and field.fields.keys() & item.keys():
         return {**item, **{name: stand_in[name] for name in identity}}
     return stand_in
 

@@ -1,9 +1,10 @@
 """From YAML text to plain values, and a tree of their positions: strict, and safe on any text.
 
-libyaml yields the events; this module builds the value with a stack of its own: neither depth nor aliases can make
-it run away. What the values mean for the catalog is no matter here.
+libyaml yields the events. This module builds the value with its own stack, so that depth and aliases cannot exhaust
+it. It does not know what the values mean for the catalog.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
@@ -24,7 +25,7 @@ from xds.catalog.reading.scalars import STANDARD, TAGS, resolve
 from xds.catalog.reading.syntax import MAX_DEPTH, TOO_DEEP, explain_syntax
 from xds.catalog.text.mistake import Loc
 from xds.errors import Problem
-from xds.wording import show
+from xds.wording import show, suggest
 
 MAX_PROBLEMS = 100
 MAX_NODES = 1_000_000
@@ -41,14 +42,16 @@ MERGE = "<<"
 class Tree:
     """A YAML text's one document: its value, the places of everything in it, and the problems that were found.
 
-    `incomplete` has the paths of the values that could be read only in part. The document is not `whole` when reading
-    had to stop before the end; the value is then None.
+    `incomplete` has the paths of the values that could be read only in part. `spelled` has true and false that are
+    written in capitals, by line and column. The document is not `whole` when reading had to stop before the end; the
+    value is then None.
     """
 
     value: Any
     place: Place
     problems: tuple[Problem, ...]
     incomplete: frozenset[Loc] = frozenset()
+    spelled: Mapping[tuple[int, int], str] = field(default_factory=dict)
     whole: bool = True
 
 
@@ -66,7 +69,7 @@ def parse_yaml(text: str, source: str = "") -> Tree:
     finally:
         loader.dispose()
     value, place = builder.root
-    return Tree(value, place, tuple(builder.problems), frozenset(builder.incomplete))
+    return Tree(value, place, tuple(builder.problems), frozenset(builder.incomplete), builder.spelled)
 
 
 class _Stop(Exception):  # noqa: N818
@@ -85,9 +88,9 @@ class _Anchored:
 
 @dataclass(slots=True)
 class _Frame:
-    """A collection that is being read; `before` it there were so many values.
+    """A collection that is being read; `before` is the number of values before it.
 
-    A mapping's `key` is what awaits its value, None when that is dropped.
+    A mapping's `key` is the key whose value comes next; None if that value is dropped.
     """
 
     value: Any
@@ -109,13 +112,14 @@ class _Frame:
 class _Builder:
     """Builds values out of events; `root` is the document's value and place.
 
-    A scalar is what a large catalog has most of: nothing is made for it but its value and place.
+    A large catalog consists mostly of scalars, so only a value and a place are made for each.
     """
 
     def __init__(self, source: str) -> None:
         self.root: tuple[Any, Place] = (None, (1, 1, None))
         self.problems: list[Problem] = []
         self.incomplete: set[Loc] = set()
+        self.spelled: dict[tuple[int, int], str] = {}
         self._source = source
         self._frames: list[_Frame] = []
         self._anchors: dict[str, _Anchored | None] = {}  # None while the anchored value is being read
@@ -123,7 +127,7 @@ class _Builder:
         self._documents = 0
 
     def on_event(self, event: Event) -> None:
-        """Take in one event of libyaml's."""
+        """Handle one event of libyaml."""
         kind = type(event)
         if kind is ScalarEvent:
             self._add_scalar(event)
@@ -187,15 +191,25 @@ class _Builder:
         place = (mark.line + 1, mark.column + 1, None)
         if event.anchor is not None:
             self._anchors[event.anchor] = _Anchored(value, place, 1, 0)
+        if value is not text and is_plain and text:
+            if self._awaits_key:
+                value = text  # a key is what is written: `1.10` and `1.1` are two
+            elif (value is True or value is False) and not text.islower():
+                self.spelled[place[:2]] = text
         if text and text != MERGE:
             self._add(value, place)
         else:
             self._add(value, place, is_merge=is_plain and bool(text), is_blank=value is None)
 
+    @property
+    def _awaits_key(self) -> bool:
+        return bool(self._frames) and not self._frames[-1].is_list and not self._frames[-1].awaits_value
+
     def _add_alias(self, event: Any) -> None:
         place = (event.start_mark.line + 1, event.start_mark.column + 1, None)
         if event.anchor not in self._anchors:
-            self._refuse(event, f"no anchor &{event.anchor} stands before this alias")
+            near = suggest(event.anchor, self._anchors)
+            self._refuse(event, f"no anchor &{event.anchor} stands before this alias in this file{near}")
             self._add(BROKEN, place)
         elif (node := self._anchors[event.anchor]) is None:
             self._refuse(event, f"the alias *{event.anchor} stands inside its own anchor: it would never end")
@@ -203,8 +217,7 @@ class _Builder:
         else:
             self._count(event, node.size)
             self._nest(event, node.height)
-            is_key = self._frames and not self._frames[-1].is_list and not self._frames[-1].awaits_value
-            self._add(node.value, (*place[:2], node.place[2]) if is_key else node.place, node.height)
+            self._add(node.value, (*place[:2], node.place[2]) if self._awaits_key else node.place, node.height)
 
     def _open(self, event: Any, kind: type[Event]) -> None:
         if event.tag not in (None, "!", COLLECTIONS[kind]):
@@ -264,8 +277,10 @@ class _Builder:
             frame.merging = True
         elif type(key) is not str:
             if key is not BROKEN:
-                what = f'write "{show(key)}" in quotes' if children is None else "write a word before the colon"
-                what = 'write a word before the colon, or "null" in quotes' if key is None else what
+                is_number = children is None and key is not None  # an alias's or a tag's
+                what = f'write "{show(key)}" in quotes' if is_number else "write a word before the colon"
+                if isinstance(key, dict):
+                    what += "; nothing is filled in for {{ }}"
                 self._refuse_at(frame.key_line, frame.key_column, f"a key must be text, found {show(key)}: {what}")
         elif key in frame.value:
             line, column, _ = frame.children[key]
@@ -275,7 +290,7 @@ class _Builder:
             frame.key = key
 
     def _merge(self, frame: _Frame, value: Any, place: Place) -> None:
-        """Keep what `<<` brings until the mapping's own keys are all known, which come first."""
+        """Keep the keys from `<<` until all keys of the mapping itself are known, which have precedence."""
         brought = [(value, place)]
         if isinstance(value, list) and isinstance(place[2], list):
             brought = list(zip(value, place[2], strict=True))
@@ -290,4 +305,8 @@ def _explain_tag(tag: str, text: str | None = None) -> str:
     name = tag.replace(STANDARD, "!!")
     if text is not None and tag in TAGS:
         return f"{show(text)} is not what the tag {name} says"
+    if "include" in name:
+        return f"the tag {show(name)} has no meaning here: all files of a folder are one catalog, make it one of them"
+    if "env" in name.lower():
+        return f"the tag {show(name)} has no meaning here: write the value itself, or fill in the file before"
     return f"the tag {show(name)} has no meaning here: leave it out"

@@ -1,1 +1,1 @@
-"""Values as people write them in YAML: pure functions from text to values, and what is refused."""
+"""Values as people write them in YAML: pure functions that turn text into values, or refuse it."""

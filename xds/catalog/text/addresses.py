@@ -1,30 +1,38 @@
-"""Addresses as people write them: `host:port`, an IP address, a host name, a place to listen.
+"""Addresses as people write them: `host:port`, an IP address, a host name, an address to listen on.
 
 Pure functions, used as validators by the model's classes. Their errors are sentences for the operator.
 """
 
 import re
+from collections.abc import Mapping
 from ipaddress import IPv6Address
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, BeforeValidator
 from pydantic.dataclasses import dataclass
 from pydantic.json_schema import WithJsonSchema
 
+from xds.catalog.text.address_patterns import (
+    BIND_SHAPE,
+    ENDPOINT_SHAPE,
+    HOST_HEADER_SHAPE,
+    HOST_NAME,
+    HOST_SHAPE,
+    IPV4,
+    LISTEN_SHAPE,
+    NUMBERS,
+    ROUTE_HOST_SHAPE,
+)
 from xds.catalog.text.field import Expected
 from xds.catalog.text.mistake import Mendable, Mistake, Mistakes
-from xds.wording import join_host_and_port, show, split_host_and_port
-
-OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-IPV4 = re.compile(rf"{OCTET}(?:\.{OCTET}){{3}}")
-LABEL = r"[a-zA-Z0-9_](?:[a-zA-Z0-9_-]{0,61}[a-zA-Z0-9_])?"
-HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z){LABEL}(?:\.{LABEL})*")
-NUMBERS = re.compile(r"[0-9.]*(?:^|\.)[0-9]+")
-"""What ends in a number is an IPv4 address or nothing: no top-level domain is one."""
+from xds.wording import join_host_and_port, show, split_host_and_port, write_flow
 
 EXPECTED_ENDPOINT: Final = Expected('"host:port"', "10.0.0.4:5000", "[::1]:5000")
 EXPECTED_ADDRESS: Final = Expected("an IP address or host name", "10.0.0.4")
 EXPECTED_IP: Final = Expected("an IP address to listen on", "127.0.0.1")
+EXPECTED_BIND: Final = Expected(
+    "an IP address to listen on, `any`, or a list of them", "127.0.0.1", ["10.0.0.1", "::1"]
+)
 EXPECTED_LISTEN: Final = Expected("an address to listen on, or a port of 127.0.0.1", "127.0.0.1:15001")
 EXPECTED_HOST: Final = Expected("a host", "example.com")
 EXPECTED_ROUTE_HOST: Final = Expected("a host", "example.com", "*.example.com", "*")
@@ -33,8 +41,20 @@ EXPECTED_HOST_HEADER: Final = Expected("a host", "example.com", "example.com:808
 EXAMPLE_PORT: Final = 5000
 MAX_PORT: Final = 65535
 
-PORTS = {"http": 80, "https": 443, "grpcs": 443}
+ANY_HOST: Final = "*"
+
+PORTS = {"http": 80, "ws": 80, "https": 443, "grpcs": 443, "wss": 443}
 """The port that a scheme stands for."""
+
+OPTIONS = frozenset(
+    {"server", "check", "ssl", "maxconn", "inter", "rise", "fall", "resolve", "max_fails", "send-proxy"}
+)
+"""Words of a `server` line of HAProxy and nginx."""
+SECURE = frozenset({"https", "grpcs", "wss"})
+"""The schemes that stand for TLS."""
+
+BESIDE_ENDPOINTS: Final = ", with `tls: true` beside `endpoints`"
+LISTENS_ON: Final = ", with the port that it listens on"
 
 UNSPACED = re.compile(r"(\[[0-9A-Fa-f:.]+\])([0-9]{1,5})")
 
@@ -82,7 +102,7 @@ def parse_endpoint(value: object) -> object:
     if isinstance(value, str):
         if parts := split_address(value):
             return {"address": parts[0], "port": parts[1]}
-        raise explain_address(value)
+        raise explain_address(value, secure=BESIDE_ENDPOINTS)
     if isinstance(value, dict) and value.get("port") is None:
         address = value.get("address")
         if isinstance(address, str) and (parts := split_address(address)):
@@ -92,7 +112,7 @@ def parse_endpoint(value: object) -> object:
                 f"`port` is missing: write it here, or in the address as in {EXPECTED_ENDPOINT.written[0]}"
             )
         if isinstance(address, str):
-            found = explain_address(address)
+            found = explain_address(address, secure=BESIDE_ENDPOINTS)
             raise Mistakes(Mistake(("address",), found.explain(lambda mend: split_address(mend) is not None)))
         # The check of the address reports its mistake. The port is made up, so that none is reported as missing.
         return {**value, "port": 1}
@@ -105,7 +125,7 @@ def check_address(value: str) -> str:
     if host is None:
         if split_address(value):
             raise ValueError(f"{show(value)} has a port in it, and `port` is given too: leave out one of the two")
-        raise explain_address(value)
+        raise explain_address(value, secure=BESIDE_ENDPOINTS)
     return host
 
 
@@ -113,14 +133,57 @@ def check_ip(value: str) -> str:
     """Check an address to listen on."""
     address = normalize_ip(value)
     if address is None:
-        if split_address(value):
-            raise ValueError(f"expected an IP address alone, found {show(value)}: the port belongs in `port`")
+        if parts := split_address(value):
+            mend = f"write `address: {write_flow(parts[0])}` and `port: {parts[1]}`"
+            raise ValueError(f"expected an IP address alone, found {show(value)}: {mend}")
         raise ValueError(f"expected {EXPECTED_IP}, found {show(value)}{_localhost(value)}")
     return address
 
 
+ANY: Final = "any"
+"""All addresses of the machine, of IPv4 and of IPv6."""
+
+ALL_OF_A_FAMILY: Final = {"0.0.0.0": "IPv4", "::": "IPv6"}  # noqa: S104
+
+
+def check_bind(value: str) -> str:
+    """Check one of the addresses to listen on: an IP address, or `any`."""
+    if value == ANY:
+        return value
+    if value == "*":
+        raise Mendable("`*` is no IP address", ANY)
+    return check_ip(value)
+
+
+def find_clash(one: str, other: str) -> bool:
+    """Whether two listeners at these addresses want the same connections of one port.
+
+    `::` is IPv6 alone, so that it stands beside `0.0.0.0`.
+    """
+    if one == other or ANY in (one, other):
+        return True
+    if (":" in one) != (":" in other):
+        return False
+    return bool({one, other} & ALL_OF_A_FAMILY.keys())
+
+
+def check_binds(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse an address that another one in the list includes."""
+    mistakes: list[Mistake] = []
+    for index, one in enumerate(values):
+        earlier = next((other for other in values[:index] if find_clash(one, other)), None)
+        if earlier == one:
+            mistakes.append(Mistake((index,), f"{one} is given twice"))
+        elif earlier is not None:
+            wide, narrow = (one, earlier) if one == ANY or one in ALL_OF_A_FAMILY else (earlier, one)
+            mistakes.append(Mistake((index,), f"{wide} includes {narrow}: leave out one of them"))
+    if mistakes:
+        raise Mistakes(*mistakes)
+    return values
+
+
 def parse_listen(value: object) -> object:
-    """Turn "127.0.0.1:15001", or a port alone, which is one of 127.0.0.1, into address and port."""
+    """Turn "127.0.0.1:15001" into address and port; a port alone is at 127.0.0.1."""
     if isinstance(value, str):
         parts = split_address(value)
         if parts is None or normalize_ip(parts[0]) is None:
@@ -155,15 +218,24 @@ def _explain_listen(text: str) -> ValueError:
     return explain_address(text)
 
 
-def explain_address(text: str, port: int = EXAMPLE_PORT) -> Mendable:
-    """Return why `text` is not "host:port" (nor a host, if the port is another field); `port` is for examples."""
+def explain_address(
+    text: str, port: int = EXAMPLE_PORT, *, secure: str = "", ports: Mapping[str, int] = PORTS
+) -> Mendable:
+    """Return why `text` is not "host:port" (nor a host, if the port is another field).
+
+    `port` is for examples, `ports` are those that schemes stand for. `secure` is what has to be written too in place of
+    a scheme that stands for TLS.
+    """
     if not text.strip():
         return Mendable(f'expected an address, such as "10.0.0.4:{port}", found nothing', complete=True)
+    if (foreign := _explain_foreign(text)) is not None:
+        return foreign
     scheme, separator, rest = text.partition("://")
     if separator:
-        rest = rest.partition("/")[0]
-        with_port = f"{rest}:{PORTS.get(scheme.lower(), port)}"
-        return Mendable(f"an address has no {show(scheme + '://')} in front", *_prefer(rest, with_port))
+        rest, scheme_port = re.split("[/?#]", rest, maxsplit=1)[0], ports.get(scheme.lower())
+        mends = _prefer(rest, f"{rest}:{scheme_port or port}")
+        tail = secure if scheme.lower() in SECURE else "" if scheme_port or split_address(rest) else LISTENS_ON
+        return Mendable(f"an address has no {show(scheme + '://')} in front", *mends, tail=tail)
     if "/" in text:
         return Mendable("an address has no path", *_prefer(text.partition("/")[0]))
     host, colon, written = text.rpartition(":")
@@ -173,16 +245,54 @@ def explain_address(text: str, port: int = EXAMPLE_PORT) -> Mendable:
         return Mendable("a colon is missing before the port", f"{matched[1]}:{matched[2]}")
     if bare := normalize_host(text):
         mend = join_host_and_port(bare, port)
-        return Mendable("the port is missing", mend, tail=", with the port that it listens on")
-    if not colon:
-        return Mendable(_explain_host(text), complete=True)
-    if normalize_host(host) is None:
+        return Mendable("the port is missing", mend, tail=LISTENS_ON)
+    return _explain_parts(host, colon, written) if colon else _explain_parts(text)
+
+
+def _explain_parts(host: str, colon: str = "", port: str = "") -> Mendable:
+    """Return what is wrong with the host or, after a colon, with the port."""
+    name = host.removesuffix(".")
+    if name != host and normalize_host(name):
+        return Mendable("a host has no dot at its end", *_prefer(f"{name}{colon}{port}", name))
+    if not colon or normalize_host(host) is None:
         return Mendable(_explain_host(host), complete=True)
-    return Mendable(f"expected a port from 1 to 65535 after the colon, found {show(written)}", complete=True)
+    return Mendable(f"expected a port from 1 to 65535 after the colon, found {show(port)}", complete=True)
+
+
+def _explain_foreign(text: str) -> Mendable | None:
+    """Return why a text is no address that is one for other programs; None for any other."""
+    if text.startswith(("unix:", "pipe:", "/", "@")):
+        message = f"{show(text)} is a Unix socket: an address has a host and a port, such as 127.0.0.1:{EXAMPLE_PORT}"
+        return Mendable(message, complete=True)
+    if "$" in text or "{{" in text:
+        message = f"nothing is filled in for {show(text)}: write the address itself, or fill in the file before"
+        return Mendable(message, complete=True)
+    compact = re.sub(r"\s*:\s*", ":", text.strip())
+    if compact != text and split_address(compact):
+        return Mendable("an address has no spaces in it", compact)
+    return _explain_words(text) if len(text.split()) > 1 or "," in text else None
+
+
+def _explain_words(text: str) -> Mendable:
+    """Return why a text of several words is no address: it is several, or has the options of HAProxy and nginx."""
+    words = [word.lstrip("-") for word in re.split(r"[\s,;]+", text)]
+    found = [word for word in words if split_address(word)]
+    if len(found) > 1:
+        return Mendable(f"has {len(found)} addresses: make each an item, {write_flow(found)}", complete=True)
+    fields: dict[str, object] = {"address": found[0]} if found else {}
+    if weight := re.search(r"\bweight[ =](\d{1,9})\b", text, re.ASCII):
+        fields["weight"] = int(weight[1])
+    fields |= {"priority": 1} if "backup" in words else {}
+    fields |= {"drain": True} if {"down", "disabled"} & {*words} else {}
+    if not found or not (len(fields) > 1 or OPTIONS & {*words}):
+        return Mendable(_explain_host(text.rpartition(":")[0] or text), complete=True)
+    if len(fields) == 1:
+        return Mendable("an address is one word", found[0])
+    return Mendable(f"an address is one word, what follows it are fields: write {write_flow(fields)}", complete=True)
 
 
 def _prefer(*mends: str) -> tuple[str, ...]:
-    """Return the first that is an address with its port, and the first that is a host alone: a field takes one."""
+    """Return the first address with a port, and the first host without: a field takes one of the two."""
     with_port = [mend for mend in mends if split_address(mend)]
     alone = [mend for mend in mends if normalize_host(mend)] or [mend for mend in map(_cut_port, mends) if mend]
     return (*with_port[:1], *alone[:1])
@@ -217,23 +327,46 @@ class Listen:
 SIDECAR = Listen("127.0.0.1", 15001)
 
 
-def check_route_host(value: str) -> str | None:
-    """Check and lower-case a route's host: exact or `*.example.com`; `*` is any, and so None.
+def check_route_host(value: str) -> str:
+    """Check and lower-case a route's host: exact, `*.example.com`, or `*` for any.
 
     Envoy compares hosts in lower case, and refuses a route configuration that names one twice.
     """
     if value == "*":
-        return None
+        return value
+    if value.endswith(".*"):
+        raise ValueError(
+            f"{show(value)} is not taken: a host such as {value[:-1]}example.com would match it and "
+            f"{show('*.example.com')}, and Envoy would choose by host and not by the order of routes; "
+            f"write each host, as in [{value[:-1]}example.com, {value[:-1]}example.org]"
+        )
     return check_host(value, wild=True, port="a host has no port, which is matched by the gateway's own")
+
+
+def check_route_hosts(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a host that another one in the list includes; return no hosts for `*` alone."""
+    mistakes = [
+        Mistake((index,), f"{show(other)} is given twice" if other == host else f"{show(other)} includes {show(host)}")
+        for index, host in enumerate(values)
+        for place, other in enumerate(values)
+        if (place < index or other != host) and covers_host(other, host)
+    ]
+    if mistakes:
+        raise Mistakes(*mistakes)
+    return () if values == (ANY_HOST,) else values
 
 
 def check_redirect_host(value: str) -> str:
     """Check and lower-case the host of a redirect."""
-    return check_host(value, port="a host has no port, which stands in `port` beside it")
+    port = "a host has no port, which stands in `port` beside it"
+    return check_host(value, port=port, secure=", with `https: true` beside it")
 
 
-def check_host(value: str, *, wild: bool = False, port: str = "a host has no port here") -> str:
-    """Check and lower-case a host, `wild` ones too such as `*.example.com`; of one with a `port` that is said."""
+def check_host(value: str, *, wild: bool = False, port: str = "a host has no port here", secure: str = "") -> str:
+    """Check and lower-case a host, `wild` ones too such as `*.example.com`.
+
+    `port` is what is wrong with a host that has one. `secure` is what has to be written too in place of "https://".
+    """
     host = value.lower()
     if "*" in host and not wild:
         raise ValueError(f"expected {EXPECTED_HOST}, found {show(value)}")
@@ -244,7 +377,8 @@ def check_host(value: str, *, wild: bool = False, port: str = "a host has no por
     bare = (name if colon and number.isdecimal() else bare).removesuffix(".")
     mends = (bare,) if HOST_NAME.fullmatch(bare.removeprefix("*.")) else ()
     if "://" in host or "/" in host:
-        raise Mendable("a host has no scheme or path", *mends)
+        tail = secure if host.startswith("https://") else ""
+        raise Mendable("a host has no scheme or path", *mends, tail=tail)
     if mends and colon:
         raise Mendable(port, *mends)
     if mends:
@@ -256,6 +390,9 @@ def check_host(value: str, *, wild: bool = False, port: str = "a host has no por
 
 def check_host_header(value: str) -> str:
     """Check the Host header of a health check: a host, with or without a port."""
+    if "://" in value:
+        bare = value.partition("://")[2].partition("/")[0]
+        raise Mendable("a host has no scheme or path", bare)
     host, colon, port = value.partition(":")
     if not HOST_NAME.fullmatch(host) or (colon and not port.isdecimal()):
         raise ValueError(f"expected {EXPECTED_HOST_HEADER}, found {show(value)}")
@@ -264,21 +401,10 @@ def check_host_header(value: str) -> str:
     return value
 
 
-PORT_PATTERN = r"(?!0+$)([0-9]{1,4}|[0-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"  # 1 to 65535
-NAME_PATTERN = rf"{LABEL}(?:\.{LABEL})*"
-ADDRESS_PATTERN = rf"^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):{PORT_PATTERN}$"
-ADDRESS_SHAPE: Final[dict[str, Any]] = {"type": "string", "pattern": ADDRESS_PATTERN}
-
-HOST_SHAPE = WithJsonSchema({"type": "string", "maxLength": 253, "pattern": f"^{NAME_PATTERN}$"})
-WILD_HOST_SHAPE = WithJsonSchema({"type": "string", "maxLength": 255, "pattern": rf"^(\*\.)?{NAME_PATTERN}$"})
-ROUTE_HOST_SHAPE = WithJsonSchema({"type": "string", "maxLength": 255, "pattern": rf"^(\*|(\*\.)?{NAME_PATTERN})$"})
-HOST_HEADER_SHAPE = WithJsonSchema({"type": "string", "pattern": f"^{NAME_PATTERN}(:{PORT_PATTERN})?$"})
-LISTEN_SHAPE = WithJsonSchema({"anyOf": [ADDRESS_SHAPE, {"type": "integer", "minimum": 1, "maximum": 65535}]})
-
-Address = Annotated[str, AfterValidator(check_address), EXPECTED_ADDRESS]
-IpAddress = Annotated[str, AfterValidator(check_ip), EXPECTED_IP]
+Address = Annotated[str, AfterValidator(check_address), ENDPOINT_SHAPE, EXPECTED_ADDRESS]
+BindAddress = Annotated[str, AfterValidator(check_bind), WithJsonSchema(BIND_SHAPE), EXPECTED_IP]
 ShortListen = Annotated[Listen, BeforeValidator(parse_listen), LISTEN_SHAPE, EXPECTED_LISTEN]
 Host = Annotated[str, AfterValidator(check_host), HOST_SHAPE, EXPECTED_HOST]
 RedirectHost = Annotated[str, AfterValidator(check_redirect_host), HOST_SHAPE, EXPECTED_HOST]
-RouteHost = Annotated[str, AfterValidator(check_route_host), ROUTE_HOST_SHAPE, EXPECTED_ROUTE_HOST]
+RouteHost = Annotated[str, AfterValidator(check_route_host), WithJsonSchema(ROUTE_HOST_SHAPE), EXPECTED_ROUTE_HOST]
 HostHeader = Annotated[str, AfterValidator(check_host_header), HOST_HEADER_SHAPE, EXPECTED_HOST_HEADER]

@@ -7,22 +7,23 @@ from typing import Annotated, Final
 from pydantic import PlainValidator
 from pydantic.json_schema import WithJsonSchema
 
-from xds.catalog.text.addresses import HOST_NAME
+from xds.catalog.text.address_patterns import HOST_NAME, LABEL
 from xds.catalog.text.field import Expected
 from xds.catalog.text.mistake import Mendable, Mistake, Mistakes
-from xds.catalog.text.regex import check_pattern
+from xds.catalog.text.regex import PATTERN_SHAPE, check_pattern
 from xds.wording import show
 
+HOSTS = rf"{LABEL}(\.{LABEL})*"
 ORIGIN_SHAPE = WithJsonSchema(
     {
         "anyOf": [
             {
                 "type": "string",
-                "pattern": r"^(\*|(https?://)?(\*\.)?[^/?#@]+)$",
+                "pattern": rf"^(\*|[Hh][Tt][Tt][Pp][Ss]?://((\*\.)?{HOSTS}|\[[0-9A-Fa-f:.]+\])(:[0-9]{{1,5}})?|\*\.{HOSTS}(:[0-9]{{1,5}})?)$",
             },
             {
                 "type": "object",
-                "properties": {"regex": {"type": "string", "description": "a pattern (RE2) for the whole origin"}},
+                "properties": {"regex": {**PATTERN_SHAPE, "description": "a pattern (RE2) for the whole origin"}},
                 "required": ["regex"],
                 "additionalProperties": False,
             },

@@ -63,6 +63,16 @@ def Example(*examples: object) -> Expected:  # noqa: N802 - it stands among anno
     return Expected("", *examples)
 
 
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Narrowed:
+    """What the JSON Schema of a type has in addition, for what a function checks that pydantic knows nothing of."""
+
+    shape: Mapping[str, Any]
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(schema), **self.shape}
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class About:
     """What the reference has on a field beside its description.
@@ -81,10 +91,10 @@ class About:
 class IfWrong:
     """How reading goes on beside a wrong value, to find other mistakes.
 
-    The value is left out, or `stand_in` takes its place: a value that no rule minds, or a function that makes one of
-    an item's index. A field that is `wanted`, or one of its `alternatives`, must be there. A value that is `whole` is
-    wrong altogether when a part of it is. A field that `identifies` an item tells it from others: when it is wrong, the
-    item's stand-in takes over. Of a mapping one of the fields that it `needs` must be left, or it is left out itself.
+    The value is left out, or `stand_in` replaces it: a value that breaks no rule, or a function that makes one from
+    an item's index. A field that is `wanted`, or one of its `alternatives`, must be there. A value that is `whole`
+    is replaced as a whole when a part of it is wrong. A field that `identifies` an item distinguishes it from others:
+    when it is wrong, the item's stand-in takes over. A mapping without any of the fields that it `needs` is left out.
     `settle` is called with the mapping in which the field is wrong.
     """
 
@@ -139,9 +149,18 @@ class Words(ShortForm):
         return [{"enum": [*self.meanings]}]
 
 
+OFF: Final = Words({"off": None})
+"""Of a mapping that is not there by default: the word for its absence."""
+
+
 def is_scalar(value: object) -> bool:
-    """Whether a value is text or a number (or true or false)."""
-    return isinstance(value, str | int | float)
+    """Whether a value is text or a number."""
+    return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+def is_amount(value: object) -> bool:
+    """Whether a value is a number, or text with one in it."""
+    return is_scalar(value) and any(one.isdecimal() for one in str(value))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)

@@ -10,10 +10,10 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BeforeValidator
 from pydantic.json_schema import WithJsonSchema
 
-from xds.catalog.text.field import Expected
+from xds.catalog.text.field import Expected, Narrowed
 from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import parse_list
-from xds.catalog.text.text_match import How, TextMatch, Wanted
+from xds.catalog.text.text_match import How, TextMatch, Wanted, make_wanted_shape
 from xds.wording import show
 
 HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,256}|:method", re.ASCII)
@@ -59,7 +59,7 @@ HOP_BY_HOP = frozenset(
 
 
 def check_method(value: str) -> str:
-    """Refuse what is no method, or one that is matched otherwise."""
+    """Refuse a text that is not a method, and CONNECT, since no route provides a tunnel."""
     if value == "CONNECT":
         raise ValueError("CONNECT requests a tunnel, which no route provides")
     if METHOD.fullmatch(value):
@@ -95,7 +95,7 @@ def check_headers(headers: Mapping[str, Wanted]) -> Mapping[str, Wanted]:
 
 
 def check_query(query: Mapping[str, Wanted]) -> Mapping[str, Wanted]:
-    """Refuse parameters that no URL can have as they stand."""
+    """Refuse parameters that a URL cannot have unencoded."""
     mistakes: list[Mistake] = []
     for name, value in query.items():
         if not QUERY_TEXT.fullmatch(name):
@@ -155,17 +155,48 @@ def _check_names(names: Iterable[str]) -> list[Mistake]:
 
 
 def check_body(value: str) -> str:
-    """Refuse a body that Envoy would."""
+    """Refuse a body that Envoy refuses."""
     if (size := len(value.encode())) > MAX_BODY:
         raise ValueError(f"has {size} bytes, where {MAX_BODY} at most are taken")
     return value
 
 
+def any_case(*words: str) -> str:
+    """Write the regular expression of words in capitals and small letters."""
+    return "|".join("".join(f"[{one.upper()}{one}]" if one.isalpha() else one for one in word) for word in words)
+
+
+NAME_CHARACTERS = r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,256}"
+HEADER_SHAPE: Final[dict[str, Any]] = {"pattern": f"^({NAME_CHARACTERS}|{any_case(':method')})$"}
+HASH_HEADER_SHAPE: Final = {"pattern": f"^({NAME_CHARACTERS}|{any_case(':method', ':path', ':authority')})$"}
+CHANGED_SHAPE: Final[dict[str, Any]] = {
+    "pattern": f"^{NAME_CHARACTERS}$",
+    "not": {"pattern": f"^({any_case('host', *sorted(HOP_BY_HOP))})$"},
+}
+VALUE_PATTERN = r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$"
+VALUE_SHAPE: Final = {
+    "type": "string",
+    "maxLength": 8192,
+    "pattern": VALUE_PATTERN,
+}
+MATCHED_HEADERS = Narrowed(
+    {
+        "propertyNames": {**HEADER_SHAPE, "not": {"pattern": f"^{any_case('host')}$"}},
+        "additionalProperties": make_wanted_shape(VALUE_PATTERN, r"^[^\x00-\x1f\x7f]+$"),
+    }
+)
+QUERY_VALUE = r"""^[!"$%'-~]{1,1024}$"""
+MATCHED_QUERY = Narrowed(
+    {
+        "propertyNames": {"pattern": f"^{QUERY_TEXT.pattern}$"},
+        "additionalProperties": make_wanted_shape(QUERY_VALUE, QUERY_VALUE),
+    }
+)
 METHOD_SHAPE: dict[str, Any] = {"type": "string", "pattern": "^[A-Z][A-Z_-]*$", "not": {"enum": ["CONNECT"]}}
 METHODS_SHAPE = WithJsonSchema({"anyOf": [METHOD_SHAPE, {"type": "array", "items": METHOD_SHAPE}]})
 
-HashHeader = Annotated[str, AfterValidator(check_hash_header), EXPECTED_HEADER]
-Method = Annotated[str, AfterValidator(check_method), EXPECTED_METHOD]
+HashHeader = Annotated[str, AfterValidator(check_hash_header), Narrowed(HASH_HEADER_SHAPE), EXPECTED_HEADER]
+Method = Annotated[str, AfterValidator(check_method), WithJsonSchema(METHOD_SHAPE), EXPECTED_METHOD]
 Methods = Annotated[
     tuple[Method, ...],
     BeforeValidator(parse_list),
@@ -175,18 +206,20 @@ Methods = Annotated[
 AddedHeaders = Annotated[
     Mapping[str, str],
     AfterValidator(check_added_headers),
+    Narrowed({"propertyNames": CHANGED_SHAPE, "additionalProperties": VALUE_SHAPE}),
     Expected("a mapping of header names and values", {"x-team": "a"}),
 ]
 RemovedHeaders = Annotated[
     tuple[Annotated[str, EXPECTED_HEADER], ...],
     AfterValidator(check_removed_headers),
+    Narrowed({"items": {"type": "string", **CHANGED_SHAPE}}),
     Expected("a list of header names", ["x-internal"]),
 ]
-Body = Annotated[str, AfterValidator(check_body)]
+Body = Annotated[str, AfterValidator(check_body), Narrowed({"maxLength": MAX_BODY})]
 
 
 def check_part(name: str, wanted: TextMatch) -> list[Mistake]:
-    """Refuse what no header's value has, of a part of one."""
+    """Refuse a part of a header's value that has characters a header cannot have."""
     if wanted.how in (How.ABSENT, How.REGEX) or HEADER_VALUE.fullmatch(f"x{wanted.text}x"):
         return []
     return [Mistake((name, wanted.how.value), "a header's value has no control characters")]

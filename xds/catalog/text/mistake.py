@@ -15,25 +15,33 @@ Loc = tuple[str | int, ...]
 
 
 class Ground(Enum):
-    """What a mistake rests on: on some grounds it may be none while another file has mistakes."""
+    """The ground of a mistake. Some mistakes may disappear when another file is corrected.
+
+    A mistake on ALL_ENDPOINTS is none where the catalog is not the only source of endpoints.
+    """
 
     ITSELF = auto()
     ALL_NAMES = auto()
     ALL_SERVICES = auto()
+    ALL_ENDPOINTS = auto()
 
 
 class Mistake(NamedTuple):
-    """What is wrong at `loc`, in a sentence; `at_key` when it is the key there that is wrong, not its value."""
+    """What is wrong at `loc`, in a sentence; `at_key` when it is the key there that is wrong, not its value.
+
+    `see` leads to what the message names beside it, such as an earlier route: the line of that is told too.
+    """
 
     loc: Loc
     message: str
     severity: Severity = Severity.ERROR
     at_key: bool = False
     ground: Ground = Ground.ITSELF
+    see: Loc = ()
 
     def below(self, loc: Loc) -> "Mistake":
-        """Return the mistake as it stands below a value that `loc` leads to."""
-        return self._replace(loc=(*loc, *self.loc))
+        """Return the mistake with a `loc` that starts above: `loc` leads to the value that has it."""
+        return self._replace(loc=(*loc, *self.loc), see=(*loc, *self.see) if self.see else ())
 
 
 def warning(loc: Loc, message: str) -> Mistake:
@@ -57,17 +65,17 @@ class Mendable(ValueError):  # noqa: N818 - it is no error of this program
     """
 
     def __init__(self, message: str, *mends: str, quoted: bool = True, tail: str = "", complete: bool = False) -> None:
-        self._message, self._mends, self._tail, self._complete = message, mends, tail, complete
+        self._message, self.mends, self.tail, self._complete = message, mends, tail, complete
         self._write: Callable[[str], str] = show if quoted else str
         super().__init__(self.explain(lambda mend: True))
 
     def explain(self, takes: Callable[[str], bool], expected: str = "") -> str:
         """Return the message, with the mends that a field takes; without any, with what it expects."""
-        taken = [self._write(mend) for mend in self._mends if takes(mend)]
+        taken = [self._write(mend) for mend in self.mends if takes(mend)]
         if taken:
-            return f"{self._message}: write {join_or(taken)}{self._tail}"
+            return f"{self._message}: write {join_or(taken)}{self.tail}"
         return f"{self._message}: expected {expected}" if expected and not self._complete else self._message
 
 
 class Unsaid(ValueError):  # noqa: N818
-    """A mapping lacks a field by which it would say something; one that is written with nothing after it is named."""
+    """A mapping lacks a field that would give it a meaning. The message names a field without a value."""

@@ -7,9 +7,10 @@ from typing import Annotated, Final, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict, StringConstraints
 
+from xds.catalog.text.addresses import EXPECTED_ENDPOINT, explain_address, split_address
 from xds.catalog.text.durations import DURATION_SHAPE, EXPECTED_DURATION, WAIT_SHAPE, check_wait, parse_duration
 from xds.catalog.text.field import Expected, IfWrong
-from xds.wording import show
+from xds.wording import show, split_host_and_port, write_flow
 
 CONFIG = ConfigDict(extra="forbid")
 
@@ -28,11 +29,22 @@ TARGET_PATTERN = f"^{TARGET.pattern}$"
 PATH = re.compile(r'/[!"$->@-~]*')
 """A request's path is ASCII, with all other characters percent-encoded; Envoy matches it without query and fragment."""
 
+RESERVED: Final = ("xds_cluster", "xds_metrics", "local_cluster")
+"""The clusters and listeners in the bootstrap of every Envoy, which keeps these and ignores others of their names."""
+
 NAME_RULE = "names have small letters, digits, `-`, `_` and `.`"
 
 
 def mend_name(value: object) -> str:
-    """Return how a service's name is mended that is none."""
+    """Return how to correct a service's name that is not valid."""
+    if isinstance(value, str) and "://" in value:
+        found = explain_address(value, secure=" and `tls: true`")
+        endpoint = next(filter(split_address, found.mends), EXPECTED_ENDPOINT.examples[0])
+        tail = found.tail.removeprefix(",")
+        return f"make it a service, with `endpoints: {write_flow([endpoint])}`{tail}, and name that"
+    if isinstance(value, str) and split_host_and_port(value):
+        host = value.partition(":")[0]
+        return f"a service goes by its name alone, write {host}" if NAME.fullmatch(host) else NAME_RULE
     if isinstance(value, str) and "/" in value:
         name = value.partition("/")[0]
         hint = f", write {name}" if NAME.fullmatch(name) else ""
@@ -41,11 +53,13 @@ def mend_name(value: object) -> str:
 
 
 def mend_path(value: object) -> str:
-    """Return how a path is mended that is none."""
+    """Return how to correct a path that is not valid."""
     if not isinstance(value, str):
         return ""
     if "://" in value:
         return "leave out the scheme and host"
+    if value.startswith(("^", "~")) or ".*" in value:
+        return "a pattern is the `regex` of a route"
     if value and PATH.fullmatch(f"/{value}"):
         return f"write {show('/' + value)}"
     for sign in "#?":
@@ -56,9 +70,25 @@ def mend_path(value: object) -> str:
     return ""
 
 
+def mend_port(value: object) -> str:
+    """Return which port is meant by several, and by one with more around it."""
+    if isinstance(value, list) and len(value) > 1:
+        return "several ports are several `listeners` of a gateway, or several endpoints"
+    found = re.match(r"(\d{1,5})[^\d._]", value) if isinstance(value, str) else None
+    return f"write {found[1]}, not {value}" if found and 1 <= int(found[1]) <= 65535 else ""
+
+
+def check_name(name: str) -> str:
+    """Return a service's or gateway's name that Envoys do not use for something else."""
+    if name in RESERVED:
+        raise ValueError(f"{show(name)} is a name in the bootstrap of every Envoy: choose another")
+    return name
+
+
 Name = Annotated[
     str,
     StringConstraints(pattern=NAME_PATTERN),
+    AfterValidator(check_name),
     Expected("a service's name", mend=mend_name),
     IfWrong(stand_in=NOBODY),
 ]
@@ -68,11 +98,13 @@ T = TypeVar("T", int, str)
 
 @lru_cache(maxsize=4096, typed=True)
 def share(value: T) -> T:
-    """Return one object for all that are equal: many endpoints have the same port and zone."""
+    """Return the same object for equal values: many endpoints have the same port and zone."""
     return value
 
 
-Port = Annotated[int, Strict(), Field(ge=1, le=65535), AfterValidator(share), Expected("a port {bounds}")]
+Port = Annotated[
+    int, Strict(), Field(ge=1, le=65535), AfterValidator(share), Expected("a port {bounds}", mend=mend_port)
+]
 Duration = Annotated[timedelta, BeforeValidator(parse_duration), DURATION_SHAPE, EXPECTED_DURATION]
 Fraction = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False, strict=True)]
 Wait = Annotated[Duration, AfterValidator(check_wait), WAIT_SHAPE, EXPECTED_DURATION]
@@ -96,5 +128,5 @@ FilePath = Annotated[
 
 
 def parse_list(value: object) -> object:
-    """Turn one text into a list of it."""
+    """Turn a single text into a list."""
     return [value] if isinstance(value, str) else value

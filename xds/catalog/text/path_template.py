@@ -1,6 +1,6 @@
 """Templates for paths, `/users/{id}/orders/*`, and what their variables are put into.
 
-What is refused here is what Envoy's uri_template matcher refuses, and a little more: text before a `*`.
+This module refuses what Envoy's uri_template matcher refuses, and a little more: text before a `*`.
 """
 
 import re
@@ -57,7 +57,7 @@ EXPECTED_SUBSTITUTION: Final = Expected("a path that begins with /, without quer
 
 
 def check_template(value: str) -> str:
-    """Refuse what is no template for Envoy."""
+    """Refuse a text that is not a template for Envoy."""
     _check_length(value)
     if not value.startswith("/"):
         mends = (f"/{value}",) if value[:1].isalnum() else ()
@@ -114,7 +114,7 @@ def _split(segment: str) -> list[str]:
 
 
 def find_variables(template: str) -> list[str]:
-    """Return the variables of a template, or of what they are put into."""
+    """Return the variables of a template or of a rewrite."""
     return [name for name, _ in VARIABLE.findall(template)]
 
 
@@ -124,7 +124,7 @@ def find_start(template: str) -> str:
 
 
 def check_template_rewrite(value: str) -> str:
-    """Refuse what Envoy cannot put a template's variables into."""
+    """Refuse a text into which Envoy cannot put a template's variables."""
     rest = VARIABLE.sub("x", value)
     _check_length(value)
     if not value.startswith("/") or not re.fullmatch(rf"[/{SIGNS}]+", rest):
@@ -142,7 +142,7 @@ GROUP = re.compile(r"\\(.)", re.DOTALL)
 
 
 def check_substitution(value: str) -> str:
-    r"""Refuse what is no path; `\1` to `\9` may stand in it."""
+    r"""Refuse a text that is not a path; it may contain `\1` to `\9`."""
     if len(value) > 4096 or not re.fullmatch(r'[/\\][!"$->@-~]*', value):
         mends = (f"/{value}",) if value[:1].isalnum() else ()
         raise Mendable(f"expected {EXPECTED_SUBSTITUTION}, found {show(value)}", *mends, complete=True)
@@ -154,6 +154,9 @@ def check_substitution(value: str) -> str:
     return value
 
 
+SUBSTITUTION_SHAPE = WithJsonSchema(
+    {"type": "string", "maxLength": 4096, "pattern": r'^(/|\\[0-9])([!"$->@-\[\]-~]|\\[0-9])*$'}
+)
 PathTemplate = Annotated[str, AfterValidator(check_template), TEMPLATE_SHAPE, EXPECTED_TEMPLATE, IfWrong(stand_in="/")]
 TemplateRewrite = Annotated[str, AfterValidator(check_template_rewrite), REWRITE_SHAPE, EXPECTED_REWRITE]
-Substitution = Annotated[str, AfterValidator(check_substitution), EXPECTED_SUBSTITUTION]
+Substitution = Annotated[str, AfterValidator(check_substitution), SUBSTITUTION_SHAPE, EXPECTED_SUBSTITUTION]

@@ -39,7 +39,7 @@ class Percentage:
         return number
 
     def parse_whole(self, value: object) -> int:
-        """Turn "10%" or 10 into 10, and refuse a part of a percent."""
+        """Turn "10%" or 10 into 10, and refuse a fraction of a percent."""
         number = self.parse(value)
         if isinstance(number, float) and not number.is_integer():
             raise ValueError(f"expected whole percents, such as {self.example}, found {show(value)}")
@@ -53,10 +53,13 @@ class Percentage:
         return float(self.parse(value))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        kind = handler(schema)["type"]
+        return {"anyOf": self.describe(handler(schema)["type"])}
+
+    def describe(self, kind: str = "number") -> list[JsonSchemaValue]:
+        """Return the JSON Schemas of a percentage: as text, and as a bare `number` or `integer`."""
         bounds = {"minimum": self.minimum, "maximum": self.maximum}
         text = {"type": "string", "pattern": self._write_pattern(whole=kind == "integer"), "examples": [self.example]}
-        return {"anyOf": [text, {"type": kind, **bounds}]}
+        return [text, {"type": kind, **bounds}]
 
     def _write_pattern(self, *, whole: bool) -> str:
         """Write the regular expression of a percentage in text, with its bounds."""

@@ -18,7 +18,7 @@ SIZE = re.compile(rf"(\d{{1,12}}(?:\.\d{{1,6}})?)({'|'.join(UNITS)})", re.ASCII)
 SIZE_SHAPE = WithJsonSchema(
     {
         "type": "string",
-        "pattern": rf"^(?=.*[1-9])[0-9]+(\.[0-9]+)?({'|'.join(UNITS)})$",
+        "pattern": rf"^(?=.*[1-9])(?!0*([2-9]|[1-9][0-9]+)(\.[0-9]+)?Gi?B$)[0-9]+(\.[0-9]+)?({'|'.join(UNITS)})$",
     }
 )
 EXPECTED_SIZE = Expected("a size in B, KB, MB, GB, KiB, MiB or GiB", "1MiB", "512KiB")
@@ -47,9 +47,9 @@ def _explain(value: str) -> ValueError:
     if re.fullmatch(r"\d{1,12}(\.\d{1,6})?", value, re.ASCII):
         mends = (f"{value}{unit}" for unit in ("B", "KiB", "MiB"))
         return Mendable("a size needs a unit", *mends, quoted=False, tail=f", not {value}")
-    words = {unit.lower(): unit for unit in UNITS} | {unit[:-1].lower(): unit for unit in ("KiB", "MiB", "GiB")}
+    units = {unit.lower(): unit for unit in UNITS} | {unit[:-1].lower(): unit for unit in ("KiB", "MiB", "GiB")}
     near = re.fullmatch(r"\s*(\d{1,12}(?:\.\d{1,6})?)[\s_]*([a-z]+)\s*", value[:40].lower(), re.ASCII)
-    hint = f": did you mean {near[1]}{words[near[2]]}?" if near and near[2] in words else ""
+    hint = f": did you mean {near[1]}{units[near[2]]}?" if near and near[2] in units else ""
     return ValueError(f"expected {EXPECTED_SIZE}, found {show(value)}{hint}")
 
 

@@ -1,4 +1,4 @@
-"""What a route wants of a header's or a parameter's value: one text, any, a part, a pattern, or that there is none."""
+"""What a route requires of a header or parameter: one text, any text, a part, a pattern, or its absence."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.text.field import Expected, IfWrong
 from xds.catalog.text.mistake import Mistake, Mistakes
-from xds.catalog.text.regex import check_pattern
+from xds.catalog.text.regex import PATTERN_SHAPE, check_pattern
 from xds.wording import show
 
 ANY = "*"
@@ -30,7 +30,7 @@ class How(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TextMatch:
-    """A value that is compared otherwise than with one whole text; `text` is empty for `absent`."""
+    """A comparison other than with one whole text; `text` is empty for `absent`."""
 
     how: How
     text: str = ""
@@ -106,21 +106,28 @@ def _normalize(wanted: Wanted) -> TextMatch:
     return wanted if isinstance(wanted, TextMatch) else TextMatch(How.EXACT, wanted)
 
 
-WANTED_TEXT: dict[str, Any] = {"type": "string", "minLength": 1}
-WANTED_SHAPE = WithJsonSchema(
-    {
+def make_wanted_shape(whole: str, part: str) -> dict[str, Any]:
+    """Return the JSON Schema of what is wanted, given the patterns of a whole text and of a part of one."""
+    text, of_part = ({"type": "string", "pattern": pattern} for pattern in (whole, part))
+    ways = {
+        How.EXACT: {**text, "minLength": 1},
+        **dict.fromkeys((How.PREFIX, How.SUFFIX, How.CONTAINS), of_part),
+        How.REGEX: PATTERN_SHAPE,
+        How.ABSENT: {"enum": [True]},
+    }
+    return {
         "anyOf": [
-            {"type": "string"},
+            text,
             *(
-                {"type": "object", "properties": {how: shape}, "required": [how], "additionalProperties": False}
-                for how, shape in {
-                    **dict.fromkeys(("exact", "prefix", "suffix", "contains", "regex"), WANTED_TEXT),
-                    "absent": {"enum": [True]},
-                }.items()
+                {"type": "object", "properties": {how.value: shape}, "required": [how.value]}
+                | {"additionalProperties": False}
+                for how, shape in ways.items()
             ),
         ]
     }
-)
+
+
+WANTED_SHAPE = WithJsonSchema(make_wanted_shape("", "."))
 
 WantedTexts = Mapping[
     str,

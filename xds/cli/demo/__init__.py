@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from xds.wording import write_install
+
 EXTRA = ("envoy", "flask", "httpx")
 
 
@@ -50,7 +52,7 @@ def command(*, exit_: bool, variant: str, port: int, svg: Path | None) -> None:
         raise click.BadParameter(f"there is no folder {svg.parent}", param_hint="--svg")
     missing = [name for name in EXTRA if find_spec(name) is None]
     if missing:
-        click.echo(f"xds demo needs {', '.join(missing)}: pip install 'xds[demo]'", err=True)
+        click.echo(f"xds demo needs {', '.join(missing)}: {write_install('demo')}", err=True)
         sys.exit(2)
     from xds.cli.demo.run import Options, run_demo
 

@@ -23,7 +23,8 @@ class Answer:
 class Load:
     """A client that sends `rate` GET requests per second to `url`, and keeps every answer.
 
-    The rate does not depend on the answers: a service that hangs gets as many requests.
+    The rate does not depend on the answers, as long as a connection is free. A service that hangs, or a machine that
+    is too slow for the rate, gets no more than `CONNECTIONS` requests at once.
     """
 
     def __init__(self, url: str, rate: float) -> None:
@@ -39,15 +40,17 @@ class Load:
             httpx.AsyncClient(trust_env=False, timeout=10.0, limits=limits) as client,
             asyncio.TaskGroup() as flight,
         ):
-            start, sent = time.monotonic(), 0
+            start, sent, free = time.monotonic(), 0, asyncio.Semaphore(CONNECTIONS)
             while sent != requests and not (until and until.is_set()):
                 await asyncio.sleep(start + sent / self.rate - time.monotonic())
-                flight.create_task(self._one(client))
+                due = time.monotonic()
+                await free.acquire()
+                flight.create_task(self._one(client, due)).add_done_callback(lambda _: free.release())
                 sent += 1
 
-    async def _one(self, client: httpx.AsyncClient) -> None:
-        """Send one request, and record its answer or failure."""
-        start, instance, failure = time.monotonic(), "", ""
+    async def _one(self, client: httpx.AsyncClient, start: float) -> None:
+        """Send one request, and record its answer or failure. Its time includes the wait for a free connection."""
+        instance, failure = "", ""
         try:
             response = await client.get(self.url)
             response.raise_for_status()

@@ -151,8 +151,8 @@ class Mesh:
             await await_until(probe, seconds, self.check)
         except TimeoutError:
             logs = [self.children[name] for name in (CONTROL_PLANE, ENVOY)]
-            told = "".join(f"\n{child.name}:\n{child.log_tail()}" for child in logs)
-            raise ChildError(f"the control plane did not {what} within {seconds:g} s. The logs:{told}") from None
+            tails = "".join(f"\n{child.name}:\n{child.log_tail()}" for child in logs)
+            raise ChildError(f"the control plane did not {what} within {seconds:g} s. The logs:{tails}") from None
 
     def check(self) -> None:
         """Raise ChildError if the control plane or Envoy has ended."""

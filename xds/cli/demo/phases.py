@@ -53,10 +53,10 @@ def judge_exact(counts: Sequence[int], expected: Sequence[float]) -> Verdict:
     off = max(abs(count - due) for count, due in zip(counts, promised, strict=True))
     equal = max(expected) - min(expected) < 1e-9
     exact = (max(counts) - min(counts) <= 1) if equal else off <= 1
-    told = ", ".join(map(str, counts))
+    text = ", ".join(map(str, counts))
     if exact:
-        return Verdict(True, f"exact shares: {told}")
-    return Verdict(False, f"shares are off by up to {off:.0f} requests: {told}")
+        return Verdict(True, f"exact shares: {text}")
+    return Verdict(False, f"shares are off by up to {off:.0f} requests: {text}")
 
 
 def judge_random(counts: Sequence[int], expected: Sequence[float]) -> Verdict:

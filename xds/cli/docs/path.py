@@ -12,7 +12,7 @@ STEP = re.compile(r'\[\s*"((?:[^"\\]|\\.)*)"\s*\]|(\[\d*\])|([^.\[\]]+)')
 """A key in brackets, a position in a list, or a key."""
 
 ANY = ("*", "[]")
-"""What stands for a name of the operator's or for a position."""
+"""The placeholders for a name of the operator's and for a position."""
 
 MAX_PLACES = 3
 
@@ -30,7 +30,7 @@ class Place:
 
     @property
     def name(self) -> str:
-        """The path without what stands for names and positions: `services.endpoints.weight`."""
+        """The path without placeholders: `services.endpoints.weight`."""
         return self.path.replace("[]", "").replace(".*", "")
 
     @property
@@ -72,7 +72,7 @@ def _find(place: Place, steps: Sequence[str]) -> Place:
     item = place.item
     if item is None:
         raise UnknownFieldError(f"`{place.name}` has no fields: it is {place.field.words}")
-    if item.mapping is None:  # such as a list of texts: what is to be said stands at the list
+    if item.mapping is None:  # such as a list of texts: the list has the description
         return place
     if head in ANY or head.startswith("[") or (place.field.is_list and head.isdecimal()):
         return _find(item, rest)
@@ -82,7 +82,7 @@ def _find(place: Place, steps: Sequence[str]) -> Place:
 
 
 def _find_named(item: Place, name: str, rest: Sequence[str]) -> Place:
-    """Take a step for the operator's own name, unless it is more likely to be a field that is written wrong."""
+    """Take a step for the operator's own name, unless it is more likely a misspelled field."""
     is_near = bool(suggest(name, item.field.fields))
     if is_near and not rest:
         raise _refuse(item, name)

@@ -16,18 +16,18 @@ MAX_NAME = 30
 
 
 def describe_place(place: Place) -> dict[str, Any]:
-    """Return all that is said of a field, and of the fields below it, as plain values."""
+    """Return the entry of a field and those of the fields below it, as plain values."""
     return {**asdict(describe(place)), "fields": [asdict(describe(one)) for one in list_below(place)]}
 
 
 def describe(place: Place) -> FieldRecord:
-    """Return what is said of one field; a mapping without a description has that of its class."""
+    """Return the entry of one field; a mapping without a description has that of its class."""
     record = describe_field(place.path, place.field)
     return record if record.meaning else FieldRecord(**{**asdict(record), "meaning": describe_class(place)})
 
 
 def describe_class(place: Place) -> str:
-    """Return what the mapping at or below a place is, in the words of its class; "" of anything else."""
+    """Return the docstring of the class of the mapping at or below a place; "" for anything else."""
     mapping = place.mapping
     if mapping is None:
         return ""
@@ -35,12 +35,12 @@ def describe_class(place: Place) -> str:
 
 
 def list_below(place: Place) -> list[Place]:
-    """Return the fields below a place, those of the items of a list or an open mapping too."""
+    """Return the fields below a place, also through the items of a list or an open mapping."""
     return [] if place.mapping is None else place.mapping.list_fields()
 
 
 def list_facts(record: FieldRecord, name: str) -> Iterator[tuple[str, str]]:
-    """Return what is known of a field beside its meaning, by heading; an item has no name."""
+    """Yield the facts about a field besides its meaning, by heading; an item has no name."""
     yield "VALUE", record.expected
     if record.unit:
         yield "UNIT", record.unit
@@ -70,8 +70,8 @@ def _write_head(place: Place, width: int) -> Iterator[str]:
     if record.meaning:
         yield from _wrap(record.meaning, width, "  ")
     yield ""
-    for heading, words in list_facts(record, place.field.name):
-        yield from _wrap(words, width, f"{click.style(f'{heading:8}', bold=True)}", 8)
+    for heading, text in list_facts(record, place.field.name):
+        yield from _wrap(text, width, f"{click.style(f'{heading:8}', bold=True)}", 8)
     about = describe_class(place)
     if about and about.rstrip(".") != record.meaning.rstrip("."):
         yield ""

@@ -1,7 +1,7 @@
 """`xds explain`: explains what happens to a request for a service.
 
-What a node is served is read in `explanation.py`. Its fields are described in `descriptions.py`, and printed in
-`screen.py`.
+What a node is served, and the catalog, are read in `known.py`. Routes and services are described in `descriptions.py`,
+shares are computed in `explanation.py`, and all is printed in `screen.py`.
 """
 
 import json
@@ -9,14 +9,18 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
 import click
-from rich.console import Console
 
-from xds.cli.admin_client import AdminClient, AdminError, Json, NotFoundError, printable
-from xds.cli.options import admin_option, locality_options
+from xds.cli.admin_client import AdminError, NotFoundError, printable
+from xds.cli.console import open_console
+from xds.cli.options import admin_option, locality_options, output_option
 from xds.errors import CatalogError, Severity
 from xds.wording import suggest
+
+if TYPE_CHECKING:
+    from xds.cli.explain.known import Known
 
 
 @click.command()
@@ -24,8 +28,8 @@ from xds.wording import suggest
 @click.option(
     "--node",
     metavar="ID",
-    help="The node that sends the request: its id, as `xds status` lists it; with --catalog, its node.cluster. "
-    "Default: a sidecar of no service, which may call every service.",
+    help="The node that sends the request: its id, as `xds status` lists it, or a node.cluster: the name of a gateway "
+    "or a service. Default: a node that may call every service.",
 )
 @click.option(
     "--catalog",
@@ -34,13 +38,7 @@ from xds.wording import suggest
 )
 @locality_options
 @admin_option
-@click.option(
-    "--output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="Print text for people, or one JSON object.",
-)
+@output_option("table", "json", words="Print text for people, or one JSON object.")
 def command(
     service: str,
     node: str | None,
@@ -56,8 +54,9 @@ def command(
     For services with `locality`, the node's locality matters: a connected node sends its own, for others use the
     options.
 
-    Shares are computed by Envoy's rules from what the node is served. The health is that in the catalog; an Envoy's
-    admin shows the results of its own health checks.
+    Routes and policy are printed as fields of the catalog, each with its file and line; the number of a route is its
+    place in the catalog. Shares are computed by Envoy's rules from what the node is served. The health is that in the
+    catalog; an Envoy's admin shows the results of its own health checks.
 
     \b
     Examples:
@@ -65,70 +64,72 @@ def command(
       xds explain api-service --node edge-1 --output json | jq '.choices[].endpoints[] | [.address, .percent]'
       xds explain api-service --catalog new-catalog.yaml --node edge --region eu --zone eu-1a
 
-    Exit codes: 0 ok, 1 no request reaches the service, no such node is connected or the catalog has errors, 2 wrong
+    Exit codes: 0 ok, 1 no request reaches the service, there is no such node or the catalog has errors, 2 wrong
     usage, 3 the server does not answer.
     """
-    locality = {"region": region, "zone": zone, "sub_zone": sub_zone}
-    if catalog is None and node is not None and any(locality.values()):
-        raise click.UsageError(f"{node} sends its own locality: leave out --region, --zone and --sub-zone")
-    try:
-        dump = _ask(admin, node, locality) if catalog is None else _build(catalog, node or "", locality)
-    except CatalogError as error:
-        _fail(*(problem for problem in error.problems if problem.severity is Severity.ERROR), code=1)
-    except NotFoundError as error:
-        _fail(error, code=1)
-    except AdminError as error:
-        _fail(error, code=3)
+    known = find_known(admin, catalog, node, {"region": region, "zone": zone, "sub_zone": sub_zone})
     # Imported here, since the module of the shares imports Envoy's message classes.
     from xds.cli.explain.explanation import explain
     from xds.cli.explain.screen import draw, write_lines
 
-    explanation = explain(service, dump)
-    console = Console(highlight=False)
+    explanation = explain(service, known)
     if not explanation.ways:
-        _fail(_explain_nothing(service, dump), code=1)
+        fail(_explain_nothing(service, known), code=1)
+    console = open_console()
     if output == "json":
         click.echo(json.dumps(asdict(explanation), indent=2))
     elif console.is_terminal:
-        console.print(draw(explanation))
+        console.print(draw(explanation, console.width))
     else:
         click.echo("\n".join(write_lines(explanation)))
     reached = any(one.percent for explained in explanation.choices for one in explained.endpoints)
     sys.exit(0 if reached or any(route.answer for route in explanation.ways) else 1)
 
 
-def _ask(admin: tuple[str, int], node: str | None, locality: Mapping[str, str]) -> Json:
-    with AdminClient(admin) as client:
-        return client.get("/dump", [("node", node)] if node is not None else [("cluster", ""), *locality.items()])
+def find_known(
+    admin: tuple[str, int],
+    catalog: Path | None,
+    node: str | None,
+    locality: Mapping[str, str],
+    *,
+    default_gateway: bool = False,
+) -> "Known":
+    """Return what is known of a node, from a server or from files; end the command when there is nothing.
+
+    With `default_gateway`, None is the only gateway if there is one.
+    """
+    from xds.cli.explain.known import OwnLocalityError, UnknownNodeError, ask_server, read_files
+
+    try:
+        if catalog is not None:
+            return read_files(catalog, node, locality, default_gateway=default_gateway)
+        return ask_server(admin, node, locality, default_gateway=default_gateway)
+    except CatalogError as error:
+        fail(*(problem for problem in error.problems if problem.severity is Severity.ERROR), code=1)
+    except (NotFoundError, UnknownNodeError) as error:
+        fail(error, code=1)
+    except OwnLocalityError as error:
+        raise click.UsageError(str(error)) from None
+    except AdminError as error:
+        fail(error, code=3)
 
 
-def _build(path: Path, node_cluster: str, locality: Mapping[str, str]) -> Json:
-    """Return what nodes with a `node.cluster` would be served, in the shape of `/dump`. Raises CatalogError."""
-    # Imported here, since Envoy's message classes take half a second to import.
-    from xds.catalog.assembly.workspace import Workspace
-    from xds.catalog.model.locality import Locality
-    from xds.endpoints.endpoint_set import collect_services
-    from xds.resources.inventory import build_inventory
-    from xds.resources.view import NodeKind
-    from xds.server.clients.documents import describe_kind
-    from xds.sources.files.watch import FileSource
-
-    catalog = Workspace().update(FileSource(path).read())
-    inventory = build_inventory(catalog, collect_services(catalog.services))
-    return describe_kind(inventory, NodeKind(node_cluster, locality=Locality(**locality)))
-
-
-def _explain_nothing(service: str, dump: Json) -> str:
-    of_clusters = (config["resources"] for config in dump["configs"] if config["type_url"].endswith(".Cluster"))
+def _explain_nothing(service: str, known: "Known") -> str:
+    of_clusters = (one["resources"] for one in known.dump["configs"] if one["type_url"].endswith(".Cluster"))
     clusters = [one["name"] for resources in of_clusters for one in resources]
-    who = dump["node"]["node_id"] or dump["node"]["cluster"] or "a sidecar"
+    who = known.name
+    if stranger := known.explain_stranger():
+        return printable(stranger)
     if service in clusters:
         return f"{printable(who)} has a cluster {printable(service)}, but no listener or route that leads to it"
+    if not clusters and (cluster := known.dump["node"]["cluster"]):
+        return f"{printable(who)} is served nothing: is there a service or gateway {printable(cluster)} in the catalog?"
     hint = suggest(service, clusters) or ": is it in the catalog, and among the `upstreams` of the node's service?"
     return f"{printable(who)} has no cluster for a service {printable(service)}{hint}"
 
 
-def _fail(*messages: object, code: int) -> None:
+def fail(*messages: object, code: int) -> NoReturn:
+    """Print messages as errors, and end the command."""
     for message in messages:
         click.echo(message, err=True)
     sys.exit(code)

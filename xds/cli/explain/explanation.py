@@ -1,24 +1,20 @@
-"""Finds out what happens to a request for a service, from the resources that a node is served.
+"""Finds out what happens to a request for a service: the routes of the catalog, and the endpoints that are served.
 
-It computes which routes lead to the service, and each endpoint's expected share. The texts about Envoy's fields are in
-`descriptions.py`.
+It computes which routes lead to the service, and each endpoint's expected share. The texts are in `descriptions.py`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from xds.catalog.entrances import Entrance, PlacedRoute, find_entrances
 from xds.catalog.model.locality import DEFAULT_OVERPROVISIONING, DEFAULT_PANIC_THRESHOLD, Locality, write_locality
+from xds.catalog.model.route_action import split_target
+from xds.catalog.model.subsets import is_labelled
 from xds.cli.admin_client import Json
-from xds.cli.explain.descriptions import (
-    LOAD_AWARE_LOCALITY,
-    describe_answer,
-    describe_cluster,
-    describe_handling,
-    describe_match,
-    describe_policy,
-    find_policy,
-)
+from xds.cli.explain.descriptions import describe_answer, describe_handling, describe_match, describe_service
+from xds.cli.explain.known import Known
+from xds.cli.explain.policies import LOAD_AWARE_LOCALITY, describe_policy, find_policy
 from xds.resources.endpoints.shares import Condition, Host, Rules, compute_shares
 from xds.wording import join_host_and_port
 
@@ -28,14 +24,16 @@ CONDITIONS = {
     "DRAINING": Condition.UNHEALTHY,
     "TIMEOUT": Condition.UNHEALTHY,
 }
-Subset = tuple[tuple[str, Any], ...]
-"""The labels that an endpoint must have, as key and value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A cluster, or a subset of its endpoints, and the percentage of a route's requests that goes there."""
+    """What a route names in `to`, and the percentage of its requests that goes there.
 
+    `cluster` is the service, and `subset` the labels that its endpoints must have, if `name` names a subset.
+    """
+
+    name: str
     cluster: str
     subset: Mapping[str, Any]
     percent: float
@@ -43,16 +41,19 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One route: the listener, the requests that it matches, how they are handled, and where they go.
+    """One route of the catalog: the listener, the requests that it matches, how they are handled, and where they go.
 
-    `position` is the route's place in its virtual host, from 1: Envoy uses the first route that matches. `answer`
-    describes a route that has no targets, such as a redirect.
+    `position` is the route's place in its list of the catalog, from 1: the first route that matches is used. `field` is
+    its path in the catalog, and `place` its file and line. `answer` describes a route that has no targets, such as a
+    redirect.
     """
 
     listener: str
     address: str
     domains: tuple[str, ...]
     position: int
+    field: str
+    place: str
     match: str
     handling: tuple[str, ...]
     targets: tuple[Target, ...]
@@ -73,10 +74,12 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class ClusterExplanation:
-    """How a cluster, or a subset of it, chooses among its endpoints."""
+    """How a cluster, or a subset of it, chooses among its endpoints. `place` is the service's file and line."""
 
+    name: str
     cluster: str
     subset: Mapping[str, Any]
+    place: str
     policy: str
     notes: tuple[str, ...]
     endpoints: tuple[Endpoint, ...]
@@ -84,30 +87,68 @@ class ClusterExplanation:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """All routes of a node for a service, and how their clusters choose among endpoints."""
+    """All routes of a node for a service, and how their clusters choose among endpoints. `note` is about the node."""
 
     service: str
     node: Mapping[str, Any]
     ways: tuple[Route, ...]
     choices: tuple[ClusterExplanation, ...]
+    note: str | None = None
 
 
-def explain(service: str, dump: Json) -> Explanation:
-    """Return how requests for a service are handled, from a node's dump in the shape of the admin's `/dump`.
-
-    `ways` is empty if no route leads to the service.
-    """
-    served = _ServedResources(dump)
-    routes = tuple(route for route in _find_routes(served) if _leads_to(route, service))
-    targets = dict.fromkeys(
-        (target.cluster, tuple(sorted(target.subset.items()))) for route in routes for target in route.targets
+def explain(service: str, known: Known) -> Explanation:
+    """Return how requests for a service are handled; `ways` is empty if no route of the node leads to it."""
+    entrances = find_entrances(known.catalog, known.node["cluster"], grpc=known.node["grpc"])
+    routes = tuple(
+        explain_route(entrance, placed, known)
+        for entrance in entrances
+        for placed in entrance.routes
+        if entrance.host == service or _leads_to(placed, service)
     )
-    choices = tuple(
-        _explain_cluster(served.clusters[cluster], served.assignment(cluster), subset)
-        for cluster, subset in targets
-        if cluster in served.clusters
+    return Explanation(service, known.node, routes, explain_targets(routes, known), known.explain_stranger())
+
+
+def _leads_to(placed: PlacedRoute, service: str) -> bool:
+    return any(split_target(target)[0] == service for target in placed.route.to or ())
+
+
+def explain_route(entrance: Entrance, placed: PlacedRoute, known: Known) -> Route:
+    """Return what one route does."""
+    services, written = known.catalog.services, known.written
+    found = written.find(placed.loc)
+    hosts = placed.route.hosts if entrance.host is None else (entrance.host,)
+    return Route(
+        entrance.listener,
+        entrance.where,
+        () if entrance.is_tcp and entrance.tls is None else hosts,
+        placed.number,
+        "" if found is None else found.path,
+        "" if found is None else found.place,
+        "each connection" if entrance.is_tcp else describe_match(placed.route),
+        () if entrance.is_tcp else tuple(describe_handling(placed, services, written)),
+        tuple(_find_targets(placed, known)),
+        describe_answer(placed, written),
     )
-    return Explanation(service, dump["node"], routes, choices)
+
+
+def _find_targets(placed: PlacedRoute, known: Known) -> Iterator[Target]:
+    shares = placed.route.to or {}
+    total = sum(shares.values())
+    for target, weight in shares.items():
+        cluster, subset = split_target(target)
+        labels = known.catalog.services[cluster].subsets.get(subset, {})
+        yield Target(target, cluster, dict(labels), 100 * weight / total)
+
+
+def explain_targets(routes: Sequence[Route], known: Known) -> tuple[ClusterExplanation, ...]:
+    """Return how the endpoints of each target of routes are chosen, each once, in the order of the routes."""
+    served = _ServedResources(known.dump)
+    targets = {target.name: target for route in routes for target in route.targets}
+    return tuple(
+        _explain_cluster(served.clusters[target.cluster], served.assignment(target.cluster), target, known)
+        for target in targets.values()
+        if target.cluster in served.clusters
+    )
 
 
 class _ServedResources:
@@ -119,8 +160,6 @@ class _ServedResources:
             of_type = found.setdefault(config["type_url"].rpartition(".")[2], {})
             of_type.update({one["name"]: one["resource"] for one in config["resources"]})
         self.clusters = found.get("Cluster", {})
-        self.listeners = found.get("Listener", {})
-        self.routes = found.get("RouteConfiguration", {})
         self._assignments = found.get("ClusterLoadAssignment", {})
 
     def assignment(self, cluster: str) -> Json:
@@ -129,64 +168,12 @@ class _ServedResources:
         return inside or self._assignments.get(cluster, {"cluster_name": cluster})
 
 
-def _find_routes(served: _ServedResources) -> Iterator[Route]:
-    for listener in served.listeners.values():
-        told: set[str] = set()  # a listener has one filter chain per certificate, all with the same routes
-        for names, filters in _find_filters(listener):
-            if "cluster" in filters or "weighted_clusters" in filters:  # a TcpProxy
-                yield _explain_route(listener, names, 1, "each connection", {"route": filters})
-            elif (name := filters.get("rds", {}).get("route_config_name")) and name not in told:
-                told.add(name)
-                for host in served.routes.get(name, {}).get("virtual_hosts", ()):
-                    for position, route in enumerate(host.get("routes", ()), 1):
-                        domains = tuple(host.get("domains", ()))
-                        yield _explain_route(listener, domains, position, describe_match(route["match"]), route)
-
-
-def _find_filters(listener: Json) -> Iterator[tuple[tuple[str, ...], Json]]:
-    """Yield the filters of a listener, each with the server names (SNI) of its filter chain."""
-    if api := listener.get("api_listener", {}).get("api_listener"):
-        yield (), api
-    chains = [*listener.get("filter_chains", ()), *filter(None, [listener.get("default_filter_chain")])]
-    for chain in chains:
-        names = tuple(chain.get("filter_chain_match", {}).get("server_names", ()))
-        for one in chain.get("filters", ()):
-            yield names, one.get("typed_config", {})
-
-
-def _explain_route(listener: Json, domains: tuple[str, ...], position: int, match: str, route: Json) -> Route:
-    address = listener.get("address", {}).get("socket_address", {})
-    where = f"{address['address']}:{address['port_value']}" if address else "the client itself"
-    targets = tuple(_find_targets(route.get("route", {})))
-    handling = tuple(describe_handling(route)) if match != "each connection" else ()
-    return Route(listener["name"], where, domains, position, match, handling, targets, describe_answer(route))
-
-
-def _find_targets(action: Json) -> Iterator[Target]:
-    if "cluster" in action:
-        yield Target(action["cluster"], _labels(action), 100.0)
-    weighted = action.get("weighted_clusters", {}).get("clusters", [])
-    total = sum(_number(one.get("weight", 0)) for one in weighted)
-    for one in weighted:
-        yield Target(one["name"], _labels(one), 100 * _number(one.get("weight", 0)) / total if total else 0.0)
-
-
-def _labels(action: Json) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = action.get("metadata_match", {}).get("filter_metadata", {}).get("envoy.lb", {})
-    return found
-
-
-def _leads_to(route: Route, service: str) -> bool:
-    """Whether a route is in the service's own virtual host, or leads to the service."""
-    return service in route.domains or any(target.cluster == service for target in route.targets)
-
-
-def _explain_cluster(cluster: Json, assignment: Json, subset: Subset) -> ClusterExplanation:
+def _explain_cluster(cluster: Json, assignment: Json, target: Target, known: Known) -> ClusterExplanation:
     found = [
         (group, one)
         for group in assignment.get("endpoints", ())
         for one in group.get("lb_endpoints", ())
-        if _has_labels(one, subset)
+        if _has_labels(one, target.subset)
     ]
     hosts = [
         Host(
@@ -209,8 +196,18 @@ def _explain_cluster(cluster: Json, assignment: Json, subset: Subset) -> Cluster
         )
         for (_, one), host, share in zip(found, hosts, shares.of_hosts, strict=True)
     )
-    notes = [*_note_panic(shares.panicking, found), *_note_localities(cluster), *describe_cluster(cluster)]
-    return ClusterExplanation(cluster["name"], dict(subset), describe_policy(cluster), tuple(notes), endpoints)
+    described = describe_service(target.cluster, known.catalog.services[target.cluster], known.written)
+    notes = [*_note_panic(shares.panicking, found), *_note_localities(cluster), *described]
+    written = known.written.find(("services", target.cluster))
+    return ClusterExplanation(
+        target.name,
+        target.cluster,
+        target.subset,
+        "" if written is None else written.place,
+        describe_policy(cluster),
+        tuple(notes),
+        endpoints,
+    )
 
 
 def _rules(cluster: Json, assignment: Json) -> Rules:
@@ -241,14 +238,9 @@ def _note_localities(cluster: Json) -> Iterator[str]:
         yield "load-aware: Envoy keeps requests in its own locality while load permits, so real shares differ"
 
 
-def _has_labels(endpoint: Json, subset: Subset) -> bool:
+def _has_labels(endpoint: Json, subset: Mapping[str, Any]) -> bool:
     labels = endpoint.get("metadata", {}).get("filter_metadata", {}).get("envoy.lb", {})
-    return all(labels.get(key) == value or value in _items(labels.get(key)) for key, value in subset)
-
-
-def _items(label: Any) -> Sequence[Any]:
-    """Return the items of a label that is a list, of which one must match; no items for another label."""
-    return label if isinstance(label, list) else ()
+    return is_labelled(labels, subset)
 
 
 def _locality(group: Json) -> str:

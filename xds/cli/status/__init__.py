@@ -10,30 +10,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
 from xds.cli.admin_client import SECONDS, AdminClient, AdminError, Json, NotFoundError
-from xds.cli.options import admin_option
-from xds.cli.status.screen import draw, write_lines, write_not_synced
+from xds.cli.console import open_console
+from xds.cli.options import admin_option, output_option
+from xds.cli.status.screen import draw, draw_not_synced, write_lines, write_not_synced
 from xds.cli.status.waiting import Outcome, Stage, await_effect
 from xds.sources.files.watch import FileSource
 
-NACKED = "NACKED"
+ATTENTION = ("NACKED", "UNKNOWN", "KEPT")
+"""The states that somebody must look at."""
+
 EXIT_CODES = {Stage.IN_EFFECT: 0, Stage.REFUSED: 1, Stage.PENDING: 4}
 """The exit codes of `--wait`."""
 
 
 @click.command()
 @admin_option
-@click.option(
-    "--output",
-    type=click.Choice(["table", "json"]),
-    default="table",
-    show_default=True,
-    help="Print a table, or the server's JSON.",
-)
+@output_option("table", "json", words="Print a table, or the server's JSON.")
 @click.option(
     "--watch",
     is_flag=False,
@@ -69,9 +65,10 @@ def command(
     """List the connected clients, and their state for each type.
 
     SYNCED: the client has accepted all resources. STALE: some have not been sent or answered yet. NACKED: the client
-    refused some, and keeps what it accepted before; its message is below the table.
+    refused some, and keeps what it accepted before; its message is below the table. UNKNOWN and KEPT: the catalog does
+    not name the client's node.cluster, so it is served nothing, or keeps what it had when the catalog did.
 
-    With --wait, it tells whether a catalog is in effect: the server has loaded it, and every connected client has
+    With --wait, it reports whether a catalog is in effect: the server has loaded it, and every connected client has
     accepted all resources. It lists the clients that have not, and ends as soon as a client refuses the catalog. A NACK
     from before the catalog was loaded does not count, if nothing is sent again.
 
@@ -82,8 +79,9 @@ def command(
       xds status --output json | jq '.clients[] | select(.state != "SYNCED").node_id'
       xds status --wait 60 --catalog catalog/  wait for one minute until it is in effect
 
-    Exit codes: 0 ok, 1 a client has NACKED something, 2 wrong usage, 3 the server does not answer. With --wait: 0 in
-    effect, 1 refused, 3 the server does not answer, also at the end, 4 not in effect in time.
+    Exit codes: 0 ok, 1 a client has NACKED something or is UNKNOWN or KEPT, or the catalog is not served as it is now,
+    2 wrong usage, 3 the server does not answer. With --wait: 0 in effect, 1 refused or held, 3 the server does not
+    answer, also at the end, 4 not in effect in time, or a client is UNKNOWN or KEPT.
     """
     if wait is not None and watch is not None:
         raise click.UsageError("--watch and --wait cannot be used together")
@@ -101,20 +99,18 @@ def command(
     except (AdminError, NotFoundError) as error:
         click.echo(error, err=True)
         sys.exit(3)
-    except KeyboardInterrupt:
-        sys.exit(0)
 
 
 def _show_once(client: AdminClient, output: str) -> int:
     status = client.get("/status")
-    console = Console(highlight=False)
+    console = open_console()
     if output == "json":
         click.echo(json.dumps(status, indent=2))
     elif console.is_terminal:
         console.print(draw(status, console.width))
     else:
         click.echo("\n".join(write_lines(status)))
-    return int(any(one["state"] == NACKED for one in status["clients"]))
+    return int(not status["catalog"]["ok"] or any(one["state"] in ATTENTION for one in status["clients"]))
 
 
 def _digest(catalog: Path | None) -> str | None:
@@ -128,17 +124,20 @@ def _digest(catalog: Path | None) -> str | None:
 def _show_outcome(outcome: Outcome, output: str) -> None:
     """Print whether the catalog is in effect, and the clients that are not SYNCED; as JSON, the last status."""
     stage, reason = outcome.verdict.stage, outcome.verdict.reason
-    said = f"{stage.value} after {outcome.seconds:.1f} s{f': {reason}' if reason else ''}"
+    summary = f"{stage.value} after {outcome.seconds:.1f} s{f': {reason}' if reason else ''}"
+    console = open_console()
     if output == "json":
         click.echo(json.dumps(outcome.status, indent=2))
+    elif console.is_terminal:
+        console.print(draw_not_synced(outcome.status, console.width))
     else:
         click.echo("\n".join(write_not_synced(outcome.status)))
-    click.echo(said, err=output == "json" or stage is not Stage.IN_EFFECT)
+    click.echo(summary, err=output == "json" or stage is not Stage.IN_EFFECT)
 
 
 def _watch(client: AdminClient, output: str, seconds: float) -> None:
     """Print the status again and again, in place on a terminal. If the server stops answering, keep trying."""
-    console = Console(highlight=False)
+    console = open_console()
     if output == "json" or not console.is_terminal:
         for status in _poll(client, seconds):
             if isinstance(status, AdminError):

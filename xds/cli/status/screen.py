@@ -9,7 +9,7 @@ from rich.text import Text
 
 from xds.cli.admin_client import Json, printable
 
-COLOURS = {"SYNCED": "green", "STALE": "yellow", "NACKED": "bold red"}
+COLOURS = {"SYNCED": "green", "STALE": "yellow", "KEPT": "yellow", "UNKNOWN": "bold red", "NACKED": "bold red"}
 HEADINGS = {
     "Secret": "SDS",
     "Cluster": "CDS",
@@ -19,40 +19,105 @@ HEADINGS = {
 }
 """The heading of each type's column: the short name of its discovery service."""
 
-WORST_FIRST = ("NACKED", "STALE", "SYNCED")
-WIDE, WIDEST = 96, 150
-"""The terminal widths from which on cells show the time of the last push, and also counts and versions."""
+WORST_FIRST = ("NACKED", "UNKNOWN", "KEPT", "STALE", "SYNCED")
+UNNAMED = {"UNKNOWN": "is sent nothing", "KEPT": "keeps what it had"}
+"""What clients get whose cluster the catalog does not name, by their state."""
 
+HEADS = ("NODE", "CLUSTER", "LOCALITY", "VARIANT", "CLIENT", "SINCE")
+"""The columns of a client: who it is comes first."""
+
+FULL = 3
+LAYOUTS = (
+    ((), 3),
+    ((), 2),
+    (("LOCALITY",), 2),
+    (("LOCALITY", "CLIENT"), 2),
+    (("LOCALITY", "CLIENT"), 1),
+    (("LOCALITY", "CLIENT", "SINCE"), 1),
+    (("LOCALITY", "CLIENT", "SINCE", "VARIANT"), 1),
+    (("LOCALITY", "CLIENT", "SINCE", "VARIANT", "CLUSTER"), 1),
+    (("LOCALITY", "CLIENT", "SINCE", "VARIANT"), 0),
+    (("LOCALITY", "CLIENT", "SINCE", "VARIANT", "CLUSTER"), 0),
+)
+"""What a table leaves out until it fits the terminal, and how much a cell tells: of all types the worst state (0), the
+state of each (1), also the time of the last push (2), also counts and the version (3). No id is ever wrapped or cut."""
+
+WIDEST = 150
+"""The terminal width from which on counts and versions are told: a hash is no help in a narrow table."""
+
+GAP = 2
+"""Columns between two cells."""
+
+SHOWN_NAMES = SHOWN_PROBLEMS = 5
 HELD_REASONS = {
     "refused": "until what it refused is corrected or removed: {refused}",
     "draining": "while connections of earlier listeners end",
     "unanswered": "until it has answered",
 }
 
-SHOWN_NAMES = 5
 SHORT_VERSION, FULL_VERSION = 7, 16
 
 
-def draw(status: Json, width: int) -> RenderableType:
-    """Return a table with one line per client, the worst state first, and remarks below. `width` is in columns."""
+def draw(status: Json, width: int, summary: str | None = None) -> RenderableType:
+    """Return a table with one line per client, the worst state first, and remarks below. `width` is in columns.
+
+    `summary` stands in place of the last line, which counts the clients.
+    """
     clients = sorted(status["clients"], key=lambda client: WORST_FIRST.index(client["state"]))
-    types = _types(clients)
     parts: list[RenderableType] = []
     if clients:
-        table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-        for heading in _headings(clients, width):
-            table.add_column(heading, overflow="fold" if heading in ("NODE", "CLUSTER") else "ellipsis")
-        for kind in types:
-            table.add_column(HEADINGS.get(kind, kind), no_wrap=True)
-        for client in clients:
-            of_type = {one["type"]: one for one in client["types"]}
-            words = _describe(client, status["now"])
-            cells = [Text(words[heading]) for heading in _headings(clients, width)]
-            table.add_row(*cells, *(_cell(of_type.get(kind), status["now"], width) for kind in types))
+        headings, rows = _choose_layout(clients, status["now"], width)
+        table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, GAP, 0, 0))
+        for heading in headings:
+            table.add_column(heading, no_wrap=True, overflow="ellipsis")
+        for row in rows:
+            table.add_row(*map(_colour, row))
         parts += [table, ""]
-    for line, style in _remarks(status):
-        parts.append(Text(line, style))
+    *remarks, (counted, style) = _remarks(status)
+    for line, of_line in [*remarks, (summary or counted, style)]:
+        parts.append(Text(line, of_line))
     return Group(*parts)
+
+
+def _choose_layout(clients: Sequence[Json], now: str, width: int) -> tuple[list[str], list[list[str]]]:
+    """Return the headings and the rows of the first layout that fits; of the last one if none does."""
+    headings: list[str] = []
+    rows: list[list[str]] = []
+    for left_out, detail in LAYOUTS:
+        if detail == FULL and width < WIDEST:
+            continue
+        headings, rows = _lay_out(clients, now, left_out, detail)
+        if sum(max(map(len, column)) + GAP for column in zip(headings, *rows, strict=True)) - GAP <= width:
+            break
+    return headings, rows
+
+
+def _lay_out(
+    clients: Sequence[Json], now: str, left_out: Sequence[str], detail: int
+) -> tuple[list[str], list[list[str]]]:
+    headings = [heading for heading in HEADS if heading not in left_out]
+    if not any(client["locality"] for client in clients) and "LOCALITY" in headings:
+        headings.remove("LOCALITY")
+    types = _types(clients) if detail else []
+    rows = []
+    for client in clients:
+        of_type = {one["type"]: one for one in client["types"]}
+        words = _describe(client, now)
+        cells = [words[heading] for heading in headings]
+        states = [_cut(client, of_type.get(kind), now, detail) for kind in types] if detail else [client["state"]]
+        rows.append([*cells, *states])
+    return [*headings, *(HEADINGS.get(kind, kind) for kind in types), *(() if detail else ("STATE",))], rows
+
+
+def _cut(client: Json, of_type: Json | None, now: str, detail: int) -> str:
+    """Return as much of a cell as a layout has room for."""
+    words = _write_cell(client, of_type, now, SHORT_VERSION)
+    return words if detail == FULL else " ".join(words.split(" ")[:detail])
+
+
+def _colour(cell: str) -> Text:
+    state, space, rest = cell.partition(" ")
+    return Text.assemble((state, COLOURS.get(state, "dim" if state == "-" else "")), space, rest)
 
 
 def write_lines(status: Json) -> Iterator[str]:
@@ -60,13 +125,12 @@ def write_lines(status: Json) -> Iterator[str]:
     clients = status["clients"]
     if clients:
         types = _types(clients)
-        headings = ["NODE", "CLUSTER", "LOCALITY", "VARIANT", "CLIENT", "SINCE"]
-        rows = [[*headings, *(HEADINGS.get(kind, kind) for kind in types)]]
+        rows = [[*HEADS, *(HEADINGS.get(kind, kind) for kind in types)]]
         for client in clients:
             of_type = {one["type"]: one for one in client["types"]}
-            words = _describe(client, status["now"])
-            cells = (_write_cell(of_type.get(kind), status["now"], FULL_VERSION) for kind in types)
-            rows.append([*(words[heading] or "-" for heading in headings), *cells])
+            values = _describe(client, status["now"])
+            cells = (_write_cell(client, of_type.get(kind), status["now"], FULL_VERSION) for kind in types)
+            rows.append([*(values[heading] or "-" for heading in HEADS), *cells])
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
             yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -76,18 +140,19 @@ def write_lines(status: Json) -> Iterator[str]:
 
 def write_not_synced(status: Json) -> Iterator[str]:
     """Yield a status as lines, without the clients that are SYNCED."""
-    not_synced = [client for client in status["clients"] if client["state"] != "SYNCED"]
-    *lines, _ = write_lines({**status, "clients": not_synced})
+    *lines, _ = write_lines(leave_out_synced(status))
     yield from lines
     yield _summarize(status)
 
 
-def _headings(clients: Sequence[Json], width: int) -> list[str]:
-    """Return the headings of the columns; LOCALITY only if a client has one and the terminal is wide enough."""
-    headings = ["NODE", "CLUSTER", "LOCALITY", "VARIANT", "CLIENT", "SINCE"]
-    if width < WIDE or not any(client["locality"] for client in clients):
-        headings.remove("LOCALITY")
-    return headings
+def draw_not_synced(status: Json, width: int) -> RenderableType:
+    """Return a table of the clients that are not SYNCED, and remarks below."""
+    return draw(leave_out_synced(status), width, _summarize(status))
+
+
+def leave_out_synced(status: Json) -> Json:
+    """Return a status without the clients that are SYNCED."""
+    return {**status, "clients": [client for client in status["clients"] if client["state"] != "SYNCED"]}
 
 
 def _describe(client: Json, now: str) -> dict[str, str]:
@@ -101,28 +166,29 @@ def _describe(client: Json, now: str) -> dict[str, str]:
     }
 
 
-def _cell(of_type: Json | None, now: str, width: int) -> Text:
-    if of_type is None:
-        return Text("-", "dim")
-    words = _write_cell(of_type, now, SHORT_VERSION) if width >= WIDE else of_type["state"]
-    state, space, rest = words.partition(" ")
-    if width < WIDEST:
-        rest = rest.partition(" ")[0]
-    return Text.assemble((state, COLOURS[state]), space, rest)
+def _state(client: Json, of_type: Json) -> str:
+    """Return the state of one type of a client: that of the client, if the catalog does not name its cluster."""
+    state: str = client["state"] if client["state"] in UNNAMED else of_type["state"]
+    return state
 
 
-def _write_cell(of_type: Json | None, now: str, digits: int) -> str:
+def _write_cell(client: Json, of_type: Json | None, now: str, digits: int) -> str:
     """Return a cell: the state, the time since the last push, the accepted and wanted resources, and the version."""
     if of_type is None:
         return "-"
     pushed = _age(of_type["last_push_at"], now) if of_type["last_push_at"] else "-"
     counts = f"{of_type['resources']['accepted']}/{of_type['resources']['wanted']}"
-    return f"{of_type['state']} {pushed} {counts} {of_type['version_info'][:digits]}"
+    return f"{_state(client, of_type)} {pushed} {counts} {of_type['version_info'][:digits]}"
 
 
 def _remarks(status: Json) -> Iterator[tuple[str, str]]:
-    """Yield lines, with their styles, about what is refused and what is missing, and the summary."""
+    """Yield lines, with their styles, about what is refused, withheld and missing, and the summary."""
     for client in status["clients"]:
+        if (standing := client.get("standing")) in ("unknown", "kept"):
+            who, cluster = printable(client["node_id"]), printable(client["cluster"])
+            hint = f": did you mean {printable(client['did_you_mean'])}?" if client["did_you_mean"] else ""
+            what = UNNAMED[standing.upper()]
+            yield f'{who} {what}: the catalog does not name its node.cluster "{cluster}"{hint}', COLOURS["UNKNOWN"]
         for of_type in client["types"]:
             if nack := of_type["nack"]:
                 what = _names([one["name"] for one in nack["resources"]], nack["resource_count"])
@@ -132,17 +198,69 @@ def _remarks(status: Json) -> Iterator[tuple[str, str]]:
                 who = printable(client["node_id"])
                 yield f"{who} NACKED {of_type['type']} {what}{since} and {then}:", "bold red"
                 yield from ((f"  {printable(line)}", "") for line in nack["message"].splitlines())
-            if missing := of_type["resources"]["missing"]:
+            if (missing := of_type["resources"]["missing"]) and client["state"] != "UNKNOWN":
                 names = _names(missing, of_type["resources"]["missing_count"])
                 yield f"{printable(client['node_id'])} asks for {of_type['type']} {names}: there is none", "yellow"
         yield from _write_held(client)
-    catalog = status["catalog"]
-    if not catalog["ok"]:
-        files = _names(catalog["refused_files"], len(catalog["refused_files"]))
-        yield f"not served in its current state, see `xds check`: {files}", "bold red"
+    for node_id, peers in status.get("twins", {}).items():
+        who = printable(node_id)
+        yield f"{len(peers)} clients have the node id {who}, and each needs its own: {_peers(peers)}", "yellow"
+    yield from _remark_catalog(status)
+    for source in status.get("sources", ()):
+        yield from _describe_source(source)
     for number in status.get("silent_workers", ()):
         yield f"worker {number} did not answer: its clients are missing here", "bold red"
     yield _summarize(status), "dim"
+
+
+def _remark_catalog(status: Json) -> Iterator[tuple[str, str]]:
+    """Yield lines about what is not served of the catalog as it is now."""
+    if refused := status["catalog"]["refused_files"]:
+        files = _names(refused, len(refused))
+        yield f"refused, so that the last good state is served (see `xds check`): {files}", "bold red"
+    for words, style, field in (
+        ("not served through a bug in xds, see its log", "bold red", "failed_files"),
+        ("still being written, not served yet", "yellow", "unfinished_files"),
+    ):
+        if files := status.get(field):
+            yield f"{words}: {_names(files, len(files))}", style
+    for held in status.get("held", ()):
+        yield f"HELD for {_age(held['since'], status['now'])}, see `xds apply`: {describe_held(held)}", "bold red"
+    if stored_at := status.get("restored_from"):
+        yield (
+            f"what is served of the catalog is the last good state from disk, {_age(stored_at, status['now'])} old",
+            "bold red",
+        )
+
+
+def describe_held(held: Json) -> str:
+    """Return in words what would be removed."""
+    if held["instances"]:
+        number = held["instances"]
+        what = f"{number} endpoint{'' if number == 1 else 's'} of the source {printable(held['source'])}"
+        return f"it would remove {what}, for {_names(held['services'], len(held['services']))}"
+    kinds = (
+        f"{len(names)} {kind if len(names) != 1 else kind[:-1]} ({_names(names, len(names))})"
+        for kind in ("services", "gateways")
+        if (names := held[kind])
+    )
+    return f"it would remove {' and '.join(kinds)}"
+
+
+def _describe_source(source: Json) -> Iterator[tuple[str, str]]:
+    """Yield lines, with their styles, about a source's instances that are not served as the source describes them."""
+    if not source["problem_count"]:
+        return
+    counts = ", ".join(f"{source[state]} {state}" for state in ("refused", "withheld") if source[state])
+    yield f"instances from {printable(source['name'])}: {counts}:", "bold red"
+    for problem in source["problems"][:SHOWN_PROBLEMS]:
+        yield f"  {printable(problem['path'])}: {printable(problem['message'])}", ""
+    if (more := source["problem_count"] - SHOWN_PROBLEMS) > 0:
+        yield f"  and {more} more", ""
+
+
+def _peers(peers: Sequence[str]) -> str:
+    return _names([peer.partition(":")[2] for peer in peers], len(peers))
 
 
 def _write_held(client: Json) -> Iterator[tuple[str, str]]:

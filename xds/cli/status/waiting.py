@@ -1,13 +1,17 @@
 """Waits until a catalog is in effect, and decides from a status whether it is."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from xds.cli.admin_client import AdminClient, AdminError, Json
+from xds.cli.admin_client import AdminClient, AdminError, Json, printable
 
 FIRST_DELAY, MAX_DELAY = 0.05, 2.0
 """Seconds between two requests. The delay starts short, since most changes are in effect at once, and grows."""
+
+
+SHOWN_CLUSTERS = 5
 
 
 class Stage(Enum):
@@ -40,16 +44,26 @@ def evaluate(status: Json, digest: str | None, least: int = 0) -> Verdict:
 
     `least` is the minimum number of connected clients: clients that crash because of a catalog refuse nothing.
 
+    While a client is connected whose cluster the catalog does not name, no catalog is in effect: the client is a
+    gateway or a sidecar with a wrong name, or one that the catalog has renamed.
+
     A NACK from before the server loaded this catalog does not count, unless something is sent again: an Envoy that is
     broken for another reason must not block every catalog.
     """
     catalog, clients = status["catalog"], status["clients"]
+    if failed := status.get("failed_files"):
+        what = f"{_count(len(failed), 'file')} met a bug in xds: its log has the error, and they are tried again"
+        return Verdict(Stage.REFUSED, what)
     if digest is not None and catalog["digest"] != digest:
         return Verdict(Stage.PENDING, "the server has not loaded this catalog; does it serve another one?")
+    if status.get("held"):
+        return Verdict(Stage.REFUSED, "the server holds a removal: see `xds apply`")
     if not catalog["ok"]:
         return Verdict(Stage.REFUSED, "the server refused some of its files, and serves their last good state")
     if refusing := sum(_refuses(client, catalog["taken_at"]) for client in clients):
         return Verdict(Stage.REFUSED, f"by {refusing} of {_count(len(clients), 'client')}")
+    if unnamed := [client for client in clients if client.get("standing") in ("unknown", "kept")]:
+        return Verdict(Stage.PENDING, _describe_unnamed(unnamed, len(clients)))
     if silent := status["silent_workers"]:
         return Verdict(Stage.PENDING, f"{_count(len(silent), 'worker')} did not answer")
     if behind := sum(not all(of_type["answered"] for of_type in client["types"]) for client in clients):
@@ -78,6 +92,14 @@ def await_effect(client: AdminClient, digest: str | None, seconds: float, least:
                 return outcome
         time.sleep(max(0.0, min(delay, start + seconds - time.monotonic())))
         delay = min(1.5 * delay, MAX_DELAY)
+
+
+def _describe_unnamed(unnamed: Sequence[Json], clients: int) -> str:
+    hints = {client["cluster"]: client["did_you_mean"] for client in unnamed}
+    words = [f'"{printable(name)}"' + (f" (now {printable(hint)}?)" if hint else "") for name, hint in hints.items()]
+    more = f" and {len(words) - SHOWN_CLUSTERS} more" if len(words) > SHOWN_CLUSTERS else ""
+    shown = ", ".join(words[:SHOWN_CLUSTERS])
+    return f"the catalog does not name the node.cluster of {len(unnamed)} of {_count(clients, 'client')}: {shown}{more}"
 
 
 def _refuses(client: Json, since: str) -> bool:

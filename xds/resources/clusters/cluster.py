@@ -7,8 +7,9 @@ from typing import NamedTuple
 from google.protobuf.struct_pb2 import Struct
 
 from xds.catalog.model.balance import Balancing
+from xds.catalog.model.connections import CircuitBreakers, ConnectionPool, Keepalive
 from xds.catalog.model.health import HealthCheck, OutlierDetection
-from xds.catalog.model.resilience import Budget, CircuitBreakers, ConnectionPool, Keepalive
+from xds.catalog.model.retries import Budget
 from xds.catalog.model.service import Protocol, Service
 from xds.catalog.model.slow_start import SlowStart
 from xds.catalog.model.upstream import CheckTls, Dns, UpstreamTls
@@ -20,6 +21,7 @@ from xds.resources.clusters.connections import build_circuit_breakers, set_conne
 from xds.resources.clusters.subsets import encode_subset_config
 from xds.resources.endpoints.load_assignment import EVERYWHERE, Priorities, encode_assignment
 from xds.resources.resource import Resource, encode_resource
+from xds.resources.stats import write_stat_name
 from xds.resources.tls.contexts import PLAIN_TEXT, build_tls_socket
 from xds.wire import CLUSTER, skeleton_pb2
 from xds.wire.envoy.config_cluster_v3_pb2 import Cluster, TrackClusterStats
@@ -91,6 +93,8 @@ def build_cluster(
         endpoint_stats,
     )
     frame = skeleton_pb2.Cluster(name=name)
+    if (stat_name := write_stat_name(name)) != name:
+        frame.alt_stat_name = stat_name
     if dns is not None:
         frame.load_assignment.MergeFromString(encode_assignment(name, service, endpoints, priorities))
     encoded = frame.SerializeToString(deterministic=True) + _encode_policy(policy) + encode_subset_config(service)

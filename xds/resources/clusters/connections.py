@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from xds.catalog.model import resilience
+from xds.catalog.model import connections
+from xds.catalog.model.retries import DEFAULT_BUDGET, Budget
 from xds.catalog.model.service import Protocol
 from xds.wire.envoy.config_cluster_v3_pb2 import CircuitBreakers, Cluster, UpstreamConnectionOptions
 from xds.wire.envoy.config_core_v3_pb2 import (
@@ -19,15 +20,13 @@ from xds.wire.messages import pack, uint32
 HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
 
-def build_circuit_breakers(
-    limits: resilience.CircuitBreakers | None, budget: resilience.Budget | None
-) -> CircuitBreakers:
+def build_circuit_breakers(limits: connections.CircuitBreakers | None, budget: Budget | None) -> CircuitBreakers:
     """Build the limits, with a retry budget if there is no limit of retries.
 
     Envoy's default limit is 3 concurrent retries, so that requests fail when one endpoint of a busy service fails. A
     budget grows with the load: by default half of the active requests, and at least 20.
     """
-    limits = limits or resilience.CircuitBreakers()
+    limits = limits or connections.CircuitBreakers()
     thresholds = CircuitBreakers.Thresholds(
         max_connections=uint32(limits.connections),
         max_pending_requests=uint32(limits.pending_requests),
@@ -35,7 +34,7 @@ def build_circuit_breakers(
         max_retries=uint32(limits.retries),
     )
     if limits.retries is None:
-        budget = budget or resilience.DEFAULT_BUDGET
+        budget = budget or DEFAULT_BUDGET
         thresholds.retry_budget.CopyFrom(
             CircuitBreakers.Thresholds.RetryBudget(
                 budget_percent=Percent(value=budget.percent), min_retry_concurrency=uint32(budget.min)
@@ -47,8 +46,8 @@ def build_circuit_breakers(
 def set_connections(
     cluster: Cluster,
     protocol: Protocol,
-    pool: resilience.ConnectionPool | None,
-    keepalive: resilience.Keepalive | None,
+    pool: connections.ConnectionPool | None,
+    keepalive: connections.Keepalive | None,
 ) -> None:
     """Set the protocol and the limits of a Cluster's connections, and the keepalive that finds broken ones."""
     if keepalive is not None:
@@ -79,7 +78,7 @@ def set_connections(
 
 
 def _build_http2(
-    pool: resilience.ConnectionPool | None, keepalive: resilience.Keepalive | None
+    pool: connections.ConnectionPool | None, keepalive: connections.Keepalive | None
 ) -> Http2ProtocolOptions:
     options = Http2ProtocolOptions(max_concurrent_streams=uint32(pool.max_concurrent_streams if pool else None))
     if keepalive is not None and keepalive.ping_interval is not None:

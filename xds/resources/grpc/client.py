@@ -14,6 +14,7 @@ the same meaning as Envoy's resources, but only use fields that gRPC supports:
 from collections.abc import Mapping
 from functools import lru_cache
 
+from xds.catalog.entrances import complete_routes
 from xds.catalog.model.balance import Balancing
 from xds.catalog.model.route import Route
 from xds.catalog.model.service import Service
@@ -25,7 +26,6 @@ from xds.resources.grpc.load_assignment import build_grpc_assignment, is_offered
 from xds.resources.grpc.routes import encode_grpc_route
 from xds.resources.listeners.listener import ROUTER
 from xds.resources.resource import Resource, encode_resource
-from xds.resources.routes.configuration import complete_routes
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, skeleton_pb2
 from xds.wire.envoy.config_cluster_v3_pb2 import Cluster
 from xds.wire.envoy.config_listener_v3_pb2 import ApiListener, Listener
@@ -50,7 +50,7 @@ def build_grpc_resources(
         return {}
     resources = {
         CLUSTER: _build_cluster(name, service, own),
-        LISTENER: _build_listener(name),
+        LISTENER: build_listener(name, name),
         ROUTE_CONFIGURATION: _build_routes(name, services, endpoints),
     }
     if own.is_eds:
@@ -59,10 +59,14 @@ def build_grpc_resources(
     return resources
 
 
-def _build_listener(name: str) -> Resource:
-    """Build the Listener. Routes are sent by RDS, since an LDS response has all of a client's listeners (rule 14)."""
+@lru_cache(maxsize=4096)
+def build_listener(name: str, service: str) -> Resource:
+    """Build a service's Listener, with the service's name, or with a port after it if a client's target has one.
+
+    Routes are sent by RDS, since an LDS response has all of a client's listeners (rule 14).
+    """
     connection_manager = HttpConnectionManager(
-        rds=Rds(config_source=ADS_CONFIG_SOURCE, route_config_name=name),
+        rds=Rds(config_source=ADS_CONFIG_SOURCE, route_config_name=service),
         http_filters=[HttpFilter(name=ROUTER, typed_config=pack(Router()))],
     )
     message = Listener(name=name, api_listener=ApiListener(api_listener=pack(connection_manager)))

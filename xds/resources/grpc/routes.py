@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import lru_cache
 
 from xds.catalog.model.affinity import Affinity
-from xds.catalog.model.resilience import GRPC_CONDITIONS, Retries
+from xds.catalog.model.retries import GRPC_CONDITIONS, Retries
 from xds.catalog.model.route import Route
 from xds.catalog.model.service import Service
 from xds.endpoints.endpoint_set import Endpoints

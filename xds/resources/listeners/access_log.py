@@ -83,7 +83,7 @@ HTTP: dict[str, AnyValue] = COMMON | {
     "user_agent": {"original": "%REQ(USER-AGENT)%"},
     "trace": {"id": "%TRACE_ID%"},
     "envoyproxy": {
-        "upstream_cluster": "%UPSTREAM_CLUSTER%",
+        "upstream_cluster": "%UPSTREAM_CLUSTER_RAW%",
         "response_flags": "%RESPONSE_FLAGS%",
         "response_code_details": "%RESPONSE_CODE_DETAILS%",
         "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
@@ -98,7 +98,7 @@ TCP: dict[str, AnyValue] = COMMON | {
     "source": SOURCE | {"bytes": "%BYTES_RECEIVED%"},
     "destination": DESTINATION | {"bytes": "%BYTES_SENT%"},
     "envoyproxy": {
-        "upstream_cluster": "%UPSTREAM_CLUSTER%",
+        "upstream_cluster": "%UPSTREAM_CLUSTER_RAW%",
         "response_flags": "%RESPONSE_FLAGS%",
         "connection_termination_details": "%CONNECTION_TERMINATION_DETAILS%",
     },

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from xds.catalog.model.gateway import Listener
 from xds.catalog.model.route import Route
-from xds.catalog.text.addresses import covers_host
+from xds.catalog.text.addresses import ANY_HOST
 from xds.resources.tls.contexts import build_downstream_socket
 from xds.wire.envoy.config_listener_v3_pb2 import Filter, FilterChain, FilterChainMatch, ListenerFilter
 from xds.wire.envoy.extensions_filters_listener_proxy_protocol_v3_pb2 import ProxyProtocol
@@ -49,8 +49,8 @@ def build_passthrough_chain(host: str | None, network_filter: Filter) -> FilterC
 
 def find_hosts(routes: tuple[Route, ...]) -> Iterator[tuple[str | None, Route]]:
     """Yield each host of a listener that forwards connections, and the first route that matches the host."""
-    for host in dict.fromkeys(route.host for route in routes):
-        yield host, next(route for route in routes if covers_host(route.host or "*", host or "*"))
+    for host in dict.fromkeys(host for route in routes for host in route.hosts):
+        yield None if host == ANY_HOST else host, next(route for route in routes if route.takes_host(host))
 
 
 def _match(hosts: tuple[str, ...]) -> FilterChainMatch | None:

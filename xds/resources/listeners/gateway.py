@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 
+from xds.catalog.entrances import name_listener
 from xds.catalog.model.access_log import AccessLog
-from xds.catalog.model.gateway import Gateway, Limits, Listener
+from xds.catalog.model.gateway import Gateway, Listener
+from xds.catalog.model.listener_options import GATEWAY_STREAMS, HttpOptions, Limits
 from xds.catalog.model.route import Route
 from xds.catalog.model.service import Protocol, Service
 from xds.catalog.raw.fields import NOTHING, RawFields
+from xds.catalog.text.addresses import ANY
 from xds.resources.clusters.subsets import encode_tcp_subset
 from xds.resources.listeners.filter_chains import (
     build_chains,
@@ -26,7 +29,13 @@ from xds.resources.tls.secrets import build_secrets
 from xds.wire import LISTENER, ROUTE_CONFIGURATION, SECRET
 from xds.wire.envoy.config_core_v3_pb2 import Address, SocketAddress
 from xds.wire.envoy.config_core_v3_pb2 import QuicProtocolOptions as QuicLimits
-from xds.wire.envoy.config_listener_v3_pb2 import Filter, FilterChain, QuicProtocolOptions, UdpListenerConfig
+from xds.wire.envoy.config_listener_v3_pb2 import (
+    AdditionalAddress,
+    Filter,
+    FilterChain,
+    QuicProtocolOptions,
+    UdpListenerConfig,
+)
 from xds.wire.envoy.config_listener_v3_pb2 import Listener as EnvoyListener
 from xds.wire.messages import encode, uint32
 
@@ -45,6 +54,7 @@ class _Frame:
     name: str
     listener: Listener
     limits: Limits
+    http: HttpOptions
     trusted_hops: int
     access_log: AccessLog | None
     traced: Traced | None
@@ -74,9 +84,9 @@ def build_gateway(
     built: Resources = {SECRET: {}, LISTENER: {}, ROUTE_CONFIGURATION: {}}
     raw = [gateway.envoy.get(message, NOTHING) for message in ("listener", "http_connection_manager")]
     for _, routes, listener in gateway.find_routes():
-        own = name if not gateway.listeners else f"{name}/{_name_listener(listener)}"
+        own = name if not gateway.listeners else f"{name}/{name_listener(listener)}"
         bare = Listener(listener.port, listener.address, listener.tls, listener.http3, listener.proxy_protocol)
-        frame = _Frame(name, own, bare, gateway.limits, gateway.trusted_hops, access_log, traced, *raw)
+        frame = _Frame(name, own, bare, gateway.limits, gateway.http, gateway.trusted_hops, access_log, traced, *raw)
         target = next(iter(routes[0].services), None)
         made: list[tuple[str, Resource]] = []
         if listener.tls is not None:
@@ -92,11 +102,6 @@ def build_gateway(
         for type_url, resource in made:
             built[type_url][resource.name] = resource
     return built
-
-
-def _name_listener(listener: Listener) -> str:
-    """Return the name of one of several listeners: the port, with the address if that is not the default."""
-    return str(listener.port) if listener.address == "0.0.0.0" else f"{listener.address}:{listener.port}"  # noqa: S104
 
 
 def _find_targets(routes: tuple[Route, ...], services: Mapping[str, Service]) -> tuple[_Target, ...]:
@@ -119,10 +124,12 @@ def _build_http3(frame: _Frame) -> Resource:
     """Build the listener for QUIC at the UDP port with the same number. It uses the routes of the TCP listener."""
     manager = _build_manager(frame, http3=True)
     name = f"{frame.name}/http3"
-    streams = QuicLimits(max_concurrent_streams=uint32(frame.limits.streams))
+    addresses = _build_addresses(frame.listener, SocketAddress.Protocol.UDP)
+    streams = QuicLimits(max_concurrent_streams=uint32(frame.limits.streams or GATEWAY_STREAMS))
     listener = EnvoyListener(
         name=name,
-        address=_build_address(frame.listener, SocketAddress.Protocol.UDP),
+        address=addresses[0],
+        additional_addresses=[AdditionalAddress(address=one) for one in addresses[1:]],
         udp_listener_config=UdpListenerConfig(quic_options=QuicProtocolOptions(quic_protocol_options=streams)),
         filter_chains=build_chains(frame.owner, frame.listener, manager, H3),
         per_connection_buffer_limit_bytes=uint32(frame.limits.buffer),
@@ -134,6 +141,8 @@ def _build_manager(frame: _Frame, *, http3: bool = False) -> Filter:
     return build_connection_manager(
         frame.name,
         limits=frame.limits,
+        http=frame.http,
+        edge=True,
         trusted_hops=frame.trusted_hops,
         http3=http3,
         access_log=frame.access_log,
@@ -162,9 +171,11 @@ def _build_tcp(frame: _Frame, targets: tuple[_Target, ...]) -> Resource:
 
 
 def _build_listener(frame: _Frame, chains: list[FilterChain]) -> Resource:
+    addresses = _build_addresses(frame.listener, SocketAddress.Protocol.TCP)
     listener = EnvoyListener(
         name=frame.name,
-        address=_build_address(frame.listener, SocketAddress.Protocol.TCP),
+        address=addresses[0],
+        additional_addresses=[AdditionalAddress(address=one) for one in addresses[1:]],
         listener_filters=build_listener_filters(frame.listener),
         filter_chains=chains,
         per_connection_buffer_limit_bytes=uint32(frame.limits.buffer),
@@ -172,5 +183,16 @@ def _build_listener(frame: _Frame, chains: list[FilterChain]) -> Resource:
     return encode_resource(LISTENER, frame.name, frame.raw_listener.join(encode(listener)))
 
 
-def _build_address(listener: Listener, protocol: SocketAddress.Protocol) -> Address:
-    return Address(socket_address=SocketAddress(address=listener.address, port_value=listener.port, protocol=protocol))
+def _build_addresses(listener: Listener, protocol: SocketAddress.Protocol) -> list[Address]:
+    """Build the addresses of a listener. `any` is a socket of IPv6 that takes IPv4 too."""
+    return [
+        Address(
+            socket_address=SocketAddress(
+                address="::" if one == ANY else one,
+                ipv4_compat=one == ANY,
+                port_value=listener.port,
+                protocol=protocol,
+            )
+        )
+        for one in listener.address
+    ]

@@ -1,10 +1,12 @@
 """Listener (LDS): the address at which a sidecar or gateway accepts connections, and the filters for them."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 
 from xds.catalog.model.access_log import AccessLog
-from xds.catalog.model.gateway import Limits
+from xds.catalog.model.listener_options import GATEWAY_HEADER_TIMEOUT, GATEWAY_STREAMS, HttpOptions, Limits
+from xds.catalog.model.sidecar import MESSAGES, USUAL_SIDECAR, Sidecar
 from xds.catalog.raw.fields import NOTHING, RawFields
 from xds.catalog.text.addresses import Listen
 from xds.resources.ads import ADS_CONFIG_SOURCE
@@ -12,8 +14,9 @@ from xds.resources.listeners.access_log import build_access_log
 from xds.resources.listeners.tracing import Traced, build_trace_guard, build_tracing
 from xds.resources.resource import Resource, encode_resource
 from xds.resources.routes.filters import build_disabled_filters
+from xds.resources.stats import write_stat_name
 from xds.wire import LISTENER
-from xds.wire.envoy.config_core_v3_pb2 import Address, Http2ProtocolOptions, SocketAddress
+from xds.wire.envoy.config_core_v3_pb2 import Address, SocketAddress
 from xds.wire.envoy.config_listener_v3_pb2 import Filter, FilterChain, Listener
 from xds.wire.envoy.extensions_filters_http_router_v3_pb2 import Router
 from xds.wire.envoy.extensions_filters_network_http_connection_manager_v3_pb2 import (
@@ -28,14 +31,40 @@ from xds.wire.messages import encode, pack, uint32
 HTTP_CONNECTION_MANAGER = "envoy.filters.network.http_connection_manager"
 TCP_PROXY = "envoy.filters.network.tcp_proxy"
 ROUTER = "envoy.filters.http.router"
+NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarFrame:
+    """What a sidecar's listener is built from, beside its logs and tracing: the catalog's `sidecar`, hashable."""
+
+    listen: Listen
+    limits: Limits
+    http: HttpOptions
+    raw_listener: RawFields
+    raw_manager: RawFields
+    raw_routes: RawFields
+
+
+def frame_sidecar(sidecar: Sidecar) -> SidecarFrame:
+    """Return the frame of a service's `sidecar`."""
+    return SidecarFrame(
+        sidecar.listen, sidecar.limits, sidecar.http, *(sidecar.envoy.get(message, NOTHING) for message in MESSAGES)
+    )
+
+
+USUAL_FRAME = frame_sidecar(USUAL_SIDECAR)
 
 
 @lru_cache(maxsize=4096)
 def build_http_listener(
-    name: str, listen: Listen, *, access_log: AccessLog | None = None, traced: Traced | None = None
+    name: str, frame: SidecarFrame, *, access_log: AccessLog | None = None, traced: Traced | None = None
 ) -> Resource:
     """Build a sidecar's listener for HTTP, which uses the RouteConfiguration of the same name."""
-    return _build_listener(name, listen, build_connection_manager(name, access_log=access_log, traced=traced))
+    manager = build_connection_manager(
+        name, limits=frame.limits, http=frame.http, access_log=access_log, traced=traced, raw=frame.raw_manager
+    )
+    return _build_listener(name, frame.listen, manager, frame.limits, frame.raw_listener)
 
 
 @lru_cache(maxsize=4096)
@@ -56,7 +85,9 @@ def build_tcp_listener(
 def build_connection_manager(
     name: str,
     *,
-    limits: Limits | None = None,
+    limits: Limits,
+    http: HttpOptions,
+    edge: bool = False,
     trusted_hops: int = 0,
     http3: bool = False,
     access_log: AccessLog | None = None,
@@ -65,54 +96,74 @@ def build_connection_manager(
 ) -> Filter:
     """Build an HttpConnectionManager that uses the RouteConfiguration `name`.
 
-    With `limits` clients are not trusted, as in Envoy's best practices for edge proxies. Their paths are normalized.
-    Their address is that of the connection, or the one that `trusted_hops` proxies in front report in a header. Their
-    headers, streams and idle connections are limited. They do not decide whether a request is traced.
+    At the `edge` clients are not trusted, as in Envoy's best practices for edge proxies. Their paths are normalized.
+    Their address is that of the connection, or the one that `trusted_hops` proxies in front report in a header. They do
+    not decide whether a request is traced.
     """
     packed = pack(HttpConnectionManager(tracing=build_tracing(traced)))
-    guarded = limits is not None and traced is not None
-    common = _encode_connection_manager(name, limits, trusted_hops, access_log, http3=http3, guarded=guarded)
+    guarded = edge and traced is not None
+    common = _encode_connection_manager(
+        name, limits, http, trusted_hops, access_log, edge=edge, http3=http3, guarded=guarded
+    )
     packed.value = raw.join(common + packed.value)
     return Filter(name=HTTP_CONNECTION_MANAGER, typed_config=packed)
 
 
 @lru_cache(maxsize=256)
 def _encode_connection_manager(
-    name: str, limits: Limits | None, trusted_hops: int, access_log: AccessLog | None, *, http3: bool, guarded: bool
+    name: str,
+    limits: Limits,
+    http: HttpOptions,
+    trusted_hops: int,
+    access_log: AccessLog | None,
+    *,
+    edge: bool,
+    http3: bool,
+    guarded: bool,
 ) -> bytes:
     """Encode everything but the tracing, which differs by service: so that many sidecars share the result."""
     connection_manager = HttpConnectionManager(
-        stat_prefix=name,
+        stat_prefix=write_stat_name(name),
         rds=Rds(config_source=ADS_CONFIG_SOURCE, route_config_name=name),
         http_filters=[*build_disabled_filters(), HttpFilter(name=ROUTER, typed_config=pack(Router()))],
         access_log=[*build_access_log(access_log)],
     )
     if http3:
         connection_manager.codec_type = HttpConnectionManager.CodecType.HTTP3
-    if limits is not None:
+    if edge:
         connection_manager.use_remote_address.value = True
         connection_manager.xff_num_trusted_hops = trusted_hops
-        connection_manager.normalize_path.value = True
-        connection_manager.merge_slashes = True
+        connection_manager.http2_protocol_options.initial_stream_window_size.value = 65536
+        connection_manager.http2_protocol_options.initial_connection_window_size.value = 1048576
         if guarded:
             connection_manager.early_header_mutation_extensions.append(build_trace_guard())
-        _limit(connection_manager, limits)
+    _set_http_options(connection_manager, http, edge=edge)
+    _limit(connection_manager, limits, edge=edge)
     return encode(connection_manager)
 
 
-def _limit(connection_manager: HttpConnectionManager, limits: Limits) -> None:
-    connection_manager.request_headers_timeout.FromTimedelta(limits.header_timeout)
+def _set_http_options(connection_manager: HttpConnectionManager, http: HttpOptions, *, edge: bool) -> None:
+    """Set how requests are read; at the `edge` paths are normalized unless the catalog says otherwise."""
+    if http.normalizes_path(edge=edge):
+        connection_manager.normalize_path.value = True
+    connection_manager.merge_slashes = http.merges_slashes(edge=edge)
+    connection_manager.strip_trailing_host_dot = http.strip_trailing_host_dot
+    if http.accept_http_10:
+        connection_manager.http_protocol_options.accept_http_10 = True
+        connection_manager.http_protocol_options.default_host_for_http_10 = http.default_host_for_http_10 or ""
+
+
+def _limit(connection_manager: HttpConnectionManager, limits: Limits, *, edge: bool) -> None:
+    header_timeout = limits.header_timeout or (GATEWAY_HEADER_TIMEOUT if edge else None)
+    streams = limits.streams or (GATEWAY_STREAMS if edge else None)
+    if header_timeout is not None:
+        connection_manager.request_headers_timeout.FromTimedelta(header_timeout)
     if limits.header_size is not None:
         connection_manager.max_request_headers_kb.value = limits.header_size // 1024
     if limits.idle is not None:
         connection_manager.common_http_protocol_options.idle_timeout.FromTimedelta(limits.idle)
-    connection_manager.http2_protocol_options.CopyFrom(
-        Http2ProtocolOptions(
-            max_concurrent_streams=uint32(limits.streams),
-            initial_stream_window_size=uint32(65536),
-            initial_connection_window_size=uint32(1048576),
-        )
-    )
+    if streams is not None:
+        connection_manager.http2_protocol_options.max_concurrent_streams.value = streams
 
 
 def build_tcp_proxy(
@@ -130,7 +181,7 @@ def build_tcp_proxy(
     has the encoded fields of a TcpProxy that select a subset.
     """
     tcp_proxy = TcpProxy(
-        stat_prefix=name,
+        stat_prefix=write_stat_name(name),
         cluster=cluster,
         idle_timeout=idle_timeout,
         access_log=[*build_access_log(access_log, tcp=True)],
@@ -142,10 +193,13 @@ def build_tcp_proxy(
     return Filter(name=TCP_PROXY, typed_config=packed)
 
 
-def _build_listener(name: str, listen: Listen, network_filter: Filter) -> Resource:
+def _build_listener(
+    name: str, listen: Listen, network_filter: Filter, limits: Limits = NO_LIMITS, raw: RawFields = NOTHING
+) -> Resource:
     listener = Listener(
         name=name,
         address=Address(socket_address=SocketAddress(address=listen.address, port_value=listen.port)),
         filter_chains=[FilterChain(filters=[network_filter])],
+        per_connection_buffer_limit_bytes=uint32(limits.buffer),
     )
-    return encode_resource(LISTENER, name, encode(listener))
+    return encode_resource(LISTENER, name, raw.join(encode(listener)))

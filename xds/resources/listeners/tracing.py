@@ -69,7 +69,7 @@ def build_tracing(traced: Traced | None) -> HttpConnectionManager.Tracing | None
         provider=EnvoyTracing.Http(name="envoy.tracers.opentelemetry", typed_config=provider),
         spawn_upstream_span=boolean(True),
         operation="%REQ(:METHOD)%",
-        upstream_operation="%REQ(:METHOD)% %UPSTREAM_CLUSTER%",
+        upstream_operation="%REQ(:METHOD)% %UPSTREAM_CLUSTER_RAW%",
     )
 
 

@@ -6,19 +6,19 @@ becomes two routes of Envoy: the first for safe methods, the second for all othe
 route of the catalog, and `retries.py` the conditions for retries.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from copy import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 
+from xds.catalog.entrances import complete_routes
 from xds.catalog.model.affinity import Affinity
-from xds.catalog.model.resilience import DEFAULT_REQUEST, Retries, Timeouts
+from xds.catalog.model.retries import Retries
 from xds.catalog.model.route import Route
 from xds.catalog.model.route_action import split_target
 from xds.catalog.model.service import Protocol, Service
-from xds.catalog.raw.fields import NO_RAW, Raw, join
-from xds.catalog.text.addresses import covers_host
+from xds.catalog.model.timeouts import DEFAULT_REQUEST, Timeouts
+from xds.catalog.raw.fields import NO_RAW, NOTHING, Raw, RawFields, join
 from xds.resources.resource import Resource, encode_resource
 from xds.resources.routes.filters import build_limits, encode_filters, encode_preflight
 from xds.resources.routes.retries import build_retry_policy
@@ -44,21 +44,10 @@ def build_virtual_host(name: str, service: Service, services: Mapping[str, Servi
     return message + encode(VirtualHost(typed_per_filter_config=build_limits(routes))) if limited else message
 
 
-def complete_routes(name: str, service: Service) -> Iterator[Route]:
-    """Yield a service's own routes. A route without `to`, `redirect` or `respond` gets the service itself as `to`."""
-    for route in service.routes:
-        if route.to or route.redirect is not None or route.respond is not None:
-            yield route
-        else:
-            completed = copy(route)  # the other fields are valid already, so it need not be validated again
-            object.__setattr__(completed, "to", {name: 1})
-            yield completed
-
-
 @lru_cache(maxsize=16)
-def build_sidecar_routes(name: str, virtual_hosts: tuple[bytes, ...]) -> Resource:
+def build_sidecar_routes(name: str, virtual_hosts: tuple[bytes, ...], raw: RawFields = NOTHING) -> Resource:
     """Build a sidecar's RouteConfiguration from encoded virtual hosts; sidecars with equal ones share the result."""
-    return _build_configuration(name, virtual_hosts)
+    return _build_configuration(name, virtual_hosts, raw=raw)
 
 
 def build_gateway_routes(
@@ -74,7 +63,7 @@ def build_gateway_routes(
     has the routes of all hosts that cover its host, in the catalog's order. With an `http3_port` every response has an
     `alt-svc` header.
     """
-    hosts = dict.fromkeys(route.host or "*" for route in gateway_routes)
+    hosts = dict.fromkeys(host for route in gateway_routes for host in route.hosts)
     limited = any(route.rate_limit is not None for route in gateway_routes)
     virtual_hosts = [
         skeleton_pb2.VirtualHost(
@@ -83,19 +72,22 @@ def build_gateway_routes(
             routes=[
                 encoded
                 for route in gateway_routes
-                if covers_host(route.host or "*", host)
+                if route.takes_host(host)
                 for encoded in _build_routes(route, services, limited=limited)
             ],
         ).SerializeToString(deterministic=True)
         for host in hosts
     ]
     more = encode(RouteConfiguration(typed_per_filter_config=build_limits(gateway_routes))) if limited else b""
-    return _build_configuration(name, virtual_hosts, more + (_encode_alt_svc(http3_port) if http3_port else b""), raw)
+    more += _encode_alt_svc(http3_port) if http3_port else b""
+    return _build_configuration(name, virtual_hosts, more, raw.get("route_configuration", NOTHING))
 
 
-def _build_configuration(name: str, virtual_hosts: Sequence[bytes], more: bytes = b"", raw: Raw = NO_RAW) -> Resource:
+def _build_configuration(
+    name: str, virtual_hosts: Sequence[bytes], more: bytes = b"", raw: RawFields = NOTHING
+) -> Resource:
     message = skeleton_pb2.RouteConfiguration(name=name, virtual_hosts=virtual_hosts, ignore_port_in_host_matching=True)
-    encoded = join(message.SerializeToString(deterministic=True) + more, raw, "route_configuration")
+    encoded = raw.join(message.SerializeToString(deterministic=True) + more)
     return encode_resource(ROUTE_CONFIGURATION, name, encoded)
 
 

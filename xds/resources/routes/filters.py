@@ -7,6 +7,7 @@ edit that adds a filter to a route changes only routes: no listener is replaced,
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from functools import lru_cache
+from hashlib import sha256
 
 from google.protobuf.any_pb2 import Any
 from google.protobuf.struct_pb2 import Struct, Value
@@ -144,7 +145,10 @@ def _match_any_of(methods: tuple[str, ...]) -> Wanted:
 
 
 def describe_match(route: Route) -> str:
-    """Return one line about which requests a route matches. Routes with the same line match the same requests."""
+    """Return one line about which requests a route matches. Routes with the same line match the same requests.
+
+    Envoy's own fields can change which these are, so that they have a part in the line.
+    """
     kinds = ("prefix", "path", "regex", "template")
     paths = [f"{kind} {text}" for kind in kinds if (text := getattr(route, kind))]
     values = [
@@ -152,7 +156,9 @@ def describe_match(route: Route) -> str:
         for kind, wanted in (("header", route.headers), ("query", route.query))
         for name, value in sorted(wanted.items())
     ]
-    return ", ".join([route.host or "*", *route.method, *paths, *values])
+    raw = route.envoy.get("route")
+    more = [sha256(raw.after).hexdigest()] if raw is not None and "match" in raw.names else []
+    return ", ".join(["|".join(route.hosts), *route.method, *paths, *values, *more])
 
 
 def build_limits(routes: Iterable[Route]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A route's RetryPolicy: the conditions, the number, the endpoints and the back-off of retries."""
 
-from xds.catalog.model.resilience import Retries
+from xds.catalog.model.retries import Retries
 from xds.wire.envoy.config_route_v3_pb2 import RetryPolicy
 from xds.wire.envoy.extensions_retry_host_previous_hosts_v3_pb2 import PreviousHostsPredicate
 from xds.wire.messages import pack, uint32
@@ -16,7 +16,7 @@ BROAD = frozenset({"5xx", "gateway-error", "reset"})
 
 def build_retry_policy(retries: Retries, *, grpc: bool, safe: bool) -> RetryPolicy | None:
     """Build the policy for requests that are `safe` to repeat, or for the others; None if there are no retries."""
-    conditions, statuses = _find_conditions(retries, grpc=grpc, safe=safe)
+    conditions, statuses = find_conditions(retries, grpc=grpc, safe=safe)
     if not conditions or not retries.attempts:
         return None
     policy = RetryPolicy(
@@ -42,7 +42,7 @@ def build_back_off(retries: Retries) -> RetryPolicy.RetryBackOff | None:
     return RetryPolicy.RetryBackOff(base_interval=back_off.base, max_interval=back_off.max)
 
 
-def _find_conditions(retries: Retries, *, grpc: bool, safe: bool) -> tuple[str, list[int]]:
+def find_conditions(retries: Retries, *, grpc: bool, safe: bool) -> tuple[str, list[int]]:
     """Return the value of `retry_on`, and the statuses for `retriable_status_codes`."""
     safe = safe or bool(retries.any_method)
     if not retries.on:

@@ -12,6 +12,7 @@ from prometheus_client.core import GaugeMetricFamily
 from xds.catalog.model.locality import NOWHERE, Locality
 from xds.resources.endpoints.expected_shares import is_foreseeable, share_endpoints
 from xds.resources.inventory import Inventory, has_endpoint_stats
+from xds.resources.stats import write_stat_name
 from xds.server.admin.metrics import FixedCollector
 from xds.server.clients.targets import Target
 
@@ -36,8 +37,8 @@ def build_endpoint_registry(inventory: Inventory, localities: frozenset[Locality
     It is slow: call it in a thread.
     """
     catalog = inventory.catalog
-    words = "The expected part of a service's requests that an endpoint receives, from Envoys in that locality"
-    shares = GaugeMetricFamily(NAME, words, labels=LABELS)
+    documentation = "The expected part of a service's requests that an endpoint receives, from Envoys in that locality"
+    shares = GaugeMetricFamily(NAME, documentation, labels=LABELS)
     omitted = 0
     for name, service in sorted(catalog.services.items()):
         if not has_endpoint_stats(service, catalog.mesh) or not is_foreseeable(service):
@@ -49,10 +50,12 @@ def build_endpoint_registry(inventory: Inventory, localities: frozenset[Locality
         everywhere = None if name in inventory.reliant else share_endpoints(service, endpoints, NOWHERE)
         for locality in sorted(localities):
             for endpoint, share in (everywhere or share_endpoints(service, endpoints, locality)).items():
-                shares.add_metric([name, endpoint, *locality], share)
-    words = f"Services whose shares are left out, since there would be more than {MAX_SERIES:,} in total"
+                shares.add_metric([write_stat_name(name), endpoint, *locality], share)
+    documentation = f"Services whose shares are left out, since there would be more than {MAX_SERIES:,} in total"
     registry = CollectorRegistry()
     registry.register(
-        FixedCollector([shares, GaugeMetricFamily("xds_endpoint_expected_share_omitted_services", words, omitted)])
+        FixedCollector(
+            [shares, GaugeMetricFamily("xds_endpoint_expected_share_omitted_services", documentation, omitted)]
+        )
     )
     return registry

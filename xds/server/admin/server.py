@@ -1,17 +1,21 @@
-"""The HTTP admin: it shows the connected clients, what each is or would be served, and the metrics. It is read-only.
+"""The HTTP admin: it shows the connected clients, what each is or would be served, and the metrics.
 
 It shows every node's configuration, so it listens on loopback unless the operator sets another address. On loopback, it
 refuses a request whose Host is neither `localhost` nor an IP address: so a page in a browser cannot read it under a
 name that DNS points to this machine (DNS rebinding).
+
+It changes one thing: `POST /apply` confirms a removal that is held. Only programs on this machine may, and no page in a
+browser: it would send an Origin, and cannot send JSON to another site without asking first, which is answered with 405.
 """
 
 import asyncio
 import ipaddress
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import chain
 from operator import itemgetter
+from typing import Protocol
 
 import structlog
 from aiohttp import web
@@ -28,34 +32,44 @@ from xds.server.clients.ask import Ask, ask_one_process, count_clients, describe
 from xds.server.clients.documents import (
     AppliedState,
     Json,
+    describe_documents,
     describe_dump,
     describe_kind,
     describe_resource,
     describe_server,
     describe_snapshot,
-    snapshot_for,
+    describe_standing,
+    describe_view,
 )
 from xds.server.clients.targets import describe_targets
 from xds.server.observe.counters import CatalogCounters
 from xds.server.streams.ads import AdsServicer
 from xds.snapshot.snapshot import Snapshot
-from xds.wire import TYPE_URLS, short_type
+from xds.wire import CLUSTER, TYPE_URLS, short_type
 from xds.wording import split_host_and_port, suggest
 
 INDEX = """\
-xds admin: it answers GET requests and changes nothing.
+xds admin: it answers GET requests, which change nothing.
 
 /status                    every connected client, and its state for each type
 /dump?node=ID              the resources that this node is served
-/dump?cluster=NAME         the resources that a node with this node.cluster is served, connected or not; for a node
-                           that is of no service, NAME is empty
+/dump?cluster=NAME         the resources that a node with this node.cluster is served, connected or not; with an empty
+                           NAME, what a node is served that may call every service
+/cluster?name=NAME         whether the catalog has a service or gateway of this name, and what nodes with this
+                           node.cluster are served if not
 /snapshot?cluster=NAME     names and versions of the resources that nodes with this node.cluster are served;
                            give `cluster` again for more of them
 /resource?cluster=NAME&type=TYPE&name=NAME
                            one of these resources in full; TYPE is a short name such as Cluster
 
+/catalog                   the files of the catalog that is served, as text
+
 With `cluster`, also:      &grpc for what gRPC's own clients are served, which differs from Envoy's
                            &region=R&zone=Z&sub_zone=S for what nodes in this locality are served
+
+/held                      removals that wait until they are confirmed, with the differences of their files
+/apply?id=ID               by POST: confirms one of these; give `id` again for more of them (`xds apply --yes`).
+                           Only from this machine, with Content-Type: application/json
 
 /metrics                   for Prometheus: the metrics of xds
 /metrics/endpoints         for Prometheus: each endpoint's expected share, for services with `endpoint_stats`
@@ -68,10 +82,34 @@ MAX_CLUSTERS = 100
 log = structlog.get_logger()
 
 
+class Removals(Protocol):
+    """What is held and waits for a confirmation."""
+
+    def describe_held(self) -> list[Json]:
+        """Return what is held, with the differences of files. It takes a while: call it in a thread."""
+        ...
+
+    async def confirm(self, held_ids: Sequence[str]) -> bool:
+        """Let go what is held with these ids; return False, and do nothing, unless all of them are held."""
+        ...
+
+
+class NoRemovals:
+    """Nothing is held."""
+
+    def describe_held(self) -> list[Json]:
+        """Return nothing."""
+        return []
+
+    async def confirm(self, _held_ids: Sequence[str]) -> bool:
+        """Do nothing."""
+        return False
+
+
 class AdminServer(HttpServer):
     """Answers requests at its own address. It uses `ask` to learn of the clients of every process.
 
-    `applied` returns the state of the source that is served.
+    `applied` returns the state of the source that is served, and `removals` what is held.
     """
 
     def __init__(
@@ -81,23 +119,29 @@ class AdminServer(HttpServer):
         applied: Callable[[], AppliedState],
         ask: Ask | None = None,
         counters: CatalogCounters | None = None,
+        removals: Removals | None = None,
     ) -> None:
         app = web.Application(middlewares=[self._guard], client_max_size=2**16)
         for path, answer in {
             "/": self._index,
             "/status": self._status,
             "/dump": self._dump,
+            "/cluster": self._cluster,
             "/snapshot": self._snapshot,
             "/resource": self._resource,
+            "/held": self._list_held,
+            "/catalog": self._catalog,
             "/metrics": self._scrape,
             "/metrics/endpoints": self._scrape_endpoints,
             "/v1/sd/prometheus": self._discover,
         }.items():
             app.router.add_get(path, answer)
+        app.router.add_post("/apply", self._apply)
         super().__init__(address, app)
         self._ads = ads
         self._applied = applied
         self._ask = ask or ask_one_process(ads)
+        self._removals = removals or NoRemovals()
         self._metrics = Metrics(counters or CatalogCounters())
         self._slow = asyncio.Semaphore(1)  # slow work runs in a thread, one request at a time
         self._kept: tuple[Inventory, NodeKind, Snapshot] | None = None  # a caller often asks for more of one snapshot
@@ -111,7 +155,7 @@ class AdminServer(HttpServer):
         except web.HTTPException as error:
             response = web.json_response({"error": error.text}, status=error.status)
             if isinstance(error, web.HTTPMethodNotAllowed):
-                response.headers["Allow"] = "GET, HEAD"
+                response.headers["Allow"] = "POST" if request.path == "/apply" else "GET, HEAD"
         except Exception as error:  # a bug in the admin must not stop the streams
             log.error("admin failed", path=request.path, error=repr(error))
             response = web.json_response({"error": "a bug in xds: its log has the exception"}, status=500)
@@ -132,26 +176,33 @@ class AdminServer(HttpServer):
         clients = sorted(chain.from_iterable(answers.all), key=itemgetter("cluster", "node_id", "connected_at"))
         inventory = self._ads.store.inventory
         server = describe_server(inventory, applied, answers.silent, time.time())
-        return web.json_response({**server, "clients": clients})
+        return web.json_response({**server, "clients": clients, "twins": find_twins(clients)})
 
     async def _dump(self, request: web.Request) -> web.Response:
         if "node" not in request.query and "cluster" in request.query:
             kind = _read_kind(request, request.query["cluster"])
             async with self._slow:
-                return web.json_response(await asyncio.to_thread(describe_kind, self._ads.store.inventory, kind))
+                return web.json_response(await asyncio.to_thread(self._describe_kind, kind))
         node_id = _required(request, "node")
         answers = await self._ask(partial(find_served_node, node_id))
         served = next((found for _, found in answers.all if found), None)
         if served is None:
             connected = [one for ids, _ in answers.all for one in ids]
-            words = f"no node {node_id!r} is connected{'' if connected else ', and no other node'}"
+            message = f"no node {node_id!r} is connected{'' if connected else ', and no other node'}"
             if answers.silent:
                 silent = ", ".join(map(str, answers.silent))
-                words += f"; worker {silent} did not answer, so it may be connected there"
-                raise web.HTTPServiceUnavailable(text=words)
-            raise web.HTTPNotFound(text=f"{words}{suggest(node_id, connected)}")
+                message += f"; worker {silent} did not answer, so it may be connected there"
+                raise web.HTTPServiceUnavailable(text=message)
+            raise web.HTTPNotFound(text=f"{message}{suggest(node_id, connected)}")
         async with self._slow:
             return web.json_response(await asyncio.to_thread(describe_dump, served.node, served.configs))
+
+    def _describe_kind(self, kind: NodeKind) -> Json:
+        store = self._ads.store
+        return describe_view(kind, store.build_snapshot(kind)) if kind.cluster else describe_kind(store.inventory, kind)
+
+    async def _cluster(self, request: web.Request) -> web.Response:
+        return web.json_response(describe_standing(self._ads.store, _required(request, "name")))
 
     async def _snapshot(self, request: web.Request) -> web.Response:
         _required(request, "cluster")
@@ -165,7 +216,9 @@ class AdminServer(HttpServer):
             return {name: describe_snapshot(self._snapshot_for(inventory, kind)) for name, kind in kinds.items()}
 
         async with self._slow:
-            return web.json_response({"clusters": await asyncio.to_thread(describe)})
+            clusters = await asyncio.to_thread(describe)
+        standings = {name: self._ads.store.find_standing(name) for name in names}
+        return web.json_response({"clusters": clusters, "standings": standings})
 
     async def _resource(self, request: web.Request) -> web.Response:
         cluster, kind, name = (_required(request, key) for key in ("cluster", "type", "name"))
@@ -185,10 +238,26 @@ class AdminServer(HttpServer):
             raise web.HTTPNotFound(text=f"nodes of {cluster!r} are served no {short_type(type_url)} {name!r}")
         return web.json_response(found)
 
+    async def _list_held(self, _request: web.Request) -> web.Response:
+        async with self._slow:
+            return web.json_response({"held": await asyncio.to_thread(self._removals.describe_held)})
+
+    async def _apply(self, request: web.Request) -> web.Response:
+        _check_origin(request)
+        _required(request, "id")
+        held_ids = request.query.getall("id")
+        if not await self._removals.confirm(held_ids):
+            raise web.HTTPConflict(text="this is not held any more, or something else is: see `xds apply`")
+        return web.json_response({"applied": held_ids})
+
+    async def _catalog(self, _request: web.Request) -> web.Response:
+        async with self._slow:
+            return web.json_response(await asyncio.to_thread(describe_documents, self._applied()))
+
     async def _scrape(self, request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         counts = await self._ask(count_clients)
-        registry = self._metrics.build_registry(counts, self._ads.store.inventory, self._applied().refused_files)
+        registry = self._metrics.build_registry(counts, self._ads.store.inventory, self._applied(), time.time())
         return web.Response(body=encode(registry), headers={"Content-Type": content_type})
 
     async def _scrape_endpoints(self, request: web.Request) -> web.Response:
@@ -216,8 +285,20 @@ class AdminServer(HttpServer):
 
     def _snapshot_for(self, inventory: Inventory, kind: NodeKind) -> Snapshot:
         if self._kept is None or self._kept[0] is not inventory or self._kept[1] != kind:
-            self._kept = inventory, kind, snapshot_for(inventory, kind)
+            self._kept = inventory, kind, self._ads.store.build_snapshot(kind)
         return self._kept[2]
+
+
+def find_twins(clients: Iterable[Json]) -> dict[str, list[str]]:
+    """Return the node ids that several Envoys have, with the Envoys' addresses, by the clients of all processes.
+
+    An Envoy subscribes to clusters once. gRPC's own client has a stream for each target.
+    """
+    peers: dict[str, list[str]] = {}
+    for client in clients:
+        if not client["grpc"] and any(of_type["type"] == short_type(CLUSTER) for of_type in client["types"]):
+            peers.setdefault(client["node_id"], []).append(client["peer"])
+    return {node_id: of_id for node_id, of_id in peers.items() if len(of_id) > 1}
 
 
 def _read_kind(request: web.Request, cluster: str) -> NodeKind:
@@ -235,6 +316,19 @@ def names_this_machine(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _check_origin(request: web.Request) -> None:
+    """Refuse a request that may change something, unless a program on this machine sent it, and no page."""
+    own, peer = (
+        request.transport.get_extra_info(end) if request.transport else None for end in ("sockname", "peername")
+    )
+    if not own or not peer or not (peer[0] == own[0] or ipaddress.ip_address(peer[0].partition("%")[0]).is_loopback):
+        raise web.HTTPForbidden(text="only a program on the server's own machine may do this")
+    if "Origin" in request.headers or request.headers.get("Sec-Fetch-Site", "none") != "none":
+        raise web.HTTPForbidden(text="no page in a browser may do this")
+    if request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType(text="Content-Type must be application/json")
 
 
 def _required(request: web.Request, key: str) -> str:

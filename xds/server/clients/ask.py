@@ -7,16 +7,18 @@ to another process. So the admin and CSDS need not know whether one or several p
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from xds.resources.resource import Resource
+from xds.resources.view import Standing
 from xds.server.clients.documents import Json, describe_client
-from xds.server.clients.status import State, gather_clients
+from xds.server.clients.status import Client, State, gather_clients
 from xds.server.clients.targets import Target, find_target
 from xds.server.observe.counters import StreamCounters
 from xds.server.streams.ads import AdsServicer
+from xds.snapshot.store import SnapshotStore
 from xds.wire.discovery_pb2 import Node
 
 T = TypeVar("T")
@@ -70,7 +72,7 @@ async def describe_clients(ads: AdsServicer) -> list[Json]:
     for number, client in enumerate(gather_clients(ads.streams())):
         if number and number % CLIENTS_AT_ONCE == 0:
             await asyncio.sleep(0)
-        clients.append(describe_client(client))
+        clients.append(describe_client(client, ads.store))
     return clients
 
 
@@ -95,13 +97,15 @@ async def find_served_node(node_id: str, ads: AdsServicer) -> tuple[list[str], S
 class Counts:
     """The counts of one process for the metrics.
 
-    `variants` counts clients by variant, `states` by type_url and state. `nacked` are a node id, a node.cluster and a
+    `variants` counts clients by variant, `states` by type_url and state, and `unnamed` those whose cluster the catalog
+    does not name, by `node.cluster` and what they are served. `nacked` are a node id, a node.cluster and a
     type_url for each current NACK. `versions` are the type_urls and checksums of what is served. `counters` has the
     counters since the process `pid` started.
     """
 
     variants: Counter[str]
     states: Counter[tuple[str, State]]
+    unnamed: Counter[tuple[str, Standing]]
     nacked: list[tuple[str, str, str]]
     versions: set[tuple[str, int]]
     counters: StreamCounters
@@ -117,10 +121,24 @@ async def count_clients(ads: AdsServicer) -> Counts:
     return Counts(
         variants=Counter(client.variant for client in clients),
         states=Counter((type_url, state) for _, type_url, state in states),
+        unnamed=count_unnamed(clients, ads.store),
         nacked=nacked[:MAX_NACKED],
         versions={(one.type_url, one.snapshot.checksum) for _, one in subscribed},
         counters=ads.shared.counters,
         pid=os.getpid(),
+    )
+
+
+def count_unnamed(clients: Iterable[Client], store: SnapshotStore) -> Counter[tuple[str, Standing]]:
+    """Count the clients whose cluster the catalog does not name, by `node.cluster` and what they are served."""
+    by_cluster = Counter(client.node.cluster for client in clients)
+    standings = {cluster: store.find_standing(cluster) for cluster in by_cluster}
+    return Counter(
+        {
+            (cluster, standings[cluster]): number
+            for cluster, number in by_cluster.items()
+            if standings[cluster] is not Standing.NAMED
+        }
     )
 
 

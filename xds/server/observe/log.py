@@ -68,8 +68,7 @@ def configure_log(log_format: LogFormat, level: str, worker: int | None = None) 
 
     All workers log to the same standard error, so each line of a worker has its number.
     """
-    terminal = sys.stderr.isatty()
-    human = log_format is LogFormat.HUMAN or (log_format is LogFormat.AUTO and terminal)
+    terminal, human = sys.stderr.isatty(), is_for_people(log_format)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -79,6 +78,11 @@ def configure_log(log_format: LogFormat, level: str, worker: int | None = None) 
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.WriteLoggerFactory(cast("TextIO", BufferedLines(sys.stderr))),
     )
+
+
+def is_for_people(log_format: LogFormat) -> bool:
+    """Whether lines of a format are for people, where this process writes them."""
+    return log_format is LogFormat.HUMAN or (log_format is LogFormat.AUTO and sys.stderr.isatty())
 
 
 def _for_people(worker: int | None, *, colors: bool) -> list[Processor]:

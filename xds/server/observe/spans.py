@@ -1,6 +1,6 @@
 """The server's own OpenTelemetry spans (`--otlp`): an edit from its reading until the last client has answered.
 
-OpenTelemetry's SDK is an extra (`pip install 'xds[otlp]'`). Without `--otlp` it is not imported.
+OpenTelemetry's SDK is an extra (`pip install 'xds-control-plane[otlp]'`). Without `--otlp` it is not imported.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ import structlog
 
 from xds import __version__
 from xds.server.address import ListenAddress
+from xds.wording import write_install
 
 SHUTDOWN_SECONDS = 3.0
 """How long a server that stops waits until the last spans have reached the collector."""
@@ -74,7 +75,7 @@ class OtlpSpans:
             from opentelemetry.sdk.trace import TracerProvider
             from opentelemetry.sdk.trace.export import BatchSpanProcessor
         except ImportError as error:
-            raise SpansError(f"--otlp needs OpenTelemetry's SDK ({error}): pip install 'xds[otlp]'") from None
+            raise SpansError(f"--otlp needs OpenTelemetry's SDK ({error}): {write_install('otlp')}") from None
         _redirect_sdk_log()
         attributes = {"service.name": "xds", "service.version": __version__, "service.instance.id": str(listen)}
         self._provider = TracerProvider(resource=Resource.create(attributes), shutdown_on_exit=False)

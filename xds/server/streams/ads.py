@@ -4,6 +4,7 @@ How one stream is read and written is in `stream.py`; what it is answered is in 
 """
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -15,9 +16,10 @@ import grpc
 
 from xds.errors import PeerError
 from xds.resources.inventory import Inventory
-from xds.resources.view import NodeKind, kind_of
+from xds.resources.view import NodeKind, Standing, kind_of
 from xds.server.streams.propagation import Propagation
 from xds.server.streams.stream import DRAIN_SECONDS, Context, SharedState, Stream
+from xds.server.streams.twins import find_twins
 from xds.session.fetch import PolledView, check_fetch
 from xds.session.limits import Limits
 from xds.session.request import parse_request
@@ -28,6 +30,13 @@ from xds.wire import ADS, SERVICES
 from xds.wire.discovery_pb2 import DiscoveryRequest, DiscoveryResponse, Node
 
 DEFAULT_LIMITS = Limits()
+
+KEEP_SECONDS = 1800.0
+"""How long what a cluster had is kept after the catalog has dropped it and its last node has left, at least; at most
+twice as long."""
+
+TWIN_SECONDS = 60.0
+"""How long two streams with one node id may overlap: until then, one may be of a connection that is lost."""
 
 MAX_POLLED = 64
 """How many views are kept for nodes that poll. The views that were asked for last stay."""
@@ -44,6 +53,8 @@ class AdsServicer:
         self._limits = limits
         self._open = 0
         self._streams: dict[NodeKind, set[Stream]] = {}
+        self._by_id: dict[str, list[Stream]] = {}
+        self._swept_at = time.monotonic()
         self._polled: OrderedDict[NodeKind, PolledView] = OrderedDict()
         self._stream_numbers = count(1)
         self._propagation: Propagation | None = None
@@ -80,14 +91,15 @@ class AdsServicer:
     def fetch(self, request: DiscoveryRequest, type_url: str) -> DiscoveryResponse | None:
         """Return the answer to a poll, or None when the client's `version_info` is current. Raises PeerError."""
         check_fetch(request, type_url)
-        return self._acquire_polled(kind_of(request.node)).answer(request, type_url)
+        return self._acquire_polled(request.node).answer(request, type_url)
 
-    def _acquire_polled(self, kind: NodeKind) -> PolledView:
-        """Return the view of a kind of node that polls, and keep it, since the next poll needs it again."""
+    def _acquire_polled(self, node: Node) -> PolledView:
+        """Return the view of a node that polls, and keep it, since the next poll needs it again."""
+        kind = kind_of(node)
         if kind not in self._polled:
             if len(self._polled) >= MAX_POLLED:
                 self.store.release(self._polled.popitem(last=False)[0])
-            self._polled[kind] = PolledView(self.store.acquire(kind))
+            self._polled[kind] = PolledView(self._acquire(node))
         self._polled.move_to_end(kind)
         return self._polled[kind]
 
@@ -104,6 +116,11 @@ class AdsServicer:
                     concerned += 1
         propagation.seal()
         self._propagation = propagation
+        self._sweep()
+        in_use = self.store.clusters
+        changed = in_use if inventory.mesh_changed else inventory.changed | inventory.changed_gateways
+        for cluster in sorted(changed & in_use):
+            self._tell_if_unnamed(cluster)
         return concerned
 
     async def wait_for_answers(self) -> int | None:
@@ -114,6 +131,24 @@ class AdsServicer:
         """
         return None if self._propagation is None else await asyncio.shield(self._propagation.done)
 
+    def _acquire(self, node: Node) -> Snapshot:
+        """Return the snapshot that a node is served, and log it if the catalog does not name the node's cluster."""
+        self._sweep()
+        snapshot = self.store.acquire(kind_of(node))
+        self._tell_if_unnamed(node.cluster, node)
+        return snapshot
+
+    def _tell_if_unnamed(self, cluster: str, node: Node | None = None) -> None:
+        standing = self.store.find_standing(cluster)
+        hint = self.store.find_hint(cluster) if standing in (Standing.KEPT, Standing.UNKNOWN) else None
+        self.shared.unnamed.tell(cluster, standing, hint, node)
+
+    def _sweep(self) -> None:
+        """Forget what is kept for nodes that have been away for long."""
+        if time.monotonic() - self._swept_at >= KEEP_SECONDS:
+            self._swept_at = time.monotonic()
+            self.store.sweep()
+
     def streams(self) -> Iterable[Stream]:
         """Return every stream that has sent its node."""
         return [stream for streams in self._streams.values() for stream in streams]
@@ -122,9 +157,9 @@ class AdsServicer:
         stream: Stream
 
         def acquire(node: Node) -> Snapshot:
-            kind = kind_of(node)
-            snapshot = self.store.acquire(kind)
-            self._streams.setdefault(kind, set()).add(stream)
+            snapshot = self._acquire(node)
+            self._streams.setdefault(kind_of(node), set()).add(stream)
+            self._note_id(node, stream)
             return snapshot
 
         session: Session[Any] = Session(
@@ -139,9 +174,28 @@ class AdsServicer:
         finally:
             self._open -= 1
             if session.node is not None:
-                self._release(kind_of(session.node), stream)
+                self._release(session.node, stream)
 
-    def _release(self, kind: NodeKind, stream: Stream) -> None:
+    def _note_id(self, node: Node, stream: Stream) -> None:
+        """Note which node id a stream has, and look later whether two Envoys have it."""
+        streams = self._by_id.setdefault(node.id, [])
+        streams.append(stream)
+        if len(streams) > 1:
+            asyncio.get_running_loop().call_later(TWIN_SECONDS, self._check_twins, node.id)
+
+    def _check_twins(self, node_id: str) -> None:
+        since = time.time() - TWIN_SECONDS + 1.0
+        twins = find_twins(one for one in self._by_id.get(node_id, ()) if one.connected_at <= since)
+        if twins and (node := twins[0].session.node) is not None:
+            self.shared.twins.tell(node, sorted({twin.peer for twin in twins}))
+
+    def _release(self, node: Node, stream: Stream) -> None:
+        kind = kind_of(node)
+        self._by_id[node.id].remove(stream)
+        if len(self._by_id[node.id]) <= 1:
+            self.shared.twins.settle(node.id)
+        if not self._by_id[node.id]:
+            del self._by_id[node.id]
         self.store.release(kind)
         self._streams[kind].discard(stream)
         if not self._streams[kind]:

@@ -17,6 +17,7 @@ import structlog
 from xds.errors import PeerError
 from xds.server.observe.client_log import ClientLog, describe_node
 from xds.server.observe.counters import StreamCounters
+from xds.server.observe.unnamed import TwinLog, UnnamedLog
 from xds.server.streams.pacing import RequestPacer
 from xds.server.streams.propagation import Propagation
 from xds.session.order import Alarm, Pause
@@ -57,6 +58,8 @@ class SharedState:
     pacer: RequestPacer = field(default_factory=RequestPacer)
     connected: ClientLog = field(default_factory=lambda: ClientLog("sidecar connected", "more sidecars connected"))
     gone: ClientLog = field(default_factory=lambda: ClientLog("sidecar gone", "more sidecars gone"))
+    unnamed: UnnamedLog = field(default_factory=UnnamedLog)
+    twins: TwinLog = field(default_factory=TwinLog)
 
 
 class Stream:
@@ -74,6 +77,7 @@ class Stream:
         "_ending",
         "_heartbeat_ms",
         "_heartbeat_timer",
+        "_nacked",
         "_outbox",
         "_propagations",
         "_push_task",
@@ -106,6 +110,7 @@ class Stream:
         self._heartbeat_timer: asyncio.TimerHandle | None = None
         self._heartbeat_ms = 0
         self._ending: str | None = None
+        self._nacked: set[str] = set()  # the types with a NACK that was logged and is not settled yet
         self.connected_at = time.time()
         self.pushed_at: dict[str, float] = {}  # by type_url, as time.time()
         self.nacked_at: dict[str, float] = {}
@@ -154,6 +159,7 @@ class Stream:
             )
         self._put(result.responses)
         self._update_timers()
+        self._log_mended()
         if self._propagations and self.session.is_settled:
             for propagation in self._propagations:
                 propagation.on_answered()
@@ -173,6 +179,7 @@ class Stream:
         """Send responses without waiting, so that a client that does not read delays no other client."""
         self._put(responses)
         self._update_timers()
+        self._log_mended()
         if self._outbox and not self._writing and self._ending is None:
             self._push_task = asyncio.get_running_loop().create_task(self._drain())
 
@@ -199,7 +206,7 @@ class Stream:
             self._task.cancel()
 
     def _update_timers(self) -> None:
-        """Start the timers that the session needs now. The number of a wait tells it apart from a later wait."""
+        """Start the timers that the session needs now. The number of a wait distinguishes it from a later wait."""
         if self.session.waits and self.session.waits != self._timed_wait:
             self._timed_wait = self.session.waits
             if self._wait_timer is not None:
@@ -276,7 +283,17 @@ class Stream:
     def _describe_node(self) -> dict[str, str]:
         return describe_node(self.session.node) if self.session.node else {}
 
+    def _log_mended(self) -> None:
+        """Log each type whose NACK is settled: the client accepted another version, or what it refused was reverted."""
+        if not self._nacked:
+            return
+        subscriptions = self.session.subscriptions
+        for type_url in [one for one in self._nacked if subscriptions[one].nack is None]:
+            self._nacked.discard(type_url)
+            log.info("NACK settled", **self._describe_node(), type=short_type(type_url))
+
     def _log_nack(self, nack: Nack) -> None:
+        self._nacked.add(nack.type_url)
         self.nacked_at[nack.type_url] = time.time()
         cluster = self.session.node.cluster if self.session.node else ""
         self._shared.counters.count_nacks(nack.type_url, cluster)

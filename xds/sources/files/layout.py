@@ -4,13 +4,18 @@ Folders are identified by their real paths, since the kernel reports changes wit
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 SUFFIXES = (".yaml", ".yml")
+SCHEMA = ".schema.json"
+"""The end of the name that `xds schema` is told to write to, often beside the catalog."""
+
 MAX_LINKS = 40
 """How many symbolic links the kernel follows in one path."""
+
+NO_FILES = "has no .yaml or .yml file in it"
 
 Identity = tuple[int, int]
 """Device and inode: they differ after a folder is deleted and made again."""
@@ -20,27 +25,33 @@ Identity = tuple[int, int]
 class Layout:
     """Where a catalog's documents are.
 
-    The keys of `files` and `faults` are the names that the operator would write. `folder_prefixes` has the real folders
+    The keys of `files`, `skipped` and `faults` are the names that the operator would write. `skipped` has why a file is
+    not read that was probably meant to be. `folder_prefixes` has the real folders
     in which every visible YAML file belongs to the catalog, and the prefix of these files' names (None: there are
     several). `watched_paths` are the paths after whose change the catalog may be somewhere else: symbolic links, files
     behind links, and the catalog itself. `folders` are the folders to watch.
     """
 
     files: dict[str, Path] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
     folder_prefixes: dict[str, str | None] = field(default_factory=dict)
     watched_paths: set[str] = field(default_factory=set)
     folders: Mapping[str, Identity] = field(default_factory=dict)
 
 
-def find_layout(root: Path) -> Layout:
-    """Return the current layout of the catalog at `root`, which is a file or a folder."""
+def find_layout(root: Path, had: Callable[[str], bool] = lambda prefix: False) -> Layout:
+    """Return the current layout of the catalog at `root`, which is a file or a folder.
+
+    `had` is whether there were documents below a prefix before. Where a link leads nowhere now, they are not deleted:
+    that is a fault.
+    """
     layout = Layout()
     real = _follow(root, layout)
     if real.is_dir():
-        _walk(real, "" if str(root) == "." else f"{root}/", layout, ())
+        _walk(real, "" if str(root) == "." else f"{root}/", layout, (), had)
         if not layout.files and not layout.faults:
-            layout.faults[str(root)] = "has no .yaml or .yml file in it"
+            layout.faults[str(root)] = NO_FILES
     elif root.is_symlink() or os.path.lexists(root):
         layout.files[str(root)] = root
     else:
@@ -60,7 +71,19 @@ def is_document(name: str) -> bool:
     return is_visible(name) and name.endswith(SUFFIXES)
 
 
-def _walk(folder: Path, prefix: str, layout: Layout, above: tuple[Path, ...]) -> None:
+def explain_skipped(name: str) -> str | None:
+    """Return why a file with this name is not read, if it was probably meant to be; None for any other."""
+    lower = name.lower()
+    if not is_visible(name) or is_document(name) or lower.endswith(SCHEMA):
+        return None
+    if lower.endswith(SUFFIXES):
+        return "is not read: the end of its name is .yaml or .yml in small letters, rename it"
+    if lower.endswith(".json"):
+        return "is not read: JSON is YAML too, rename it to .yaml, or move it out of the catalog's folder"
+    return None
+
+
+def _walk(folder: Path, prefix: str, layout: Layout, above: tuple[Path, ...], had: Callable[[str], bool]) -> None:
     """Add the documents in a real folder and its subfolders. `above` are the folders above it, against loops."""
     if folder in above:
         return
@@ -79,7 +102,11 @@ def _walk(folder: Path, prefix: str, layout: Layout, above: tuple[Path, ...]) ->
         if is_document(entry.name):
             layout.files[prefix + entry.name] = path
         elif real.is_dir() if entry.is_symlink() else entry.is_dir():
-            _walk(real, f"{prefix}{entry.name}/", layout, (*above, folder))
+            _walk(real, f"{prefix}{entry.name}/", layout, (*above, folder), had)
+        elif entry.is_symlink() and not os.path.lexists(real) and had(f"{prefix}{entry.name}/"):
+            layout.faults[prefix + entry.name] = "is a link to a folder that does not exist"
+        elif why := explain_skipped(entry.name):
+            layout.skipped[prefix + entry.name] = why
 
 
 def _follow(path: Path, layout: Layout) -> Path:

@@ -6,17 +6,18 @@ example on network file systems. So everything is also checked at long intervals
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
-from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
+from typing import Final
 
 from watchfiles import awatch
 from watchfiles.main import FileChange
 
-from xds.sources.document import Document, digest_document
-from xds.sources.files.layout import Layout, find_layout, is_document, is_visible
-from xds.sources.files.read import FileAttributes, read_attributes, read_document
+from xds.sources.document import Document, digest_document, write_digest
+from xds.sources.files.layout import NO_FILES, Layout, explain_skipped, find_layout, is_document, is_visible
+from xds.sources.files.read import FileAttributes, is_being_written, read_attributes, read_document
+from xds.sources.files.settling import POLL_S, Record, Settling
 
 STEP_MS = 10
 """How long no event must come before files are read: one save causes several events, and so does a checkout.
@@ -32,38 +33,61 @@ DEBOUNCE_MS = 200
 CHECK_ALL_MS = 10_000
 """How often everything is checked, without any event."""
 
-UNCHANGED_S = 0.1
-"""How long a file that looks unfinished must stay unchanged to count as finished."""
-
-MAX_WAIT_S = 1.0
-"""How long a file that changes all the time may delay the other files."""
-
 RETRY_S = 1.0
 """The wait after folders could not be watched: there are too many watches on the machine, or a folder is gone."""
 
+TELL_S = 5.0
+"""How long a file is written until that is logged."""
+
 RECENT_S = 2.0
 """If a file is read within this time after it was written, a later write may leave its modification time unchanged."""
+
+NOTHING: Final[Mapping[str, Document]] = {}
+UNSEEN = FileAttributes(0, 0, 0, 0, 0)
+"""The attributes of a file that an earlier process has read."""
 
 
 class FileSource:
     """The documents of one YAML file, or of all YAML files in a folder and its subfolders, without hidden ones.
 
     A path that does not exist, or a folder without YAML files, is a document with a fault. It is probably a wrong path,
-    or the folder is being replaced; it is unlikely that the operator wants no services.
+    or the folder is being replaced; it is unlikely that the operator wants no services. While there is such a fault, no
+    document is deleted.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._layout = Layout()
-        self._records: dict[str, _Record] = {}
+        self._records: dict[str, Record] = {}
         self._sum = 0  # the sum of the records' digests
+        self._settling = Settling()
+        self._again: frozenset[str] = frozenset()
+        self._told: set[str] = set()
+        self._devices: dict[str, int] = {}  # of the folders, when they had documents last
         self.noticed_at = time.monotonic_ns()
         """When the changes that `watch` yielded last were noticed, before they were read (time.monotonic_ns())."""
 
-    def read(self) -> dict[str, Document]:
-        """Read every document, and return them by name."""
-        self._store(self._find_changes(None))
+    def read(self, last: Mapping[str, Document] = NOTHING) -> dict[str, Document]:
+        """Read every document, and return them by name.
+
+        `last` are the documents of an earlier process: of those that cannot be seen now, it is unknown whether they are
+        deleted, and they are returned too.
+        """
+        for name, document in last.items():
+            self._store(name, _make_record(document, UNSEEN))
+        now = time.monotonic()
+        self._look(None, now)
+        for name, one in self._settling.waiting.items():
+            self._store(name, one.record)
+        self._settling.waiting.clear()
         return {name: record.document for name, record in self._records.items()}
+
+    def await_writers(self, seconds: float) -> None:
+        """Wait until no program has a document open for writing, for so many seconds at most: before `read`."""
+        end = time.monotonic() + seconds
+        places = find_layout(self._path).files.values()
+        while any(is_being_written(place, read_attributes(place)) for place in places) and time.monotonic() < end:
+            time.sleep(POLL_S)
 
     @property
     def digest(self) -> str:
@@ -73,7 +97,17 @@ class FileSource:
         that a server elsewhere has read. It is the sum of the documents' hashes, so that a change of one document among
         a thousand costs one addition.
         """
-        return f"{self._sum % 2**256:064x}"
+        return write_digest(self._sum)
+
+    @property
+    def unfinished(self) -> tuple[str, ...]:
+        """The names of the documents that a program has written for a second or longer; they are not yielded yet."""
+        now, waiting = time.monotonic(), self._settling.waiting
+        return tuple(sorted(name for name, one in waiting.items() if one.is_being_written and now - one.batch > 1))
+
+    def yield_again(self, names: Collection[str]) -> None:
+        """Yield these documents also when they are saved with the same content; no others from now on."""
+        self._again = frozenset(names)
 
     async def watch(self) -> AsyncGenerator[dict[str, Document | None]]:
         """Yield the documents that changed since they were last read or yielded, by name; None for deleted ones.
@@ -91,15 +125,18 @@ class FileSource:
 
     async def _watch_layout(self) -> AsyncGenerator[dict[str, Document | None]]:
         """Yield changes until the folders to watch are others. First it yields changes before the watch began."""
-        folders = (await asyncio.to_thread(find_layout, self._path)).folders
+        folders = (await asyncio.to_thread(self._find_layout)).folders
         async with _open_hints(folders) as hints:
             places: dict[str, Path] | None = None
             while True:
                 if places is None or places:
-                    yield await self._read_changes(places)
+                    await asyncio.to_thread(self._look, places, time.monotonic())
+                yield self._take()
+                self._tell_unfinished()
                 if self._layout.folders != folders:
                     return
-                places = self._find_documents({path for _, path in await anext(hints)})
+                hint = await hints.next(self._settling.find_due(time.monotonic()))
+                places = self._find_due() if hint is None else self._find_documents({path for _, path in hint})
 
     def _find_documents(self, paths: set[str]) -> dict[str, Path] | None:
         """Return the documents that changed paths belong to, by name; None if any document may have changed.
@@ -122,142 +159,205 @@ class FileSource:
                 return None
             if is_document(last):
                 places[prefix + last] = place
+            elif explain_skipped(last):
+                return None
         return places if paths else None
 
-    async def _read_changes(self, places: dict[str, Path] | None) -> dict[str, Document | None]:
-        """Read changes until files that look unfinished stay unchanged, and return the changes."""
-        self.noticed_at = time.monotonic_ns()
-        clock = asyncio.get_running_loop().time
-        since = start = clock()
-        changes = await asyncio.to_thread(self._find_changes, places)
-        while changes.unfinished and clock() < min(since + UNCHANGED_S, start + MAX_WAIT_S):
-            await asyncio.sleep(STEP_MS / 1000)
-            again = await asyncio.to_thread(self._find_changes, places)
-            if again.unfinished != changes.unfinished:
-                since = clock()
-            changes = again
-        return self._store(changes)
+    def _find_due(self) -> dict[str, Path] | None:
+        """Return the waiting documents to look at again, by name; None if any document may have changed."""
+        now, places = time.monotonic(), dict[str, Path]()
+        for name, one in self._settling.waiting.items():
+            place = self._layout.files.get(name, Path(name))
+            if one.record is None or one.record.attributes is None:
+                if now >= one.due:
+                    return None
+            elif now >= one.due or not (one.is_being_written and is_being_written(place, one.record.attributes)):
+                places[name] = place
+        return places
 
-    def _find_changes(self, places: dict[str, Path] | None) -> "_Changes":
-        """Read the documents at `places` again, or all that may have changed if it is None."""
-        changes = _Changes()
-        if places is not None:
-            for name, place in places.items():
-                self._compare(changes, name, _read(name, place))
-            return changes
-        layout = self._layout = find_layout(self._path)
+    def _take(self) -> dict[str, Document | None]:
+        """Return the changes that are finished, and store them as the new records."""
+        taken = self._settling.take(time.monotonic())
+        if taken:
+            self.noticed_at = min(one.noticed_at for one in taken.values())
+        for name, one in taken.items():
+            self._store(name, one.record)
+        return {name: one.record.document if one.record else None for name, one in taken.items()}
+
+    def _tell_unfinished(self) -> None:
+        """Log once which files are written for long."""
+        # Imported here: `xds check` reads files too, and writes no log.
+        from structlog import get_logger
+
+        log = get_logger()
+        waiting, now = self._settling.waiting, time.monotonic()
+        self._told = {name for name in self._told if name in waiting}
+        for name, one in waiting.items():
+            if one.is_being_written and now - one.batch > TELL_S and name not in self._told:
+                self._told.add(name)
+                log.warning("a file is still being written: it is not served yet", file=name)
+
+    def _look(self, places: dict[str, Path] | None, now: float) -> None:
+        """Read the documents at `places` again, or all that may have changed if it is None, and note what changed."""
+        if places is not None and self._look_at(places, now):
+            return
+        layout = self._layout = self._find_layout()
         for name, fault in layout.faults.items():
-            self._compare(changes, name, _make_record(Document(name, fault=fault)))
+            self._compare(name, _make_record(Document(name, fault=fault)), now)
+        for name, why in layout.skipped.items():
+            self._compare(name, _make_record(Document(name, fault=why, skipped=True)), now)
         for name, place in layout.files.items():
             old = self._records.get(name)
-            if old is None or old.recent or old.attributes is None or old.attributes != read_attributes(place):
-                self._compare(changes, name, _read(name, place))
-        for name in self._records.keys() - layout.files.keys() - layout.faults.keys():
+            if (
+                old is None
+                or old.recent
+                or old.attributes is None
+                or name in self._settling.waiting
+                or old.attributes != read_attributes(place)
+            ):
+                self._compare(name, _read(name, place), now)
+        names = layout.files.keys() | layout.faults.keys() | layout.skipped.keys()
+        for name in self._records.keys() - names:
             # While a folder cannot be listed, it is unknown whether its files are deleted.
             if not layout.faults or self._records[name].attributes is None:
-                self._compare(changes, name, None)
-        return changes
+                self._compare(name, None, now)
+            else:
+                self._settling.drop(name)
+        for name in self._settling.waiting.keys() - self._records.keys() - names:
+            self._settling.drop(name)
 
-    def _compare(self, changes: "_Changes", name: str, new: "_Record | None") -> None:
-        """Note in `changes` whether a document differs from its record."""
+    def _look_at(self, places: dict[str, Path], now: float) -> bool:
+        """Read the documents at `places` again; return False if one is gone.
+
+        Only all of the catalog together shows whether that is deleted.
+        """
+        found = {name: _read(name, place) for name, place in places.items()}
+        if None in found.values():
+            return False
+        for name, record in found.items():
+            self._compare(name, record, now)
+        return True
+
+    def _find_layout(self) -> Layout:
+        """Return the layout, with a fault for each folder that lost its documents with its file system."""
+        names = self._records.keys()
+        layout = find_layout(self._path, lambda prefix: any(name.startswith(prefix) for name in names))
+        filled: set[str] = set()
+        for name in layout.files:
+            while (name := name[: name.rfind("/", 0, -1) + 1]) and name not in filled:
+                filled.add(name)
+        for folder, prefix in layout.folder_prefixes.items():
+            if folder not in layout.folders or prefix is None:
+                continue
+            device = layout.folders[folder][0]
+            if prefix in filled:
+                self._devices[folder] = device
+            elif self._devices.get(folder, device) != device and prefix.rstrip("/"):
+                layout.faults.setdefault(prefix.rstrip("/"), f"{NO_FILES}, and is not the file system that it was")
+        return layout
+
+    def _compare(self, name: str, new: Record | None, now: float) -> None:
+        """Note whether a document differs from its record."""
         old = self._records.get(name)
         if new is None:
             if old is not None:
-                changes.changed[name] = changes.unfinished[name] = None
-        elif old is None or new.document != old.document:
-            changes.changed[name] = new
-            if _seems_unfinished(old, new):
-                changes.unfinished[name] = new.attributes
+                self._settling.note(name, old, None, now, now)
+            else:
+                self._settling.drop(name)
+        elif old is None or new.document != old.document or (name in self._again and _is_saved_again(old, new)):
+            self._settling.note(name, old, new, now, now)
         else:
             self._records[name] = new
+            self._settling.drop(name)
 
-    def _store(self, changes: "_Changes") -> dict[str, Document | None]:
-        """Store the changes as the new records, and return them by name."""
-        for name, record in changes.changed.items():
-            if (old := self._records.get(name)) is not None:
-                self._sum -= old.digest
-            if record is None:
-                del self._records[name]
-            else:
-                self._records[name] = record
-                self._sum += record.digest
-        return {name: record.document if record else None for name, record in changes.changed.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class _Record:
-    """A document as it was read. `recent` is whether the content may change while the attributes stay the same."""
-
-    document: Document
-    digest: int
-    attributes: FileAttributes | None
-    recent: bool
+    def _store(self, name: str, record: Record | None) -> None:
+        """Store a document's record; None: it is deleted."""
+        if (old := self._records.get(name)) is not None:
+            self._sum -= old.digest
+        if record is None:
+            self._records.pop(name, None)
+        else:
+            self._records[name] = record
+            self._sum += record.digest
 
 
-@dataclass(slots=True)
-class _Changes:
-    """The changes since the records. `unfinished` are those whose files are probably still being written."""
-
-    changed: dict[str, _Record | None] = field(default_factory=dict)
-    unfinished: dict[str, FileAttributes | None] = field(default_factory=dict)
-
-
-def _read(name: str, place: Path) -> _Record | None:
+def _read(name: str, place: Path) -> Record | None:
     now = time.time()
     found = read_document(name, place)
     if found is None:
         return None
-    document, attributes = found
-    return _make_record(
-        document, attributes, recent=attributes is not None and now - attributes.modified / 1e9 < RECENT_S
-    )
+    document, attributes, writing = found
+    recent = attributes is not None and now - attributes.modified / 1e9 < RECENT_S
+    return _make_record(document, attributes, recent=recent, writing=writing)
 
 
-def _make_record(document: Document, attributes: FileAttributes | None = None, *, recent: bool = False) -> _Record:
-    return _Record(document, digest_document(document), attributes, recent)
+def _make_record(
+    document: Document,
+    attributes: FileAttributes | None = None,
+    *,
+    recent: bool = False,
+    writing: bool | None = False,
+) -> Record:
+    return Record(document, digest_document(document), attributes, recent, writing)
 
 
-def _seems_unfinished(old: _Record | None, new: _Record) -> bool:
-    """Whether a file is probably still being written.
-
-    It is, if it does not end with a newline, or if it became shorter in place. A file that replaced the old one by a
-    rename is finished. A wrong True costs a short wait; a wrong False, an error that goes away with the next read.
-    """
-    content = new.document.content
-    if content is None or new.attributes is None or not content.endswith(b"\n"):
-        return True
-    if old is None or old.attributes is None or old.attributes[:2] != new.attributes[:2]:
+def _is_saved_again(old: Record, new: Record) -> bool:
+    """Whether a file was written again, or replaced; not if only its owner or its mode changed."""
+    if old.attributes is None or new.attributes is None:
         return False
-    return len(content) < len(old.document.content or b"")
+    return (old.attributes.inode, old.attributes.modified) != (new.attributes.inode, new.attributes.modified)
+
+
+class _Hints:
+    """The sets of paths that changed. An empty set means that it is time to check everything."""
+
+    def __init__(self, hints: AsyncGenerator[set[FileChange]]) -> None:
+        self._hints = hints
+        # The watch starts with the first `anext`, and keeps events until they are asked for.
+        self._next = asyncio.ensure_future(anext(hints))
+
+    async def next(self, seconds: float | None) -> set[FileChange] | None:
+        """Return the next set; None if there is none for so many seconds."""
+        await asyncio.wait({self._next}, timeout=seconds)
+        if not self._next.done():
+            return None
+        found = self._next.result()
+        self._next = asyncio.ensure_future(anext(self._hints))
+        return found
+
+    async def close(self) -> None:
+        """Stop to watch."""
+        self._next.cancel()
+        cancelled = None
+        while not self._next.done():
+            try:
+                await asyncio.wait({self._next})
+            except asyncio.CancelledError as error:  # of this task, which must not be lost
+                cancelled = error
+        if not self._next.cancelled():
+            self._next.exception()
+        await self._hints.aclose()
+        if cancelled is not None:
+            raise cancelled
 
 
 @asynccontextmanager
-async def _open_hints(folders: Iterable[str]) -> AsyncIterator[AsyncIterator[set[FileChange]]]:
-    """Watch folders. Each item is the set of paths that changed; an empty set means that it is time to check all."""
-    hints = awatch(
-        *folders,
-        watch_filter=None,
-        debounce=DEBOUNCE_MS,
-        step=STEP_MS,
-        rust_timeout=CHECK_ALL_MS,
-        yield_on_timeout=True,
-        recursive=False,
-        ignore_permission_denied=True,
+async def _open_hints(folders: Iterable[str]) -> AsyncIterator[_Hints]:
+    """Watch folders."""
+    hints = _Hints(
+        awatch(
+            *folders,
+            watch_filter=None,
+            debounce=DEBOUNCE_MS,
+            step=STEP_MS,
+            rust_timeout=CHECK_ALL_MS,
+            yield_on_timeout=True,
+            recursive=False,
+            ignore_permission_denied=True,
+        )
     )
-    # The watch starts with the first `anext`, and keeps events until they are asked for.
-    first = asyncio.ensure_future(anext(hints))
     await asyncio.sleep(0)
-
-    async def iterate() -> AsyncGenerator[set[FileChange]]:
-        yield await first
-        async for hint in hints:
-            yield hint
-
     try:
-        async with aclosing(iterate()) as items:
-            yield items
+        yield hints
     finally:
-        first.cancel()
-        with suppress(asyncio.CancelledError, Exception):
-            await first
-        await hints.aclose()
+        await hints.close()

@@ -13,6 +13,14 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class AdditionalAddress(_message.Message):
+    __slots__ = ("address", "tcp_keepalive")
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    TCP_KEEPALIVE_FIELD_NUMBER: _ClassVar[int]
+    address: _config_core_v3_pb2.Address
+    tcp_keepalive: _config_core_v3_pb2.TcpKeepalive
+    def __init__(self, address: _Optional[_Union[_config_core_v3_pb2.Address, _Mapping]] = ..., tcp_keepalive: _Optional[_Union[_config_core_v3_pb2.TcpKeepalive, _Mapping]] = ...) -> None: ...
+
 class ApiListener(_message.Message):
     __slots__ = ("api_listener",)
     API_LISTENER_FIELD_NUMBER: _ClassVar[int]
@@ -62,9 +70,10 @@ class FilterChainMatch(_message.Message):
     def __init__(self, destination_port: _Optional[_Union[_wrappers_pb2.UInt32Value, _Mapping]] = ..., address_suffix: _Optional[str] = ..., suffix_len: _Optional[_Union[_wrappers_pb2.UInt32Value, _Mapping]] = ..., source_ports: _Optional[_Iterable[int]] = ..., server_names: _Optional[_Iterable[str]] = ..., transport_protocol: _Optional[str] = ..., application_protocols: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Listener(_message.Message):
-    __slots__ = ("name", "address", "stat_prefix", "filter_chains", "use_original_dst", "default_filter_chain", "per_connection_buffer_limit_bytes", "per_connection_buffer_high_watermark_timeout", "metadata", "listener_filters", "listener_filters_timeout", "continue_on_listener_filters_timeout", "transparent", "freebind", "tcp_fast_open_queue_length", "udp_listener_config", "api_listener", "enable_reuse_port", "access_log", "tcp_backlog_size", "max_connections_to_accept_per_socket_event", "bind_to_port", "enable_mptcp", "ignore_global_conn_limit", "bypass_overload_manager", "tcp_keepalive")
+    __slots__ = ("name", "address", "additional_addresses", "stat_prefix", "filter_chains", "use_original_dst", "default_filter_chain", "per_connection_buffer_limit_bytes", "per_connection_buffer_high_watermark_timeout", "metadata", "listener_filters", "listener_filters_timeout", "continue_on_listener_filters_timeout", "transparent", "freebind", "tcp_fast_open_queue_length", "udp_listener_config", "api_listener", "enable_reuse_port", "access_log", "tcp_backlog_size", "max_connections_to_accept_per_socket_event", "bind_to_port", "enable_mptcp", "ignore_global_conn_limit", "bypass_overload_manager", "tcp_keepalive")
     NAME_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    ADDITIONAL_ADDRESSES_FIELD_NUMBER: _ClassVar[int]
     STAT_PREFIX_FIELD_NUMBER: _ClassVar[int]
     FILTER_CHAINS_FIELD_NUMBER: _ClassVar[int]
     USE_ORIGINAL_DST_FIELD_NUMBER: _ClassVar[int]
@@ -91,6 +100,7 @@ class Listener(_message.Message):
     TCP_KEEPALIVE_FIELD_NUMBER: _ClassVar[int]
     name: str
     address: _config_core_v3_pb2.Address
+    additional_addresses: _containers.RepeatedCompositeFieldContainer[AdditionalAddress]
     stat_prefix: str
     filter_chains: _containers.RepeatedCompositeFieldContainer[FilterChain]
     use_original_dst: _wrappers_pb2.BoolValue
@@ -115,7 +125,7 @@ class Listener(_message.Message):
     ignore_global_conn_limit: bool
     bypass_overload_manager: bool
     tcp_keepalive: _config_core_v3_pb2.TcpKeepalive
-    def __init__(self, name: _Optional[str] = ..., address: _Optional[_Union[_config_core_v3_pb2.Address, _Mapping]] = ..., stat_prefix: _Optional[str] = ..., filter_chains: _Optional[_Iterable[_Union[FilterChain, _Mapping]]] = ..., use_original_dst: _Optional[_Union[_wrappers_pb2.BoolValue, _Mapping]] = ..., default_filter_chain: _Optional[_Union[FilterChain, _Mapping]] = ..., per_connection_buffer_limit_bytes: _Optional[_Union[_wrappers_pb2.UInt32Value, _Mapping]] = ..., per_connection_buffer_high_watermark_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., metadata: _Optional[_Union[_config_core_v3_pb2.Metadata, _Mapping]] = ..., listener_filters: _Optional[_Iterable[_Union[ListenerFilter, _Mapping]]] = ..., listener_filters_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., continue_on_listener_filters_timeout: _Optional[bool] = ..., transparent: _Optional[_Union[_wrappers_pb2.BoolValue, _Mapping]] = ..., freebind: _Optional[_Union[_wrappers_pb2.BoolValue, _Mapping]] = ..., tcp_fast_open_queue_length: _Optional[_Union[_wrappers_pb2.UInt32Value, _Mapping]] = ..., udp_listener_config: _Optional[_Union[UdpListenerConfig, _Mapping]] = ..., api_listener: _Optional[_Union[ApiListener, _Mapping]] = ..., enable_reuse_port: _Optional[_Union[_wrappers_pb2.BoolValue, _Mapping]] = ..., access_log: _Optional[_Iterable[_Union[_config_accesslog_v3_pb2.AccessLog, _Mapping]]] = ..., tcp_backlog_size: _Optional[_Union[_wrappers_pb2.UInt32Value, _Mapping]] = ..., max_connections_to_accept_per_socket_event: _Optional[_Union[_wrappers_pb2.UInt32Value, _Mapping]] = ..., bind_to_port: _Optional[_Union[_wrappers_pb2.BoolValue, _Mapping]] = ..., enable_mptcp: _Optional[bool] = ..., ignore_global_conn_limit: _Optional[bool] = ..., bypass_overload_manager: _Optional[bool] = ..., tcp_keepalive: _Optional[_Union[_config_core_v3_pb2.TcpKeepalive, _Mapping]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., address: _Optional[_Union[_config_core_v3_pb2.Address, _Mapping]] = ..., additional_addresses: _Optional[_Iterable[_Union[AdditionalAddress, _Mapping]]] = ..., stat_prefix: _Optional[str] = ..., filter_chains: _Optional[_Iterable[_Union[FilterChain, _Mapping]]] = ..., use_original_dst: _Optional[_Union[_wrappers_pb2.BoolValue, _Mapping]] = ..., default_filter_chain: _Optional[_Union[FilterChain, _Mapping]] = ..., per_connection_buffer_limit_bytes: _Optional[_Union[_wrappers_pb2.UInt32Value, _Mapping]] = ..., per_connection_buffer_high_watermark_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., metadata: _Optional[_Union[_config_core_v3_pb2.Metadata, _Mapping]] = ..., listener_filters: _Optional[_Iterable[_Union[ListenerFilter, _Mapping]]] = ..., listener_filters_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., continue_on_listener_filters_timeout: _Optional[bool] = ..., transparent: _Optional[_Union[_wrappers_pb2.BoolValue, _Mapping]] = ..., freebind: _Optional[_Union[_wrappers_pb2.BoolValue, _Mapping]] = ..., tcp_fast_open_queue_length: _Optional[_Union[_wrappers_pb2.UInt32Value, _Mapping]] = ..., udp_listener_config: _Optional[_Union[UdpListenerConfig, _Mapping]] = ..., api_listener: _Optional[_Union[ApiListener, _Mapping]] = ..., enable_reuse_port: _Optional[_Union[_wrappers_pb2.BoolValue, _Mapping]] = ..., access_log: _Optional[_Iterable[_Union[_config_accesslog_v3_pb2.AccessLog, _Mapping]]] = ..., tcp_backlog_size: _Optional[_Union[_wrappers_pb2.UInt32Value, _Mapping]] = ..., max_connections_to_accept_per_socket_event: _Optional[_Union[_wrappers_pb2.UInt32Value, _Mapping]] = ..., bind_to_port: _Optional[_Union[_wrappers_pb2.BoolValue, _Mapping]] = ..., enable_mptcp: _Optional[bool] = ..., ignore_global_conn_limit: _Optional[bool] = ..., bypass_overload_manager: _Optional[bool] = ..., tcp_keepalive: _Optional[_Union[_config_core_v3_pb2.TcpKeepalive, _Mapping]] = ...) -> None: ...
 
 class ListenerFilter(_message.Message):
     __slots__ = ("name", "typed_config")

@@ -1,35 +1,26 @@
-"""What keeps a service's trouble from spreading: retries, limits, connections; in a service's fields and a route's.
+"""Retries: when a failed request is sent again, how often, and how long after; in a service's fields and a route's.
 
 `advice/upstream.py` warns about fields that do not suit a protocol.
 """
 
 from dataclasses import fields, replace
-from datetime import timedelta
 from typing import Annotated, Any, Final, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Strict
 from pydantic.dataclasses import dataclass
 from pydantic.json_schema import WithJsonSchema
 
-from xds.catalog.text.durations import WAIT_SHAPE, format_duration
-from xds.catalog.text.field import About, Alone, Example, Expected, IfWrong
+from xds.catalog.model.connections import MAX_COUNT
+from xds.catalog.text.durations import format_duration
+from xds.catalog.text.field import About, Alone, Example, Expected, IfWrong, Moved, Words, is_amount
 from xds.catalog.text.mistake import Mistake, Mistakes
-from xds.catalog.text.names import CONFIG, Duration, Wait
+from xds.catalog.text.names import CONFIG, Wait
 from xds.catalog.text.percents import Percent
 from xds.wording import show, suggest
 
-MAX_COUNT = 2**32 - 1
-DEFAULT_REQUEST: Final = timedelta(seconds=15)
-"""How long a caller waits for an answer by default: also Envoy's own default for a route."""
-
-KERNEL_SECONDS = 32767
-"""Linux's limit on keepalive's times, in seconds."""
-
-Count = Annotated[int, Strict(), Field(ge=1, le=MAX_COUNT)]
-
 
 def parse_conditions(value: object) -> object:
-    """Turn one reason alone into the list that it is short for."""
+    """Turn a single reason into a list."""
     return [value] if isinstance(value, str | int) else value
 
 
@@ -37,11 +28,13 @@ EXPECTED_CONDITION: Final = Expected("a reason to try again or a status from 100
 
 
 def parse_condition(value: object) -> str | int:
-    """Check one reason to try again: Envoy's name for it, or a status."""
+    """Check one reason for a retry: Envoy's name for it, or a status."""
     if isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= 599:
         return value
     if isinstance(value, str) and value in (*HTTP_CONDITIONS, *GRPC_CONDITIONS):
         return value
+    if isinstance(value, str) and value.isdecimal() and 100 <= int(value[:4]) <= 599:
+        raise ValueError(f"expected {EXPECTED_CONDITION.words}, found {show(value)}: write {int(value)} without quotes")
     near = suggest(value, [*HTTP_CONDITIONS, *GRPC_CONDITIONS]) if isinstance(value, str) else ""
     hint = near or f": reasons are {', '.join((*HTTP_CONDITIONS, *GRPC_CONDITIONS))}"
     raise ValueError(f"expected {EXPECTED_CONDITION.words}, found {show(value)}{hint}")
@@ -108,12 +101,18 @@ CONDITION_SHAPE: dict[str, Any] = {
     "anyOf": [{"enum": [*HTTP_CONDITIONS, *GRPC_CONDITIONS]}, {"type": "integer", "minimum": 100, "maximum": 599}]
 }
 CONDITIONS_SHAPE = WithJsonSchema({"anyOf": [CONDITION_SHAPE, {"type": "array", "items": CONDITION_SHAPE}]})
-Condition = Annotated[str | int, PlainValidator(parse_condition), EXPECTED_CONDITION, IfWrong(stand_in=503)]
+Condition = Annotated[
+    str | int,
+    PlainValidator(parse_condition),
+    WithJsonSchema(CONDITION_SHAPE),
+    EXPECTED_CONDITION,
+    IfWrong(stand_in=503),
+]
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Retries:
-    """How often and when a failed request is retried; the short form is `attempts`.
+    """How often and when a failed request is retried; the short form is `attempts`, and `off` is the same as 0.
 
     What a route leaves out is as in the service.
     """
@@ -169,16 +168,19 @@ class Retries:
     ] = None
 
     def over(self, base: "Retries") -> "Retries":
-        """Return these fields, and those of `base` that are left out here."""
+        """Return these fields, and those of `base` that are left out here; no retries have no fields."""
+        if self.attempts == 0:
+            return NO_RETRIES
         found = {one.name: getattr(self, one.name) for one in fields(self)}
         return replace(base, **{name: value for name, value in found.items() if value not in (None, ())})
 
     @property
     def of_route(self) -> Self:
-        """What of it a route decides: not the budget, which is kept over all routes."""
+        """The fields that a route decides: all but the budget, which is common to all routes."""
         return self if self.budget is None else replace(self, budget=None)
 
 
+NO_RETRIES: Final = Retries(attempts=0)
 USUAL_RETRIES: Final = Retries(attempts=2)
 """The retries of a service that does not set them."""
 
@@ -188,119 +190,16 @@ def complete_retries(retries: Retries) -> Retries:
     return retries if retries.attempts is not None else replace(retries, attempts=USUAL_RETRIES.attempts)
 
 
-ShortRetries = Annotated[Retries, Alone("attempts"), Example({"attempts": 3})]
-
-
-@dataclass(frozen=True, slots=True, config=CONFIG)
-class CircuitBreakers:
-    """How much each Envoy sends to a service at once. Anything above gets 503 immediately."""
-
-    connections: Annotated[
-        Count | None,
-        Field(description="Connections"),
-        About(default="1024", envoy="CircuitBreakers.Thresholds.max_connections"),
-    ] = None
-    pending_requests: Annotated[
-        Count | None,
-        Field(description="Requests that wait for a connection"),
-        About(default="1024", envoy="CircuitBreakers.Thresholds.max_pending_requests"),
-    ] = None
-    requests: Annotated[
-        Count | None,
-        Field(description="Running requests"),
-        About(default="1024", envoy="CircuitBreakers.Thresholds.max_requests"),
-    ] = None
-    retries: Annotated[
-        Annotated[int, Strict(), Field(ge=0, le=MAX_COUNT)] | None,
-        Field(description="Running retries, instead of the budget"),
-        About(default="the budget of `retries`", envoy="CircuitBreakers.Thresholds.max_retries"),
-    ] = None
-
-
-@dataclass(frozen=True, slots=True, config=CONFIG)
-class ConnectionPool:
-    """The connections that each Envoy keeps to a service's endpoints."""
-
-    max_requests_per_connection: Annotated[
-        Count | None,
-        Field(description="A connection is closed after this many requests"),
-        About(default="no limit", envoy="HttpProtocolOptions.max_requests_per_connection"),
-    ] = None
-    max_connection_duration: Annotated[
-        Wait | None,
-        Field(description="A connection takes no more requests after this time"),
-        About(default="no limit", envoy="HttpProtocolOptions.max_connection_duration"),
-    ] = None
-    idle_timeout: Annotated[
-        Duration | None,
-        Field(description="How long a connection without requests is kept; `0s` means forever"),
-        About(default="1h", envoy="HttpProtocolOptions.idle_timeout"),
-    ] = None
-    max_concurrent_streams: Annotated[
-        Annotated[int, Strict(), Field(ge=1, le=2**31 - 1)] | None,
-        Field(description="For `http2` and `grpc`: requests at once on one connection"),
-        About(default="Envoy's own", envoy="Http2ProtocolOptions.max_concurrent_streams"),
-    ] = None
-
-
-def check_seconds(value: timedelta) -> timedelta:
-    """Refuse a time that the kernel does not count."""
-    if value % timedelta(seconds=1) or not 1 <= value.total_seconds() <= KERNEL_SECONDS:
-        found = format_duration(value)
-        raise ValueError(f"expected whole seconds, from 1s to {KERNEL_SECONDS}s as the kernel counts, found {found}")
-    return value
-
-
-Seconds = Annotated[
-    Duration,
-    AfterValidator(check_seconds),
-    WAIT_SHAPE,
-    Expected(f"whole seconds, from 1s to {KERNEL_SECONDS}s", "10s", "1m30s"),
+ShortRetries = Annotated[
+    Retries,
+    Alone("attempts", takes=is_amount),
+    Words({"off": {"attempts": 0}}),
+    Example({"attempts": 3}),
+    Moved(
+        {
+            **dict.fromkeys(("num_retries", "max", "count", "tries", "max_retries"), "write it as `attempts: 2`"),
+            **dict.fromkeys(("retry_on", "retryon", "conditions", "statuses"), "write it as `on: [503]`"),
+            **dict.fromkeys(("per_try_timeout", "pertrytimeout", "timeout"), "write it as `per_try: 2s`"),
+        }
+    ),
 ]
-
-
-@dataclass(frozen=True, slots=True, config=CONFIG)
-class Keepalive:
-    """How Envoy finds connections that died without notice: by TCP probes, and for http2 and grpc by pings."""
-
-    idle: Annotated[
-        Seconds,
-        Field(description="The first probe comes after this time without a byte"),
-        About(envoy="TcpKeepalive.keepalive_time"),
-    ] = timedelta(seconds=60)
-    interval: Annotated[
-        Seconds, Field(description="The time between two probes"), About(envoy="TcpKeepalive.keepalive_interval")
-    ] = timedelta(seconds=10)
-    probes: Annotated[
-        int,
-        Strict(),
-        Field(ge=1, le=127, description="This many unanswered probes end the connection"),
-        About(envoy="TcpKeepalive.keepalive_probes"),
-    ] = 3
-    ping_interval: Annotated[
-        Wait | None,
-        Field(description="For `http2` and `grpc`: the time between two pings"),
-        About(default="no pings", envoy="KeepaliveSettings.interval"),
-    ] = None
-    ping_timeout: Annotated[
-        Wait, Field(description="How long to wait for the answer to a ping"), About(envoy="KeepaliveSettings.timeout")
-    ] = timedelta(seconds=5)
-
-
-@dataclass(frozen=True, slots=True, config=CONFIG)
-class Timeouts:
-    """How long a caller waits: for a connection, for the whole answer, and without a byte."""
-
-    connect: Annotated[
-        Wait, Field(description="For a connection to be made"), About(envoy="Cluster.connect_timeout")
-    ] = timedelta(seconds=1)
-    request: Annotated[
-        Duration | None,
-        Field(description="For the whole answer, including retries; `0s` means no limit"),
-        About(default=f"{DEFAULT_REQUEST.seconds}s; for grpc the client's own deadline", envoy="RouteAction.timeout"),
-    ] = None
-    idle: Annotated[
-        Duration | None,
-        Field(description="Without a byte in either direction"),
-        About(default="5m; for tcp 1h", envoy="RouteAction.idle_timeout"),
-    ] = None

@@ -1,0 +1,236 @@
+"""How commands end: by Ctrl-C and SIGTERM, from their first import on, and when their output cannot be written.
+
+Every command of `xds` is tested, a new one too: the list is that of the group. `ARGUMENTS` only says how to call a
+command so that it prints much or asks a server; a command that is not in it is called with `--help`.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from tests.cli.asking import ENVIRONMENT
+from xds.cli import COMMANDS, main
+
+CATALOG = """
+services: {web: {endpoints: ["10.0.0.1:80"]}}
+gateways: {edge: {port: 8080, routes: [{prefix: /, to: web}]}}
+"""
+
+ARGUMENTS = {
+    "bootstrap": ["--node-id", "web-1", "--cluster", "web"],
+    "check": ["catalog.yaml"],
+    "diff": ["catalog.yaml"],
+    "docs": ["--output", "markdown"],
+    "dump": ["--node", "web-1"],
+    "explain": ["web"],
+    "fmt": ["-"],
+    "help": ["serve"],
+    "init": ["--service", "web=10.0.0.1:80", "-"],
+    "route": ["http://web/"],
+    "schema": [],
+    "status": [],
+}
+
+AT_IMPORT = """
+import os, signal, sys
+
+class Signaller:
+    def find_spec(name, path=None, target=None):
+        if name == os.environ["SIGNAL_AT"]:
+            sys.meta_path.remove(Signaller)
+            os.kill(os.getpid(), int(os.environ["SIGNAL"]))
+
+sys.meta_path.insert(0, Signaller)
+"""
+"""A `sitecustomize` that sends a signal to its own process when a module is about to be imported."""
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+
+
+def call(name: str) -> list[str]:
+    """Return the command line of a subcommand."""
+    return [sys.executable, "-m", "xds", name, *ARGUMENTS.get(name, ["--help"])]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with a catalog, and with the module that sends signals."""
+    (tmp_path / "catalog.yaml").write_text(CATALOG)
+    hooks = tmp_path / "hooks"
+    hooks.mkdir()
+    (hooks / "sitecustomize.py").write_text(AT_IMPORT)
+    return tmp_path
+
+
+def run_with_signal(folder: Path, name: str, number: signal.Signals, module: str) -> tuple[int, str]:
+    """Run a command that gets a signal at an import; return its exit code and all that it prints."""
+    environment = {"PYTHONPATH": str(folder / "hooks"), "SIGNAL_AT": module, "SIGNAL": str(int(number))}
+    done = subprocess.run(
+        call(name),
+        cwd=folder,
+        env={**ENVIRONMENT, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_signal_while_modules_are_imported_ends_every_command(
+    folder: Path, name: str, number: signal.Signals
+) -> None:
+    """The exit code is that of the signal, and nothing is printed: no traceback, and no half of an output."""
+    for module in ("click", COMMANDS[name].module):
+        assert run_with_signal(folder, name, number, module) == (128 + number, ""), module
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    ("name", "module"), [("check", "xds.catalog.model.route"), ("explain", "rich.console"), ("bootstrap", "google")]
+)
+def test_a_signal_deep_in_the_imports_ends_a_command(
+    folder: Path, name: str, module: str, number: signal.Signals
+) -> None:
+    """So does one at an import of another's import, in a function too."""
+    assert run_with_signal(folder, name, number, module) == (128 + number, "")
+
+
+@pytest.mark.whole
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_signal_at_any_import_ends_every_command(folder: Path, name: str) -> None:
+    """At every tenth of all modules that the command imports."""
+    log = subprocess.run(
+        [sys.executable, "-X", "importtime", *call(name)[1:]],
+        cwd=folder, env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+    ).stderr  # fmt: skip
+    modules = [line.rpartition("|")[2].strip() for line in log.splitlines() if line.startswith("import time:")]
+    after = modules[modules.index("xds.entry") :]
+    for module in after[1::10]:
+        code, printed = run_with_signal(folder, name, signal.SIGINT, module)
+        assert (code, printed) == (130, "") or code == run_with_signal(folder, name, signal.SIGINT, "none")[0], module
+
+
+def asks_a_server(name: str) -> bool:
+    """Whether a command has the option for the address of a server's admin."""
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    return any(option.envvar == "XDS_ADMIN" for option in command.params if isinstance(option, click.Option))
+
+
+ASKING = [name for name in COMMANDS if asks_a_server(name)]
+
+
+def test_commands_that_ask_a_server_are_found() -> None:
+    """The list is made from the commands' options: it must not be empty by mistake."""
+    assert {"diff", "dump", "explain", "route", "status"} <= set(ASKING)
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize("arguments", [*([name] for name in ASKING), ["status", "--wait", "60"]], ids=" ".join)
+async def test_a_signal_ends_a_command_that_waits_for_a_server(
+    folder: Path, arguments: list[str], number: signal.Signals
+) -> None:
+    """Above all `status --wait`, whose 0 says that the catalog is in effect. The server accepts and never answers."""
+    name, *more = arguments
+    asked = asyncio.Event()
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n")
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        running = await asyncio.create_subprocess_exec(
+            *call(name),
+            *more,
+            cwd=folder,
+            env={**ENVIRONMENT, "XDS_ADMIN": f"http://127.0.0.1:{port}/"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        async with asyncio.timeout(60):
+            await asked.wait()
+            running.send_signal(number)
+            printed, _ = await running.communicate()
+    assert (running.returncode, printed) == (128 + number, b"")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_broken_pipe_ends_every_command_quietly(folder: Path, name: str) -> None:
+    """As for any program whose reader has seen enough: `xds schema | head -1`."""
+    for arguments in (call(name), [*call(name)[:4], "--help"]):
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = run_with_output(folder, arguments, writing)
+        os.close(writing)
+        if done.returncode != 141:  # a command that has nothing to print does not notice
+            assert done.returncode in (1, 2, 3), arguments
+            assert done.stderr.startswith(("cannot ask", "xds demo needs", "Usage")), arguments
+        else:
+            assert done.stderr == "", arguments
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_full_disk_fails_every_command_with_a_message(folder: Path, name: str) -> None:
+    """Half an output must not look like a whole one."""
+    for arguments in (call(name), [*call(name)[:4], "--help"]):
+        with Path("/dev/full").open("w") as full:
+            done = run_with_output(folder, arguments, full.fileno())
+        if done.returncode == 74:
+            assert done.stderr == "xds: cannot write the output: No space left on device\n", arguments
+        else:
+            assert done.returncode in (1, 2, 3), arguments
+            assert done.stderr.startswith(("cannot ask", "xds demo needs", "Usage")), arguments
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_closed_output_is_no_traceback(folder: Path, name: str) -> None:
+    """As a supervisor may start a program."""
+    command = f"{' '.join(call(name)[:4])} --help >&- 2>err; echo $? > code"
+    subprocess.run(["/bin/sh", "-c", command], cwd=folder, env=ENVIRONMENT, timeout=60, check=True)
+    assert "Traceback" not in (folder / "err").read_text()
+
+
+def run_with_output(folder: Path, arguments: list[str], output: int) -> subprocess.CompletedProcess[str]:
+    """Run a command whose output goes to a file descriptor."""
+    return subprocess.run(
+        arguments,
+        cwd=folder,
+        env={**ENVIRONMENT, "XDS_ADMIN": "127.0.0.1:1"},
+        input=CATALOG,
+        stdout=output,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_an_ignored_ctrl_c_stays_ignored(folder: Path) -> None:
+    """As for a command in the background of a script, or behind nohup."""
+    environment = {"PYTHONPATH": "hooks", "SIGNAL_AT": "xds.cli.check", "SIGNAL": str(int(signal.SIGINT))}
+    command = f"trap '' INT; exec {sys.executable} -m xds check catalog.yaml"
+    done = subprocess.run(
+        ["/bin/sh", "-c", command],
+        cwd=folder,
+        env={**ENVIRONMENT, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
