@@ -79,7 +79,7 @@ def test_what_a_client_keeps_is_shown_with_the_reason() -> None:
         held("edge/80", "refused", "Listener edge/81"),
         held("edge/82", "refused", "Listener edge/81", removed=False),
     ]
-    catalog = {"ok": True, "services": 1, "gateways": 1}
+    catalog = {"ok": True, "refused_files": [], "services": 1, "gateways": 1}
     lines = [*write_lines({"clients": [client], "catalog": catalog, "now": "2026-01-31T12:00:01Z"})]
     assert lines[3:-1] == [
         "edge-1 keeps removed Cluster old, Cluster older while connections of earlier listeners end",

@@ -98,6 +98,9 @@ class Mesh:
     An Envoy that refuses a resource fails the test at the end of the block, since the checker let the resource pass.
     """
 
+    options: tuple[str, ...] = ()
+    """More options of `xds serve`."""
+
     def __init__(self, folder: Path, catalog: str) -> None:
         self.folder = folder
         self.catalog = folder / "catalog.yaml"
@@ -123,7 +126,9 @@ class Mesh:
 
     def start_control_plane(self, port: int) -> ControlPlane:
         """Start `xds serve`."""
-        control_plane = start_control_plane(self.catalog, port, self.folder, "--admin", "off", "--log", "json")
+        control_plane = start_control_plane(
+            self.catalog, port, self.folder, "--admin", "off", "--log", "json", *self.options
+        )
         return self.children.enter_context(control_plane)
 
     async def start_envoy(

@@ -147,6 +147,21 @@ def test_32_a_route_stays_when_its_new_cluster_is_refused(wire: Wire, refused: s
     assert held(wire) == []
 
 
+def test_32_a_route_stays_when_only_the_endpoints_of_its_refused_cluster_change(wire: Wire) -> None:
+    """That corrects nothing."""
+    bad: Contents = {
+        **ONE,
+        CLUSTER: {"a": "1", "b": "bad"},
+        CLUSTER_LOAD_ASSIGNMENT: {"a": "1", "b": "1"},
+        ROUTE_CONFIGURATION: {"r": "2 refs:b"},
+    }
+    wire.edit(bad)
+    wire.settle()
+    wire.edit({**bad, CLUSTER_LOAD_ASSIGNMENT: {"a": "1", "b": "2"}})
+    wire.settle()
+    assert wire.twin.held[ROUTE_CONFIGURATION]["r"].word == "1 refs:a"
+
+
 def test_32_a_tcp_listener_stays_when_its_new_cluster_is_refused(wire: Wire) -> None:
     """It names the cluster itself."""
     wire.edit({**ONE, LISTENER: {"l": "1 refs:r", "t": "1 to a refs:"}})

@@ -2,7 +2,7 @@
 
 A change is sent in the order "make before break". Clusters and endpoints go first. Listeners, and then routes, follow
 when the client has accepted those of them that they name. Removals go last. What is served in the meantime, and after
-the client refused something, is in `kept.py`.
+the client refused something, is in `held.py`.
 """
 
 from collections.abc import Collection, Mapping
@@ -12,7 +12,7 @@ from typing import Any
 
 from xds.resources.mentions import mentions
 from xds.session.batch import Batch, is_large, share
-from xds.session.kept import Held, Kept
+from xds.session.held import Held, Holding
 from xds.session.subscription import NO_NAMES, Nack, Subscription, unite
 from xds.snapshot.snapshot import Snapshot, SnapshotChange
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, SECRET, TYPE_URLS
@@ -72,7 +72,7 @@ class UpdateOrder:
     def __init__(self, subscriptions: Mapping[str, Subscription[Any]], *, aggregated: bool) -> None:
         self._subscriptions = subscriptions
         self._aggregated = aggregated
-        self._kept = Kept(subscriptions, aggregated=aggregated)
+        self._kept = Holding(subscriptions, aggregated=aggregated)
         self._awaited: tuple[tuple[int, frozenset[str]], ...] = ()  # new clusters without endpoints, by alarm
         self._unfollowed = NO_NAMES  # clusters that were sent before the client subscribed to endpoints
         self._reconnecting = False  # the client reconnected with clusters; its subscriptions to other types follow soon

@@ -12,7 +12,7 @@ from xds.errors import PeerError
 from xds.resources.view import GRPC_USER_AGENT
 from xds.session.delta import DeltaSubscription
 from xds.session.heartbeat import period_ms, supports_ttl
-from xds.session.kept import Held
+from xds.session.held import Held
 from xds.session.limits import Limits
 from xds.session.order import Alarm, UpdateOrder
 from xds.session.request import Request, parse_request

@@ -19,7 +19,7 @@ from xds.resources.resource import Resource
 from xds.resources.view import NodeKind, Standing, build_open_view, build_view, kind_of
 from xds.server.clients.status import MAX_NAMES, Client, Refusal, State, TypeStatus, locality_of, worst_state
 from xds.server.observe.client_log import describe_node
-from xds.session.kept import Held
+from xds.session.held import Held
 from xds.snapshot.snapshot import Snapshot
 from xds.snapshot.store import SnapshotStore, build_snapshot
 from xds.sources.document import Document

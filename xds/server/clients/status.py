@@ -11,7 +11,7 @@ from typing import Any
 from xds.catalog.model.locality import write_locality
 from xds.resources.resource import Resource
 from xds.server.streams.stream import Stream
-from xds.session.kept import Held
+from xds.session.held import Held
 from xds.session.subscription import Subscription, find_refused
 from xds.snapshot.snapshot import TypeSnapshot
 from xds.wire import TYPE_URLS

@@ -34,7 +34,7 @@ ANSWER_SECONDS = 30.0
 """How long a client may leave a response unanswered. The check runs once per period, so it ends the stream after one to
 two periods."""
 
-DRAIN_SECONDS = 600.0
+DRAIN_SECONDS = 600
 """How long Envoy drains connections by default (`--drain-time-s`)."""
 
 LARGE_REQUEST = 2**12

@@ -1,4 +1,4 @@
-"""Kept: what one client is served instead of the latest snapshot, until it has accepted what takes its place.
+"""Holding: what one client is served instead of the latest snapshot, until it has accepted what takes its place.
 
 What an edit removes goes last (make before break), and not at all while the client refuses a part of the edit: then the
 old listener, cluster or secret is what works. What a draining listener names stays until the drain ends. A listener or
@@ -53,7 +53,7 @@ class Drain:
     listeners: tuple[Resource, ...]
 
 
-class Kept:
+class Holding:
     """The differences between the latest snapshot of one client's view and what the client is served.
 
     `removed` are the resources that the latest snapshot no longer has. `latest` is the latest snapshot, `snapshot` is
@@ -147,7 +147,7 @@ class Kept:
         self._unusable = {
             type_url: left
             for type_url, names in self._unusable.items()
-            if (left := names.difference(*(change.names.get(one, ()) for one in (CLUSTER, CLUSTER_LOAD_ASSIGNMENT))))
+            if (left := names.difference(change.names.get(type_url, ())))
         }
         changed = change.names.get(LISTENER, NO_NAMES)
         if not changed.isdisjoint(self._restored):
