@@ -253,3 +253,9 @@ def make_catalog(endpoints: Sequence[str | dict[str, Any]], balance: Any = "roun
     routes = [{"prefix": "/", "to": "api-service"}]
     gateways = {"edge": {"address": "127.0.0.1", "port": "GATEWAY", "routes": routes}}
     return json.dumps({"services": services, "gateways": gateways}).replace('"GATEWAY"', "GATEWAY")
+
+
+class MeshWithoutDrains(Mesh):
+    """A mesh in which what an edit removes does not stay for connections that Envoy drains."""
+
+    options = ("--drain-time", "0")

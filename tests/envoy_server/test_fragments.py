@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.envoy_server.echo import Echo, start_echo
-from tests.envoy_server.mesh import Mesh, answered, under, until
+from tests.envoy_server.mesh import Mesh, MeshWithoutDrains, answered, under, until
 from tests.envoy_server.test_routes import ask
 from tests.envoy_server.test_sidecar import ask as ask_sidecar
 from xds.cli.demo.processes import free_port
@@ -53,7 +53,7 @@ async def test_a_cluster_that_only_a_filter_names_is_sent_before_the_filter(
     protected = make_catalog(
         services | added, envoy={"http_connection_manager": {"http_filters": [make_authorization("authz")]}}
     )
-    with Mesh(tmp_path, make_catalog(services)) as mesh:
+    with MeshWithoutDrains(tmp_path, make_catalog(services)) as mesh:
         envoy = await mesh.start_gateway(variant)
         async with under(mesh.load(100)) as load:
             mesh.write(protected)

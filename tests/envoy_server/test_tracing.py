@@ -14,7 +14,7 @@ from typing import Any
 from tests.chance import by_chance
 from tests.collector import Collector, Span, start_collector
 from tests.envoy_server.echo import start_echo
-from tests.envoy_server.mesh import Mesh, answered, send, under, until
+from tests.envoy_server.mesh import Mesh, MeshWithoutDrains, answered, send, under, until
 from tests.envoy_server.test_access_logs import end, read
 from tests.envoy_server.test_sidecar import ask
 from xds.cli.demo.processes import Envoy, Instance, free_port
@@ -175,12 +175,6 @@ def is_known(envoy: Envoy, collector: str) -> bool:
 def traced(envoy: Envoy) -> int:
     """Return the number of spans that an Envoy sent."""
     return int(envoy.admin.stats("tracing")["tracing.opentelemetry.spans_sent"])
-
-
-class MeshWithoutDrains(Mesh):
-    """A mesh in which what an edit removes does not stay for connections that Envoy drains."""
-
-    options = ("--drain-time", "0")
 
 
 async def test_an_unreachable_collector_fails_no_request(tmp_path: Path, instances: list[Instance]) -> None:
