@@ -9,7 +9,8 @@ from pydantic.dataclasses import dataclass
 
 from xds.catalog.model.access_log import AccessLog, ShortAccessLog
 from xds.catalog.model.tracing import ShortTracing, Tracing
-from xds.catalog.text.field import OFF, About
+from xds.catalog.text.envoy_version import Oldest
+from xds.catalog.text.field import OFF, About, Since
 from xds.catalog.text.names import CONFIG
 
 
@@ -34,12 +35,18 @@ class Mesh:
         OFF,
         Field(description="Spans of requests, for an OpenTelemetry collector"),
         About(default="off", envoy="HttpConnectionManager.tracing"),
+        Since((1, 37)),
     ] = None
     endpoint_stats: Annotated[
         bool | None,
         Strict(),
         Field(description="Metrics of each endpoint, in the Envoys that call it"),
         About(default="false", envoy="Cluster.track_cluster_stats"),
+    ] = None
+    envoy: Annotated[
+        Oldest | None,
+        Field(description="The oldest Envoys of the mesh. `xds check` warns of fields that these do not take"),
+        About(default="any: nothing is checked"),
     ] = None
     strangers: Annotated[
         Strangers | None,
@@ -51,7 +58,7 @@ class Mesh:
     ] = None
 
 
-MeshValue = AccessLog | Tracing | Strangers | bool
+MeshValue = AccessLog | Tracing | Strangers | str | bool
 """What may stand below `mesh:`."""
 
 MESH_FIELDS: Final[Mapping[str, TypeAdapter[MeshValue | None]]] = {
