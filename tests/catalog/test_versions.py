@@ -39,6 +39,10 @@ def find_all(text: str, oldest: Version | None = None) -> list[str]:
             ],
         ),
         (
+            "{mesh: {envoy: 1.38}, services: {a: {balance: load_aware_locality}}}",
+            ["1:47 services.a.balance.load_aware_locality: needs Envoy 1.40, and Envoy 1.38 refuses it"],
+        ),
+        (
             f"{{mesh: {{envoy: 1.39}}, {WEB}, "
             f"gateways: {{e: {{port: 1, {TLS}, http3: true, routes: [{{to: web}}]}}}}}}",
             ["1:180 gateways.e.http3: beside `client_ca`, it needs Envoy 1.40, and Envoy 1.39 refuses it"],
@@ -81,6 +85,7 @@ def test_another_oldest_envoy_checks_every_file_again() -> None:
 def test_the_reference_has_the_versions() -> None:
     """Each field with a version says which, and of which values."""
     assert {(one.path, one.since) for one in describe_fields() if one.since} == {
+        ("services.*.balance.load_aware_locality", ("Envoy 1.40",)),
         ("services.*.routes[].template", ("Envoy 1.39 with a variable inside a segment",)),
         ("gateways.*.routes[].template", ("Envoy 1.39 with a variable inside a segment",)),
         ("gateways.*.listeners[].routes[].template", ("Envoy 1.39 with a variable inside a segment",)),

@@ -132,11 +132,11 @@ def _hold_endpoints(cluster: Json, assignments: Json) -> Json:
 def _hold_routes(value: Any, tables: Json) -> Any:
     """Put the RouteConfigurations into the listeners that refer to them.
 
-    A filter that a route turns on without a configuration is left out: JSON has no empty Any.
+    A filter that a route turns on without a configuration is left out: JSON has no Any without a type.
     """
     if isinstance(value, dict):
         filters = value.get("typed_per_filter_config", {})
-        for name in [name for name, one in filters.items() if one.get("config") == {}]:
+        for name in [name for name, one in filters.items() if "config" in one and not one["config"].get("@type")]:
             del filters[name]
         if "rds" in value:
             value["route_config"] = tables[value.pop("rds")["route_config_name"]]

@@ -195,6 +195,7 @@ def _remarks(status: Json) -> Iterator[tuple[str, str]]:
             if (missing := of_type["resources"]["missing"]) and client["state"] != "UNKNOWN":
                 names = _names(missing, of_type["resources"]["missing_count"])
                 yield f"{printable(client['node_id'])} asks for {of_type['type']} {names}: there is none", "yellow"
+    yield from _describe_unsupported(status["clients"])
     for node_id, peers in status.get("twins", {}).items():
         who = printable(node_id)
         yield f"{len(peers)} clients have the node id {who}, and each needs its own: {_peers(peers)}", "yellow"
@@ -207,6 +208,19 @@ def _remarks(status: Json) -> Iterator[tuple[str, str]]:
     for number in status.get("silent_workers", ()):
         yield f"worker {number} did not answer: its clients are missing here", "bold red"
     yield _summarize(status), "dim"
+
+
+def _describe_unsupported(clients: Sequence[Json]) -> Iterator[tuple[str, str]]:
+    """Yield a line for each field that clients are sent and their version of Envoy does not take."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for client in clients:
+        for one in client.get("unsupported", ()):
+            key = (client["user_agent"], one["path"], one["values"], one["since"], one["effect"])
+            found.setdefault(key, []).append(client["node_id"])
+    for (agent, path, values, since, effect), nodes in found.items():
+        which = f" {printable(values)}" if values else ""
+        who = f"{_names(nodes, len(nodes))} ({printable(agent)})"
+        yield f"{who} gets {printable(path)}, which{which} needs Envoy {since}: an older one {effect}", "yellow"
 
 
 def _describe_source(source: Json) -> Iterator[tuple[str, str]]:
