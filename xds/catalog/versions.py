@@ -29,8 +29,7 @@ def advise_versions(subject: tuple[str, str], value: object, oldest: Version) ->
     for loc, since in find_needs(subject, value):
         if oldest < since.version:
             values = f"{since.values}, it " if since.values else ""
-            older = f"Envoy {write_version(oldest)} {since.otherwise}"
-            yield warning(loc, f"{values}needs Envoy {since.text}, and {older}")
+            yield warning(loc, f"{values}needs Envoy {since.text}, and Envoy {write_version(oldest)} refuses it")
 
 
 def _walk(value: Any, field: Field, above: object, loc: Loc) -> Iterator[Need]:

@@ -94,16 +94,15 @@ def is_given(value: object, above: object) -> bool:
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Since:
-    """The first version of Envoy that takes a field, as (1, 37), or some of its values.
+    """The first version of Envoy that takes a field, as (1, 37), or some of its values. An older one refuses it.
 
     `needs` is called with the value and the mapping that has the field, and returns whether the value needs it;
-    `values` are these in words, as in "with a variable inside a segment". `otherwise` is what an older Envoy does.
+    `values` are these in words, as in "with a variable inside a segment".
     """
 
     version: tuple[int, ...]
     values: str = ""
     needs: Callable[[Any, Any], bool] = is_given
-    otherwise: str = "refuses it"
 
     @property
     def text(self) -> str:

@@ -215,12 +215,12 @@ def _describe_unsupported(clients: Sequence[Json]) -> Iterator[tuple[str, str]]:
     found: dict[tuple[str, ...], list[str]] = {}
     for client in clients:
         for one in client.get("unsupported", ()):
-            key = (client["user_agent"], one["path"], one["values"], one["since"], one["effect"])
+            key = (client["user_agent"], one["path"], one["values"], one["since"])
             found.setdefault(key, []).append(client["node_id"])
-    for (agent, path, values, since, effect), nodes in found.items():
-        which = f" {printable(values)}" if values else ""
+    for (agent, path, values, since), nodes in found.items():
+        which = f", {printable(values)}" if values else ""
         who = f"{_names(nodes, len(nodes))} ({printable(agent)})"
-        yield f"{who} gets {printable(path)}, which{which} needs Envoy {since}: an older one {effect}", "yellow"
+        yield f"{who} gets {printable(path)}{which}: this needs Envoy {since}, older ones refuse it", "yellow"
 
 
 def _describe_source(source: Json) -> Iterator[tuple[str, str]]:
