@@ -111,7 +111,7 @@ def read_golden(path: Path, files: Path) -> Golden:
         path.parent.name,
         _replace_files([*clusters.values()], files),
         _replace_files(listeners, files),
-        [need for found in list_needs(catalog).values() for need in found],
+        [one._replace(loc=(*subject, *one.loc)) for subject, found in list_needs(catalog).items() for one in found],
     )
 
 
