@@ -200,6 +200,7 @@ INEXACT: dict[str, tuple[tuple[object, ...], str]] = {
         ),
         "what RE2 reads, and whether a path can match it",
     ),
+    "mesh.envoy": ((0, 1, 5, 100, 599, 4096, 15001), "1.40 is a version, and 1 is none"),
     "*.header_size": (("1023B",), "a multiple of 1024"),
 }
 """What the check refuses and the schema takes, for which JSON Schema has no words; `*` is any place."""

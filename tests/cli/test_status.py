@@ -20,11 +20,12 @@ from click.testing import CliRunner
 from rich.console import Console
 
 from tests.cli.asking import run
-from tests.server.administered import Administered, administered, read_refused
+from tests.server.administered import CATALOG, Administered, administered, read_refused
 from xds.cli import main
 from xds.cli.demo.processes import free_port
 from xds.cli.status.screen import draw, write_lines
 from xds.wire import CLUSTER, LISTENER
+from xds.wire.discovery_pb2 import BuildVersion, SemanticVersion
 
 
 async def refuse(admin: Administered, message: str = "Error adding/updating cluster(s) api: no such policy") -> None:
@@ -86,6 +87,20 @@ def test_what_a_client_keeps_is_shown_with_the_reason() -> None:
         "edge-1 keeps removed Listener edge/80 until what it refused is corrected or removed: Listener edge/81",
         "edge-1 keeps the previous Listener edge/82 until what it refused is corrected or removed: Listener edge/81",
     ]
+
+
+async def test_a_field_that_a_clients_version_refuses_is_shown() -> None:
+    """Clients of one version share a line. JSON has the field's path and the version that it needs."""
+    async with administered("mesh: {tracing: 'collector:4317'}\n" + CATALOG) as admin:
+        for node_id, minor in (("web-1", 36), ("web-2", 36), ("web-3", 40)):
+            build = BuildVersion(version=SemanticVersion(major_number=1, minor_number=minor, patch=2))
+            sidecar = admin.connect(node_id, "web", user_agent_name="envoy", user_agent_build_version=build)
+            await sidecar.take(CLUSTER)
+        _, printed, _ = await run("status", "--admin", admin.address)
+        clients = (await admin.get("/status"))["clients"]
+    assert "\nweb-1, web-2 (envoy 1.36.2) gets mesh.tracing: this needs Envoy 1.37, older ones refuse it\n" in printed
+    found = {"path": "mesh.tracing", "since": "1.37", "values": ""}
+    assert [(one["unsupported"], one["unsupported_count"]) for one in clients] == [([found], 1), ([found], 1), ([], 0)]
 
 
 async def test_control_characters_from_a_client_are_escaped() -> None:

@@ -27,6 +27,7 @@ from xds.sources.document import Document
 OF_SERVER = "it is for the server: how edits are taken"
 BUILD_NOTHING: dict[str, str] = {
     **dict.fromkeys(("mesh.brake", "mesh.brake.enabled", "mesh.brake.share", "mesh.brake.confirm_after"), OF_SERVER),
+    "mesh.envoy": "it decides which warnings there are: tests/catalog/test_versions.py",
     "mesh.strangers": "it decides who is served, not what: tests/snapshot/test_kept.py",
 }
 """The fields that change no resource of their own, each with the reason."""

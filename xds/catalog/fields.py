@@ -20,7 +20,18 @@ from pydantic.fields import FieldInfo
 
 from xds.catalog.model.catalog_file import ROOT
 from xds.catalog.text.durations import format_duration
-from xds.catalog.text.field import About, Alone, Expected, IfWrong, Moved, Parsed, ShortForm, Words, join_examples
+from xds.catalog.text.field import (
+    About,
+    Alone,
+    Expected,
+    IfWrong,
+    Moved,
+    Parsed,
+    ShortForm,
+    Since,
+    Words,
+    join_examples,
+)
 from xds.catalog.text.mistake import Loc
 from xds.catalog.text.percents import Percentage
 from xds.wording import find_nearest, show, show_line, write_flow
@@ -135,6 +146,17 @@ class Field:
     def about(self) -> About:
         """What the reference has on a field beside its description."""
         return next(self._find(About), About())
+
+    @cached_property
+    def since(self) -> tuple[Since, ...]:
+        """The versions of Envoy that it, or some of its values, needs."""
+        return tuple(self._find(Since))
+
+    @cached_property
+    def is_dated(self) -> bool:
+        """Whether it needs a version of Envoy, or anything below it does."""
+        below = [*self.fields.values(), *filter(None, (self.item,))]
+        return bool(self.since) or any(one.is_dated for one in below)
 
     @cached_property
     def if_wrong(self) -> IfWrong:

@@ -18,7 +18,7 @@ class FieldRecord:
     `path` is as in `services.*.endpoints[].weight`. `expected` is what a value has to be, without the examples; these
     are written as in a catalog, as the short forms are. `default` is what holds when the field is left out; it is empty
     when the field is `required`, and of items. `envoy` is Envoy's own field, as in `Cluster.outlier_detection`. `unit`
-    is what a bare number counts.
+    is what a bare number counts. `since` has the versions of Envoy that it needs, each with the values that need it.
     """
 
     path: str
@@ -30,6 +30,7 @@ class FieldRecord:
     required: bool
     unit: str
     envoy: str
+    since: tuple[str, ...] = ()
 
 
 def describe_fields(path: str = "") -> Iterator[FieldRecord]:
@@ -53,6 +54,7 @@ def describe_field(path: str, field: Field) -> FieldRecord:
         field.is_required and bool(field.name),
         field.about.unit or ("percent" if field.percentage is not None else ""),
         field.about.envoy,
+        tuple(f"Envoy {one.text}{one.values and f' {one.values}'}" for one in field.since),
     )
 
 

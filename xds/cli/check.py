@@ -10,6 +10,7 @@ import click
 from xds.catalog.assembly.workspace import Workspace
 from xds.catalog.catalog import Catalog
 from xds.catalog.reading.fragment import POSITION
+from xds.catalog.text.envoy_version import Version, read_oldest
 from xds.cli.options import catalog_path, output_option
 from xds.errors import CatalogError, Problem, Severity
 from xds.sources.document import Document
@@ -42,6 +43,19 @@ class Report:
         }
 
 
+class EnvoyVersionType(click.ParamType[Version]):
+    """A version of Envoy, or the oldest of several: `1.37`, `>=1.37`."""
+
+    name = "version"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Version:
+        """Return the version's numbers."""
+        try:
+            return read_oldest(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
 @click.command()
 @click.argument("paths", metavar="PATH...", nargs=-1, type=click.Path(exists=True, allow_dash=True, path_type=Path))
 @click.option(
@@ -53,9 +67,24 @@ class Report:
     help="The same as an argument PATH, as in `xds serve --catalog PATH`.",
 )
 @click.option("--strict", is_flag=True, help="Treat warnings as errors.")
+@click.option(
+    "--envoy",
+    "oldest",
+    metavar="VERSION",
+    type=EnvoyVersionType(),
+    help="Warn of fields that this Envoy, such as 1.37, does not take. The default is the catalog's `mesh.envoy`.",
+)
 @output_option("table", "json", words="Print a line for each problem, or one JSON object.")
 @click.pass_context
-def command(ctx: click.Context, paths: tuple[Path, ...], more: tuple[Path, ...], *, strict: bool, output: str) -> None:
+def command(
+    ctx: click.Context,
+    paths: tuple[Path, ...],
+    more: tuple[Path, ...],
+    *,
+    strict: bool,
+    oldest: Version | None,
+    output: str,
+) -> None:
     """Check a catalog. PATH is a file, a folder, or - for standard input; several are checked together as one catalog.
 
     Prints every problem with file:line:column, which editors understand. The exit code is 1 when there are errors.
@@ -64,21 +93,25 @@ def command(ctx: click.Context, paths: tuple[Path, ...], more: tuple[Path, ...],
     Examples:
       xds check catalog.yaml
       xds check --strict catalog/           fail on warnings too
+      xds check --envoy 1.37 catalog/       warn of what Envoy 1.37 does not take
       xds check --output json catalog/      print JSON for other programs
       generate-catalog | xds check -
     """
     if not paths and not more:
         raise click.UsageError("Missing argument 'PATH...': a YAML file, a folder of YAML files, or - for input.")
-    report = check(_read((*paths, *more)), strict=strict)
+    report = check(_read((*paths, *more)), strict=strict, oldest=oldest)
     click.echo(_format_json(report) if output == "json" else _format_lines(report))
     ctx.exit(1 if report.count(Severity.ERROR) else 0)
 
 
-def check(documents: dict[str, Document], *, strict: bool = False) -> Report:
-    """Check documents, by name, together as one catalog. `strict` turns warnings into errors."""
+def check(documents: dict[str, Document], *, strict: bool = False, oldest: Version | None = None) -> Report:
+    """Check documents, by name, together as one catalog. `strict` turns warnings into errors.
+
+    `oldest` is the oldest Envoy of the mesh; None is what the catalog says.
+    """
     catalog = None
     try:
-        catalog = Workspace().update(documents)
+        catalog = Workspace(oldest=oldest).update(documents)
         problems = catalog.problems
     except CatalogError as error:
         problems = error.problems

@@ -11,9 +11,11 @@ from typing import TypeVar
 
 from xds.catalog.catalog import Catalog
 from xds.catalog.model.locality import NOWHERE
+from xds.catalog.versions import Need
 from xds.resources.grpc.targets import ByTarget, Listeners
 from xds.resources.inventory import Inventory
 from xds.resources.resource import Resource
+from xds.resources.versions import Needs, find_unsupported, list_needs, read_envoy_version
 from xds.resources.view import (
     OWN_TYPES,
     GrpcView,
@@ -22,10 +24,12 @@ from xds.resources.view import (
     Standing,
     build_view,
     find_standing,
+    kind_of,
 )
 from xds.snapshot.kept import KeptCluster, KeptClusters, build_kept_view, find_named
 from xds.snapshot.snapshot import Snapshot, SnapshotChange, TypeSnapshot, TypeSnapshotPool, make_change
 from xds.wire import CLUSTER_LOAD_ASSIGNMENT, LISTENER, TYPE_URLS
+from xds.wire.discovery_pb2 import Node
 from xds.wording import MAX_LOOKUPS
 
 K = TypeVar("K")
@@ -47,6 +51,7 @@ class SnapshotStore:
         self._pool = TypeSnapshotPool()
         self._kept = KeptClusters()
         self._hints: dict[str, str | None] = {}
+        self._needs: tuple[Catalog, Needs] | None = None
 
     def acquire(self, kind: NodeKind) -> Snapshot:
         """Count one more stream of nodes of that kind, and return their snapshot."""
@@ -88,6 +93,17 @@ class SnapshotStore:
                 return None
             self._hints[cluster] = find_named(catalog, cluster)
         return self._hints[cluster]
+
+    def find_unsupported(self, node: Node) -> list[Need]:
+        """Return what a node is sent that its Envoy does not take; nothing while its cluster's state is kept."""
+        kind, version = kind_of(node), read_envoy_version(node)
+        if version is None or self.find_standing(kind.cluster) in (Standing.KEPT, Standing.UNKNOWN):
+            return []
+        catalog = self.inventory.catalog
+        if self._needs is None or self._needs[0] is not catalog:
+            self._needs = catalog, list_needs(catalog)
+        needs = self._needs[1]
+        return list(find_unsupported(needs, build_view(self.inventory, kind), kind.cluster, version)) if needs else []
 
     @property
     def clusters(self) -> AbstractSet[str]:

@@ -12,6 +12,7 @@ from xds.catalog.model.mesh import Mesh
 from xds.catalog.model.service import Service
 from xds.catalog.reading.fragment import POSITION, Fragment, limit_problems, locate
 from xds.catalog.reading.places import format_path
+from xds.catalog.text.envoy_version import Version
 from xds.catalog.text.mistake import Ground, Loc, Mistake
 from xds.errors import CatalogError, Problem, Severity
 from xds.wording import Nearest, show
@@ -23,13 +24,14 @@ class Assembly:
     """The fragments by name, also those with mistakes: a later change may correct these.
 
     `has_all_endpoints` is whether no other source has endpoints for the services; that is known to a server alone.
+    `oldest` is the oldest Envoy that fields are checked for; None is that of `mesh.envoy`.
     `mark` is the latest entry of the journal, which lists the subjects that were changed.
     """
 
-    def __init__(self, *, has_all_endpoints: bool = True) -> None:
+    def __init__(self, *, has_all_endpoints: bool = True, oldest: Version | None = None) -> None:
         self._has_all_endpoints = has_all_endpoints
         self._fragments: dict[str, Fragment] = {}
-        self._index = Index()
+        self._index = Index(oldest)
         self._found: dict[Subject, list[Found]] = {}
         self._faulty: set[str] = set()
         self._partial: set[str] = set()
@@ -93,7 +95,7 @@ class Assembly:
             if kind == "services":
                 concerned |= self._index.put_service(name, fragment.services[name] if fragment else None, broken)
             elif kind == "mesh":
-                self._index.put_mesh(name, fragment.mesh[name] if fragment else None)
+                concerned |= self._index.put_mesh(name, fragment.mesh[name] if fragment else None)
             else:
                 concerned |= self._index.put_gateway(name, fragment.gateways[name] if fragment else None, broken)
         self._check(concerned)

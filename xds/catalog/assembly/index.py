@@ -13,6 +13,7 @@ from xds.catalog.model.gateway import Gateway
 from xds.catalog.model.mesh import MeshValue
 from xds.catalog.model.retries import Retries
 from xds.catalog.model.service import Protocol, Service
+from xds.catalog.text.envoy_version import Version, read_oldest
 from xds.catalog.text.mistake import Loc
 
 K = TypeVar("K", bound=Hashable)
@@ -37,7 +38,8 @@ class Index:
     `broken` has the subjects with mistakes, and for each the locations whose values are not known.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, oldest: Version | None = None) -> None:
+        self._oldest = oldest
         self.services: dict[str, Service] = {}
         self.gateways: dict[str, Gateway] = {}
         self.mesh: dict[str, MeshValue] = {}
@@ -48,6 +50,13 @@ class Index:
         self.local_ports: dict[int, set[str]] = {}
         self.sidecar_ports: dict[int, set[str]] = {}
         self.subset_owners: dict[str, set[str]] = {}
+
+    def get(self, subject: Subject) -> Service | Gateway | MeshValue | None:
+        """Return a service, a gateway or the value of a field of the mesh; None if there is none."""
+        kind, name = subject
+        if kind == "mesh":
+            return self.mesh.get(name)
+        return self.services.get(name) if kind == "services" else self.gateways.get(name)
 
     def put_owner(self, subject: Subject, source: str, *, owns: bool) -> set[Subject]:
         """Record whether a fragment defines `subject`; return the subjects to check again."""
@@ -95,12 +104,22 @@ class Index:
         before, after = (one.needed if one else () for one in (old, gateway))
         return self._put_targets(("gateways", name), before, after) | self._diff_callers(callers)
 
-    def put_mesh(self, field: str, value: MeshValue | None) -> None:
-        """Set, replace or remove (None) a field of the mesh."""
+    @property
+    def oldest_envoy(self) -> Version | None:
+        """The oldest Envoy of the mesh; None if nobody says it."""
+        written = self.mesh.get("envoy")
+        if self._oldest is None and isinstance(written, str):
+            return read_oldest(written)
+        return self._oldest
+
+    def put_mesh(self, field: str, value: MeshValue | None) -> set[Subject]:
+        """Set, replace or remove (None) a field of the mesh; return the subjects to check again."""
+        before = self.oldest_envoy
         if value is None:
             self.mesh.pop(field, None)
         else:
             self.mesh[field] = value
+        return {("mesh", field)} if before == self.oldest_envoy else {*self.owners}
 
     def is_known(self, subject: Subject, loc: Loc) -> bool:
         """Whether the value at `loc` of a service or gateway is known: no mistake is there, or above it."""

@@ -13,6 +13,7 @@ from xds.catalog.model.service import Protocol, Service
 from xds.catalog.raw.clusters import NamedCluster
 from xds.catalog.text.addresses import SIDECAR
 from xds.catalog.text.mistake import Ground, Loc, Mistake, warning
+from xds.catalog.versions import advise_versions
 from xds.errors import Severity
 from xds.wording import Nearest, find_nearest, show
 
@@ -29,6 +30,9 @@ def check_subject(index: Index, subject: Subject, nearest: Nearest) -> Iterator[
         yield from _check_service(index, name, service, nearest)
     elif kind == "gateways" and (gateway := index.gateways.get(name)):
         yield from _check_gateway(index, name, gateway, nearest)
+    oldest, value = index.oldest_envoy, index.get(subject)
+    if oldest is not None and value is not None:
+        yield from advise_versions(subject, value, oldest)
 
 
 def _check_service(index: Index, name: str, service: Service, nearest: Nearest) -> Iterator[Mistake]:

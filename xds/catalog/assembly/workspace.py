@@ -14,6 +14,7 @@ from xds.catalog.assembly.assembly import Assembly, publish
 from xds.catalog.assembly.brake import Brake, find_losses
 from xds.catalog.catalog import Catalog, Subject
 from xds.catalog.reading.fragment import Fragment, parse_fragment
+from xds.catalog.text.envoy_version import Version
 from xds.errors import CatalogError, Problem, Severity
 from xds.sources.document import Document, digest_document
 
@@ -24,11 +25,17 @@ class Workspace:
     """Takes changes of documents and returns catalogs. It parses only what changed, and checks only what that concerns.
 
     After an error it keeps the current documents, so that a later change in any file may correct the error.
-    `has_all_endpoints` is that of an `Assembly`.
+    `has_all_endpoints` and `oldest` are those of an `Assembly`.
     """
 
-    def __init__(self, fragments: Mapping[str, Fragment] | None = None, *, has_all_endpoints: bool = True) -> None:
-        self._assembly = Assembly(has_all_endpoints=has_all_endpoints)
+    def __init__(
+        self,
+        fragments: Mapping[str, Fragment] | None = None,
+        *,
+        has_all_endpoints: bool = True,
+        oldest: Version | None = None,
+    ) -> None:
+        self._assembly = Assembly(has_all_endpoints=has_all_endpoints, oldest=oldest)
         self._assembly.put(fragments or {})
 
     @property

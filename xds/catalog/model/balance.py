@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, Strict
 from pydantic.dataclasses import dataclass
 
 from xds.catalog.model.reported_load import ClientSideWeighted, LoadAwareLocality
-from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Words
+from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Since, Words
 from xds.catalog.text.mistake import Mistake, Mistakes, Unsaid
 from xds.catalog.text.names import CONFIG, Fraction
 from xds.wording import show
@@ -156,6 +156,7 @@ class Balancing:
         Field(description="The endpoints in the caller's locality take turns; others help if they report less load"),
         Example({"remote_probe_fraction": "3%"}),
         About(envoy="Cluster.load_balancing_policy: LoadAwareLocality"),
+        Since((1, 40)),
     ] = None
 
     @property

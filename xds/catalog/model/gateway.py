@@ -19,7 +19,7 @@ from xds.catalog.raw.clusters import NamedCluster
 from xds.catalog.raw.fields import NO_RAW, Raw, find_clusters, make_raw_shape, parse_raw
 from xds.catalog.text.address_patterns import BINDS_SHAPE, CERTIFICATE_HOST_SHAPE, MAX_ADDRESSES, NUMBERS
 from xds.catalog.text.addresses import EXPECTED_BIND, BindAddress, check_binds, check_host
-from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Words
+from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Since, Words
 from xds.catalog.text.mistake import Loc, Unsaid
 from xds.catalog.text.names import CONFIG, NOBODY, FilePath, Port, parse_list
 from xds.wording import show
@@ -139,10 +139,18 @@ TlsField = Annotated[
     Field(description="Certificates, or `passthrough`"),
     About(default="off: plain text", envoy="DownstreamTlsContext"),
 ]
+
+
+def needs_client_certificates(http3: bool | int, tls: Tls | None) -> bool:
+    """Whether clients of HTTP/3 need certificates."""
+    return bool(http3) and tls is not None and tls.client_ca is not None
+
+
 Http3Field = Annotated[
     Http3,
     Field(description="Also serve HTTP/3, over UDP: `true`, or the port by which clients reach it if that is another"),
     About(envoy="UdpListenerConfig.quic_options"),
+    Since((1, 40), "beside `client_ca`", lambda value, above: needs_client_certificates(value, above.tls)),
 ]
 ProxyProtocolField = Annotated[
     bool,

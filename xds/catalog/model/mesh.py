@@ -11,7 +11,8 @@ from pydantic.dataclasses import dataclass
 from xds.catalog.model.access_log import AccessLog, ShortAccessLog
 from xds.catalog.model.brake import USUAL_SHARE, Brake, ShortBrake
 from xds.catalog.model.tracing import ShortTracing, Tracing
-from xds.catalog.text.field import OFF, About
+from xds.catalog.text.envoy_version import Oldest
+from xds.catalog.text.field import OFF, About, Since
 from xds.catalog.text.names import CONFIG
 
 
@@ -36,6 +37,7 @@ class Mesh:
         OFF,
         Field(description="Spans of requests, for an OpenTelemetry collector"),
         About(default="off", envoy="HttpConnectionManager.tracing"),
+        Since((1, 37)),
     ] = None
     endpoint_stats: Annotated[
         bool | None,
@@ -47,6 +49,11 @@ class Mesh:
         ShortBrake | None,
         Field(description="How much an edit may take away at once; the server holds more until it is confirmed"),
         About(default=f"{USUAL_SHARE:g}%"),
+    ] = None
+    envoy: Annotated[
+        Oldest | None,
+        Field(description="The oldest Envoys of the mesh. `xds check` warns of fields that these do not take"),
+        About(default="any: nothing is checked"),
     ] = None
     strangers: Annotated[
         Strangers | None,
@@ -68,7 +75,7 @@ class Mesh:
         return self.brake.confirm_after if self.brake else None
 
 
-MeshValue = AccessLog | Tracing | Brake | Strangers | bool
+MeshValue = AccessLog | Tracing | Brake | Strangers | str | bool
 """What may stand below `mesh:`."""
 
 MESH_FIELDS: Final[Mapping[str, TypeAdapter[MeshValue | None]]] = {

@@ -29,11 +29,11 @@ from xds.catalog.model.route_action import (
 from xds.catalog.raw.fields import NO_RAW, Raw, make_raw_shape, parse_raw
 from xds.catalog.text.address_patterns import MAX_HOSTS, ROUTE_HOSTS_SHAPE
 from xds.catalog.text.addresses import ANY_HOST, RouteHost, check_route_hosts, covers_host
-from xds.catalog.text.field import OFF, About, Example, Expected, IfWrong
+from xds.catalog.text.field import OFF, About, Example, Expected, IfWrong, Since
 from xds.catalog.text.http import MATCHED_HEADERS, MATCHED_QUERY, Methods, check_headers, check_query
 from xds.catalog.text.mistake import Loc
 from xds.catalog.text.names import CONFIG, NOBODY, Duration, Path, parse_list
-from xds.catalog.text.path_template import PathTemplate
+from xds.catalog.text.path_template import PathTemplate, has_affixed_variable
 from xds.catalog.text.regex import PathRegex
 from xds.catalog.text.sizes import Size
 from xds.catalog.text.text_match import WantedTexts
@@ -88,6 +88,7 @@ class Route:
         PathTemplate | None,
         Field(description="The whole path with variables, without the query"),
         About(envoy="RouteMatch.path_match_policy"),
+        Since((1, 39), "with a variable inside a segment", lambda value, above: has_affixed_variable(value)),
     ] = None
     method: Annotated[
         Methods,

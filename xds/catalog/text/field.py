@@ -87,6 +87,29 @@ class About:
     unit: str = ""
 
 
+def is_given(value: object, above: object) -> bool:
+    """Whether a field is set: not to false, nothing, or an empty list."""
+    return bool(value)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Since:
+    """The first version of Envoy that takes a field, as (1, 37), or some of its values. An older one refuses it.
+
+    `needs` is called with the value and the mapping that has the field, and returns whether the value needs it;
+    `values` are these in words, as in "with a variable inside a segment".
+    """
+
+    version: tuple[int, ...]
+    values: str = ""
+    needs: Callable[[Any, Any], bool] = is_given
+
+    @property
+    def text(self) -> str:
+        """The version as text, such as `1.37`."""
+        return ".".join(map(str, self.version))
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class IfWrong:
     """How reading goes on beside a wrong value, to find other mistakes.

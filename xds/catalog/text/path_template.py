@@ -118,6 +118,14 @@ def find_variables(template: str) -> list[str]:
     return [name for name, _ in VARIABLE.findall(template)]
 
 
+def has_affixed_variable(template: str) -> bool:
+    """Whether a variable of a template is a part of a segment, as in /v{major}, other than /{name}.html at the end."""
+    segments = SEGMENT.findall(template)
+    if segments and SUFFIXED.fullmatch(segments[-1]):
+        segments.pop()
+    return any("{" in one and not VARIABLE.fullmatch(one) for one in segments)
+
+
 def find_start(template: str) -> str:
     """Return what every path that a template matches begins with."""
     return re.split(r"[*{]", template, maxsplit=1)[0]

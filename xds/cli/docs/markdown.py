@@ -57,7 +57,7 @@ def _write_row(place: Place, named: dict[type, Place]) -> str:
     return " | ".join(
         (
             f"| [{name}](#{_anchor(target)})" if target is not None else f"| {name}",
-            _cell(record.meaning),
+            _cell("; ".join((record.meaning, *(f"needs {one}" for one in record.since)))),
             _cell("; ".join(_list_values(record.expected, record.unit, record.examples))),
             "**required**" if record.required else _cell(record.default),
             f"{_cell(record.envoy)} |" if record.envoy else "|",

@@ -52,6 +52,8 @@ def list_facts(record: FieldRecord, name: str) -> Iterator[tuple[str, str]]:
         yield "DEFAULT", "none: this field is required" if record.required else record.default
     if record.envoy:
         yield "ENVOY", record.envoy
+    for needed in record.since:
+        yield "NEEDS", needed
 
 
 def write_text(place: Place, width: int) -> str:

@@ -202,6 +202,7 @@ def _remarks(status: Json) -> Iterator[tuple[str, str]]:
                 names = _names(missing, of_type["resources"]["missing_count"])
                 yield f"{printable(client['node_id'])} asks for {of_type['type']} {names}: there is none", "yellow"
         yield from _write_held(client)
+    yield from _describe_unsupported(status["clients"])
     for node_id, peers in status.get("twins", {}).items():
         who = printable(node_id)
         yield f"{len(peers)} clients have the node id {who}, and each needs its own: {_peers(peers)}", "yellow"
@@ -245,6 +246,19 @@ def describe_held(held: Json) -> str:
         if (names := held[kind])
     )
     return f"it would remove {' and '.join(kinds)}"
+
+
+def _describe_unsupported(clients: Sequence[Json]) -> Iterator[tuple[str, str]]:
+    """Yield a line for each field that clients are sent and their version of Envoy does not take."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for client in clients:
+        for one in client.get("unsupported", ()):
+            key = (client["user_agent"], one["path"], one["values"], one["since"])
+            found.setdefault(key, []).append(client["node_id"])
+    for (agent, path, values, since), nodes in found.items():
+        which = f", {printable(values)}" if values else ""
+        who = f"{_names(nodes, len(nodes))} ({printable(agent)})"
+        yield f"{who} gets {printable(path)}{which}: this needs Envoy {since}, older ones refuse it", "yellow"
 
 
 def _describe_source(source: Json) -> Iterator[tuple[str, str]]:

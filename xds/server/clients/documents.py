@@ -11,6 +11,8 @@ from itertools import islice
 from typing import Any
 
 from xds import __version__
+from xds.catalog.reading.places import format_path
+from xds.catalog.versions import Need
 from xds.endpoints.endpoint_set import CATALOG
 from xds.endpoints.providers import ProviderState
 from xds.resources.decode import decode
@@ -27,6 +29,9 @@ from xds.wire import TYPE_URLS, short_type
 from xds.wire.discovery_pb2 import Locality, Node
 
 Json = dict[str, Any]
+
+MAX_UNSUPPORTED = 20
+"""How many fields that a client's Envoy does not take the status names."""
 
 MAX_PROBLEMS = 20
 """How many problems of a source's instances the status describes."""
@@ -164,6 +169,7 @@ def describe_client(client: Client, store: SnapshotStore) -> Json:
     if standing in UNNAMED_STATES and state != State.NACKED:
         state = UNNAMED_STATES[standing]
     held = client.held()
+    unsupported = store.find_unsupported(client.node)
     return {
         **identify(client.node),
         "variant": client.variant,
@@ -172,10 +178,17 @@ def describe_client(client: Client, store: SnapshotStore) -> Json:
         "state": state,
         "standing": standing,
         "did_you_mean": store.find_hint(cluster) if standing in UNNAMED_STATES else None,
+        "unsupported": _describe_unsupported(unsupported[:MAX_UNSUPPORTED]),
+        "unsupported_count": len(unsupported),
         "types": [_describe_type(of_type) for of_type in types],
         "held": [_describe_held(one) for one in held[:MAX_NAMES]],
         "held_count": len(held),
     }
+
+
+def _describe_unsupported(needs: Iterable[Need]) -> list[Json]:
+    """Return fields of the catalog that a client is sent and its Envoy does not take, with the version that does."""
+    return [{"path": format_path(one.loc), "since": one.since.text, "values": one.since.values} for one in needs]
 
 
 def identify(node: Node) -> Json:
