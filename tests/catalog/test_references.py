@@ -242,7 +242,7 @@ def test_services_of_one_route_with_different_settings_have_a_warning(fields: st
 
 def test_a_tcp_service_cannot_be_split_or_mirrored() -> None:
     """A route sends all of a connection to one service."""
-    message = '"db" is `protocol: tcp`: its connections cannot be split or mirrored'
+    message = '"db" is `protocol: tcp`: its connections cannot be split or mirrored, and fall back nowhere'
     gateway = "gateways: {g: {port: 1, routes: [{to: {web: 1, db: 1}, mirror: {to: db}}]}}"
     text = f"services:\n{DB}  web: {{endpoints: [w:1]}}\n{gateway}"
     assert [problem.split(" error: ")[1] for problem in check_files(a=text)] == [

@@ -8,6 +8,7 @@ from xds.catalog.model.route import Route
 from xds.catalog.model.route_action import HeaderChanges, Redirect, Rewrite, split_target
 from xds.catalog.model.service import Service
 from xds.catalog.text.text_match import ANY, How, TextMatch, Wanted
+from xds.resources.clusters.fallback import name_cluster
 from xds.resources.clusters.subsets import find_metadata
 from xds.wire import skeleton_pb2
 from xds.wire.envoy.config_core_v3_pb2 import (
@@ -113,12 +114,13 @@ def encode_target(route: Route, services: Mapping[str, Service]) -> bytes:
     """Encode the fields of a RouteAction for the clusters of a route's requests, and for changes of the requests."""
     shares = dict(route.to or {})
     name, subset = split_target(next(iter(shares)))
+    name = name_cluster(name, route.fallback)
     cluster = skeleton_pb2.RouteAction(cluster=name).SerializeToString() if len(shares) == 1 else b""
     if cluster and not subset and route.rewrite is None and route.mirror is None and not route.websocket:
         return cluster  # the common case: most routes of sidecars
     action = RouteAction()
     if not cluster:
-        action.weighted_clusters.CopyFrom(build_shares(shares, services))
+        action.weighted_clusters.CopyFrom(build_shares(shares, services, route.fallback))
     elif (metadata := find_metadata(next(iter(shares)), services)) is not None:
         action.metadata_match.CopyFrom(metadata)
     if route.rewrite is not None:
@@ -158,12 +160,16 @@ def build_percent(percent: float) -> FractionalPercent:
     )
 
 
-def build_shares(shares: Mapping[str, int], services: Mapping[str, Service]) -> WeightedCluster:
+def build_shares(
+    shares: Mapping[str, int], services: Mapping[str, Service], fallback: str | None = None
+) -> WeightedCluster:
     """Build the clusters with their weights. Two subsets of one service are two entries with the same cluster."""
     return WeightedCluster(
         clusters=[
             WeightedCluster.ClusterWeight(
-                name=split_target(target)[0], weight=uint32(weight), metadata_match=find_metadata(target, services)
+                name=name_cluster(split_target(target)[0], fallback),
+                weight=uint32(weight),
+                metadata_match=find_metadata(target, services),
             )
             for target, weight in shares.items()
         ]
