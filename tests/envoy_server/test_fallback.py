@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +67,9 @@ async def test_the_fallback_gets_the_share_of_a_target_that_is_down(tmp_path: Pa
 
 
 async def test_a_target_that_is_down_in_part(tmp_path: Path) -> None:
-    """Of three endpoints one is healthy: it bears 140% of its part, and the fallback the rest of the target's share.
+    """Of three endpoints one is healthy: it bears 140% of its part, and the fallback the rest of the share.
 
-    That needs `panic_threshold: 0%`. Otherwise the target's unhealthy endpoints get requests too, as without a fallback.
+    That needs `panic_threshold: 0%`. Otherwise unhealthy endpoints of the target get requests too.
     """
     with start_echo("v1") as v1, start_echo("v2") as well, start_echo("v2") as ill, start_echo("v2") as worse:
         catalog = make_catalog(v1, well, ill, worse, panic_threshold="0%")
@@ -86,7 +87,7 @@ async def test_a_target_that_is_down_in_part(tmp_path: Path) -> None:
 
 
 async def test_callers_apply_the_fallback_of_a_service_that_they_call(tmp_path: Path) -> None:
-    """The service itself answers for a version that no endpoint runs; an edit of both cluster and route fails nothing."""
+    """The service itself answers for a version that no endpoint runs. An edit of the target fails nothing."""
     port = free_port()
 
     def catalog(**route: Any) -> str:
@@ -107,6 +108,6 @@ async def test_callers_apply_the_fallback_of_a_service_that_they_call(tmp_path: 
         for target in ("v3", "v2"):
             await mesh.take(catalog(to=target, fallback="localhost"))
             name = f"fallback/{target}/localhost"
-            await until(lambda name=name: f"cluster.{name}." in "".join(envoy.admin.stats(f"cluster.{name}.")))
+            await until(partial(envoy.admin.stats, f"cluster.{name}."))
             load = Load(f"http://localhost:{port}/", 400)
             assert await send(load, 50) == Counter(v1=50)

@@ -154,7 +154,7 @@ class SidecarView(NodeView):
         return resources
 
     def build_own(self, inventory: Inventory) -> Resources:
-        """Build the listener for HTTP, its RouteConfiguration, its fallbacks, and the cluster of the trace collector."""
+        """Build the listener for HTTP, its RouteConfiguration, its fallbacks, and the collector's cluster."""
         names = sorted(inventory.parts if self.hosts is None else self.hosts)
         hosts = [part for name in names if (part := inventory.parts[name].virtual_host) is not None]
         listener = build_http_listener(SIDECAR_LISTENER, self.frame, access_log=self.access_log, traced=self.traced)

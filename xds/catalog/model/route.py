@@ -60,7 +60,7 @@ class Route:
             description="The service that gets a target's requests while that has no endpoints, or none that is healthy"
         ),
         Example("v1"),
-        About(default="none: these requests fail", envoy="AggregateCluster"),
+        About(default="none: these requests fail", envoy="ClusterConfig.clusters"),
         IfWrong(stand_in=NOBODY),
     ] = None
     host: Annotated[
