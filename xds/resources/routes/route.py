@@ -229,9 +229,12 @@ def _build_redirect(redirect: Redirect, prefix: str) -> RedirectAction:
 
 def encode_changes(route: Route) -> bytes:
     """Encode the fields of a Route that add and remove headers."""
-    if route.request_headers is None and route.response_headers is None:
+    turns_location = route.rewrite is not None and route.rewrite.location
+    if route.request_headers is None and route.response_headers is None and not turns_location:
         return b""
     changed = EnvoyRoute()
+    if route.rewrite is not None and route.rewrite.location:
+        changed.response_headers_to_add.append(_build_location(route.prefix or "/", route.rewrite.prefix or "/"))
     if route.request_headers is not None:
         changed.request_headers_to_add.extend(_build_headers(route.request_headers))
         changed.request_headers_to_remove.extend(route.request_headers.remove)
@@ -239,6 +242,41 @@ def encode_changes(route: Route) -> bytes:
         changed.response_headers_to_add.extend(_build_headers(route.response_headers))
         changed.response_headers_to_remove.extend(route.response_headers.remove)
     return encode(changed)
+
+
+def _build_location(prefix: str, new: str) -> HeaderValueOption:
+    """Build the change of a `Location` that is the reverse of a rewritten prefix.
+
+    It concerns a path, and a URL of the host that the service was asked for: that becomes a path too, since the client
+    may know the host by another name or scheme. An expression that cannot be evaluated, as when the pattern does not
+    match, leaves the header as it is (tested with Envoy 1.40).
+    """
+    client, service = prefix.rstrip("/"), new.rstrip("/")
+    # Without a path of its own in front, `//host` would be another host, and browsers read a backslash as a slash.
+    rest = r"((?:[/?#].*)?)" if client else r"(/(?:[^/\\].*)?)"
+    pattern = rf"^(?:https?://[^/?#]+)?{_quote(service)}{rest}$"
+    value = "response.headers['location']"
+    host = _extract(value, "^https?://([^/?#]+).*$", r"\1")
+    turned = _extract(value, pattern, client.replace("\\", r"\\") + r"\1")
+    own = f"{value}.matches({_quote_cel('^/([^/]|$)')}) || {host} == request.host"
+    return HeaderValueOption(
+        header=HeaderValue(key="location", value=f"%CEL({own} ? {turned} : {value})%"),
+        append_action=HeaderValueOption.HeaderAppendAction.OVERWRITE_IF_EXISTS,
+    )
+
+
+def _extract(value: str, pattern: str, substitution: str) -> str:
+    """Return the expression of CEL for what a pattern of RE2 makes of a value."""
+    return f"re.extract({value}, {_quote_cel(pattern)}, {_quote_cel(substitution)})"
+
+
+CEL_ESCAPES = str.maketrans({one: f"\\u{ord(one):04x}" for one in "\\'%)"})
+"""What cannot stand in a string of CEL, or would end one of Envoy's command operators."""
+
+
+def _quote_cel(text: str) -> str:
+    """Return text as a string of CEL."""
+    return f"'{text.translate(CEL_ESCAPES)}'"
 
 
 def _build_headers(changes: HeaderChanges) -> list[HeaderValueOption]:
