@@ -243,14 +243,14 @@ def test_services_of_one_route_with_different_settings_have_a_warning(fields: st
 @pytest.mark.parametrize(
     ("fields", "route", "expected"),
     [
-        ("health_check: /health", "to: {v1: 1, v2: 1}, fallback: v1", ""),
+        ("health_check: {http: /health}", "to: {v1: 1, v2: 1}, fallback: v1", ""),
         ("outlier_detection: {max_ejection_percent: 100}", "to: v2, fallback: v1", ""),
         ("retries: 1", "to: v2, fallback: v1", 'warning: ROUTE.fallback: "v2" counts as down only while'),
-        ("endpoints: [], health_check: /health", "to: v2, fallback: v1", ""),
-        ("health_check: /health", "to: v2, fallback: v3", 'error: ROUTE.fallback: there is no service "v3"'),
+        ("endpoints: [], health_check: {http: /health}", "to: v2, fallback: v1", ""),
+        ("health_check: {http: /health}", "to: v2, fallback: v3", 'error: ROUTE.fallback: there is no service "v3"'),
         ("retries: 1", "to: v2, fallback: v2", "error: ROUTE.fallback: is the service that the route leads to"),
         ("subsets: {a: {x: y}}", "to: v2/a, fallback: v1", "error: ROUTE.fallback: is for whole services"),
-        ("protocol: tcp", "to: v1, fallback: v2", 'error: ROUTE.fallback: "v2" is `protocol: tcp`'),
+        ("protocol: tcp", "to: v1, fallback: v2", 'error: ROUTE.fallback: "v2" is `protocol: tcp`: it takes'),
         ("retries: 1", "respond: {status: 200}, fallback: v1", "error: ROUTE.fallback: is for requests that go to"),
     ],
 )

@@ -110,7 +110,10 @@ def _check_gateway(index: Index, name: str, gateway: Gateway, nearest: Nearest) 
                     yield from _check_protocol(index, loc, route, target)
                 continue
             if below != ("to",):
-                message = f"{show(target)} is `protocol: tcp`: its connections cannot be split or mirrored"
+                what = "it takes connections, not requests"
+                if below != ("fallback",):
+                    what = "its connections cannot be split or mirrored"
+                message = f"{show(target)} is `protocol: tcp`: {what}"
                 yield Mistake((*loc, *below), message)
         if index.is_known(("gateways", name), (*loc, "to")):
             yield from _check_subsets(index, loc, route)
