@@ -10,7 +10,7 @@ import pytest
 
 from tests.chance import by_chance
 from tests.envoy_server.echo import Echo, start_echo
-from tests.envoy_server.mesh import VARIANTS, Mesh, send, settled, until
+from tests.envoy_server.mesh import VARIANTS, Mesh, answered, send, settled, under, until
 from xds.cli.demo.load import Load
 from xds.cli.demo.processes import Envoy, free_port
 
@@ -111,3 +111,29 @@ async def test_callers_apply_the_fallback_of_a_service_that_they_call(tmp_path: 
             await until(partial(envoy.admin.stats, f"cluster.{name}."))
             load = Load(f"http://localhost:{port}/", 400)
             assert await send(load, 50) == Counter(v1=50)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+async def test_a_fallback_is_edited_under_load_without_a_failure(tmp_path: Path, variant: str) -> None:
+    """Four edits add a fallback, replace it and remove it. Envoy gets its cluster before the routes that name it."""
+    with start_echo("v1") as v1, start_echo("v2") as v2:
+
+        def catalog(fallback: str | None) -> str:
+            made = json.loads(make_catalog(v1, v2).replace("GATEWAY", '"GATEWAY"'))
+            made["services"]["v3"] = {"endpoints": []}
+            [route] = made["gateways"]["edge"]["routes"]
+            if fallback is None:
+                del route["fallback"]
+            else:
+                route["fallback"] = fallback
+            return json.dumps(made).replace('"GATEWAY"', "GATEWAY")
+
+        with Mesh(tmp_path, catalog(None)) as mesh:
+            envoy = await mesh.start_gateway(variant)
+            await healthy(envoy, v2, well=True)
+            async with under(mesh.load()) as load:
+                for fallback in ("v1", "v3", "v1", None):
+                    await mesh.take(catalog(fallback))
+                    await answered(load, 100)
+            counts = Counter(answer.instance for answer in load.answers)
+            assert counts["v1"] + counts["v2"] == len(load.answers)
