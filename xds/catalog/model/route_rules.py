@@ -105,7 +105,7 @@ def _check_rewrite(route: Route) -> list[Mistake]:
     if (rewrite.prefix, rewrite.path, rewrite.template, rewrite.host) == (None,) * 4:
         mistakes.append(Mistake(loc, "is empty: write `prefix`, `path`, `template` or `host` in it"))
     if rewrite.location and rewrite.prefix is None:
-        mistakes.append(Mistake((*loc, "location"), "is for a rewritten `prefix`: write it, or leave this out"))
+        mistakes.append(Mistake((*loc, "location"), "is for `prefix`, which is missing here: write it, or leave this out"))
     if rewrite.prefix is not None and rewrite.path is not None:
         mistakes.append(Mistake((*loc, "path"), "a rewrite has `prefix` or `path`, not both"))
     if rewrite.prefix is not None and (other := _find_other_path(route)):
