@@ -114,6 +114,10 @@ ROUTES = [
         '1:51 error ROUTE.rewrite: expected a mapping, such as {prefix: /v2}, found "/v2": write {prefix: /v2}',
     ),
     (
+        "to: a, rewrite: {path: /a, location: true}",
+        "1:61 error ROUTE.rewrite.location: is for `prefix`, which is missing here: write it, or leave this out",
+    ),
+    (
         "to: a, rewrite: {prefix: /a, path: /b}",
         "1:70 error ROUTE.rewrite.path: a rewrite has `prefix` or `path`, not both",
     ),

@@ -240,6 +240,36 @@ def test_services_of_one_route_with_different_settings_have_a_warning(fields: st
     assert check_files(a=CANARY % (f", {fields}", f"{{{route}}}")) == problems
 
 
+@pytest.mark.parametrize(
+    ("fields", "route", "expected"),
+    [
+        ("health_check: {http: /health}", "to: {v1: 1, v2: 1}, fallback: v1", ""),
+        ("outlier_detection: {max_ejection_percent: 100}", "to: v2, fallback: v1", ""),
+        ("retries: 1", "to: v2, fallback: v1", 'warning: ROUTE.fallback: "v2" counts as down only while'),
+        ("endpoints: [], health_check: {http: /health}", "to: v2, fallback: v1", ""),
+        ("health_check: {http: /health}", "to: v2, fallback: v3", 'error: ROUTE.fallback: there is no service "v3"'),
+        ("retries: 1", "to: v2, fallback: v2", "error: ROUTE.fallback: is the service that the route leads to"),
+        ("subsets: {a: {x: y}}", "to: v2/a, fallback: v1", "error: ROUTE.fallback: is for whole services"),
+        ("protocol: tcp", "to: v1, fallback: v2", 'error: ROUTE.fallback: "v2" is `protocol: tcp`: it takes'),
+        ("retries: 1", "respond: {status: 200}, fallback: v1", "error: ROUTE.fallback: is for requests that go to"),
+    ],
+)
+def test_what_a_fallback_needs(fields: str, route: str, expected: str) -> None:
+    """Envoy must be able to know that the other targets are down: as whole services, by the health of endpoints."""
+    endpoints = "" if "endpoints" in fields else "endpoints: [b:1], "
+    text = f"services: {{v1: {{endpoints: [a:1]}}, v2: {{{endpoints}{fields}}}}}\n"
+    text += f"gateways: {{g: {{port: 1, routes: [{{{route}}}]}}}}"
+    problems = [one for one in check_files(a=text) if "fallback" in one.split(": ")[2]]
+    assert bool(problems) == bool(expected)
+    assert expected.replace("ROUTE", "gateways.g.routes[0]") in "".join(problems)
+
+
+def test_a_service_is_no_fallback_of_itself() -> None:
+    """A service's own route without an end leads to the service."""
+    [problem] = check_files(a="services: {v1: {endpoints: [a:1], routes: [{path: /x, fallback: v1}]}}")
+    assert "routes[0].fallback: is the service that the route leads to" in problem
+
+
 def test_a_tcp_service_cannot_be_split_or_mirrored() -> None:
     """A route sends all of a connection to one service."""
     message = '"db" is `protocol: tcp`: its connections cannot be split or mirrored'

@@ -199,8 +199,7 @@ def test_a_mistake_in_the_catalog_changes_nothing(mesh: Mesh) -> None:
         new.chmod(0o644)
         new.replace(file)
         until(lambda: "web.yaml:" in mesh.compose("logs", "control-plane"), "the mistake", 20)
-        status = mesh.compose("exec", "-T", "control-plane", "xds", "status", "--output", "json")
-        assert json.loads(status)["catalog"]["refused_files"] == ["/catalog/web.yaml"]
+        assert mesh.status()["catalog"]["refused_files"] == ["/catalog/web.yaml"]
         assert mesh.get("/")[0] == 200
     finally:
         file.write_text(good)

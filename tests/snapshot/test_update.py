@@ -106,9 +106,14 @@ def services(draw: st.DrawFn, names: list[str]) -> Service:
 def own_routes(draw: st.DrawFn, names: list[str]) -> Route:
     """Generate a route of a service: to itself, to others, or to subsets that may not exist."""
     targets = draw(st.lists(st.sampled_from(names), max_size=2, unique=True))
+    fallback = draw(st.none() | st.sampled_from(names))
+    if targets == [fallback]:
+        targets = []
+    subsets = ["", "/v1"] if fallback is None else [""]
     return Route(
         prefix=draw(st.sampled_from([None, "/v2", "/v3"])),
-        to={f"{target}{draw(st.sampled_from(['', '/v1']))}": 1 for target in targets} or None,
+        to={f"{target}{draw(st.sampled_from(subsets))}": 1 for target in targets} or None,
+        fallback=fallback,
         retries=draw(st.sampled_from([None, Retries(attempts=0), Retries(on=("5xx", "unavailable"), any_method=True)])),
     )
 
@@ -158,7 +163,10 @@ def draw_catalog(draw: st.DrawFn, before: Catalog) -> Catalog:
             targets = targets[:1]
         targets = [f"{one}/v1" if draw(st.booleans()) and made[one].subsets else one for one in targets]
         shared = draw(st.booleans())
-        routes = [Route(to=dict.fromkeys(targets, 1))] if shared else [Route(to={to: 1}) for to in targets]
+        bare = all("/" not in one and made[one].protocol is not Protocol.TCP for one in targets)
+        fallback = draw(st.none() | st.sampled_from(names)) if bare else None
+        shares = [targets] if shared else [[to] for to in targets]
+        routes = [Route(to=dict.fromkeys(to, 1), fallback=None if to == [fallback] else fallback) for to in shares]
         access_log = draw(ACCESS_LOGS)
         if draw(st.booleans()):
             gateways[name] = Gateway(port=port, routes=tuple(routes), access_log=access_log)

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from xds.catalog.catalog import Catalog
-from xds.catalog.entrances import SIDECAR_LISTENER
+from xds.catalog.entrances import SIDECAR_LISTENER, complete_routes
 from xds.catalog.model.access_log import AccessLog
 from xds.catalog.model.locality import NOWHERE, Locality
 from xds.catalog.model.mesh import Strangers
 from xds.catalog.model.sidecar import USUAL_SIDECAR
+from xds.resources.clusters.fallback import build_fallbacks, find_pairs
 from xds.resources.inventory import Inventory, build_local_listener
 from xds.resources.listeners.gateway import Resources, build_gateway
 from xds.resources.listeners.listener import USUAL_FRAME, SidecarFrame, build_http_listener, frame_sidecar
@@ -101,6 +102,10 @@ class NodeView(ABC):
     def find_own(self, resources: Mapping[str, Resource]) -> Iterable[str]:
         """Return the names of the node's own resources among all of the view's resources of one of `OWN_TYPES`."""
 
+    def find_fallbacks(self, inventory: Inventory) -> Iterable[tuple[str, str]]:
+        """Return each target of the view's routes that has a fallback, with that fallback. Each is an own cluster."""
+        return ()
+
     @abstractmethod
     def find_changed(self, inventory: Inventory) -> frozenset[str]:
         """Return the services whose resources may differ from the previous inventory, also ones not in the view."""
@@ -149,7 +154,7 @@ class SidecarView(NodeView):
         return resources
 
     def build_own(self, inventory: Inventory) -> Resources:
-        """Build the listener for HTTP, its RouteConfiguration, and the cluster of the trace collector."""
+        """Build the listener for HTTP, its RouteConfiguration, its fallbacks, and the collector's cluster."""
         names = sorted(inventory.parts if self.hosts is None else self.hosts)
         hosts = [part for name in names if (part := inventory.parts[name].virtual_host) is not None]
         listener = build_http_listener(SIDECAR_LISTENER, self.frame, access_log=self.access_log, traced=self.traced)
@@ -158,8 +163,16 @@ class SidecarView(NodeView):
             ROUTE_CONFIGURATION: {
                 SIDECAR_LISTENER: build_sidecar_routes(SIDECAR_LISTENER, tuple(hosts), self.frame.raw_routes)
             },
-            **_build_collector(self.traced),
+            **_build_clusters(self.traced, self.find_fallbacks(inventory), inventory),
         }
+
+    def find_fallbacks(self, inventory: Inventory) -> Iterable[tuple[str, str]]:
+        """Return the targets and fallbacks in the routes of the services that the sidecar calls."""
+        services = inventory.catalog.services
+        called = services.keys() if self.hosts is None else services.keys() & self.hosts
+        return frozenset[tuple[str, str]]().union(
+            *(find_pairs(complete_routes(name, services[name])) for name in called if services[name].routes)
+        )
 
     def find_own(self, resources: Mapping[str, Resource]) -> Iterable[str]:
         """Return the one name of a sidecar's own resources, if it is there."""
@@ -170,9 +183,14 @@ class SidecarView(NodeView):
         return inventory.changed | inventory.dependents
 
     def may_own_differ(self, before: Inventory, after: Inventory, changed: frozenset[str]) -> bool:
-        """Whether any virtual host differs. It does not if only endpoints or the policy of clusters changed."""
+        """Whether any virtual host differs, or has a fallback, whose limits are those of its target.
+
+        None does if only endpoints or the policy of clusters changed.
+        """
         offered = changed if self.hosts is None else changed & self.hosts
-        return any(_virtual_host(before, name) != _virtual_host(after, name) for name in offered)
+        return any(
+            _virtual_host(before, name) != _virtual_host(after, name) or _has_fallback(after, name) for name in offered
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,11 +216,16 @@ class GatewayView(NodeView):
         return _leave_out_listener(inventory.resources(name, self.locality))
 
     def build_own(self, inventory: Inventory) -> Resources:
-        """Build the listeners, their RouteConfigurations and Secrets, and the cluster of the trace collector."""
+        """Build the listeners, their RouteConfigurations, Secrets and fallbacks, and the trace collector's cluster."""
         gateway, mesh = inventory.catalog.gateways[self.gateway], inventory.catalog.mesh
         access_log = mesh.access_log if gateway.access_log is None else gateway.access_log
         built = build_gateway(self.gateway, gateway, inventory.catalog.services, access_log, self.traced)
-        return {**built, **_build_collector(self.traced)}
+        return {**built, **_build_clusters(self.traced, self.find_fallbacks(inventory), inventory)}
+
+    def find_fallbacks(self, inventory: Inventory) -> Iterable[tuple[str, str]]:
+        """Return the targets and fallbacks in the gateway's routes."""
+        gateway = inventory.catalog.gateways.get(self.gateway)
+        return () if gateway is None else find_pairs(route for _, route in gateway.all_routes)
 
     def find_own(self, resources: Mapping[str, Resource]) -> Iterable[str]:
         """Return the names that are the gateway's name, or begin with it and a slash."""
@@ -308,9 +331,20 @@ def _leave_out_listener(resources: Mapping[str, Resource]) -> Mapping[str, Resou
     return {type_url: resource for type_url, resource in resources.items() if type_url != LISTENER}
 
 
-def _build_collector(traced: Traced | None) -> Resources:
-    """Build the cluster of the trace collector. `traced` is a part of the view, so it does not change in a view."""
-    return {} if traced is None else {CLUSTER: {OTLP_CLUSTER: build_collector(traced.tracing)}}
+def _build_clusters(traced: Traced | None, fallbacks: Iterable[tuple[str, str]], inventory: Inventory) -> Resources:
+    """Build a node's own clusters: those of its fallbacks, and that of the trace collector.
+
+    `traced` is a part of the view, so it does not change in a view.
+    """
+    built = build_fallbacks(fallbacks, inventory.catalog.services)
+    if traced is not None:
+        built[OTLP_CLUSTER] = build_collector(traced.tracing)
+    return {CLUSTER: built} if built else {}
+
+
+def _has_fallback(inventory: Inventory, name: str) -> bool:
+    service = inventory.catalog.services.get(name)
+    return service is not None and any(route.fallback is not None for route in service.routes)
 
 
 def _virtual_host(inventory: Inventory, name: str) -> bytes | None:

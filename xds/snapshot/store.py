@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from itertools import starmap
 from typing import TypeVar
 
 from xds.catalog.catalog import Catalog
 from xds.catalog.model.locality import NOWHERE
 from xds.catalog.versions import Need
+from xds.resources.clusters.fallback import name_cluster
 from xds.resources.grpc.targets import ByTarget, Listeners
 from xds.resources.inventory import Inventory
 from xds.resources.resource import Resource
@@ -28,7 +30,7 @@ from xds.resources.view import (
 )
 from xds.snapshot.kept import KeptCluster, KeptClusters, build_kept_view, find_named
 from xds.snapshot.snapshot import Snapshot, SnapshotChange, TypeSnapshot, TypeSnapshotPool, make_change
-from xds.wire import CLUSTER_LOAD_ASSIGNMENT, LISTENER, TYPE_URLS
+from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, TYPE_URLS
 from xds.wire.discovery_pb2 import Node
 from xds.wording import MAX_LOOKUPS
 
@@ -335,6 +337,9 @@ def diff_view(view: NodeView, before: Inventory, after: Inventory, snapshot: Sna
             was, now = snapshot.of(type_url).resources, own.get(type_url, {})
             for name in {*view.find_own(was), *now}:
                 _add_update(updates[type_url], was.get(name), now.get(name))
+        clusters, now = snapshot.of(CLUSTER).resources, own.get(CLUSTER, {})
+        for name in {*starmap(name_cluster, view.find_fallbacks(before)), *now}:
+            _add_update(updates[CLUSTER], clusters.get(name), now.get(name))
     return updates
 
 

@@ -21,13 +21,17 @@ V = TypeVar("V", bound=Hashable)
 
 
 class Policy(NamedTuple):
-    """A service's policy for its requests: the timeouts, the retries and the Host header."""
+    """A service's policy for its requests: the timeouts, the retries and the Host header.
+
+    `falls_over` is whether all of its endpoints can count as unhealthy at once.
+    """
 
     grpc: bool
     request: timedelta | None
     idle: timedelta | None
     retries: Retries
     host: str | None
+    falls_over: bool
 
 
 class Index:
@@ -162,7 +166,10 @@ class Index:
         if service is None or ("services", name) in self.broken:
             return None
         grpc, timeouts = service.protocol is Protocol.GRPC, service.timeouts
-        return Policy(grpc, timeouts.request, timeouts.idle, service.retries.of_route, service.requested_host)
+        outliers = service.outlier_detection
+        falls_over = service.health_check is not None or (outliers.enabled and outliers.max_ejection_percent == 100)
+        host = service.requested_host
+        return Policy(grpc, timeouts.request, timeouts.idle, service.retries.of_route, host, falls_over)
 
     def subsets(self, name: str) -> frozenset[str] | None:
         """Return a service's subsets; None while they are not known."""

@@ -61,7 +61,7 @@ def _check_own_routes(index: Index, name: str, service: Service, nearest: Neares
             if not index.is_known(("services", name), (*loc, *below)):
                 continue
             if target != name:
-                yield from _check_target(index, (*loc, *below), target, nearest)
+                yield from _check_target(index, (*loc, *below), target, nearest, backed=_is_backed(route, below))
                 if index.is_tcp(target):
                     message = f"{show(target)} is `protocol: tcp`: it takes connections, not requests"
                     yield Mistake((*loc, *below), message)
@@ -72,6 +72,7 @@ def _check_own_routes(index: Index, name: str, service: Service, nearest: Neares
         if index.is_known(("services", name), (*loc, "to")):
             yield from _check_subsets(index, loc, route)
             yield from _check_policies(index, loc, route)
+            yield from _check_fallback(index, loc, route, name)
 
 
 def _check_subsets(index: Index, loc: Loc, route: Route) -> Iterator[Mistake]:
@@ -107,17 +108,21 @@ def _check_gateway(index: Index, name: str, gateway: Gateway, nearest: Nearest) 
         for below, target in route.references.items():
             if not index.is_known(("gateways", name), (*loc, *below)):
                 continue
-            yield from _check_target(index, (*loc, *below), target, nearest)
+            yield from _check_target(index, (*loc, *below), target, nearest, backed=_is_backed(route, below))
             if not index.is_tcp(target):
                 if below[0] == "to":
                     yield from _check_protocol(index, loc, route, target)
                 continue
             if below != ("to",):
-                message = f"{show(target)} is `protocol: tcp`: its connections cannot be split or mirrored"
+                what = "it takes connections, not requests"
+                if below != ("fallback",):
+                    what = "its connections cannot be split or mirrored"
+                message = f"{show(target)} is `protocol: tcp`: {what}"
                 yield Mistake((*loc, *below), message)
         if index.is_known(("gateways", name), (*loc, "to")):
             yield from _check_subsets(index, loc, route)
             yield from _check_policies(index, loc, route)
+            yield from _check_fallback(index, loc, route)
 
 
 def _check_protocol(index: Index, loc: Loc, route: Route, target: str) -> Iterator[Mistake]:
@@ -199,6 +204,29 @@ def _check_policies(index: Index, loc: Loc, route: Route) -> Iterator[Mistake]:
             yield warning((*loc, "to", other), message)
 
 
+def _check_fallback(index: Index, loc: Loc, route: Route, own: str = "") -> Iterator[Mistake]:
+    """Yield what is wrong with a route's fallback; `own` is the service that a route without an end leads to."""
+    if route.fallback is None:
+        return
+    targets = route.to or {own: 1}
+    if [*targets] == [own] == [route.fallback]:
+        yield Mistake((*loc, "fallback"), "is the service that the route leads to: name another one")
+        return
+    for target in targets:
+        policy = index.policy(target)
+        if target != route.fallback and policy is not None and not policy.falls_over:
+            message = (
+                f"{show(target)} counts as down only while it has no endpoints: "
+                "write its `health_check`, or `outlier_detection: {max_ejection_percent: 100}`"
+            )
+            yield warning((*loc, "fallback"), message)
+
+
+def _is_backed(route: Route, below: Loc) -> bool:
+    """Whether the place in a route names a target that has a fallback."""
+    return route.fallback is not None and below[0] == "to"
+
+
 def _compare(route: Route, first: Policy, other: Policy) -> list[str]:
     """Return the fields that differ in two services' policies, without those that the route itself sets."""
     fields = []
@@ -225,12 +253,13 @@ def _check_tcp_route(loc: Loc, route: Route, target: str, of: str, *, alone: boo
             yield Mistake((*loc, field), f"{what}: its connections are passed on as they are, leave this out")
 
 
-def _check_target(index: Index, loc: Loc, name: str, nearest: Nearest) -> Iterator[Mistake]:
+def _check_target(index: Index, loc: Loc, name: str, nearest: Nearest, *, backed: bool = False) -> Iterator[Mistake]:
+    """Yield what is wrong with a service that is named; one that is `backed` need not have endpoints."""
     if ("services", name) not in index.owners:
         subset = _find_subset(index, loc, name)
         message = f"there is no service {show(name)}{subset or nearest.suggest(name)}"
         yield Mistake(loc, message, ground=Ground.ALL_NAMES)
-    elif index.lacks(name, "endpoints"):
+    elif index.lacks(name, "endpoints") and not backed:
         message = f"{show(name)} has no endpoints: requests to it fail"
         yield Mistake(loc, message, Severity.WARNING, ground=Ground.ALL_ENDPOINTS)
 

@@ -32,7 +32,7 @@ from xds.catalog.text.addresses import ANY_HOST, RouteHost, check_route_hosts, c
 from xds.catalog.text.field import OFF, About, Example, Expected, IfWrong, Since
 from xds.catalog.text.http import MATCHED_HEADERS, MATCHED_QUERY, Methods, check_headers, check_query
 from xds.catalog.text.mistake import Loc
-from xds.catalog.text.names import CONFIG, NOBODY, Duration, Path, parse_list
+from xds.catalog.text.names import CONFIG, NOBODY, Duration, Name, Path, parse_list
 from xds.catalog.text.path_template import PathTemplate, has_affixed_variable
 from xds.catalog.text.regex import PathRegex
 from xds.catalog.text.sizes import Size
@@ -53,6 +53,15 @@ class Route:
             default="a route needs `to`, `redirect` or `respond`",
             envoy="RouteAction.cluster, RouteAction.weighted_clusters",
         ),
+    ] = None
+    fallback: Annotated[
+        Name | None,
+        Field(
+            description="The service that gets a target's requests while that has no endpoints, or none that is healthy"
+        ),
+        Example("v1"),
+        About(default="none: these requests fail", envoy="ClusterConfig.clusters"),
+        IfWrong(stand_in=NOBODY),
     ] = None
     host: Annotated[
         tuple[Annotated[RouteHost, IfWrong(stand_in=lambda index: f"{index}.{NOBODY}")], ...],
@@ -223,6 +232,8 @@ class Route:
     def references(self) -> Mapping[Loc, str]:
         """The services that it names, by where it names them: those that it sends requests to come first."""
         found = {loc: split_target(target)[0] for loc, target in self._targets.items()}
+        if self.fallback is not None:
+            found["fallback",] = self.fallback
         if self.mirror is not None:
             found["mirror", "to"] = self.mirror.to
         return found

@@ -56,6 +56,14 @@ class Rewrite:
     host: Annotated[
         Host | None, Field(description="Replaces the Host header"), About(envoy="RouteAction.host_rewrite_literal")
     ] = None
+    location: Annotated[
+        bool,
+        Strict(),
+        Field(
+            description="Beside `prefix`: turn the `Location` of answers back, from the service's path to the client's"
+        ),
+        About(default="false: as the service sent it", envoy="Route.response_headers_to_add"),
+    ] = False
 
 
 RedirectCode = Literal[301, 302, 303, 307, 308]

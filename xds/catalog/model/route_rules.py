@@ -30,7 +30,7 @@ LAST = ("date", "server")
 FILTER_FIELDS = ("fault", "rate_limit", "cors", "websocket", "grpc_web", "max_body")
 """The fields that are for requests that go to a service."""
 
-OF_SERVICES = ("rewrite", "request_headers", "timeout", "retries", "mirror", *FILTER_FIELDS)
+OF_SERVICES = ("fallback", "rewrite", "request_headers", "timeout", "retries", "mirror", *FILTER_FIELDS)
 
 
 def check_route(route: Route) -> Route:
@@ -58,6 +58,7 @@ def _check_fields(route: Route, *, own: bool) -> Route:
         mistakes += check_template_fields(route)
         mistakes += _check_redirect(route)
     mistakes += check_filters(route)
+    mistakes += _check_fallback(route)
     if len("|".join(route.method)) > MAX_METHODS:
         mistakes.append(Mistake(("method",), f"has {len(route.method)} methods: more than Envoy takes in one route"))
     mistakes += _check_raw(route, ends)
@@ -103,6 +104,10 @@ def _check_rewrite(route: Route) -> list[Mistake]:
     loc: Loc = ("rewrite",)
     if (rewrite.prefix, rewrite.path, rewrite.template, rewrite.host) == (None,) * 4:
         mistakes.append(Mistake(loc, "is empty: write `prefix`, `path`, `template` or `host` in it"))
+    if rewrite.location and rewrite.prefix is None:
+        mistakes.append(
+            Mistake((*loc, "location"), "is for `prefix`, which is missing here: write it, or leave this out")
+        )
     if rewrite.prefix is not None and rewrite.path is not None:
         mistakes.append(Mistake((*loc, "path"), "a rewrite has `prefix` or `path`, not both"))
     if rewrite.prefix is not None and (other := _find_other_path(route)):
@@ -122,6 +127,19 @@ def _check_rewrite(route: Route) -> list[Mistake]:
         elif highest > groups:
             mistakes.append(Mistake((*loc, "path"), rf"\{highest} is no group of the route's `regex`: it has {groups}"))
     return mistakes
+
+
+def _check_fallback(route: Route) -> Iterator[Mistake]:
+    """Refuse a fallback of itself, and one of subsets: Envoy knows of the health of whole clusters alone."""
+    if route.fallback is None:
+        return
+    if route.to is not None and [*route.to] == [route.fallback]:
+        yield Mistake(("fallback",), "is the service that the route leads to: name another one")
+    if route.subsets:
+        subset = next(iter(route.subsets.values()))[1]
+        yield Mistake(
+            ("fallback",), f"is for whole services, not for subsets: make a service of `{subset}`, or leave this out"
+        )
 
 
 def _check_redirect(route: Route) -> list[Mistake]:

@@ -8,6 +8,7 @@ from xds.catalog.model.route import Route
 from xds.catalog.model.route_action import HeaderChanges, Redirect, Rewrite, split_target
 from xds.catalog.model.service import Service
 from xds.catalog.text.text_match import ANY, How, TextMatch, Wanted
+from xds.resources.clusters.fallback import name_cluster
 from xds.resources.clusters.subsets import find_metadata
 from xds.wire import skeleton_pb2
 from xds.wire.envoy.config_core_v3_pb2 import (
@@ -113,12 +114,13 @@ def encode_target(route: Route, services: Mapping[str, Service]) -> bytes:
     """Encode the fields of a RouteAction for the clusters of a route's requests, and for changes of the requests."""
     shares = dict(route.to or {})
     name, subset = split_target(next(iter(shares)))
+    name = name_cluster(name, route.fallback)
     cluster = skeleton_pb2.RouteAction(cluster=name).SerializeToString() if len(shares) == 1 else b""
     if cluster and not subset and route.rewrite is None and route.mirror is None and not route.websocket:
         return cluster  # the common case: most routes of sidecars
     action = RouteAction()
     if not cluster:
-        action.weighted_clusters.CopyFrom(build_shares(shares, services))
+        action.weighted_clusters.CopyFrom(build_shares(shares, services, route.fallback))
     elif (metadata := find_metadata(next(iter(shares)), services)) is not None:
         action.metadata_match.CopyFrom(metadata)
     if route.rewrite is not None:
@@ -158,12 +160,16 @@ def build_percent(percent: float) -> FractionalPercent:
     )
 
 
-def build_shares(shares: Mapping[str, int], services: Mapping[str, Service]) -> WeightedCluster:
+def build_shares(
+    shares: Mapping[str, int], services: Mapping[str, Service], fallback: str | None = None
+) -> WeightedCluster:
     """Build the clusters with their weights. Two subsets of one service are two entries with the same cluster."""
     return WeightedCluster(
         clusters=[
             WeightedCluster.ClusterWeight(
-                name=split_target(target)[0], weight=uint32(weight), metadata_match=find_metadata(target, services)
+                name=name_cluster(split_target(target)[0], fallback),
+                weight=uint32(weight),
+                metadata_match=find_metadata(target, services),
             )
             for target, weight in shares.items()
         ]
@@ -223,9 +229,12 @@ def _build_redirect(redirect: Redirect, prefix: str) -> RedirectAction:
 
 def encode_changes(route: Route) -> bytes:
     """Encode the fields of a Route that add and remove headers."""
-    if route.request_headers is None and route.response_headers is None:
+    turns_location = route.rewrite is not None and route.rewrite.location
+    if route.request_headers is None and route.response_headers is None and not turns_location:
         return b""
     changed = EnvoyRoute()
+    if route.rewrite is not None and route.rewrite.location:
+        changed.response_headers_to_add.append(_build_location(route.prefix or "/", route.rewrite.prefix or "/"))
     if route.request_headers is not None:
         changed.request_headers_to_add.extend(_build_headers(route.request_headers))
         changed.request_headers_to_remove.extend(route.request_headers.remove)
@@ -233,6 +242,41 @@ def encode_changes(route: Route) -> bytes:
         changed.response_headers_to_add.extend(_build_headers(route.response_headers))
         changed.response_headers_to_remove.extend(route.response_headers.remove)
     return encode(changed)
+
+
+def _build_location(prefix: str, new: str) -> HeaderValueOption:
+    """Build the change of a `Location` that is the reverse of a rewritten prefix.
+
+    It concerns a path, and a URL of the host that the service was asked for: that becomes a path too, since the client
+    may know the host by another name or scheme. An expression that cannot be evaluated, as when the pattern does not
+    match, leaves the header as it is (tested with Envoy 1.40).
+    """
+    client, service = prefix.rstrip("/"), new.rstrip("/")
+    # Without a path of its own in front, `//host` would be another host, and browsers read a backslash as a slash.
+    rest = r"((?:[/?#].*)?)" if client else r"(/(?:[^/\\].*)?)"
+    pattern = rf"^(?:https?://[^/?#]+)?{_quote(service)}{rest}$"
+    value = "response.headers['location']"
+    host = _extract(value, "^https?://([^/?#]+).*$", r"\1")
+    turned = _extract(value, pattern, client.replace("\\", r"\\") + r"\1")
+    own = f"{value}.matches({_quote_cel('^/([^/]|$)')}) || {host} == request.host"
+    return HeaderValueOption(
+        header=HeaderValue(key="location", value=f"%CEL({own} ? {turned} : {value})%"),
+        append_action=HeaderValueOption.HeaderAppendAction.OVERWRITE_IF_EXISTS,
+    )
+
+
+def _extract(value: str, pattern: str, substitution: str) -> str:
+    """Return the expression of CEL for what a pattern of RE2 makes of a value."""
+    return f"re.extract({value}, {_quote_cel(pattern)}, {_quote_cel(substitution)})"
+
+
+CEL_ESCAPES = str.maketrans({one: f"\\u{ord(one):04x}" for one in "\\'%)"})
+"""What cannot stand in a string of CEL, or would end one of Envoy's command operators."""
+
+
+def _quote_cel(text: str) -> str:
+    """Return text as a string of CEL."""
+    return f"'{text.translate(CEL_ESCAPES)}'"
 
 
 def _build_headers(changes: HeaderChanges) -> list[HeaderValueOption]:
