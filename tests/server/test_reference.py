@@ -36,7 +36,8 @@ def test_every_option_is_described_with_its_default() -> None:
             continue
         default = option.to_info_dict()["default"]
         if default is not None and not option.required and not option.is_flag:
-            assert rows[option.opts[0]][-1].strip("`") == str(default)
+            shown = f"{default:g}" if isinstance(default, float) else str(default)
+            assert rows[option.opts[0]][-1].strip("`") == shown
 
 
 async def test_every_metric_is_described() -> None:

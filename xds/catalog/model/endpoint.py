@@ -75,7 +75,7 @@ def check_labels(metadata: object) -> object:
     """Refuse numbers that would not compare as they are written."""
     if isinstance(metadata, dict) and all(type(value) in PLAIN for value in metadata.values()):
         return metadata  # as most are, of a hundred thousand
-    if mistakes := find_rounded(metadata):
+    if mistakes := find_rounded(metadata, METADATA_DEPTH):
         raise Mistakes(*mistakes)
     return metadata
 

@@ -36,12 +36,17 @@ class WrittenFloat(float):
         return self.written
 
 
-def find_rounded(value: object, loc: Loc = ()) -> list[Mistake]:
-    """Refuse the numbers in a value that would not compare as they are written: `1.10` would be the same as `1.1`."""
+def find_rounded(value: object, depth: int) -> list[Mistake]:
+    """Refuse the numbers in a value that would not compare as they are written: `1.10` would be the same as `1.1`.
+
+    What is more than `depth` levels down is not looked at: a value from a source may contain itself.
+    """
     found: list[Mistake] = []
-    rest: list[tuple[Loc, Any]] = [(loc, value)]
+    rest: list[tuple[Loc, Any]] = [((), value)]
     while rest:
         where, one = rest.pop()
+        if len(where) > depth:
+            continue
         if isinstance(one, Mapping):
             rest += [((*where, key), item) for key, item in one.items()]
         elif isinstance(one, list):
