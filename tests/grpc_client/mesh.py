@@ -169,11 +169,15 @@ async def start_mesh(
             assert mesh.log("NACK") == []
 
 
+MESH = {"strangers": "serve", "brake": "off"}
+"""The client's `node.cluster` is no service, and an edit may remove the only service."""
+
+
 def write_catalog(path: Path, balance: Any, endpoints: Sequence[str | dict[str, Any]], **service: Any) -> None:
     """Return a catalog of `api-service`."""
     entry = {"protocol": "grpc", "balance": balance, "endpoints": list(endpoints), **service}
     fresh = path.with_name(".catalog.yaml.new")
-    fresh.write_text(json.dumps({"services": {"api-service": entry}, "mesh": {"strangers": "serve"}}))
+    fresh.write_text(json.dumps({"services": {"api-service": entry}, "mesh": MESH}))
     fresh.replace(path)
 
 

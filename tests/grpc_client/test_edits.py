@@ -1,5 +1,6 @@
 """gRPC's own client follows edits of the catalog while it calls, and no call fails."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.grpc_client.mesh import (
+    MESH,
     NAMES,
     NEEDS_NODE,
     NODE,
@@ -126,7 +128,7 @@ async def test_a_target_with_a_port_follows_a_service_that_leaves_and_comes_back
     write_catalog(tmp_path / "catalog.yaml", "round_robin", addresses)
     async with start_mesh(tmp_path, "xds:///api-service:50051", may_fail=100_000) as mesh:
         await mesh.caller.reach(*NAMES)
-        mesh.catalog.write_text("services: {other: {}}")
+        mesh.catalog.write_text(json.dumps({"services": {"other": {}}, "mesh": MESH}))
         await mesh.caller.shown(lambda answers: all(one.startswith("!UNAVAILABLE") for one in answers), 3, "fail")
         mesh.write("round_robin", addresses)
         await mesh.caller.reach(*NAMES)
