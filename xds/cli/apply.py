@@ -46,6 +46,7 @@ def command(admin: tuple[str, int], held_ids: tuple[str, ...], output: str, *, y
             if not held:
                 return
             if not yes:
+                click.echo("confirm it with `xds apply --yes`, or restore the files", err=output == "json")
                 sys.exit(1)
             client.post("/apply", [("id", one["id"]) for one in held])
             click.echo("confirmed: it is removed", err=output == "json")
@@ -75,5 +76,3 @@ def _write(held: Sequence[Json]) -> Iterator[str]:
             yield from (f"    {printable(line)}" for line in lines[:SHOWN_LINES])
             if len(lines) > SHOWN_LINES:
                 yield f"    and {len(lines) - SHOWN_LINES} more lines"
-    if held:
-        yield "confirm it with `xds apply --yes`, or restore the files"
