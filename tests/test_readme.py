@@ -36,7 +36,9 @@ OTHER_FLAGS = {
     "--service-node",  # of Envoy
     "--profile",  # of Docker Compose
     "--scale",  # of Docker Compose
+    "--mode",  # of Envoy
     "--whole",  # of the tests
+    "--write",  # of tests.envoy_server.versions
     "--json",  # of the benches
 }
 """Options in documents that belong to other programs."""

@@ -25,6 +25,7 @@ def test_the_newest_envoy_takes_every_golden_catalog() -> None:
     assert (found.refusals, found.missing) == ([], [])
 
 
+@pytest.mark.whole
 @pytest.mark.skipif(
     not versions.find_binary(OLDEST).exists(), reason=f"needs `python -m tests.envoy_server.versions {OLDEST}` once"
 )
