@@ -115,7 +115,7 @@ ROUTES = [
     ),
     (
         "to: a, rewrite: {path: /a, location: true}",
-        "1:72 error ROUTE.rewrite.location: is for `prefix`, which is missing here: write it or leave this out",
+        "1:72 error ROUTE.rewrite.location: is for `prefix`, which is missing here: write it, or leave this out",
     ),
     (
         "to: a, rewrite: {prefix: /a, path: /b}",
