@@ -162,3 +162,20 @@ async def test_bootstrap_warns_of_a_name_that_the_catalog_lacks() -> None:
         assert printed.startswith("node:")
         assert (await run(*options, "edge", XDS_ADMIN=admin.address))[2] == ""
     assert (await run(*options, "edeg"))[::2] == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("mesh", "served"),
+    [("", "the node is sent nothing"), ("mesh: {strangers: serve}\n", "such a node may call every service")],
+    ids=["unknown", "stranger"],
+)
+async def test_explain_and_route_of_a_cluster_that_the_catalog_lacks(mesh: str, served: str) -> None:
+    """A node that is sent nothing has no route. A stranger may call every service; this one asked for no endpoints."""
+    async with administered(mesh + CATALOG, strangers=False) as admin:
+        await admin.connect("edge-1", "edeg").take(CLUSTER)
+        for command in (("explain", "api"), ("route", "http://api/")):
+            found, *texts = await run(*command, "--node", "edge-1", "--admin", admin.address)
+            text = "".join(texts)
+            assert found == 1, text
+            assert f"the catalog has no service or gateway edeg: did you mean `edge`?; {served}" in text
+            assert ("services.api at" in text) is bool(mesh)

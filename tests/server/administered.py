@@ -107,7 +107,7 @@ class Administered:
     def applied(self) -> AppliedState:
         """Return what the server has applied of its source."""
         return AppliedState(
-            self.digest, self.taken_at, self.refused_files, providers=self.providers, documents=self.documents
+            self.digest, self.taken_at, self.refused_files, providers=self.providers, collect=lambda: self.documents
         )
 
     async def get(self, path: str) -> Any:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.server import providing
 from tests.server.providing import MemorySource
 from xds.cli.demo.envoy_admin import http_get
 from xds.server.address import ListenAddress
 from xds.server.control_plane import ControlPlane, Settings
 from xds.server.state import StateFile
-from xds.sources.files.watch import FileSource
 
 EDGE = "gateways: {edge: {port: 8080, routes: [{to: s0}]}}\n"
 JSON = {"Content-Type": "application/json"}
@@ -114,12 +114,5 @@ async def running(
     """Serve a folder as it is."""
     settings = Settings(ListenAddress("127.0.0.1", 0), admin=ListenAddress("127.0.0.1", 0), workers=workers)
     state = StateFile(data, folder) if data else None
-    control_plane = ControlPlane(FileSource(folder), settings, sources, state)
-    await control_plane.start()
-    following = asyncio.create_task(control_plane.follow())
-    try:
+    async with providing.running(folder, sources, settings, state) as control_plane:
         yield control_plane
-    finally:
-        following.cancel()
-        await asyncio.wait({following})
-        await control_plane.stop()

@@ -1,13 +1,14 @@
 """A source of endpoints in memory, and a control plane in this process that follows it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from xds.server.address import ListenAddress
 from xds.server.control_plane import ControlPlane, Settings
+from xds.server.state import StateFile
 from xds.sources.files.watch import FileSource
 from xds.sources.source import InstanceUpdate
 
@@ -48,8 +49,16 @@ async def provided(folder: Path, catalog: str, *sources: MemorySource, workers: 
     """Serve a catalog file and the endpoints of these sources on a free loopback port."""
     path = folder / "catalog.yaml"
     path.write_text(catalog)
-    settings = Settings(ListenAddress("127.0.0.1", 0), workers=workers)
-    control_plane = ControlPlane(FileSource(path), settings, sources)
+    async with running(path, sources, Settings(ListenAddress("127.0.0.1", 0), workers=workers)) as control_plane:
+        yield control_plane
+
+
+@asynccontextmanager
+async def running(
+    path: Path, sources: Sequence[MemorySource], settings: Settings, state: StateFile | None = None
+) -> AsyncIterator[ControlPlane]:
+    """Serve a catalog and follow it until the end of the block."""
+    control_plane = ControlPlane(FileSource(path), settings, sources, state)
     await control_plane.start()
     following = asyncio.create_task(control_plane.follow())
     try:

@@ -1,6 +1,6 @@
 """Entrances: where a node of the mesh takes requests, and the routes that it then tries, in their order.
 
-A node is known by its `node.cluster`: a gateway, the sidecar of a service, or a caller of no service. A gRPC client has
+A node is known by its `node.cluster`: a gateway, the sidecar of a service, or a stranger. A gRPC client has
 the routes of a sidecar, and no listener.
 """
 
@@ -12,6 +12,7 @@ from xds.catalog.catalog import Catalog
 from xds.catalog.matching import merge_slashes, normalize_path
 from xds.catalog.model.gateway import ALL_IPV4, Listener, Tls
 from xds.catalog.model.listener_options import HttpOptions
+from xds.catalog.model.mesh import Strangers
 from xds.catalog.model.route import Route
 from xds.catalog.model.service import Protocol, Service
 from xds.catalog.model.sidecar import USUAL_SIDECAR
@@ -73,10 +74,15 @@ class Entrance:
 
 
 def find_entrances(catalog: Catalog, cluster: str, *, grpc: bool = False) -> Iterator[Entrance]:
-    """Yield the entrances of the nodes with a `node.cluster`; one that is not in the catalog may call all services."""
+    """Yield the entrances of the nodes with a `node.cluster`; "" stands for a node that may call every service.
+
+    A cluster that the catalog does not name has none, unless the catalog serves strangers.
+    """
     gateway = catalog.gateways.get(cluster)
     if gateway is None:
         own = catalog.services.get(cluster)
+        if own is None and cluster and catalog.mesh.strangers is not Strangers.SERVE:
+            return
         named = catalog.services if own is None or own.upstreams is None else own.upstreams
         yield from _find_sidecar(catalog, sorted(named), cluster, own, grpc=grpc)
     elif grpc:

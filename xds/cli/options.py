@@ -70,6 +70,10 @@ def choose_catalog(argument: Path | None, option: Path | None) -> Path:
 catalog_path = click.Path(exists=True, path_type=Path)
 catalog_option = click.option("--catalog", metavar="PATH", type=catalog_path, help="The same as the argument CATALOG.")
 
+instead_option = click.option(
+    "--catalog", metavar="PATH", type=catalog_path, help="Use the catalog in this file or folder instead of a server."
+)
+
 OPTIONS = (
     ("--region", "The region in which the node runs, as the catalog names it."),
     ("--zone", "The node's zone in the region."),

@@ -206,10 +206,9 @@ class ControlPlane:
 
     def describe_held(self) -> list[Json]:
         """Return what is held, with the differences of files. It takes a while: call it in a thread."""
-        last_good = self._translation.last_good
+        last_good, served = self._translation.last_good, self._applied.collect()
         return [
-            {**one.describe(), "files": describe_files(one.files, last_good.served, last_good.get)}
-            for one in self._applied.held
+            {**one.describe(), "files": describe_files(one.files, served, last_good.get)} for one in self._applied.held
         ]
 
     async def confirm(self, held_ids: Sequence[str]) -> bool:
@@ -327,7 +326,7 @@ class ControlPlane:
             tuple(held),
             restored_from=None if is_good else was.restored_from,
             providers=self._translation.providers.states,
-            documents=self._translation.last_good.served,
+            collect=self._translation.last_good.collect_served(),
         )
         self._source.yield_again(held_files)
         self._set_timer(outcome)
@@ -376,7 +375,7 @@ class ControlPlane:
         if self._applied.is_ok:
             self._good_at = time.time()
         if self._state_writer is not None:
-            self._state_writer.put(self._translation.last_good.collect_served(), self._good_at)
+            self._state_writer.put(self._applied.collect, self._good_at)
 
     def _describe_applied(self) -> AppliedState:
         return replace(self._applied, unfinished_files=self._source.unfinished)

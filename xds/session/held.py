@@ -25,6 +25,8 @@ Names = Mapping[str, frozenset[str]]
 """Names by type."""
 
 STAGED = (LISTENER, ROUTE_CONFIGURATION)
+"""The types that name clusters. Their responses wait until the client has the clusters that they name."""
+
 NOTHING: Mapping[str, Any] = {}
 
 HeldReason = Literal["refused", "draining", "unanswered"]

@@ -12,13 +12,10 @@ from typing import Any
 
 from xds.resources.mentions import mentions
 from xds.session.batch import Batch, is_large, share
-from xds.session.held import Held, Holding
+from xds.session.held import STAGED, Held, Holding
 from xds.session.subscription import NO_NAMES, Nack, Subscription, unite
 from xds.snapshot.snapshot import Snapshot, SnapshotChange
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, SECRET, TYPE_URLS
-
-STAGED = (LISTENER, ROUTE_CONFIGURATION)
-"""The types that name clusters. Their responses wait until the client has the clusters that they name."""
 
 EARLIER = {
     LISTENER: (SECRET, CLUSTER, CLUSTER_LOAD_ASSIGNMENT),

@@ -15,7 +15,7 @@ import click
 
 from xds.cli.admin_client import AdminError, NotFoundError, printable
 from xds.cli.console import open_console
-from xds.cli.options import admin_option, locality_options, output_option
+from xds.cli.options import admin_option, instead_option, locality_options, output_option
 from xds.errors import CatalogError, Severity
 from xds.wording import suggest
 
@@ -31,11 +31,7 @@ if TYPE_CHECKING:
     help="The node that sends the request: its id, as `xds status` lists it, or a node.cluster: the name of a gateway "
     "or a service. Default: a node that may call every service.",
 )
-@click.option(
-    "--catalog",
-    type=click.Path(exists=True, path_type=Path),
-    help="Use the catalog in this file or folder instead of a server.",
-)
+@instead_option
 @locality_options
 @admin_option
 @output_option("table", "json", words="Print text for people, or one JSON object.")
@@ -122,8 +118,6 @@ def _explain_nothing(service: str, known: "Known") -> str:
         return printable(stranger)
     if service in clusters:
         return f"{printable(who)} has a cluster {printable(service)}, but no listener or route that leads to it"
-    if not clusters and (cluster := known.dump["node"]["cluster"]):
-        return f"{printable(who)} is served nothing: is there a service or gateway {printable(cluster)} in the catalog?"
     hint = suggest(service, clusters) or ": is it in the catalog, and among the `upstreams` of the node's service?"
     return f"{printable(who)} has no cluster for a service {printable(service)}{hint}"
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from xds.catalog.assembly.workspace import Workspace
 from xds.catalog.catalog import Catalog
+from xds.catalog.model.mesh import Strangers
 from xds.catalog.reading.places import find_place, format_path
 from xds.catalog.reading.yaml import Tree, parse_yaml
 from xds.catalog.text.mistake import Loc
@@ -85,11 +86,17 @@ class Known:
         return self.node["node_id"] or self.node["cluster"] or "a sidecar"
 
     def explain_stranger(self) -> str | None:
-        """Return that the node's `node.cluster` is not in the catalog, with the nearest name; None if it is there."""
+        """Return that the node's `node.cluster` is not in the catalog, and what it is served; None if it is there."""
         cluster = self.node["cluster"]
         if not cluster or cluster in self.catalog.services or cluster in self.catalog.gateways:
             return None
-        return f"the catalog has no service or gateway {cluster}{suggest(cluster, list_names(self.catalog))}"
+        if self.catalog.mesh.strangers is Strangers.SERVE:
+            served = "such a node may call every service"
+        elif any(config["resources"] for config in self.dump["configs"]):
+            served = "the node keeps what it had, as `xds dump` shows"
+        else:
+            served = "the node is sent nothing"
+        return f"the catalog has no service or gateway {cluster}{suggest(cluster, list_names(self.catalog))}; {served}"
 
 
 def list_names(catalog: Catalog) -> list[str]:

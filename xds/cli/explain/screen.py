@@ -87,7 +87,7 @@ def write_choices(choices: Sequence[ClusterExplanation]) -> Iterator[str]:
 def _write_explanation(explanation: Explanation) -> Iterator[tuple[str, str]]:
     yield f"A request for {printable(explanation.service)} from {describe_node(explanation.node)}", "bold"
     if explanation.note is not None:
-        yield f"{printable(explanation.note)}: such a node is served as one of no service", "yellow"
+        yield printable(explanation.note), "yellow"
     for (listener, address, domains), routes in groupby(explanation.ways, _entrance):
         hosts = f", for {', '.join(map(printable, domains))}" if domains else ""
         yield "", ""

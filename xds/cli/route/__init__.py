@@ -12,7 +12,7 @@ import click
 
 from xds.cli.console import open_console
 from xds.cli.explain import find_known
-from xds.cli.options import admin_option, catalog_path, locality_options, output_option
+from xds.cli.options import admin_option, instead_option, locality_options, output_option
 
 
 @click.command()
@@ -32,9 +32,7 @@ from xds.cli.options import admin_option, catalog_path, locality_options, output
     metavar="'NAME: VALUE'",
     help="A header of the request; may be repeated.",
 )
-@click.option(
-    "--catalog", metavar="PATH", type=catalog_path, help="Use the catalog in this file or folder instead of a server."
-)
+@instead_option
 @locality_options
 @admin_option
 @output_option("table", "json", words="Print text for people, or one JSON object.")

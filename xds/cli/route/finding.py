@@ -59,7 +59,10 @@ class Finding:
 def find(asked: Asked, known: Known) -> Finding:
     """Return what happens to a request at the node."""
     entrances = list(find_entrances(known.catalog, known.node["cluster"], grpc=known.node["grpc"]))
-    notes = [note for note in [known.explain_stranger()] if note is not None]
+    stranger = known.explain_stranger()
+    if stranger is not None and not entrances:
+        return _finish(asked, known, None, asked.path, None, None, stranger, [])
+    notes = [] if stranger is None else [stranger]
     entrance = _choose_entrance(asked, known, entrances)
     if isinstance(entrance, _Nowhere):
         return _finish(asked, known, None, asked.path, None, entrance.status, entrance.words, notes)

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from xds.cli.admin_client import SECONDS, AdminClient, AdminError, Json, NotFoundError
 from xds.cli.console import open_console
-from xds.cli.options import admin_option, output_option
+from xds.cli.options import admin_option, catalog_path, output_option
 from xds.cli.status.screen import draw, draw_not_synced, write_lines, write_not_synced
 from xds.cli.status.waiting import Outcome, Stage, await_effect
 from xds.sources.files.watch import FileSource
@@ -49,7 +49,7 @@ EXIT_CODES = {Stage.IN_EFFECT: 0, Stage.REFUSED: 1, Stage.PENDING: 4}
 @click.option(
     "--catalog",
     metavar="PATH",
-    type=click.Path(exists=True, path_type=Path),
+    type=catalog_path,
     help="With --wait: wait also until the server has loaded this catalog, a file or a folder. Names do not matter.",
 )
 @click.option(

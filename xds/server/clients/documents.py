@@ -4,7 +4,7 @@ Later versions may add fields, but never remove one or change its meaning.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from difflib import unified_diff
 from itertools import islice
@@ -69,7 +69,7 @@ class AppliedState:
     good state is served instead, `failed_files` those that a fault of xds kept from being served; `unfinished_files`
     are still being written. `restored_from` is when the state was stored that this server read from disk at its start,
     as time.time(), as long as some of it is served for want of a good catalog. `providers` are the states of the
-    sources of instances. `documents` are those that are served, by name.
+    sources of instances. `collect` returns the documents that are served, by name: few ask, so it works when called.
     """
 
     digest: str
@@ -80,7 +80,7 @@ class AppliedState:
     unfinished_files: tuple[str, ...] = ()
     restored_from: float | None = None
     providers: tuple[ProviderState, ...] = ()
-    documents: Mapping[str, Document] = field(default_factory=dict)
+    collect: Callable[[], Mapping[str, Document]] = dict
 
     @property
     def is_ok(self) -> bool:
@@ -153,7 +153,7 @@ def _split_lines(document: Document | None) -> list[str]:
 
 def describe_documents(applied: AppliedState) -> Json:
     """Return the catalog that is served, as the texts of its files, by name."""
-    texts = {name: (one.content or b"").decode(errors="replace") for name, one in sorted(applied.documents.items())}
+    texts = {name: (one.content or b"").decode(errors="replace") for name, one in sorted(applied.collect().items())}
     return {"digest": applied.digest, "files": texts}
 
 
