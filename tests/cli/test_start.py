@@ -76,7 +76,7 @@ def test_serve_imports_what_it_uses() -> None:
         log.seek(0)
         imported = read_imports(log.read())
     assert {"grpc", "aiohttp", "xds.resources.listeners.gateway"} <= imported
-    assert not imported & {*ENVOY, "opentelemetry", "flask", "httpx"}
+    assert not imported & {*ENVOY, "opentelemetry", "flask", "h11"}
     assert not imported & {f"xds.cli.{name}" for name in COMMANDS if name != "serve"}
 
 

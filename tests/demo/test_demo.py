@@ -243,14 +243,14 @@ def test_the_demo_stays_up_after_the_phases(tmp_path: Path) -> None:
 
 
 def test_help_needs_no_extra() -> None:
-    """`xds demo --help` imports neither Flask nor httpx nor rich."""
+    """`xds demo --help` imports neither Flask nor h11 nor rich."""
     program = """
 import sys
 from xds.cli import main
 try:
     main(["demo", "--help"])
 except SystemExit:
-    print("imported:", {"flask", "httpx", "rich"} & set(sys.modules))
+    print("imported:", {"flask", "h11", "rich"} & set(sys.modules))
 """
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "xds demo --exit" in run.stdout

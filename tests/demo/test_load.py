@@ -34,7 +34,7 @@ async def test_failures_are_reported_and_counted_for_no_instance(tmp_path: Path)
     assert [failure[:3] for failure in missing.failures] == ["404", "404"]
     refused = Load(f"http://{instance.address}/api/data", rate=500)
     await refused.send(2)
-    assert [failure.startswith("ConnectError") for failure in refused.failures] == [True, True]
+    assert [failure.startswith("ConnectionRefusedError") for failure in refused.failures] == [True, True]
     assert refused.counts(["api-1"]) == [0]
 
 

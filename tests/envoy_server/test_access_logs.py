@@ -128,7 +128,7 @@ async def test_each_request_and_connection_is_a_line_of_json(tmp_path: Path, ins
         assert b"grpc-status: 14" in call(port)
         assert ask(tcp)[0] == 200
         lines = read(end(envoy))
-    lines = [line for line in lines if not line.get("user_agent.original", "").startswith("python-httpx")]
+    lines = [line for line in lines if not line.get("user_agent.original", "").startswith("xds-demo")]
     assert [line["http.response.status_code"] for line in lines[:60]] == [200] * 60
     first, bad, odd, post, nowhere, dead, grpc, bytes_ = lines[60:]
     assert (first["http.request.method"], first["http.response.status_code"]) == ("GET", 200)

@@ -11,7 +11,7 @@ import click
 
 from xds.wording import write_install
 
-EXTRA = ("envoy", "flask", "httpx")
+EXTRA = ("envoy", "flask", "h11")
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
