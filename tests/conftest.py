@@ -1,4 +1,4 @@
-"""How tests are divided among several processes (`pytest -n 2`), and which run: a sample, or all with `--whole`."""
+"""How tests are divided among several processes (`pytest -n 3`), and which run: a sample, or all with `--whole`."""
 
 import os
 import signal
@@ -45,7 +45,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Choose how many examples are tried, before any test is imported; let children end by Ctrl-C."""
     config.addinivalue_line("markers", "whole: is left out without `--whole`, since another test differs in little")
-    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="xds-state-")  # nothing of a test is stored in the user's
+    stored = tempfile.TemporaryDirectory(prefix="xds-state-", ignore_cleanup_errors=True)
+    config.add_cleanup(stored.cleanup)
+    os.environ["XDG_STATE_HOME"] = stored.name  # nothing of a test is stored in the user's
     choose(WHOLE if config.getoption("whole") else SAMPLE)
     # A shell that starts the tests in the background ignores SIGINT, and every child inherits that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
