@@ -15,7 +15,9 @@ import click
 import pytest
 
 from tests.cli.asking import ENVIRONMENT
+from tests.envoy_server.mesh import answering
 from xds.cli import COMMANDS, main
+from xds.cli.demo.processes import free_port
 
 CATALOG = """
 services: {web: {endpoints: ["10.0.0.1:80"]}}
@@ -150,15 +152,13 @@ async def test_a_signal_ends_a_command_that_waits_for_a_server(
     name, *more = arguments
     asked = asyncio.Event()
 
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def accept(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n")
         asked.set()
         await reader.read()
-        writer.close()
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
+    port = free_port()
+    async with answering(accept, "127.0.0.1", port):
         running = await asyncio.create_subprocess_exec(
             *call(name),
             *more,

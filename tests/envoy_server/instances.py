@@ -37,6 +37,11 @@ class Instance:
         locality = {name: value for name, value in self.locality._asdict().items() if value}
         return {"address": self.address, **locality, **fields}
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it refuses connections."""
+        return self._server is None
+
     async def start(self) -> None:
         """Start to listen."""
         serve = asyncio.get_running_loop().create_server
@@ -61,6 +66,8 @@ class _Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._connections.add(transport)
+        if self._instance.is_stopped:  # it was accepted before, and no `stop` comes after it
+            transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connections.discard(self._transport)

@@ -45,10 +45,13 @@ async def answering(answer: Answer, address: str, port: int) -> AsyncIterator[No
             await answer(reader, writer)
         writer.close()
 
-    async with await asyncio.start_server(serve, address, port):
+    async with await asyncio.start_server(serve, address, port) as server:
         try:
             yield
         finally:
+            server.close()
+            for _ in range(5):  # an accepted connection needs three passes of the loop until `serve` has it
+                await asyncio.sleep(0)
             for writer, task in running.items():
                 if task is not None and not task.done():
                     task.cancel()
