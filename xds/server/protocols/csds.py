@@ -18,7 +18,7 @@ from xds.errors import PeerError
 from xds.server.clients.ask import Ask, ask_one_process
 from xds.server.clients.status import SubscribedType, gather_clients
 from xds.server.streams.ads import AdsServicer
-from xds.server.streams.stream import Context
+from xds.server.streams.call import Context
 from xds.wire import SECRET
 from xds.wire.discovery_pb2 import Node as WireNode
 from xds.wire.envoy.admin_v3_pb2 import ClientResourceStatus, UpdateFailureState

@@ -17,8 +17,9 @@ import grpc
 from xds.errors import PeerError
 from xds.resources.inventory import Inventory
 from xds.resources.view import NodeKind, Standing, kind_of
+from xds.server.streams.call import Call, Context
 from xds.server.streams.propagation import Propagation
-from xds.server.streams.stream import DRAIN_SECONDS, Context, SharedState, Stream
+from xds.server.streams.stream import DRAIN_SECONDS, SharedState, Stream
 from xds.server.streams.twins import find_twins
 from xds.session.fetch import PolledView, check_fetch
 from xds.session.limits import Limits
@@ -165,13 +166,15 @@ class AdsServicer:
         session: Session[Any] = Session(
             variant, acquire, f"{self._run_id}-{next(self._stream_numbers)}", type_url, self._limits
         )
-        stream = Stream(context, session, self.shared)
+        call = Call(context)
+        stream = Stream(call, session, self.shared)
         self._open += 1
         try:
             if self._open > self._limits.streams:
-                await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "this server has reached its limit of streams")
+                await call.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "this server has reached its limit of streams")
             await stream.serve()
         finally:
+            call.end()
             self._open -= 1
             if session.node is not None:
                 self._release(session.node, stream)

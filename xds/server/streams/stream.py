@@ -18,14 +18,13 @@ from xds.errors import PeerError
 from xds.server.observe.client_log import ClientLog, describe_node
 from xds.server.observe.counters import StreamCounters
 from xds.server.observe.unnamed import TwinLog, UnnamedLog
+from xds.server.streams.call import Call, CallEndedError
 from xds.server.streams.pacing import RequestPacer
 from xds.server.streams.propagation import Propagation
 from xds.session.order import Alarm, Pause
 from xds.session.session import Response, Session
 from xds.session.subscription import Nack
 from xds.wire import short_type
-
-Context = grpc.aio.ServicerContext[bytes, bytes]
 
 STAGE_SECONDS = 5.0
 """How long one stage of a change waits until the client has accepted the stage before (rule 32)."""
@@ -73,7 +72,7 @@ class Stream:
     __slots__ = (
         "_alarms",
         "_answer_timer",
-        "_context",
+        "_call",
         "_ending",
         "_heartbeat_ms",
         "_heartbeat_timer",
@@ -94,9 +93,9 @@ class Stream:
         "session",
     )
 
-    def __init__(self, context: Context, session: Session[Any], shared: SharedState) -> None:
+    def __init__(self, call: Call, session: Session[Any], shared: SharedState) -> None:
         self.session = session
-        self._context = context
+        self._call = call
         self._shared = shared
         self._outbox: deque[Response] = deque()
         self._ready_at = 0  # when the first response in the outbox was made, as time.monotonic_ns()
@@ -119,20 +118,20 @@ class Stream:
     async def serve(self) -> None:
         """Answer requests until the client closes the stream, breaks the protocol, or `end` is called."""
         try:
-            while isinstance(data := await self._context.read(), bytes):  # at the end it is grpc.aio.EOF
+            while (data := await self._call.read()) is not None:
                 if len(data) > LARGE_REQUEST:
                     await self._shared.pacer.wait()
                 self._on_request(data)
                 await self._drain()
         except PeerError as error:
-            log.warning("stream refused", peer=self._context.peer(), status=error.status, reason=str(error))
-            await self._context.abort(grpc.StatusCode[error.status], str(error))
+            log.warning("stream refused", peer=self.peer, status=error.status, reason=str(error))
+            await self._call.abort(grpc.StatusCode[error.status], str(error))
         except asyncio.CancelledError:
             if self._ending is None:
                 raise
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(ABORT_SECONDS):
-                    await self._context.abort(grpc.StatusCode.UNAVAILABLE, self._ending)
+                    await self._call.abort(grpc.StatusCode.UNAVAILABLE, self._ending)
             raise
         finally:
             for timer in (self._wait_timer, self._answer_timer, self._heartbeat_timer, *self._alarms.values()):
@@ -173,7 +172,7 @@ class Stream:
     @property
     def peer(self) -> str:
         """The client's address in gRPC's form, such as `ipv4:10.0.0.3:4711`."""
-        return self._context.peer()
+        return self._call.peer
 
     def send(self, responses: list[Response]) -> None:
         """Send responses without waiting, so that a client that does not read delays no other client."""
@@ -269,11 +268,11 @@ class Stream:
         try:
             while self._outbox and self._ending is None:
                 response = self._outbox.popleft()
-                await self._context.write(response.body)
+                await self._call.write(response.body)
                 self.pushed_at[response.type_url] = time.time()
                 nanoseconds = time.monotonic_ns() - self._ready_at
                 self._shared.counters.count_push(response.type_url, response.reason, len(response.body), nanoseconds)
-        except (grpc.aio.BaseError, asyncio.InvalidStateError):
+        except CallEndedError:
             self._outbox.clear()  # the client is gone; the read in `serve` ends too
         finally:
             self._writing = False
