@@ -32,8 +32,8 @@ def command(admin: tuple[str, int], held_ids: tuple[str, ...], output: str, *, y
       xds apply --yes        let it go
       xds apply --output json | jq '.held[].services'
 
-    Exit codes: 0 nothing is held, or --yes has confirmed it; 1 something is held, or is not what was shown any more;
-    2 wrong usage; 3 the server does not answer, or refuses.
+    Exit codes: 0 nothing is held, or --yes has confirmed it; 1 something is held, is not what was shown any more, or has
+    mistakes; 2 wrong usage; 3 the server does not answer, or refuses.
     """
     try:
         with AdminClient(admin) as client:
@@ -48,7 +48,10 @@ def command(admin: tuple[str, int], held_ids: tuple[str, ...], output: str, *, y
             if not yes:
                 click.echo("confirm it with `xds apply --yes`, or restore the files", err=output == "json")
                 sys.exit(1)
-            client.post("/apply", [("id", one["id"]) for one in held])
+            answer = client.post("/apply", [("id", one["id"]) for one in held])
+            if refused := answer.get("refused_files"):
+                names = ", ".join(map(printable, refused))
+                raise ConflictError(f"confirmed, and refused: `xds check` names the mistakes, it goes with these: {names}")
             click.echo("confirmed: it is removed", err=output == "json")
     except ConflictError as error:
         click.echo(error, err=True)

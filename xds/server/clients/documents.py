@@ -44,7 +44,8 @@ class HeldRemoval:
     """What is held until somebody confirms that it may go, and is served nevertheless. `id` stands for exactly this.
 
     `source` is `catalog` for `services` and `gateways` that `files` would remove, else the name of a source of
-    endpoints, with the number of its `instances` and their services. `since` is a time.time().
+    endpoints, with the number of its `instances` and their services. `since` is a time.time(). `reason` says why it is
+    held, in words for the operator.
     """
 
     id: str
@@ -54,6 +55,7 @@ class HeldRemoval:
     gateways: tuple[str, ...]
     instances: int
     since: float
+    reason: str
 
     def describe(self) -> Json:
         """Return it as a document."""
