@@ -73,7 +73,6 @@ class ControlPlane:
         self._timer: asyncio.TimerHandle | None = None
         self._failures = Failures()
         self._released: dict[str, str] = {}  # how removals of instances were confirmed, by id
-        self._good_at = 0.0
         self._admin: AdminServer | None = None
         self._rest: RestServer | None = None
         self._spans = make_spans(settings.otlp, settings.listen)
@@ -98,7 +97,6 @@ class ControlPlane:
         self._count_load(outcome, documents)
         self._report(outcome.problems)
         is_restored = bool(outcome.refused or outcome.held)
-        self._good_at = stored.good_at
         if is_restored:
             age = timedelta(seconds=round(max(0.0, time.time() - stored.good_at)))
             log.error(
@@ -121,7 +119,7 @@ class ControlPlane:
         self.port = await self._streams.start()
         log.info("serving", address=str(ListenAddress(self._settings.listen.host, self.port)), services=[ADS])
         if self._state is not None:
-            self._state_writer = StateWriter(self._state, stored.documents)
+            self._state_writer = StateWriter(self._state, stored)
             self._store()
 
     def _read_state(self) -> State:
@@ -398,14 +396,15 @@ class ControlPlane:
         task.add_done_callback(self._tasks.discard)
 
     def _store(self) -> None:
-        """Have the state that is served stored, with the time when all of it was the catalog's own."""
-        if self._applied.is_ok:
-            self._good_at = time.time()
+        """Have the state that is served stored, and whether all of it is the catalog's own."""
         if self._state_writer is not None:
-            self._state_writer.put(self._applied.collect, self._good_at)
+            applied = self._applied
+            waits = applied.refused_files or applied.failed_files or any(one.source == DOCUMENTS for one in applied.held)
+            self._state_writer.put(applied.collect, is_good=not waits)
 
     def _describe_applied(self) -> AppliedState:
-        return replace(self._applied, unfinished_files=self._source.unfinished)
+        failure = self._state_writer.failure if self._state_writer else None
+        return replace(self._applied, unfinished_files=self._source.unfinished, state_failure=failure)
 
     async def _apply_instances(self, updates: Updates) -> None:
         """Apply updates of instances; a problem of one instance does not stop the others from being served."""

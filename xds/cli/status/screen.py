@@ -232,6 +232,8 @@ def _remark_catalog(status: Json) -> Iterator[tuple[str, str]]:
             f"what is served of the catalog is the last good state from disk, {_age(stored_at, status['now'])} old",
             "bold red",
         )
+    if reason := status.get("state_failure"):
+        yield f"the last good state cannot be stored, a restart would lose it: {printable(reason)}", "yellow"
 
 
 def describe_held(held: Json) -> str:

@@ -71,7 +71,7 @@ class AppliedState:
     good state is served instead, `failed_files` those that a fault of xds kept from being served; `unfinished_files`
     are still being written. `restored_from` is when the state was stored that this server read from disk at its start,
     as time.time(), as long as some of it is served for want of a good catalog. `providers` are the states of the
-    sources of instances. `collect` returns the documents that are served, by name: few ask, so it works when called.
+    sources of instances. `state_failure` is why what is served cannot be stored on disk. `collect` returns the documents that are served, by name: few ask, so it works when called.
     """
 
     digest: str
@@ -82,6 +82,7 @@ class AppliedState:
     unfinished_files: tuple[str, ...] = ()
     restored_from: float | None = None
     providers: tuple[ProviderState, ...] = ()
+    state_failure: str | None = None
     collect: Callable[[], Mapping[str, Document]] = dict
 
     @property
@@ -126,6 +127,7 @@ def describe_server(inventory: Inventory, applied: AppliedState, silent_workers:
         "failed_files": list(applied.failed_files),
         "unfinished_files": list(applied.unfinished_files),
         "restored_from": None if applied.restored_from is None else write_time(applied.restored_from),
+        "state_failure": applied.state_failure,
         "sources": [_describe_provider(one, endpoints[one.name]) for one in applied.providers],
         "silent_workers": list(silent_workers),
     }

@@ -59,6 +59,7 @@ ACTIONS: Final = {
     "the catalog names this node.cluster again": "cluster-named",
     "the last good state cannot be stored: name a folder with --data, or write --no-data": "state-failed",
     "the last good state from disk is served, and not the catalog as it is now": "catalog-restored",
+    "the last good state is stored again": "state-stored",
     "the last spans did not reach the collector": "spans-lost",
     "the leader is gone": "leader-gone",
     "the node id is of one Envoy again": "node-id-unshared",
