@@ -2,7 +2,14 @@
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tests.catalog.test_brake import Operator
 from tests.sampling import examples
@@ -20,7 +27,9 @@ GATEWAYS = st.none() | st.tuples(st.sampled_from(["edge", "other"]), st.sampled_
 def write(defined: Defined, gateway: tuple[str, str] | None) -> str:
     """Return the text of a file. A gateway has a port of its own, and names a service of any file."""
     services = ", ".join(f"{name}: {{retries: {retries}, endpoints: [a:1]}}" for name, retries in defined.items())
-    gateways = "" if gateway is None else f"\ngateways: {{{gateway[0]}: {{port: 8080, routes: [{{to: {gateway[1]}}}]}}}}"
+    gateways = (
+        "" if gateway is None else f"\ngateways: {{{gateway[0]}: {{port: 8080, routes: [{{to: {gateway[1]}}}]}}}}"
+    )
     return f"services: {{{services}}}{gateways}"
 
 
@@ -131,7 +140,5 @@ def test_what_is_served_is_what_was_taken_and_what_is_added_by_what_is_held() ->
     """No service is lost by an edit that waits, and none stays that nothing explains."""
     run_state_machine_as_test(
         Machine,
-        settings=settings(
-            examples(500), stateful_step_count=25, suppress_health_check=[HealthCheck.filter_too_much]
-        ),
+        settings=settings(examples(500), stateful_step_count=25, suppress_health_check=[HealthCheck.filter_too_much]),
     )

@@ -573,9 +573,7 @@ def save_two_slowly(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("release", [copy_all, touch_all, replace_folder, save_two_slowly])
-async def test_a_release_of_all_files_is_no_second_save_of_one(
-    tmp_path: Path, release: Callable[[Path], None]
-) -> None:
+async def test_a_release_of_all_files_is_no_second_save_of_one(tmp_path: Path, release: Callable[[Path], None]) -> None:
     """Whoever writes a file beside others has not looked at what is held of it."""
     folder = tmp_path / "catalog"
     source = FileSource(folder)

@@ -399,7 +399,9 @@ class ControlPlane:
         """Have the state that is served stored, and whether all of it is the catalog's own."""
         if self._state_writer is not None:
             applied = self._applied
-            waits = applied.refused_files or applied.failed_files or any(one.source == DOCUMENTS for one in applied.held)
+            waits = (
+                applied.refused_files or applied.failed_files or any(one.source == DOCUMENTS for one in applied.held)
+            )
             self._state_writer.put(applied.collect, is_good=not waits)
 
     def _describe_applied(self) -> AppliedState:

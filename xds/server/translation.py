@@ -77,9 +77,7 @@ class Translation:
             found.append(HeldRemoval(held_id, provider, (), tuple(services), (), len(instances), since, reason))
         return tuple(found)
 
-    def release_instances(
-        self, confirm_after: float | None, held_ids: frozenset[str] = frozenset()
-    ) -> dict[str, str]:
+    def release_instances(self, confirm_after: float | None, held_ids: frozenset[str] = frozenset()) -> dict[str, str]:
         """Let go the instances that are held with these ids, or for so many seconds.
 
         Return by id how each removal was confirmed.

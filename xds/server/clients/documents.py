@@ -69,9 +69,10 @@ class AppliedState:
     `digest` is the hash of its documents; the same documents on another machine have the same digest. `at` is when the
     state was read, as time.time(): a NACK that came later is about this state. `refused_files` are the files whose last
     good state is served instead, `failed_files` those that a fault of xds kept from being served; `unfinished_files`
-    are still being written. `restored_from` is when the state was stored that this server read from disk at its start,
-    as time.time(), as long as some of it is served for want of a good catalog. `providers` are the states of the
-    sources of instances. `state_failure` is why what is served cannot be stored on disk. `collect` returns the documents that are served, by name: few ask, so it works when called.
+    are still being written. `restored_from` is when the state was good last that this server read from disk at its
+    start, as time.time(), as long as some of it is served for want of a good catalog. `state_failure` is why the state
+    cannot be stored now. `providers` are the states of the sources of instances. `collect` returns the documents that
+    are served, by name: few ask, so it works when called.
     """
 
     digest: str

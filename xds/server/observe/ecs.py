@@ -55,7 +55,7 @@ ACTIONS: Final = {
     "several Envoys have one node id: each needs its own": "node-id-shared",
     "strangers are served: nodes of clusters without a name in the catalog may call every service": "strangers-served",
     "the catalog does not name this node.cluster any more: its nodes keep what they had": "cluster-kept",
-    "the catalog does not name this node.cluster: its nodes are sent nothing and keep what they have": "cluster-unknown",
+    "the catalog does not name this node.cluster: its nodes get nothing, and keep what they had": "cluster-unknown",
     "the catalog names this node.cluster again": "cluster-named",
     "the last good state cannot be stored: name a folder with --data, or write --no-data": "state-failed",
     "the last good state from disk is served, and not the catalog as it is now": "catalog-restored",

@@ -54,7 +54,7 @@ class UnnamedLog:
                 )
             else:
                 log.warning(
-                    "the catalog does not name this node.cluster: its nodes are sent nothing and keep what they have",
+                    "the catalog does not name this node.cluster: its nodes get nothing, and keep what they had",
                     **fields,
                 )
 
