@@ -40,6 +40,14 @@ from tests.catalog.upstream_cases import UPSTREAM_ADVICE
             ],
         ),
         (
+            "services: {a: {endpoints: ['[::ffff:0.0.0.0]:80', '[::ffff:10.0.0.1]:80']}}",
+            [
+                "1:28 warning services.a.endpoints[0]: ::ffff:0:0 is for listening only: each Envoy would connect to "
+                "its own machine, write the address of the instance"
+            ],
+        ),
+        ("services: {a: {endpoints: [b:80], sidecar: '[::ffff:127.0.0.1]:15001'}}", []),
+        (
             "services: {a: {endpoints: [b:80, b:443, {address: c, port: 443}]}}",
             [
                 "1:34 warning services.a.endpoints[1]: 443 is the port of https, and requests go there in plain text: "

@@ -257,3 +257,128 @@ def test_going_back_restores_everything() -> None:
     after = operator.edit()
     assert (after.held, after.refused, after.problems) == (before.held, before.refused, before.problems)
     assert after.catalog == before.catalog
+
+
+MOST, RENAMED = write(*(f"s{number}" for number in range(8))), write("s0", "s1", "s2", "t3", "t4", "t5", "t6", "t7")
+OLD = [f"s{number}" for number in range(8)]
+NEW = [f"t{number}" for number in range(3, 8)]
+
+
+def test_restored_files_take_back_what_was_added_beside_what_was_held() -> None:
+    """Nothing is left that makes the catalog look larger, or that has a name which is wanted."""
+    operator = Operator(all=MOST)
+    operator.edit(all=RENAMED)
+    assert operator.served == [*OLD, *NEW]
+    operator.edit(all=MOST)
+    assert (operator.held, operator.served) == (None, OLD)
+    operator.edit(all=write("s0", "s1", "s2"))
+    assert operator.held == (["all.yaml"], OLD[3:])
+    outcome = operator.edit(all=write(*OLD[:7], "t3"))
+    assert (outcome.held, operator.served, outcome.refused) == (None, [*OLD[:7], "t3"], ())
+
+
+def test_what_is_added_counts_for_nothing_while_it_is_held() -> None:
+    """Half of what was taken is too much, however much is served beside it. Nor is it missed when it goes."""
+    operator = Operator(all=MOST)
+    operator.edit(all=RENAMED)
+    operator.edit(all=write("s0", "s1", "s2", "t3"))
+    assert operator.held == (["all.yaml"], OLD[3:])
+    assert operator.served == [*OLD, "t3"]
+    assert operator.edit(all=write(*OLD[:4])).held is None
+    assert operator.served == OLD[:4]
+
+
+@pytest.mark.parametrize("then", ["services: [", "services: {s0: {retries: 99}}", None])
+def test_a_mistake_in_a_file_that_is_held_takes_nothing_away(then: str | None) -> None:
+    """Clients may use what it added. The next good version decides."""
+    operator = Operator(all=MOST, other=write("other"))
+    operator.edit(all=RENAMED)
+    operator.edit(other=write("other") + "\ngateways: {edge: {port: 1, routes: [{to: t3}]}}")
+    assert operator.served == sorted(["edge", "other", *OLD, *NEW])
+    operator.edit(all=then)
+    assert operator.served == sorted(["edge", "other", *OLD, *NEW])
+    operator.edit(all=MOST)
+    assert operator.outcome.refused == ("all.yaml",)
+    outcome = operator.edit(other=write("other") + "\ngateways: {edge: {port: 1, routes: [{to: s3}]}}")
+    assert (operator.served, outcome.refused) == (sorted(["edge", "other", *OLD]), ())
+
+
+def test_what_is_held_can_be_moved_to_a_file_of_its_own() -> None:
+    """The addition goes with the file that takes it over."""
+    operator = Operator(all=MOST)
+    operator.edit(all=RENAMED)
+    operator.edit(all=write("s0", "s1", "s2"), more=write(*NEW, retries=2))
+    assert operator.held == (["all.yaml"], OLD[3:])
+    assert operator.served == [*OLD, *NEW]
+    assert operator.outcome.catalog.services["t3"].retries.attempts == 2
+    operator.confirm()
+    assert operator.served == sorted(["s0", "s1", "s2", *NEW])
+
+
+def test_a_folder_that_has_no_file_any_more_is_held() -> None:
+    """A folder that is moved away or not mounted is more often an accident than meant, however few services it has."""
+    files = {f"catalog/s{number}": write(f"s{number}") for number in range(8)}
+    operator = Operator(**files, **{"catalog/team/x": write("x"), "catalog/team/deep/y": write("y")})
+    operator.edit(**{"catalog/team/x": None})
+    assert operator.held is None
+    operator.edit(**{"catalog/team/deep/y": None})
+    assert operator.held == (["catalog/team/deep/y.yaml"], ["y"])
+    assert operator.outcome.held is not None
+    assert operator.outcome.held.reason == "the folder catalog/team/deep has no YAML file any more"
+    operator.edit(**{"catalog/team/deep/other": write("z")})
+    assert (operator.held, operator.served) == (None, [*OLD, "z"])
+    operator.edit(**{"catalog/team/deep/other": None})
+    operator.confirm()
+    assert operator.served == OLD
+
+
+def test_a_folder_that_is_renamed_is_not_held() -> None:
+    """Its services are moved, and not removed. Without a brake a folder goes as a file does."""
+    operator = Operator(**{"catalog/a": write("a"), "catalog/team/x": write("x", "y")})
+    operator.edit(**{"catalog/team/x": None, "catalog/other/x": write("x", "y")})
+    assert (operator.held, operator.served) == (None, ["a", "x", "y"])
+    operator = Operator(**{"catalog/a": write("a") + "\nmesh: {brake: off}", "catalog/team/x": write("x", "y")})
+    operator.edit(**{"catalog/team/x": None})
+    assert (operator.held, operator.served) == (None, ["a"])
+
+
+def test_a_removal_that_is_held_says_why() -> None:
+    """Also where it is one service: it counts with those before it."""
+    operator = make_mesh(8)
+    for number, reason in ((1, ""), (2, ""), (3, ""), (4, ""), (5, "5 of 8 services would be gone within a minute")):
+        operator.edit(**{f"s{number}": None})
+        assert (operator.outcome.held.reason if operator.outcome.held else "").partition(", more")[0] == reason
+    operator = make_mesh(6)
+    operator.edit(edge="services: {}", **{f"s{number}": None for number in range(1, 6)})
+    assert operator.outcome.held is not None
+    assert operator.outcome.held.reason == "5 of 6 services would be gone, more than 50%; no gateway would be left"
+
+
+def test_an_outcome_says_how_removals_were_confirmed() -> None:
+    """What is taken without a confirmation is named too."""
+    operator = Operator(all=write("a", "b", "c", "d"), other=write("other"), mesh="mesh: {brake: {confirm_after: 9s}}")
+    operator.edit(all=write("a"), other=write("other", retries=2))
+    assert operator.outcome.taken == {"other.yaml": None}
+    operator.now += AGAIN_S
+    operator.edit(all=write("a"))
+    assert operator.outcome.taken == {"all.yaml": "a second save"}
+    operator.edit(all=write("a", "b", "c", "d"))
+    operator.edit(all=write("a"))
+    operator.now += 9
+    operator.edit()
+    assert operator.outcome.taken == {"all.yaml": "`brake.confirm_after`"}
+    operator.edit(all=write("a", "b", "c", "d"))
+    operator.edit(all=write("a"))
+    operator.confirm()
+    assert operator.outcome.taken == {"all.yaml": "`xds apply --yes`"}
+
+
+def test_a_confirmation_lasts_until_the_removal_fits() -> None:
+    """A service that is still called stays. It goes with the last call, without another confirmation."""
+    operator = Operator(all=write("a", "b", "c", "d"), edge="gateways: {edge: {port: 1, routes: [{to: d}]}}")
+    operator.edit(all=write("a"))
+    operator.confirm()
+    assert (operator.held, operator.outcome.refused) == (None, ("all.yaml",))
+    assert operator.served == ["a", "b", "c", "d", "edge"]
+    operator.edit(edge="gateways: {edge: {port: 1, routes: [{to: a}]}}")
+    assert (operator.held, operator.served) == (None, ["a", "edge"])

@@ -10,7 +10,7 @@ import pytest
 from tests.envoy_server.mesh import VARIANTS, Mesh, answered, make_catalog, under, until
 from xds.cli.demo.processes import ControlPlane, Instance, free_port, start_control_plane
 
-HELD = "removal HELD: restore the files, or confirm it with `xds apply --yes` or a second save"
+HELD = "removal HELD: restore the files, or confirm it with `xds apply --yes`"
 REFUSED = "edit REFUSED: the last good state of these files is still served"
 OTHERS = [f"other-{number}" for number in range(5)]
 

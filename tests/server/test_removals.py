@@ -186,3 +186,116 @@ async def test_most_services_without_instances_are_held_and_single_ones_not(tmp_
         source.say({("s1", "1"): "127.0.0.1:1", ("s2", "1"): "127.0.0.1:2"})
         await mesh.until(lambda status: not status["held"])
         assert count(mesh) == 5
+
+
+async def test_the_log_tells_how_a_removal_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is confirmed in some way, or undone. The change that follows names the files."""
+    monkeypatch.setattr(workspace, "AGAIN_S", 0.0)
+    files = {"all": write(*SERVICES), "edge": EDGE, "mesh": "mesh: {brake: {confirm_after: 1h}}\n"}
+    name = str(tmp_path / "catalog" / "all.yaml")
+    with capture_logs() as logs:
+        async with editing(tmp_path / "catalog", files) as mesh:
+
+            async def hold() -> str:
+                mesh.save(all=write("s0"))
+                held = (await mesh.until(lambda status: status["held"]))["held"]
+                assert held[0]["reason"] == "5 of 6 services would be gone, more than 50%"
+                return str(held[0]["id"])
+
+            async def restore() -> None:
+                mesh.save(all=write(*SERVICES))
+                await mesh.until(lambda status: status["catalog"]["ok"] and status["catalog"]["services"] == 6)
+
+            held_id = await hold()
+            await restore()
+            await hold()
+            await mesh.confirm()
+            await restore()
+            await hold()
+            mesh.save(all=write("s0"))
+            await mesh.until(lambda status: not status["held"])
+            await restore()
+            await hold()
+            mesh.save(mesh="mesh: {brake: {confirm_after: 10ms}}\n")
+            await mesh.until(lambda status: not status["held"])
+    told = [line for line in logs if "removal" in line["event"]]
+    assert [line["event"].split(":")[0] for line in told] == [
+        "removal HELD",
+        "removal not held any more",
+        *["removal HELD", "removal confirmed"] * 3,
+    ]
+    assert {line["held"] for line in told} == {held_id}
+    assert [line["by"] for line in told if "by" in line] == [
+        "`xds apply --yes`",
+        "a second save",
+        "`brake.confirm_after`",
+    ]
+    assert {line["second_save"] for line in told if "HELD" in line["event"]} == {"confirms it too"}
+    changes = [line for line in logs if line["event"] == "catalog changed" and line.get("removed") == MOST]
+    assert [line["changed_files"] for line in changes] == [[name]] * 3
+
+
+async def test_a_removal_that_breaks_a_reference_is_held_and_not_refused(tmp_path: Path) -> None:
+    """The log names the files once. When it is confirmed and cannot go, that is told."""
+    with capture_logs() as logs:
+        async with editing(tmp_path / "catalog", {**FILES, "edge": EDGE.replace("s0", "s1")}) as mesh:
+            await remove_most(mesh)
+            assert [line for line in logs if "REFUSED" in line["event"]] == []
+            code, _, said = await run("apply", "--admin", mesh.address, "--yes")
+            assert code == 1
+            assert said == (
+                f"confirmed, but not removed until it leaves no mistake, see `xds check`: {mesh.folder}/s1.yaml\n"
+            )
+            assert mesh.served == ["edge", "s0", "s1"]
+            mesh.save(edge=EDGE)
+            await mesh.until(lambda status: status["catalog"]["ok"])
+            assert mesh.served == ["edge", "s0"]
+    names = [str(tmp_path / "catalog" / f"{name}.yaml") for name in MOST]
+    [held] = [line for line in logs if "HELD" in line["event"]]
+    assert (held["files"], held["second_save"]) == (names, "does not confirm it")
+    [confirmed] = [line for line in logs if line["event"] == "removal confirmed"]
+    [refused] = [line for line in logs if "REFUSED" in line["event"]]
+    assert (refused["files"], confirmed["files"]) == (names[:1], names[1:])
+
+
+async def test_a_folder_below_the_catalog_that_is_emptied_is_held(tmp_path: Path) -> None:
+    """It may have been moved or unmounted, however few services it has. It can be removed nevertheless."""
+    folder = tmp_path / "catalog"
+    (folder / "team").mkdir(parents=True)
+    (folder / "team" / "x.yaml").write_text(write("x"))
+    with capture_logs() as logs:
+        async with editing(folder, FILES) as mesh:
+            (folder / "team").rename(tmp_path / "team")
+            await mesh.until(lambda status: status["held"])
+            assert mesh.served == sorted([*ALL, "x"])
+            code, printed, _ = await run("apply", "--admin", mesh.address)
+            assert (code, f"the folder {folder}/team has no YAML file any more" in printed) == (1, True)
+            (tmp_path / "team").rename(folder / "team")
+            await mesh.until(lambda status: not status["held"])
+            (folder / "team" / "x.yaml").rename(folder / "team" / "x.yaml.bak")
+            await mesh.until(lambda status: status["held"])
+            await mesh.confirm()
+            assert mesh.served == ALL
+    assert [line["log_level"] for line in logs if "HELD" in line["event"]] == ["error", "error"]
+
+
+async def test_how_a_removal_of_endpoints_ended_is_told(tmp_path: Path) -> None:
+    """As that of files is."""
+    source = MemorySource()
+    files = {"all": "services:\n" + "".join(f"  {name}: {{}}\n" for name in SERVICES)}
+    with capture_logs() as logs:
+        async with editing(tmp_path / "catalog", files, source) as mesh:
+            for _ in range(2):
+                source.say(INSTANCES, full=True)
+                await mesh.until(lambda status: status["sources"][0]["endpoints"] == 12 and not status["held"])
+                source.say({}, full=True)
+                held = (await mesh.until(lambda status: status["held"]))["held"]
+            assert held[0]["reason"] == "the source has no instance any more of what is served"
+            await mesh.confirm()
+    told = [(line["event"].partition(":")[0], line.get("by")) for line in logs if line["event"].startswith("removal")]
+    assert told == [
+        ("removal of endpoints HELD", None),
+        ("removal not held any more", None),
+        ("removal of endpoints HELD", None),
+        ("removal confirmed", "`xds apply --yes`"),
+    ]

@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests.cli.asking import run
 from tests.server.editing import EDGE, Editing, editing, running, write
 from xds.cli.demo.processes import await_until, free_port, start_control_plane
 from xds.errors import CatalogError
+from xds.server import state
 from xds.server.state import State, StateError, StateFile
 from xds.sources.document import Document
 
@@ -197,6 +199,74 @@ def test_a_file_of_another_user_is_not_used(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
     with pytest.raises(StateError, match="another user"):
         file.read()
+
+
+async def test_the_age_counts_from_when_it_was_good_last(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not from the last edit: a good server notes it again and again, at the first mistake, and when it stops."""
+    monkeypatch.setattr(state, "BETWEEN_S", 0.01)
+    monkeypatch.setattr(state, "TOUCH_S", 0.01)
+    folder, file = tmp_path / "catalog", StateFile(data, tmp_path / "catalog")
+
+    def good_at() -> float:
+        found = file.read()
+        assert found is not None
+        return found.good_at
+
+    os.utime(file.path, (5, 5))
+    started = good_at()
+    async with running(folder, data=data) as control_plane:
+        for _ in range(2):
+            await await_until(partial(lambda before: good_at() > before, good_at()), 10)
+        assert good_at() > started
+        spoil(folder, "mistake")
+        await Editing(control_plane, folder).until(lambda status: not status["catalog"]["ok"])
+        broken = time.time()
+    assert good_at() <= broken
+    async with running(folder, data=data):
+        pass
+    assert started < good_at() <= broken
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("a bug")])
+async def test_a_state_that_cannot_be_stored_is_told_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """The server goes on, and tries again until it can. The log says both once."""
+    monkeypatch.setattr(state, "BETWEEN_S", 0.01)
+    monkeypatch.setattr(state, "TOUCH_S", 0.01)
+    write_state = StateFile.write
+    failing = True
+
+    def fail(file: StateFile, stored: State) -> None:
+        if failing:
+            raise error
+        write_state(file, stored)
+
+    monkeypatch.setattr(StateFile, "write", fail)
+    with capture_logs() as logs:
+        async with editing(tmp_path / "catalog", FILES, data=tmp_path / "data") as mesh:
+            status = await mesh.until(lambda status: status["state_failure"])
+            assert status["catalog"]["ok"] is True
+            assert "xds_catalog_state_failed 1.0" in await mesh.scrape()
+            code, printed, _ = await run("status", "--admin", mesh.address)
+            reason = getattr(error, "strerror", None) or repr(error)
+            assert (code, f"a restart would lose it: {reason}" in printed) == (0, True)
+            mesh.save(s1=write("s1", weight=2))
+            await mesh.until(lambda now: now["catalog"]["digest"] != status["catalog"]["digest"])
+            failing = False
+            await mesh.until(lambda status: status["state_failure"] is None)
+            assert "xds_catalog_state_failed 0.0" in await mesh.scrape()
+            assert is_stored(tmp_path / "data", b"weight: 2")
+            for file in (tmp_path / "data").iterdir():
+                file.unlink()
+            await await_until(partial(is_stored, tmp_path / "data", b"weight: 2"), 10)
+    told = [(line["log_level"], line["event"].partition(":")[0]) for line in logs if "last good state" in line["event"]]
+    assert told == [
+        ("warning", "the last good state cannot be stored"),
+        ("info", "the last good state is stored again"),
+    ]
 
 
 async def test_a_folder_that_cannot_be_written_is_a_warning(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -508,21 +509,112 @@ async def test_where_writers_cannot_be_seen_a_shorter_file_waits(
         assert texts == [LONG.encode(), (LONG + "# done\n").encode()]
 
 
-async def test_a_second_save_is_noticed_where_it_is_asked_for(tmp_path: Path) -> None:
+def touch(folder: Path) -> None:
+    """Do what a person may do to confirm: save one file as it is."""
+    (folder / "s1.yaml").touch()
+
+
+def write_in_place(folder: Path) -> None:
+    """The same by truncating and writing."""
+    (folder / "s1.yaml").write_text(SEVERAL["s1.yaml"])
+
+
+def write_by_renaming(folder: Path) -> None:
+    """The same by renaming another file over it."""
+    (folder / ".s1").write_text(SEVERAL["s1.yaml"])
+    (folder / ".s1").rename(folder / "s1.yaml")
+
+
+@pytest.mark.parametrize("save", [touch, write_in_place, write_by_renaming])
+async def test_a_second_save_is_noticed_where_it_is_asked_for(tmp_path: Path, save: Callable[[Path], None]) -> None:
     """Otherwise a save with the same content is no change. A change of the mode is no save."""
     folder = tmp_path / "catalog"
     source = FileSource(folder)
     fill(folder, SEVERAL)
     source.read()
     name = str(folder / "s1.yaml")
-    source.yield_again([name])
+    assert source.yield_again([name, "another"]) == {name}
     async with aclosing(source.watch()) as all_changes, asyncio.timeout(DEADLINE_S):
         (folder / "s1.yaml").chmod(0o600)
         (folder / "s2.yaml").write_text(SEVERAL["s2.yaml"])
         (folder / "s3.yaml").write_text("x\n")
         assert [*await anext(all_changes)] == [str(folder / "s3.yaml")]
-        (folder / "s1.yaml").write_text(SEVERAL["s1.yaml"])
+        await asyncio.sleep(1.1)
+        save(folder)
         assert await anext(all_changes) == {name: Document(name, SEVERAL["s1.yaml"].encode())}
+
+
+def copy_all(folder: Path) -> None:
+    """Write each file anew, in place, as `cp -r` does; one of them differs."""
+    for path in sorted(folder.glob("*.yaml")):
+        path.write_text("x\n" if path.name == "last.yaml" else path.read_text())
+
+
+def touch_all(folder: Path) -> None:
+    """Give each file a new time of modification; one of them differs."""
+    for path in sorted(folder.glob("*.yaml"), reverse=True):
+        path.touch()
+    (folder / "last.yaml").write_text("x\n")
+
+
+def replace_folder(folder: Path) -> None:
+    """Put a new release in the place of the folder, with the same files but one."""
+    new = folder.parent / "new"
+    fill(new, {**SEVERAL, "last.yaml": "x\n"})
+    folder.rename(folder.parent / "old")
+    new.rename(folder)
+
+
+def save_two_slowly(folder: Path) -> None:
+    """A program that takes its time writes one file after the other."""
+    (folder / "s1.yaml").write_text(SEVERAL["s1.yaml"])
+    time.sleep(0.5)
+    (folder / "last.yaml").write_text("x\n")
+
+
+@pytest.mark.parametrize("release", [copy_all, touch_all, replace_folder, save_two_slowly])
+async def test_a_release_of_all_files_is_no_second_save_of_one(tmp_path: Path, release: Callable[[Path], None]) -> None:
+    """Whoever writes a file beside others has not looked at what is held of it."""
+    folder = tmp_path / "catalog"
+    source = FileSource(folder)
+    fill(folder, {**SEVERAL, "last.yaml": "end\n"})
+    source.read()
+    source.yield_again([str(folder / "s1.yaml")])
+    async with aclosing(source.watch()) as all_changes, asyncio.timeout(DEADLINE_S):
+        waiting = asyncio.ensure_future(anext(all_changes))
+        await asyncio.sleep(0.3)
+        await asyncio.to_thread(release, folder)
+        assert [*await waiting] == [str(folder / "last.yaml")]
+        await asyncio.sleep(1.1)
+        (folder / "last.yaml").write_text("end\n")
+        assert [*await anext(all_changes)] == [str(folder / "last.yaml")]
+
+
+@pytest.mark.parametrize("linked", [True, False])
+async def test_a_switched_link_is_no_second_save(tmp_path: Path, *, linked: bool) -> None:
+    """A ConfigMap switches one link for all files, and a release a link to its folder. A touch behind it is none."""
+    for number in (1, 2, 3):
+        fill(tmp_path / f"..{number}", {**SEVERAL, "last.yaml": f"{number}\n"})
+    folder, data = tmp_path / "catalog", tmp_path / ("..data" if linked else "catalog")
+    data.symlink_to("..1")
+    if linked:
+        folder.mkdir()
+        for name in (*SEVERAL, "last.yaml"):
+            (folder / name).symlink_to(f"../..data/{name}")
+    source = FileSource(folder)
+    source.read()
+    name = str(folder / "s1.yaml")
+    assert source.yield_again([name]) == (set() if linked else {name})
+    async with aclosing(source.watch()) as all_changes, asyncio.timeout(DEADLINE_S):
+        for number in (2, 3):
+            waiting = asyncio.ensure_future(anext(all_changes))
+            await asyncio.sleep(1.1)
+            if linked:
+                (tmp_path / f"..{number - 1}" / "s1.yaml").touch()
+                await asyncio.sleep(1.5)
+            (tmp_path / ".new").symlink_to(f"..{number}")
+            (tmp_path / ".new").rename(data)
+            assert [*await waiting] == [str(folder / "last.yaml")]
 
 
 async def test_what_an_earlier_process_served_stays_while_nothing_can_be_seen(tmp_path: Path) -> None:

@@ -22,9 +22,9 @@ SHOWN_LINES = 60
 def command(admin: tuple[str, int], held_ids: tuple[str, ...], output: str, *, yes: bool) -> None:
     """Show what an edit would remove that the server holds, and confirm it with --yes.
 
-    The server holds an edit that takes away every service or every gateway, or more than half of at least 4, since that
-    is more often an accident (`mesh.brake` in the catalog). All that it would remove is served until then. To undo such
-    an edit, restore the files.
+    The server holds an edit that takes away every service or every gateway, more than half of at least 4, or all files
+    of a folder, since that is more often an accident (`mesh.brake` in the catalog). All that it would remove is served
+    until then. To undo such an edit, restore the files.
 
     \b
     Examples:
@@ -32,8 +32,8 @@ def command(admin: tuple[str, int], held_ids: tuple[str, ...], output: str, *, y
       xds apply --yes        let it go
       xds apply --output json | jq '.held[].services'
 
-    Exit codes: 0 nothing is held, or --yes has confirmed it; 1 something is held, or is not what was shown any more;
-    2 wrong usage; 3 the server does not answer, or refuses.
+    Exit codes: 0 nothing is held, or --yes has confirmed it; 1 something is held, is not what was shown any more, or
+    cannot go yet; 2 wrong usage; 3 the server does not answer, or refuses.
     """
     try:
         with AdminClient(admin) as client:
@@ -48,7 +48,11 @@ def command(admin: tuple[str, int], held_ids: tuple[str, ...], output: str, *, y
             if not yes:
                 click.echo("confirm it with `xds apply --yes`, or restore the files", err=output == "json")
                 sys.exit(1)
-            client.post("/apply", [("id", one["id"]) for one in held])
+            answer = client.post("/apply", [("id", one["id"]) for one in held])
+            if refused := answer.get("refused_files"):
+                files = ", ".join(map(printable, refused))
+                click.echo(f"confirmed, but not removed until it leaves no mistake, see `xds check`: {files}", err=True)
+                sys.exit(1)
             click.echo("confirmed: it is removed", err=output == "json")
     except ConflictError as error:
         click.echo(error, err=True)

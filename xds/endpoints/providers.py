@@ -105,6 +105,10 @@ class Providers:
         """The instances that providers removed and that are served nevertheless: see `Registry.held`."""
         return self._registry.held
 
+    def explain_held(self, provider: str) -> str:
+        """Return in words for the operator why instances of a provider are held."""
+        return self._registry.explain_held(provider)
+
     def release(self, provider: str) -> None:
         """Remove the instances of a provider that are held."""
         self._registry.release(provider)

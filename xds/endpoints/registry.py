@@ -101,6 +101,14 @@ class Registry:
         """The instances that providers removed and that are served nevertheless, by provider: service and key."""
         return self._held.copy()
 
+    def explain_held(self, provider: str) -> str:
+        """Return in words for the operator why instances of a provider are held."""
+        held, counts = _count(self._held[provider]), self._counts[provider]
+        emptied = sum(number >= counts[service] for service, number in held.items())
+        if emptied == len(counts):
+            return "the source has no instance any more of what is served"
+        return f"{emptied} of {len(counts)} services of the source would have no instance"
+
     def release(self, provider: str) -> None:
         """Remove the instances of a provider that are held."""
         self._remove(provider, self._held.pop(provider, frozenset()))

@@ -72,7 +72,7 @@ class ControlPlane:
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._failures = Failures()
-        self._good_at = 0.0
+        self._released: dict[str, str] = {}  # how removals of instances were confirmed, by id
         self._admin: AdminServer | None = None
         self._rest: RestServer | None = None
         self._spans = make_spans(settings.otlp, settings.listen)
@@ -97,7 +97,6 @@ class ControlPlane:
         self._count_load(outcome, documents)
         self._report(outcome.problems)
         is_restored = bool(outcome.refused or outcome.held)
-        self._good_at = stored.good_at
         if is_restored:
             age = timedelta(seconds=round(max(0.0, time.time() - stored.good_at)))
             log.error(
@@ -120,7 +119,7 @@ class ControlPlane:
         self.port = await self._streams.start()
         log.info("serving", address=str(ListenAddress(self._settings.listen.host, self.port)), services=[ADS])
         if self._state is not None:
-            self._state_writer = StateWriter(self._state, stored.documents)
+            self._state_writer = StateWriter(self._state, stored)
             self._store()
 
     def _read_state(self) -> State:
@@ -211,16 +210,20 @@ class ControlPlane:
             {**one.describe(), "files": describe_files(one.files, served, last_good.get)} for one in self._applied.held
         ]
 
-    async def confirm(self, held_ids: Sequence[str]) -> bool:
-        """Let go what is held, and push it; return False, and do nothing, unless all of these are held now."""
+    async def confirm(self, held_ids: Sequence[str]) -> tuple[str, ...] | None:
+        """Let go what is held, and push it; return None, and do nothing, unless all of these are held now.
+
+        Return the files whose removals do not go yet, since what is left has mistakes without them.
+        """
         async with self._change_lock:
-            if not set(held_ids) <= {one.id for one in self._applied.held}:
-                return False
+            held = [one for one in self._applied.held if one.id in held_ids]
+            if {one.id for one in held} != {*held_ids}:
+                return None
             for held_id in held_ids:
                 self._translation.last_good.confirm(held_id)
-            log.info("removal confirmed", held=list(held_ids))
             await self._go_on(frozenset(held_ids))
-        return True
+            refused = {*self._applied.refused_files, *self._applied.failed_files}
+            return tuple(name for one in held for name in one.files if name in refused)
 
     async def _wake(self) -> None:
         """Do what is due: try again what failed, and let go what is confirmed by time."""
@@ -237,7 +240,8 @@ class ControlPlane:
             edit = Edit(retried, self._failures.digest, time.monotonic_ns(), self._applied.at)
             await self._apply_edit(edit, span)
         before = self._ads.store.inventory
-        self._translation.release_instances(_seconds(before.catalog.mesh.confirm_after), confirmed)
+        after = _seconds(before.catalog.mesh.confirm_after)
+        self._released = self._translation.release_instances(after, confirmed)
         await self._apply_translated(await asyncio.to_thread(self._translation.take_instances, [], before))
 
     async def _apply_edit(self, edit: Edit, span: Span) -> None:
@@ -292,7 +296,7 @@ class ControlPlane:
             streams = await self._push(inventory, edit.noticed_at)
             log.info(
                 "catalog changed",
-                changed_files=sorted(documents),
+                changed_files=sorted({*documents, *outcome.taken}),
                 **_describe_change(before, inventory),
                 streams=streams,
                 ms=round((time.perf_counter() - started) * 1000, 1),
@@ -303,6 +307,8 @@ class ControlPlane:
         _log_problems(problems)
         if new_errors:
             span.set_attribute("error.type", "CatalogError")
+        refused = {*outcome.refused}
+        if refused - {*self._applied.refused_files} or (new_errors and refused & documents.keys()):
             log.error("edit REFUSED: the last good state of these files is still served", files=list(outcome.refused))
         if inventory.mesh_changed and inventory.catalog.mesh.strangers != before.catalog.mesh.strangers:
             _tell_of_strangers(inventory)
@@ -312,10 +318,11 @@ class ControlPlane:
         held = list(self._translation.find_held_instances())
         if (one := outcome.held) is not None:
             since = time.time() - (time.monotonic() - one.since)
-            held.insert(0, HeldRemoval(one.id, DOCUMENTS, one.files, one.services, one.gateways, 0, since))
-        self._report_held(held)
+            held.insert(0, HeldRemoval(one.id, DOCUMENTS, one.files, one.services, one.gateways, 0, since, one.reason))
         was = self._applied
         held_files = outcome.held.files if outcome.held else ()
+        self._report_ended(held, outcome)
+        self._report_held(held, by_save=self._source.yield_again(held_files) >= {*held_files})
         _tell_of_mended(was.refused_files, [*outcome.refused, *self._failures.names, *held_files])
         is_good = not (outcome.refused or outcome.held)
         self._applied = AppliedState(
@@ -328,11 +335,26 @@ class ControlPlane:
             providers=self._translation.providers.states,
             collect=self._translation.last_good.collect_served(),
         )
-        self._source.yield_again(held_files)
         self._set_timer(outcome)
 
-    def _report_held(self, held: Sequence[HeldRemoval]) -> None:
-        """Log what is held once, when it is new."""
+    def _report_ended(self, held: Sequence[HeldRemoval], outcome: Outcome) -> None:
+        """Log what was held and is not any more, and how it was confirmed."""
+        now, released = {one.id for one in held}, self._released
+        waits = {*outcome.refused, *self._failures.names, *(outcome.held.files if outcome.held else ())}
+        self._released = {}
+        for one in self._applied.held:
+            if one.id in now:
+                continue
+            confirmed = {name: how for name in one.files if (how := outcome.taken.get(name))}
+            files = {"files": list(confirmed or one.files)}
+            what = files if one.source == DOCUMENTS else {"source": one.source, "instances": one.instances}
+            if by := {*confirmed.values(), *([released[one.id]] if one.id in released else [])}:
+                log.info("removal confirmed", by=", ".join(sorted(by)), held=one.id, **what)
+            elif not {*one.files} & waits:
+                log.info("removal not held any more: what it was about has changed again", held=one.id, **what)
+
+    def _report_held(self, held: Sequence[HeldRemoval], *, by_save: bool) -> None:
+        """Log what is held once, when it is new. `by_save` is whether a second save of the files would confirm it."""
         known = {one.id for one in self._applied.held}
         for one in held:
             if one.id not in known:
@@ -340,6 +362,7 @@ class ControlPlane:
                 if one.source != DOCUMENTS:
                     log.error(
                         "removal of endpoints HELD: confirm it with `xds apply --yes`",
+                        reason=one.reason,
                         source=one.source,
                         instances=one.instances,
                         removed=removed,
@@ -347,7 +370,9 @@ class ControlPlane:
                     )
                     continue
                 log.error(
-                    "removal HELD: restore the files, or confirm it with `xds apply --yes` or a second save",
+                    "removal HELD: restore the files, or confirm it with `xds apply --yes`",
+                    reason=one.reason,
+                    second_save="confirms it too" if by_save else "does not confirm it",
                     files=list(one.files),
                     removed=removed,
                     held=one.id,
@@ -371,14 +396,17 @@ class ControlPlane:
         task.add_done_callback(self._tasks.discard)
 
     def _store(self) -> None:
-        """Have the state that is served stored, with the time when all of it was the catalog's own."""
-        if self._applied.is_ok:
-            self._good_at = time.time()
+        """Have the state that is served stored, and whether all of it is the catalog's own."""
         if self._state_writer is not None:
-            self._state_writer.put(self._applied.collect, self._good_at)
+            applied = self._applied
+            waits = (
+                applied.refused_files or applied.failed_files or any(one.source == DOCUMENTS for one in applied.held)
+            )
+            self._state_writer.put(applied.collect, is_good=not waits)
 
     def _describe_applied(self) -> AppliedState:
-        return replace(self._applied, unfinished_files=self._source.unfinished)
+        failure = self._state_writer.failure if self._state_writer else None
+        return replace(self._applied, unfinished_files=self._source.unfinished, state_failure=failure)
 
     async def _apply_instances(self, updates: Updates) -> None:
         """Apply updates of instances; a problem of one instance does not stop the others from being served."""

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ MAGIC = b"xds last good 1 "
 
 BETWEEN_S = 1.0
 """The shortest time between two writes. What changes meanwhile is written together."""
+
+TOUCH_S = 60.0
+"""How often it is noted that the state is still good, and tried again what failed."""
 
 log = structlog.get_logger()
 
@@ -54,14 +58,19 @@ class StateFile:
         """Return the stored state; None if there is none. Raises StateError if the file cannot be used."""
         try:
             with self.path.open("rb") as file:
-                if os.fstat(file.fileno()).st_uid != os.geteuid():
+                found = os.fstat(file.fileno())
+                if found.st_uid != os.geteuid():
                     raise StateError("belongs to another user")
                 content = file.read()
         except FileNotFoundError:
             return None
         except OSError as error:
             raise StateError(f"cannot be read: {error.strerror}") from None
-        return self._parse(content)
+        return self._parse(content, found.st_mtime)
+
+    def note_good(self, good_at: float) -> None:
+        """Note when the stored state was good last, in the file's modification time. Raises OSError."""
+        os.utime(self.path, (good_at, good_at))
 
     def write(self, state: State) -> None:
         """Replace the stored state. Raises OSError."""
@@ -86,6 +95,7 @@ class StateFile:
                 file.write(MAGIC + hashed.hexdigest().encode() + b"\n")
                 file.writelines(parts)
                 file.flush()
+                os.utime(descriptor, (state.good_at, state.good_at))
                 os.fsync(file.fileno())
             Path(temporary).replace(self.path)
         except BaseException:
@@ -93,7 +103,7 @@ class StateFile:
             raise
         _sync_folder(self.path.parent)
 
-    def _parse(self, content: bytes) -> State:
+    def _parse(self, content: bytes, noted_at: float) -> State:
         line, _, rest = content.partition(b"\n")
         if not line.startswith(MAGIC):
             raise StateError("is no last good state of this version of xds")
@@ -111,7 +121,7 @@ class StateFile:
             raise StateError(f"is damaged: {error!r}") from None
         if catalog != self._catalog:
             raise StateError(f"is of another catalog, {catalog}")
-        return State(documents, good_at)
+        return State(documents, max(good_at, noted_at))
 
     def _shorten(self, name: str) -> str:
         """Return a document's name without the catalog's path, which may be written in another way the next time."""
@@ -119,53 +129,86 @@ class StateFile:
 
 
 class StateWriter:
-    """Writes states in a thread, the newest in place of all that came before it. A failure is logged once."""
+    """Writes states in a thread, the newest in place of all that came before it.
 
-    def __init__(self, file: StateFile, stored: Mapping[str, Document]) -> None:
-        """`stored` are the documents that the file has: the same are not written again, so that their age stays."""
+    While all that is served is the catalog's own, it notes that every TOUCH_S seconds and when it stops: the age of the
+    state counts from then. A failure is logged once, and tried again as often. It never ends the server.
+    """
+
+    def __init__(self, file: StateFile, stored: State) -> None:
+        """`stored` is what the file has: the same documents are not written again."""
         self._file = file
-        self._stored: Mapping[str, Document] | None = stored or None
-        self._next: tuple[Callable[[], Mapping[str, Document]], float] | None = None
-        self._writing: asyncio.Task[None] | None = None
+        self._stored: Mapping[str, Document] | None = stored.documents or None
+        self._noted_at = self._good_at = stored.good_at
+        self._is_good = False
+        self._collect: Callable[[], Mapping[str, Document]] = dict
+        self._changed = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._has_failed = False
+        self._writing: asyncio.Task[None] | None = None
+        self.failure: str | None = None
+        """Why the state could not be stored the last time, in words for the operator; None: it was."""
 
-    def put(self, collect: Callable[[], Mapping[str, Document]], good_at: float) -> None:
-        """Have the documents that `collect` returns written soon. It is called in a thread."""
-        self._next = collect, good_at
-        if self._writing is None or self._writing.done():
+    def put(self, collect: Callable[[], Mapping[str, Document]], *, is_good: bool) -> None:
+        """Have the documents that `collect` returns written soon. It is called in a thread.
+
+        `is_good` is whether these are the catalog's own, all of them, until something else is put.
+        """
+        if self._is_good:
+            self._good_at = time.time()
+        self._collect, self._is_good = collect, is_good
+        self._changed.set()
+        if self._writing is None:
             self._writing = asyncio.create_task(self._write_all())
 
     async def stop(self) -> None:
-        """Write what waits."""
+        """Write what waits, and that it was good until now."""
         self._stopping.set()
+        self._changed.set()
         if self._writing is not None:
             await self._writing
 
     async def _write_all(self) -> None:
-        while self._next is not None:
-            (collect, good_at), self._next = self._next, None
-            try:
-                await asyncio.to_thread(self._write, collect, good_at)
-                self._has_failed = False
-            except OSError as error:
-                if not self._has_failed:
-                    reason = error.strerror or repr(error)
-                    log.warning(
-                        "the last good state cannot be stored: name a folder with --data, or write --no-data",
-                        file=str(self._file.path),
-                        reason=reason,
-                    )
-                self._has_failed = True
-            with suppress(TimeoutError):
-                async with asyncio.timeout(BETWEEN_S):
-                    await self._stopping.wait()
+        while not self._stopping.is_set():
+            self._changed.clear()
+            await self._write_newest()
+            await _wait(self._stopping, BETWEEN_S)
+            await _wait(self._changed, TOUCH_S)
+        await self._write_newest()
+
+    async def _write_newest(self) -> None:
+        if self._is_good:
+            self._good_at = time.time()
+        try:
+            await asyncio.to_thread(self._write, self._collect, self._good_at)
+        except Exception as error:  # a full disk, or a bug in xds: the server goes on
+            reason = (error.strerror if isinstance(error, OSError) else None) or repr(error)
+            if self.failure is None:
+                log.warning(
+                    "the last good state cannot be stored: name a folder with --data, or write --no-data",
+                    file=str(self._file.path),
+                    reason=reason,
+                )
+            self.failure = reason
+        else:
+            if self.failure is not None:
+                log.info("the last good state is stored again", file=str(self._file.path))
+            self.failure = None
 
     def _write(self, collect: Callable[[], Mapping[str, Document]], good_at: float) -> None:
         documents = collect()
-        if documents != self._stored:
+        if documents != self._stored or not self._file.path.exists():
+            self._stored = None  # until it is known what the file has
             self._file.write(State(documents, good_at))
             self._stored = documents
+        elif good_at != self._noted_at:
+            self._file.note_good(good_at)
+        self._noted_at = good_at
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
 
 
 def _sync_folder(folder: Path) -> None:

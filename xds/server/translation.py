@@ -7,7 +7,7 @@ import hashlib
 import time
 from collections.abc import Collection, Mapping
 
-from xds.catalog.assembly.workspace import Checkpoint, LastGood, Outcome
+from xds.catalog.assembly.workspace import BY_APPLY, BY_TIME, Checkpoint, LastGood, Outcome
 from xds.endpoints.providers import Providers
 from xds.errors import Problem
 from xds.resources.inventory import Inventory, build_inventory
@@ -73,15 +73,25 @@ class Translation:
                 self._since[provider] = held_id, now
             since = time.time() - (now - self._since[provider][1])
             services = sorted({service for service, _ in instances})
-            found.append(HeldRemoval(held_id, provider, (), tuple(services), (), len(instances), since))
+            reason = self.providers.explain_held(provider)
+            found.append(HeldRemoval(held_id, provider, (), tuple(services), (), len(instances), since, reason))
         return tuple(found)
 
-    def release_instances(self, confirm_after: float | None, held_ids: frozenset[str] = frozenset()) -> None:
-        """Let go the instances that are held with these ids, or for so many seconds."""
-        now = time.monotonic()
+    def release_instances(self, confirm_after: float | None, held_ids: frozenset[str] = frozenset()) -> dict[str, str]:
+        """Let go the instances that are held with these ids, or for so many seconds.
+
+        Return by id how each removal was confirmed.
+        """
+        now, released = time.monotonic(), dict[str, str]()
         for provider, (held_id, since) in [*self._since.items()]:
-            if held_id in held_ids or (confirm_after is not None and now - since >= confirm_after):
-                self.providers.release(provider)
+            if held_id in held_ids:
+                released[held_id] = BY_APPLY
+            elif confirm_after is not None and now - since >= confirm_after:
+                released[held_id] = BY_TIME
+            else:
+                continue
+            self.providers.release(provider)
+        return released
 
     def find_due(self, confirm_after: float | None) -> float | None:
         """Return when something is confirmed by time; None: never."""

@@ -5,6 +5,7 @@ checks. An instance changes a thousand times as often, passes no YAML, and is ch
 """
 
 from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -45,8 +46,12 @@ class DocumentSource(Protocol):
         """The names of documents that are still being written, and so are not yielded yet."""
         ...
 
-    def yield_again(self, names: Collection[str]) -> None:
-        """Ask to yield these documents, and no others, also when they are saved again with the same content."""
+    def yield_again(self, names: Collection[str]) -> AbstractSet[str]:
+        """Ask to yield these documents, and no others, also when somebody saves them again with the same content.
+
+        Return those of which that can be noticed. It must be a save of just these: a program that writes all documents
+        anew says nothing about one of them.
+        """
         ...
 
     def watch(self) -> AsyncGenerator[dict[str, Document | None]]:

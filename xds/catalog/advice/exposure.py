@@ -9,20 +9,18 @@ from xds.catalog.text.mistake import Mistake, warning
 HTTPS = 443
 """The port at which clients and servers expect TLS."""
 
-UNSPECIFIED = ("0.0.0.0", "::")  # noqa: S104 these are compared, nothing listens there
-
 
 def advise_exposure(service: Service) -> Iterator[Mistake]:
     """Yield warnings about a service's sidecar, and about endpoints that are no place to connect to or expect TLS."""
     address = service.sidecar.listen.address
-    if not ipaddress.ip_address(address).is_loopback:
+    if not _unmap(address).is_loopback:
         remedy = f'"{"[::1]" if ":" in address else "127.0.0.1"}:{service.sidecar.listen.port}"'
         yield warning(
             ("sidecar",),
             f"other machines can reach {address}, and whoever does may call what this service may: write {remedy}",
         )
     for index, endpoint in enumerate(service.endpoints):
-        if endpoint.address in UNSPECIFIED:
+        if endpoint.is_ip and _unmap(endpoint.address).is_unspecified:
             yield warning(
                 ("endpoints", index),
                 f"{endpoint.address} is for listening only: each Envoy would connect to its own machine, "
@@ -35,3 +33,9 @@ def advise_exposure(service: Service) -> Iterator[Mistake]:
         yield warning(
             ("endpoints", found), f"{HTTPS} is the port of https, and requests go there in plain text: add `tls: true`"
         )
+
+
+def _unmap(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Return an IP address; of one such as `::ffff:127.0.0.1` the IPv4 address, to which the system connects."""
+    found = ipaddress.ip_address(address)
+    return (found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None) or found

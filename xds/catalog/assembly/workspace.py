@@ -5,13 +5,13 @@ newest versions of the others, as long as these fit together.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from xds.catalog.assembly.assembly import Assembly, publish
-from xds.catalog.assembly.brake import Brake, find_losses
+from xds.catalog.assembly.brake import ADDED, Brake, Stop, find_emptied, find_losses
 from xds.catalog.catalog import Catalog, Subject
 from xds.catalog.reading.fragment import Fragment, parse_fragment
 from xds.catalog.text.envoy_version import Version
@@ -46,6 +46,11 @@ class Workspace:
     def get(self, name: str) -> Fragment | None:
         """Return the fragment of a current document; None if there is none."""
         return self._assembly.get(name)
+
+    @property
+    def names(self) -> Iterator[str]:
+        """The names of the current documents, without those that are no part of the catalog."""
+        return (name for name, one in self._assembly.fragments.items() if not one.document.skipped)
 
     def update(self, changes: Mapping[str, Document | None]) -> Catalog:
         """Apply changed documents by name, None for a removed one, and return the catalog of all documents.
@@ -93,8 +98,8 @@ MAX_SINGLES = 100
 AGAIN_S = 2.0
 """How much later a save of the same state confirms it: an editor may write a file twice for one save."""
 
-ADDED = "\0"
-"""The end of the name of a fragment with the additions alone of a document that is held."""
+BY_APPLY, BY_SAVE, BY_TIME = "`xds apply --yes`", "a second save", "`brake.confirm_after`"
+"""How a removal was confirmed, in words for the operator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ class Held:
     """Removals that are not served until somebody confirms them.
 
     `files` are the documents that are held, and would take away `services` and `gateways`. `id` stands for exactly
-    this. `since` is a time of the caller's clock.
+    this. `since` is a time of the caller's clock. `reason` says in words for the operator why they are held.
     """
 
     id: str
@@ -110,6 +115,7 @@ class Held:
     services: tuple[str, ...]
     gateways: tuple[str, ...]
     since: float
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +123,15 @@ class Outcome:
     """The catalog to serve, the problems of the current documents, and the names of the documents that are not served.
 
     `refused` has the names of documents whose current version is not in the catalog because of a mistake, `held` those
-    whose version takes away too much.
+    whose version takes away too much. `taken` has the names of the documents whose current version is in the catalog
+    since this update, and how their removals were confirmed; None: there was nothing to confirm.
     """
 
     catalog: Catalog
     problems: tuple[Problem, ...]
     refused: tuple[str, ...]
     held: Held | None = None
+    taken: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +142,7 @@ class Checkpoint:
     served: Mapping[str, Fragment]
     waiting: Fragments
     since: Mapping[str, float]
-    confirmed: frozenset[str]
+    confirmed: Mapping[str, str]
     brake: Brake
     held: Held | None
     started: bool
@@ -144,6 +152,9 @@ class LastGood:
     """Takes changes of documents and returns the catalog to serve: the last good one where a change has errors.
 
     A change that takes away too much waits as well, until it is confirmed: by `confirm`, by a second save, or by time.
+    Of a document that is held, what it adds is served beside its last good version, until a later version is taken or
+    held. So a mistake in it, or its deletion, takes nothing away.
+
     `now` is in seconds, of a clock that does not jump. `has_all_endpoints` is that of an `Assembly`.
     """
 
@@ -154,7 +165,9 @@ class LastGood:
         self._waiting: Fragments = {}
         self._brake = Brake()
         self._since: dict[str, float] = {}  # when each document was held first as it is
-        self._confirmed: set[str] = set()
+        self._confirmed: dict[str, str] = {}  # how, by document
+        self._added: set[str] = set()  # the documents of which additions are served
+        self._taken: dict[str, str | None] = {}
         self._held: Held | None = None
         self._started = False
         self._outcome: Outcome | None = None
@@ -166,6 +179,7 @@ class LastGood:
         there has been no good catalog yet.
         """
         self._outcome = None
+        self._taken = {}
         newest = self._workspace.take(changes)
         self._waiting.update(newest)
         self._note_confirmations(changes.keys(), newest, now)
@@ -175,15 +189,14 @@ class LastGood:
                 raise CatalogError(self._workspace.problems)
             self._started = True
             self._served.put(self._waiting)
-            self._waiting = {}
+            self._note_taken(self._waiting)
         elif self._waiting:
-            valid = {name: one for name, one in self._waiting.items() if not (one and one.has_errors)}
-            stopped = self._brake.find_stopped(self._served, self._expand(valid), self._confirmed, now)
-            if is_good and not stopped:
+            stop = self._find_stopped(now)
+            if is_good and not stop.losses:
                 self._take(self._waiting, now)
             else:
-                self._take_valid(newest, stopped, now)
-            self._hold(stopped, now)
+                self._take_valid(newest, stop, now)
+            self._hold(stop, now)
         return self.outcome
 
     @property
@@ -194,14 +207,14 @@ class LastGood:
             wrong = {problem.source for problem in problems if problem.severity is Severity.ERROR}
             held = set(self._held.files) - wrong if self._held else set()
             refused = tuple(sorted(self._waiting.keys() - held))
-            self._outcome = Outcome(publish(self._served), problems, refused, self._held)
+            self._outcome = Outcome(publish(self._served), problems, refused, self._held, self._taken)
         return self._outcome
 
     def confirm(self, held_id: str) -> bool:
         """Let go what is held, with the next update. Return False if something else, or nothing, is held."""
         if self._held is None or self._held.id != held_id:
             return False
-        self._confirmed.update(self._held.files)
+        self._confirmed.update(dict.fromkeys(self._held.files, BY_APPLY))
         return True
 
     @property
@@ -232,7 +245,7 @@ class LastGood:
             self._served.fragments,
             self._waiting.copy(),
             self._since.copy(),
-            frozenset(self._confirmed),
+            self._confirmed.copy(),
             self._brake.copy(),
             self._held,
             self._started,
@@ -246,7 +259,9 @@ class LastGood:
         self._served.put(state.served)
         self._waiting = dict(state.waiting)
         self._since = dict(state.since)
-        self._confirmed = set(state.confirmed)
+        self._confirmed = dict(state.confirmed)
+        self._added = {name.removesuffix(ADDED) for name in state.served if name.endswith(ADDED)}
+        self._taken = {}
         self._brake = state.brake.copy()
         self._held = state.held
         self._started = state.started
@@ -254,67 +269,84 @@ class LastGood:
     def _note_confirmations(self, named: AbstractSet[str], newest: Fragments, now: float) -> None:
         """Note which documents that are held are confirmed by a second save or by time, and which are others now."""
         after = self._served.mesh.confirm_after
-        for name, since in [*self._since.items()]:
-            if name in newest:
-                del self._since[name]
-                self._confirmed.discard(name)
-            elif (name in named and now - since >= AGAIN_S) or (after and now - since >= after.total_seconds()):
-                self._confirmed.add(name)
+        for name in newest:
+            self._since.pop(name, None)
+            self._confirmed.pop(name, None)
+        for name, since in self._since.items():
+            if name in named and now - since >= AGAIN_S:
+                self._confirmed.setdefault(name, BY_SAVE)
+            elif after and now - since >= after.total_seconds():
+                self._confirmed.setdefault(name, BY_TIME)
 
-    def _expand(self, changes: Fragments) -> Fragments:
-        """Return changes that also end the additions which were served of these documents before."""
-        added = (name + ADDED for name in self._since)
-        return {**changes, **{name: None for name in added if name.removesuffix(ADDED) in changes}}
+    def _find_stopped(self, now: float) -> Stop:
+        """Return what the documents that wait must not remove yet."""
+        valid = {name: one for name, one in self._waiting.items() if not (one and one.has_errors)}
+        emptied = find_emptied(valid, self._workspace.names)
+        return self._brake.find_stopped(self._served, valid, self._confirmed.keys(), emptied, now)
 
     def _take(self, changes: Fragments, now: float) -> None:
-        """Serve changes, and note what goes with them."""
-        changes = self._expand(changes)
+        """Serve changes, and note what goes with them. What was served of their additions ends."""
         self._note_removals(changes, now)
-        self._served.put(changes)
+        self._served.put(self._expand(changes))
         self._note_taken(changes)
+
+    def _expand(self, changes: Fragments) -> Fragments:
+        return {**changes, **{name + ADDED: None for name in changes if name in self._added}}
 
     def _note_removals(self, changes: Fragments, now: float) -> None:
         if find_losses(self._served, changes):
             self._brake.note(self._served, now)
 
     def _note_taken(self, changes: Fragments) -> None:
+        confirmed = self._confirmed.keys() & changes.keys()
+        self._taken |= {name: self._confirmed.pop(name, None) for name in changes}
+        self._added -= changes.keys()
         self._waiting = {name: fragment for name, fragment in self._waiting.items() if name not in changes}
-        if confirmed := self._confirmed & changes.keys():
+        if confirmed:
             self._brake.forget()
-            self._confirmed -= confirmed
 
-    def _take_valid(self, newest: Fragments, stopped: Mapping[str, AbstractSet[Subject]], now: float) -> None:
-        for candidate in self._candidates(newest, stopped):
-            changes = self._expand(self._without_moved(candidate))
+    def _take_valid(self, newest: Fragments, stop: Stop, now: float) -> None:
+        """Serve what can be served of the documents that wait, and the additions of those that are stopped."""
+        waits = self._find_companions(stop.losses)
+        for candidate in self._candidates(newest, waits):
+            changes = self._without_moved(candidate)
             if not changes:
                 continue
             brake = self._brake.copy()
             self._note_removals(changes, now)
-            before = {name: self._served.get(name) for name in changes}
-            self._served.put(changes)
-            if self._served.problems and self._served.problems[0].severity is Severity.ERROR:
-                self._served.put(before)
+            additions = self._select_additions(waits, changes)
+            if self._try({**self._expand(changes), **additions}):
+                self._note_added(additions)
+            elif not additions or not self._try(self._expand(changes)):
                 self._brake = brake
-            else:
-                self._note_taken(changes)
+                continue
+            self._note_taken(changes)
 
-    def _candidates(self, newest: Fragments, stopped: Mapping[str, AbstractSet[Subject]]) -> Iterator[Fragments]:
+    def _try(self, changes: Fragments) -> bool:
+        """Serve changes, if they fit to what is served; return whether they do."""
+        before = {name: self._served.get(name) for name in changes}
+        self._served.put(changes)
+        if self._served.problems and self._served.problems[0].severity is Severity.ERROR:
+            self._served.put(before)
+            return False
+        return True
+
+    def _candidates(self, newest: Fragments, waits: AbstractSet[str]) -> Iterator[Fragments]:
         """Yield the changes to try: all whose own document has no errors, then the newest of these, then each alone."""
-        waits = self._find_companions(stopped)
         for names in (list(self._waiting), list(newest), *([name] for name in list(self._waiting)[:MAX_SINGLES])):
             waiting = {name: self._waiting[name] for name in names if name in self._waiting and name not in waits}
             valid = {name: fragment for name, fragment in waiting.items() if not (fragment and fragment.has_errors)}
             if valid:
                 yield valid
 
-    def _find_companions(self, stopped: Mapping[str, AbstractSet[Subject]]) -> set[str]:
+    def _find_companions(self, stopped: Iterable[str]) -> set[str]:
         """Return the documents that are stopped, and those that define now what these still define."""
         waits = set(stopped)
         while True:
             more = {
                 name
                 for name, fragment in self._waiting.items()
-                if fragment and name not in waits
+                if fragment and not fragment.has_errors and name not in waits
                 for subject in fragment.starts
                 if self._served.owners_of(subject) & waits
             }
@@ -326,12 +358,7 @@ class LastGood:
         """Leave out documents that lose a service or gateway which another document, not in the candidate, gains."""
         candidate = dict(candidate)
         while candidate:
-            gained = {
-                subject
-                for name, fragment in self._waiting.items()
-                if fragment and name not in candidate
-                for subject in fragment.starts
-            }
+            gained = self._find_gained(candidate.keys())
             moved = [name for name, lost in find_losses(self._served, candidate).items() if lost & gained]
             if not moved:
                 break
@@ -339,19 +366,15 @@ class LastGood:
                 del candidate[name]
         return candidate
 
-    def _hold(self, stopped: Mapping[str, AbstractSet[Subject]], now: float) -> None:
+    def _hold(self, stop: Stop, now: float) -> None:
         """Note what is held. Of what these documents add, all is served nevertheless."""
-        waits = self._find_companions(stopped) & self._waiting.keys() if stopped else set[str]()
-        ended = self._since.keys() - waits
+        waits = self._find_companions(stop.losses)
         self._since = {name: self._since.get(name, now) for name in sorted(waits)}
-        self._confirmed &= waits
-        self._put_additions(
-            {**dict.fromkeys(ended), **{name: self._waiting[name] for name in stopped if name in waits}}
-        )
+        self._put_additions(waits)
         if not waits:
             self._held = None
             return
-        lost = sorted({subject for name in stopped for subject in stopped[name]})
+        lost = sorted({subject for losses in stop.losses.values() for subject in losses})
         hashed = hashlib.sha256(usedforsecurity=False)
         for name in sorted(waits):
             fragment = self._waiting[name]
@@ -364,21 +387,47 @@ class LastGood:
             tuple(name for kind, name in lost if kind == "services"),
             tuple(name for kind, name in lost if kind == "gateways"),
             min(self._since.values()),
+            "; ".join(stop.reasons),
         )
 
-    def _put_additions(self, held: Fragments) -> None:
-        """Serve what documents add that are held; None: nothing any more."""
-        changes: Fragments = {}
-        for name, fragment in held.items():
+    def _put_additions(self, held: Iterable[str]) -> None:
+        """Serve what documents add that are held, as far as it fits to what is served."""
+        additions = self._select_additions(held, {})
+        for changes in (additions, *({name: added} for name, added in additions.items())):
+            if self._try(changes):
+                self._note_added(changes)
+                if changes is additions:
+                    return
+
+    def _select_additions(self, held: Iterable[str], others: Fragments) -> Fragments:
+        """Return how the additions change that are served of documents that are held, beside changes of others.
+
+        What an addition loses and another document gains, which is not taken yet, stays.
+        """
+        found: Fragments = {}
+        for name in sorted(held):
             own = name + ADDED
-            added = _select(fragment, own, self._served) if fragment else None
-            if added or self._served.get(own):
-                changes[own] = added
-        if not changes:
-            return
-        self._served.put(changes)
-        if self._served.problems and self._served.problems[0].severity is Severity.ERROR:
-            self._served.put(dict.fromkeys(changes))
+            fragment, was = self._waiting.get(name), self._served.get(own)
+            if fragment is None or fragment.has_errors:
+                continue
+            added = _select(fragment, own, self._served)
+            lost = was.starts.keys() - (added.starts if added else {}) if was else set[Subject]()
+            if added != was and not (lost and lost & self._find_gained({name, *others})):
+                found[own] = added
+        return found
+
+    def _find_gained(self, beside: AbstractSet[str]) -> set[Subject]:
+        """Return what the documents define that wait, beside some."""
+        return {
+            subject
+            for name, fragment in self._waiting.items()
+            if fragment and name not in beside
+            for subject in fragment.starts
+        }
+
+    def _note_added(self, additions: Fragments) -> None:
+        for own, added in additions.items():
+            (self._added.add if added else self._added.discard)(own.removesuffix(ADDED))
 
 
 def _select(fragment: Fragment, own: str, served: Assembly) -> Fragment | None:

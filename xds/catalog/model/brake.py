@@ -19,8 +19,9 @@ SHARE: Final = Percentage(0, 100, "50%")
 class Brake:
     """When a removal is held until it is confirmed; a percentage alone is the `share`, and `off` holds nothing.
 
-    It holds the removal of every service or every gateway, and of more than the `share` of at least 4. The same holds
-    for the endpoints of a source: all of at least 4, or those of more than the `share` of at least 4 services.
+    It holds the removal of every service or every gateway, of more than the `share` of at least 4, and of all files of
+    a folder below the catalog. The same holds for the endpoints of a source: all of at least 4, or those of more than
+    the `share` of at least 4 services.
     """
 
     enabled: Annotated[bool, Strict(), Field(description="`false` is the same as `brake: off`")] = True

@@ -20,7 +20,7 @@ HEADINGS = {
 """The heading of each type's column: the short name of its discovery service."""
 
 WORST_FIRST = ("NACKED", "UNKNOWN", "KEPT", "STALE", "SYNCED")
-UNNAMED = {"UNKNOWN": "is sent nothing", "KEPT": "keeps what it had"}
+UNNAMED = {"UNKNOWN": "is sent nothing and keeps what it has", "KEPT": "keeps what it had"}
 """What clients get whose cluster the catalog does not name, by their state."""
 
 HEADS = ("NODE", "CLUSTER", "LOCALITY", "VARIANT", "CLIENT", "SINCE")
@@ -232,20 +232,27 @@ def _remark_catalog(status: Json) -> Iterator[tuple[str, str]]:
             f"what is served of the catalog is the last good state from disk, {_age(stored_at, status['now'])} old",
             "bold red",
         )
+    if reason := status.get("state_failure"):
+        yield f"the last good state cannot be stored, a restart would lose it: {printable(reason)}", "yellow"
 
 
 def describe_held(held: Json) -> str:
-    """Return in words what would be removed."""
+    """Return in words what would be removed, and why that is held."""
+    why = f": {printable(held['reason'])}" if held.get("reason") else ""
+    return f"it would remove {_describe_removed(held)}{why}"
+
+
+def _describe_removed(held: Json) -> str:
     if held["instances"]:
         number = held["instances"]
         what = f"{number} endpoint{'' if number == 1 else 's'} of the source {printable(held['source'])}"
-        return f"it would remove {what}, for {_names(held['services'], len(held['services']))}"
+        return f"{what}, for {_names(held['services'], len(held['services']))}"
     kinds = (
         f"{len(names)} {kind if len(names) != 1 else kind[:-1]} ({_names(names, len(names))})"
         for kind in ("services", "gateways")
         if (names := held[kind])
     )
-    return f"it would remove {' and '.join(kinds)}"
+    return " and ".join(kinds)
 
 
 def _describe_unsupported(clients: Sequence[Json]) -> Iterator[tuple[str, str]]:

@@ -163,6 +163,8 @@ def _describe_applied(applied: AppliedState, now: float) -> Iterator[Metric]:
     documentation = "Age of the state from disk that is served for want of a good catalog, 0 if there is none"
     age = 0.0 if applied.restored_from is None else max(1.0, now - applied.restored_from)
     yield GaugeMetricFamily("xds_catalog_restored_age_seconds", documentation, age)
+    documentation = "1 while the last good state cannot be stored on disk"
+    yield GaugeMetricFamily("xds_catalog_state_failed", documentation, int(applied.state_failure is not None))
 
 
 def _describe_catalog(inventory: Inventory, applied: AppliedState) -> Iterator[Metric]:

@@ -89,8 +89,11 @@ class Removals(Protocol):
         """Return what is held, with the differences of files. It takes a while: call it in a thread."""
         ...
 
-    async def confirm(self, held_ids: Sequence[str]) -> bool:
-        """Let go what is held with these ids; return False, and do nothing, unless all of them are held."""
+    async def confirm(self, held_ids: Sequence[str]) -> tuple[str, ...] | None:
+        """Let go what is held with these ids; return None, and do nothing, unless all of them are held.
+
+        Return the files whose removals do not go yet, since what is left has mistakes without them.
+        """
         ...
 
 
@@ -101,9 +104,9 @@ class NoRemovals:
         """Return nothing."""
         return []
 
-    async def confirm(self, _held_ids: Sequence[str]) -> bool:
+    async def confirm(self, _held_ids: Sequence[str]) -> tuple[str, ...] | None:
         """Do nothing."""
-        return False
+        return None
 
 
 class AdminServer(HttpServer):
@@ -246,9 +249,10 @@ class AdminServer(HttpServer):
         _check_origin(request)
         _required(request, "id")
         held_ids = request.query.getall("id")
-        if not await self._removals.confirm(held_ids):
+        refused = await self._removals.confirm(held_ids)
+        if refused is None:
             raise web.HTTPConflict(text="this is not held any more, or something else is: see `xds apply`")
-        return web.json_response({"applied": held_ids})
+        return web.json_response({"applied": held_ids, "refused_files": list(refused)})
 
     async def _catalog(self, _request: web.Request) -> web.Response:
         async with self._slow:

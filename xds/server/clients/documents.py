@@ -44,7 +44,8 @@ class HeldRemoval:
     """What is held until somebody confirms that it may go, and is served nevertheless. `id` stands for exactly this.
 
     `source` is `catalog` for `services` and `gateways` that `files` would remove, else the name of a source of
-    endpoints, with the number of its `instances` and their services. `since` is a time.time().
+    endpoints, with the number of its `instances` and their services. `since` is a time.time(). `reason` says why it is
+    held, in words for the operator.
     """
 
     id: str
@@ -54,6 +55,7 @@ class HeldRemoval:
     gateways: tuple[str, ...]
     instances: int
     since: float
+    reason: str
 
     def describe(self) -> Json:
         """Return it as a document."""
@@ -67,9 +69,10 @@ class AppliedState:
     `digest` is the hash of its documents; the same documents on another machine have the same digest. `at` is when the
     state was read, as time.time(): a NACK that came later is about this state. `refused_files` are the files whose last
     good state is served instead, `failed_files` those that a fault of xds kept from being served; `unfinished_files`
-    are still being written. `restored_from` is when the state was stored that this server read from disk at its start,
-    as time.time(), as long as some of it is served for want of a good catalog. `providers` are the states of the
-    sources of instances. `collect` returns the documents that are served, by name: few ask, so it works when called.
+    are still being written. `restored_from` is when the state was good last that this server read from disk at its
+    start, as time.time(), as long as some of it is served for want of a good catalog. `state_failure` is why the state
+    cannot be stored now. `providers` are the states of the sources of instances. `collect` returns the documents that
+    are served, by name: few ask, so it works when called.
     """
 
     digest: str
@@ -80,6 +83,7 @@ class AppliedState:
     unfinished_files: tuple[str, ...] = ()
     restored_from: float | None = None
     providers: tuple[ProviderState, ...] = ()
+    state_failure: str | None = None
     collect: Callable[[], Mapping[str, Document]] = dict
 
     @property
@@ -124,6 +128,7 @@ def describe_server(inventory: Inventory, applied: AppliedState, silent_workers:
         "failed_files": list(applied.failed_files),
         "unfinished_files": list(applied.unfinished_files),
         "restored_from": None if applied.restored_from is None else write_time(applied.restored_from),
+        "state_failure": applied.state_failure,
         "sources": [_describe_provider(one, endpoints[one.name]) for one in applied.providers],
         "silent_workers": list(silent_workers),
     }

@@ -53,7 +53,10 @@ class UnnamedLog:
                     "the catalog does not name this node.cluster any more: its nodes keep what they had", **fields
                 )
             else:
-                log.warning("the catalog does not name this node.cluster: its nodes are sent nothing", **fields)
+                log.warning(
+                    "the catalog does not name this node.cluster: its nodes get nothing, and keep what they had",
+                    **fields,
+                )
 
 
 class TwinLog:

@@ -57,7 +57,7 @@ def find_layout(root: Path, had: Callable[[str], bool] = lambda prefix: False) -
     else:
         layout.faults[str(root)] = "does not exist"
     watched = layout.folder_prefixes.keys() | {path.rpartition("/")[0] or "/" for path in layout.watched_paths}
-    layout.folders = {folder: identity for folder in sorted(watched) if (identity := _identify(folder))}
+    layout.folders = {folder: identity for folder in sorted(watched) if (identity := identify(folder))}
     return layout
 
 
@@ -138,7 +138,8 @@ def _follow(path: Path, layout: Layout) -> Path:
     return real
 
 
-def _identify(folder: str) -> Identity | None:
+def identify(folder: str | Path) -> Identity | None:
+    """Return the identity of a folder, with links followed; None if there is none."""
     try:
         found = Path(folder).stat()
     except OSError:

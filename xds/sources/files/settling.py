@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 
 from xds.sources.document import Document
+from xds.sources.files.layout import Identity
 from xds.sources.files.read import FileAttributes
 
 UNCHANGED_S = 0.1
@@ -23,6 +24,9 @@ DELETED_S = 1.0
 OPEN_S = 60.0
 """How long a file may stay unchanged while a program has it open for writing; then it is taken as it is."""
 
+TOGETHER_S = 1.0
+"""How long before and after a second save of a file nothing else may be saved: a release writes every file anew."""
+
 GROUP_S = 0.2
 """How long an unfinished file may delay the files that changed at the same moment. They may belong together."""
 
@@ -36,7 +40,8 @@ GATEWAYS = re.compile(rb"^[\"']?gateways[\"']?\s*:", re.MULTILINE)
 class Record:
     """A document as it was read. `recent` is whether the content may change while the attributes stay the same.
 
-    `writing` is whether a program still writes it; None: unknown.
+    `writing` is whether a program still writes it; None: unknown. `folder` is that of the file itself; None: a link
+    leads to it, or it is unknown.
     """
 
     document: Document
@@ -44,6 +49,7 @@ class Record:
     attributes: FileAttributes | None
     recent: bool
     writing: bool | None = False
+    folder: Identity | None = None
 
 
 @dataclass(slots=True)
@@ -78,13 +84,17 @@ class Settling:
     def __init__(self) -> None:
         self.waiting: dict[str, Waiting] = {}
 
-    def note(self, name: str, old: Record | None, new: Record | None, now: float, batch: float) -> None:
-        """Note that a document differs from its record. A version that is noted again goes on waiting."""
+    def note(self, name: str, old: Record | None, new: Record | None, now: float, least: float = 0.0) -> bool:
+        """Note that a document differs from its record, and must stay so for `least` seconds at least.
+
+        Return False if this version was noted already: it goes on waiting.
+        """
         was = self.waiting.get(name)
         if was is not None and _is_same(was.record, new):
-            return
-        settle = find_settle_time(old, new)
-        self.waiting[name] = Waiting(new, now, settle, batch if was is None else was.batch, time.monotonic_ns())
+            return False
+        settle = max(find_settle_time(old, new), least)
+        self.waiting[name] = Waiting(new, now, settle, now if was is None else was.batch, time.monotonic_ns())
+        return True
 
     def drop(self, name: str) -> None:
         """Forget a change: the document is again as it was."""

@@ -7,6 +7,7 @@ example on network file systems. So everything is also checked at long intervals
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -15,9 +16,9 @@ from watchfiles import awatch
 from watchfiles.main import FileChange
 
 from xds.sources.document import Document, digest_document, write_digest
-from xds.sources.files.layout import NO_FILES, Layout, explain_skipped, find_layout, is_document, is_visible
+from xds.sources.files.layout import NO_FILES, Layout, explain_skipped, find_layout, identify, is_document, is_visible
 from xds.sources.files.read import FileAttributes, is_being_written, read_attributes, read_document
-from xds.sources.files.settling import POLL_S, Record, Settling
+from xds.sources.files.settling import POLL_S, TOGETHER_S, Record, Settling
 
 STEP_MS = 10
 """How long no event must come before files are read: one save causes several events, and so does a checkout.
@@ -62,6 +63,7 @@ class FileSource:
         self._sum = 0  # the sum of the records' digests
         self._settling = Settling()
         self._again: frozenset[str] = frozenset()
+        self._saves: dict[str, float] = {}  # when documents were saved lately that no second save was waited for
         self._told: set[str] = set()
         self._devices: dict[str, int] = {}  # of the folders, when they had documents last
         self.noticed_at = time.monotonic_ns()
@@ -80,6 +82,7 @@ class FileSource:
         for name, one in self._settling.waiting.items():
             self._store(name, one.record)
         self._settling.waiting.clear()
+        self._saves.clear()
         return {name: record.document for name, record in self._records.items()}
 
     def await_writers(self, seconds: float) -> None:
@@ -105,9 +108,14 @@ class FileSource:
         now, waiting = time.monotonic(), self._settling.waiting
         return tuple(sorted(name for name, one in waiting.items() if one.is_being_written and now - one.batch > 1))
 
-    def yield_again(self, names: Collection[str]) -> None:
-        """Yield these documents also when they are saved with the same content; no others from now on."""
+    def yield_again(self, names: Collection[str]) -> AbstractSet[str]:
+        """Yield these documents also when they are saved with the same content; no others from now on.
+
+        A save counts if nothing else is saved within TOGETHER_S. It is not noticed where a link leads to the file: who
+        switches a link, such as that of a mounted ConfigMap, switches it for all files.
+        """
         self._again = frozenset(names)
+        return {name for name in names if (record := self._records.get(name)) and record.folder is not None}
 
     async def watch(self) -> AsyncGenerator[dict[str, Document | None]]:
         """Yield the documents that changed since they were last read or yielded, by name; None for deleted ones.
@@ -259,16 +267,35 @@ class FileSource:
     def _compare(self, name: str, new: Record | None, now: float) -> None:
         """Note whether a document differs from its record."""
         old = self._records.get(name)
-        if new is None:
-            if old is not None:
-                self._settling.note(name, old, None, now, now)
-            else:
-                self._settling.drop(name)
-        elif old is None or new.document != old.document or (name in self._again and _is_saved_again(old, new)):
-            self._settling.note(name, old, new, now, now)
-        else:
-            self._records[name] = new
+        if new is None and old is None:
             self._settling.drop(name)
+        elif new is None or old is None or new.document != old.document:
+            if self._settling.note(name, old, new, now):
+                self._note_save(name, now)
+        elif not _is_saved_again(old, new):
+            self._keep(name, new)
+        elif name in self._again and new.folder is not None and new.folder == old.folder and self._is_alone(name, now):
+            self._settling.note(name, old, new, now, TOGETHER_S)
+        else:
+            self._keep(name, new)
+            self._note_save(name, now)
+
+    def _keep(self, name: str, new: Record) -> None:
+        """Store the record of a document that is as it was."""
+        self._records[name] = new
+        self._settling.drop(name)
+
+    def _is_alone(self, name: str, now: float) -> bool:
+        """Whether no other document was saved lately."""
+        return all(other == name or now - at >= TOGETHER_S for other, at in self._saves.items())
+
+    def _note_save(self, name: str, now: float) -> None:
+        """Note that a document was saved. Saves of others in the same moment, with the same content, mean nothing."""
+        self._saves = {other: at for other, at in self._saves.items() if now - at < TOGETHER_S} | {name: now}
+        for other, one in [*self._settling.waiting.items()]:
+            old = self._records.get(other)
+            if other != name and old and one.record and old.document == one.record.document:
+                self._keep(other, one.record)
 
     def _store(self, name: str, record: Record | None) -> None:
         """Store a document's record; None: it is deleted."""
@@ -288,17 +315,12 @@ def _read(name: str, place: Path) -> Record | None:
         return None
     document, attributes, writing = found
     recent = attributes is not None and now - attributes.modified / 1e9 < RECENT_S
-    return _make_record(document, attributes, recent=recent, writing=writing)
+    folder = None if attributes is None or place.is_symlink() else identify(place.parent)
+    return Record(document, digest_document(document), attributes, recent, writing, folder)
 
 
-def _make_record(
-    document: Document,
-    attributes: FileAttributes | None = None,
-    *,
-    recent: bool = False,
-    writing: bool | None = False,
-) -> Record:
-    return Record(document, digest_document(document), attributes, recent, writing)
+def _make_record(document: Document, attributes: FileAttributes | None = None) -> Record:
+    return Record(document, digest_document(document), attributes, recent=False)
 
 
 def _is_saved_again(old: Record, new: Record) -> bool:
