@@ -14,7 +14,7 @@ from xds.resources.listeners.access_log import build_access_log
 from xds.resources.listeners.tracing import Traced, build_trace_guard, build_tracing
 from xds.resources.resource import Resource, encode_resource
 from xds.resources.routes.filters import build_disabled_filters
-from xds.resources.stats import write_stat_name
+from xds.resources.stats import write_stat_prefix
 from xds.wire import LISTENER
 from xds.wire.envoy.config_core_v3_pb2 import Address, SocketAddress
 from xds.wire.envoy.config_listener_v3_pb2 import Filter, FilterChain, Listener
@@ -123,7 +123,7 @@ def _encode_connection_manager(
 ) -> bytes:
     """Encode everything but the tracing, which differs by service: so that many sidecars share the result."""
     connection_manager = HttpConnectionManager(
-        stat_prefix=write_stat_name(name),
+        stat_prefix=write_stat_prefix(name),
         rds=Rds(config_source=ADS_CONFIG_SOURCE, route_config_name=name),
         http_filters=[*build_disabled_filters(), HttpFilter(name=ROUTER, typed_config=pack(Router()))],
         access_log=[*build_access_log(access_log)],
@@ -181,7 +181,7 @@ def build_tcp_proxy(
     has the encoded fields of a TcpProxy that select a subset.
     """
     tcp_proxy = TcpProxy(
-        stat_prefix=write_stat_name(name),
+        stat_prefix=write_stat_prefix(name),
         cluster=cluster,
         idle_timeout=idle_timeout,
         access_log=[*build_access_log(access_log, tcp=True)],
