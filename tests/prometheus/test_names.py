@@ -111,9 +111,13 @@ async def test_every_name_has_right_metrics(tmp_path: Path) -> None:
             await until(lambda: {*NAMES} <= find_services(prometheus, "node:endpoint_share:expected"))
             await until(lambda: {*NAMES} <= find_services(prometheus, "node:endpoint_share:observed_rate1m"))
             left = "node:certificate_left:seconds > 0"
-            secrets = {f"edge~v1/{kind}{write_stat_path(str(pair.certificate))}" for kind in ("certificate", "client_ca")}
+            secrets = {
+                f"edge~v1/{kind}{write_stat_path(str(pair.certificate))}" for kind in ("certificate", "client_ca")
+            }
             await until(lambda: {*secrets} == {one["envoy_tls_certificate"] for one, _ in prometheus.query(left)})
-            assert secrets == {one["envoy_xds_resource_name"] for one, _ in prometheus.query("envoy_sds_update_success")}
+            assert secrets == {
+                one["envoy_xds_resource_name"] for one, _ in prometheus.query("envoy_sds_update_success")
+            }
         http = find_prefixes(gateway.admin.address, "envoy_http_conn_manager_prefix")
         assert {*http} >= ENVOYS_OWN
         of_listeners = {value: names for value, names in http.items() if value.startswith("edge")}

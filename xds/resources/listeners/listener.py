@@ -11,7 +11,7 @@ from xds.catalog.raw.fields import NOTHING, RawFields
 from xds.catalog.text.addresses import Listen
 from xds.resources.ads import ADS_CONFIG_SOURCE
 from xds.resources.listeners.access_log import build_access_log
-from xds.resources.listeners.tracing import Traced, build_trace_guard, build_tracing
+from xds.resources.listeners.tracing import Traced, build_trace_guard, encode_tracing
 from xds.resources.resource import Resource, encode_resource
 from xds.resources.routes.filters import build_disabled_filters
 from xds.resources.stats import write_stat_prefix
@@ -100,12 +100,12 @@ def build_connection_manager(
     Their address is that of the connection, or the one that `trusted_hops` proxies in front report in a header. They do
     not decide whether a request is traced.
     """
-    packed = pack(HttpConnectionManager(tracing=build_tracing(traced)))
     guarded = edge and traced is not None
     common = _encode_connection_manager(
         name, limits, http, trusted_hops, access_log, edge=edge, http3=http3, guarded=guarded
     )
-    packed.value = raw.join(common + packed.value)
+    packed = pack(HttpConnectionManager())
+    packed.value = raw.join(common + encode_tracing(traced))
     return Filter(name=HTTP_CONNECTION_MANAGER, typed_config=packed)
 
 
