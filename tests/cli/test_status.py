@@ -23,9 +23,13 @@ from tests.cli.asking import run
 from tests.server.administered import CATALOG, Administered, administered, read_refused
 from xds.cli import main
 from xds.cli.demo.processes import free_port
+from xds.cli.status.nack_message import shorten
 from xds.cli.status.screen import draw, write_lines
 from xds.wire import CLUSTER, LISTENER
 from xds.wire.discovery_pb2 import BuildVersion, SemanticVersion
+
+OLDER = "older ones send the host alone as `http.url`"
+REASON = "Proto constraint validation failed (TracingValidationError.CustomTags[0]: reason: is required)"
 
 
 async def refuse(admin: Administered, message: str = "Error adding/updating cluster(s) api: no such policy") -> None:
@@ -65,6 +69,44 @@ async def test_a_nack_is_shown_with_the_clients_message() -> None:
         assert code == 1
 
 
+async def test_a_nack_is_shown_without_the_resource_that_envoy_writes_into_it() -> None:
+    """Envoy may write all of a listener before its reason. What the client's version does not take is told first."""
+    fields = "\n".join(["route_config {", *['  name: "a \\"b"'] * 100, "  [type.googleapis.com/a.B] {", "  }", "}"])
+    message = f'Error adding/updating listener(s) edge: stat_prefix: "edge"\n{fields}\n: {REASON}'
+    async with administered("mesh: {tracing: 'collector:4317'}\n" + CATALOG) as admin:
+        build = BuildVersion(version=SemanticVersion(major_number=1, minor_number=36, patch=2))
+        sidecar = admin.connect("web-2", "web", user_agent_name="envoy", user_agent_build_version=build)
+        await sidecar.ask()
+        await sidecar.refuse(message)
+        await admin.until("NACKED", node_id="web-2")
+        _, printed, _ = await run("status", "--admin", admin.address)
+        _, whole, _ = await run("status", "--admin", admin.address, "--output", "json")
+    first, nacked, *said = printed.split("\n\n")[1].splitlines()[:5]
+    assert first == f"web-2 (envoy 1.36.2) gets mesh.tracing: this needs Envoy 1.37, {OLDER}"
+    assert nacked.startswith("web-2 NACKED Cluster ")
+    assert said == [
+        '  Error adding/updating listener(s) edge: stat_prefix: "edge"',
+        "  … 104 lines of the resource, `xds status --output json` has all of it",
+        f"  : {REASON}",
+    ]
+    assert message in [one["nack"]["message"] for one in json.loads(whole)["clients"][0]["types"] if one["nack"]]
+
+
+@pytest.mark.parametrize(
+    ("message", "lines"),
+    [
+        ("", []),
+        ("a: cannot bind '10.0.0.1:80'\nb: no such policy", ["a: cannot bind '10.0.0.1:80'", "b: no such policy"]),
+        ("\n".join("abcdefghij"), [*"abcdefg", "… `xds status --output json` has all of it"]),
+        ("a: 1\nb: 2\nwhy", ["a: 1", "b: 2", "why"]),
+        ("x" * 1000, [f"{'x' * 600}… `xds status --output json` has all of it"]),
+    ],
+)
+def test_a_long_message_is_cut(message: str, lines: list[str]) -> None:
+    """What is left out is in the JSON."""
+    assert [*shorten(message)] == lines
+
+
 def test_what_a_client_keeps_is_shown_with_the_reason() -> None:
     """A line for each reason has the resources, and what was refused."""
 
@@ -98,8 +140,8 @@ async def test_a_field_that_a_clients_version_refuses_is_shown() -> None:
             await sidecar.take(CLUSTER)
         _, printed, _ = await run("status", "--admin", admin.address)
         clients = (await admin.get("/status"))["clients"]
-    assert "\nweb-1, web-2 (envoy 1.36.2) gets mesh.tracing: this needs Envoy 1.37, older ones refuse it\n" in printed
-    found = {"path": "mesh.tracing", "since": "1.37", "values": ""}
+    assert f"\n\nweb-1, web-2 (envoy 1.36.2) gets mesh.tracing: this needs Envoy 1.37, {OLDER}\n" in printed
+    found = {"path": "mesh.tracing", "since": "1.37", "values": "", "older": OLDER}
     assert [(one["unsupported"], one["unsupported_count"]) for one in clients] == [([found], 1), ([found], 1), ([], 0)]
 
 

@@ -11,12 +11,17 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import pytest
+
 from tests.chance import by_chance
 from tests.collector import Collector, Span, start_collector
 from tests.envoy_server.echo import start_echo
 from tests.envoy_server.mesh import Mesh, MeshWithoutDrains, answered, send, under, until
 from tests.envoy_server.test_access_logs import end, read
 from tests.envoy_server.test_sidecar import ask
+from tests.envoy_server.test_versions import OLDEST, needs_oldest
+from tests.envoy_server.versions import find_binary
+from xds.cli.demo import processes
 from xds.cli.demo.processes import Envoy, Instance, free_port
 
 STRANGER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -116,6 +121,33 @@ async def test_a_request_through_gateway_and_sidecar_is_one_trace(tmp_path: Path
     assert len(traces) > 20
     headers = dict(api.requests[-1]["headers"])
     assert headers["traceparent"].split("-")[1] == last.trace_id
+
+
+@pytest.mark.whole
+@needs_oldest
+async def test_the_oldest_envoy_serves_and_sends_whole_traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gets the older form of the URL in the same bytes: the host alone, so that spans have no query here either."""
+    monkeypatch.setattr(processes, "envoy_path", lambda: find_binary(OLDEST))
+    sidecar = free_port()
+    with start_collector() as collector, start_echo("api") as api, start_web(sidecar) as web:
+        tracing = {"otlp": f"localhost:{collector.port}", "sample": "100%"}
+        with Mesh(tmp_path, make_catalog(web, api.endpoint, sidecar, tracing=tracing)) as mesh:
+            await mesh.control_plane.ready()
+            side = await mesh.start_envoy("web-1", "web")
+            await side.listening(f"127.0.0.1:{sidecar}")
+            await mesh.start_gateway()
+            status, _ = ask(mesh.gateway_port, "/last?token=secret")[:2]
+            assert status == 200
+            await until(lambda: len(collector.spans) == 4)
+    assert [(service, kind) for service, kind, _ in trace(collector.spans)] == [
+        ("edge", "SERVER"),
+        ("edge", "CLIENT"),
+        ("web", "SERVER"),
+        ("web", "CLIENT"),
+    ]
+    hosts = {(one.service, one.attributes["http.url"]) for one in collector.spans}
+    assert hosts == {("edge", f"127.0.0.1:{mesh.gateway_port}"), ("web", "api")}
+    assert not any("secret" in str(span.attributes) for span in collector.spans)
 
 
 async def until_found(collector: Collector, path: str) -> Span:

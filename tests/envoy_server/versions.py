@@ -158,6 +158,23 @@ def _replace_files(value: Any, files: Path) -> Any:
     }
 
 
+def take_older_form(value: Any) -> Any:
+    """Put the older of two forms of a tag in the place of the later one, which Envoys before 1.37 do not know.
+
+    A listener has both, and JSON can have one of them.
+    """
+    if isinstance(value, dict):
+        if "tag" in value and "value" in value:
+            del value["value"]
+            value["request_header"] = {"name": ":authority"}
+        for one in value.values():
+            take_older_form(one)
+    elif isinstance(value, list):
+        for one in value:
+            take_older_form(one)
+    return value
+
+
 def list_versions() -> list[str]:
     """Return the versions of Envoy that the index has, newest first."""
     command = [sys.executable, "-m", "pip", "index", "versions", DISTRIBUTION]
@@ -230,8 +247,9 @@ def try_golden(envoy: Path, golden: Golden) -> Iterator[Refusal]:
 class Outcome:
     """What one version of Envoy makes of all golden catalogs.
 
-    `missing` are the needs that it does not meet, in words, and `catalogs` is the number of all catalogs. `unexplained`
-    are the refusals in catalogs that need nothing more; `needless` are the catalogs that are taken in spite of a need.
+    `missing` are the needs for which it refuses catalogs, in words, and `catalogs` is the number of all catalogs.
+    `unexplained` are the refusals in catalogs that need nothing more; `needless` are the catalogs that are taken in
+    spite of a need that has no older form.
     """
 
     version: str
@@ -254,21 +272,29 @@ def try_all(version: str, envoy: Path) -> Outcome:
         authority.issue("a")
         found = [path for path in CATALOGS if not path.parent.name.startswith("grpc_client")]
         goldens = [read_golden(path, authority.folder) for path in found]
+        numbers = parse_version(version) or ()
+        if numbers < (1, 37):
+            for one in goldens:
+                take_older_form(one.listeners)
         refusals = {one.name: list(try_golden(envoy, one)) for one in goldens}
-    numbers = parse_version(version) or ()
-    missing = {one.name: [need for need in one.needs if numbers < need.since.version] for one in goldens}
+    needs = {one.name: [need for need in one.needs if numbers < need.since.version] for one in goldens}
+    refusing = {name for name, of_golden in refusals.items() if not all(one.ignored for one in of_golden)}
+    missing = {
+        name: [need for need in of_golden if name in refusing or not need.since.older]
+        for name, of_golden in needs.items()
+    }
     words = {
         f"`{need.loc[-1]}` {need.since.values}".strip(): need.since.version
-        for needs in missing.values()
-        for need in needs
+        for of_golden in missing.values()
+        for need in of_golden
     }
     return Outcome(
         version,
         len(goldens),
         [one for of_golden in refusals.values() for one in of_golden],
         sorted(words, key=lambda one: (words[one], one)),
-        [one for name, of_golden in refusals.items() if not missing[name] for one in of_golden],
-        [name for name, needs in missing.items() if needs and not refusals[name]],
+        [one for name, of_golden in refusals.items() if not needs[name] for one in of_golden],
+        [name for name, of_golden in missing.items() if of_golden and not refusals[name]],
     )
 
 

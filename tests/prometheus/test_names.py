@@ -7,12 +7,14 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from tests.certificates import KeyPair, make_authority
 from tests.envoy_server.mesh import until
 from tests.envoy_server.watched import WatchedMesh
 from tests.prometheus.programs import Prometheus, find_program, started
 from xds.catalog.text.addresses import Listen
 from xds.cli.demo.envoy_admin import http_get
 from xds.cli.demo.processes import free_port, start_instance
+from xds.resources.stats import ENVOYS_OWN, write_stat_path
 
 NAMES = (
     *("plain", "orders.v1", "orders_v1", "orders-v1", "1.2.3.4", "9", "0-a", "a..b", "upstream_rq.total", "xds_orders"),
@@ -26,8 +28,11 @@ EMPTY = ("nobody", "nobody.v1", "xds_nobody")
 GATEWAY = "edge.v1"
 
 
-def make_catalog(instance: int, ports: Iterable[int], local_port: int) -> str:
-    """Return a catalog of these services behind a gateway with several listeners, and of two TCP services."""
+def make_catalog(instance: int, ports: Iterable[int], local_port: int, tls_port: int, pair: KeyPair) -> str:
+    """Return a catalog of these services behind a gateway with several listeners, and of two TCP services.
+
+    One listener has TLS; one file is its certificate, and what the certificates of its clients are checked with.
+    """
     endpoints = [f"127.0.0.1:{instance}"]
     services: dict[str, object] = {name: {"endpoints": endpoints} for name in NAMES}
     services |= {name: {} for name in EMPTY}
@@ -37,7 +42,10 @@ def make_catalog(instance: int, ports: Iterable[int], local_port: int) -> str:
     }
     services["caller.v1"] = {"endpoints": endpoints, "upstreams": ["db", "db.v1", "orders.v1"]}
     routes = [{"prefix": f"/{name}/", "rewrite": {"prefix": "/api/"}, "to": name} for name in (*NAMES, *EMPTY)]
-    listeners = [{"address": "127.0.0.1", "port": port} for port in ports]
+    listeners: list[dict[str, object]] = [{"address": "127.0.0.1", "port": port} for port in ports]
+    certificates = [{"certificate": str(pair.certificate), "key": str(pair.key)}]
+    tls = {"certificates": certificates, "client_ca": str(pair.certificate)}
+    listeners.append({"address": "127.0.0.1", "port": tls_port, "tls": tls})
     gateways = {GATEWAY: {"listeners": listeners, "routes": routes}, "other": {"port": free_port(), "routes": routes}}
     return json.dumps({"mesh": {"endpoint_stats": True}, "services": services, "gateways": gateways})
 
@@ -77,13 +85,15 @@ def find_prefixes(admin: str, label: str) -> dict[str, set[str]]:
 async def test_every_name_has_right_metrics(tmp_path: Path) -> None:
     """Services that are alike have the same metrics, and the rules and alerts see each of them under its name."""
     find_program("prometheus")
-    instance, ports, local_port = free_port(), [free_port(), free_port()], free_port()
-    with WatchedMesh(tmp_path, make_catalog(instance, ports, local_port)) as mesh:
+    instance, ports, local_port, tls_port = free_port(), [free_port(), free_port()], free_port(), free_port()
+    pair = make_authority(tmp_path / "certs.d").issue("a.example.com", file="web~1.v2")
+    with WatchedMesh(tmp_path, make_catalog(instance, ports, local_port, tls_port, pair)) as mesh:
         await mesh.children.enter_context(start_instance("api-1", instance, tmp_path)).ready()
         place, other = Listen("127.0.0.1", free_port()), Listen("127.0.0.1", free_port())
         gateway = await mesh.start_envoy("edge-1", GATEWAY, metrics=place)
         sidecar = await mesh.start_envoy("caller-1", "caller.v1", metrics=other)
         await gateway.listening(f"127.0.0.1:{ports[0]}")
+        await gateway.listening(f"127.0.0.1:{tls_port}")
         await sidecar.listening(f"127.0.0.1:{local_port + 1}")
         mesh.gateway_port = ports[0]
         async with started(tmp_path, mesh.admin) as prometheus, asking(mesh, (*NAMES, "nobody.v1")):
@@ -100,9 +110,18 @@ async def test_every_name_has_right_metrics(tmp_path: Path) -> None:
             await until(lambda: {"nobody.v1"} == find_services(prometheus, "service:errors:ratio_rate1m > 0.05"))
             await until(lambda: {*NAMES} <= find_services(prometheus, "node:endpoint_share:expected"))
             await until(lambda: {*NAMES} <= find_services(prometheus, "node:endpoint_share:observed_rate1m"))
+            left = "node:certificate_left:seconds > 0"
+            secrets = {
+                f"edge~v1/{kind}{write_stat_path(str(pair.certificate))}" for kind in ("certificate", "client_ca")
+            }
+            await until(lambda: {*secrets} == {one["envoy_tls_certificate"] for one, _ in prometheus.query(left)})
+            assert secrets == {
+                one["envoy_xds_resource_name"] for one, _ in prometheus.query("envoy_sds_update_success")
+            }
         http = find_prefixes(gateway.admin.address, "envoy_http_conn_manager_prefix")
+        assert {*http} >= ENVOYS_OWN
         of_listeners = {value: names for value, names in http.items() if value.startswith("edge")}
-        assert {*of_listeners} == {f"edge~v1/127~0~0~1_{port}" for port in ports}
+        assert {*of_listeners} == {f"edge~v1/127~0~0~1_{port}" for port in (*ports, tls_port)}
         assert len({frozenset(names) for names in of_listeners.values()}) == 1
         assert "envoy_http_downstream_rq_xx" in of_listeners[f"edge~v1/127~0~0~1_{ports[0]}"]
         tcp = find_prefixes(sidecar.admin.address, "envoy_tcp_prefix")
@@ -110,4 +129,4 @@ async def test_every_name_has_right_metrics(tmp_path: Path) -> None:
         assert tcp["tcp/db"] == tcp["tcp/db~v1"]
         for envoy in (gateway, sidecar):
             _, text = http_get(envoy.admin.address, "/stats/prometheus", 10.0)
-            assert [line for line in text.splitlines() if re.match(r"\w+_(v1|0_0_1)_", line)] == []
+            assert [line for line in text.splitlines() if re.match(r"\w+_(v1|0_0_1|d_web|pem)_", line)] == []

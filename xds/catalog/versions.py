@@ -25,11 +25,12 @@ def find_needs(subject: tuple[str, str], value: object) -> Iterator[Need]:
 
 
 def advise_versions(subject: tuple[str, str], value: object, oldest: Version) -> Iterator[Mistake]:
-    """Yield a warning about each field that Envoys of the version `oldest` refuse."""
+    """Yield a warning about each field that Envoys of the version `oldest` do not take as it is."""
     for loc, since in find_needs(subject, value):
         if oldest < since.version:
             values = f"{since.values}, it " if since.values else ""
-            yield warning(loc, f"{values}needs Envoy {since.text}, and Envoy {write_version(oldest)} refuses it")
+            then = since.older or f"and Envoy {write_version(oldest)} refuses it"
+            yield warning(loc, f"{values}needs Envoy {since.text}, {then}")
 
 
 def _walk(value: Any, field: Field, above: object, loc: Loc) -> Iterator[Need]:

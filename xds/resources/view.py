@@ -26,6 +26,7 @@ from xds.resources.listeners.listener import USUAL_FRAME, SidecarFrame, build_ht
 from xds.resources.listeners.tracing import OTLP_CLUSTER, Traced, build_collector
 from xds.resources.resource import Resource
 from xds.resources.routes.configuration import build_sidecar_routes
+from xds.resources.stats import write_stat_name
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, SECRET
 from xds.wire.discovery_pb2 import Node
 
@@ -228,8 +229,9 @@ class GatewayView(NodeView):
         return () if gateway is None else find_pairs(route for _, route in gateway.all_routes)
 
     def find_own(self, resources: Mapping[str, Resource]) -> Iterable[str]:
-        """Return the names that are the gateway's name, or begin with it and a slash."""
-        return [name for name in resources if name == self.gateway or name.startswith(f"{self.gateway}/")]
+        """Return the names that are the gateway's name, or begin with it and a slash. Secrets' have no dots."""
+        beginnings = (f"{self.gateway}/", f"{write_stat_name(self.gateway)}/")
+        return [name for name in resources if name == self.gateway or name.startswith(beginnings)]
 
     def find_changed(self, inventory: Inventory) -> frozenset[str]:
         """Return the changed services."""

@@ -156,7 +156,7 @@ class Balancing:
         Field(description="The endpoints in the caller's locality take turns; others help if they report less load"),
         Example({"remote_probe_fraction": "3%"}),
         About(envoy="Cluster.load_balancing_policy: LoadAwareLocality"),
-        Since((1, 40)),
+        Since((1, 40), older="1.39 refuses it, older ones use `round_robin`"),
     ] = None
 
     @property

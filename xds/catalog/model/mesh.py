@@ -37,7 +37,7 @@ class Mesh:
         OFF,
         Field(description="Spans of requests, for an OpenTelemetry collector"),
         About(default="off", envoy="HttpConnectionManager.tracing"),
-        Since((1, 37)),
+        Since((1, 37), older="older ones send the host alone as `http.url`"),
     ] = None
     endpoint_stats: Annotated[
         bool | None,

@@ -26,7 +26,7 @@ from xds.catalog.reading.syntax import decode
 from xds.catalog.reading.valid_part import ValidPart
 from xds.catalog.reading.yaml import BROKEN, Tree, parse_yaml
 from xds.catalog.text.mistake import Loc, Mistake
-from xds.catalog.text.names import NAME
+from xds.catalog.text.names import NAME, explain_reserved
 from xds.catalog.text.odd_signs import explain_odd, find_odd
 from xds.errors import Problem, Severity
 from xds.sources.document import Document
@@ -202,10 +202,7 @@ class _Reader:
         for name, value in found.items():
             loc: Subject = (kind, name)
             self._starts[loc] = find_place(self._tree.place, loc, key=True)[:2]
-            if not NAME.fullmatch(name):
-                self._refuse(loc, _explain_name(name), at_key=True)
-                if NAME.fullmatch(near := _correct_name(name)):
-                    self._starts.setdefault((kind, near), self._starts[loc])  # so that it may be named rightly
+            self._check_name(loc)
             try:
                 valid[name] = adapter.validate_python(value)
             except ValidationError as errors:
@@ -214,6 +211,16 @@ class _Reader:
             else:
                 self._warnings += [self._place(mistake.below(loc)) for mistake in advise(valid[name])]
         return valid
+
+    def _check_name(self, loc: Subject) -> None:
+        kind, name = loc
+        if NAME.fullmatch(name):
+            if reserved := explain_reserved(name):
+                self._refuse(loc, reserved, at_key=True)
+            return
+        self._refuse(loc, _explain_name(name), at_key=True)
+        if NAME.fullmatch(near := _correct_name(name)):
+            self._starts.setdefault((kind, near), self._starts[loc])  # so that it may be named rightly
 
     def _read_mesh(self) -> dict[str, MeshValue | None]:
         """Read the fields of the mesh; one with mistakes is left out."""

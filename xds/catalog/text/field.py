@@ -94,15 +94,17 @@ def is_given(value: object, above: object) -> bool:
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Since:
-    """The first version of Envoy that takes a field, as (1, 37), or some of its values. An older one refuses it.
+    """The first version of Envoy that takes a field, as (1, 37), or some of its values.
 
     `needs` is called with the value and the mapping that has the field, and returns whether the value needs it;
-    `values` are these in words, as in "with a variable inside a segment".
+    `values` are these in words, as in "with a variable inside a segment". An older Envoy refuses it, unless it gets an
+    older form: `older` is in words what it does with that, as in "older ones use `round_robin`".
     """
 
     version: tuple[int, ...]
     values: str = ""
     needs: Callable[[Any, Any], bool] = is_given
+    older: str = ""
 
     @property
     def text(self) -> str:

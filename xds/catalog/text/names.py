@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict,
 
 from xds.catalog.text.addresses import EXPECTED_ENDPOINT, explain_address, split_address
 from xds.catalog.text.durations import DURATION_SHAPE, EXPECTED_DURATION, WAIT_SHAPE, check_wait, parse_duration
-from xds.catalog.text.field import Expected, IfWrong
+from xds.catalog.text.field import Expected, IfWrong, Narrowed
 from xds.wording import show, split_host_and_port, write_flow
 
 CONFIG = ConfigDict(extra="forbid")
@@ -78,10 +78,15 @@ def mend_port(value: object) -> str:
     return f"write {found[1]}, not {value}" if found and 1 <= int(found[1]) <= 65535 else ""
 
 
+def explain_reserved(name: str) -> str:
+    """Return why no service and no gateway can have a name that is otherwise right; "" if they can."""
+    return f"{show(name)} is a name in the bootstrap of every Envoy: choose another" if name in RESERVED else ""
+
+
 def check_name(name: str) -> str:
     """Return a service's or gateway's name that Envoys do not use for something else."""
-    if name in RESERVED:
-        raise ValueError(f"{show(name)} is a name in the bootstrap of every Envoy: choose another")
+    if message := explain_reserved(name):
+        raise ValueError(message)
     return name
 
 
@@ -89,6 +94,7 @@ Name = Annotated[
     str,
     StringConstraints(pattern=NAME_PATTERN),
     AfterValidator(check_name),
+    Narrowed({"not": {"enum": [*RESERVED]}}),
     Expected("a service's name", mend=mend_name),
     IfWrong(stand_in=NOBODY),
 ]

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from xds.cli.admin_client import Json, printable
+from xds.cli.status.nack_message import shorten
 
 COLOURS = {"SYNCED": "green", "STALE": "yellow", "KEPT": "yellow", "UNKNOWN": "bold red", "NACKED": "bold red"}
 HEADINGS = {
@@ -26,6 +27,7 @@ UNNAMED = {"UNKNOWN": "is sent nothing and keeps what it has", "KEPT": "keeps wh
 HEADS = ("NODE", "CLUSTER", "LOCALITY", "VARIANT", "CLIENT", "SINCE")
 """The columns of a client: who it is comes first."""
 
+OLDER = "older ones refuse it"
 FULL = 3
 LAYOUTS = (
     ((), 3),
@@ -182,7 +184,11 @@ def _write_cell(client: Json, of_type: Json | None, now: str, digits: int) -> st
 
 
 def _remarks(status: Json) -> Iterator[tuple[str, str]]:
-    """Yield lines, with their styles, about what is refused, withheld and missing, and the summary."""
+    """Yield lines, with their styles, about what is refused, withheld and missing, and the summary.
+
+    A field that a client's version does not take comes first: it explains a refusal.
+    """
+    yield from _describe_unsupported(status["clients"])
     for client in status["clients"]:
         if (standing := client.get("standing")) in ("unknown", "kept"):
             who, cluster = printable(client["node_id"]), printable(client["cluster"])
@@ -197,12 +203,11 @@ def _remarks(status: Json) -> Iterator[tuple[str, str]]:
                 then = "keeps what it accepted before" if kept else "has accepted none of it yet"
                 who = printable(client["node_id"])
                 yield f"{who} NACKED {of_type['type']} {what}{since} and {then}:", "bold red"
-                yield from ((f"  {printable(line)}", "") for line in nack["message"].splitlines())
+                yield from ((f"  {line}", "") for line in shorten(nack["message"]))
             if (missing := of_type["resources"]["missing"]) and client["state"] != "UNKNOWN":
                 names = _names(missing, of_type["resources"]["missing_count"])
                 yield f"{printable(client['node_id'])} asks for {of_type['type']} {names}: there is none", "yellow"
         yield from _write_held(client)
-    yield from _describe_unsupported(status["clients"])
     for node_id, peers in status.get("twins", {}).items():
         who = printable(node_id)
         yield f"{len(peers)} clients have the node id {who}, and each needs its own: {_peers(peers)}", "yellow"
@@ -260,12 +265,12 @@ def _describe_unsupported(clients: Sequence[Json]) -> Iterator[tuple[str, str]]:
     found: dict[tuple[str, ...], list[str]] = {}
     for client in clients:
         for one in client.get("unsupported", ()):
-            key = (client["user_agent"], one["path"], one["values"], one["since"])
+            key = (client["user_agent"], one["path"], one["values"], one["since"], one.get("older") or OLDER)
             found.setdefault(key, []).append(client["node_id"])
-    for (agent, path, values, since), nodes in found.items():
+    for (agent, path, values, since, older), nodes in found.items():
         which = f", {printable(values)}" if values else ""
         who = f"{_names(nodes, len(nodes))} ({printable(agent)})"
-        yield f"{who} gets {printable(path)}{which}: this needs Envoy {since}, older ones refuse it", "yellow"
+        yield f"{who} gets {printable(path)}{which}: this needs Envoy {since}, {older}", "yellow"
 
 
 def _describe_source(source: Json) -> Iterator[tuple[str, str]]:

@@ -86,7 +86,10 @@ def build_client_side_weighted(options: ClientSideWeighted, slow_start: SlowStar
 
 
 def _build_load_aware_locality(options: LoadAwareLocality) -> LoadBalancingPolicy:
-    """Build the policy that balances localities by reported load, with round robin inside each locality."""
+    """Build the policy that balances localities by reported load, with round robin inside each locality.
+
+    An Envoy takes the first policy that it knows. The second is for those before 1.39, which would refuse the cluster.
+    """
     policy = LoadAwareLocalityPolicy(
         endpoint_picking_policy=build_round_robin(),
         weight_update_period=options.weight_update_period,
@@ -101,7 +104,9 @@ def _build_load_aware_locality(options: LoadAwareLocality) -> LoadBalancingPolic
         policy.remote_probe_fraction.value = options.remote_probe_fraction / 100
     if options.oob_reporting_period is not None:
         policy.enable_oob_load_report.value = True
-    return _wrap_policy(LOAD_AWARE_LOCALITY, policy)
+    wrapped = _wrap_policy(LOAD_AWARE_LOCALITY, policy)
+    wrapped.policies.extend(build_round_robin().policies)
+    return wrapped
 
 
 def build_round_robin() -> LoadBalancingPolicy:

@@ -80,7 +80,10 @@ def build_gateway(
     access_log: AccessLog | None,
     traced: Traced | None = None,
 ) -> Resources:
-    """Build a gateway's own resources; each name is the gateway's name, or begins with it and a slash."""
+    """Build a gateway's own resources; each name is the gateway's name, or begins with it and a slash.
+
+    Names of Secrets have no dots, and so no gateway's name with one.
+    """
     built: Resources = {SECRET: {}, LISTENER: {}, ROUTE_CONFIGURATION: {}}
     raw = [gateway.envoy.get(message, NOTHING) for message in ("listener", "http_connection_manager")]
     for _, routes, listener in gateway.find_routes():

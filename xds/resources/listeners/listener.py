@@ -11,10 +11,10 @@ from xds.catalog.raw.fields import NOTHING, RawFields
 from xds.catalog.text.addresses import Listen
 from xds.resources.ads import ADS_CONFIG_SOURCE
 from xds.resources.listeners.access_log import build_access_log
-from xds.resources.listeners.tracing import Traced, build_trace_guard, build_tracing
+from xds.resources.listeners.tracing import Traced, build_trace_guard, encode_tracing
 from xds.resources.resource import Resource, encode_resource
 from xds.resources.routes.filters import build_disabled_filters
-from xds.resources.stats import write_stat_name
+from xds.resources.stats import write_stat_prefix
 from xds.wire import LISTENER
 from xds.wire.envoy.config_core_v3_pb2 import Address, SocketAddress
 from xds.wire.envoy.config_listener_v3_pb2 import Filter, FilterChain, Listener
@@ -100,12 +100,12 @@ def build_connection_manager(
     Their address is that of the connection, or the one that `trusted_hops` proxies in front report in a header. They do
     not decide whether a request is traced.
     """
-    packed = pack(HttpConnectionManager(tracing=build_tracing(traced)))
     guarded = edge and traced is not None
     common = _encode_connection_manager(
         name, limits, http, trusted_hops, access_log, edge=edge, http3=http3, guarded=guarded
     )
-    packed.value = raw.join(common + packed.value)
+    packed = pack(HttpConnectionManager())
+    packed.value = raw.join(common + encode_tracing(traced))
     return Filter(name=HTTP_CONNECTION_MANAGER, typed_config=packed)
 
 
@@ -123,7 +123,7 @@ def _encode_connection_manager(
 ) -> bytes:
     """Encode everything but the tracing, which differs by service: so that many sidecars share the result."""
     connection_manager = HttpConnectionManager(
-        stat_prefix=write_stat_name(name),
+        stat_prefix=write_stat_prefix(name),
         rds=Rds(config_source=ADS_CONFIG_SOURCE, route_config_name=name),
         http_filters=[*build_disabled_filters(), HttpFilter(name=ROUTER, typed_config=pack(Router()))],
         access_log=[*build_access_log(access_log)],
@@ -181,7 +181,7 @@ def build_tcp_proxy(
     has the encoded fields of a TcpProxy that select a subset.
     """
     tcp_proxy = TcpProxy(
-        stat_prefix=write_stat_name(name),
+        stat_prefix=write_stat_prefix(name),
         cluster=cluster,
         idle_timeout=idle_timeout,
         access_log=[*build_access_log(access_log, tcp=True)],

@@ -36,6 +36,7 @@ from xds.wire.envoy.extensions_upstreams_http_v3_pb2 import HttpProtocolOptions
 from xds.wire.envoy.type_tracing_v3_pb2 import CustomTag
 from xds.wire.envoy.type_v3_pb2 import FractionalPercent
 from xds.wire.messages import boolean, encode, pack
+from xds.wire.varint import encode_field
 
 OTLP_CLUSTER = "mesh/otlp"
 """The collector's cluster: no service has a name with a slash."""
@@ -53,24 +54,35 @@ class Traced:
 
 
 @lru_cache(maxsize=1024)
-def build_tracing(traced: Traced | None) -> HttpConnectionManager.Tracing | None:
-    """Build the tracing of an HttpConnectionManager: a span for each request, and one for each try.
+def encode_tracing(traced: Traced | None) -> bytes:
+    """Encode an HttpConnectionManager's tracing alone: a span for each request, and one for each try.
 
     Whoever begins a trace decides whether it is sampled, and sends the decision in the request's headers. For a request
     without these headers, the Envoy decides at random. HttpConnectionManager's `random_sampling` cannot do this: each
     Envoy would decide again (tested with Envoy 1.40). Spans have no query string, since it may contain secrets.
     """
     if traced is None:
-        return None
+        return b""
     provider = pack(OpenTelemetryConfig(service_name=traced.service))
     provider.value += _encode_provider(traced.tracing)
-    return HttpConnectionManager.Tracing(
-        custom_tags=[CustomTag(tag="http.url", value="%REQ(:SCHEME)%://%REQ(:AUTHORITY)%%PATH(NQ:ORIG_OR_PATH)%")],
+    tracing = HttpConnectionManager.Tracing(
         provider=EnvoyTracing.Http(name="envoy.tracers.opentelemetry", typed_config=provider),
         spawn_upstream_span=boolean(True),
         operation="%REQ(:METHOD)%",
         upstream_operation="%REQ(:METHOD)% %UPSTREAM_CLUSTER_RAW%",
     )
+    encoded = encode(tracing) + encode_field(HttpConnectionManager.Tracing.CUSTOM_TAGS_FIELD_NUMBER, _encode_url_tag())
+    return encode_field(HttpConnectionManager.TRACING_FIELD_NUMBER, encoded)
+
+
+def _encode_url_tag() -> bytes:
+    """Encode the tag that takes the place of Envoy's own URL, which has the query string.
+
+    The tag has two values, of which an Envoy takes the last that it knows: the URL without the query, or before
+    Envoy 1.37 the host alone. No message of protobuf's can have both, so two are joined.
+    """
+    older = CustomTag(tag="http.url", request_header=CustomTag.Header(name=":authority"))
+    return encode(older) + encode(CustomTag(value="%REQ(:SCHEME)%://%REQ(:AUTHORITY)%%PATH(NQ:ORIG_OR_PATH)%"))
 
 
 @lru_cache(maxsize=64)

@@ -4,7 +4,7 @@ from xds.catalog.model.gateway import Certificate, Tls
 from xds.catalog.model.service import Protocol
 from xds.catalog.model.upstream import UpstreamTls
 from xds.catalog.text.addresses import normalize_ip
-from xds.resources.tls.secrets import name_secret
+from xds.resources.tls.secrets import refer_to_authority, refer_to_certificate
 from xds.wire.envoy.config_core_v3_pb2 import DataSource, TransportSocket
 from xds.wire.envoy.extensions_transport_sockets_quic_v3_pb2 import QuicDownstreamTransport
 from xds.wire.envoy.extensions_transport_sockets_raw_buffer_v3_pb2 import RawBuffer
@@ -33,11 +33,11 @@ def build_downstream_socket(owner: str, tls: Tls, one: Certificate, alpn: tuple[
     """Build the transport socket of one certificate of a listener, with the protocols `alpn`."""
     common = CommonTlsContext(
         tls_params=TlsParameters(tls_minimum_protocol_version=TlsParameters.TlsProtocol.TLSv1_2),
-        tls_certificate_sds_secret_configs=[name_secret(owner, one.certificate)],
+        tls_certificate_sds_secret_configs=[refer_to_certificate(owner, one)],
         alpn_protocols=[*alpn],
     )
     if tls.client_ca is not None:
-        common.validation_context_sds_secret_config.CopyFrom(name_secret(owner, tls.client_ca))
+        common.validation_context_sds_secret_config.CopyFrom(refer_to_authority(owner, tls.client_ca))
     context = DownstreamTlsContext(
         common_tls_context=common, require_client_certificate=boolean(None if tls.client_ca is None else True)
     )

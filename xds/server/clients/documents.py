@@ -193,7 +193,15 @@ def describe_client(client: Client, store: SnapshotStore) -> Json:
 
 def _describe_unsupported(needs: Iterable[Need]) -> list[Json]:
     """Return fields of the catalog that a client is sent and its Envoy does not take, with the version that does."""
-    return [{"path": format_path(one.loc), "since": one.since.text, "values": one.since.values} for one in needs]
+    return [
+        {
+            "path": format_path(one.loc),
+            "since": one.since.text,
+            "values": one.since.values,
+            "older": one.since.older,
+        }
+        for one in needs
+    ]
 
 
 def identify(node: Node) -> Json:

@@ -24,13 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$xds/wire/envoy/type_tracing_v3.proto\x12\x1exds.wire.envoy.type.tracing.v3\"1\n\tCustomTag\x12\x0b\n\x03tag\x18\x01 \x01(\t\x12\x0f\n\x05value\x18\x06 \x01(\tH\x00\x42\x06\n\x04typeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$xds/wire/envoy/type_tracing_v3.proto\x12\x1exds.wire.envoy.type.tracing.v3\"\xac\x01\n\tCustomTag\x12\x0b\n\x03tag\x18\x01 \x01(\t\x12J\n\x0erequest_header\x18\x04 \x01(\x0b\x32\x30.xds.wire.envoy.type.tracing.v3.CustomTag.HeaderH\x00\x12\x0f\n\x05value\x18\x06 \x01(\tH\x00\x1a-\n\x06Header\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rdefault_value\x18\x02 \x01(\tB\x06\n\x04typeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'xds.wire.envoy.type_tracing_v3_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CUSTOMTAG']._serialized_start=72
-  _globals['_CUSTOMTAG']._serialized_end=121
+  _globals['_CUSTOMTAG']._serialized_start=73
+  _globals['_CUSTOMTAG']._serialized_end=245
+  _globals['_CUSTOMTAG_HEADER']._serialized_start=192
+  _globals['_CUSTOMTAG_HEADER']._serialized_end=237
 # @@protoc_insertion_point(module_scope)
