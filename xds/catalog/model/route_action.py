@@ -13,6 +13,7 @@ from pydantic.json_schema import WithJsonSchema
 from xds.catalog.text.addresses import Host, RedirectHost
 from xds.catalog.text.field import About, Expected, IfWrong
 from xds.catalog.text.http import AddedHeaders, Body, RemovedHeaders
+from xds.catalog.text.meanings import URL
 from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import (
     CONFIG,
@@ -227,6 +228,32 @@ def _mend_targets(value: object) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool) and TARGET.fullmatch(show(value)):
         return f': write "{show(value)}" in quotes'
     return ""
+
+
+def targets(value: object) -> object:
+    """Read the service, or services with weights, that another program's key names: also by URL and in mappings."""
+    if isinstance(value, str):
+        found = URL.fullmatch(value.rstrip(";"))
+        name = found[2] if found and not found[3] else value.rstrip(";")
+        return name if TARGET.fullmatch(name) else None
+    if isinstance(value, list):
+        named = [_read_named(_unwrap_service(one)) for one in value]
+        if named and all(named):
+            pairs = dict(one for one in named if one)
+            return pairs if len(pairs) == len(value) > 1 else next(iter(pairs)) if len(value) == 1 else None
+        return value[0] if len(value) == 1 and isinstance(value[0], str) else None
+    if not isinstance(value, Mapping) or not value:
+        return None
+    if pair := _read_named(_unwrap_service(value)):
+        return pair[0]
+    return dict(value) if all(map(TARGET.fullmatch, value)) else None
+
+
+def _unwrap_service(value: object) -> object:
+    """Return the mapping that names a service, without those around it, and without its port."""
+    if isinstance(value, Mapping) and isinstance(inner := value.get("service", value.get("destination")), Mapping):
+        value = {**inner, **{key: one for key, one in value.items() if key == "weight"}}
+    return {k: v for k, v in value.items() if k != "port"} if isinstance(value, Mapping) else value
 
 
 def _mend_mapping(value: Mapping[str, Any]) -> str:

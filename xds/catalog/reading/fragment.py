@@ -20,6 +20,7 @@ from xds.catalog.model.gateway_rules import CheckedGateway
 from xds.catalog.model.mesh import MESH_FIELDS, MeshValue
 from xds.catalog.model.service import Service
 from xds.catalog.model.service_rules import CheckedService
+from xds.catalog.reading.foreign import explain_keys
 from xds.catalog.reading.mistakes import explain_errors, explain_unknown_key
 from xds.catalog.reading.places import find_place, place_mistake
 from xds.catalog.reading.syntax import decode
@@ -149,7 +150,8 @@ class _Reader:
         foreign = [key for key in unknown if key in FOREIGN]
         for key in foreign[:1] or unknown:
             sign = find_odd(key)
-            message = explain_unknown_key(key, [*KINDS], get_root())
+            known = explain_keys(get_root(), [(key, tree.value[key])])
+            message = known or explain_unknown_key(key, [*KINDS])
             self._refuse((key,), f"{show(key)} is misspelt: {explain_odd(sign[0])}" if sign else message, at_key=True)
         if not unknown and not any(kind in tree.value for kind in KINDS):
             self._refuse((), f"has nothing of a catalog: write {ANY_KIND}")

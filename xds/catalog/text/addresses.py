@@ -25,7 +25,7 @@ from xds.catalog.text.address_patterns import (
 )
 from xds.catalog.text.field import Expected
 from xds.catalog.text.mistake import Mendable, Mistake, Mistakes
-from xds.wording import join_host_and_port, show, split_host_and_port, write_flow
+from xds.wording import join_host_and_port, show, show_line, split_host_and_port, write_flow
 
 EXPECTED_ENDPOINT: Final = Expected('"host:port"', "10.0.0.4:5000", "[::1]:5000")
 EXPECTED_ADDRESS: Final = Expected("an IP address or host name", "10.0.0.4")
@@ -46,10 +46,9 @@ ANY_HOST: Final = "*"
 PORTS = {"http": 80, "ws": 80, "https": 443, "grpcs": 443, "wss": 443}
 """The port that a scheme stands for."""
 
-OPTIONS = frozenset(
-    {"server", "check", "ssl", "maxconn", "inter", "rise", "fall", "resolve", "max_fails", "send-proxy"}
-)
-"""Words of a `server` line of HAProxy and nginx."""
+DOWN = r"\b(?:down|disabled)\b"
+"""The words with which HAProxy and nginx take a server out."""
+
 SECURE = frozenset({"https", "grpcs", "wss"})
 """The schemes that stand for TLS."""
 
@@ -273,22 +272,43 @@ def _explain_foreign(text: str) -> Mendable | None:
     return _explain_words(text) if len(text.split()) > 1 or "," in text else None
 
 
+def read_server_line(text: str) -> tuple[dict[str, object], list[str]] | None:
+    """Return the endpoint of a `server` line of HAProxy or nginx, as fields, and the words that are none of them.
+
+    Return None without an address, and with several.
+    """
+    words = [word.lstrip("-").rstrip(",;") for word in text.split()]
+    found = [place for place, word in enumerate(words) if split_address(word)]
+    if len(found) != 1 or found[0] > 2 or any(map(normalize_ip, words[: found[0]])):
+        return None
+    place, address = found[0], words[found[0]]
+    if place and words[0] != "server" and place == len(words) - 1:
+        return None  # words in front that name nothing
+    fields: dict[str, object] = {"address": address}
+    rest = " ".join(words[place + 1 :])
+    for pattern, name in ((r"\bweight[ =](\d{1,9})\b", "weight"), (r"\bbackup\b", "priority"), (DOWN, "drain")):
+        if matched := re.search(pattern, rest, re.ASCII):
+            fields[name] = int(matched[1]) if name == "weight" else 1 if name == "priority" else True
+            rest = rest.replace(matched[0], "")
+    return fields, rest.split()
+
+
 def _explain_words(text: str) -> Mendable:
     """Return why a text of several words is no address: it is several, or has the options of HAProxy and nginx."""
     words = [word.lstrip("-") for word in re.split(r"[\s,;]+", text)]
     found = [word for word in words if split_address(word)]
     if len(found) > 1:
         return Mendable(f"has {len(found)} addresses: make each an item, {write_flow(found)}", complete=True)
-    fields: dict[str, object] = {"address": found[0]} if found else {}
-    if weight := re.search(r"\bweight[ =](\d{1,9})\b", text, re.ASCII):
-        fields["weight"] = int(weight[1])
-    fields |= {"priority": 1} if "backup" in words else {}
-    fields |= {"drain": True} if {"down", "disabled"} & {*words} else {}
-    if not found or not (len(fields) > 1 or OPTIONS & {*words}):
+    line = read_server_line(text)
+    if line is None:
         return Mendable(_explain_host(text.rpartition(":")[0] or text), complete=True)
+    fields, rest = line
+    others = show_line(" ".join(rest))
+    tail = f"; {others} belongs to the service" if rest else ""
     if len(fields) == 1:
-        return Mendable("an address is one word", found[0])
-    return Mendable(f"an address is one word, what follows it are fields: write {write_flow(fields)}", complete=True)
+        return Mendable("an address is one word", found[0], tail=tail)
+    message = f"an address is one word, what follows it are fields: write {write_flow(fields)}{tail}"
+    return Mendable(message, complete=True)
 
 
 def _prefer(*mends: str) -> tuple[str, ...]:
