@@ -90,7 +90,8 @@ SERVICE, GATEWAY, ROUTE = (
         ),
         (
             SERVICE % "endpoints: ['https://x.com:8443/v1']",
-            'an address has no "https://" in front: write "x.com:8443", with `tls: true` beside `endpoints`',
+            'an address has no "https://" in front and no "/v1" behind: write "x.com:8443", '
+            "with `tls: true` beside `endpoints`",
         ),
         (
             SERVICE % "endpoints: [{address: 'https://x.com', port: 443}]",

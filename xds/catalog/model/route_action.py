@@ -196,9 +196,13 @@ def parse_targets(value: object) -> Mapping[str, int] | None:
 
 
 def _check_weights(value: Mapping[str, Any], percents: Collection[str]) -> Iterator[Mistake]:
+    only_percents = all(isinstance(one, str) and one.rstrip().endswith("%") for one in value.values())
     for name, weight in value.items():
         if not TARGET.fullmatch(name):
             yield Mistake((name,), _refuse_name(name))
+        elif only_percents:
+            if name not in percents:
+                yield Mistake((name,), f"expected a percentage from 0% to 100%, found {show(weight)}")
         elif name in percents:
             yield Mistake((name,), "the weights of a route are all percentages, or none is")
         elif not isinstance(weight, int) or isinstance(weight, bool) or not 0 <= weight <= MAX_SHARES:
@@ -258,8 +262,11 @@ def _unwrap_service(value: object) -> object:
 
 def _mend_mapping(value: Mapping[str, Any]) -> str:
     """Return how targets are written that are meant by another mapping: fractions of 1, or keys of other programs."""
-    if all(isinstance(one, float) and 0 <= one <= 1 for one in value.values()) and abs(sum(value.values()) - 1) < 1e-9:
-        return write_flow({name: f"{one * 100:.7g}%" for name, one in value.items()})
+    numbers = [one for one in value.values() if isinstance(one, int | float) and not isinstance(one, bool) and one >= 0]
+    if len(numbers) == len(value) and any(isinstance(one, float) for one in numbers):
+        for whole in (1, 100):
+            if abs(sum(numbers) - whole) < 1e-9:
+                return write_flow({name: f"{one * 100 / whole:.7g}%" for name, one in value.items()})
     if named := _read_named(value):
         return named[0]
     return ""

@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from xds.catalog.fields import SEPARATORS, UNSPACED, Field, find_field
 from xds.catalog.reading.foreign import explain_keys, group_foreign
+from xds.catalog.reading.foreign_lines import explain_lines
 from xds.catalog.reading.yaml import BROKEN
 from xds.catalog.text.mistake import Loc, Mendable, Mistake, Mistakes, Unsaid
 from xds.catalog.text.odd_signs import explain_odd, find_odd
@@ -114,7 +115,9 @@ def _explain_error(error: ErrorDetails, loc: Loc) -> Iterator[Mistake]:
     elif kind == UNKNOWN:
         above = find_field(loc[:-1])
         key = str(loc[-1])
-        message = explain_keys(above, [(key, value)]) or explain_unknown_key(key, [*above.fields])
+        lines = explain_lines(key) if value is None else None
+        known = f"unknown key {show(key)}: {lines}" if lines else explain_keys(above, [(key, value)])
+        message = known or explain_unknown_key(key, [*above.fields])
         yield Mistake(loc, message, at_key=True)
     else:
         yield Mistake(loc, explain_value(find_field(loc), kind, value, context.get("max_length")))
@@ -140,6 +143,8 @@ def explain_value(field: Field, kind: str, value: object, limit: int | None) -> 
     """Return what a field expects in place of a value, or that the value is longer than `limit`."""
     if kind in LIMITED and isinstance(value, list | str):
         return f"has {len(value)} {LIMITED[kind]}, where {limit} at most are taken"
+    if isinstance(value, str) and field.is_class and (lines := explain_lines(value)):
+        return lines
     near = suggest(value, field.choices) if isinstance(value, str) and field.choices else ""
     comma = ";" if field.is_choice else ","
     mend = field.explain_meant(value) or field.explain_mend(value) or near

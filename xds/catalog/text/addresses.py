@@ -96,12 +96,26 @@ def covers_host(pattern: str, host: str) -> bool:
     return pattern in ("*", host) or (pattern.startswith("*.") and host.endswith(pattern[1:]))
 
 
+def _find_contradiction(value: Mapping[str, object]) -> str | None:
+    """Return that a URL in place of an address stands for another port than the one beside it; None if it does not."""
+    scheme, separator, rest = str(value.get("address")).partition("://")
+    port = PORTS.get(scheme.lower())
+    if not separator or port is None or value.get("port") not in {*PORTS.values()} - {port}:
+        return None
+    tls = " and `tls: true` beside `endpoints`" if scheme.lower() in SECURE else ""
+    host = re.split("[/?#:]", rest, maxsplit=1)[0]
+    wrong = f"{show(scheme + '://')} stands for port {port}, which `port: {value['port']}` contradicts"
+    return f"{wrong}: write {show(host)}, and for {scheme} `port: {port}`{tls}"
+
+
 def parse_endpoint(value: object) -> object:
     """Turn "host:port", alone or as the `address` of a mapping without `port`, into address and port."""
     if isinstance(value, str):
         if parts := split_address(value):
             return {"address": parts[0], "port": parts[1]}
         raise explain_address(value, secure=BESIDE_ENDPOINTS)
+    if isinstance(value, dict) and (contradiction := _find_contradiction(value)):
+        raise Mistakes(Mistake(("address",), contradiction))
     if isinstance(value, dict) and value.get("port") is None:
         address = value.get("address")
         if isinstance(address, str) and (parts := split_address(address)):
@@ -135,6 +149,8 @@ def check_ip(value: str) -> str:
         if parts := split_address(value):
             mend = f"write `address: {write_flow(parts[0])}` and `port: {parts[1]}`"
             raise ValueError(f"expected an IP address alone, found {show(value)}: {mend}")
+        if value.startswith("[") and (bare := normalize_ip(value[1:-1])):
+            raise ValueError(f"an IP address without a port has no brackets: write {show(bare)}")
         raise ValueError(f"expected {EXPECTED_IP}, found {show(value)}{_localhost(value)}")
     return address
 
@@ -172,10 +188,11 @@ def check_binds(values: tuple[str, ...]) -> tuple[str, ...]:
     for index, one in enumerate(values):
         earlier = next((other for other in values[:index] if find_clash(one, other)), None)
         if earlier == one:
-            mistakes.append(Mistake((index,), f"{one} is given twice"))
+            mistakes.append(Mistake((index,), f"{one} is given twice", see=(values.index(one),)))
         elif earlier is not None:
             wide, narrow = (one, earlier) if one == ANY or one in ALL_OF_A_FAMILY else (earlier, one)
-            mistakes.append(Mistake((index,), f"{wide} includes {narrow}: leave out one of them"))
+            message = f"{wide} includes {narrow}: leave out one of them"
+            mistakes.append(Mistake((index,), message, see=(values.index(earlier),)))
     if mistakes:
         raise Mistakes(*mistakes)
     return values
@@ -231,10 +248,12 @@ def explain_address(
         return foreign
     scheme, separator, rest = text.partition("://")
     if separator:
-        rest, scheme_port = re.split("[/?#]", rest, maxsplit=1)[0], ports.get(scheme.lower())
+        rest, path = _cut_path(rest)
+        scheme_port = ports.get(scheme.lower())
         mends = _prefer(rest, f"{rest}:{scheme_port or port}")
         tail = secure if scheme.lower() in SECURE else "" if scheme_port or split_address(rest) else LISTENS_ON
-        return Mendable(f"an address has no {show(scheme + '://')} in front", *mends, tail=tail)
+        what = f" and no {show(path)} behind" if path.strip("/") else ""
+        return Mendable(f"an address has no {show(scheme + '://')} in front{what}", *mends, tail=tail)
     if "/" in text:
         return Mendable("an address has no path", *_prefer(text.partition("/")[0]))
     host, colon, written = text.rpartition(":")
@@ -246,6 +265,12 @@ def explain_address(
         mend = join_host_and_port(bare, port)
         return Mendable("the port is missing", mend, tail=LISTENS_ON)
     return _explain_parts(host, colon, written) if colon else _explain_parts(text)
+
+
+def _cut_path(text: str) -> tuple[str, str]:
+    """Return the host and port of a URL without its scheme, and the path with what follows."""
+    host = re.split("[/?#]", text, maxsplit=1)[0]
+    return host, text[len(host) :]
 
 
 def _explain_parts(host: str, colon: str = "", port: str = "") -> Mendable:
@@ -366,7 +391,13 @@ def check_route_host(value: str) -> str:
 def check_route_hosts(values: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse a host that another one in the list includes; return no hosts for `*` alone."""
     mistakes = [
-        Mistake((index,), f"{show(other)} is given twice" if other == host else f"{show(other)} includes {show(host)}")
+        Mistake(
+            (index,),
+            f"{show(other)} is given twice"
+            if other == host
+            else f"{show(other)} includes {show(host)}: leave out one of them",
+            see=(place,),
+        )
         for index, host in enumerate(values)
         for place, other in enumerate(values)
         if (place < index or other != host) and covers_host(other, host)

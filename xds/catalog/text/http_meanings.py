@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from xds.catalog.text.foreign import Fields
 from xds.catalog.text.meanings import URL, flag, number, one_or_more, text
-from xds.wording import split_host_and_port
+from xds.wording import split_host_and_port, write_flow
 
 LITERAL_PATH = re.compile(r"/[^\s*?#{}()\[\]|^$\\]*", re.ASCII)
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -112,8 +112,15 @@ def read_redirect(value: object) -> dict[str, object] | None:
     if host not in ("$host", "$server_name", "$http_host"):
         found["host"] = host
     found |= {} if port is None else {"port": port}
-    found |= {"path": url[3]} if url[3] else {}
+    path = (url[3] or "").partition("#")[0]
+    found |= {"path": path} if path else {}
     return None if "$" in str(found) else found
+
+
+def mend_redirect(value: object) -> str:
+    """Return the fields of a redirect that a URL or a path is meant for."""
+    found = read_redirect(value)
+    return f"write {write_flow(found)}" if found else ""
 
 
 def answer(value: object) -> Fields | None:
@@ -161,7 +168,7 @@ def wanted(value: object) -> dict[str, object] | None:
         names = [name for one in found for name in one or {}]
         return {k: v for one in found for k, v in (one or {}).items()} if all(found) and _differ(names) else None
     if isinstance(value, str):
-        pair = re.fullmatch(r"([\w-]+)(?:\s*[:=]\s*|\s+)(\S.*)", value)
+        pair = re.fullmatch(r"([\w-]+)(?:\s*[:=](?!//)\s*|\s+)(\S.*)", value)
         return {pair[1]: pair[2].strip()} if pair else None
     if not isinstance(value, Mapping) or not value:
         return None
@@ -169,6 +176,21 @@ def wanted(value: object) -> dict[str, object] | None:
     if name is not None and (len(value) == 2 or {"type"} == value.keys() - {name, "value"}):
         return _read_wanted(value[name], {key: one for key, one in value.items() if key != name})
     return dict(_read_texts(value))
+
+
+def mend_wanted(value: object) -> str:
+    """Return how a list of headers or parameters, or a text with one, is written as a mapping."""
+    if not isinstance(value, list | str) or not value:
+        return ""
+    if found := wanted(value):
+        return f"write {write_flow(found)}"
+    return "write one mapping, of names and what is wanted of each" if isinstance(value, list) else ""
+
+
+def mend_added(value: object) -> str:
+    """Return how a list of headers to set, or a text with one, is written as a mapping."""
+    found = added(value) if isinstance(value, list | str) else None
+    return f"write {write_flow(found)}" if found else ""
 
 
 def _read_texts(value: Mapping[str, object]) -> Iterator[tuple[str, object]]:
