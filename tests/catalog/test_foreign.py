@@ -308,3 +308,63 @@ def test_what_needs_no_field_is_left_out() -> None:
     above = find_field(("gateways", "", "routes", 0))
     assert explain_foreign(above, [("ssl_redirect", False)]) == "leave it out, it says what is the default here"
     assert Fields() == {}
+
+
+LINES = [
+    ("backend web\n  balance roundrobin\n  server s 10.9.0.1:80", {"services": {"web": ...}}),
+    ("upstream web {\n  server 10.9.0.1:80;\n  server 10.9.0.2:80 backup;\n}", {"services": {"web": ...}}),
+    ("frontend x\n  bind *:80\n  default_backend a", {"gateways": {"x": ...}}),
+    ("listen x\n  bind *:80\n  mode tcp", {"gateways": {"x": ...}}),
+    ("server {\n  listen 80;\n  server_name x;\n}", {"gateways": {...: ...}}),
+]
+
+
+@pytest.mark.parametrize(("text", "shape"), LINES)
+def test_files_of_other_programs_name_the_kind_that_is_meant(text: str, shape: Mapping[str, object]) -> None:
+    """A whole file of HAProxy or nginx is answered with a service, or a gateway, of its name."""
+    [problem] = find_problems(text)
+    [(kind, named)] = shape.items()
+    assert isinstance(named, dict)
+    name = next(iter(named))
+    assert f"write it as `{kind}: {{{'…' if name is ... else name}: {{" in problem
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("server web1 10.9.0.1:80", 'write it as `endpoints: ["10.9.0.1:80"]`'),
+        ("server web1 10.9.0.1:80 weight 3", 'write it as `endpoints: [{address: "10.9.0.1:80", weight: 3}]`'),
+        (
+            "server web1 10.9.0.1:80 maxconn 9",
+            'write it as `endpoints: ["10.9.0.1:80"]` and `circuit_breakers: {connections: 9}`',
+        ),
+        ("server web1 10.9.0.1:80 inter 5s", "it is `endpoints: […]` here"),
+        ("option httpchk GET /ping", "write it as `health_check: {http: /ping}`"),
+        ("timeout server 30s", "write it as `timeouts: {request: 30s}`"),
+        ("timeout connect 5s", "write it as `timeouts: {connect: 5s}`"),
+        ("timeout client 30000", "it is `timeouts: {request: …}` here"),
+        ("balance leastconn", "write it as `balance: least_request`"),
+        ("maxconn 20", "write it as `circuit_breakers: {connections: 20}`"),
+        ("stick-table type ip size 1m", "it is `balance: maglev` and `affinity: {cookie: …}` here"),
+        ("cookie SRV insert indirect", "write it as `balance: maglev` and `affinity: {cookie: SRV}`"),
+        ("bind *:80", "write it as `port: 80`"),
+        ("listen 443 ssl;", "write it as `port: 443` and `tls: …`"),
+        ("default_backend a", "write it as `routes: [{to: a}]`"),
+        ("use_backend a if is_api", "write it as `routes: [{prefix: …, to: a}]`"),
+        ("server_name x.org;", "write it as `routes: [{host: x.org, to: …}]`"),
+        ("location /b {", "write it as `routes: [{prefix: /b, to: …}]`"),
+        ("proxy_pass http://a;", "write it as `to: a`"),
+        ("return 301 https://$host$request_uri;", "write it as `redirect: {https: true, code: 301}`"),
+        (
+            "acl is_api path_beg /b",
+            "a condition is a route's own: `host`, `prefix`, `path`, `method`, `headers` or `query`",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    "text", ["services:\n  a:\n    {}\n    protocol: http", "gateways:\n  a:\n    http3: false\n    {}"]
+)
+def test_lines_of_other_programs_are_told_in_our_fields(text: str, line: str, hint: str) -> None:
+    """A line of HAProxy or nginx among ours is one mistake, whose hint has what the line says."""
+    [problem] = find_problems(text.format(line))
+    assert problem.endswith(f"a line of HAProxy or nginx is no YAML: {hint}")

@@ -40,61 +40,81 @@ CONDITIONS: Final = "a condition is a route's own: `host`, `prefix`, `path`, `me
 SAID: Final = {"acl": CONDITIONS, "http-request": CONDITIONS, "http-response": CONDITIONS}
 
 WORDS: Final = "|".join(map(re.escape, sorted((*LINES, *SAID), key=len, reverse=True)))
-LINE: Final = re.compile(rf"({WORDS})(?:\s+([^\s=].*?))?[\s;{{]*", re.DOTALL)
+LINE: Final = re.compile(rf"({WORDS})(?:\s+([^\s=].*?))?[\s;{{}}]*", re.DOTALL)
 NEXT: Final = re.compile(rf"(?<=\S)(?<!\btimeout)[\s;{{}}]+(?=(?:{WORDS})\s)")
 
+
+BLOCK: Final = re.compile(r"^(?:http|server|stream)\s*\{\s*")
+NO_YAML: Final = "a line of HAProxy or nginx is no YAML"
+NAMED: Final[dict[Loc, str]] = {SERVICE: "services", GATEWAY: "gateways"}
+"""The mappings that have a name, and what they stand below."""
 
 BY_TCP: Final = {"tcp": True}
 """The check that a server's word `check` stands for, unless a line says which."""
 
 
 class Line(NamedTuple):
-    """A line: the mapping that has what it says, the key that is known there, and the rest of the line."""
+    """A line: the mapping of ours that has what it says, and what it is there; None where that is said in words."""
 
     place: Loc
-    key: str
-    rest: str
-
-    def find_hint(self) -> Hint | str | None:
-        """Return what the line is here."""
-        name, _, condition = re.sub(r"\s+(if|unless)\s+", "\0", self.rest).partition("\0")
-        if self.key == "use_backend" and condition:
-            return Hint(Here({}), {"routes": [{"prefix": ..., "to": name}]})
-        value: object = {self.rest: {}} if self.place == FILE else self.rest
-        return find_hint(find_field(self.place), self.key, value)
+    hint: Hint | str
 
 
-def read_line(text: str) -> Line | str | None:
-    """Return a line of another program's, or what is said of it; None for any other text."""
+def read_line(text: str) -> Line | None:
+    """Return what a line of another program's configuration is here; None for any other text."""
     matched = LINE.fullmatch(text.strip())
     if matched is None or not (rest := matched[2] or ""):
         return None
     if matched[1] in SAID:
-        return SAID[matched[1]]
+        return Line(ROUTE, SAID[matched[1]])
     place, key = LINES[matched[1]]
     if key == "listen" and not any(one.isdigit() for one in rest):
-        place, key = FILE, "listen"
+        place = FILE
     own = find_field(place).fields.get(matched[1])
-    return None if own is not None and own.takes(rest) else Line(place, key, rest)
-
-
-def explain_lines(text: str) -> str | None:
-    """Return what lines of other programs' configurations are here; None for any other text."""
-    found: list[Hint | str] = []
-    for one in NEXT.split(text.strip()):
-        line = read_line(one)
-        hint = line.find_hint() if isinstance(line, Line) else line
-        if hint is None:
-            break
-        found.append(hint)
-    if not found:
+    if own is not None and own.takes(rest):
         return None
-    first = found[0]
+    target, condition = re.match(r"(\S+)(\s+(?:if|unless)\s)?", rest, re.DOTALL).groups()  # type: ignore[union-attr]
+    if key == "use_backend" and condition:
+        return Line(place, Hint(Here({}), {"routes": [{"prefix": ..., "to": target}]}))
+    value: object = {rest: {}} if place == FILE else f"server {rest}" if key == "server" else rest
+    hint = find_hint(find_field(place), key, value)
+    return None if hint is None else Line(place, hint)
+
+
+def explain_lines(text: str, *, is_file: bool = False) -> str | None:
+    """Return what lines of other programs' configurations are here; None for any other text.
+
+    In a whole file, what the lines say is put below a service or a gateway.
+    """
+    found = [read_line(one) for one in NEXT.split(BLOCK.sub("", text.strip()))]
+    lines = [line for line in found if line is not None]
+    if found[0] is None:
+        return None
+    first = found[0].hint
     if isinstance(first, str):
-        return f"a line of HAProxy or nginx is no YAML: {first}"
-    joined = _join([hint.fields for hint in found if isinstance(hint, Hint)])
-    hint = Here(first.here.form, tail=first.here.tail).explain(first.fields if joined is None else joined)
-    return f"a line of HAProxy or nginx is no YAML: {hint}"
+        return f"{NO_YAML}: {first}"
+    hint = Here(first.here.form, tail=first.here.tail)
+    place, fields = _put_together(lines)
+    if is_file and place in NAMED and fields is not None:
+        hint, fields = Here({NAMED[place]: {...: ...}}), {NAMED[place]: {...: fields}}
+    return f"{NO_YAML}: {hint.explain(first.fields if fields is None else fields)}"
+
+
+def _put_together(lines: list[Line]) -> tuple[Loc, dict[str, Any] | None]:
+    """Return the fields of all lines for one mapping, with that; those after the name of a service are below it."""
+    place, first = lines[0].place, lines[0].hint
+    below = lines if place != FILE else lines[1:]
+    inner = below[0].place if below else place
+    if any(line.place != inner for line in below):
+        return place, None
+    fields = _join([line.hint.fields for line in below if isinstance(line.hint, Hint)])
+    if place != FILE:
+        return place, fields
+    outer = first.fields if isinstance(first, Hint) else None
+    if not fields or not outer or NAMED.get(inner) not in outer:
+        return place, None
+    [(kind, named)] = outer.items()
+    return place, {kind: dict.fromkeys(named, fields)}
 
 
 def _join(found: list[Any]) -> dict[str, Any] | None:

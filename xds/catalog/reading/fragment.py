@@ -21,6 +21,7 @@ from xds.catalog.model.mesh import MESH_FIELDS, MeshValue
 from xds.catalog.model.service import Service
 from xds.catalog.model.service_rules import CheckedService
 from xds.catalog.reading.foreign import explain_keys
+from xds.catalog.reading.foreign_lines import explain_lines
 from xds.catalog.reading.mistakes import explain_errors, explain_unknown_key
 from xds.catalog.reading.places import find_place, place_mistake
 from xds.catalog.reading.syntax import decode, find_odd_indentation
@@ -101,11 +102,7 @@ def _parse_text(document: Document, text: str) -> Fragment:
     if tree.value is None:
         return _refuse(document, Problem(document.name, 1, 1, "", f"is empty: write {ANY_KIND}"))
     if not isinstance(tree.value, dict):
-        what = (
-            ()
-            if tree.value is BROKEN
-            else (f"expected {ANY_KIND}, found {show(tree.value)}{ROOT_HINT * isinstance(tree.value, str)}",)
-        )
+        what = () if tree.value is BROKEN else (_explain_root(tree.value),)
         problems = (Problem(document.name, *tree.place[:2], "", message) for message in what)
         return _refuse(document, *tree.problems, *problems)
     return _Reader(document, tree).read()
@@ -273,6 +270,12 @@ class _Reader:
         placed = [self._place(mistake) for mistake in islice(found, room)] if room else []
         self._errors += placed
         self._omitted += 0 if len(placed) < room else max(0, errors.error_count() - len(placed))
+
+
+def _explain_root(value: object) -> str:
+    """Return why a file is none of a catalog's that has no mapping."""
+    lines = explain_lines(value, is_file=True) if isinstance(value, str) else None
+    return lines or f"expected {ANY_KIND}, found {show(value)}{ROOT_HINT * isinstance(value, str)}"
 
 
 def _find_outside(kind: str, found: Mapping[str, object]) -> tuple[str, str] | None:

@@ -108,6 +108,7 @@ QUOTED = re.compile(r"""(?<![^\s\[\]{},:-])(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')|
 IPV6 = re.compile(r"""(?<!["'\w:])(?:\[[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\](:\d{1,5})?|::[0-9A-Fa-f:.]*)""")
 ITEM = re.compile(r"(\s*)-(?=[^\s-])(.*)")
 ENTRY = re.compile(r"(\s*(?:-\s+)?)([A-Za-z_][\w-]*)(:(?!//)|\s*=\s*|\s+)(\S.*)")
+FIRST_KEY = re.compile(r"\s*[\w.-]*")
 KEY = re.compile(r"""(?:^|[\s{,\[])["']?(\w+)["']?:(?=\s|$)""", re.MULTILINE)
 VARIABLE = re.compile(r"\$\{[^}]*\}?|\{\{.*?(?:\}\}|$)|\{%.*?(?:%\}|$)")
 WORD = re.compile(r"(\s*)([A-Za-z_][\w-]*)\s*\{?")
@@ -162,7 +163,7 @@ def _find_comma(broken: _Broken) -> Found:
     if broken.context not in UNFINISHED or opened is None or opened.line >= mark.line or "escape" in broken.problem:
         return None
     above = COMMENT.sub("", broken.lines[broken.near_line]).rstrip()
-    begins_line = not broken.last[: broken.column].strip()
+    begins_line = FIRST_KEY.fullmatch(broken.last[: broken.column])
     if begins_line and above and above[-1] not in ",[{:" and _closes(broken.lines[opened.line :], opened.column):
         return broken.near_line, len(above), "a comma is missing at the end of this line"
     return None

@@ -390,18 +390,17 @@ def check_route_host(value: str) -> str:
 
 def check_route_hosts(values: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse a host that another one in the list includes; return no hosts for `*` alone."""
-    mistakes = [
-        Mistake(
-            (index,),
-            f"{show(other)} is given twice"
-            if other == host
-            else f"{show(other)} includes {show(host)}: leave out one of them",
-            see=(place,),
-        )
-        for index, host in enumerate(values)
-        for place, other in enumerate(values)
-        if (place < index or other != host) and covers_host(other, host)
-    ]
+    mistakes: list[Mistake] = []
+    for index, host in enumerate(values):
+        wide = [
+            (place, one)
+            for place, one in enumerate(values)
+            if (place < index or one != host) and covers_host(one, host)
+        ]
+        if wide:
+            place, other = wide[0]
+            what = "is given twice" if other == host else f"includes {show(host)}: leave out one of them"
+            mistakes.append(Mistake((index,), f"{show(other)} {what}", see=(place,)))
     if mistakes:
         raise Mistakes(*mistakes)
     return () if values == (ANY_HOST,) else values

@@ -89,7 +89,7 @@ def merge(one: object, other: object) -> object:
         merged |= {key: value for each in (one, other) for key, value in each.items() if (key in one) != (key in other)}
         return None if any(value is None for value in merged.values()) else merged
     if isinstance(one, list) and isinstance(other, list) and len(one) == len(other) == 1 and has_hole([*one, *other]):
-        item = merge(one[0], other[0])
+        item = merge(*({"address": each} if isinstance(each, str) else each for each in (one[0], other[0])))
         return None if item is None else [item]
     return None
 

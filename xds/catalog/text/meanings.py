@@ -94,7 +94,7 @@ def size(value: object) -> object:
 def items(value: object) -> list[object] | None:
     """Read a list, the keys of a mapping, or the words of a text."""
     if isinstance(value, Mapping):
-        return [*value] or None
+        return [*value] if value and all(one is None or isinstance(one, Mapping) for one in value.values()) else None
     if isinstance(value, str):
         return list(filter(None, SEPARATORS.split(value))) or None
     return value or None if isinstance(value, list) else None

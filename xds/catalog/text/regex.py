@@ -46,6 +46,7 @@ REFUSED = {
     "no argument for repetition operator": "has nothing before it to repeat: for any text, write `.*`",
     "invalid repetition size": "is no number of times for RE2: 1000 at most, nested ones times each other, lower first",
     "invalid character class range": r"is no range or class of characters: write such as a-z, [:alpha:] or \pL",
+    "class in range": r"is a class of characters, which ends no range: write such as a-z, or `\-` for the sign itself",
     "missing ]": "begins a class of characters that has no ] at its end",
     "trailing \\": "ends in a \\, which escapes nothing: leave it out",
     "invalid escape sequence": "is no escape of RE2: leave out the \\, or write the characters that are meant",
@@ -132,7 +133,7 @@ def _explain(pattern: bytes, reason: bytes) -> str:
     start = pattern.rfind(part, 0, _find_end(pattern, reason.__eq__))
     rest = pattern[start:].decode(errors="replace")
     if what == "invalid escape sequence" and part in CLASSES:
-        what = "invalid character class range"
+        what = "class in range"
     words = REFUSED.get(what, f"is refused by RE2: {what}")
     if "class" not in what and part:
         words = next((words for known, words in MEANT if re.match(known, rest)), words)
