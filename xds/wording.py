@@ -62,9 +62,9 @@ def show(value: object) -> str:
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
 
 
-def show_line(text: str) -> str:
+def show_line(text: str, shown: int = SHOWN) -> str:
     """Quote a piece of a catalog in a message, as in `balance: random`: one line, short, and safe for any terminal."""
-    line = text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+    line = text if len(text) <= shown else f"{text[: shown - 1]}…"
     return "`" + "".join(c if c.isprintable() else _escape(c) for c in line) + "`"
 
 
@@ -107,7 +107,12 @@ NOT_TEXT = frozenset({"true", "false", "null"})
 
 
 def write_flow(value: object) -> str:
-    """Write an example as an operator does, in one line of YAML: `{header: x-user}`, `[connect-failure, 503]`."""
+    """Write an example as an operator does, in one line of YAML: `{header: x-user}`, `[connect-failure, 503]`.
+
+    An ellipsis stands for what is left open.
+    """
+    if value is ...:
+        return "…"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{write_flow(key)}: {write_flow(one)}" for key, one in value.items()) + "}"
     if isinstance(value, list | tuple):

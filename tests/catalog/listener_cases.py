@@ -41,7 +41,7 @@ LISTENERS = [
     ),
     (
         "port: 1, routes: [{host: [a.com, '*.a.com', b.a.com, a.com], to: a}]",
-        '1:60 error GATEWAY.routes[0].host[2]: "*.a.com" includes "b.a.com"',
+        '1:60 error GATEWAY.routes[0].host[2]: "*.a.com" includes "b.a.com": leave out one of them',
         '1:69 error GATEWAY.routes[0].host[3]: "a.com" is given twice',
     ),
     (

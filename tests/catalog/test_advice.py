@@ -61,11 +61,11 @@ from tests.catalog.upstream_cases import UPSTREAM_ADVICE
         ),
         (
             "services: {a: {health_check: {http: /, interval: 1s, timeout: 1500ms}}}",
-            ["1:63 warning services.a.health_check.timeout: is 1.5s, longer than the interval of 1s"],
+            ["1:63 warning services.a.health_check.timeout: the timeout is 1.5s, longer than the interval of 1s"],
         ),
         (
             "services: {a: {health_check: {http: /, interval: 1s}}}",
-            ["1:30 warning services.a.health_check: is 2s, longer than the interval of 1s"],
+            ["1:30 warning services.a.health_check: the timeout is 2s, longer than the interval of 1s"],
         ),
         (
             "services: {a: {balance: ring_hash, endpoints: [{address: b:1, weight: 2}]}}",

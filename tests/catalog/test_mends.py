@@ -1,7 +1,7 @@
 """A message's correction is valid: the value that it suggests is accepted at that place."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 import pytest
 from pydantic import ValidationError
@@ -90,7 +90,8 @@ SERVICE, GATEWAY, ROUTE = (
         ),
         (
             SERVICE % "endpoints: ['https://x.com:8443/v1']",
-            'an address has no "https://" in front: write "x.com:8443", with `tls: true` beside `endpoints`',
+            'an address has no "https://" in front and no "/v1" behind: write "x.com:8443", '
+            "with `tls: true` beside `endpoints`",
         ),
         (
             SERVICE % "endpoints: [{address: 'https://x.com', port: 443}]",
@@ -214,31 +215,25 @@ def test_what_may_be_written(field: str) -> None:
     assert [one for one in find_problems(SERVICE % field) if " error " in one] == []
 
 
-MOVED = [
-    (f"{path}.{key}", hint, field.fields.keys()) for path, field in FIELDS.items() for key, hint in field.moved.items()
-]
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         (
             SERVICE % "weight: 2",
-            'unknown key "weight": it belongs to an endpoint: write '
-            '`endpoints: [{address: "10.0.0.4:5000", weight: 2}]`',
+            'unknown key "weight": it belongs to an endpoint: write `endpoints: [{address: …, weight: 2}]`',
         ),
         (
             SERVICE % "port: 80",
-            'unknown key "port": it belongs to an endpoint: write `endpoints: ["10.0.0.4:5000"]`',
+            'unknown key "port": it belongs to an endpoint: write `endpoints: [{address: …, port: 80}]`',
         ),
-        (SERVICE % "check: /", 'unknown key "check": write it as `health_check: {http: /health}`'),
+        (SERVICE % "check: /", 'unknown key "check": write it as `health_check: {http: /}`'),
         (
             SERVICE % "tags: [a]",
-            'unknown key "tags": write it as `endpoints: [{address: "10.0.0.4:5000", metadata: {version: "2.0"}}]`',
+            'unknown key "tags": it belongs to an endpoint: write `endpoints: [{address: …, metadata: …}]`',
         ),
         (
             SERVICE % "endpoints: [{address: 'a:1', labels: {a: b}}]",
-            'unknown key "labels": write it as `metadata: {version: "2.0"}`',
+            'unknown key "labels": write it as `metadata: {a: b}`',
         ),
         (
             SERVICE % "endpoints: [{address: 'a:1', backup: true}]",
@@ -246,37 +241,15 @@ MOVED = [
         ),
         (
             GATEWAY % "timeouts: {}",
-            'unknown key "timeouts": it belongs to a service: write `services: {web: {timeouts: …}}`',
+            'unknown key "timeouts": it belongs to a service: write `services: {…: {timeouts: {}}}`',
         ),
-        (GATEWAY % "cors: {}", 'unknown key "cors": it belongs to a route: write `routes: [{to: web, cors: …}]`'),
+        (GATEWAY % "cors: {}", 'unknown key "cors": it belongs to a route: write `routes: [{cors: …, to: …}]`'),
         (
             GATEWAY % "tls: {certificate: /a, key: /b}",
-            'unknown keys "certificate" and "key": write it as `certificates: [{certificate: …, key: …}]`',
+            'unknown keys "certificate" and "key": write it as `certificates: [{certificate: /a, key: /b}]`',
         ),
     ],
 )
 def test_a_key_that_people_look_for_elsewhere(text: str, message: str) -> None:
     """The message names the field that it belongs to, or its name here."""
     assert message in [one.partition(": ")[2] for one in find_problems(text)]
-
-
-@pytest.mark.parametrize(("path", "hint", "fields"), MOVED)
-def test_a_key_that_is_elsewhere_is_not_here(path: str, hint: str, fields: Collection[str]) -> None:
-    """A hint is for a key that the mapping does not have. It suggests YAML with keys that exist."""
-    assert path.rpartition(".")[2] not in fields
-    known = {name for field in (get_root(), *FIELDS.values()) for name in field.fields} | {
-        *("web", "edge", "canary", "version", "v1", "v2", "user", "x-user")
-    }
-    for written in re.findall(r"`(.*?)`", hint):
-        assert set(find_keys(parse_yaml(written.replace("…", "x")).value)) <= known
-
-
-def find_keys(value: object) -> Iterator[str]:
-    """Return every key in a value."""
-    if isinstance(value, dict):
-        for key, one in value.items():
-            yield key
-            yield from find_keys(one)
-    elif isinstance(value, list):
-        for one in value:
-            yield from find_keys(one)

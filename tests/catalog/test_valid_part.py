@@ -1,6 +1,8 @@
 """No mistake hides another: one run also checks everything around the first mistakes."""
 
+import re
 from collections.abc import Callable
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -10,10 +12,12 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from tests.catalog.catalogs import check_files, find_problems
+from tests.catalog.test_wrong_catalogs import read_rows
 from tests.sampling import examples
 from xds.catalog.reading.fragment import GATEWAY, MAX_ROUNDS, SERVICE
 from xds.catalog.reading.valid_part import ValidPart
 from xds.catalog.reading.yaml import BROKEN
+from xds.catalog.text.names import NOBODY
 
 EXAMPLE = """
     services:
@@ -424,3 +428,31 @@ def test_a_valid_part_remains_of_any_service_or_gateway(service: Value, gateway:
                 part.remove(errors)
         adapter.validate_python(part.value)
         assert repr(value) == before
+
+
+ADDRESSES = ["any", '"0.0.0.0"', "10.0.0.1", '"::"', '"fd00::1"', "x", '"10.0.0.1:80"']
+HOSTS = ['"*"', '"*.b.c"', "a.b.c", "a.d", '"a b"', '"a.d:80"']
+
+
+@pytest.mark.parametrize(
+    ("text", "items"),
+    [
+        ("gateways: {g: {port: 1, address: [%s], routes: [{to: a}]}}", ADDRESSES),
+        ("gateways: {g: {listeners: [{port: 1, address: [%s]}, {port: 2}], routes: [{to: a}]}}", ADDRESSES),
+        ("gateways: {g: {port: 1, routes: [{to: a}, {to: a, host: [%s]}]}}", HOSTS),
+    ],
+)
+def test_no_message_names_a_value_that_stands_in_for_a_wrong_one(text: str, items: list[str]) -> None:
+    """Whatever is wrong with the items of a list, each has one message at most, about what was written."""
+    for one in permutations(items, 3):
+        found = [problem for problem in find_problems(text % ", ".join(one)) if " error " in problem]
+        places = [problem.partition(": ")[0] for problem in found]
+        assert len({*places}) == len(places), found
+        assert not re.search(r"192\.0\.2|\binvalid\b", " ".join(found)), found
+
+
+def test_no_message_of_the_record_names_a_stand_in() -> None:
+    """No wrong catalog has a message with a name or an address that reading puts in place of a wrong one."""
+    for text, messages in read_rows():
+        for stand_in in ("192.0.2.", NOBODY):
+            assert stand_in in text or not any(stand_in in one for one in messages), text

@@ -250,7 +250,7 @@ SERVICES: list[tuple[str, ...]] = [
     ),
     (
         "timeouts: {per_try: 1s}",
-        '1:27 error SERVICE.timeouts.per_try: unknown key "per_try": it belongs to `retries`: write `retries: {per_try: 2s}`',
+        '1:27 error SERVICE.timeouts.per_try: unknown key "per_try": it belongs to `retries`: write `retries: {per_try: 1s}`',
     ),
 ]
 """A service's content and the message. SERVICE stands for the service's path."""

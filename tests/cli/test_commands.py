@@ -136,7 +136,7 @@ def test_an_address_can_be_a_url(text: str, address: tuple[str, int]) -> None:
     [
         ("https://xds:18000", "there is no https here: write 'xds:18000', without a scheme"),
         ("http://xds", "is not a host and a port"),
-        ("http://xds:18000/status", "is not a host and a port"),
+        ("http://xds:18000/status", "has a path, which does not belong here: write http://xds:18000"),
         ("http//xds:18000", "is not a host and a port"),
         ("xds:0", "is not a host and a port"),
         ("xds 1:18000", "is not a host and a port"),

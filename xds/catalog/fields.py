@@ -32,6 +32,7 @@ from xds.catalog.text.field import (
     Words,
     join_examples,
 )
+from xds.catalog.text.foreign import Here, has_hole
 from xds.catalog.text.mistake import Loc
 from xds.catalog.text.percents import Percentage
 from xds.wording import find_nearest, show, show_line, write_flow
@@ -164,9 +165,9 @@ class Field:
         return next(self._find(IfWrong), IfWrong())
 
     @cached_property
-    def moved(self) -> Mapping[str, str]:
-        """Keys that people look for in it, and where they are."""
-        return {key: hint for one in self._find(Moved) for key, hint in one.keys.items()}
+    def moved(self) -> Mapping[str, Here | str]:
+        """Keys that people look for in it, with what each is here."""
+        return {key: here for one in self._find(Moved) for key, here in one.keys.items()}
 
     @cached_property
     def short_forms(self) -> tuple[ShortForm, ...]:
@@ -211,18 +212,35 @@ class Field:
 
     def find_meant(self, key: str) -> str | None:
         """Return which field of a mapping an unknown key stands for; None if it is none of them."""
-        return self.find_moved(key) if self.explain_moved(key) else find_nearest(key, self.fields)
+        return self.find_moved(key) if self.find_foreign(key) else find_nearest(key, self.fields)
 
     def find_moved(self, key: str) -> str | None:
         """Return the field of a mapping that the hint about an unknown key names first; None without one."""
-        name = re.search(r"`(\w+)", self.explain_moved(key) or "")
-        return name[1] if name and name[1] in self.fields else None
+        here = self.find_foreign(key)
+        if isinstance(here, Here):
+            name = next(iter(here.form)) if here.at is None else None
+        else:
+            name = found[1] if (found := re.search(r"`(\w+)", here or "")) else None
+        return name if name in self.fields else None
 
-    def explain_moved(self, key: str) -> str | None:
-        """Return where to write what an unknown key is for; None if that is not known."""
+    def find_foreign(self, key: str) -> Here | str | None:
+        """Return what an unknown key of other programs is here; None if that is not known."""
         lower = key.strip().lower()
         written = (key, re.sub(r"[\s-]+", "_", lower), re.split(r"\s", lower)[0])
         return next((self.moved[one] for one in written if one in self.moved), None)
+
+    def fits_at(self, name: object, value: object) -> bool:
+        """Whether a mapping may have a field with a value in which `...` stands for what is left open."""
+        found = self.fields.get(str(name)) if self.is_class else self.item
+        return name is ... or (found is not None and found.fits(value))
+
+    def fits(self, value: object) -> bool:
+        """Whether a value may stand here in which `...` stands for what is left open."""
+        if not has_hole(value):
+            return self.takes(value)
+        if isinstance(value, Mapping):
+            return all(self.fits_at(name, one) for name, one in value.items())
+        return value is ... or (isinstance(value, list) and self.item is not None and all(map(self.item.fits, value)))
 
     def explain_mend(self, value: object) -> str:
         """Return how to correct a wrong value, as the end of a message, or ""."""

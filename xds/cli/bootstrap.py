@@ -36,12 +36,12 @@ VARIANTS = ("delta", "sotw", "rest")
     "--admin",
     default="127.0.0.1:9901",
     show_default=True,
-    type=HostPort(),
+    type=HostPort(9901),
     help="The address of Envoy's admin interface.",
 )
 @click.option(
     "--metrics",
-    type=HostPort(),
+    type=HostPort(9902),
     help="An address for this Envoy's metrics alone, without the rest of its admin interface, such as 0.0.0.0:9902.",
 )
 @click.option(
@@ -115,7 +115,7 @@ def _warn_of_unknown(node_cluster: str, host: str) -> None:
 
     The bootstrap may be written long before the catalog, and on another machine: so this is no error.
     """
-    address = HostPort().convert(os.environ.get("XDS_ADMIN", ADMIN), None, None)
+    address = HostPort(18002).convert(os.environ.get("XDS_ADMIN", ADMIN), None, None)
     if host not in ("127.0.0.1", "::1", "localhost") and "XDS_ADMIN" not in os.environ:
         return
     try:

@@ -12,13 +12,22 @@ from xds.wording import split_host_and_port
 URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)/?", re.ASCII)
 """A scheme and a host with a port, without a path."""
 
+WITH_PATH = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([/?#].*)", re.ASCII)
+"""The same with a path."""
+
 PLAIN_SCHEMES = ("http", "grpc", "tcp")
 
 
 class HostPort(click.ParamType[tuple[str, int]]):
-    """The type of an option with a host name or an IP address, and a port. `http://HOST:PORT/` is taken too."""
+    """The type of an option with a host name or an IP address, and a port. `http://HOST:PORT/` is taken too.
+
+    `port` is for the example in a message.
+    """
 
     name = "HOST:PORT"
+
+    def __init__(self, port: int = 18000) -> None:
+        self._port = port
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
         """Return the host and the port, or fail with a usage error."""
@@ -29,9 +38,12 @@ class HostPort(click.ParamType[tuple[str, int]]):
             scheme, text = url[1].lower(), url[2]
             if scheme not in PLAIN_SCHEMES:
                 self.fail(f"there is no {scheme} here: write {text!r}, without a scheme", param, ctx)
+        elif (url := WITH_PATH.fullmatch(text)) and url[1].lower() in PLAIN_SCHEMES and split_host_and_port(url[2]):
+            self.fail(f"{value!r} has a path, which does not belong here: write {url[1]}://{url[2]}", param, ctx)
         host, port = split_host_and_port(text) or ("", 0)
         if not host or not port or not HOST.fullmatch(host):
-            self.fail(f"{value!r} is not a host and a port, as in 127.0.0.1:18000 or xds.example.com:18000", param, ctx)
+            example = f"127.0.0.1:{self._port} or xds.example.com:{self._port}"
+            self.fail(f"{value!r} is not a host and a port, as in {example}", param, ctx)
         return host, port
 
 
@@ -45,7 +57,7 @@ admin_option = click.option(
     envvar="XDS_ADMIN",
     show_envvar=True,
     metavar="HOST:PORT",
-    type=HostPort(),
+    type=HostPort(18002),
     help="The address of the server's admin, or its URL: the value of --admin of `xds serve`.",
 )
 

@@ -1,5 +1,6 @@
 """Warnings about a list of routes: routes that can never match, fields without effect, and endless redirects."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
@@ -8,9 +9,14 @@ from xds.catalog.model.route import Route
 from xds.catalog.raw.fields import sets_raw
 from xds.catalog.text.addresses import ANY_HOST
 from xds.catalog.text.durations import format_duration
+from xds.catalog.text.http_meanings import NAMES, wanted
 from xds.catalog.text.mistake import Loc, Mistake, warning
 from xds.catalog.text.path_template import find_start
 from xds.catalog.text.text_match import Wanted, covers
+from xds.wording import show_line, write_flow
+
+VARIABLE = re.compile(r"(?<=/)(?:\{(\w+)\}|:([A-Za-z_]\w*))(?=/|$)", re.ASCII)
+"""A variable of a template, and the way in which other programs write one, as a whole segment."""
 
 
 def advise_routes(loc: Loc, routes: Sequence[Route]) -> Iterator[Mistake]:
@@ -27,14 +33,42 @@ def advise_routes(loc: Loc, routes: Sequence[Route]) -> Iterator[Mistake]:
             yield found.below((*loc, "routes", index))
 
 
+def _advise_wanted(route: Route) -> Iterator[Mistake]:
+    """Yield warnings about conditions that are written as a mapping of one header's name and value."""
+    for field, what, found in (("headers", "headers", route.headers), ("query", "parameters", route.query)):
+        meant = (
+            wanted(found) if found.keys() & {*NAMES} and all(isinstance(one, str) for one in found.values()) else None
+        )
+        if meant and not meant.keys() & found.keys():
+            names = " and ".join(f"`{name}`" for name in found)
+            yield warning(
+                (field,), f"asks for {what} of the names {names}: for `{next(iter(meant))}` write {write_flow(meant)}"
+            )
+
+
+def _advise_variables(route: Route) -> Iterator[Mistake]:
+    """Yield warnings about what stands for a variable elsewhere, and here for itself."""
+    for field, text in (("prefix", route.prefix), ("path", route.path), ("template", route.template)):
+        found = VARIABLE.search(text or "")
+        if found is None or (field == "template" and found[0].startswith("{")):
+            continue
+        template = VARIABLE.sub(lambda one: f"{{{one[1] or one[2]}}}", text or "")
+        rest = f"{'' if template.endswith('/') else '/'}**" if field == "prefix" else ""
+        yield warning((field,), f"{show_line(found[0])} is no variable here: write `template: {template}{rest}`")
+
+
 def _advise_route(route: Route) -> Iterator[Mistake]:
     """Yield warnings about a path with special characters that have no meaning, and about an endless redirect."""
+    yield from _advise_wanted(route)
+    yield from _advise_variables(route)
     if route.prefix is not None and route.prefix.endswith("*"):
         yield warning(("prefix",), "ends in a `*`, which has no meaning in a prefix: leave it out")
     if route.path is not None and route.path.endswith("*"):
         yield warning(("path",), "ends in a `*`, which has no meaning in a path: write `prefix`, or a `template`")
     if route.regex is not None and route.regex.endswith("$") and not route.regex.endswith("\\$"):
         yield warning(("regex",), "ends in a `$`, which has no effect: a regex always matches the whole path")
+    elif route.regex is not None and re.search(r"/\*(?:$|/)", route.regex):
+        yield warning(("regex",), "has a `*` after a slash, which repeats the slash: for any text write `.*`")
     elif route.regex is not None and not set(route.regex) & set(".[(*+?{|\\^"):
         yield warning(("regex",), "is plain text: write `path`")
     changed = sets_raw(route.envoy, "route", "match", "redirect")

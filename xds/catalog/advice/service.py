@@ -106,4 +106,4 @@ def _advise_outlier_detection(service: Service) -> Iterator[Mistake]:
 def _advise_health_check(check: HealthCheck) -> Iterator[Mistake]:
     if check.timeout > check.interval:
         timeout, interval = format_duration(check.timeout), format_duration(check.interval)
-        yield warning(("health_check", "timeout"), f"is {timeout}, longer than the interval of {interval}")
+        yield warning(("health_check", "timeout"), f"the timeout is {timeout}, longer than the interval of {interval}")

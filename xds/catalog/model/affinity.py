@@ -6,7 +6,9 @@ from pydantic import AfterValidator, Field, Strict, StringConstraints
 from pydantic.dataclasses import dataclass
 
 from xds.catalog.text.field import About, Alone, Example, Expected, IfWrong, Moved
+from xds.catalog.text.foreign import VALUE, Here
 from xds.catalog.text.http import HashHeader
+from xds.catalog.text.meanings import flag, text
 from xds.catalog.text.mistake import Unsaid
 from xds.catalog.text.names import CONFIG, NOBODY, Duration, Path
 
@@ -76,9 +78,9 @@ CheckedAffinity = Annotated[
     Example({"header": "x-user"}),
     Moved(
         {
-            **dict.fromkeys(("ip", "client_ip", "src", "source_ip", "use_source_ip"), "write it as `source: true`"),
-            **dict.fromkeys(("query", "param", "url_param"), "write it as `query_parameter: user`"),
-            **dict.fromkeys(("hdr", "http_header_name"), "write it as `header: x-user`"),
+            **dict.fromkeys(("ip", "client_ip", "src", "source_ip", "use_source_ip"), Here({"source": VALUE}, flag)),
+            **dict.fromkeys(("query", "param", "url_param"), Here({"query_parameter": VALUE}, text)),
+            **dict.fromkeys(("hdr", "http_header_name"), Here({"header": VALUE}, text)),
         }
     ),
     IfWrong(needs=("header", "query_parameter", "cookie", "source")),

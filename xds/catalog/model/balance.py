@@ -4,6 +4,7 @@ The short form of a balance is its name. `advice/service.py` warns about fields 
 """
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Final
 
@@ -12,6 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from xds.catalog.model.reported_load import ClientSideWeighted, LoadAwareLocality
 from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Since, Words
+from xds.catalog.text.foreign import VALUE, Fields, Here, Said, write_fields
 from xds.catalog.text.mistake import Mistake, Mistakes, Unsaid
 from xds.catalog.text.names import CONFIG, Fraction
 from xds.wording import show
@@ -231,32 +233,71 @@ def _is_prime(number: int) -> bool:
     return number > 1 and all(number % divisor for divisor in range(2, int(number**0.5) + 1))
 
 
-BY_CLIENT: Final = "write `balance: maglev` and `affinity: {source: true}`"
-OTHER_WORDS = {
-    **dict.fromkeys(("rr", "static_rr", "roundrobin", "round"), "write `round_robin`, or `weighted` with weights"),
-    **dict.fromkeys(("wrr", "weighted_round_robin", "weighted_rr"), "write `weighted`"),
-    **dict.fromkeys(
-        ("leastconn", "least_conn", "least_connections", "leastconnections", "lc", "wlc", "least_time", "p2c", "ewma"),
-        "write `least_request`",
+SAME: Final[tuple[tuple[Mapping[str, object], tuple[str, ...]], ...]] = (
+    ({"balance": "round_robin"}, ("rr", "static_rr", "roundrobin", "round")),
+    ({"balance": "weighted"}, ("wrr", "weighted_round_robin", "weighted_rr")),
+    (
+        {"balance": "least_request"},
+        (
+            *("leastconn", "least_conn", "least_connections", "leastconnections", "lc", "wlc", "least_time", "p2c"),
+            *("ewma", "power_of_two", "power_of_two_choices", "least_loaded"),
+        ),
     ),
-    **dict.fromkeys(("power_of_two", "power_of_two_choices", "least_loaded"), "write `least_request`"),
-    **dict.fromkeys(("source", "ip_hash", "source_ip", "src", "sh", "client_ip", "sticky"), BY_CLIENT),
-    **dict.fromkeys(("uri", "url", "path"), 'write `balance: maglev` and `affinity: {header: ":path"}`'),
-    **dict.fromkeys(
+    (
+        {"balance": "maglev", "affinity": {"source": True}},
+        ("source", "ip_hash", "source_ip", "src", "sh", "client_ip", "sticky"),
+    ),
+    ({"balance": "maglev", "affinity": {"header": ":path"}}, ("uri", "url", "path")),
+    (
+        {"balance": "maglev", "affinity": {"header": ...}},
         ("hdr", "header", "hash", "consistent_hash", "consistent", "consistenthash"),
-        "write `balance: maglev` and `affinity: {header: x-user}`",
     ),
-    **dict.fromkeys(("url_param", "query"), "write `balance: maglev` and `affinity: {query_parameter: user}`"),
-    **dict.fromkeys(("cookie", "rdp_cookie"), "write `balance: maglev` and `affinity: {cookie: sid}`"),
-    "first": "nothing fills one endpoint after the other; write `priority` at the endpoints, for those in reserve",
-}
-"""HAProxy's, nginx's, Kubernetes's and Consul's words, with what does the same here."""
+    ({"balance": "maglev", "affinity": {"query_parameter": ...}}, ("url_param", "query")),
+    ({"balance": "maglev", "affinity": {"cookie": ...}}, ("cookie", "rdp_cookie")),
+)
+"""What does the same here as HAProxy's, nginx's, Kubernetes's and Consul's words."""
+
+OTHER_WORDS: Final = {word: fields for fields, words in SAME for word in words}
+
+WEIGHTED_TOO: Final = ", or `weighted` with weights"
+FIRST: Final = "nothing fills one endpoint after the other; write `priority` at the endpoints, for those in reserve"
+
+
+def balancing(value: object) -> object:
+    """Read a balance by any of its names: with what it goes by in brackets or after a space, as in `hdr(x-user)`."""
+    if not isinstance(value, str):
+        return Fields(balance=dict(value)) if isinstance(value, dict) else None
+    word, *rest = re.split(r"[( ]", value.strip().strip(";)"))
+    word = word.lower().replace("-", "_")
+    if word == "first":
+        return Said(FIRST)
+    if word in [*Balance]:
+        return Fields(balance=word)
+    if (found := OTHER_WORDS.get(word)) is None:
+        return None
+    by = rest[0] if len(rest) == 1 and rest[0] else ...
+    return Fields({name: _fill_in(one, by) for name, one in found.items()})
+
+
+def _fill_in(value: object, by: object) -> object:
+    return {name: by if one is ... else one for name, one in value.items()} if isinstance(value, dict) else value
 
 
 def mend_balancing(value: object) -> str:
     """Return what to write for the name that a balance has elsewhere."""
-    word = re.split(r"[( ]", value.strip().lower())[0].replace("-", "_") if isinstance(value, str) else ""
-    return OTHER_WORDS.get(word, "")
+    found = balancing(value) if isinstance(value, str) else None
+    if isinstance(found, Said):
+        return str(found)
+    if not isinstance(found, Fields) or value in found.values():
+        return ""
+    if [*found] == ["balance"]:
+        return f"write `{found['balance']}`{WEIGHTED_TOO if found['balance'] == 'round_robin' else ''}"
+    return f"write {write_fields(found)}"
+
+
+def name_alone(word: str) -> Here:
+    """Return the hint for a name that a balance has elsewhere."""
+    return Here(OTHER_WORDS[word], lambda value: balancing(word), "its name is another here", ("services", ""))
 
 
 ShortBalancing = Annotated[
@@ -266,9 +307,11 @@ ShortBalancing = Annotated[
     Expected("", {"least_request": {"choices": 3}}, mend=mend_balancing),
     Moved(
         {
-            **OTHER_WORDS,
+            **{word: name_alone(word) for word in OTHER_WORDS},
+            "first": FIRST,
             **dict.fromkeys(
-                ("type", "policy", "name", "algorithm", "simple"), "write its name alone, `balance: random`"
+                ("type", "policy", "name", "algorithm", "simple"),
+                Here({"balance": VALUE}, balancing, "its name stands alone", ("services", "")),
             ),
         }
     ),

@@ -28,6 +28,22 @@ from xds.catalog.text.addresses import (
     split_address,
 )
 from xds.catalog.text.field import About, Expected, IfWrong, Moved, Parsed
+from xds.catalog.text.foreign import VALUE, Fields, Here, as_written
+from xds.catalog.text.http_meanings import check
+from xds.catalog.text.meanings import (
+    Meaning,
+    address,
+    duration,
+    flag,
+    labels,
+    negated,
+    never,
+    number,
+    scheme,
+    seconds,
+    text,
+    when,
+)
 from xds.catalog.text.mistake import Loc, Mendable, Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, NOBODY, Port, share
 from xds.catalog.text.written import find_rounded
@@ -228,6 +244,16 @@ class EndpointShape:
         return mapping
 
 
+def of_service(form: Mapping[str, object], read: Meaning = as_written) -> Here:
+    """Return the hint for a field of a service that stands in one of its endpoints."""
+    return Here(form, read, "it belongs to the service", ("services", ""), " beside `endpoints`")
+
+
+def locality(value: object) -> Fields | None:
+    """Read where an endpoint runs, by Envoy's names."""
+    return Fields(value) if isinstance(value, dict) and value.keys() <= {"region", "zone", "sub_zone"} else None
+
+
 ShortEndpoint = Annotated[
     Endpoint,
     EndpointShape(),
@@ -236,37 +262,38 @@ ShortEndpoint = Annotated[
     Moved(
         {
             **dict.fromkeys(
-                ("host", "hostname", "ip", "server", "addr", "target", "node", "endpoint"),
-                "write it as `address: 10.0.0.4`",
+                ("host", "hostname", "ip", "server", "addr", "target", "node", "endpoint", "socket_address"),
+                Here({"address": VALUE}, address),
             ),
-            **dict.fromkeys(("targetport", "containerport", "target_port"), "write it as `port: 8080`"),
-            **dict.fromkeys(("az", "availability_zone", "datacenter", "dc"), "write it as `zone: eu-1a`"),
-            **dict.fromkeys(("name", "id"), "leave it out, or write it as `metadata: {name: web-1}`"),
+            "url": Here({"address": VALUE}, never, tail="; for https, with `tls: true` beside `endpoints`"),
+            **dict.fromkeys(("targetport", "containerport", "target_port"), Here({"port": VALUE}, number)),
+            **dict.fromkeys(("az", "availability_zone", "datacenter", "dc"), Here({"zone": VALUE}, text)),
+            **dict.fromkeys(
+                ("name", "id"), Here({"metadata": {"name": VALUE}}, text, "leave it out, or make it a label")
+            ),
             **dict.fromkeys(
                 ("maxconn", "max_conns", "max_connections"),
-                "it belongs to the service: write `circuit_breakers: {connections: 1000}` beside `endpoints`",
+                of_service({"circuit_breakers": {"connections": VALUE}}, number),
             ),
-            **dict.fromkeys(
-                ("max_fails", "fail_timeout", "observe"),
-                "it belongs to the service: write `outlier_detection` beside `endpoints`",
+            "max_fails": of_service({"outlier_detection": {"consecutive_failures": VALUE}}, number),
+            "fail_timeout": of_service({"outlier_detection": {"base_ejection_time": VALUE}}, seconds),
+            "observe": of_service({"outlier_detection": ...}, never),
+            **dict.fromkeys(("slowstart", "slow_start"), of_service({"slow_start": VALUE}, duration)),
+            "protocol": of_service({"protocol": VALUE}),
+            "scheme": of_service({"tls": VALUE}, scheme),
+            **dict.fromkeys(("check", "checks", "health_check"), of_service({"health_check": ...}, check)),
+            "inter": of_service({"health_check": {"interval": VALUE}}, never),
+            "rise": of_service({"health_check": {"healthy_threshold": VALUE}}, never),
+            "fall": of_service({"health_check": {"unhealthy_threshold": VALUE}}, never),
+            **dict.fromkeys(("ssl", "https", "tls"), of_service({"tls": VALUE})),
+            "sni": of_service({"tls": {"sni": VALUE}}),
+            **dict.fromkeys(("labels", "tags", "meta"), Here({"metadata": VALUE}, labels)),
+            "backup": Here(
+                {"priority": VALUE}, when(1, 0), tail=": it gets requests when too few before it are healthy"
             ),
-            **dict.fromkeys(
-                ("slowstart", "slow_start"), "it belongs to the service: write `slow_start` beside `endpoints`"
-            ),
-            **dict.fromkeys(("protocol", "scheme"), "it belongs to the service: write `protocol` beside `endpoints`"),
-            **dict.fromkeys(("down", "maintenance"), "write it as `drain: true`"),
-            "url": 'write it as `address: "10.0.0.4:443"`; for https, with `tls: true` beside `endpoints`',
-            **dict.fromkeys(("labels", "tags", "meta"), 'write it as `metadata: {version: "2.0"}`'),
-            "backup": "write it as `priority: 1`: it gets requests when too few before it are healthy",
-            "disabled": "write it as `drain: true`",
-            "enabled": "write it as `drain: true`, for one that takes no new requests",
-            "locality": "write it as `region: eu` and `zone: eu-1a`",
-            **dict.fromkeys(
-                ("check", "checks", "health_check", "inter", "rise", "fall"),
-                "it belongs to the service: write `health_check` beside `endpoints`",
-            ),
-            **dict.fromkeys(("ssl", "https", "sni"), "it belongs to the service: write `tls` beside `endpoints`"),
-            "tls": "it belongs to the service: write `tls` beside `endpoints`",
+            **dict.fromkeys(("down", "maintenance", "disabled"), Here({"drain": VALUE}, flag)),
+            "enabled": Here({"drain": VALUE}, negated, tail=", which is true for one that takes no new requests"),
+            "locality": Here({"region": ..., "zone": ..., "sub_zone": ...}, locality),
         }
     ),
     IfWrong(stand_in=lambda index: {"address": f"{index}.{NOBODY}", "port": 1}),

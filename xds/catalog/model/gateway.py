@@ -20,6 +20,8 @@ from xds.catalog.raw.fields import NO_RAW, Raw, find_clusters, make_raw_shape, p
 from xds.catalog.text.address_patterns import BINDS_SHAPE, CERTIFICATE_HOST_SHAPE, MAX_ADDRESSES, NUMBERS
 from xds.catalog.text.addresses import EXPECTED_BIND, BindAddress, check_binds, check_host
 from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Since, Words
+from xds.catalog.text.foreign import VALUE, Here
+from xds.catalog.text.meanings import file
 from xds.catalog.text.mistake import Loc, Unsaid
 from xds.catalog.text.names import CONFIG, NOBODY, FilePath, Port, parse_list
 from xds.wording import show
@@ -123,10 +125,11 @@ ShortTls = Annotated[
     Words({"passthrough": {"passthrough": True}, "off": None}),
     Moved(
         {
-            "certificate": "write it as `certificates: [{certificate: …, key: …}]`",
-            "cert": "write it as `certificates: [{certificate: …, key: …}]`",
-            "key": "write it as `certificates: [{certificate: …, key: …}]`",
-            "ca": "write it as `client_ca`",
+            **dict.fromkeys(
+                ("certificate", "cert", "crt"), Here({"certificates": [{"certificate": VALUE, "key": ...}]}, file)
+            ),
+            "key": Here({"certificates": [{"certificate": ..., "key": VALUE}]}, file),
+            "ca": Here({"client_ca": VALUE}, file),
         }
     ),
     Example({"certificates": [CERTIFICATE_FILES]}),

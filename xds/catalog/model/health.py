@@ -11,6 +11,9 @@ from pydantic.json_schema import WithJsonSchema
 from xds.catalog.model.upstream import ShortCheckTls
 from xds.catalog.text.addresses import HostHeader
 from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Words
+from xds.catalog.text.foreign import VALUE, Here
+from xds.catalog.text.http_meanings import check_kind, path
+from xds.catalog.text.meanings import duration, items, number, scheme, seconds
 from xds.catalog.text.mistake import Mistake, Mistakes, Unsaid
 from xds.catalog.text.names import CONFIG, PathAndQuery, Port, Wait
 from xds.catalog.text.percents import Percentage
@@ -194,18 +197,26 @@ def mend_check(value: object) -> str:
     return f"write {write_flow({'http': path[1]})}" if path else ""
 
 
+def statuses(value: object) -> object:
+    """Read one status, or a list of them."""
+    return items(value) if isinstance(value, list | str) else [value]
+
+
 CheckedHealthCheck = Annotated[
     HealthCheck,
     AfterValidator(check_health_check),
     Expected("", {"http": "/health"}, mend=mend_check),
     Moved(
         {
-            **dict.fromkeys(("path", "url", "uri", "endpoint", "httpget", "httpchk"), "write it as `http: /health`"),
-            **dict.fromkeys(("rise", "success_threshold"), "write it as `healthy_threshold: 2`"),
-            **dict.fromkeys(("fall", "failure_threshold", "max_fails"), "write it as `unhealthy_threshold: 2`"),
-            **dict.fromkeys(("inter", "period", "periodseconds", "every"), "write it as `interval: 5s`"),
-            **dict.fromkeys(("status", "statuses", "expected_statuses", "code"), "write it as `expect: [200-299]`"),
-            **dict.fromkeys(("type", "kind", "protocol"), "write `http: /health`, `grpc` or `tcp: true`"),
+            **dict.fromkeys(("path", "url", "uri", "endpoint", "httpget", "httpchk"), Here({"http": VALUE}, path)),
+            **dict.fromkeys(("rise", "success_threshold"), Here({"healthy_threshold": VALUE}, number)),
+            **dict.fromkeys(("fall", "failure_threshold", "max_fails"), Here({"unhealthy_threshold": VALUE}, number)),
+            **dict.fromkeys(("inter", "period", "every"), Here({"interval": VALUE}, duration)),
+            "periodseconds": Here({"interval": VALUE}, seconds),
+            "timeoutseconds": Here({"timeout": VALUE}, seconds),
+            "scheme": Here({"tls": VALUE}, scheme),
+            **dict.fromkeys(("status", "statuses", "expected_statuses", "code"), Here({"expect": VALUE}, statuses)),
+            **dict.fromkeys(("type", "kind", "protocol"), Here({"http": ...}, check_kind)),
         }
     ),
     IfWrong(needs=("http", "grpc", "tcp")),

@@ -13,6 +13,8 @@ from pydantic.json_schema import WithJsonSchema
 from xds.catalog.model.connections import MAX_COUNT
 from xds.catalog.text.durations import format_duration
 from xds.catalog.text.field import About, Alone, Example, Expected, IfWrong, Moved, Words, is_amount
+from xds.catalog.text.foreign import VALUE, Here
+from xds.catalog.text.meanings import duration, items, number
 from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, Wait
 from xds.catalog.text.percents import Percent
@@ -190,6 +192,13 @@ def complete_retries(retries: Retries) -> Retries:
     return retries if retries.attempts is not None else replace(retries, attempts=USUAL_RETRIES.attempts)
 
 
+def conditions(value: object) -> object:
+    """Read the reasons to try again, also in one text and with Envoy's statuses apart."""
+    found = items(value) if not isinstance(value, int) else [value]
+    words = [int(one) if one.isdecimal() else one.replace("_", "-") for one in map(str, found or [])]
+    return words or None
+
+
 ShortRetries = Annotated[
     Retries,
     Alone("attempts", takes=is_amount),
@@ -197,9 +206,9 @@ ShortRetries = Annotated[
     Example({"attempts": 3}),
     Moved(
         {
-            **dict.fromkeys(("num_retries", "max", "count", "tries", "max_retries"), "write it as `attempts: 2`"),
-            **dict.fromkeys(("retry_on", "retryon", "conditions", "statuses"), "write it as `on: [503]`"),
-            **dict.fromkeys(("per_try_timeout", "pertrytimeout", "timeout"), "write it as `per_try: 2s`"),
+            **dict.fromkeys(("num_retries", "max", "count", "tries", "max_retries"), Here({"attempts": VALUE}, number)),
+            **dict.fromkeys(("retry_on", "retryon", "conditions", "statuses"), Here({"on": VALUE}, conditions)),
+            **dict.fromkeys(("per_try_timeout", "pertrytimeout", "timeout"), Here({"per_try": VALUE}, duration)),
         }
     ),
 ]

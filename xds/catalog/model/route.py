@@ -31,6 +31,7 @@ from xds.catalog.text.address_patterns import MAX_HOSTS, ROUTE_HOSTS_SHAPE
 from xds.catalog.text.addresses import ANY_HOST, RouteHost, check_route_hosts, covers_host
 from xds.catalog.text.field import OFF, About, Example, Expected, IfWrong, Since
 from xds.catalog.text.http import MATCHED_HEADERS, MATCHED_QUERY, Methods, check_headers, check_query
+from xds.catalog.text.http_meanings import mend_redirect, mend_wanted
 from xds.catalog.text.mistake import Loc
 from xds.catalog.text.names import CONFIG, NOBODY, Duration, Name, Path, parse_list
 from xds.catalog.text.path_template import PathTemplate, has_affixed_variable
@@ -113,7 +114,7 @@ class Route:
             description="Headers and their values. `*` is any value; in full one of `exact`, "
             "`prefix`, `suffix`, `contains`, `regex` and `absent`"
         ),
-        Expected("a mapping of header names and values", {"x-team": "a"}),
+        Expected("a mapping of header names and values", {"x-team": "a"}, mend=mend_wanted),
         About(default="none", envoy="RouteMatch.headers"),
     ] = field(default_factory=dict)
     query: Annotated[
@@ -121,7 +122,7 @@ class Route:
         AfterValidator(check_query),
         MATCHED_QUERY,
         Field(description="Query parameters and their values as they stand in the URL, written like those of headers"),
-        Expected("a mapping of the query's parameters and values", {"user": "a"}),
+        Expected("a mapping of the query's parameters and values", {"user": "a"}, mend=mend_wanted),
         About(default="none", envoy="RouteMatch.query_parameters"),
     ] = field(default_factory=dict)
     rewrite: Annotated[
@@ -134,7 +135,7 @@ class Route:
     redirect: Annotated[
         Redirect | None,
         Field(description="Instead of `to`: send the client elsewhere"),
-        Example({"https": True}),
+        Expected("", {"https": True}, mend=mend_redirect),
         About(envoy="Route.redirect"),
         IfWrong(
             stand_in={"https": True},

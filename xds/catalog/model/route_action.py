@@ -13,6 +13,7 @@ from pydantic.json_schema import WithJsonSchema
 from xds.catalog.text.addresses import Host, RedirectHost
 from xds.catalog.text.field import About, Expected, IfWrong
 from xds.catalog.text.http import AddedHeaders, Body, RemovedHeaders
+from xds.catalog.text.meanings import URL
 from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import (
     CONFIG,
@@ -195,9 +196,13 @@ def parse_targets(value: object) -> Mapping[str, int] | None:
 
 
 def _check_weights(value: Mapping[str, Any], percents: Collection[str]) -> Iterator[Mistake]:
+    only_percents = all(isinstance(one, str) and one.rstrip().endswith("%") for one in value.values())
     for name, weight in value.items():
         if not TARGET.fullmatch(name):
             yield Mistake((name,), _refuse_name(name))
+        elif only_percents:
+            if name not in percents:
+                yield Mistake((name,), f"expected a percentage from 0% to 100%, found {show(weight)}")
         elif name in percents:
             yield Mistake((name,), "the weights of a route are all percentages, or none is")
         elif not isinstance(weight, int) or isinstance(weight, bool) or not 0 <= weight <= MAX_SHARES:
@@ -229,10 +234,39 @@ def _mend_targets(value: object) -> str:
     return ""
 
 
+def targets(value: object) -> object:
+    """Read the service, or services with weights, that another program's key names: also by URL and in mappings."""
+    if isinstance(value, str):
+        found = URL.fullmatch(value.rstrip(";"))
+        name = found[2] if found and not found[3] else value.rstrip(";")
+        return name if TARGET.fullmatch(name) else None
+    if isinstance(value, list):
+        named = [_read_named(_unwrap_service(one)) for one in value]
+        if named and all(named):
+            pairs = dict(one for one in named if one)
+            return pairs if len(pairs) == len(value) > 1 else next(iter(pairs)) if len(value) == 1 else None
+        return value[0] if len(value) == 1 and isinstance(value[0], str) else None
+    if not isinstance(value, Mapping) or not value:
+        return None
+    if pair := _read_named(_unwrap_service(value)):
+        return pair[0]
+    return dict(value) if all(map(TARGET.fullmatch, value)) else None
+
+
+def _unwrap_service(value: object) -> object:
+    """Return the mapping that names a service, without those around it, and without its port."""
+    if isinstance(value, Mapping) and isinstance(inner := value.get("service", value.get("destination")), Mapping):
+        value = {**inner, **{key: one for key, one in value.items() if key == "weight"}}
+    return {k: v for k, v in value.items() if k != "port"} if isinstance(value, Mapping) else value
+
+
 def _mend_mapping(value: Mapping[str, Any]) -> str:
     """Return how targets are written that are meant by another mapping: fractions of 1, or keys of other programs."""
-    if all(isinstance(one, float) and 0 <= one <= 1 for one in value.values()) and abs(sum(value.values()) - 1) < 1e-9:
-        return write_flow({name: f"{one * 100:.7g}%" for name, one in value.items()})
+    numbers = [one for one in value.values() if isinstance(one, int | float) and not isinstance(one, bool) and one >= 0]
+    if len(numbers) == len(value) and any(isinstance(one, float) for one in numbers):
+        for whole in (1, 100):
+            if abs(sum(numbers) - whole) < 1e-9:
+                return write_flow({name: f"{one * 100 / whole:.7g}%" for name, one in value.items()})
     if named := _read_named(value):
         return named[0]
     return ""

@@ -7,7 +7,11 @@ from typing import Annotated, Final
 from pydantic import AfterValidator
 
 from xds.catalog.model.route import ROUTE_SHAPE, Route, given
+from xds.catalog.model.route_action import targets
 from xds.catalog.text.field import Expected, IfWrong, Moved
+from xds.catalog.text.foreign import VALUE, Fields, Here
+from xds.catalog.text.http_meanings import added, answer, deny, hosts, match, methods, redirect, wanted
+from xds.catalog.text.meanings import duration, flag, number, size, text
 from xds.catalog.text.mistake import Loc, Mistake, Mistakes
 from xds.catalog.text.names import NOBODY
 from xds.catalog.text.path_template import find_variables
@@ -232,48 +236,97 @@ MAX_ROUTES = 1000
 
 EXPECTED_ROUTES: Final = Expected("a list of routes", [{"prefix": "/", "to": "web"}])
 
+PATH_FIELDS: Final = "; `path` is for one path, `regex` for a pattern"
+
+
+def one_target(value: object) -> object:
+    """Read one service."""
+    found = targets(value)
+    return found if isinstance(found, str) else None
+
+
+def strip(value: object) -> object:
+    """Read that a prefix is taken away: the route's own."""
+    if flag(value):
+        return Fields(rewrite={"prefix": "/"})
+    if flag(value) is False:
+        return Fields()
+    return Fields(prefix=value, rewrite={"prefix": "/"}) if isinstance(value, str) else None
+
+
+def timeout(value: object) -> object:
+    """Read a timeout, alone or by its name in a service."""
+    return value["request"] if isinstance(value, dict) and [*value] == ["request"] else duration(value)
+
+
+RATE = re.compile(r"(?:rate=)?(\d{1,9}) ?(?:/|r/| per )(s|sec|second|m|min|minute|h|hour)", re.ASCII)
+
+
+def rate(value: object) -> object:
+    """Read how many requests pass in a time."""
+    if (count := number(value)) is not None:
+        return Fields(rate_limit={"requests": count, "per": ...})
+    found = RATE.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        return Fields(rate_limit=dict(value)) if isinstance(value, dict) else None
+    return Fields(rate_limit={"requests": int(found[1]), "per": f"1{found[2][0]}"})
+
+
+def websocket(value: object) -> object:
+    """Read whether WebSockets are let through."""
+    words = value if isinstance(value, list) else [value]
+    kinds = [one.get("upgrade_type", "") if isinstance(one, dict) else one for one in words]
+    return True if kinds and all(str(one).lower() == "websocket" for one in kinds) else flag(value)
+
+
 MOVED_ROUTE: Final = Moved(
     {
         **dict.fromkeys(
             ("service", "services", "backend", "cluster", "target", "destination", "dest", "upstream", "forward"),
-            "write it as `to: web`",
+            Here({"to": VALUE}, targets),
         ),
-        **dict.fromkeys(("use_backend", "default_backend", "proxy_pass", "backendrefs"), "write it as `to: web`"),
         **dict.fromkeys(
-            ("weighted_clusters", "weights", "weight", "split", "splits"), "write it as `to: {v1: 95, v2: 5}`"
+            ("use_backend", "default_backend", "proxy_pass", "backendrefs", "route"), Here({"to": VALUE}, targets)
         ),
+        **dict.fromkeys(("weighted_clusters", "weights", "split", "splits"), Here({"to": {...: ...}}, targets)),
+        "weight": "it belongs to `to`, as in `to: {…: …}`",
         **dict.fromkeys(
             ("match", "matches", "location", "uri", "url", "path_prefix", "pathprefix", "path_beg"),
-            "write it as `prefix: /`; `path` is for one path, `regex` for a pattern",
+            Here({"prefix": ...}, match, tail=PATH_FIELDS),
         ),
-        **dict.fromkeys(("path_exact", "exact"), "write it as `path: /x`"),
-        **dict.fromkeys(("path_reg", "path_regex", "pattern"), "write it as `regex: /x.*`"),
+        **dict.fromkeys(("path_exact", "exact"), Here({"path": VALUE}, text)),
+        **dict.fromkeys(("path_reg", "path_regex", "pattern"), Here({"regex": VALUE}, text)),
         **dict.fromkeys(
             ("hosts", "hostname", "hostnames", "server_name", "domain", "domains", "vhost", "authority", "sni"),
-            "write it as `host: web.example.com`",
+            Here({"host": VALUE}, hosts),
         ),
-        **dict.fromkeys(("verb", "verbs"), "write it as `method: GET`"),
-        **dict.fromkeys(("header", "match_headers", "hdr"), "write it as `headers: {x-user: a}`"),
+        **dict.fromkeys(("verb", "verbs"), Here({"method": VALUE}, methods)),
+        **dict.fromkeys(("header", "match_headers", "hdr"), Here({"headers": VALUE}, wanted)),
+        **dict.fromkeys(("query_param", "query_params", "params", "query_parameters"), Here({"query": VALUE}, wanted)),
+        **dict.fromkeys(("return", "status", "direct_response"), Here({"respond": {"status": VALUE}}, answer)),
+        "deny": Here({"respond": {"status": VALUE}}, deny),
+        **dict.fromkeys(("redirect_to", "https_redirect", "ssl_redirect"), Here({"redirect": ...}, redirect)),
         **dict.fromkeys(
-            ("query_param", "query_params", "params", "query_parameters"), "write it as `query: {user: a}`"
+            ("prefix_rewrite", "rewrite_target", "url_rewrite"), Here({"rewrite": {"prefix": VALUE}}, text)
         ),
-        **dict.fromkeys(("return", "status", "direct_response", "deny"), "write it as `respond: {status: 404}`"),
-        **dict.fromkeys(("redirect_to", "https_redirect", "ssl_redirect"), "write it as `redirect: {https: true}`"),
-        **dict.fromkeys(
-            ("strip_prefix", "strip_path", "prefix_rewrite", "rewrite_target", "url_rewrite", "stripprefix"),
-            "write it as `rewrite: {prefix: /}`",
-        ),
+        **dict.fromkeys(("strip_prefix", "strip_path", "stripprefix"), Here({"rewrite": {"prefix": ...}}, strip)),
         **dict.fromkeys(
             ("proxy_set_header", "add_request_header", "set_headers", "set_header"),
-            "write it as `request_headers: {set: {x-user: a}}`",
+            Here({"request_headers": {"set": VALUE}}, added),
         ),
         **dict.fromkeys(
-            ("add_header", "add_headers", "add_response_header"), "write it as `response_headers: {set: {x-user: a}}`"
+            ("add_header", "add_headers", "add_response_header"), Here({"response_headers": {"set": VALUE}}, added)
         ),
-        **dict.fromkeys(("proxy_read_timeout", "timeouts", "request_timeout"), "write it as `timeout: 15s`"),
-        **dict.fromkeys(("client_max_body_size", "max_body_size"), "write it as `max_body: 1MiB`"),
-        **dict.fromkeys(("shadow", "mirrors", "request_mirror_policies"), "write it as `mirror: {to: web}`"),
-        **dict.fromkeys(("limit_req", "limit", "ratelimit"), "write it as `rate_limit: {requests: 100, per: 1s}`"),
+        **dict.fromkeys(("proxy_read_timeout", "request_timeout"), Here({"timeout": VALUE}, duration)),
+        "timeouts": Here({"timeout": VALUE}, timeout),
+        **dict.fromkeys(("client_max_body_size", "max_body_size"), Here({"max_body": VALUE}, size)),
+        **dict.fromkeys(("shadow", "mirrors", "request_mirror_policies"), Here({"mirror": {"to": VALUE}}, one_target)),
+        **dict.fromkeys(("limit_req", "limit", "ratelimit"), Here({"rate_limit": {"requests": ..., "per": ...}}, rate)),
+        **dict.fromkeys(("backup", "failover"), Here({"fallback": VALUE}, one_target)),
+        **dict.fromkeys(
+            ("upgrade", "upgrades", "upgrade_configs", "enable_websocket", "use_websocket"),
+            Here({"websocket": VALUE}, websocket),
+        ),
         **dict.fromkeys(
             ("endpoints", "balance", "health_check", "circuit_breakers", "outlier_detection", "protocol", "tls"),
             "it belongs to a service, the one that the route leads to",

@@ -38,6 +38,8 @@ from xds.catalog.raw.clusters import NamedCluster
 from xds.catalog.raw.fields import NO_RAW, Raw, find_clusters, make_raw_shape, parse_raw
 from xds.catalog.text.durations import AtLeast
 from xds.catalog.text.field import OFF, About, Example, Expected, IfWrong, Moved
+from xds.catalog.text.foreign import VALUE, Here
+from xds.catalog.text.meanings import duration
 from xds.catalog.text.mistake import Loc, Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, NOBODY, Duration, Name, Port, Wait
 from xds.wording import show
@@ -182,9 +184,9 @@ class Service:
         Expected("", {"request": "15s"}, mend=mend_timeouts),
         Moved(
             {
-                "per_try": "it belongs to `retries`: write `retries: {per_try: 2s}`",
-                **dict.fromkeys(("server", "client", "read", "response", "total"), "write it as `request: 15s`"),
-                **dict.fromkeys(("connection", "dial"), "write it as `connect: 1s`"),
+                "per_try": Here({"retries": {"per_try": VALUE}}, duration, "it belongs to `retries`", ("services", "")),
+                **dict.fromkeys(("server", "client", "read", "response", "total"), Here({"request": VALUE}, duration)),
+                **dict.fromkeys(("connection", "dial"), Here({"connect": VALUE}, duration)),
             }
         ),
     ] = field(default_factory=Timeouts)

@@ -9,6 +9,8 @@ from pydantic.dataclasses import dataclass
 from xds.catalog.text.address_patterns import ALT_NAME_SHAPE, HOST_NAME, HOST_SHAPE, SNI_SHAPE
 from xds.catalog.text.addresses import check_host, normalize_ip
 from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Words
+from xds.catalog.text.foreign import VALUE, Here
+from xds.catalog.text.meanings import file, text
 from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, NOBODY, FilePath
 from xds.wording import show
@@ -123,11 +125,9 @@ ShortUpstreamTls = Annotated[
     Example({"ca": "/etc/ssl/shop.pem"}),
     Moved(
         {
-            **dict.fromkeys(
-                ("ca_file", "cafile", "ca_cert", "trusted_ca", "cacert"), "write it as `ca: /etc/ssl/shop.pem`"
-            ),
-            **dict.fromkeys(("cert", "cert_file", "crt"), "write it as `certificate: /etc/ssl/shop.pem`"),
-            **dict.fromkeys(("server_name", "servername", "host"), "write it as `sni: web.example.com`"),
+            **dict.fromkeys(("ca_file", "cafile", "ca_cert", "trusted_ca", "cacert"), Here({"ca": VALUE}, file)),
+            **dict.fromkeys(("cert", "cert_file", "crt"), Here({"certificate": VALUE}, file)),
+            **dict.fromkeys(("server_name", "servername", "host"), Here({"sni": VALUE}, text)),
             **dict.fromkeys(
                 ("insecure_skip_verify", "insecure", "skip_verify", "verify"),
                 "certificates are always checked: leave it out, and write the authority's file as `ca`",

@@ -20,14 +20,16 @@ from xds.catalog.model.gateway_rules import CheckedGateway
 from xds.catalog.model.mesh import MESH_FIELDS, MeshValue
 from xds.catalog.model.service import Service
 from xds.catalog.model.service_rules import CheckedService
+from xds.catalog.reading.foreign import explain_keys
+from xds.catalog.reading.foreign_lines import explain_lines
 from xds.catalog.reading.mistakes import explain_errors, explain_unknown_key
 from xds.catalog.reading.places import find_place, place_mistake
-from xds.catalog.reading.syntax import decode
+from xds.catalog.reading.syntax import decode, find_odd_indentation
 from xds.catalog.reading.valid_part import ValidPart
 from xds.catalog.reading.yaml import BROKEN, Tree, parse_yaml
 from xds.catalog.text.mistake import Loc, Mistake
 from xds.catalog.text.names import NAME, explain_reserved
-from xds.catalog.text.odd_signs import explain_odd, find_odd
+from xds.catalog.text.odd_signs import clean, explain_odd, find_odd
 from xds.errors import Problem, Severity
 from xds.sources.document import Document
 from xds.wording import join_or, show, suggest
@@ -84,24 +86,25 @@ def parse_fragment(document: Document) -> Fragment:
     text = decode(document.content, document.name)
     if isinstance(text, Problem):
         return _refuse(document, text)
+    fragment = _parse_text(document, text)
+    errors = [one.line for one in fragment.problems if one.severity is Severity.ERROR]
+    if (
+        errors and (odd := find_odd_indentation(text)) and odd[0] <= min(errors)
+    ):  # of the line before, that it has nothing below
+        return _refuse(document, Problem(document.name, odd[0] + 1, odd[1] + 1, "", odd[2]))
+    return fragment
+
+
+def _parse_text(document: Document, text: str) -> Fragment:
     tree = parse_yaml(text, document.name)
     if not tree.whole:
         return _refuse(document, *tree.problems)
     if tree.value is None:
         return _refuse(document, Problem(document.name, 1, 1, "", f"is empty: write {ANY_KIND}"))
     if not isinstance(tree.value, dict):
-        what = (
-            ()
-            if tree.value is BROKEN
-            else (f"expected {ANY_KIND}, found {show(tree.value)}{ROOT_HINT * isinstance(tree.value, str)}",)
-        )
+        what = () if tree.value is BROKEN else (_explain_root(tree.value),)
         problems = (Problem(document.name, *tree.place[:2], "", message) for message in what)
         return _refuse(document, *tree.problems, *problems)
-    if (
-        indented := next((key for key in tree.value if (sign := find_odd(key)) and not sign.start()), None)
-    ) is not None:
-        line, column, _ = find_place(tree.place, (indented,), key=True)
-        return _refuse(document, Problem(document.name, line, column, "", explain_odd(indented[0])))
     return _Reader(document, tree).read()
 
 
@@ -149,7 +152,8 @@ class _Reader:
         foreign = [key for key in unknown if key in FOREIGN]
         for key in foreign[:1] or unknown:
             sign = find_odd(key)
-            message = explain_unknown_key(key, [*KINDS], get_root())
+            known = explain_keys(get_root(), [(key, tree.value[key])])
+            message = known or explain_unknown_key(key, [*KINDS])
             self._refuse((key,), f"{show(key)} is misspelt: {explain_odd(sign[0])}" if sign else message, at_key=True)
         if not unknown and not any(kind in tree.value for kind in KINDS):
             self._refuse((), f"has nothing of a catalog: write {ANY_KIND}")
@@ -248,7 +252,7 @@ class _Reader:
         """Note all mistakes of one service or gateway, including those that appear only after others are removed."""
         part = ValidPart(loc[0], value)
         for _ in range(MAX_ROUNDS):
-            self._explain(errors, loc)
+            self._explain(errors, loc, part)
             part.remove(errors)
             self._broken[loc] = frozenset(part.broken)
             try:
@@ -262,13 +266,23 @@ class _Reader:
         there = find_place(self._tree.place, loc)[2]
         return there in self._tree.incomplete and isinstance(reduce(getitem, there, self._tree.value), dict)
 
-    def _explain(self, errors: ValidationError, loc: Loc) -> None:
+    def _explain(self, errors: ValidationError, loc: Loc, part: ValidPart | None = None) -> None:
         """Note the mistakes of one service or gateway; when there are too many already, only count them."""
         room = max(0, MAX_PROBLEMS - len(self._errors))
-        found = (mistake for mistake in explain_errors(errors, loc) if not self._is_partial(mistake.loc))
+        found = (
+            mistake
+            for mistake in explain_errors(errors, loc)
+            if not self._is_partial(mistake.loc) and (part is None or not part.is_replaced(mistake))
+        )
         placed = [self._place(mistake) for mistake in islice(found, room)] if room else []
         self._errors += placed
         self._omitted += 0 if len(placed) < room else max(0, errors.error_count() - len(placed))
+
+
+def _explain_root(value: object) -> str:
+    """Return why a file is none of a catalog's that has no mapping."""
+    lines = explain_lines(value, is_file=True) if isinstance(value, str) else None
+    return lines or f"expected {ANY_KIND}, found {show(value)}{ROOT_HINT * isinstance(value, str)}"
 
 
 def _find_outside(kind: str, found: Mapping[str, object]) -> tuple[str, str] | None:
@@ -298,4 +312,4 @@ def _explain_name(name: str) -> str:
 
 def _correct_name(name: str) -> str:
     """Write a name as it was perhaps meant."""
-    return re.sub(r"[^a-z0-9._-]+", "-", name.strip().lower())
+    return re.sub(r"[^a-z0-9._-]+", "-", clean(name).strip().lower())

@@ -4,19 +4,19 @@ No text of pydantic is passed on. A field's type states what it expects (`fields
 a kind that is not named here has what is expected and what was found, which is right for every kind.
 """
 
-import re
 from collections.abc import Iterator
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from xds.catalog.fields import SEPARATORS, UNSPACED, Field, find_field
+from xds.catalog.reading.foreign import explain_keys, group_foreign
+from xds.catalog.reading.foreign_lines import explain_lines
 from xds.catalog.reading.yaml import BROKEN
 from xds.catalog.text.mistake import Loc, Mendable, Mistake, Mistakes, Unsaid
 from xds.catalog.text.odd_signs import explain_odd, find_odd
 from xds.wording import show, show_line, suggest, write_flow
 
-EXAMPLE = re.compile(r"write it as `(\w+): [^`{\[]+`")
 UNKNOWN = "unexpected_keyword_argument"
 MAX_UNKNOWN = 100
 """How many unknown keys are looked up, at most, to see what they stand for."""
@@ -46,10 +46,9 @@ def explain_errors(errors: ValidationError, base: Loc) -> Iterator[Mistake]:
             told |= {(*loc[:-1], item) for item in items}
             hint = f"write it as a list, {write_flow(whole)}"
             yield Mistake(loc, f"expected {find_field(loc).expected}, found {show(error['input'])}: {hint}")
-        elif len(keys := alike.get(loc, [])) > 1:
-            told |= {(*loc[:-1], key) for key in keys}
-            moved = find_field(loc[:-1]).explain_moved(keys[0])
-            yield Mistake(loc, f"unknown keys {' and '.join(map(show, keys))}: {moved}", at_key=True)
+        elif len(keys := alike.get(loc, [])) > 1 and (message := explain_keys(find_field(loc[:-1]), keys)):
+            told |= {(*loc[:-1], key) for key, _ in keys}
+            yield Mistake(loc, message, at_key=True)
         else:
             for mistake in _explain_error(error, loc):
                 sign = _find_sign(error) if mistake.loc == loc else None
@@ -83,17 +82,13 @@ def _read_items(loc: Loc, text: str, items: list[str]) -> list[str] | None:
     return whole if field.is_list and field.takes(whole) else None
 
 
-def _group_alike(unknown: list[ErrorDetails], base: Loc) -> dict[Loc, list[str]]:
-    """Return the unknown keys of a mapping that together stand for one value, as `cert` and `key`, by each's place."""
-    groups: dict[tuple[Loc, str], list[str]] = {}
-    places: dict[Loc, list[str]] = {}
+def _group_alike(unknown: list[ErrorDetails], base: Loc) -> dict[Loc, list[tuple[str, object]]]:
+    """Return the unknown keys that together stand for one value, as `cert` and `key`, by the place of the first."""
+    mappings: dict[Loc, list[tuple[str, object]]] = {}
     for error in unknown:
-        loc, key = base + error["loc"], str(error["loc"][-1])
-        hint = find_field(loc[:-1]).explain_moved(key) or ""
-        if set(hint) & set("{["):
-            places[loc] = groups.setdefault((loc[:-1], hint), [])
-            places[loc].append(key)
-    return places
+        mappings.setdefault(base + error["loc"][:-1], []).append((str(error["loc"][-1]), error["input"]))
+    groups = ((loc, group) for loc, keys in mappings.items() for group in group_foreign(find_field(loc), keys))
+    return {(*loc, group[0][0]): group for loc, group in groups}
 
 
 def _find_sign(error: ErrorDetails) -> str | None:
@@ -119,18 +114,13 @@ def _explain_error(error: ErrorDetails, loc: Loc) -> Iterator[Mistake]:
         yield Mistake(loc, f"`{loc[-1]}` is missing: {find_field(loc).expected}")
     elif kind == UNKNOWN:
         above = find_field(loc[:-1])
-        message = explain_unknown_key(str(loc[-1]), [*above.fields], above)
-        yield Mistake(loc, EXAMPLE.sub(lambda hint: _repeat_value(above, hint, value), message), at_key=True)
+        key = str(loc[-1])
+        lines = explain_lines(key) if value is None else None
+        known = f"unknown key {show(key)}: {lines}" if lines else explain_keys(above, [(key, value)])
+        message = known or explain_unknown_key(key, [*above.fields])
+        yield Mistake(loc, message, at_key=True)
     else:
         yield Mistake(loc, explain_value(find_field(loc), kind, value, context.get("max_length")))
-
-
-def _repeat_value(above: Field, hint: re.Match[str], value: object) -> str:
-    """Return a hint such as "write it as `port: 8080`" with the operator's own value, if the field takes it."""
-    field, is_short = above.fields.get(hint[1]), isinstance(value, str | int) and not isinstance(value, bool)
-    if field and is_short and (field.takes(value) or above.takes({hint[1]: value})):
-        return f"write it as {show_line(f'{hint[1]}: {write_flow(value)}')}"
-    return hint[0]
 
 
 def _explain_blank(value: object) -> str:
@@ -139,10 +129,8 @@ def _explain_blank(value: object) -> str:
     return f"; nothing stands after {' and '.join(blank)}" if blank else ""
 
 
-def explain_unknown_key(key: str, known: list[str], above: Field | None = None) -> str:
-    """Return that a key of the mapping `above` has no meaning, and which is nearest, or where to write it."""
-    if above and (hint := above.explain_moved(key)):
-        return f"unknown key {show(key)}: {hint}"
+def explain_unknown_key(key: str, known: list[str]) -> str:
+    """Return that a key of a mapping has no meaning, and which of those that are known is nearest."""
     unspaced = UNSPACED.match(key)
     if unspaced and unspaced[1] in known:
         rest = key[unspaced.end() :].lstrip()
@@ -155,6 +143,8 @@ def explain_value(field: Field, kind: str, value: object, limit: int | None) -> 
     """Return what a field expects in place of a value, or that the value is longer than `limit`."""
     if kind in LIMITED and isinstance(value, list | str):
         return f"has {len(value)} {LIMITED[kind]}, where {limit} at most are taken"
+    if isinstance(value, str) and field.is_class and (lines := explain_lines(value)):
+        return lines
     near = suggest(value, field.choices) if isinstance(value, str) and field.choices else ""
     comma = ";" if field.is_choice else ","
     mend = field.explain_meant(value) or field.explain_mend(value) or near

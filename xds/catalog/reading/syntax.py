@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import yaml
 
+from xds.catalog.reading.foreign_lines import explain_lines
 from xds.catalog.text.odd_signs import explain_odd, find_odd
 from xds.errors import Problem
 from xds.wording import show_line
@@ -83,6 +84,11 @@ class _Broken:
         return self.lines[self.line] if self.line < len(self.lines) else ""
 
     @property
+    def near_line(self) -> int:
+        """The number of the last line that is not empty before that at which libyaml stopped, or else that."""
+        return next((number for number in range(self.line - 1, -1, -1) if self.lines[number].strip()), self.line)
+
+    @property
     def near(self) -> Iterator[tuple[int, str]]:
         """The last line that is not empty before the one at which libyaml stopped, and that one."""
         before = next(
@@ -102,6 +108,8 @@ QUOTED = re.compile(r"""(?<![^\s\[\]{},:-])(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')|
 IPV6 = re.compile(r"""(?<!["'\w:])(?:\[[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\](:\d{1,5})?|::[0-9A-Fa-f:.]*)""")
 ITEM = re.compile(r"(\s*)-(?=[^\s-])(.*)")
 ENTRY = re.compile(r"(\s*(?:-\s+)?)([A-Za-z_][\w-]*)(:(?!//)|\s*=\s*|\s+)(\S.*)")
+FIRST_KEY = re.compile(r"\s*[\w.-]*")
+KEY = re.compile(r"""(?:^|[\s{,\[])["']?(\w+)["']?:(?=\s|$)""", re.MULTILINE)
 VARIABLE = re.compile(r"\$\{[^}]*\}?|\{\{.*?(?:\}\}|$)|\{%.*?(?:%\}|$)")
 WORD = re.compile(r"(\s*)([A-Za-z_][\w-]*)\s*\{?")
 WHOLE_ENTRY = re.compile(r"""\s*(?:-\s+)?(?:[^\s:"'\[\]{}]+|"[^"]*"|'[^']*')\s*:(?:\s|$)|\s*-\s|\s*#|\s*[\]}]""")
@@ -147,16 +155,49 @@ def _find_sign(broken: _Broken) -> Found:
     return None
 
 
+def _find_comma(broken: _Broken) -> Found:
+    """Find a comma after a comma, and the end of a line in brackets that has none."""
+    if "node content" in broken.problem and broken.last[broken.column : broken.column + 1] == ",":
+        return broken.line, broken.column, "one comma too many: leave it out"
+    opened, mark = broken.opened, broken
+    if broken.context not in UNFINISHED or opened is None or opened.line >= mark.line or "escape" in broken.problem:
+        return None
+    above = COMMENT.sub("", broken.lines[broken.near_line]).rstrip()
+    begins_line = FIRST_KEY.fullmatch(broken.last[: broken.column])
+    if begins_line and above and above[-1] not in ",[{:" and _closes(broken.lines[opened.line :], opened.column):
+        return broken.near_line, len(above), "a comma is missing at the end of this line"
+    return None
+
+
+def _closes(lines: Sequence[str], start: int) -> bool:
+    """Whether the bracket at which a text begins has its other half: commas, quoted texts and comments do not count."""
+    text = "\n".join(lines)
+    text = QUOTED.sub(lambda found: " " * len(found[0]), text)[start:]
+    depth = 0
+    for sign in re.findall(r"[\[\]{}]", text):
+        depth += 1 if sign in "[{" else -1
+        if not depth:
+            return True
+    return False
+
+
 def _find_ipv6(broken: _Broken) -> Found:
     for found in IPV6.finditer(broken.last):
         if found.start() <= broken.column <= found.end() + 1:
-            mend = f'write "{found[0]}"' if found[1] else 'write it in quotes, with brackets, as in "[::1]:5000"'
-            return (
-                broken.line,
-                found.start(),
-                f"YAML takes the brackets and colons of an IPv6 address for its own: {mend}",
-            )
+            what = "YAML takes the brackets and colons of an IPv6 address for its own"
+            return broken.line, found.start(), f"{what}: {_mend_ipv6(broken, found)}"
     return None
+
+
+def _mend_ipv6(broken: _Broken, found: re.Match[str]) -> str:
+    """Return how an IPv6 address is written: in quotes; in brackets only where a port follows."""
+    if found[1]:
+        return f'write "{found[0]}"'
+    before = "\n".join([*broken.lines[: broken.line], broken.last[: found.start()]])
+    keys = KEY.findall(before)
+    if keys and keys[-1] == "address":
+        return f'write "{found[0].strip("[]")}"'
+    return "write it in quotes, and in brackets before its port"
 
 
 def _goes_on(broken: _Broken) -> bool:
@@ -206,6 +247,8 @@ def _find_unspaced(broken: _Broken) -> Found:
     for number, line in broken.near:
         if item := ITEM.fullmatch(line):
             return number, len(item[1]), f"a space is missing after this `-`: write {show_line('- ' + item[2])}"
+        if not WHOLE_ENTRY.match(line) and (hint := explain_lines(line)):
+            return number, len(line) - len(line.lstrip()), hint
         if (word := WORD.fullmatch(line)) and number < broken.line:
             return number, len(word[1]), f"a colon is missing: write `{word[2]}:`"
         entry = ENTRY.fullmatch(line)
@@ -217,9 +260,21 @@ def _find_unspaced(broken: _Broken) -> Found:
     return None
 
 
+INDENTATION = re.compile(r"([ \t-]*)([\u00a0\u202f\u2007\u3000\u200b-\u200d\u2060\u00ad])")
+"""What stands before the first character of an indentation that is none of YAML's, and that."""
+
+
+def find_odd_indentation(text: str) -> Found:
+    """Return the first character in an indentation that looks like a space or like nothing; errors after it follow."""
+    for number, line in enumerate(LINE_END.split(text)):
+        if not line.isascii() and (found := INDENTATION.match(line)):
+            return number, len(found[1]), explain_odd(found[2])
+    return None
+
+
 FINDERS = (
     *(_find_comment, _find_tab, _find_variable, _find_odd_sign, _find_sign),
-    *(_find_ipv6, _find_quotes, _find_closer, _find_unspaced),
+    *(_find_ipv6, _find_quotes, _find_closer, _find_comma, _find_unspaced),
 )
 """What is looked for in a broken text, the surest first."""
 
@@ -243,6 +298,8 @@ def decode(content: bytes, source: str) -> str | Problem:
         )
     if found := FORBIDDEN.search(text):
         offset = len(text[: found.start()].encode()) + mark
+        if found[0] == "\ufeff":
+            return _place_behind(source, text[: found.start()], explain_odd(found[0]))
         character = f"the character U+{ord(found[0]):04X}" if ord(found[0]) else "a NUL byte"
         what = f"{character} (at offset {offset}) cannot stand in YAML: is this a text file?"
         return _place_behind(source, text[: found.start()], what)

@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from xds.catalog.fields import KEY, Field, find_field, walk
 from xds.catalog.text.field import LEFT_OUT
-from xds.catalog.text.mistake import Loc, Mistakes
+from xds.catalog.text.mistake import Loc, Mistake, Mistakes
 from xds.wording import suggest
 
 
@@ -24,6 +24,7 @@ class ValidPart:
         self.value: Any = _copy(value)
         self.broken: set[Loc] = set()
         self._above: Loc = (kind, "")
+        self._unknown: set[Loc] = set()  # lists of which nothing is known
 
     def remove(self, errors: ValidationError) -> None:
         """Remove the mistakes that were found from the value."""
@@ -36,9 +37,15 @@ class ValidPart:
                 for loc, is_rule in self._locate(error):
                     self._remove_value(loc, is_rule=is_rule)
         for loc in self.broken:
-            if loc and (settle := self._field(loc).if_wrong.settle) is not None:
+            if loc and not self._is_unknown(loc) and (settle := self._field(loc).if_wrong.settle) is not None:
                 settle(self._find(loc[:-1]))
         self._remove_emptied()
+
+    def is_replaced(self, mistake: Mistake) -> bool:
+        """Whether a mistake of the valid part is about the stand-in of an item, which clashes with another item."""
+        start = len(self._above)
+        items = (loc[start:] for loc in (mistake.loc, mistake.see) if loc and isinstance(loc[-1], int))
+        return any(loc in self.broken for loc in items)
 
     def _locate(self, error: ErrorDetails) -> list[tuple[Loc, bool]]:
         """Return the places that an error concerns, and for each whether no value may be there."""
@@ -80,8 +87,13 @@ class ValidPart:
         if loc and loc[-1] == KEY:
             self._find(loc[:-2]).pop(loc[-2], None)
             return
+        if self._is_unknown(loc):
+            return
         while loc and not isinstance(self._find(loc[:-1]), dict | list):
             loc = loc[:-1]  # what is short for a mapping
+        if loc in self.broken and self._is_item(loc):
+            loc = loc[:-1]  # its stand-in is wrong beside another item: nothing is known of the list
+            self._unknown.add(loc)
         field = self._field(loc)
         if field.if_wrong.identifies and isinstance(loc[-2:][0], int):
             loc, field = loc[:-1], self._field(loc[:-1])
@@ -96,6 +108,12 @@ class ValidPart:
             owner[step] = _stand_in(field)
         else:
             owner.pop(step, None)
+
+    def _is_unknown(self, loc: Loc) -> bool:
+        return any(loc[:depth] in self._unknown for depth in range(len(loc)))
+
+    def _is_item(self, loc: Loc) -> bool:
+        return bool(loc) and isinstance(self._find(loc[:-1]), list)
 
     def _find(self, loc: Loc) -> Any:
         found = self.value

@@ -25,7 +25,7 @@ from xds.catalog.text.address_patterns import (
 )
 from xds.catalog.text.field import Expected
 from xds.catalog.text.mistake import Mendable, Mistake, Mistakes
-from xds.wording import join_host_and_port, show, split_host_and_port, write_flow
+from xds.wording import join_host_and_port, show, show_line, split_host_and_port, write_flow
 
 EXPECTED_ENDPOINT: Final = Expected('"host:port"', "10.0.0.4:5000", "[::1]:5000")
 EXPECTED_ADDRESS: Final = Expected("an IP address or host name", "10.0.0.4")
@@ -46,10 +46,9 @@ ANY_HOST: Final = "*"
 PORTS = {"http": 80, "ws": 80, "https": 443, "grpcs": 443, "wss": 443}
 """The port that a scheme stands for."""
 
-OPTIONS = frozenset(
-    {"server", "check", "ssl", "maxconn", "inter", "rise", "fall", "resolve", "max_fails", "send-proxy"}
-)
-"""Words of a `server` line of HAProxy and nginx."""
+DOWN = r"\b(?:down|disabled)\b"
+"""The words with which HAProxy and nginx take a server out."""
+
 SECURE = frozenset({"https", "grpcs", "wss"})
 """The schemes that stand for TLS."""
 
@@ -97,12 +96,26 @@ def covers_host(pattern: str, host: str) -> bool:
     return pattern in ("*", host) or (pattern.startswith("*.") and host.endswith(pattern[1:]))
 
 
+def _find_contradiction(value: Mapping[str, object]) -> str | None:
+    """Return that a URL in place of an address stands for another port than the one beside it; None if it does not."""
+    scheme, separator, rest = str(value.get("address")).partition("://")
+    port = PORTS.get(scheme.lower())
+    if not separator or port is None or value.get("port") not in {*PORTS.values()} - {port}:
+        return None
+    tls = " and `tls: true` beside `endpoints`" if scheme.lower() in SECURE else ""
+    host = re.split("[/?#:]", rest, maxsplit=1)[0]
+    wrong = f"{show(scheme + '://')} stands for port {port}, which `port: {value['port']}` contradicts"
+    return f"{wrong}: write {show(host)}, and for {scheme} `port: {port}`{tls}"
+
+
 def parse_endpoint(value: object) -> object:
     """Turn "host:port", alone or as the `address` of a mapping without `port`, into address and port."""
     if isinstance(value, str):
         if parts := split_address(value):
             return {"address": parts[0], "port": parts[1]}
         raise explain_address(value, secure=BESIDE_ENDPOINTS)
+    if isinstance(value, dict) and (contradiction := _find_contradiction(value)):
+        raise Mistakes(Mistake(("address",), contradiction))
     if isinstance(value, dict) and value.get("port") is None:
         address = value.get("address")
         if isinstance(address, str) and (parts := split_address(address)):
@@ -136,6 +149,8 @@ def check_ip(value: str) -> str:
         if parts := split_address(value):
             mend = f"write `address: {write_flow(parts[0])}` and `port: {parts[1]}`"
             raise ValueError(f"expected an IP address alone, found {show(value)}: {mend}")
+        if value.startswith("[") and (bare := normalize_ip(value[1:-1])):
+            raise ValueError(f"an IP address without a port has no brackets: write {show(bare)}")
         raise ValueError(f"expected {EXPECTED_IP}, found {show(value)}{_localhost(value)}")
     return address
 
@@ -173,10 +188,11 @@ def check_binds(values: tuple[str, ...]) -> tuple[str, ...]:
     for index, one in enumerate(values):
         earlier = next((other for other in values[:index] if find_clash(one, other)), None)
         if earlier == one:
-            mistakes.append(Mistake((index,), f"{one} is given twice"))
+            mistakes.append(Mistake((index,), f"{one} is given twice", see=(values.index(one),)))
         elif earlier is not None:
             wide, narrow = (one, earlier) if one == ANY or one in ALL_OF_A_FAMILY else (earlier, one)
-            mistakes.append(Mistake((index,), f"{wide} includes {narrow}: leave out one of them"))
+            message = f"{wide} includes {narrow}: leave out one of them"
+            mistakes.append(Mistake((index,), message, see=(values.index(earlier),)))
     if mistakes:
         raise Mistakes(*mistakes)
     return values
@@ -232,10 +248,12 @@ def explain_address(
         return foreign
     scheme, separator, rest = text.partition("://")
     if separator:
-        rest, scheme_port = re.split("[/?#]", rest, maxsplit=1)[0], ports.get(scheme.lower())
+        rest, path = _cut_path(rest)
+        scheme_port = ports.get(scheme.lower())
         mends = _prefer(rest, f"{rest}:{scheme_port or port}")
         tail = secure if scheme.lower() in SECURE else "" if scheme_port or split_address(rest) else LISTENS_ON
-        return Mendable(f"an address has no {show(scheme + '://')} in front", *mends, tail=tail)
+        what = f" and no {show(path)} behind" if path.strip("/") else ""
+        return Mendable(f"an address has no {show(scheme + '://')} in front{what}", *mends, tail=tail)
     if "/" in text:
         return Mendable("an address has no path", *_prefer(text.partition("/")[0]))
     host, colon, written = text.rpartition(":")
@@ -247,6 +265,12 @@ def explain_address(
         mend = join_host_and_port(bare, port)
         return Mendable("the port is missing", mend, tail=LISTENS_ON)
     return _explain_parts(host, colon, written) if colon else _explain_parts(text)
+
+
+def _cut_path(text: str) -> tuple[str, str]:
+    """Return the host and port of a URL without its scheme, and the path with what follows."""
+    host = re.split("[/?#]", text, maxsplit=1)[0]
+    return host, text[len(host) :]
 
 
 def _explain_parts(host: str, colon: str = "", port: str = "") -> Mendable:
@@ -273,22 +297,43 @@ def _explain_foreign(text: str) -> Mendable | None:
     return _explain_words(text) if len(text.split()) > 1 or "," in text else None
 
 
+def read_server_line(text: str) -> tuple[dict[str, object], list[str]] | None:
+    """Return the endpoint of a `server` line of HAProxy or nginx, as fields, and the words that are none of them.
+
+    Return None without an address, and with several.
+    """
+    words = [word.lstrip("-").rstrip(",;") for word in text.split()]
+    found = [place for place, word in enumerate(words) if split_address(word)]
+    if len(found) != 1 or found[0] > 2 or any(map(normalize_ip, words[: found[0]])):
+        return None
+    place, address = found[0], words[found[0]]
+    if place and words[0] != "server" and place == len(words) - 1:
+        return None  # words in front that name nothing
+    fields: dict[str, object] = {"address": address}
+    rest = " ".join(words[place + 1 :])
+    for pattern, name in ((r"\bweight[ =](\d{1,9})\b", "weight"), (r"\bbackup\b", "priority"), (DOWN, "drain")):
+        if matched := re.search(pattern, rest, re.ASCII):
+            fields[name] = int(matched[1]) if name == "weight" else 1 if name == "priority" else True
+            rest = rest.replace(matched[0], "")
+    return fields, rest.split()
+
+
 def _explain_words(text: str) -> Mendable:
     """Return why a text of several words is no address: it is several, or has the options of HAProxy and nginx."""
     words = [word.lstrip("-") for word in re.split(r"[\s,;]+", text)]
     found = [word for word in words if split_address(word)]
     if len(found) > 1:
         return Mendable(f"has {len(found)} addresses: make each an item, {write_flow(found)}", complete=True)
-    fields: dict[str, object] = {"address": found[0]} if found else {}
-    if weight := re.search(r"\bweight[ =](\d{1,9})\b", text, re.ASCII):
-        fields["weight"] = int(weight[1])
-    fields |= {"priority": 1} if "backup" in words else {}
-    fields |= {"drain": True} if {"down", "disabled"} & {*words} else {}
-    if not found or not (len(fields) > 1 or OPTIONS & {*words}):
+    line = read_server_line(text)
+    if line is None:
         return Mendable(_explain_host(text.rpartition(":")[0] or text), complete=True)
+    fields, rest = line
+    others = show_line(" ".join(rest))
+    tail = f"; {others} belongs to the service" if rest else ""
     if len(fields) == 1:
-        return Mendable("an address is one word", found[0])
-    return Mendable(f"an address is one word, what follows it are fields: write {write_flow(fields)}", complete=True)
+        return Mendable("an address is one word", found[0], tail=tail)
+    message = f"an address is one word, what follows it are fields: write {write_flow(fields)}{tail}"
+    return Mendable(message, complete=True)
 
 
 def _prefer(*mends: str) -> tuple[str, ...]:
@@ -345,12 +390,17 @@ def check_route_host(value: str) -> str:
 
 def check_route_hosts(values: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse a host that another one in the list includes; return no hosts for `*` alone."""
-    mistakes = [
-        Mistake((index,), f"{show(other)} is given twice" if other == host else f"{show(other)} includes {show(host)}")
-        for index, host in enumerate(values)
-        for place, other in enumerate(values)
-        if (place < index or other != host) and covers_host(other, host)
-    ]
+    mistakes: list[Mistake] = []
+    for index, host in enumerate(values):
+        wide = [
+            (place, one)
+            for place, one in enumerate(values)
+            if (place < index or one != host) and covers_host(one, host)
+        ]
+        if wide:
+            place, other = wide[0]
+            what = "is given twice" if other == host else f"includes {show(host)}: leave out one of them"
+            mistakes.append(Mistake((index,), f"{show(other)} {what}", see=(place,)))
     if mistakes:
         raise Mistakes(*mistakes)
     return () if values == (ANY_HOST,) else values

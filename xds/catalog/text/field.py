@@ -12,6 +12,7 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
+from xds.catalog.text.foreign import Here
 from xds.wording import join_or, write_flow
 
 LEFT_OUT: Final = object()
@@ -134,9 +135,9 @@ class IfWrong:
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Moved:
-    """Keys that people look for in a mapping, and where they are."""
+    """Keys that people look for in a mapping, with what each is here: our fields, or something in words."""
 
-    keys: Mapping[str, str]
+    keys: Mapping[str, Here | str]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)

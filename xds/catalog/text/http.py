@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator
 from pydantic.json_schema import WithJsonSchema
 
 from xds.catalog.text.field import Expected, Narrowed
+from xds.catalog.text.http_meanings import mend_added
 from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import parse_list
 from xds.catalog.text.text_match import How, TextMatch, Wanted, make_wanted_shape
@@ -207,7 +208,7 @@ AddedHeaders = Annotated[
     Mapping[str, str],
     AfterValidator(check_added_headers),
     Narrowed({"propertyNames": CHANGED_SHAPE, "additionalProperties": VALUE_SHAPE}),
-    Expected("a mapping of header names and values", {"x-team": "a"}),
+    Expected("a mapping of header names and values", {"x-team": "a"}, mend=mend_added),
 ]
 RemovedHeaders = Annotated[
     tuple[Annotated[str, EXPECTED_HEADER], ...],

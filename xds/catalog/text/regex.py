@@ -27,6 +27,7 @@ MEANT = (
     (r"\(\?>", f"is an atomic group, {CANNOT} have: write `(?:` in its place"),
     (r"\(\?\(", f"is a condition, {CANNOT} have: write both cases, as in (?:a|b)"),
     (r"\(\?#", f"is a comment, {CANNOT} have: leave it out"),
+    (r"\\[4-7][0-7]{2}", r"is more than \377, the largest byte: write an ASCII character by its number, as in \101"),
     (r"\(\?P[=>]|\(\?[R0-9&+]|\\[1-9gk]", f"refers back to a group, {CANNOT}: write out what is meant"),
     (r"\(\?P?[<']", "names a group in a way that RE2 does not know: write it as in (?P<name>…)"),
     (r"\(\?[a-zA-Z-]", "is a flag that RE2 has not: its flags are i, m, s and U"),
@@ -37,11 +38,15 @@ MEANT = (
 )
 """What other engines mean by parts that RE2 refuses: what is there, and what is said of it."""
 
+CLASSES: Final = frozenset({rb"\d", rb"\D", rb"\w", rb"\W", rb"\s", rb"\S"})
+"""Escapes for classes of characters, which RE2 refuses only at the end of a range."""
+
 REFUSED = {
     "bad repetition operator": "repeats what is repeated already: put that in a group, as in (?:a*)*",
     "no argument for repetition operator": "has nothing before it to repeat: for any text, write `.*`",
     "invalid repetition size": "is no number of times for RE2: 1000 at most, nested ones times each other, lower first",
     "invalid character class range": r"is no range or class of characters: write such as a-z, [:alpha:] or \pL",
+    "class in range": r"is a class of characters, which ends no range: write such as a-z, or `\-` for the sign itself",
     "missing ]": "begins a class of characters that has no ] at its end",
     "trailing \\": "ends in a \\, which escapes nothing: leave it out",
     "invalid escape sequence": "is no escape of RE2: leave out the \\, or write the characters that are meant",
@@ -127,6 +132,8 @@ def _explain(pattern: bytes, reason: bytes) -> str:
         return rf"the `)` at character {at} closes nothing: leave it out, or write `\)` for the character itself"
     start = pattern.rfind(part, 0, _find_end(pattern, reason.__eq__))
     rest = pattern[start:].decode(errors="replace")
+    if what == "invalid escape sequence" and part in CLASSES:
+        what = "class in range"
     words = REFUSED.get(what, f"is refused by RE2: {what}")
     if "class" not in what and part:
         words = next((words for known, words in MEANT if re.match(known, rest)), words)

@@ -27,7 +27,7 @@ DEFAULT_PORT = 8080
 @click.option("--gateway", default="edge", show_default=True, metavar="NAME", help="The name of the gateway.")
 @click.option(
     "--listen",
-    type=HostPort(),
+    type=HostPort(DEFAULT_PORT),
     metavar="IP:PORT",
     help=f"Where the gateway listens. [default: 127.0.0.1:{DEFAULT_PORT}]",
 )

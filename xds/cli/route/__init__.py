@@ -23,7 +23,7 @@ from xds.cli.options import admin_option, instead_option, locality_options, outp
     help="The Envoy that gets it: the name of a gateway, or of the service whose sidecar it is; or a connected "
     "node's id. Default: the only gateway.",
 )
-@click.option("--method", default="GET", show_default=True, help="The request's method.")
+@click.option("-X", "--method", default="GET", show_default=True, help="The request's method.")
 @click.option(
     "-H",
     "--header",
