@@ -241,9 +241,10 @@ class Subscription(ABC, Generic[Request]):
         if all(self.rejected[name] == snapshot.versions.get(name) for name in touched):
             self.changed -= touched
             return
+        # Also what returns to the version before: Envoy keeps a refused Secret, and needs the good one again.
+        self.to_send = self.to_send.union(self.rejected)
         if len(self.rejected) > 1:
             # A client may have applied a part of the refused response, so it is unknown what it has of these.
-            self.to_send = self.to_send.union(self.rejected)
             self.known = without(self.known, self.rejected.keys())
         self.rejected = {}
 
