@@ -164,7 +164,7 @@ class Subscription(ABC, Generic[Request]):
             self.known = self.known_after(batch)
         else:
             self.known = self._all_wanted(snapshot)
-        self._clear_nack()
+        self.clear_nack()
         return None
 
     def _on_nack(self, batch: Batch, error: str) -> Nack:
@@ -229,7 +229,7 @@ class Subscription(ABC, Generic[Request]):
         self.for_heartbeat = False
         self.compare_all = self.must_respond = False
         if batch is None:
-            self._clear_nack()  # the refused change was reverted, and the client has everything else
+            self.clear_nack()  # the refused change was reverted, and the client has everything else
         if batch is None and self.heartbeat_due:
             self.heartbeat_due = False
             batch = self.compose_heartbeat(snapshot)
@@ -248,7 +248,7 @@ class Subscription(ABC, Generic[Request]):
             self.known = without(self.known, self.rejected.keys())
         self.rejected = {}
 
-    def _clear_nack(self) -> None:
+    def clear_nack(self) -> None:
         """Forget the NACK if none of its resources is refused any more."""
         if not (self.rejected or self.keeps_nack):
             self.nack = None
@@ -262,7 +262,7 @@ class Subscription(ABC, Generic[Request]):
             self.changed = _keep(self.changed, self.names)
             self.to_follow = _keep(self.to_follow, self.names)
             self.withheld = _keep(self.withheld, self.names)
-            self._clear_nack()
+            self.clear_nack()
 
     def select(self, snapshot: TypeSnapshot) -> Selection:
         """Return what to send: resources that are due or that the client lacks, and removals.
