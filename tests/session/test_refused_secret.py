@@ -168,3 +168,29 @@ def test_7_a_secret_that_is_refused_in_its_old_version_too_is_not_sent_again(mak
     [bad] = client.change({SECRET: {"old": "2"}})
     [back] = wants(client, "old", to=bad, error="no")
     assert wants(client, "old", to=back, error="no") == []
+
+
+def test_32_a_secret_that_the_client_has_refused_and_still_asks_for_is_not_tried_again(make: type[Client]) -> None:
+    """Envoy asks for it while a listener that names it drains. It would accept the same content unread."""
+    client = begin(make)
+    [back] = refuse_new(client)
+    accept(client, back)
+    for response in client.change({SECRET: {"old": "1", "new": None}, LISTENER: {"l": "1 with old"}}):
+        wants(client, "old", "new", to=response)
+    assert client.session.subscriptions[SECRET].nack is None
+    assert client.change(NEW) == []
+    assert client.session.subscriptions[SECRET].nack is not None
+    assert held_of(client) == [("old", True, "refused"), ("l", False, "refused")]
+    [naming] = client.change({SECRET: {"new": "2"}})
+    assert contents_of(naming)[-1:] in (["l=1 with new"], ["new=2"])
+
+
+def test_32_a_secret_that_the_client_has_refused_and_no_longer_asks_for_is_tried_again(make: type[Client]) -> None:
+    """Then it reads the files again."""
+    client = begin(make)
+    [back] = refuse_new(client)
+    accept(client, back)
+    wants(client, "old", drop="new")
+    assert client.change({SECRET: {"old": "1", "new": None}, LISTENER: {"l": "1 with old"}}) == []
+    [naming] = client.change(NEW)
+    assert contents_of(naming) == ["l=1 with new"]

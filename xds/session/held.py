@@ -75,6 +75,7 @@ class Holding:
     __slots__ = (
         "_aggregated",
         "_back",
+        "_bad_secrets",
         "_drained",
         "_drains",
         "_gave_up",
@@ -102,6 +103,7 @@ class Holding:
         self._back: Mapping[str, Mapping[str, Resource | None]] = NOTHING  # older versions that stay; None: hidden
         self._hidden: Names = NOTHING  # refused resources of `_back`: until they change, they are not served
         self._unusable: Names = NOTHING  # new clusters (or their endpoints) and secrets that the client refused
+        self._bad_secrets: Mapping[str, tuple[str, Nack]] = NOTHING  # the version that the client has, and refused
         self._outgoing: tuple[Resource, ...] = ()  # listeners that the client has just replaced
         self._drains: tuple[Drain, ...] = ()
         self._drained: Names | None = None  # of `removed`, what draining listeners name; None: not worked out
@@ -148,19 +150,21 @@ class Holding:
         self._note_older(change)
         self._pool = change.pool or self._pool
         retained = self._retain(change.retained)
+        self._unusable = {
+            type_url: left
+            for type_url, names in self._unusable.items()
+            if (left := names.difference(change.names.get(type_url, ())))
+        }
         touched = NOTHING if self.is_draining else self._touched
         self.latest, self._gave_up, self._drained = change.snapshot, False, None
+        if self._bad_secrets:
+            self._refuse_again(change)
         if not (self.overrides or self._unusable or self._hidden) and retained is change.retained:
             self.removed, self.snapshot = retained, change.transitional
             self._touched = change.names if retained else NOTHING
             self._mark(change.names)
             return
         before = self._overridden()
-        self._unusable = {
-            type_url: left
-            for type_url, names in self._unusable.items()
-            if (left := names.difference(change.names.get(type_url, ())))
-        }
         mended = {t: of for t, of in self._hidden.items() if not of.isdisjoint(change.names.get(t, NO_NAMES))}
         self._hidden = {t: of for t, of in self._hidden.items() if t not in mended}
         self._merge_removed(retained, _unite(change.names, mended).get(LISTENER, NO_NAMES))
@@ -226,10 +230,25 @@ class Holding:
             new = frozenset(name for name in refused if name not in known and name not in self._hidden.get(SECRET, ()))
             self._unusable = _unite(self._unusable, {type_url: new} if new else NOTHING)
             if type_url == SECRET and new:
+                bad = {name: (latest[name].version, nack) for name in new}
+                self._bad_secrets = {**self._bad_secrets, **bad}
                 listeners = self.latest.of(LISTENER).resources
                 self._restore({n: one for n, one in listeners.items() if any(mentions(one, name) for name in new)})
             if new or type_url == SECRET:
                 self._update_back()
+
+    def _refuse_again(self, change: SnapshotChange) -> None:
+        """Note secrets that an edit brings back in the version that the client has refused, and still asks for.
+
+        Envoy takes no notice of a secret that is as before: it would accept what it has refused.
+        """
+        subscription, versions = self._subscriptions[SECRET], self.latest.of(SECRET).versions
+        known, names = subscription.known, subscription.names
+        self._bad_secrets = {n: bad for n, bad in self._bad_secrets.items() if n in names and n not in known}
+        again = frozenset(n for n, (version, _) in self._bad_secrets.items() if versions.get(n) == version)
+        if again := again.intersection(change.names.get(SECRET, ())):
+            self._unusable = _unite(self._unusable, {SECRET: again})
+            subscription.refuse_again({name: versions[name] for name in again}, self._bad_secrets[min(again)][1])
 
     def _restore(self, refused: Mapping[str, Resource]) -> None:
         """Bring back listeners that were removed since one of these, which do not work, was to have their address."""

@@ -248,6 +248,10 @@ class Subscription(ABC, Generic[Request]):
             self.known = without(self.known, self.rejected.keys())
         self.rejected = {}
 
+    def refuse_again(self, versions: Mapping[str, str], nack: Nack) -> None:
+        """Note that the client would refuse these, as it did with that NACK."""
+        self.rejected, self.nack = {**self.rejected, **versions}, nack
+
     def clear_nack(self) -> None:
         """Forget the NACK if none of its resources is refused any more."""
         if not (self.rejected or self.keeps_nack):
