@@ -18,7 +18,9 @@ def make(request: pytest.FixtureRequest) -> type[Client]:
     return made
 
 
-def wants(client: Client, *names: str, drop: str | None = None, to: Reply | None = None, error: str = "") -> list[Reply]:
+def wants(
+    client: Client, *names: str, drop: str | None = None, to: Reply | None = None, error: str = ""
+) -> list[Reply]:
     """Ask for exactly these secrets: of them, `names[-1]` is new to a delta client. Or answer a response."""
     if isinstance(client, SotwClient):
         return [*client.ask(SECRET, *names, to=to, error=error)]

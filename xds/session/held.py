@@ -15,6 +15,7 @@ from typing import Any, Literal
 from xds.resources.mentions import find_addresses, mentions, would_harm
 from xds.resources.resource import Resource
 from xds.session.batch import is_large, share
+from xds.session.memory import Memory
 from xds.session.subscription import NO_NAMES, Nack, Subscription, find_refused, unite
 from xds.snapshot.snapshot import Snapshot, SnapshotChange, TypeSnapshotPool, without_taken_addresses
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, SECRET, TYPE_URLS, short_type
@@ -33,6 +34,9 @@ NAMING_SECRETS = (CLUSTER, LISTENER)
 
 NOTED = (SECRET, CLUSTER, LISTENER, ROUTE_CONFIGURATION)
 """The types whose older versions are remembered until the client does without them."""
+
+UNUSABLE = (SECRET, CLUSTER, CLUSTER_LOAD_ASSIGNMENT)
+"""The types of which a new resource that is refused harms what names it."""
 
 NOTHING: Mapping[str, Any] = {}
 
@@ -73,6 +77,7 @@ class Holding:
     """
 
     __slots__ = (
+        "_again",
         "_aggregated",
         "_back",
         "_bad_secrets",
@@ -80,11 +85,13 @@ class Holding:
         "_drains",
         "_gave_up",
         "_hidden",
+        "_nacks",
         "_older",
         "_outgoing",
         "_pool",
         "_subscriptions",
         "_touched",
+        "_unserved",
         "_unusable",
         "_with_drains",
         "latest",
@@ -102,18 +109,97 @@ class Holding:
         self._older: Resources = NOTHING  # what the client has, or had, while it may need that in place of what is new
         self._back: Mapping[str, Mapping[str, Resource | None]] = NOTHING  # older versions that stay; None: hidden
         self._hidden: Names = NOTHING  # refused resources of `_back`: until they change, they are not served
+        self._unserved: Names = NOTHING  # those of `_hidden` that would harm a client that has what worked
+        self._again: Names = NOTHING  # refused on the last stream, and to be decided by the client on this one
         self._unusable: Names = NOTHING  # new clusters (or their endpoints) and secrets that the client refused
         self._bad_secrets: Mapping[str, tuple[str, Nack]] = NOTHING  # the version that the client has, and refused
+        self._nacks: Mapping[str, Nack] = NOTHING  # those of an earlier stream, until the client asks for the type
         self._outgoing: tuple[Resource, ...] = ()  # listeners that the client has just replaced
         self._drains: tuple[Drain, ...] = ()
         self._drained: Names | None = None  # of `removed`, what draining listeners name; None: not worked out
         self._with_drains = False
         self._gave_up = False  # waiting for what the new listeners name has lasted too long
 
-    def begin(self, snapshot: Snapshot, *, drains: bool) -> None:
-        """Set the first snapshot. `drains` is whether the client drains connections of listeners that change."""
+    def begin(
+        self, snapshot: Snapshot, *, drains: bool, memory: Memory | None = None, pool: TypeSnapshotPool | None = None
+    ) -> None:
+        """Set the first snapshot. `drains` is whether the client drains connections of listeners that change.
+
+        `memory` is that of the client's last stream, `pool` is where the view's TypeSnapshots come from.
+        """
         self.latest = self.snapshot = snapshot
         self._with_drains = drains
+        if memory is not None and not snapshot.is_unknown:
+            self._pool = pool
+            self._resume(memory)
+
+    def _resume(self, memory: Memory) -> None:
+        """Serve what worked on the client's last stream, unless what it refused has changed."""
+        refused: dict[str, frozenset[str]] = {}
+        for type_url, of_type in memory.refused.items():
+            versions = self.latest.of(type_url).versions
+            if all(versions.get(name) == version for name, version in of_type.items()):
+                refused[type_url] = frozenset(of_type)
+        self._unserved = {t: names for t, names in memory.unserved.items() if t in refused}
+        self._older = memory.older
+        old = {t: names.intersection(memory.older.get(t, ())) for t, names in refused.items()}
+        self._hidden = {t: names for t in refused if (names := old[t] | self._unserved.get(t, NO_NAMES))}
+        self._unusable = {t: names for t in UNUSABLE if t in refused and (names := refused[t] - old[t])}
+        self._again = {t: names for t, of in refused.items() if (names := of - self._hidden.get(t, NO_NAMES))}
+        self._nacks = {nack.type_url: nack for nack in memory.nacks if nack.type_url in refused}
+        if SECRET in self._nacks:
+            versions, nack = self.latest.of(SECRET).versions, self._nacks[SECRET]
+            self._bad_secrets = {n: (versions[n], nack) for n in self._unusable.get(SECRET, ())}
+        self._touched = refused
+        listeners = frozenset(self.latest.of(LISTENER).resources)
+        self._merge_removed(memory.removed, listeners - self._hidden.get(LISTENER, NO_NAMES))
+        self._back = self._find_back()
+        self._serve()
+
+    def on_first(self, type_url: str) -> None:
+        """Note the first request for a type. A client that has what worked may try again what it refused."""
+        subscription, hidden = self._subscriptions[type_url], self._hidden.get(type_url, NO_NAMES)
+        again = hidden - self._unserved.get(type_url, NO_NAMES) if subscription.reconnected else NO_NAMES
+        if again:
+            self._hidden = _without(self._hidden, {type_url: again})
+            self._again = _unite(self._again, {type_url: again})
+            self._update_back()
+        if (nack := self._nacks.get(type_url)) is not None and not hidden <= again:
+            subscription.nack = nack
+            self._keep_nacks()
+
+    def remember(self) -> Memory | None:
+        """Return what the client's next stream is to begin with; None if that is the latest snapshot."""
+        refused, back = self._find_refused(), self._back
+        chosen = {
+            t: {n: one for n, one in of.items() if n in refused.get(t, ()) or n in back.get(t, ())}
+            for t, of in self._older.items()
+        }
+        older = {t: of for t, of in chosen.items() if of}
+        removed = self.removed if refused or not self.is_draining else NOTHING
+        unserved = dict(self._unserved)
+        if back.keys() & {*NAMING_SECRETS} and SECRET in self._unusable:
+            unserved[SECRET] = self._unusable[SECRET] | unserved.get(SECRET, NO_NAMES)
+        if not (older or removed or unserved):
+            return None
+        nacks = dict(self._nacks)
+        nacks.update({t: one.nack for t, one in self._subscriptions.items() if one.nack is not None})
+        return Memory(refused, unserved, older, removed, tuple(nacks[t] for t in refused if t in nacks))
+
+    def _find_refused(self) -> Mapping[str, Mapping[str, str]]:
+        """Return the versions that the client refuses, of what is in the latest snapshot."""
+        found: dict[str, Mapping[str, str]] = {}
+        for type_url in TYPE_URLS:
+            versions = self.latest.of(type_url).versions
+            names = NO_NAMES.union(*(of.get(type_url, ()) for of in (self._hidden, self._unusable)))
+            if (one := self._subscriptions.get(type_url)) is None:
+                names = names.union(self._again.get(type_url, ()))
+            elif one.nack is not None and one.rejected and type_url in NOTED:
+                refused = [n for n in find_refused(one.nack) if one.rejected.get(n) == versions.get(n)]
+                names = names.union(n for n in refused if one.known.get(n) != versions.get(n))
+            if names and (of_type := {name: versions[name] for name in names if name in versions}):
+                found[type_url] = of_type
+        return found
 
     @property
     def overrides(self) -> bool:
@@ -135,11 +221,20 @@ class Holding:
         """Whether the client refused a part of an edit that removed something, or may use older listeners or routes."""
         if self._back or any(one.rejected for type_url in STAGED if (one := self._subscriptions.get(type_url))):
             return True
+        if self._again and any(self._is_undecided(*names) for names in self._again.items()):
+            return True
         return any(
             not names.isdisjoint(one.rejected)
             for type_url, names in self._touched.items()
             if (one := self._subscriptions.get(type_url)) is not None and one.rejected
         )
+
+    def _is_undecided(self, type_url: str, names: frozenset[str]) -> bool:
+        """Whether the client has not said on this stream whether it still refuses some of these."""
+        if (one := self._subscriptions.get(type_url)) is None:
+            return True
+        versions = self.latest.of(type_url).versions
+        return any(one.known.get(name) != versions.get(name) and name not in one.rejected for name in names)
 
     def skip(self, change: SnapshotChange) -> None:
         """Set the next snapshot, in which nothing changed that the client subscribed to."""
@@ -150,16 +245,13 @@ class Holding:
         self._note_older(change)
         self._pool = change.pool or self._pool
         retained = self._retain(change.retained)
-        self._unusable = {
-            type_url: left
-            for type_url, names in self._unusable.items()
-            if (left := names.difference(change.names.get(type_url, ())))
-        }
+        self._unusable = _without(self._unusable, change.names)
         touched = NOTHING if self.is_draining else self._touched
         self.latest, self._gave_up, self._drained = change.snapshot, False, None
         if self._bad_secrets:
             self._refuse_again(change)
-        if not (self.overrides or self._unusable or self._hidden) and retained is change.retained:
+        is_plain = not (self.overrides or self._unusable or self._hidden or self._again)
+        if is_plain and retained is change.retained:
             self.removed, self.snapshot = retained, change.transitional
             self._touched = change.names if retained else NOTHING
             self._mark(change.names)
@@ -167,8 +259,10 @@ class Holding:
         before = self._overridden()
         mended = {t: of for t, of in self._hidden.items() if not of.isdisjoint(change.names.get(t, NO_NAMES))}
         self._hidden = {t: of for t, of in self._hidden.items() if t not in mended}
+        self._unserved = {t: of for t, of in self._unserved.items() if t not in mended}
+        self._again = _without(self._again, change.names)
         self._merge_removed(retained, _unite(change.names, mended).get(LISTENER, NO_NAMES))
-        self._touched = _unite(touched, change.names) if touched or retained else NOTHING
+        self._touched = _unite(touched, change.names) if touched or self.removed else NOTHING
         self._back = self._find_back()
         self._serve()
         self._mark(_unite(_unite(change.names, before), self._overridden()))
@@ -221,7 +315,7 @@ class Holding:
         latest = self.latest.of(type_url).resources
         if type_url == LISTENER:
             self._restore({name: latest[name] for name in nack.resource_names if name in latest})
-        elif type_url in (CLUSTER, CLUSTER_LOAD_ASSIGNMENT, SECRET):
+        elif type_url in UNUSABLE:
             known, older = self._subscriptions[type_url].known, self._older.get(type_url, NOTHING)
             refused = [name for name in find_refused(nack) if name in latest]
             if type_url == SECRET:  # Envoy may keep what it refused, until it is sent what it had before
@@ -242,7 +336,9 @@ class Holding:
 
         Envoy takes no notice of a secret that is as before: it would accept what it has refused.
         """
-        subscription, versions = self._subscriptions[SECRET], self.latest.of(SECRET).versions
+        subscription, versions = self._subscriptions.get(SECRET), self.latest.of(SECRET).versions
+        if subscription is None:
+            return
         known, names = subscription.known, subscription.names
         self._bad_secrets = {n: bad for n, bad in self._bad_secrets.items() if n in names and n not in known}
         again = frozenset(n for n, (version, _) in self._bad_secrets.items() if versions.get(n) == version)
@@ -262,7 +358,7 @@ class Holding:
         if not lost:
             return
         hidden = {LISTENER: frozenset(in_the_way)}
-        self._hidden = _unite(self._hidden, hidden)
+        self._hidden, self._unserved = _unite(self._hidden, hidden), _unite(self._unserved, hidden)
         self.removed = {**self.removed, LISTENER: {**self.removed.get(LISTENER, NOTHING), **lost}}
         self._touched = _unite(self._touched, {LISTENER: frozenset(refused)})
         self._drained = None
@@ -498,6 +594,13 @@ def _find_known(snapshot: Snapshot, subscription: Subscription[Any], names: froz
     if not is_large(len(names)):
         return find()
     return share(of_type, ("known", names, id(known)), lambda: (find(), known))[0]
+
+
+def _without(names: Names, some: Names) -> Names:
+    """Return the names without some of them; the same object if it has none of these types."""
+    if names.keys().isdisjoint(some):
+        return names
+    return {t: left for t, of in names.items() if (left := of.difference(some.get(t, ())))}
 
 
 def _unite(some: Names, more: Names) -> Names:
