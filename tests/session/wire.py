@@ -37,6 +37,7 @@ class Wire:
     def connect(self, memory: Memory | None = None) -> None:
         """Open a stream to a server that knows nothing of earlier streams but this memory."""
         self.drop()
+        self.is_resumed = memory is not None
         self._streams += 1
         self.world = change_contents(Snapshot({}), self.contents).snapshot
         self.session = Session(self.variant, lambda _node: self.world, f"s{self._streams}", recall=lambda _node: memory)
@@ -143,7 +144,7 @@ class Wire:
                     continue
                 break
             # The server waits only for a reconnected client that has not asked for routes yet, and not forever.
-            assert self.twin.came_back
+            assert self.twin.came_back or self.is_resumed
             assert ROUTE_CONFIGURATION not in self.session.subscriptions or LISTENER not in self.session.subscriptions
             timeouts += 1
             assert timeouts <= 2

@@ -170,6 +170,9 @@ class Holding:
 
     def remember(self) -> Memory | None:
         """Return what the client's next stream is to begin with; None if that is the latest snapshot."""
+        differs = self.overrides or self._again or self._unusable
+        if not differs and all(one.nack is None for one in self._subscriptions.values()):
+            return None
         refused, back = self._find_refused(), self._back
         chosen = {
             t: {n: one for n, one in of.items() if n in refused.get(t, ()) or n in back.get(t, ())}

@@ -163,7 +163,13 @@ class AdsServicer:
             return snapshot
 
         session: Session[Any] = Session(
-            variant, acquire, f"{self._run_id}-{next(self._stream_numbers)}", type_url, self._limits
+            variant,
+            acquire,
+            f"{self._run_id}-{next(self._stream_numbers)}",
+            type_url,
+            self._limits,
+            recall=lambda node: stream.recall(node),
+            pool=self.store.pool,
         )
         stream = Stream(context, session, self.shared)
         self._open += 1
