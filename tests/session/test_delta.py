@@ -192,7 +192,7 @@ def test_30_initial_versions_count_only_on_the_first_request_of_a_type() -> None
 
 
 def test_31_only_an_accepted_resource_counts_as_the_clients() -> None:
-    """Rule 31: after a NACK, the client has the version that it accepted before. A change back to it is sent (rule 7)."""
+    """Rule 31: after a NACK, the client has the version that it accepted before. A change back to it is sent, too."""
     client = DeltaClient(WORLD)
     [response] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", "b")
     client.ask(CLUSTER_LOAD_ASSIGNMENT, to=response)
