@@ -195,9 +195,9 @@ class Holding:
         for type_url in TYPE_URLS:
             versions = self.latest.of(type_url).versions
             names = NO_NAMES.union(*(of.get(type_url, ()) for of in (self._hidden, self._unusable)))
-            if (one := self._subscriptions.get(type_url)) is None:
-                names = names.union(self._again.get(type_url, ()))
-            elif one.nack is not None and one.rejected and type_url in NOTED:
+            names = names.union(self._find_undecided(type_url))
+            one = self._subscriptions.get(type_url)
+            if one is not None and one.nack is not None and one.rejected and type_url in NOTED:
                 refused = [n for n in find_refused(one.nack) if one.rejected.get(n) == versions.get(n)]
                 names = names.union(n for n in refused if one.known.get(n) != versions.get(n))
             if names and (of_type := {name: versions[name] for name in names if name in versions}):
@@ -224,7 +224,7 @@ class Holding:
         """Whether the client refused a part of an edit that removed something, or may use older listeners or routes."""
         if self._back or any(one.rejected for type_url in STAGED if (one := self._subscriptions.get(type_url))):
             return True
-        if self._again and any(self._is_undecided(*names) for names in self._again.items()):
+        if any(map(self._find_undecided, self._again)):
             return True
         return any(
             not names.isdisjoint(one.rejected)
@@ -232,12 +232,13 @@ class Holding:
             if (one := self._subscriptions.get(type_url)) is not None and one.rejected
         )
 
-    def _is_undecided(self, type_url: str, names: frozenset[str]) -> bool:
-        """Whether the client has not said on this stream whether it still refuses some of these."""
-        if (one := self._subscriptions.get(type_url)) is None:
-            return True
+    def _find_undecided(self, type_url: str) -> frozenset[str]:
+        """Return what the client refused on its last stream, and neither has accepted nor refused on this one."""
+        names, one = self._again.get(type_url, NO_NAMES), self._subscriptions.get(type_url)
+        if not names or one is None:
+            return names
         versions = self.latest.of(type_url).versions
-        return any(one.known.get(name) != versions.get(name) and name not in one.rejected for name in names)
+        return frozenset(n for n in names if one.known.get(n) != versions.get(n) and n not in one.rejected)
 
     def skip(self, change: SnapshotChange) -> None:
         """Set the next snapshot, in which nothing changed that the client subscribed to."""
