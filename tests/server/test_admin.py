@@ -153,6 +153,24 @@ async def test_a_nack_of_many_resources_names_the_bad_one() -> None:
         assert [one["name"] for one in nack["resources"]] == ["users"]
 
 
+async def test_a_name_that_only_a_draining_listener_needs_is_not_missing() -> None:
+    """A gateway's listener is gone. Its Envoy asks for the routes until the connections have ended."""
+    two = CATALOG.replace("port: 8080,", "listeners: [{port: 8080}, {port: 8081}],")
+    async with administered(two) as admin:
+        object.__setattr__(admin.serving.servicer.shared, "drain_seconds", 0.0)
+        gateway = admin.connect("edge-1", "edge")
+        await gateway.take(LISTENER)
+        names = ["edge/8080", "edge/8081", "edge/8082"]
+        await gateway.ask(ROUTE_CONFIGURATION, *names)
+        await gateway.accept(ROUTE_CONFIGURATION)
+        admin.serving.edit(two.replace(", {port: 8081}", ""))
+        for _ in range(2):
+            await gateway.accept((await gateway.read()).type_url)
+        resources = (await admin.until("SYNCED", ROUTE_CONFIGURATION, "edge-1"))["resources"]
+        assert resources["missing"] == ["edge/8082"]
+        assert (resources["wanted"], resources["accepted"]) == (2, 1)
+
+
 async def test_a_name_that_does_not_exist_is_reported_as_missing() -> None:
     """A client that asks for a name that does not exist is not stale for that reason."""
     async with administered() as admin:

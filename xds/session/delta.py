@@ -97,6 +97,7 @@ class DeltaSubscription(Subscription[DeltaDiscoveryRequest]):
         self.changed -= names
         self.to_follow -= names
         self.withheld -= names
+        self.altered -= names
         self.clear_nack()
 
     def accept(self, batch: Batch) -> None:
