@@ -6,7 +6,7 @@ from xds.resources.mentions import find_addresses, mentions, would_harm
 from xds.resources.resource import Resource, encode_resource
 from xds.wire import LISTENER, ROUTE_CONFIGURATION
 from xds.wire.envoy.config_core_v3_pb2 import Address, SocketAddress
-from xds.wire.envoy.config_listener_v3_pb2 import Listener
+from xds.wire.envoy.config_listener_v3_pb2 import FilterChain, FilterChainMatch, Listener
 from xds.wire.envoy.config_route_v3_pb2 import Route, RouteAction, RouteConfiguration, RouteMatch, VirtualHost
 
 
@@ -61,3 +61,32 @@ def test_a_route_harms_if_it_leads_existing_traffic_to_a_refused_cluster(
 ) -> None:
     """A new virtual host takes nothing away."""
     assert would_harm(routes(**before), routes(**after), {"bad"}) is harms
+
+
+def chains(*chosen: tuple[str, str]) -> Resource:
+    """Return a Listener with a filter chain for each host ("" for all) and the name of its certificate."""
+    built = [
+        FilterChain(name=name, filter_chain_match=FilterChainMatch(server_names=[host]) if host else None)
+        for host, name in chosen
+    ]
+    return encode_resource(LISTENER, "l", Listener(filter_chains=built).SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "harms"),
+    [
+        ([("a", "old")], [("a", "bad")], True),
+        ([("a", "old")], [("a", "old"), ("b", "bad")], False),
+        ([("a", "old"), ("b", "old")], [("a", "new"), ("b", "bad")], True),
+        ([("a", "old")], [("b", "bad")], True),
+        ([("", "old")], [("", "old"), ("b", "bad")], True),
+        ([("*.a", "old")], [("*.a", "old"), ("b.a", "bad")], True),
+        ([("a", "bad")], [("a", "bad")], False),
+    ],
+    ids=["changes", "adds", "changes one", "takes the place", "takes from all", "takes from many", "had it"],
+)
+def test_a_listener_harms_if_a_host_that_had_a_certificate_has_a_refused_one(
+    before: list[tuple[str, str]], after: list[tuple[str, str]], *, harms: bool
+) -> None:
+    """Each filter chain counts by itself."""
+    assert would_harm(chains(*before), chains(*after), {"bad"}) is harms

@@ -129,7 +129,7 @@ async def test_a_nack_stays_until_the_refused_resource_is_corrected() -> None:
 
 
 async def test_a_nack_ends_when_the_edit_is_reverted() -> None:
-    """The client still has what it accepted before, so the server sends nothing and the type is in sync again."""
+    """The server sends what the client accepted before, since it may have applied a part of what it refused."""
     async with administered() as admin:
         sidecar = admin.connect(cluster="anyone")
         await sidecar.take()
@@ -138,6 +138,8 @@ async def test_a_nack_ends_when_the_edit_is_reverted() -> None:
         await sidecar.refuse("users: bad policy")
         await admin.until("NACKED")
         admin.serving.edit(CATALOG)
+        assert [one.name for one in (await sidecar.read()).resources] == ["users"]
+        await sidecar.accept()
         assert (await admin.until("SYNCED"))["nack"] is None
 
 
@@ -149,6 +151,24 @@ async def test_a_nack_of_many_resources_names_the_bad_one() -> None:
         await sidecar.refuse("Error adding/updating cluster(s) users: no such thing as web-2")
         nack = (await admin.until("NACKED"))["nack"]
         assert [one["name"] for one in nack["resources"]] == ["users"]
+
+
+async def test_a_name_that_only_a_draining_listener_needs_is_not_missing() -> None:
+    """A gateway's listener is gone. Its Envoy asks for the routes until the connections have ended."""
+    two = CATALOG.replace("port: 8080,", "listeners: [{port: 8080}, {port: 8081}],")
+    async with administered(two) as admin:
+        object.__setattr__(admin.serving.servicer.shared, "drain_seconds", 0.0)
+        gateway = admin.connect("edge-1", "edge")
+        await gateway.take(LISTENER)
+        names = ["edge/8080", "edge/8081", "edge/8082"]
+        await gateway.ask(ROUTE_CONFIGURATION, *names)
+        await gateway.accept(ROUTE_CONFIGURATION)
+        admin.serving.edit(two.replace(", {port: 8081}", ""))
+        for _ in range(2):
+            await gateway.accept((await gateway.read()).type_url)
+        resources = (await admin.until("SYNCED", ROUTE_CONFIGURATION, "edge-1"))["resources"]
+        assert resources["missing"] == ["edge/8082"]
+        assert (resources["wanted"], resources["accepted"]) == (2, 1)
 
 
 async def test_a_name_that_does_not_exist_is_reported_as_missing() -> None:

@@ -389,3 +389,32 @@ def test_a_bad_catalog_starts_no_worker(tmp_path: Path) -> None:
     assert answer.returncode == 1
     assert len(answer.stderr.splitlines()) == 1
     assert "did you mean `endpoints`" in answer.stderr
+
+
+async def test_a_node_may_come_back_to_any_worker(workers: Workers) -> None:
+    """What it refused at one of them is known to all, also to one that is started later."""
+    workers.catalog.write_text(make_catalog("a", "c"))
+    await workers.until(lambda: workers.log_of("catalog changed"))
+
+    async def find_first() -> list[str]:
+        async with AsyncExitStack() as stack:
+            options = [("grpc.use_local_subchannel_pool", 1)]
+            address = workers.control_plane.address
+            channel = await stack.enter_async_context(grpc.aio.insecure_channel(address, options))
+            call: Any = channel.stream_stream(DELTA_ADS)(wait_for_ready=True)
+            return sorted(one.name for one in (await Sidecar(call, Node(id="web-1", cluster="web")).ask()).resources)
+
+    async with AsyncExitStack() as stack:
+        sidecar = await connect(stack, workers.control_plane.address, "web-1")
+        workers.catalog.write_text(make_catalog("b", "c"))
+        assert [one.name for one in (await sidecar.read()).resources] == ["b"]
+        await sidecar.refuse("b: no")
+        await workers.until(lambda: workers.clients("NACKED"))
+    await workers.until(lambda: not workers.get("/status")["clients"])
+    for _ in range(8):
+        assert await find_first() == ["a", "b", "c"]
+    before = workers.pids()
+    for pid in before.values():
+        os.kill(pid, signal.SIGKILL)
+    await workers.until(lambda: all(workers.pids()[number] != pid for number, pid in before.items()))
+    assert await find_first() == ["a", "b", "c"]

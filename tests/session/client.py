@@ -62,6 +62,11 @@ class SotwClient:
         self.session: Session[DiscoveryRequest] = Session(SOTW, lambda _node: self.world, stream, type_url)
         self.result = RequestResult()
 
+    def resume(self) -> None:
+        """Lose the stream, and open one to a server that remembers it."""
+        memory = self.session.remember()
+        self.session = Session(SOTW, lambda _node: self.world, "resumed", recall=lambda _node: memory)
+
     def ask(
         self,
         type_url: str,
@@ -104,6 +109,11 @@ class DeltaClient:
         self.world = change_contents(Snapshot({}), contents).snapshot
         self.session: Session[DeltaDiscoveryRequest] = Session(DELTA, lambda _node: self.world, stream, type_url)
         self.result = RequestResult()
+
+    def resume(self) -> None:
+        """Lose the stream, and open one to a server that remembers it."""
+        memory = self.session.remember()
+        self.session = Session(DELTA, lambda _node: self.world, "resumed", recall=lambda _node: memory)
 
     def ask(
         self,

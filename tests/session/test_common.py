@@ -123,6 +123,21 @@ def test_6_7_a_refused_response_is_not_sent_again_until_it_changes(client: Clien
     assert contents_of(fixed) == ["a=2", "b=1"]  # b was refused together with a, so the client has neither
 
 
+@pytest.mark.parametrize("type_url", [CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION])
+def test_7_a_refused_change_that_is_undone_is_sent(client: Client, type_url: str) -> None:
+    """Rule 7: Envoy may have applied a part of what it refused, so it is sent what it accepted before."""
+    name = next(iter(WORLD[type_url]))
+    names = () if type_url in (CLUSTER, LISTENER) else (name,)
+    [first] = client.ask(type_url, *names)
+    client.ask(type_url, *_names(client, *names), to=first)
+    [bad] = client.change({type_url: {name: "2"}})
+    client.ask(type_url, *_names(client, *names), to=bad, error="no")
+    [back] = client.change({type_url: {name: "1"}})
+    assert f"{name}=1" in contents_of(back)
+    assert client.ask(type_url, *_names(client, *names), to=back) == []
+    assert client.session.subscriptions[type_url].nack is None
+
+
 def test_6_error_detail_makes_a_nack_whatever_the_version_says(client: Client) -> None:
     """Rule 6: a NACK may have the version that it refuses."""
     [bad] = client.ask(CLUSTER)

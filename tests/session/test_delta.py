@@ -192,7 +192,7 @@ def test_30_initial_versions_count_only_on_the_first_request_of_a_type() -> None
 
 
 def test_31_only_an_accepted_resource_counts_as_the_clients() -> None:
-    """Rule 31: after a NACK, the client has the version that it accepted before. A change back to it sends nothing."""
+    """Rule 31: after a NACK, the client has the version that it accepted before. A change back to it is sent, too."""
     client = DeltaClient(WORLD)
     [response] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", "b")
     client.ask(CLUSTER_LOAD_ASSIGNMENT, to=response)
@@ -200,7 +200,9 @@ def test_31_only_an_accepted_resource_counts_as_the_clients() -> None:
     client.ask(CLUSTER_LOAD_ASSIGNMENT, to=pushed, error="no")
     subscription = client.session.subscriptions[CLUSTER_LOAD_ASSIGNMENT]
     assert subscription.known["a"] == contents_version(client, "a=1")
-    assert client.change({CLUSTER_LOAD_ASSIGNMENT: {"a": "1"}}) == []
+    [back] = client.change({CLUSTER_LOAD_ASSIGNMENT: {"a": "1"}})
+    assert contents_of(back) == ["a=1"]
+    assert subscription.known["a"] == contents_version(client, "a=1")
 
 
 def contents_version(client: DeltaClient, content: str) -> str:

@@ -95,6 +95,17 @@ class Machine(RuleBasedStateMachine):
         self.wire.connect()
 
     @rule()
+    def resume(self) -> None:
+        """Lose the stream and all messages in flight. Reconnect to a server that remembers what the client refused."""
+        self.wire.resume()
+
+    @rule(eager=st.booleans())
+    def start_again(self, *, eager: bool) -> None:
+        """Replace the Envoy by a new one, at a server that remembers what the one before refused."""
+        self.wire.resume(fresh=True)
+        self.wire.twin.accepts_first = eager
+
+    @rule()
     def drop(self) -> None:
         """Lose the stream, and do not reconnect yet."""
         self.wire.drop()

@@ -36,7 +36,13 @@ def make(request: pytest.FixtureRequest) -> type[Client]:
 def held(wire: Wire) -> list[tuple[str, bool, str]]:
     """Return what the server keeps for the client: the name, whether it is removed, and the reason."""
     assert wire.session is not None
-    return [(one.name, one.is_removed, one.reason) for one in wire.session.describe_held()]
+    return held_of(wire)
+
+
+def held_of(client: Client | Wire) -> list[tuple[str, bool, str]]:
+    """Return what the server keeps for the client."""
+    assert client.session is not None
+    return [(one.name, one.is_removed, one.reason) for one in client.session.describe_held()]
 
 
 def listener(port: int, word: str = "") -> bytes:

@@ -61,6 +61,7 @@ class Twin:
         self.active: set[str] = set()
         self.warming: set[str] = set()
         self.refuses_next = False
+        self.is_mild = False  # whether it accepts what is bad, too
         self.accepts_first = False  # whether the ACK is sent before the requests that follow from the response
         self.violations: list[str] = []
         self.was_hurried = False  # the server's waiting time was ended early, so what it does next may break traffic
@@ -119,7 +120,7 @@ class Twin:
     def receive(self, response: Response) -> None:
         """Receive a response: apply it, and accept or refuse it."""
         message = self._decode(response)
-        bad = sorted(name for name, held in message.resources.items() if "bad" in held.word)
+        bad = sorted(name for name, held in message.resources.items() if "bad" in held.word and not self.is_mild)
         refuses, self.refuses_next = bool(bad) or self.refuses_next, False
         self._check_need(message)
         self.nonces[message.type_url] = message.nonce

@@ -4,6 +4,7 @@ from typing import Any
 
 from tests.session.client import Contents, change_contents
 from tests.session.twin import FULL, TYPES, Twin
+from xds.session.memory import Memory
 from xds.session.session import DELTA, SOTW, Response, Session, Variant
 from xds.snapshot.snapshot import Snapshot
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, short_type
@@ -33,13 +34,21 @@ class Wire:
         self._streams = 0
         self.connect()
 
-    def connect(self) -> None:
-        """Open a stream to a server that knows nothing of earlier streams."""
+    def connect(self, memory: Memory | None = None) -> None:
+        """Open a stream to a server that knows nothing of earlier streams but this memory."""
         self.drop()
+        self.is_resumed = memory is not None
         self._streams += 1
         self.world = change_contents(Snapshot({}), self.contents).snapshot
-        self.session = Session(self.variant, lambda _node: self.world, f"s{self._streams}")
+        self.session = Session(self.variant, lambda _node: self.world, f"s{self._streams}", recall=lambda _node: memory)
         self.twin.connect()
+
+    def resume(self, *, fresh: bool = False) -> None:
+        """Lose the stream, and open one to a server that remembers it. A `fresh` client has started again, too."""
+        memory = self.session.remember() if self.session is not None and self.session.node is not None else None
+        if fresh:
+            self.twin = Twin(self.variant.name)
+        self.connect(memory)
 
     def drop(self) -> None:
         """Lose the stream and all messages in flight."""
@@ -135,7 +144,7 @@ class Wire:
                     continue
                 break
             # The server waits only for a reconnected client that has not asked for routes yet, and not forever.
-            assert self.twin.came_back
+            assert self.twin.came_back or self.is_resumed
             assert ROUTE_CONFIGURATION not in self.session.subscriptions or LISTENER not in self.session.subscriptions
             timeouts += 1
             assert timeouts <= 2
@@ -159,7 +168,8 @@ class Wire:
         kept = self.session.describe_held()
         for type_url in TYPES:
             back = {one.name for one in kept if one.type_url == type_url and not one.is_removed}
-            assert not back or any(refused.values()) or self.twin.nacked, "held back without a refusal"
+            is_told = any(one.nack is not None for one in self.session.subscriptions.values())  # of an earlier stream
+            assert not back or any(refused.values()) or self.twin.nacked or is_told, "held back without a refusal"
             has = {name: one.word for name, one in held[type_url].items() if name not in refused[type_url]}
             has = {name: word for name, word in has.items() if name not in back}
             should = {

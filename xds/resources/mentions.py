@@ -35,10 +35,11 @@ def find_addresses(listener: Resource) -> frozenset[AddressKey]:
 
 
 def would_harm(before: Resource, after: Resource, unusable: Collection[str]) -> bool:
-    """Whether a client that takes the new version of a resource loses what works, since it lacks some clusters.
+    """Whether a client that takes the new version of a resource loses what works, since it lacks what that names.
 
-    `unusable` are these clusters. In a RouteConfiguration each virtual host counts by itself. A new virtual host that
-    names such a cluster harms nothing, unless it takes the place of one that is gone.
+    `unusable` are clusters or secrets that it lacks. In a RouteConfiguration each virtual host counts by itself, in a
+    Listener each filter chain. A new one that names any of these harms nothing, unless it takes the place of one that
+    is gone, or takes connections from a filter chain for many hosts.
     """
     was, now = _split(before), _split(after)
     patterns = [_find(name) for name in unusable]
@@ -47,7 +48,7 @@ def would_harm(before: Resource, after: Resource, unusable: Collection[str]) -> 
         for part, content in now.items()
         if any(pattern in content and pattern not in was.get(part, b"") for pattern in patterns)
     }
-    return any(part in was for part in newly) or (bool(newly) and bool(was.keys() - now.keys()))
+    return bool(newly) and any(part in newly or part not in now or _takes_many(part) for part in was)
 
 
 def _find(name: str) -> bytes:
@@ -56,13 +57,36 @@ def _find(name: str) -> bytes:
     return encode_varint(len(text)) + text
 
 
-def _split(resource: Resource) -> Mapping[str, bytes]:
-    """Return the encoded virtual hosts of a RouteConfiguration by name; any other resource as one part."""
+Part = str | frozenset[str]
+"""What a part of a resource is for: the name of a virtual host, or the hosts of a filter chain; "" is the whole."""
+
+
+def _takes_many(part: Part) -> bool:
+    """Whether a filter chain may have connections for hosts that it does not name."""
+    return isinstance(part, frozenset) and (not part or any(host.startswith("*") for host in part))
+
+
+def _split(resource: Resource) -> Mapping[Part, bytes]:
+    """Return the virtual hosts of a RouteConfiguration, or the filter chains of a Listener; any other as one part."""
     packed = Any.FromString(resource.body)
-    if not packed.type_url.endswith(".RouteConfiguration"):
-        return {"": packed.value}
     try:
-        routes = RouteConfiguration.FromString(packed.value)
+        if packed.type_url.endswith(".RouteConfiguration"):
+            hosts = RouteConfiguration.FromString(packed.value).virtual_hosts
+            return {host.name: host.SerializeToString() for host in hosts} or {"": packed.value}
+        if packed.type_url.endswith(".Listener"):
+            return _split_listener(Listener.FromString(packed.value)) or {"": packed.value}
     except DecodeError:
-        routes = RouteConfiguration()
-    return {host.name: host.SerializeToString() for host in routes.virtual_hosts} or {"": packed.value}
+        pass
+    return {"": packed.value}
+
+
+def _split_listener(listener: Listener) -> Mapping[Part, bytes]:
+    """Return the filter chains by their hosts, and beside them the rest of the Listener."""
+    parts: dict[Part, bytes] = {}
+    for chain in listener.filter_chains:
+        hosts = frozenset(chain.filter_chain_match.server_names)
+        parts[hosts] = parts.get(hosts, b"") + chain.SerializeToString()
+    if parts:
+        listener.ClearField("filter_chains")
+        parts[""] = listener.SerializeToString()
+    return parts

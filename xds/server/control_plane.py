@@ -23,6 +23,7 @@ from xds.server.address import ListenAddress, ListenError, check_free
 from xds.server.admin.server import AdminServer
 from xds.server.clients.documents import AppliedState, HeldRemoval, Json, describe_files, write_time
 from xds.server.failures import Edit, Failures
+from xds.server.held_state import HeldState
 from xds.server.instances import Instances, Updates
 from xds.server.observe.counters import CatalogCounters
 from xds.server.observe.spans import Span, make_spans
@@ -65,6 +66,7 @@ class ControlPlane:
         self._source_names = tuple(source.name for source in instance_sources)
         self._state = state
         self._state_writer: StateWriter | None = None
+        self._held_state = None if state is None else HeldState(state.path.with_suffix(".held"))
         self._change_lock = asyncio.Lock()
         self._reported: tuple[Problem, ...] = ()
         self._applied: AppliedState
@@ -110,6 +112,8 @@ class ControlPlane:
         self._failures.digest = self._source.digest
         self._note_outcome(outcome, self._source.digest, self._applied.at)
         self._ads = build_servicer(inventory, self._settings)
+        if self._held_state:
+            self._held_state.begin(self._ads.shared.memories)
         seconds = time.perf_counter() - started
         log.info("catalog loaded", **_count(inventory), ms=round(seconds * 1000, 1))
         _tell_of_strangers(inventory)
@@ -199,6 +203,8 @@ class ControlPlane:
         if self._admin:
             await self._admin.stop()
         await self._spans.stop()
+        if self._held_state:
+            await self._held_state.stop()
         if self._state_writer:
             await self._state_writer.stop()
         log.info("stopped")

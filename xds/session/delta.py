@@ -97,7 +97,8 @@ class DeltaSubscription(Subscription[DeltaDiscoveryRequest]):
         self.changed -= names
         self.to_follow -= names
         self.withheld -= names
-        self._clear_nack()
+        self.altered -= names
+        self.clear_nack()
 
     def accept(self, batch: Batch) -> None:
         """Forget earlier NACKs of the resources in an accepted batch."""

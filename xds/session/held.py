@@ -2,18 +2,20 @@
 
 What an edit removes goes last (make before break), and not at all while the client refuses a part of the edit: then the
 old listener, cluster or secret is what works. What a draining listener names stays until the drain ends. A listener or
-a RouteConfiguration stays as it was while the new one would lead existing traffic to a cluster that the client refused.
+a RouteConfiguration stays as it was while the new one would lead existing traffic to a cluster that the client refused,
+or needs a secret that it refused.
 
 For a client that accepts everything there is nothing of its own here: it shares the snapshots of its view.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from xds.resources.mentions import mentions, would_harm
+from xds.resources.mentions import find_addresses, mentions, would_harm
 from xds.resources.resource import Resource
 from xds.session.batch import is_large, share
+from xds.session.memory import Memory
 from xds.session.subscription import NO_NAMES, Nack, Subscription, find_refused, unite
 from xds.snapshot.snapshot import Snapshot, SnapshotChange, TypeSnapshotPool, without_taken_addresses
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, SECRET, TYPE_URLS, short_type
@@ -26,6 +28,15 @@ Names = Mapping[str, frozenset[str]]
 
 STAGED = (LISTENER, ROUTE_CONFIGURATION)
 """The types that name clusters. Their responses wait until the client has the clusters that they name."""
+
+NAMING_SECRETS = (CLUSTER, LISTENER)
+"""The types that name secrets. A client asks for a secret when it has accepted what names it."""
+
+NOTED = (SECRET, CLUSTER, LISTENER, ROUTE_CONFIGURATION)
+"""The types whose older versions are remembered until the client does without them."""
+
+UNUSABLE = (SECRET, CLUSTER, CLUSTER_LOAD_ASSIGNMENT)
+"""The types of which a new resource that is refused harms what names it."""
 
 NOTHING: Mapping[str, Any] = {}
 
@@ -49,10 +60,13 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Listeners as they were before the client accepted a change of them, whose connections may live on."""
+    """Listeners as they were before the client accepted a change of them, whose connections may live on.
+
+    Also clusters as they were before a change which needs a secret that the client lacks.
+    """
 
     number: int
-    listeners: tuple[Resource, ...]
+    resources: tuple[Resource, ...]
 
 
 class Holding:
@@ -63,17 +77,21 @@ class Holding:
     """
 
     __slots__ = (
+        "_again",
         "_aggregated",
         "_back",
+        "_bad_secrets",
         "_drained",
         "_drains",
         "_gave_up",
+        "_hidden",
+        "_nacks",
         "_older",
         "_outgoing",
         "_pool",
-        "_restored",
         "_subscriptions",
         "_touched",
+        "_unserved",
         "_unusable",
         "_with_drains",
         "latest",
@@ -88,20 +106,103 @@ class Holding:
         self.latest = self.snapshot = Snapshot(NOTHING)
         self.removed: Resources = NOTHING
         self._touched: Names = NOTHING  # what changed in the edits that removed `removed`
-        self._older: Resources = NOTHING  # listeners and routes as the client has them, while a newer version is due
+        self._older: Resources = NOTHING  # what the client has, or had, while it may need that in place of what is new
         self._back: Mapping[str, Mapping[str, Resource | None]] = NOTHING  # older versions that stay; None: hidden
-        self._restored: Mapping[str, Resource | None] = NOTHING  # those of `_back` that would take a restored address
-        self._unusable: Names = NOTHING  # new clusters that the client refused, or whose endpoints it refused
+        self._hidden: Names = NOTHING  # refused resources of `_back`: until they change, they are not served
+        self._unserved: Names = NOTHING  # those of `_hidden` that would harm a client that has what worked
+        self._again: Names = NOTHING  # refused on the last stream, and to be decided by the client on this one
+        self._unusable: Names = NOTHING  # new clusters (or their endpoints) and secrets that the client refused
+        self._bad_secrets: Mapping[str, tuple[str, Nack]] = NOTHING  # the version that the client has, and refused
+        self._nacks: Mapping[str, Nack] = NOTHING  # those of an earlier stream, until the client asks for the type
         self._outgoing: tuple[Resource, ...] = ()  # listeners that the client has just replaced
         self._drains: tuple[Drain, ...] = ()
         self._drained: Names | None = None  # of `removed`, what draining listeners name; None: not worked out
         self._with_drains = False
         self._gave_up = False  # waiting for what the new listeners name has lasted too long
 
-    def begin(self, snapshot: Snapshot, *, drains: bool) -> None:
-        """Set the first snapshot. `drains` is whether the client drains connections of listeners that change."""
+    def begin(
+        self, snapshot: Snapshot, *, drains: bool, memory: Memory | None = None, pool: TypeSnapshotPool | None = None
+    ) -> None:
+        """Set the first snapshot. `drains` is whether the client drains connections of listeners that change.
+
+        `memory` is that of the client's last stream, `pool` is where the view's TypeSnapshots come from.
+        """
         self.latest = self.snapshot = snapshot
         self._with_drains = drains
+        if memory is not None and not snapshot.is_unknown:
+            self._pool = pool
+            self._resume(memory)
+
+    def _resume(self, memory: Memory) -> None:
+        """Serve what worked on the client's last stream, unless what it refused has changed."""
+        refused: dict[str, frozenset[str]] = {}
+        for type_url, of_type in memory.refused.items():
+            versions = self.latest.of(type_url).versions
+            if all(versions.get(name) == version for name, version in of_type.items()):
+                refused[type_url] = frozenset(of_type)
+        self._unserved = {t: names for t, names in memory.unserved.items() if t in refused}
+        self._older = memory.older
+        old = {t: names.intersection(memory.older.get(t, ())) for t, names in refused.items()}
+        self._hidden = {t: names for t in refused if (names := old[t] | self._unserved.get(t, NO_NAMES))}
+        self._unusable = {t: names for t in UNUSABLE if t in refused and (names := refused[t] - old[t])}
+        self._again = {t: names for t, of in refused.items() if (names := of - self._hidden.get(t, NO_NAMES))}
+        self._nacks = {nack.type_url: nack for nack in memory.nacks if nack.type_url in refused}
+        if SECRET in self._nacks:
+            versions, nack = self.latest.of(SECRET).versions, self._nacks[SECRET]
+            self._bad_secrets = {n: (versions[n], nack) for n in self._unusable.get(SECRET, ())}
+        self._touched = refused
+        listeners = frozenset(self.latest.of(LISTENER).resources)
+        self._merge_removed(memory.removed, listeners - self._hidden.get(LISTENER, NO_NAMES))
+        self._back = self._find_back()
+        self._serve()
+
+    def on_first(self, type_url: str) -> None:
+        """Note the first request for a type. A client that has what worked may try again what it refused."""
+        subscription, hidden = self._subscriptions[type_url], self._hidden.get(type_url, NO_NAMES)
+        again = hidden - self._unserved.get(type_url, NO_NAMES) if subscription.reconnected else NO_NAMES
+        if again:
+            self._hidden = _without(self._hidden, {type_url: again})
+            self._again = _unite(self._again, {type_url: again})
+            self._update_back()
+        if (nack := self._nacks.get(type_url)) is not None and not hidden <= again:
+            subscription.nack = nack
+            self._keep_nacks()
+
+    def remember(self) -> Memory | None:
+        """Return what the client's next stream is to begin with; None if that is the latest snapshot."""
+        differs = self.overrides or self._again or self._unusable
+        if not differs and all(one.nack is None for one in self._subscriptions.values()):
+            return None
+        refused, back = self._find_refused(), self._back
+        chosen = {
+            t: {n: one for n, one in of.items() if n in refused.get(t, ()) or n in back.get(t, ())}
+            for t, of in self._older.items()
+        }
+        older = {t: of for t, of in chosen.items() if of}
+        removed = self.removed if refused or not self.is_draining else NOTHING
+        unserved = dict(self._unserved)
+        if back.keys() & {*NAMING_SECRETS} and SECRET in self._unusable:
+            unserved[SECRET] = self._unusable[SECRET] | unserved.get(SECRET, NO_NAMES)
+        if not (older or removed or unserved):
+            return None
+        nacks = dict(self._nacks)
+        nacks.update({t: one.nack for t, one in self._subscriptions.items() if one.nack is not None})
+        return Memory(refused, unserved, older, removed, tuple(nacks[t] for t in refused if t in nacks))
+
+    def _find_refused(self) -> Mapping[str, Mapping[str, str]]:
+        """Return the versions that the client refuses, of what is in the latest snapshot."""
+        found: dict[str, Mapping[str, str]] = {}
+        for type_url in TYPE_URLS:
+            versions = self.latest.of(type_url).versions
+            names = NO_NAMES.union(*(of.get(type_url, ()) for of in (self._hidden, self._unusable)))
+            names = names.union(self._find_undecided(type_url))
+            one = self._subscriptions.get(type_url)
+            if one is not None and one.nack is not None and one.rejected and type_url in NOTED:
+                refused = [n for n in find_refused(one.nack) if one.rejected.get(n) == versions.get(n)]
+                names = names.union(n for n in refused if one.known.get(n) != versions.get(n))
+            if names and (of_type := {name: versions[name] for name in names if name in versions}):
+                found[type_url] = of_type
+        return found
 
     @property
     def overrides(self) -> bool:
@@ -123,11 +224,21 @@ class Holding:
         """Whether the client refused a part of an edit that removed something, or may use older listeners or routes."""
         if self._back or any(one.rejected for type_url in STAGED if (one := self._subscriptions.get(type_url))):
             return True
+        if any(map(self._find_undecided, self._again)):
+            return True
         return any(
             not names.isdisjoint(one.rejected)
             for type_url, names in self._touched.items()
             if (one := self._subscriptions.get(type_url)) is not None and one.rejected
         )
+
+    def _find_undecided(self, type_url: str) -> frozenset[str]:
+        """Return what the client refused on its last stream, and neither has accepted nor refused on this one."""
+        names, one = self._again.get(type_url, NO_NAMES), self._subscriptions.get(type_url)
+        if not names or one is None:
+            return names
+        versions = self.latest.of(type_url).versions
+        return frozenset(n for n in names if one.known.get(n) != versions.get(n) and n not in one.rejected)
 
     def skip(self, change: SnapshotChange) -> None:
         """Set the next snapshot, in which nothing changed that the client subscribed to."""
@@ -138,29 +249,28 @@ class Holding:
         self._note_older(change)
         self._pool = change.pool or self._pool
         retained = self._retain(change.retained)
+        self._unusable = _without(self._unusable, change.names)
         touched = NOTHING if self.is_draining else self._touched
         self.latest, self._gave_up, self._drained = change.snapshot, False, None
-        if not (self.overrides or self._unusable) and retained is change.retained:
+        if self._bad_secrets:
+            self._refuse_again(change)
+        is_plain = not (self.overrides or self._unusable or self._hidden or self._again)
+        if is_plain and retained is change.retained:
             self.removed, self.snapshot = retained, change.transitional
             self._touched = change.names if retained else NOTHING
             self._mark(change.names)
             return
         before = self._overridden()
-        self._unusable = {
-            type_url: left
-            for type_url, names in self._unusable.items()
-            if (left := names.difference(change.names.get(type_url, ())))
-        }
-        changed = change.names.get(LISTENER, NO_NAMES)
-        if not changed.isdisjoint(self._restored):
-            changed = changed.union(self._restored)
-            self._restored = NOTHING
-            self._subscriptions[LISTENER].keeps_nack = False
-        self._merge_removed(retained, changed)
-        self._touched = _unite(touched, change.names) if touched or retained else NOTHING
+        mended = {t: of for t, of in self._hidden.items() if not of.isdisjoint(change.names.get(t, NO_NAMES))}
+        self._hidden = {t: of for t, of in self._hidden.items() if t not in mended}
+        self._unserved = {t: of for t, of in self._unserved.items() if t not in mended}
+        self._again = _without(self._again, change.names)
+        self._merge_removed(retained, _unite(change.names, mended).get(LISTENER, NO_NAMES))
+        self._touched = _unite(touched, change.names) if touched or self.removed else NOTHING
         self._back = self._find_back()
         self._serve()
         self._mark(_unite(_unite(change.names, before), self._overridden()))
+        self._keep_nacks()
 
     def _retain(self, retained: Resources) -> Resources:
         """Return what the client may still need of removed resources: not what it refused, nor types it has elsewhere.
@@ -193,8 +303,8 @@ class Holding:
         self.removed = {type_url: of_type for type_url, of_type in removed.items() if of_type}
 
     def _note_older(self, change: SnapshotChange) -> None:
-        """Remember the listeners and routes that the client has, before newer versions are due."""
-        for type_url in STAGED:
+        """Remember what the client has, before newer versions are due."""
+        for type_url in NOTED:
             names, subscription = change.names.get(type_url), self._subscriptions.get(type_url)
             if names is None or subscription is None or not subscription.known:
                 continue
@@ -206,34 +316,58 @@ class Holding:
     def on_nack(self, nack: Nack) -> None:
         """Note a NACK: keep older versions of what names a refused cluster, and bring back a listener that was lost."""
         type_url = nack.type_url
-        if type_url in (CLUSTER, CLUSTER_LOAD_ASSIGNMENT):
-            served, known = self.latest.of(type_url).resources, self._subscriptions[type_url].known
-            if new := frozenset(name for name in find_refused(nack) if name in served and name not in known):
-                self._unusable = _unite(self._unusable, {type_url: new})
+        latest = self.latest.of(type_url).resources
+        if type_url == LISTENER:
+            self._restore({name: latest[name] for name in nack.resource_names if name in latest})
+        elif type_url in UNUSABLE:
+            known, older = self._subscriptions[type_url].known, self._older.get(type_url, NOTHING)
+            refused = [name for name in find_refused(nack) if name in latest]
+            if type_url == SECRET:  # Envoy may keep what it refused, until it is sent what it had before
+                changed = frozenset(name for name in refused if name in older and older[name] != latest[name])
+                self._hidden = _unite(self._hidden, {SECRET: changed} if changed else NOTHING)
+            new = frozenset(name for name in refused if name not in known and name not in self._hidden.get(SECRET, ()))
+            self._unusable = _unite(self._unusable, {type_url: new} if new else NOTHING)
+            if type_url == SECRET and new:
+                bad = {name: (latest[name].version, nack) for name in new}
+                self._bad_secrets = {**self._bad_secrets, **bad}
+                listeners = self.latest.of(LISTENER).resources
+                self._restore({n: one for n, one in listeners.items() if any(mentions(one, name) for name in new)})
+            if new or type_url == SECRET:
                 self._update_back()
-        elif type_url == LISTENER:
-            self._restore(nack)
 
-    def _restore(self, nack: Nack) -> None:
-        """Bring back listeners that were removed in the refused response, since another was to have their address."""
-        latest, served = self.latest.of(LISTENER).resources, self.snapshot.of(LISTENER).resources
+    def _refuse_again(self, change: SnapshotChange) -> None:
+        """Note secrets that an edit brings back in the version that the client has refused, and still asks for.
+
+        Envoy takes no notice of a secret that is as before: it would accept what it has refused.
+        """
+        subscription, versions = self._subscriptions.get(SECRET), self.latest.of(SECRET).versions
+        if subscription is None:
+            return
+        known, names = subscription.known, subscription.names
+        self._bad_secrets = {n: bad for n, bad in self._bad_secrets.items() if n in names and n not in known}
+        again = frozenset(n for n, (version, _) in self._bad_secrets.items() if versions.get(n) == version)
+        if again := again.intersection(change.names.get(SECRET, ())):
+            self._unusable = _unite(self._unusable, {SECRET: again})
+            subscription.refuse_again({name: versions[name] for name in again}, self._bad_secrets[min(again)][1])
+
+    def _restore(self, refused: Mapping[str, Resource]) -> None:
+        """Bring back listeners that were removed since one of these, which do not work, was to have their address."""
+        served = self.snapshot.of(LISTENER).resources
         lost = {name: one for name, one in self._older.get(LISTENER, NOTHING).items() if name not in served}
         if not lost:
             return
-        refused = {name: latest[name] for name in nack.resource_names if name in latest}
         in_the_way = {name for name, one in refused.items() if without_taken_addresses(lost, [one]) != lost}
         taken = without_taken_addresses(lost, [refused[name] for name in in_the_way])
         lost = {name: one for name, one in lost.items() if name not in taken}
         if not lost:
             return
-        older = self._older[LISTENER]
-        self._restored = {**self._restored, **{name: older.get(name) for name in in_the_way}}
+        hidden = {LISTENER: frozenset(in_the_way)}
+        self._hidden, self._unserved = _unite(self._hidden, hidden), _unite(self._unserved, hidden)
         self.removed = {**self.removed, LISTENER: {**self.removed.get(LISTENER, NOTHING), **lost}}
-        self._touched = _unite(self._touched, {LISTENER: frozenset(nack.resource_names)})
-        self._subscriptions[LISTENER].keeps_nack = True
+        self._touched = _unite(self._touched, {LISTENER: frozenset(refused)})
         self._drained = None
         self._update_back()
-        self._mark({LISTENER: frozenset(lost) | in_the_way})
+        self._mark(_unite(hidden, {LISTENER: frozenset(lost)}))
 
     def on_accept(self, type_url: str) -> bool:
         """Note an ACK. Returns whether listeners were replaced, so that a drain begins."""
@@ -243,30 +377,67 @@ class Holding:
                 t: left for t, of in self._unusable.items() if (left := of.difference(known) if t == type_url else of)
             }
             self._update_back()
-        older = self._older.get(type_url)
-        if not older:
+        if type_url == SECRET:  # what waited for its secrets takes the place of older versions now
+            for naming in NAMING_SECRETS:
+                self._leave_older(naming)
+        replaced = self._leave_older(type_url)
+        if type_url not in NAMING_SECRETS or not self._with_drains:
             return False
-        stay, replaced = self._split_older(type_url, older, known)
-        self._older = {t: of for t, of in {**self._older, type_url: stay}.items() if of}
-        if type_url != LISTENER or not replaced or not self._with_drains:
-            return False
-        self._outgoing = replaced
-        return True
+        waiting = self._older.get(type_url, NOTHING)
+        draining = {id(one) for drain in self._drains for one in drain.resources}
+        self._outgoing = tuple(
+            one for one in replaced if id(one) not in draining and (type_url == LISTENER or one.name in waiting)
+        )
+        return bool(self._outgoing)
+
+    def _leave_older(self, type_url: str) -> tuple[Resource, ...]:
+        """Forget older versions that the client does without. Return those that it has accepted another version of."""
+        older, subscription = self._older.get(type_url), self._subscriptions.get(type_url)
+        if not older or subscription is None:
+            return ()
+        stay, left, replaced = self._split_older(type_url, older, subscription.known)
+        if left:
+            self._older = {t: of for t, of in {**self._older, type_url: stay}.items() if of}
+        return replaced
 
     def _split_older(
         self, type_url: str, older: Mapping[str, Resource], known: Mapping[str, str]
-    ) -> tuple[Mapping[str, Resource], tuple[Resource, ...]]:
-        """Return the older versions that the client still has, and those that it has replaced."""
+    ) -> tuple[Mapping[str, Resource], bool, tuple[Resource, ...]]:
+        """Return the older versions that stay, whether others do not, and those that the client has replaced.
+
+        A replaced version stays while what took its place lacks a secret: if the client refuses that, it is needed.
+        """
         back = self._back.get(type_url, NOTHING)
+        lacking = self._find_lacking_secrets() if type_url in NAMING_SECRETS else ()
 
-        def split() -> tuple[Mapping[str, Resource], tuple[Resource, ...]]:
-            stay = {name: one for name, one in older.items() if known.get(name) == one.version or name in back}
-            return stay, tuple(one for name, one in older.items() if name not in stay)
+        def split() -> tuple[Mapping[str, Resource], bool, tuple[Resource, ...]]:
+            replaced = {n: one for n, one in older.items() if known.get(n) != one.version and n not in back}
+            left = {n: one for n, one in replaced.items() if not (lacking and self._waits(type_url, one, lacking))}
+            return {n: one for n, one in older.items() if n not in left}, bool(left), tuple(replaced.values())
 
-        if back or not is_large(len(older)):
+        if back or lacking or not is_large(len(older)):
             return split()
         key = ("older", id(older), id(known))
         return share(self.snapshot.of(type_url), key, lambda: (split(), older, known))[0]
+
+    def _find_lacking_secrets(self) -> tuple[str, ...]:
+        """Return the secrets that the client does not have."""
+        subscription = self._subscriptions.get(SECRET)
+        known = NOTHING if subscription is None else subscription.known
+        return tuple(name for name in self.latest.of(SECRET).resources if name not in known)
+
+    def _waits(self, type_url: str, older: Resource, lacking: Collection[str]) -> bool:
+        """Whether what took the place of an older version names any of these secrets, which that did not name."""
+        served = self.snapshot.of(type_url).resources
+        successor = served.get(older.name)
+        if successor is not None:
+            successors = [successor]
+        elif type_url == LISTENER:
+            addresses = find_addresses(older)
+            successors = [one for one in served.values() if not addresses.isdisjoint(find_addresses(one))]
+        else:
+            return False
+        return any(mentions(one, name) and not mentions(older, name) for one in successors for name in lacking)
 
     def begin_drain(self, number: int) -> None:
         """Begin the drain of the listeners that were just replaced."""
@@ -275,9 +446,15 @@ class Holding:
         self._drained = None
 
     def end_drain(self, number: int) -> None:
-        """Note the end of a drain."""
+        """Note the end of a drain: nothing goes back to what was drained."""
+        ended = {id(one) for drain in self._drains if drain.number == number for one in drain.resources}
         self._drains = tuple(drain for drain in self._drains if drain.number != number)
         self._drained = None
+        for type_url in NAMING_SECRETS:
+            older, back = self._older.get(type_url, NOTHING), self._back.get(type_url, NOTHING)
+            left = {name: one for name, one in older.items() if id(one) not in ended or name in back}
+            if len(left) < len(older):
+                self._older = {t: of for t, of in {**self._older, type_url: left}.items() if of}
 
     def on_timeout(self) -> None:
         """Stop waiting for what the new listeners name."""
@@ -309,7 +486,7 @@ class Holding:
 
     def _find_drained(self) -> Names:
         """Return what draining listeners name: routes, the clusters of both, and their endpoints and secrets."""
-        sources = [listener for drain in self._drains for listener in drain.listeners]
+        sources = [one for drain in self._drains for one in drain.resources]
         found: dict[str, frozenset[str]] = {}
         for type_url in (ROUTE_CONFIGURATION, CLUSTER, CLUSTER_LOAD_ASSIGNMENT, SECRET):
             of_type = self.removed.get(type_url, NOTHING)
@@ -356,20 +533,38 @@ class Holding:
     def _update_back(self) -> None:
         before = self._overridden()
         self._back = self._find_back()
+        in_use = {id(one) for of_type in self._back.values() for one in of_type.values()}
+        self._drains = tuple(
+            Drain(drain.number, tuple(one for one in drain.resources if id(one) not in in_use))
+            for drain in self._drains
+        )
         self._serve()
         self._mark(_unite(before, self._overridden()))
+        self._keep_nacks()
+
+    def _keep_nacks(self) -> None:
+        """Keep the NACKs of what is held back: it is not corrected by the ACK of what is served in its place."""
+        for type_url, subscription in self._subscriptions.items():
+            keeps = bool(self._hidden.get(type_url) or (type_url == SECRET and self._unusable.get(SECRET)))
+            if keeps != subscription.keeps_nack:
+                subscription.keeps_nack = keeps
+                if not subscription.is_pending:
+                    subscription.clear_nack()
 
     def _find_back(self) -> Mapping[str, Mapping[str, Resource | None]]:
-        """Return the older versions of listeners and routes that stay, since the new ones would harm."""
-        unusable = NO_NAMES.union(*self._unusable.values())
+        """Return the older versions that stay: of what is hidden, and where the new ones would harm."""
         back: dict[str, dict[str, Resource | None]] = {}
-        if self._restored:
-            back[LISTENER] = dict(self._restored)
-        for type_url in STAGED if unusable else ():
+        for type_url, names in self._hidden.items():
+            latest, older = self.latest.of(type_url).resources, self._older.get(type_url, NOTHING)
+            back[type_url] = {name: older.get(name) for name in names if name in latest}
+        secrets = self._unusable.get(SECRET, NO_NAMES)
+        unusable = NO_NAMES.union(*self._unusable.values())
+        for type_url in (CLUSTER, *STAGED) if unusable else ():
+            harmful = secrets if type_url == CLUSTER else unusable
             latest = self.latest.of(type_url).resources
-            for name, older in self._older.get(type_url, NOTHING).items():
-                if name in latest and latest[name] != older and would_harm(older, latest[name], unusable):
-                    back.setdefault(type_url, {})[name] = older
+            for name, one in self._older.get(type_url, NOTHING).items() if harmful else ():
+                if name in latest and latest[name] != one and would_harm(one, latest[name], harmful):
+                    back.setdefault(type_url, {}).setdefault(name, one)
         return back
 
     def _serve(self) -> None:
@@ -403,6 +598,13 @@ def _find_known(snapshot: Snapshot, subscription: Subscription[Any], names: froz
     if not is_large(len(names)):
         return find()
     return share(of_type, ("known", names, id(known)), lambda: (find(), known))[0]
+
+
+def _without(names: Names, some: Names) -> Names:
+    """Return the names without some of them; the same object if it has none of these types."""
+    if names.keys().isdisjoint(some):
+        return names
+    return {t: left for t, of in names.items() if (left := of.difference(some.get(t, ())))}
 
 
 def _unite(some: Names, more: Names) -> Names:

@@ -13,8 +13,9 @@ from typing import Any
 from xds.resources.mentions import mentions
 from xds.session.batch import Batch, is_large, share
 from xds.session.held import STAGED, Held, Holding
+from xds.session.memory import Memory
 from xds.session.subscription import NO_NAMES, Nack, Subscription, unite
-from xds.snapshot.snapshot import Snapshot, SnapshotChange
+from xds.snapshot.snapshot import Snapshot, SnapshotChange, TypeSnapshotPool
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, SECRET, TYPE_URLS
 
 EARLIER = {
@@ -60,6 +61,7 @@ class UpdateOrder:
         "_kept",
         "_overdue",
         "_reconnecting",
+        "_resumes",
         "_subscriptions",
         "_unfollowed",
         "alarms",
@@ -73,6 +75,7 @@ class UpdateOrder:
         self._awaited: tuple[tuple[int, frozenset[str]], ...] = ()  # new clusters without endpoints, by alarm
         self._unfollowed = NO_NAMES  # clusters that were sent before the client subscribed to endpoints
         self._reconnecting = False  # the client reconnected with clusters; its subscriptions to other types follow soon
+        self._resumes = False  # the client had more on its last stream than the latest snapshot has
         self.is_blind = False  # a change concerns other types too, which the client has on other streams
         self._overdue: set[str] = set()  # types that others no longer wait for, after a timeout
         self._alarm_count = 0
@@ -83,9 +86,19 @@ class UpdateOrder:
         """What is served now, with what is kept and without what is held back."""
         return self._kept.snapshot
 
-    def begin(self, snapshot: Snapshot, *, drains: bool) -> None:
-        """Set the first snapshot. `drains` is whether the client drains connections of listeners that change."""
-        self._kept.begin(snapshot, drains=drains)
+    def begin(
+        self, snapshot: Snapshot, *, drains: bool, memory: Memory | None = None, pool: TypeSnapshotPool | None = None
+    ) -> None:
+        """Set the first snapshot. `drains` is whether the client drains connections of listeners that change.
+
+        `memory` is that of the client's last stream, `pool` is where the view's TypeSnapshots come from.
+        """
+        self._kept.begin(snapshot, drains=drains, memory=memory, pool=pool)
+        self._resumes = self._reconnecting = self._aggregated and bool(self._kept.removed)
+
+    def remember(self) -> Memory | None:
+        """Return what the client's next stream is to begin with; None if that is the latest snapshot."""
+        return self._kept.remember()
 
     def on_change(self, change: SnapshotChange) -> bool:
         """Set the next snapshot, and mark in the subscriptions the names that changed.
@@ -111,12 +124,14 @@ class UpdateOrder:
 
     def on_first(self, type_url: str) -> None:
         """Note the first request for a type on the stream."""
+        self._kept.on_first(type_url)
         if type_url == CLUSTER_LOAD_ASSIGNMENT:
             if self._subscriptions[type_url].known:  # a reconnecting client needs its endpoints again (rule 33)
                 self._subscriptions[type_url].follow(self._unfollowed)
             self._unfollowed = NO_NAMES
         elif type_url == CLUSTER:
-            self._reconnecting = self._aggregated and self._subscriptions[type_url].reconnected
+            reconnects = self._subscriptions[type_url].reconnected or self._resumes
+            self._reconnecting = self._aggregated and reconnects
 
     def on_reply(self, type_url: str, nack: Nack | None, *, accepted: bool) -> None:
         """Note the client's answer to a response: nothing waits for the endpoints of a cluster that it refused."""

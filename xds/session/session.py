@@ -14,11 +14,12 @@ from xds.session.delta import DeltaSubscription
 from xds.session.heartbeat import period_ms, supports_ttl
 from xds.session.held import Held
 from xds.session.limits import Limits
+from xds.session.memory import Memory
 from xds.session.order import Alarm, UpdateOrder
 from xds.session.request import Request, parse_request
 from xds.session.sotw import SotwSubscription
 from xds.session.subscription import Nack, Reason, Subscription
-from xds.snapshot.snapshot import Snapshot, SnapshotChange
+from xds.snapshot.snapshot import Snapshot, SnapshotChange, TypeSnapshotPool
 from xds.wire import CLUSTER_LOAD_ASSIGNMENT, TYPE_URLS
 from xds.wire.discovery_pb2 import (
     DeltaDiscoveryRequest,
@@ -30,6 +31,10 @@ from xds.wire.discovery_pb2 import (
 from xds.wire.node_metadata import encode_metrics_port, find_metrics_port
 
 DEFAULT_LIMITS = Limits()
+
+
+def recall_nothing(_node: Node) -> None:
+    """Return no memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,8 @@ class RequestResult:
 class Session(Generic[Request]):
     """One stream of one client.
 
-    `acquire` returns the snapshot for a node, and is called with the node of the first request. `nonce_prefix` is
+    `acquire` returns the snapshot for a node, and is called with the node of the first request. `recall` returns the
+    node's memory of its last stream, and `pool` is where TypeSnapshots come from. `nonce_prefix` is
     unique among the server's streams, so that a nonce of another stream never counts (rule 3). `type_url` is the type
     of a stream that is not aggregated, and None for ADS.
 
@@ -86,6 +92,8 @@ class Session(Generic[Request]):
         "_nonce_count",
         "_nonce_prefix",
         "_order",
+        "_pool",
+        "_recall",
         "_wait_count",
         "_with_ttl",
         "node",
@@ -102,6 +110,8 @@ class Session(Generic[Request]):
         nonce_prefix: str,
         type_url: str | None = None,
         limits: Limits = DEFAULT_LIMITS,
+        recall: Callable[[Node], Memory | None] = recall_nothing,
+        pool: TypeSnapshotPool | None = None,
     ) -> None:
         self.variant: Variant[Request] = variant
         self.type_url = type_url
@@ -110,6 +120,8 @@ class Session(Generic[Request]):
         self.waits = 0
         self._acquire = acquire
         self._limits = limits
+        self._recall = recall
+        self._pool = pool
         self._order = UpdateOrder(self.subscriptions, aggregated=type_url is None)
         self._with_ttl = False
         self._nonce_prefix = nonce_prefix
@@ -188,6 +200,10 @@ class Session(Generic[Request]):
         """Return what the client is served against the catalog, and why."""
         return self._order.describe_held()
 
+    def remember(self) -> Memory | None:
+        """Return what the client's next stream is to begin with; None if that is the latest snapshot."""
+        return self._order.remember()
+
     def on_heartbeat(self, elapsed_ms: float) -> list[Response]:
         """Return heartbeats for resources with a TTL. `elapsed_ms` is the time since the last call, in milliseconds."""
         if subscription := self.subscriptions.get(CLUSTER_LOAD_ASSIGNMENT):
@@ -208,7 +224,8 @@ class Session(Generic[Request]):
             return
         if not node.id:
             raise PeerError("INVALID_ARGUMENT", "the first request of a stream needs a node with an id")
-        self._order.begin(self._acquire(node), drains=not node.user_agent_name.startswith(GRPC_USER_AGENT))
+        drains = not node.user_agent_name.startswith(GRPC_USER_AGENT)
+        self._order.begin(self._acquire(node), drains=drains, memory=self._recall(node), pool=self._pool)
         self._with_ttl = supports_ttl(node)
         # A copy without Envoy's list of about 500 extensions. It is parsed from bytes, since CopyFrom would keep the
         # request's memory.

@@ -18,7 +18,7 @@ from xds.resources.grpc.targets import find_service
 from xds.session.batch import Batch, is_large, share
 from xds.session.request import Request
 from xds.snapshot.snapshot import TypeSnapshot
-from xds.wire import CLUSTER, LISTENER
+from xds.wire import CLUSTER, LISTENER, ROUTE_CONFIGURATION, SECRET
 
 V = TypeVar("V")
 
@@ -26,6 +26,9 @@ Reason = Literal["initial", "subscribe", "change", "follow", "heartbeat"]
 REASONS: tuple[Reason, ...] = ("initial", "subscribe", "change", "follow", "heartbeat")
 """Why a response is sent: it is the first of a type (initial); the client asked for more names (subscribe); resources
 changed (change); unchanged endpoints follow their cluster (follow, rule 33); a TTL is renewed (heartbeat, rule 36)."""
+
+NAMED_BY_LISTENERS = frozenset({ROUTE_CONFIGURATION, SECRET})
+"""The types that an Envoy asks for while it has a listener that names them, also when this drains."""
 
 WILDCARD = "*"
 
@@ -73,6 +76,7 @@ class Subscription(ABC, Generic[Request]):
     """One type of one stream. At most one response is in flight; changes in the meantime are merged (rule 38)."""
 
     __slots__ = (
+        "altered",
         "answered",
         "changed",
         "compare_all",
@@ -105,6 +109,7 @@ class Subscription(ABC, Generic[Request]):
         self.to_send = NO_NAMES  # names to be sent even if unchanged
         self.to_follow = NO_NAMES  # names to be sent even if unchanged, since their cluster was sent (rule 33)
         self.changed = NO_NAMES  # names that changed since the last response
+        self.altered = NO_NAMES  # of types that listeners name: the names that changed, came or went on this stream
         self.withheld = NO_NAMES  # names that a reconnecting client has and that no longer exist; sent later (rule 32)
         self.compare_all = False  # compare all wanted names, not only `to_send` and `changed`
         self.must_respond = False  # a response is to be sent even if it is empty (rule 24)
@@ -164,7 +169,7 @@ class Subscription(ABC, Generic[Request]):
             self.known = self.known_after(batch)
         else:
             self.known = self._all_wanted(snapshot)
-        self._clear_nack()
+        self.clear_nack()
         return None
 
     def _on_nack(self, batch: Batch, error: str) -> Nack:
@@ -179,7 +184,10 @@ class Subscription(ABC, Generic[Request]):
 
     def on_change(self, names: frozenset[str]) -> None:
         """Note which resources of the type changed. Names that the client does not want are ignored (rule 12)."""
-        self.changed = unite(self.changed, self._wanted(names))
+        wanted = self._wanted(names)
+        self.changed = unite(self.changed, wanted)
+        if self.type_url in NAMED_BY_LISTENERS and not wanted <= self.altered:
+            self.altered = unite(self.altered, wanted)
 
     def on_sent(self, nonce: str, batch: Batch) -> None:
         """Note that a response was sent. The next one waits until this one is answered."""
@@ -229,7 +237,7 @@ class Subscription(ABC, Generic[Request]):
         self.for_heartbeat = False
         self.compare_all = self.must_respond = False
         if batch is None:
-            self._clear_nack()  # the refused change was reverted, and the client has everything else
+            self.clear_nack()  # the refused change was reverted, and the client has everything else
         if batch is None and self.heartbeat_due:
             self.heartbeat_due = False
             batch = self.compose_heartbeat(snapshot)
@@ -241,13 +249,18 @@ class Subscription(ABC, Generic[Request]):
         if all(self.rejected[name] == snapshot.versions.get(name) for name in touched):
             self.changed -= touched
             return
+        # Also what returns to the version before: Envoy keeps a refused Secret, and needs the good one again.
+        self.to_send = self.to_send.union(self.rejected)
         if len(self.rejected) > 1:
             # A client may have applied a part of the refused response, so it is unknown what it has of these.
-            self.to_send = self.to_send.union(self.rejected)
             self.known = without(self.known, self.rejected.keys())
         self.rejected = {}
 
-    def _clear_nack(self) -> None:
+    def refuse_again(self, versions: Mapping[str, str], nack: Nack) -> None:
+        """Note that the client would refuse these, as it did with that NACK."""
+        self.rejected, self.nack = {**self.rejected, **versions}, nack
+
+    def clear_nack(self) -> None:
         """Forget the NACK if none of its resources is refused any more."""
         if not (self.rejected or self.keeps_nack):
             self.nack = None
@@ -261,7 +274,8 @@ class Subscription(ABC, Generic[Request]):
             self.changed = _keep(self.changed, self.names)
             self.to_follow = _keep(self.to_follow, self.names)
             self.withheld = _keep(self.withheld, self.names)
-            self._clear_nack()
+            self.altered = _keep(self.altered, self.names)
+            self.clear_nack()
 
     def select(self, snapshot: TypeSnapshot) -> Selection:
         """Return what to send: resources that are due or that the client lacks, and removals.

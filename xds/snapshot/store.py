@@ -50,7 +50,7 @@ class SnapshotStore:
         self._nodes: Counter[NodeKind] = Counter()
         self._views = _Views()
         self._snapshots: dict[NodeView, Snapshot] = {}
-        self._pool = TypeSnapshotPool()
+        self.pool = TypeSnapshotPool()
         self._kept = KeptClusters()
         self._hints: dict[str, str | None] = {}
         self._needs: tuple[Catalog, Needs] | None = None
@@ -60,7 +60,7 @@ class SnapshotStore:
         self._kept.touch(kind.cluster)
         view = self._views.by_kind.get(kind) or self._build_view(self.inventory, kind)
         if view not in self._snapshots:
-            self._snapshots[view] = build_snapshot(view, self.inventory, self._pool)
+            self._snapshots[view] = build_snapshot(view, self.inventory, self.pool)
         self._put({kind: view})
         self._nodes[kind] += 1
         return self._snapshots[view]
@@ -136,7 +136,7 @@ class SnapshotStore:
         targets = set(moves.values())
         snapshots: dict[NodeView, Snapshot] = {}
         changes: dict[NodeKind, SnapshotChange] = {}
-        endpoints = _Reassignment(inventory, self._pool) if inventory.is_reassignment else None
+        endpoints = _Reassignment(inventory, self.pool) if inventory.is_reassignment else None
         for view in self._views.find_views(inventory.changed | inventory.dependents) | {
             self._views.by_kind[kind] for kind in rebuilt
         }:
@@ -146,11 +146,11 @@ class SnapshotStore:
                 if endpoints is not None and view.local not in inventory.changed:
                     change = endpoints.change(view, was)
                 else:
-                    change = make_change(was, diff_view(view, self.inventory, inventory, was), self._pool)
+                    change = make_change(was, diff_view(view, self.inventory, inventory, was), self.pool)
                 snapshots[view] = change.snapshot if change else was
                 changes.update(dict.fromkeys(staying, change) if change else {})
         for view in targets - snapshots.keys():
-            snapshots[view] = self._snapshots.get(view) or build_snapshot(view, inventory, self._pool)
+            snapshots[view] = self._snapshots.get(view) or build_snapshot(view, inventory, self.pool)
         changes.update(self._diff_moves(moves, snapshots))
         self.inventory = inventory
         self._snapshots.update(snapshots)
@@ -189,7 +189,7 @@ class SnapshotStore:
             kinds.setdefault((self._views.by_kind[kind], view), []).append(kind)
         changes: dict[NodeKind, SnapshotChange] = {}
         for (old, new), movers in kinds.items():
-            if change := diff_move(self._snapshots[old], snapshots[new], self._pool):
+            if change := diff_move(self._snapshots[old], snapshots[new], self.pool):
                 changes.update(dict.fromkeys(movers, change))
         return changes
 

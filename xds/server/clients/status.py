@@ -9,12 +9,13 @@ from enum import StrEnum
 from typing import Any
 
 from xds.catalog.model.locality import write_locality
+from xds.resources.mentions import mentions
 from xds.resources.resource import Resource
 from xds.server.streams.stream import Stream
 from xds.session.held import Held
 from xds.session.subscription import Subscription, find_refused
 from xds.snapshot.snapshot import TypeSnapshot
-from xds.wire import TYPE_URLS
+from xds.wire import CLUSTER, LISTENER, TYPE_URLS
 from xds.wire.discovery_pb2 import Node
 
 MAX_NAMES = 100
@@ -113,7 +114,8 @@ class SubscribedType:
 
     def describe(self) -> TypeStatus:
         """Return the client's status for the type. The time grows with the number of resources."""
-        state, wanted, resources = self.state, self.wanted_names(), self.snapshot.resources
+        state, resources = self.state, self.snapshot.resources
+        wanted = self.wanted_names().difference(self._find_left_over())
         missing = sorted(wanted.difference(resources))
         known = self.subscription.known
         accepted = len(wanted) - len(missing)
@@ -131,6 +133,18 @@ class SubscribedType:
             pushed_at=self.stream.pushed_at.get(self.type_url),
             refusal=self._describe_refusal(),
         )
+
+    def _find_left_over(self) -> list[str]:
+        """Return the names that the client asks for only because of a listener that drains.
+
+        They existed on this stream, and nothing that is served names them any more.
+        """
+        gone = self.subscription.altered.difference(self.snapshot.resources)
+        if not gone:
+            return []
+        snapshot = self.stream.session.snapshot
+        served = [one for type_url in (LISTENER, CLUSTER) for one in snapshot.of(type_url).resources.values()]
+        return [name for name in gone if not any(mentions(one, name) for one in served)]
 
     def _describe_refusal(self) -> Refusal | None:
         nack = self.subscription.nack

@@ -64,6 +64,9 @@ ACTIONS: Final = {
     "the leader is gone": "leader-gone",
     "the node id is of one Envoy again": "node-id-unshared",
     "the stored last good state is not used": "state-refused",
+    "nodes that refused a part of the catalog begin with what worked": "held-restored",
+    "what nodes refused before the restart is not known": "held-refused",
+    "what nodes refused cannot be stored: name a folder with --data, or write --no-data": "held-failed",
     "worker died: another takes its place": "worker-died",
     "worker started": "worker-started",
 }
@@ -93,6 +96,7 @@ FIELDS: Final = {
     "more": ("xds", "more"),
     "ms": ("event", "duration"),
     "node": ("xds", "node_id"),
+    "nodes": ("xds", "node_ids"),
     "path": ("url", "path"),
     "peer": ("client", "address"),
     "peers": ("xds", "peers"),

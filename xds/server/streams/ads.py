@@ -164,7 +164,13 @@ class AdsServicer:
             return snapshot
 
         session: Session[Any] = Session(
-            variant, acquire, f"{self._run_id}-{next(self._stream_numbers)}", type_url, self._limits
+            variant,
+            acquire,
+            f"{self._run_id}-{next(self._stream_numbers)}",
+            type_url,
+            self._limits,
+            recall=lambda node: stream.recall(node),
+            pool=self.store.pool,
         )
         call = Call(context)
         stream = Stream(call, session, self.shared)

@@ -15,16 +15,20 @@ import grpc
 import structlog
 
 from xds.errors import PeerError
+from xds.resources.view import kind_of
 from xds.server.observe.client_log import ClientLog, describe_node
 from xds.server.observe.counters import StreamCounters
 from xds.server.observe.unnamed import TwinLog, UnnamedLog
 from xds.server.streams.call import Call, CallEndedError
+from xds.server.streams.memories import Memories, NodeStream
 from xds.server.streams.pacing import RequestPacer
 from xds.server.streams.propagation import Propagation
+from xds.session.memory import Memory
 from xds.session.order import Alarm, Pause
 from xds.session.session import Response, Session
 from xds.session.subscription import Nack
 from xds.wire import short_type
+from xds.wire.discovery_pb2 import Node
 
 STAGE_SECONDS = 5.0
 """How long one stage of a change waits until the client has accepted the stage before (rule 32)."""
@@ -57,6 +61,7 @@ class SharedState:
     pacer: RequestPacer = field(default_factory=RequestPacer)
     connected: ClientLog = field(default_factory=lambda: ClientLog("sidecar connected", "more sidecars connected"))
     gone: ClientLog = field(default_factory=lambda: ClientLog("sidecar gone", "more sidecars gone"))
+    memories: Memories = field(default_factory=Memories)
     unnamed: UnnamedLog = field(default_factory=UnnamedLog)
     twins: TwinLog = field(default_factory=TwinLog)
 
@@ -76,11 +81,13 @@ class Stream:
         "_ending",
         "_heartbeat_ms",
         "_heartbeat_timer",
+        "_memory",
         "_nacked",
         "_outbox",
         "_propagations",
         "_push_task",
         "_ready_at",
+        "_recalled",
         "_shared",
         "_task",
         "_timed_wait",
@@ -110,6 +117,8 @@ class Stream:
         self._heartbeat_ms = 0
         self._ending: str | None = None
         self._nacked: set[str] = set()  # the types with a NACK that was logged and is not settled yet
+        self._memory: Memory | None = None  # what the next stream of the node begins with
+        self._recalled = False  # whether this one began with a memory, which is to be replaced
         self.connected_at = time.time()
         self.pushed_at: dict[str, float] = {}  # by type_url, as time.time()
         self.nacked_at: dict[str, float] = {}
@@ -140,6 +149,7 @@ class Stream:
             for propagation in self._propagations:
                 propagation.on_gone()
             if self.session.node is not None:
+                self._shared.memories.end(self._name(self.session.node), self)
                 seconds = round(time.time() - self.connected_at, 1)
                 self._shared.gone.log_client(self.session.node, seconds=seconds)
 
@@ -158,7 +168,8 @@ class Stream:
             )
         self._put(result.responses)
         self._update_timers()
-        self._log_mended()
+        self._note_nacks()
+        self._remember()
         if self._propagations and self.session.is_settled:
             for propagation in self._propagations:
                 propagation.on_answered()
@@ -178,7 +189,8 @@ class Stream:
         """Send responses without waiting, so that a client that does not read delays no other client."""
         self._put(responses)
         self._update_timers()
-        self._log_mended()
+        self._note_nacks()
+        self._remember()
         if self._outbox and not self._writing and self._ending is None:
             self._push_task = asyncio.get_running_loop().create_task(self._drain())
 
@@ -282,11 +294,31 @@ class Stream:
     def _describe_node(self) -> dict[str, str]:
         return describe_node(self.session.node) if self.session.node else {}
 
-    def _log_mended(self) -> None:
-        """Log each type whose NACK is settled: the client accepted another version, or what it refused was reverted."""
+    def recall(self, node: Node) -> Memory | None:
+        """Return what the node's stream begins with: what worked when it refused a part of an edit."""
+        memory = self._shared.memories.recall(self._name(node))
+        self._recalled = memory is not None
+        return memory
+
+    def _remember(self) -> None:
+        """Note what the node's next stream is to begin with, if that has changed."""
+        memory, node = self.session.remember(), self.session.node
+        if node is not None and (self._recalled or memory != self._memory):
+            self._memory, self._recalled = memory, False
+            self._shared.memories.put(self._name(node), memory, self)
+
+    def _name(self, node: Node) -> NodeStream:
+        return NodeStream(node.id, kind_of(node), self.session.type_url)
+
+    def _note_nacks(self) -> None:
+        """Log each type whose NACK is settled: the client accepted another version, or what it refused was reverted.
+
+        A NACK may be of an earlier stream.
+        """
+        subscriptions = self.session.subscriptions
+        self._nacked.update(one.type_url for one in subscriptions.values() if one.nack is not None)
         if not self._nacked:
             return
-        subscriptions = self.session.subscriptions
         for type_url in [one for one in self._nacked if subscriptions[one].nack is None]:
             self._nacked.discard(type_url)
             log.info("NACK settled", **self._describe_node(), type=short_type(type_url))

@@ -6,6 +6,7 @@ multiprocessing, programs can be awaited, need no extra process that watches the
 """
 
 import asyncio
+import contextlib
 import os
 import socket
 import sys
@@ -20,9 +21,11 @@ from xds.server.address import ListenAddress, ListenError, reserve_port
 from xds.server.clients.ask import Answers, Question
 from xds.server.settings import Settings
 from xds.server.streams.ads import AdsServicer
+from xds.server.streams.memories import NodeStream
 from xds.server.workers.inventory_change import describe_all, describe_change, encode_change
 from xds.server.workers.link import CallError, Link, LinkClosedError, open_link
 from xds.server.workers.worker import Worker
+from xds.session.memory import Memory
 
 T = TypeVar("T")
 
@@ -121,6 +124,14 @@ class WorkerPool:
         ends = await asyncio.gather(*map(wait_for_one, list(self._running.values())))
         return max((end for end in ends if end is not None), default=None)
 
+    async def remember(self, number: int, key: NodeStream, memory: Memory | None) -> None:
+        """Tell all other workers what a node's next stream begins with: it may reach any of them."""
+        self._ads.shared.memories.put(key, memory, None)
+        for other, one in list(self._running.items()):
+            if other != number:
+                with contextlib.suppress(LinkClosedError, CallError):
+                    await one.link.call(Worker.learn, {key: memory})
+
     async def ask(self, question: Question[T], /) -> Answers[T]:
         """Ask every worker and this process."""
         answers = {0: await question(self._ads)}
@@ -190,7 +201,8 @@ class WorkerPool:
         try:
             async with asyncio.timeout(START_SECONDS):
                 inventory = encode_change(describe_all(self._ads.store.inventory))
-                await one.link.call(Worker.start, number, self._settings, inventory)
+                memories = self._ads.shared.memories.lasting
+                await one.link.call(Worker.start, number, self._settings, inventory, memories)
             seconds = asyncio.get_running_loop().time() - started
             log.info("worker started", worker=number, pid=one.process.pid, ms=round(seconds * 1000, 1))
             if not listening.done():

@@ -5,9 +5,12 @@ service supervisor sends it to the whole process group, but the leader decides w
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
+from collections.abc import Mapping
+from functools import partial
 from typing import Protocol, TypeVar
 
 import structlog
@@ -20,8 +23,10 @@ from xds.server.clients.ask import Answers, Question
 from xds.server.observe.log import configure_log
 from xds.server.protocols.discovery import DiscoveryServer, build_servicer
 from xds.server.settings import Settings
+from xds.server.streams.memories import NodeStream
 from xds.server.workers.inventory_change import apply_change, decode_change
-from xds.server.workers.link import Link, open_link
+from xds.server.workers.link import CallError, Link, LinkClosedError, open_link
+from xds.session.memory import Memory
 
 T = TypeVar("T")
 
@@ -35,6 +40,10 @@ class Leader(Protocol):
         """Ask every process."""
         ...
 
+    async def remember(self, number: int, key: NodeStream, memory: Memory | None) -> None:
+        """Note what a node's next stream begins with, on behalf of the worker of that number."""
+        ...
+
 
 class Worker:
     """The methods that the leader calls on a worker, `start` first."""
@@ -42,11 +51,18 @@ class Worker:
     link: Link
     is_serving = False
 
-    async def start(self, number: int, settings: Settings, inventory: bytes) -> None:
-        """Serve an inventory, which is encoded as the change from an empty one."""
+    def __init__(self) -> None:
+        self._telling: set[asyncio.Task[None]] = set()
+
+    async def start(
+        self, number: int, settings: Settings, inventory: bytes, memories: Mapping[NodeStream, Memory]
+    ) -> None:
+        """Serve an inventory, which is encoded as the change from an empty one, with memories of other processes."""
         configure_log(settings.log_format, settings.log_level, number)
         change = decode_change(inventory)
         self._ads = build_servicer(apply_change(change, build_inventory(Catalog({}, {}), Endpoints())), settings)
+        self._ads.shared.memories.learn(memories)
+        self._ads.shared.memories.listeners.append(partial(self._tell, number))
         self._server = DiscoveryServer(self._ads, settings, self._ask_all)
         self.is_serving = True
         await self._server.start()
@@ -62,6 +78,19 @@ class Worker:
     async def ask(self, question: Question[T], /) -> T:
         """Return this process's answer."""
         return await question(self._ads)
+
+    def _tell(self, number: int, key: NodeStream, memory: Memory | None) -> None:
+        task = asyncio.create_task(self._remember(number, key, memory))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    async def _remember(self, number: int, key: NodeStream, memory: Memory | None) -> None:
+        with contextlib.suppress(LinkClosedError, CallError):
+            await self.link.call(Leader.remember, number, key, memory)
+
+    async def learn(self, memories: Mapping[NodeStream, Memory | None]) -> None:
+        """Take memories from other workers."""
+        self._ads.shared.memories.learn(memories)
 
     async def _ask_all(self, question: Question[T], /) -> Answers[T]:
         return await self.link.call(Leader.ask, question)
