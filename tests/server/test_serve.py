@@ -197,7 +197,7 @@ def test_35_a_bad_catalog_is_not_served(catalog: Path) -> None:
     assert answer.returncode == 1
     told = [json.loads(line)["message"] for line in answer.stderr.splitlines()]
     assert any("did you mean `endpoints`" in message for message in told)
-    assert any("write it as `gateways: " in message for message in told)
+    assert any("it is `gateways: " in message for message in told)
     assert "Traceback" not in answer.stderr
 
 
@@ -205,7 +205,11 @@ def test_35_a_bad_catalog_is_not_served(catalog: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["--catalog", "bad.yaml"], 1, "bad.yaml:1:18: error: services.web.blance"),
+        (
+            ["--catalog", "bad.yaml", "--listen", f"127.0.0.1:{free_port()}"],
+            1,
+            "bad.yaml:1:18: error: services.web.blance",
+        ),
         (["--catalog", "missing.yaml"], 2, "missing.yaml"),
         (["good.yaml", "--listen", "0.0.0.0:18000"], 2, "this server has no TLS"),
         (["good.yaml", "--lisen", "0.0.0.0:18000"], 2, "--lisen"),
