@@ -231,3 +231,22 @@ def test_32_routes_do_not_wait_for_what_they_do_not_name(envoy: Envoy) -> None:
     assert [response.type_url for response in unanswered][:2] == [CLUSTER, CLUSTER_LOAD_ASSIGNMENT]
     routes = envoy.client.change({ROUTE_CONFIGURATION: {"r": "2 refs:a"}})
     assert [response.type_url for response in routes] == [ROUTE_CONFIGURATION]
+
+
+def test_32_routes_wait_for_a_cluster_that_itself_waits_to_be_sent(envoy: Envoy) -> None:
+    """Another response of clusters is unanswered, so the new cluster is not sent yet."""
+    [first] = envoy.client.change({CLUSTER: {"c": "1"}})
+    assert envoy.client.change(MOVE) == []
+    [clusters] = envoy.accept(first)
+    assert "b=1" in contents_of(clusters)
+
+
+def test_32_a_wait_that_has_ended_does_not_begin_again_with_the_next_change(envoy: Envoy) -> None:
+    """Routes have waited for an unanswered response once. Later changes of these routes go at once."""
+    envoy.client.change({CLUSTER_LOAD_ASSIGNMENT: {"a": "2"}})
+    assert envoy.client.change({ROUTE_CONFIGURATION: {"r": "2 refs:a"}}) == []
+    [routes] = envoy.client.read(RequestResult(envoy.client.session.on_timeout()))
+    envoy.accept(routes)
+    for version in ("3", "4"):
+        [routes] = envoy.client.change({ROUTE_CONFIGURATION: {"r": f"{version} refs:a"}})
+        assert envoy.accept(routes) == []

@@ -58,6 +58,7 @@ class UpdateOrder:
         "_aggregated",
         "_alarm_count",
         "_awaited",
+        "_given_up",
         "_kept",
         "_overdue",
         "_reconnecting",
@@ -77,7 +78,8 @@ class UpdateOrder:
         self._reconnecting = False  # the client reconnected with clusters; its subscriptions to other types follow soon
         self._resumes = False  # the client had more on its last stream than the latest snapshot has
         self.is_blind = False  # a change concerns other types too, which the client has on other streams
-        self._overdue: set[str] = set()  # types that others no longer wait for, after a timeout
+        self._overdue: set[str] = set()  # types that removals no longer wait for, until the next change
+        self._given_up: set[str] = set()  # types for whose unanswered response others have waited long enough
         self._alarm_count = 0
         self.alarms: tuple[Alarm, ...] = ()
 
@@ -108,7 +110,7 @@ class UpdateOrder:
         if not (self._kept.overrides or self._concerns(change)):
             self._kept.skip(change)
             return False
-        self._overdue.clear()  # the waits start again with each change
+        self._overdue.clear()  # removals wait again with each change
         self._kept.on_change(change)
         self.is_blind = not self._aggregated and any(
             not names <= change.retained.get(type_url, {}).keys() for type_url, names in change.names.items()
@@ -137,6 +139,7 @@ class UpdateOrder:
         """Note the client's answer to a response: nothing waits for the endpoints of a cluster that it refused."""
         if self._subscriptions[type_url].in_flight is None:
             self._overdue.discard(type_url)
+            self._given_up.discard(type_url)
         if nack is not None:
             if type_url == CLUSTER:
                 self._awaited = _subtract(self._awaited, frozenset(nack.resource_names))
@@ -148,6 +151,7 @@ class UpdateOrder:
     def on_send(self, type_url: str, batch: Batch) -> None:
         """Note a response that is sent. New and changed clusters are followed by their endpoints (rule 33)."""
         self._overdue.discard(type_url)
+        self._given_up.discard(type_url)
         if type_url != CLUSTER:
             return
         changed, new = self._compare(type_url, batch.versions)
@@ -180,6 +184,7 @@ class UpdateOrder:
     def on_timeout(self) -> None:
         """Stop waiting for responses that are unanswered, and for types that the client has not asked for."""
         self._overdue = {type_url for type_url in TYPE_URLS if self._is_open(type_url)}
+        self._given_up |= {type_url for type_url in self._overdue if type_url in self._subscriptions}
         self._awaited = ()
         self._reconnecting = self.is_blind = False
         self._kept.on_timeout()
@@ -230,9 +235,9 @@ class UpdateOrder:
         if type_url not in STAGED or not (subscription.answered or subscription.reconnected):
             return False
         for earlier in EARLIER[type_url]:
-            unanswered = self._find_unanswered(earlier)
-            if unanswered and self._names_any(subscription, unanswered):
-                return True
+            for names in (self._find_unanswered(earlier), self._find_unsent(earlier)):
+                if names and self._names_any(subscription, names):
+                    return True
         if type_url == ROUTE_CONFIGURATION and self._awaits_listeners(subscription):
             return True
         awaited = self._find_awaited()
@@ -241,9 +246,25 @@ class UpdateOrder:
     def _find_unanswered(self, type_url: str) -> frozenset[str]:
         """Return the names that an unanswered response of a type adds or changes."""
         subscription = self._subscriptions.get(type_url)
-        if subscription is None or subscription.in_flight is None or type_url in self._overdue:
+        if subscription is None or subscription.in_flight is None or type_url in self._given_up:
             return NO_NAMES
         return self._compare(type_url, subscription.in_flight.batch.versions)[0]
+
+    def _find_unsent(self, type_url: str) -> frozenset[str]:
+        """Return the names that cannot be sent yet, since a response of their type is unanswered.
+
+        These are the names that the client lacks, without end: a route to a cluster that was never sent fails. They are
+        also the clusters that changed, until the unanswered response has been waited for long enough.
+        """
+        subscription = self._subscriptions.get(type_url)
+        if subscription is None or subscription.in_flight is None or not subscription.is_pending:
+            return NO_NAMES
+        served, due = self.snapshot.of(type_url).resources, subscription.find_due()
+        known, sent = subscription.known, subscription.in_flight.batch.versions
+        names = [one for one in (served if due is None else due) if one in served and subscription.wants(one)]
+        if type_url == CLUSTER and type_url not in self._given_up:
+            return frozenset(one for one in names if sent.get(one, known.get(one)) != served[one].version)
+        return frozenset(one for one in names if one not in known and one not in sent)
 
     def _names_any(self, subscription: Subscription[Any], names: Collection[str]) -> bool:
         """Whether a resource that is due names any of these."""
@@ -261,7 +282,7 @@ class UpdateOrder:
     def _awaits_listeners(self, routes: Subscription[Any]) -> bool:
         """Whether a listener that names a due RouteConfiguration is due itself, or not answered yet."""
         listeners = self._subscriptions.get(LISTENER)
-        if listeners is None or LISTENER in self._overdue:
+        if listeners is None or LISTENER in self._given_up:
             return False
         due, sent = listeners.find_due(), self._find_unanswered(LISTENER)
         if not (due is None or due or sent):
