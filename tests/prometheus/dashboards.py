@@ -12,7 +12,7 @@ import yaml
 GRAFANA = Path(__file__).parents[2] / "compose" / "grafana"
 FILES = sorted((GRAFANA / "dashboards").glob("*.json"))
 METRIC = re.compile(r"\b(?:xds|envoy|process)_[a-z0-9_]+\b")
-LABEL = re.compile(r"\b(?:envoy_cluster_name|envoy_response_code_class|envoy_endpoint_address)\b")
+LABEL = re.compile(r"\b(?:envoy_cluster_name|envoy_response_code_class|envoy_endpoint_address|envoy_tls_certificate)\b")
 RECORDED = re.compile(r"\b[a-z]+(?::[a-z0-9_]+)+\b")
 
 ABSENT = {"xds_nacked", "xds_source_endpoints", "xds_source_refused_instances", "xds_source_withheld_instances"}

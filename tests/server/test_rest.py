@@ -111,8 +111,10 @@ async def test_36_resources_with_a_ttl_are_sent_at_each_poll() -> None:
         ({"node": {"cluster": "web"}}, "needs a node with an id"),
         ({"node": NODE, "type_url": "type.googleapis.com/envoy.config.listener.v3.Listener"}, "serves"),
         ({"node": "web"}, "needs a node with an id"),
+        ({"node": {**NODE, "cluster": "x" * 300}}, "node.cluster has more than 256 bytes"),
+        ({"node": NODE, "resource_names": ["n"] * 100_000}, "more than 20000 names in a request"),
     ],
-    ids=["junk", "a list", "nothing", "no id", "another type", "a wrong shape"],
+    ids=["junk", "a list", "nothing", "no id", "another type", "a wrong shape", "a long cluster", "many names"],
 )
 async def test_a_poll_that_is_not_a_request_is_refused(body: Any, message: str) -> None:
     """The answer is 400 with the reason. The next valid poll gets an answer."""

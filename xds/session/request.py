@@ -1,20 +1,88 @@
-"""Parses requests from bytes."""
+"""Parses requests from bytes, and refuses what no client of a mesh sends before it costs time."""
 
 from typing import TypeVar
 
 from google.protobuf.message import DecodeError
 
 from xds.errors import PeerError
-from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DiscoveryRequest
+from xds.session.limits import MAX_NODE_BYTES
+from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DiscoveryRequest, Node
+from xds.wire.varint import LENGTH_DELIMITED, read_varint
 
 Request = TypeVar("Request", DiscoveryRequest, DeltaDiscoveryRequest)
 """The request message of either variant."""
 
+NAMES = (3, 4, 5)
+"""The numbers of the fields with names: `resource_names` and `resource_names_subscribe`, then
+`resource_names_unsubscribe`, and `initial_resource_versions`.
+"""
 
-def parse_request(kind: type[Request], data: bytes) -> Request:
-    """Parse a request of the message type `kind`. Raises PeerError when the bytes are no such message."""
+NAME_TAGS = tuple(bytes([number << 3 | LENGTH_DELIMITED]) for number in NAMES)
+
+OTHER_FIELDS = 100
+"""How many other fields a request may have. It has fewer than ten."""
+
+
+def parse_request(kind: type[Request], data: bytes, max_names: int | None = None) -> Request:
+    """Parse a request of the message type `kind`. Raises PeerError when the bytes are no such message, and when a field
+    has more than `max_names` names.
+    """
+    if max_names is not None:
+        check_count(data, max_names)
     try:
         request: Request = kind.FromString(data)
     except DecodeError as error:
         raise PeerError("INVALID_ARGUMENT", f"not a {kind.DESCRIPTOR.name}: {error}") from None
     return request
+
+
+def estimate_names(data: bytes) -> int:
+    """Return a number that a request's names cannot exceed. It takes microseconds."""
+    return sum(map(data.count, NAME_TAGS))
+
+
+def check_count(data: bytes, max_names: int) -> None:
+    """Raise PeerError if a field of an encoded request has more than so many names.
+
+    It stops at the first name too many: to parse a million of them would stop the server for a second.
+    """
+    if estimate_names(data) <= max_names:
+        return
+    at, others, names = 0, 0, dict.fromkeys(NAMES, 0)
+    try:
+        while at < len(data):
+            tag, at = read_varint(data, at)
+            if tag & 7 != LENGTH_DELIMITED:
+                return  # no request has such a field: parsing says so, or skips it
+            size, at = read_varint(data, at)
+            at += size
+            if (number := tag >> 3) not in names:
+                others += 1
+            else:
+                names[number] += 1
+                if names[number] > max_names:
+                    raise PeerError("RESOURCE_EXHAUSTED", f"more than {max_names} names in a request")
+            if others > OTHER_FIELDS:
+                raise PeerError("INVALID_ARGUMENT", f"more than {OTHER_FIELDS} fields that are not names")
+    except IndexError:
+        return  # it ends within a field: parsing says so
+
+
+def check_node(node: Node) -> None:
+    """Raise PeerError for a node without an id, or with a field that is too long for logs, metrics and status."""
+    if not node.id:
+        raise PeerError("INVALID_ARGUMENT", "a first request needs a node with an id")
+    where = node.locality
+    for name, value in (
+        ("node.id", node.id),
+        ("node.cluster", node.cluster),
+        ("node.locality", f"{where.region}{where.zone}{where.sub_zone}"),
+        ("node.user_agent_name", node.user_agent_name),
+    ):
+        check_length(name, value)
+
+
+def check_length(name: str, value: str) -> None:
+    """Raise PeerError for a field that is too long for logs, metrics and status."""
+    if len(value) > MAX_NODE_BYTES or len(value.encode()) > MAX_NODE_BYTES:
+        raise PeerError("INVALID_ARGUMENT", f"{name} has more than {MAX_NODE_BYTES} bytes")

@@ -16,9 +16,9 @@ from xds.session.held import Held
 from xds.session.limits import Limits
 from xds.session.memory import Memory
 from xds.session.order import Alarm, UpdateOrder
-from xds.session.request import Request, parse_request
+from xds.session.request import Request, check_length, check_node, parse_request
 from xds.session.sotw import SotwSubscription
-from xds.session.subscription import Nack, Reason, Subscription
+from xds.session.subscription import MAX_NAME_LENGTH, Nack, Reason, Subscription
 from xds.snapshot.snapshot import Snapshot, SnapshotChange, TypeSnapshotPool
 from xds.wire import CLUSTER_LOAD_ASSIGNMENT, TYPE_URLS
 from xds.wire.discovery_pb2 import (
@@ -149,7 +149,7 @@ class Session(Generic[Request]):
 
     def on_request(self, data: bytes) -> RequestResult:
         """Handle an encoded request. Raises PeerError when the stream must end."""
-        request = parse_request(self.variant.request, data)
+        request = parse_request(self.variant.request, data, self._limits.names)
         self._check_node(request.node)
         if self.type_url is not None:
             self._infer_type(request)
@@ -157,6 +157,7 @@ class Session(Generic[Request]):
         if not type_url:
             raise PeerError("INVALID_ARGUMENT", "an ADS request needs a type_url")
         if type_url not in TYPE_URLS:
+            check_length("type_url", type_url)
             return RequestResult(unknown_type=type_url)
         first = type_url not in self.subscriptions
         if first:
@@ -169,8 +170,7 @@ class Session(Generic[Request]):
         subscription.on_names(request, self.snapshot.of(type_url), first=first)
         if first:
             self._order.on_first(type_url)
-        if len(subscription.names) > self._limits.names:
-            raise PeerError("RESOURCE_EXHAUSTED", f"more than {self._limits.names} names of one type on a stream")
+        self._check_names(subscription.names)
         return RequestResult(self._flush(), nack)
 
     def on_change(self, change: SnapshotChange) -> list[Response] | None:
@@ -222,8 +222,7 @@ class Session(Generic[Request]):
             if node.id not in ("", self.node.id):
                 raise PeerError("INVALID_ARGUMENT", f"this stream belongs to node {self.node.id!r}, not {node.id!r}")
             return
-        if not node.id:
-            raise PeerError("INVALID_ARGUMENT", "the first request of a stream needs a node with an id")
+        check_node(node)
         drains = not node.user_agent_name.startswith(GRPC_USER_AGENT)
         self._order.begin(self._acquire(node), drains=drains, memory=self._recall(node), pool=self._pool)
         self._with_ttl = supports_ttl(node)
@@ -234,6 +233,14 @@ class Session(Generic[Request]):
             port = find_metrics_port(node.metadata)
             node.metadata = b"" if port is None else encode_metrics_port(port)
         self.node = Node.FromString(node.SerializeToString())
+
+    def _check_names(self, names: frozenset[str]) -> None:
+        """Raise PeerError if the names of one type are too many, or too long together."""
+        if len(names) > self._limits.names:
+            raise PeerError("RESOURCE_EXHAUSTED", f"more than {self._limits.names} names of one type on a stream")
+        longest = self._limits.message_bytes
+        if len(names) > longest // MAX_NAME_LENGTH and sum(map(len, names)) > longest:
+            raise PeerError("RESOURCE_EXHAUSTED", f"the names of one type on a stream have more than {longest} bytes")
 
     def _flush(self) -> list[Response]:
         """Return the responses that may be sent now, in the order of the types, make before break."""

@@ -96,6 +96,8 @@ def _describe_clients(answers: Answers[Counts]) -> Iterator[Metric]:
     nacked = [(node_id, cluster, short_type(kind)) for one in answers.all for node_id, cluster, kind in one.nacked]
     documentation = f"1 for each client that refuses what it is served ({MAX_NODES} clients at most)"
     yield _gauge("xds_nacked", documentation, ["node_id", "cluster", "type"], dict.fromkeys(nacked[:MAX_NODES], 1))
+    words = "Open streams that have sent no request yet"
+    yield GaugeMetricFamily("xds_streams_without_request", words, sum(counts.silent for counts in answers.all))
     yield _describe_unnamed(answers)
     served = Counter(kind for kind, _ in set[tuple[str, int]]().union(*(counts.versions for counts in answers.all)))
     versions: dict[tuple[str, ...], int] = {(short_type(kind),): served[kind] for kind in TYPE_URLS}

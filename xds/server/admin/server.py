@@ -28,7 +28,15 @@ from xds.resources.view import NodeKind
 from xds.server.address import HttpServer, ListenAddress
 from xds.server.admin.endpoint_metrics import build_endpoint_registry, find_localities
 from xds.server.admin.metrics import Metrics
-from xds.server.clients.ask import Ask, ask_one_process, count_clients, describe_clients, find_served_node, find_targets
+from xds.server.clients.ask import (
+    Ask,
+    ask_one_process,
+    count_clients,
+    count_silent,
+    describe_clients,
+    find_served_node,
+    find_targets,
+)
 from xds.server.clients.documents import (
     AppliedState,
     Json,
@@ -179,7 +187,9 @@ class AdminServer(HttpServer):
         clients = sorted(chain.from_iterable(answers.all), key=itemgetter("cluster", "node_id", "connected_at"))
         inventory = self._ads.store.inventory
         server = describe_server(inventory, applied, answers.silent, time.time())
-        return web.json_response({**server, "clients": clients, "twins": find_twins(clients)})
+        silent = sum((await self._ask(count_silent)).all)
+        found = {"clients": clients, "twins": find_twins(clients), "streams_without_request": silent}
+        return web.json_response({**server, **found})
 
     async def _dump(self, request: web.Request) -> web.Response:
         if "node" not in request.query and "cluster" in request.query:

@@ -26,8 +26,10 @@ T = TypeVar("T")
 MAX_NACKED = 100
 """The maximum number of NACKs that one process names."""
 
-CLIENTS_AT_ONCE = 50
-"""After how many clients `describe_clients` lets the event loop serve streams."""
+AT_ONCE = 5_000
+"""After how much work `describe_clients` lets the event loop serve streams: a client is 100, each of its names is 1."""
+
+CLIENT_WORK = 100
 
 Question = Callable[[AdsServicer], Coroutine[Any, Any, T]]
 """A question to one process, which answers from its servicer's streams."""
@@ -68,12 +70,19 @@ def ask_one_process(ads: AdsServicer) -> Ask:
 
 async def describe_clients(ads: AdsServicer) -> list[Json]:
     """Return each client, with its status for each type."""
-    clients = []
-    for number, client in enumerate(gather_clients(ads.streams())):
-        if number and number % CLIENTS_AT_ONCE == 0:
+    clients, work = [], 0
+    for client in gather_clients(ads.streams()):
+        if work > AT_ONCE:
             await asyncio.sleep(0)
+            work = 0
+        work += CLIENT_WORK + client.count_names()
         clients.append(describe_client(client, ads.store))
     return clients
+
+
+async def count_silent(ads: AdsServicer) -> int:
+    """Return how many streams are open that have sent no request yet."""
+    return ads.count_silent()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +109,7 @@ class Counts:
     `variants` counts clients by variant, `states` by type_url and state, and `unnamed` those whose cluster the catalog
     does not name, by `node.cluster` and what they are served. `nacked` are a node id, a node.cluster and a
     type_url for each current NACK. `versions` are the type_urls and checksums of what is served. `counters` has the
-    counters since the process `pid` started.
+    counters since the process `pid` started. `silent` counts the streams that have sent no request.
     """
 
     variants: Counter[str]
@@ -110,6 +119,7 @@ class Counts:
     versions: set[tuple[str, int]]
     counters: StreamCounters
     pid: int
+    silent: int
 
 
 async def count_clients(ads: AdsServicer) -> Counts:
@@ -126,6 +136,7 @@ async def count_clients(ads: AdsServicer) -> Counts:
         versions={(one.type_url, one.snapshot.checksum) for _, one in subscribed},
         counters=ads.shared.counters,
         pid=os.getpid(),
+        silent=ads.count_silent(),
     )
 
 

@@ -6,6 +6,7 @@ Nothing here changes a stream or a session, and no state is kept between request
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from heapq import nsmallest
 from typing import Any
 
 from xds.catalog.model.locality import write_locality
@@ -114,21 +115,24 @@ class SubscribedType:
 
     def describe(self) -> TypeStatus:
         """Return the client's status for the type. The time grows with the number of resources."""
-        state, resources = self.state, self.snapshot.resources
-        wanted = self.wanted_names().difference(self._find_left_over())
-        missing = sorted(wanted.difference(resources))
-        known = self.subscription.known
-        accepted = len(wanted) - len(missing)
+        state, names, resources = self.state, self.subscription.names, self.snapshot.resources
+        wildcard = self.subscription.wildcard
+        missing = names.difference(resources, self._find_left_over())
+        found = len(resources) if wildcard else sum(name in resources for name in names)
+        accepted = found
         if state is not State.SYNCED:
-            accepted = sum(name in resources and known.get(name) == resources[name].version for name in wanted)
+            known = self.subscription.known
+            accepted = sum(
+                (wildcard or one.name in names) and known.get(one.name) == one.version for one in resources.values()
+            )
         return TypeStatus(
             type_url=self.type_url,
             state=state,
             answered=self.answered,
             version=self.snapshot.version,
-            wanted=len(wanted),
+            wanted=found + len(missing),
             accepted=accepted,
-            missing=tuple(missing[:MAX_NAMES]),
+            missing=tuple(nsmallest(MAX_NAMES, missing)),
             missing_count=len(missing),
             pushed_at=self.stream.pushed_at.get(self.type_url),
             refusal=self._describe_refusal(),
@@ -185,6 +189,10 @@ class Client:
         """Return what it is served against the catalog, sorted by type and name."""
         found = [one for stream in self.streams for one in stream.session.describe_held()]
         return sorted(found, key=lambda one: (TYPE_URLS.index(one.type_url), one.name))
+
+    def count_names(self) -> int:
+        """Return to how many names it subscribed, on which the time to describe it depends."""
+        return sum(len(one.names) for stream in self.streams for one in stream.session.subscriptions.values())
 
     def types(self) -> list[SubscribedType]:
         """Return the types that it subscribed to, in the order of TYPE_URLS."""

@@ -28,6 +28,9 @@ from xds.wire.discovery_pb2 import DiscoveryRequest, DiscoveryResponse
 REFRESH_SECONDS = 1
 """How often an Envoy polls. Envoy adds up to half of that at random."""
 
+OTHER_QUOTES = 50_000
+"""How many quotation marks a request may have beside those of the names. The list of Envoy's extensions has most."""
+
 ADS_CONFIG_SOURCE = {"ads": {}, "resource_api_version": "V3"}
 REST_CONFIG_SOURCE: JsonValue = {
     "resource_api_version": "V3",
@@ -51,12 +54,13 @@ class RestServer(HttpServer):
             app.router.add_post(f"/v3/discovery:{word.lower()}", partial(self._poll, type_url))
         super().__init__(address, app)
         self._ads = ads
+        self._max_names = limits.names
         self._slow = asyncio.Semaphore(1)  # decoding is slow: one answer at a time, in a thread
 
     async def _poll(self, type_url: str, request: web.Request) -> web.Response:
         """Answer a poll: with 304 when its `version_info` is current, with 400 and the reason when it is not valid."""
         try:
-            message = parse_json(await request.read())
+            message = parse_json(await request.read(), self._max_names)
             answer = self._ads.fetch(message, type_url)
         except PeerError as error:
             return web.json_response({"error": str(error)}, status=400)
@@ -71,8 +75,10 @@ class RestServer(HttpServer):
         return web.Response(text=text, content_type="application/json")
 
 
-def parse_json(data: bytes) -> DiscoveryRequest:
+def parse_json(data: bytes, max_names: int) -> DiscoveryRequest:
     """Parse a DiscoveryRequest from JSON, without fields that xds does not know. Raises PeerError."""
+    if data.count(b'"') > 2 * max_names + OTHER_QUOTES:
+        raise PeerError("RESOURCE_EXHAUSTED", f"more than {max_names} names in a request")
     message = DiscoveryRequest()
     try:
         fields = {**json.loads(data)}  # raises TypeError unless it is an object

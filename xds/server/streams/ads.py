@@ -13,11 +13,13 @@ from secrets import token_hex
 from typing import Any
 
 import grpc
+import structlog
 
 from xds.errors import PeerError
 from xds.resources.inventory import Inventory
 from xds.resources.view import NodeKind, Standing, kind_of
 from xds.server.streams.call import Call, Context
+from xds.server.streams.metering import Addresses
 from xds.server.streams.propagation import Propagation
 from xds.server.streams.stream import DRAIN_SECONDS, SharedState, Stream
 from xds.server.streams.twins import find_twins
@@ -31,6 +33,8 @@ from xds.wire import ADS, SERVICES
 from xds.wire.discovery_pb2 import DiscoveryRequest, DiscoveryResponse, Node
 
 DEFAULT_LIMITS = Limits()
+
+log = structlog.get_logger()
 
 KEEP_SECONDS = 1800.0
 """How long what a cluster had is kept after the catalog has dropped it and its last node has left, at least; at most
@@ -52,7 +56,7 @@ class AdsServicer:
         self.store = store
         self.shared = SharedState(drain_seconds)
         self._limits = limits
-        self._open = 0
+        self._addresses = Addresses(limits.streams, time.monotonic)
         self._streams: dict[NodeKind, set[Stream]] = {}
         self._by_id: dict[str, list[Stream]] = {}
         self._swept_at = time.monotonic()
@@ -81,7 +85,7 @@ class AdsServicer:
 
     async def _fetch(self, type_url: str, data: bytes, context: Context) -> bytes:
         try:
-            request = parse_request(DiscoveryRequest, data)
+            request = parse_request(DiscoveryRequest, data, self._limits.names)
             answer = self.fetch(request, type_url)
         except PeerError as error:
             await context.abort(grpc.StatusCode[error.status], str(error))
@@ -150,6 +154,10 @@ class AdsServicer:
             self._swept_at = time.monotonic()
             self.store.sweep()
 
+    def count_silent(self) -> int:
+        """Return how many streams are open that have sent no request yet."""
+        return self._addresses.streams - sum(map(len, self._streams.values()))
+
     def streams(self) -> Iterable[Stream]:
         """Return every stream that has sent its node."""
         return [stream for streams in self._streams.values() for stream in streams]
@@ -173,15 +181,18 @@ class AdsServicer:
             pool=self.store.pool,
         )
         call = Call(context)
-        stream = Stream(call, session, self.shared)
-        self._open += 1
+        address = self._addresses.open(call.peer)
+        if address is None:
+            reason = "this server has reached its limit of streams, in all or of this address"
+            self.shared.repeats.tell(None, log.warning, "stream refused", peer=call.peer, reason=reason)
+            await call.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, reason)
+            return
+        stream = Stream(call, session, self.shared, address)
         try:
-            if self._open > self._limits.streams:
-                await call.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "this server has reached its limit of streams")
             await stream.serve()
         finally:
             call.end()
-            self._open -= 1
+            self._addresses.close(address)
             if session.node is not None:
                 self._release(session.node, stream)
 

@@ -7,29 +7,37 @@ which take 0.1 s with a few thousand clients.
 
 import asyncio
 import gc
-from collections import deque
+from collections import OrderedDict, deque
 
 PER_PASS = 8
 """How many large requests one pass of the loop handles: at about 200 µs each, they take about 2 ms."""
 
+COST = 200
+"""What a large request costs at least (`metering.py`). One that costs more takes the turns of several."""
+
 
 class RequestPacer:
-    """Lets `per_pass` callers continue in one pass of the event loop; the others wait in the order of their calls."""
+    """Lets callers continue in one pass of the event loop whose costs make `per_pass` requests; the others wait.
+
+    Those of one peer wait in the order of their calls. Peers take turns, so that a thousand requests of one peer delay
+    another's by one.
+    """
 
     def __init__(self, per_pass: int = PER_PASS) -> None:
-        self._per_pass = per_pass
-        self._left = per_pass
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._per_pass = per_pass * COST
+        self._left = self._per_pass
+        self._waiting: OrderedDict[str, deque[tuple[asyncio.Future[None], int]]] = OrderedDict()
         self._is_due = False
 
-    async def wait(self) -> None:
+    async def wait(self, peer: str = "", cost: int = COST) -> None:
         """Wait until the caller may continue."""
-        if self._left and not self._waiting:
-            self._left -= 1
+        cost = max(cost, COST)
+        if self._left > 0 and not self._waiting:
+            self._left -= cost
             self._begin_pass_later()
             return
         turn = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        self._waiting.setdefault(peer, deque()).append((turn, cost))
         self._begin_pass_later()
         await turn
 
@@ -40,13 +48,16 @@ class RequestPacer:
 
     def _begin_pass(self) -> None:
         self._is_due = False
-        self._left = self._per_pass
-        while self._waiting and self._left:
-            turn = self._waiting.popleft()
+        self._left = min(self._per_pass, self._left + self._per_pass)
+        while self._waiting and self._left > 0:
+            peer, turns = self._waiting.popitem(last=False)
+            turn, cost = turns.popleft()
+            if turns:
+                self._waiting[peer] = turns
             if not turn.done():  # done: its stream has ended
                 turn.set_result(None)
-                self._left -= 1
-        if self._waiting:
+                self._left -= cost
+        if self._waiting or self._left < self._per_pass:
             self._begin_pass_later()
 
 

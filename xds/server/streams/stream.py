@@ -18,9 +18,11 @@ from xds.errors import PeerError
 from xds.resources.view import kind_of
 from xds.server.observe.client_log import ClientLog, describe_node
 from xds.server.observe.counters import StreamCounters
+from xds.server.observe.repeats import RepeatLog
 from xds.server.observe.unnamed import TwinLog, UnnamedLog
 from xds.server.streams.call import Call, CallEndedError
 from xds.server.streams.memories import Memories, NodeStream
+from xds.server.streams.metering import STREAM_BURST, STREAM_RATE, Address, Meter, cost_of
 from xds.server.streams.pacing import RequestPacer
 from xds.server.streams.propagation import Propagation
 from xds.session.memory import Memory
@@ -40,8 +42,14 @@ two periods."""
 DRAIN_SECONDS = 600
 """How long Envoy drains connections by default (`--drain-time-s`)."""
 
+FIRST_REQUEST_SECONDS = 15.0
+"""How long a stream may wait for its first request. A client sends one when it opens the stream."""
+
 LARGE_REQUEST = 2**12
 """The size in bytes above which a request waits for its turn. ACKs and changes of a subscription are smaller."""
+
+LONGEST_NAME = 256
+"""How many characters of a resource's name are in the log."""
 
 ABORT_SECONDS = 4.0
 """How long the server waits to send the final status. A client that does not read would keep it waiting for ever."""
@@ -62,6 +70,7 @@ class SharedState:
     connected: ClientLog = field(default_factory=lambda: ClientLog("sidecar connected", "more sidecars connected"))
     gone: ClientLog = field(default_factory=lambda: ClientLog("sidecar gone", "more sidecars gone"))
     memories: Memories = field(default_factory=Memories)
+    repeats: RepeatLog = field(default_factory=RepeatLog)
     unnamed: UnnamedLog = field(default_factory=UnnamedLog)
     twins: TwinLog = field(default_factory=TwinLog)
 
@@ -75,6 +84,7 @@ class Stream:
     """
 
     __slots__ = (
+        "_address",
         "_alarms",
         "_answer_timer",
         "_call",
@@ -82,6 +92,7 @@ class Stream:
         "_heartbeat_ms",
         "_heartbeat_timer",
         "_memory",
+        "_meter",
         "_nacked",
         "_outbox",
         "_propagations",
@@ -100,8 +111,10 @@ class Stream:
         "session",
     )
 
-    def __init__(self, call: Call, session: Session[Any], shared: SharedState) -> None:
+    def __init__(self, call: Call, session: Session[Any], shared: SharedState, address: Address) -> None:
         self.session = session
+        self._address = address
+        self._meter = Meter(STREAM_BURST, STREAM_RATE, time.monotonic())
         self._call = call
         self._shared = shared
         self._outbox: deque[Response] = deque()
@@ -127,13 +140,21 @@ class Stream:
     async def serve(self) -> None:
         """Answer requests until the client closes the stream, breaks the protocol, or `end` is called."""
         try:
-            while (data := await self._call.read()) is not None:
-                if len(data) > LARGE_REQUEST:
-                    await self._shared.pacer.wait()
+            data = await self._read_first()
+            while data is not None:
+                await self._wait_for_turn(data)
                 self._on_request(data)
                 await self._drain()
+                data = await self._call.read()
         except PeerError as error:
-            log.warning("stream refused", peer=self.peer, status=error.status, reason=str(error))
+            self._shared.repeats.tell(
+                self._address.host,
+                log.warning,
+                "stream refused",
+                peer=self.peer,
+                status=error.status,
+                reason=str(error),
+            )
             await self._call.abort(grpc.StatusCode[error.status], str(error))
         except asyncio.CancelledError:
             if self._ending is None:
@@ -153,6 +174,22 @@ class Stream:
                 seconds = round(time.time() - self.connected_at, 1)
                 self._shared.gone.log_client(self.session.node, seconds=seconds)
 
+    async def _read_first(self) -> bytes | None:
+        """Return the first request, or None at the end. Raises PeerError when it does not come."""
+        try:
+            async with asyncio.timeout(FIRST_REQUEST_SECONDS):
+                return await self._call.read()
+        except TimeoutError:
+            raise PeerError("DEADLINE_EXCEEDED", f"no request within {FIRST_REQUEST_SECONDS:g} s") from None
+
+    async def _wait_for_turn(self, data: bytes) -> None:
+        """Wait as long as the stream or its address has used up its allowance, and until others had their turn."""
+        cost, now = cost_of(data), time.monotonic()
+        if seconds := max(self._meter.take(cost, now), self._address.meter.take(cost, now)):
+            await asyncio.sleep(seconds)
+        if len(data) > LARGE_REQUEST:
+            await self._shared.pacer.wait(self._address.host, cost)
+
     def _on_request(self, data: bytes) -> None:
         had_node = self.session.node is not None
         result = self.session.on_request(data)
@@ -161,7 +198,9 @@ class Stream:
         if result.nack:
             self._log_nack(result.nack)
         if result.unknown_type is not None:
-            log.warning(
+            self._shared.repeats.tell(
+                self._who(),
+                log.warning,
                 "a client asked for a type that xds does not serve",
                 **self._describe_node(),
                 type_url=result.unknown_type,
@@ -291,6 +330,10 @@ class Stream:
         if self._ending is not None:
             self._cancel()
 
+    def _who(self) -> str:
+        """Return the node's id, by which the log counts its lines."""
+        return self.session.node.id if self.session.node else self.peer
+
     def _describe_node(self) -> dict[str, str]:
         return describe_node(self.session.node) if self.session.node else {}
 
@@ -328,11 +371,13 @@ class Stream:
         self.nacked_at[nack.type_url] = time.time()
         cluster = self.session.node.cluster if self.session.node else ""
         self._shared.counters.count_nacks(nack.type_url, cluster)
-        log.error(
+        self._shared.repeats.tell(
+            self._who(),
+            log.error,
             "NACK",
             **self._describe_node(),
             type=short_type(nack.type_url),
-            resources=list(nack.resource_names[:10]),
+            resources=[name[:LONGEST_NAME] for name in nack.resource_names[:10]],
             resource_count=len(nack.resource_names),
             message=nack.message,
         )

@@ -1,0 +1,182 @@
+"""What a stream, and all streams of one address, may use of the server: time, streams, names, lines of the log."""
+
+import asyncio
+from typing import Any
+
+import grpc
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from tests.server.administered import administered
+from tests.server.serving import NODE, delta, make_catalog, read_delta, serving
+from xds.cli.demo.processes import await_until
+from xds.errors import PeerError
+from xds.server.observe import repeats
+from xds.server.observe.repeats import LINES, LINES_PER_CLIENT, RepeatLog
+from xds.server.streams import stream as streams
+from xds.server.streams.metering import MESSAGE_COST, Addresses, Meter, cost_of
+from xds.server.streams.pacing import COST, RequestPacer
+from xds.session.limits import MAX_NODE_BYTES, Limits
+from xds.session.request import check_count
+from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT
+from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DiscoveryRequest, Locality, Node
+
+CATALOG = make_catalog("a", "b")
+
+
+def test_a_meter_lets_a_burst_pass_and_then_its_rate() -> None:
+    """Who takes more than is left waits until the allowance has grown that much."""
+    meter = Meter(100, 10, now=0.0)
+    assert meter.take(100, 0.0) == 0
+    assert meter.take(20, 0.0) == pytest.approx(2.0)
+    assert meter.take(0, 1.0) == pytest.approx(1.0)
+    assert meter.take(0, 2.0) == 0
+    assert meter.take(100, 1000.0) == 0  # no more than a burst is saved
+
+
+def test_a_request_costs_its_names() -> None:
+    """The estimate is never too low."""
+    names = [f"n-{number}" for number in range(500)]
+    assert cost_of(DiscoveryRequest(node=NODE).SerializeToString()) < MESSAGE_COST + 10
+    for request in (
+        DiscoveryRequest(resource_names=names),
+        DeltaDiscoveryRequest(resource_names_subscribe=names),
+        DeltaDiscoveryRequest(resource_names_unsubscribe=names),
+        DeltaDiscoveryRequest(initial_resource_versions=dict.fromkeys(names, "1")),
+    ):
+        assert cost_of(request.SerializeToString()) >= MESSAGE_COST + 500
+
+
+def test_the_last_streams_are_for_addresses_that_have_few() -> None:
+    """From three quarters of the limit on, an address that has more than a quarter gets no more."""
+    addresses = Addresses(100, lambda: 0.0)
+    many = [addresses.open(f"ipv4:10.0.0.1:{port}") for port in range(100)]
+    assert many.count(None) == 25
+    others = [addresses.open(f"ipv4:10.0.0.{host}:1") for host in range(2, 40)]
+    assert others.count(None) == 38 - 25
+    for address in [*many, *others]:
+        if address is not None:
+            addresses.close(address)
+    assert addresses.streams == 0
+    assert addresses.open("unix:") is not None
+
+
+async def test_a_thousand_requests_of_one_peer_delay_another_peers_by_one_turn() -> None:
+    """Peers take turns, and a request that costs more takes the turns of several."""
+    pacer, passed = RequestPacer(1), list[str]()
+
+    async def work(peer: str) -> None:
+        await pacer.wait(peer, 3 * COST)
+        passed.append(peer)
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(1000):
+            tasks.create_task(work("flood"))
+        await asyncio.sleep(0)
+        tasks.create_task(work("good"))
+    assert passed.index("good") <= 3
+    assert len(passed) == 1001
+
+
+@pytest.mark.parametrize("field", ["resource_names_subscribe", "resource_names_unsubscribe"])
+def test_a_request_with_too_many_names_is_not_read_to_its_end(field: str) -> None:
+    """What comes after the first name too many may be anything: nothing of it is parsed."""
+    names: dict[str, Any] = {field: [f"n-{number}" for number in range(11)]}
+    data = DeltaDiscoveryRequest(type_url=CLUSTER, **names).SerializeToString()
+    with pytest.raises(PeerError, match="more than 10 names in a request"):
+        check_count(data + b"\x1a" * 100, 10)
+    check_count(data, 11)
+
+
+def test_a_request_with_many_other_fields_is_refused() -> None:
+    """The check takes no longer for them."""
+    data = DiscoveryRequest(resource_names=["n"] * 5).SerializeToString() + b"\x7a\x00" * 1000 + b"\x1a\x01n" * 10
+    with pytest.raises(PeerError, match="more than 100 fields"):
+        check_count(data, 10)
+
+
+async def test_a_request_to_forget_a_million_names_ends_the_stream() -> None:
+    """The status is RESOURCE_EXHAUSTED. A good client goes on."""
+    async with serving(CATALOG) as server:
+        good, bad = server.open(), server.open()
+        for call in (bad, good):
+            await call.write(delta(CLUSTER_LOAD_ASSIGNMENT, "a"))
+            response = await read_delta(call)
+        names = [str(number) for number in range(300_000)]
+        await bad.write(DeltaDiscoveryRequest(type_url=CLUSTER, resource_names_unsubscribe=names).SerializeToString())
+        assert await bad.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        await good.write(delta(CLUSTER_LOAD_ASSIGNMENT, "b", nonce=response.nonce))
+        assert (await read_delta(good)).resources
+
+
+async def test_the_names_of_a_stream_have_a_size_together() -> None:
+    """Many long names are as bad as very many."""
+    limits = Limits(message_bytes=50_000)
+    async with serving(CATALOG, limits) as server:
+        call = server.open()
+        await call.write(delta(CLUSTER_LOAD_ASSIGNMENT, *(f"{number:04000}" for number in range(10))))
+        await read_delta(call)
+        await call.write(delta(CLUSTER_LOAD_ASSIGNMENT, *(f"{number:04000}" for number in range(10, 20))))
+        assert await call.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert "bytes" in await call.details()
+
+
+LONG = "ä" * (MAX_NODE_BYTES // 2 + 1)
+
+
+@pytest.mark.parametrize(
+    ("field", "node"),
+    [
+        ("node.id", Node(id=LONG)),
+        ("node.cluster", Node(id="a", cluster=LONG)),
+        ("node.locality", Node(id="a", locality=Locality(zone=LONG))),
+        ("node.user_agent_name", Node(id="a", user_agent_name=LONG)),
+        ("type_url", Node(id="a")),
+    ],
+)
+async def test_what_is_in_logs_and_metrics_has_a_length(field: str, node: Node) -> None:
+    """The message names the field and the limit."""
+    async with serving(CATALOG) as server:
+        call = server.open()
+        type_url = LONG if field == "type_url" else CLUSTER
+        await call.write(DeltaDiscoveryRequest(node=node, type_url=type_url).SerializeToString())
+        assert await call.code() == grpc.StatusCode.INVALID_ARGUMENT
+        assert await call.details() == f"{field} has more than {MAX_NODE_BYTES} bytes"
+
+
+async def test_a_stream_without_a_request_is_shown_and_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is in status and metrics until its time is over."""
+    monkeypatch.setattr(streams, "FIRST_REQUEST_SECONDS", 3.0)
+    async with administered() as admin:
+        sidecar = admin.connect()
+        await sidecar.ask()
+        silent = admin.serving.open()
+        await silent.wait_for_connection()
+        await await_until(lambda: admin.serving.servicer.count_silent() == 1, 10)
+        assert (await admin.get("/status"))["streams_without_request"] == 1
+        assert (await admin.metrics())["xds_streams_without_request"] == 1
+        assert await silent.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+        assert (await admin.get("/status"))["streams_without_request"] == 0
+        await sidecar.accept()
+
+
+async def test_what_a_client_repeats_is_a_few_lines_and_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One client has few lines, many clients have more, and the end of the period tells the rest."""
+    monkeypatch.setattr(repeats, "SECONDS", 1000.0)
+    log, logger = RepeatLog(), structlog.get_logger()
+    with capture_logs() as lines:
+        for _ in range(50):
+            log.tell("one", logger.warning, "stream refused", reason="why")
+        for number in range(500):
+            log.tell(number, logger.warning, "stream refused", reason="why")
+        log.tell("one", logger.error, "NACK")
+        log.flush()
+        log.flush()
+        log.tell("one", logger.warning, "stream refused", reason="why")
+    counted = [line["event"] for line in lines]
+    assert counted.count("stream refused") == LINES + 1
+    assert counted[: LINES_PER_CLIENT + 1].count("stream refused") == LINES_PER_CLIENT + 1
+    assert counted.count("NACK") == 1
+    [left_out] = [line for line in lines if line["event"].startswith("more lines")]
+    assert (left_out["kind"], left_out["more"]) == ("stream refused", 550 - LINES)
