@@ -153,8 +153,9 @@ def explain_unknown_key(key: str, known: list[str], above: Field | None = None) 
 
 def explain_value(field: Field, kind: str, value: object, limit: int | None) -> str:
     """Return what a field expects in place of a value, or that the value is longer than `limit`."""
-    if kind in LIMITED and isinstance(value, list | str):
-        return f"has {len(value)} {LIMITED[kind]}, where {limit} at most are taken"
+    if kind in LIMITED and isinstance(value, list | str | dict):
+        counted = "keys" if isinstance(value, dict) else LIMITED[kind]
+        return f"has {len(value)} {counted}, where {limit} at most are taken"
     near = suggest(value, field.choices) if isinstance(value, str) and field.choices else ""
     comma = ";" if field.is_choice else ","
     mend = field.explain_meant(value) or field.explain_mend(value) or near
