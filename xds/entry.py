@@ -117,8 +117,12 @@ def _read_code(error: SystemExit) -> int:
 
 
 def _show(error: "click.ClickException") -> int:
+    from io import StringIO
+
+    shown = StringIO()
+    error.show(shown)
     try:
-        error.show()
+        print(_make_printable(shown.getvalue()), end="", file=sys.stderr)  # noqa: T201 - as below
     except OSError:
         _drop(2)
     return error.exit_code
@@ -151,10 +155,17 @@ def _close_output(code: int) -> int:
 def _tell(message: str, code: int) -> int:
     """Print a message and return `code`; an error output that cannot be written to is no second error."""
     try:
-        print(f"xds: {message}", file=sys.stderr, flush=True)  # noqa: T201 - click may be what failed
+        print(f"xds: {_make_printable(message)}", file=sys.stderr, flush=True)  # noqa: T201 - click may be what failed
     except OSError:
         _drop(2)
     return code
+
+
+def _make_printable(message: str) -> str:
+    """Escape what a message repeats, such as the names of files; its lines remain."""
+    from xds.wording import printable  # a command that ends well does not need it
+
+    return "\n".join(map(printable, message.split("\n")))
 
 
 def _drop(number: int) -> None:

@@ -7,6 +7,8 @@ data, not an exception.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from xds.wording import printable
+
 
 class Severity(StrEnum):
     """The severity of a problem. A file with an error is not served; a file with warnings is."""
@@ -34,7 +36,7 @@ class Problem:
         """Return `file:line:column: error: path: message`, a form that terminals, editors and CI logs recognize."""
         position = f":{self.line}:{self.column}" if self.line else ""
         where = f"{self.path}: " if self.path else ""
-        return f"{self.source}{position}: {self.severity}: {where}{self.message}"
+        return printable(f"{self.source}{position}: {self.severity}: {where}{self.message}")
 
 
 class CatalogError(Exception):

@@ -1,9 +1,16 @@
-"""How messages quote the operator's values, and suggest the nearest right word."""
+"""How messages quote the operator's values, and suggest the nearest right word; and how output stays safe to print.
+
+`printable` and `write_json` are the only escapes of output. Names and messages of clients, of files and of the catalog
+could contain a terminal's control codes, or characters that change the order in which a line is read.
+"""
 
 import json
 import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+RISKY = re.compile(r"[^\n -~]")
+"""Characters that may not be printable: all but ASCII's."""
 
 MAX_LOOKUPS = 50
 """A search among thousands of names takes milliseconds, and nobody reads more than fifty suggestions."""
@@ -53,7 +60,7 @@ def show(value: object) -> str:
         return str(value).lower()
     if isinstance(value, str):
         text = value if len(value) <= SHOWN else f"{value[: SHOWN - 1]}…"
-        return '"' + "".join(c if c.isprintable() and c not in '"\\' else _escape(c) for c in text) + '"'
+        return '"' + printable(text.replace("\\", "\\\\").replace('"', '\\"')) + '"'
     if isinstance(value, list | tuple):
         return "a list" if value else "an empty list"
     if isinstance(value, dict):
@@ -65,18 +72,32 @@ def show(value: object) -> str:
 def show_line(text: str, shown: int = SHOWN) -> str:
     """Quote a piece of a catalog in a message, as in `balance: random`: one line, short, and safe for any terminal."""
     line = text if len(text) <= shown else f"{text[: shown - 1]}…"
-    return "`" + "".join(c if c.isprintable() else _escape(c) for c in line) + "`"
+    return f"`{printable(line)}`"
+
+
+def printable(text: str) -> str:
+    """Return text with unprintable characters escaped: control codes, line ends, bidirectional controls and more."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def write_json(value: object, indent: int | None = None) -> str:
+    """Return a value as JSON that is safe to print: what is not printable is escaped, other characters are kept."""
+    return escape_json(json.dumps(value, indent=indent, ensure_ascii=False))
+
+
+def escape_json(text: str) -> str:
+    """Escape what is not printable in JSON's strings; no such character can stand outside of them but a line end."""
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return RISKY.sub(lambda found: found[0] if found[0].isprintable() else json.dumps(found[0])[1:-1], text)
 
 
 def join_or(words: Iterable[str]) -> str:
     """Join alternatives as a sentence does: `10s, 250ms or 1m30s`."""
     *others, last = words
     return f"{', '.join(others)} or {last}" if others else last
-
-
-def _escape(character: str) -> str:
-    named = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
-    return named.get(character) or character.encode("unicode_escape").decode()
 
 
 def join_host_and_port(host: str, port: int) -> str:

@@ -16,7 +16,9 @@ from envoy_data_plane.envoy.extensions.filters.network.http_connection_manager.v
 from tests.catalog.catalogs import check_files
 from xds.catalog.raw.encode import encode
 from xds.catalog.raw.fields import TYPES, RawFields, parse_raw
-from xds.resources.merging import merge_fields
+from xds.resources.decode import decode
+from xds.resources.resource import encode_resource
+from xds.wire import CLUSTER
 
 NAMES = cast("Casing", str)
 LUA = "type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua"
@@ -85,8 +87,9 @@ def test_a_raw_field_wins_even_if_its_value_is_the_default() -> None:
         "maglev_lb_config": {},
         "lb_policy": "ROUND_ROBIN",
     }
-    merged = merge_fields(Cluster, encode_all("cluster", before) + encode_all("cluster", raw))
-    assert Cluster.parse(merged).to_dict(casing=NAMES) == {
+    merged = decode(encode_resource(CLUSTER, "", encode_all("cluster", before) + encode_all("cluster", raw)))
+    assert merged == {
+        "name": "",
         "per_connection_buffer_limit_bytes": 0,
         "outlier_detection": {"consecutive_5xx": 0, "interval": "5s"},
         "filters": [{"name": "a"}, {"name": "b"}],

@@ -4,6 +4,8 @@ A folder named `grpc_client…` has what gRPC's own clients receive; the other f
 `python -m tests.resources.golden` writes the expected files again. Read the diff before you commit it.
 """
 
+import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,8 @@ from tests.inventories import build_inventory
 from xds.catalog.assembly.assembly import build_catalog
 from xds.catalog.catalog import Catalog
 from xds.catalog.model.locality import Locality
+from xds.catalog.raw.types import find_type
 from xds.catalog.reading.fragment import parse_fragment
-from xds.resources.decode import import_types
 from xds.resources.inventory import Inventory
 from xds.resources.resource import Resource
 from xds.resources.view import NodeKind, NodeView, build_open_view
@@ -31,10 +33,14 @@ from xds.snapshot.store import build_snapshot
 from xds.sources.document import Document
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, SECRET
 from xds.wire.pool import build_pool, find_packed
+from xds.wire.varint import read_varint
 
 FOLDER = Path(__file__).parent / "golden"
 HERE = Locality("eu", "eu-1a", "rack-1")
 CATALOGS = sorted(FOLDER.glob("*/catalog.yaml"))
+
+PACKED = re.compile(rb"\n([\x15-\x7f]|[\x80-\xff]\x01)type\.googleapis\.com/")
+"""The beginning of a google.protobuf.Any: the tag of its first field, the length of its type URL, and its prefix."""
 
 MESSAGES: dict[str, tuple[str, type[betterproto2.Message]]] = {
     CLUSTER: ("clusters", Cluster),
@@ -103,6 +109,15 @@ def decode(resource: Resource) -> dict[str, Any]:
     import_types(message.value)
     decoded: dict[str, Any] = kind.parse(merge(message.type_url, message.value)).to_dict(casing=Casing.SNAKE)
     return decoded
+
+
+def import_types(value: bytes) -> None:
+    """Import the classes of all messages that are packed in an encoded message, which decoding needs."""
+    for found in PACKED.finditer(value):
+        length, _ = read_varint(found[1], 0)
+        end = found.end(1) + length
+        with suppress(LookupError):  # bytes that only look like a type
+            find_type(value[found.end() : end].decode(errors="replace"))
 
 
 def merge(type_url: str, value: bytes) -> bytes:

@@ -36,8 +36,9 @@ WIDE = re.compile(r'("(?:minimum_ring_size|maximum_ring_size|min_cluster_size|ta
 def test_decode_returns_what_envoy_data_planes_classes_return(path: Path) -> None:
     """Every resource of every golden catalog is decoded as envoy-data-plane's classes decode it.
 
-    There are two exceptions, where the library is wrong: the name of one field, and wrapped 64-bit numbers. In
-    protobuf's JSON these numbers are strings, and so they are in Envoy's.
+    There are three exceptions, where the library is wrong: the name of one field, wrapped 64-bit numbers, and the type
+    of an empty google.protobuf.Any. In protobuf's JSON these numbers are strings, and so they are in Envoy's; an Any
+    without a type has no `@type`.
     """
     catalog = read_catalog(path)
     inventory = build_inventory(catalog)
@@ -51,6 +52,7 @@ def test_decode_returns_what_envoy_data_planes_classes_return(path: Path) -> Non
                         continue
                     seen.add((type_url, resource.body))
                     text = json.dumps(golden.decode(resource)).replace("consecutive_5_xx", "consecutive_5xx")
+                    text = text.replace('{"@type": ""}', "{}")
                     assert decode(resource) == json.loads(WIDE.sub(r'\1"\2"', text))
 
 

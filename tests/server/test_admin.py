@@ -19,9 +19,10 @@ from xds.cli.demo.envoy_admin import http_get
 from xds.cli.demo.processes import await_until, free_port, start_control_plane
 from xds.server.address import ListenAddress
 from xds.server.admin.metrics import MAX_NODES
-from xds.server.admin.server import AdminServer, names_this_machine
+from xds.server.admin.server import AdminServer
 from xds.server.clients.ask import Answers, Question, ask_one_process
 from xds.server.clients.documents import MAX_PROBLEMS
+from xds.server.http_server import names_this_machine
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION
 
 T = TypeVar("T")

@@ -121,7 +121,7 @@ async def test_restored_files_end_it(tmp_path: Path) -> None:
         ("POST", {**JSON, "Origin": "http://127.0.0.1:18002"}, 403),
         ("POST", {**JSON, "Origin": "null"}, 403),
         ("POST", {**JSON, "Sec-Fetch-Site": "cross-site"}, 403),
-        ("OPTIONS", {"Origin": "http://a.example.com", "Access-Control-Request-Method": "POST"}, 405),
+        ("OPTIONS", {"Origin": "http://a.example.com", "Access-Control-Request-Method": "POST"}, 403),
         ("PUT", JSON, 405),
     ],
 )

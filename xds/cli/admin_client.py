@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlencode
 
-from xds.wording import join_host_and_port
+from xds.wording import join_host_and_port, printable
 
 Json = Any
 """A document as `json.loads` returns it. xds/server/clients/documents.py defines its shape."""
@@ -68,12 +68,13 @@ class AdminClient:
             document = None
         if not isinstance(document, dict):
             raise AdminError(f"{self.address} is not the admin of `xds serve`: it answered {response.status} to {path}")
+        words = printable(str(document.get("error", path)))  # it may repeat names that clients chose
         if response.status == http.client.NOT_FOUND:
-            raise NotFoundError(document.get("error", path))
+            raise NotFoundError(words)
         if response.status == http.client.CONFLICT:
-            raise ConflictError(document.get("error", path))
+            raise ConflictError(words)
         if response.status != http.client.OK:
-            raise AdminError(f"{self.address} answered {response.status} to {path}: {document.get('error')}")
+            raise AdminError(f"{self.address} answered {response.status} to {path}: {words}")
         return document
 
     def __enter__(self) -> Self:
@@ -83,8 +84,3 @@ class AdminClient:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._connection.close()
-
-
-def printable(text: str) -> str:
-    """Return text with unprintable characters escaped, since a client's name could contain terminal control codes."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -1,14 +1,14 @@
 """`xds apply`: shows the removals that the server holds, and confirms them."""
 
-import json
 import sys
 from collections.abc import Iterator, Sequence
 
 import click
 
-from xds.cli.admin_client import AdminClient, AdminError, ConflictError, Json, NotFoundError, printable
+from xds.cli.admin_client import AdminClient, AdminError, ConflictError, Json, NotFoundError
 from xds.cli.options import admin_option, output_option
 from xds.cli.status.screen import describe_held
+from xds.wording import printable, write_json
 
 SHOWN_LINES = 60
 """How many lines of one file's differences are shown."""
@@ -39,7 +39,7 @@ def command(admin: tuple[str, int], held_ids: tuple[str, ...], output: str, *, y
         with AdminClient(admin) as client:
             held = _select(client.get("/held")["held"], held_ids)
             if output == "json":
-                click.echo(json.dumps({"held": held}, indent=2))
+                click.echo(write_json({"held": held}, indent=2))
             else:
                 for line in _write(held):
                     click.echo(line)

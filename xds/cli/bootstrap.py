@@ -1,13 +1,13 @@
 """`xds bootstrap`: prints the configuration file that an Envoy starts with."""
 
-import json
 import os
 
 import click
 import yaml
 
-from xds.cli.admin_client import AdminClient, AdminError, NotFoundError, printable
+from xds.cli.admin_client import AdminClient, AdminError, NotFoundError
 from xds.cli.options import HostPort, locality_options, output_option
+from xds.wording import printable, write_json
 
 ADMIN = "127.0.0.1:18002"
 """Where `xds serve` has its admin by default; the variable XDS_ADMIN sets another address."""
@@ -104,7 +104,7 @@ def command(
     )
     document = decode_message(message)
     if output == "json":
-        click.echo(json.dumps(document, indent=2))
+        click.echo(write_json(document, indent=2))
     else:
         click.echo(yaml.safe_dump(document, sort_keys=False), nl=False)
     _warn_of_unknown(node_cluster, server[0])

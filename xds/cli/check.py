@@ -1,6 +1,5 @@
 """`xds check`: prints every mistake of a catalog in one run."""
 
-import json
 import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from xds.errors import CatalogError, Problem, Severity
 from xds.sources.document import Document
 from xds.sources.files.read import read_stream
 from xds.sources.files.watch import FileSource
+from xds.wording import write_json
 
 STDIN = "<stdin>"
 
@@ -131,7 +131,7 @@ def _read(paths: tuple[Path, ...]) -> dict[str, Document]:
 
 
 def _format_json(report: Report) -> str:
-    return json.dumps(
+    return write_json(
         {
             "problems": [asdict(problem) for problem in report.problems],
             "errors": report.count(Severity.ERROR),
@@ -139,7 +139,6 @@ def _format_json(report: Report) -> str:
             "catalog": report.describe() if report.catalog else None,
         },
         indent=2,
-        ensure_ascii=False,
     )
 
 

@@ -1,6 +1,5 @@
 """`xds diff`: shows what a catalog would change in the resources that a server serves now."""
 
-import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,10 +12,11 @@ import yaml
 
 from xds.catalog.assembly.workspace import Workspace
 from xds.catalog.catalog import Catalog
-from xds.cli.admin_client import AdminClient, AdminError, Json, NotFoundError, printable
+from xds.cli.admin_client import AdminClient, AdminError, Json, NotFoundError
 from xds.cli.options import admin_option, catalog_option, catalog_path, choose_catalog, output_option
 from xds.errors import CatalogError, Severity
 from xds.sources.files.watch import FileSource
+from xds.wording import printable, write_json
 
 CLUSTERS_AT_ONCE = 50
 """How many values of `node.cluster` one request to the server names."""
@@ -101,7 +101,7 @@ def command(
         click.echo(error, err=True)
         sys.exit(2)
     if output == "json":
-        click.echo(json.dumps([asdict(difference) for difference in differences], indent=2))
+        click.echo(write_json([asdict(difference) for difference in differences], indent=2))
     else:
         for line in _write(differences):
             click.echo(line)

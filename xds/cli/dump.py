@@ -1,12 +1,12 @@
 """`xds dump`: prints the resources that a node is served."""
 
-import json
 import sys
 
 import click
 
 from xds.cli.admin_client import AdminClient, AdminError, NotFoundError
 from xds.cli.options import admin_option
+from xds.wording import write_json
 
 
 @click.command()
@@ -34,4 +34,4 @@ def command(node_id: str, admin: tuple[str, int]) -> None:
     except AdminError as error:
         click.echo(error, err=True)
         sys.exit(3)
-    click.echo(json.dumps(document, indent=2))
+    click.echo(write_json(document, indent=2))

@@ -1,10 +1,9 @@
 """`xds schema`: prints the JSON Schema of the catalog."""
 
-import json
-
 import click
 
 from xds.catalog.schema import build_schema
+from xds.wording import write_json
 
 
 @click.command()
@@ -17,4 +16,4 @@ def command() -> None:
       # for editors with the YAML language server, put this in the catalog's first line:
       # yaml-language-server: $schema=catalog.schema.json
     """
-    click.echo(json.dumps(build_schema(), indent=2, ensure_ascii=False))
+    click.echo(write_json(build_schema(), indent=2))

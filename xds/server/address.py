@@ -1,4 +1,4 @@
-"""The addresses that the server listens at: how they are parsed and checked, and an HTTP application at one of them.
+"""The addresses that the server listens at: how they are parsed and checked.
 
 gRPC reports a port that it cannot open in many lines of log. The checks here find the reason first, for one line.
 """
@@ -7,8 +7,6 @@ import errno
 import ipaddress
 import socket
 from dataclasses import dataclass
-
-from aiohttp import web
 
 from xds.wording import join_host_and_port, split_host_and_port
 
@@ -83,25 +81,3 @@ def reserve_port(address: ListenAddress) -> socket.socket:
 
 def _family(address: ListenAddress) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in address.host else socket.AF_INET
-
-
-class HttpServer:
-    """An HTTP application at one address. After `start`, `address` holds the real port, also where port 0 was given."""
-
-    def __init__(self, address: ListenAddress, app: web.Application) -> None:
-        self.address = address
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
-
-    async def start(self) -> None:
-        """Listen. Raises ListenError when the server cannot listen at the address."""
-        await self._runner.setup()
-        try:
-            await web.TCPSite(self._runner, self.address.host, self.address.port).start()
-        except OSError as error:
-            await self._runner.cleanup()
-            raise ListenError(f"cannot listen at {self.address}: {error.strerror or error}") from None
-        self.address = ListenAddress(self.address.host, self._runner.addresses[0][1])
-
-    async def stop(self) -> None:
-        """Stop listening, and end requests in progress after 1 s."""
-        await self._runner.cleanup()

@@ -21,6 +21,7 @@ from xds.resources.view import NodeKind
 from xds.server.streams.memories import Memories, NodeStream
 from xds.session.memory import Memory
 from xds.session.subscription import Nack
+from xds.wording import write_json
 
 FORMAT = 1
 """The number of the file's format: a file of another is not used."""
@@ -153,7 +154,7 @@ def _write(path: Path, memories: Mapping[NodeStream, Memory]) -> None:
         for key, memory in memories.items()
     ]
     encoded = [[one.name, one.version, base64.b64encode(one.body).decode(), one.ttl_ms] for one in resources]
-    content = json.dumps({"format": FORMAT, "resources": encoded, "nodes": nodes}).encode()
+    content = write_json({"format": FORMAT, "resources": encoded, "nodes": nodes}).encode()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(prefix=".", dir=path.parent)  # with mode 0600
     try:

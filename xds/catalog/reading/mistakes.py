@@ -141,8 +141,9 @@ def explain_unknown_key(key: str, known: list[str]) -> str:
 
 def explain_value(field: Field, kind: str, value: object, limit: int | None) -> str:
     """Return what a field expects in place of a value, or that the value is longer than `limit`."""
-    if kind in LIMITED and isinstance(value, list | str):
-        return f"has {len(value)} {LIMITED[kind]}, where {limit} at most are taken"
+    if kind in LIMITED and isinstance(value, list | str | dict):
+        counted = "keys" if isinstance(value, dict) else LIMITED[kind]
+        return f"has {len(value)} {counted}, where {limit} at most are taken"
     if isinstance(value, str) and field.is_class and (lines := explain_lines(value)):
         return lines
     near = suggest(value, field.choices) if isinstance(value, str) and field.choices else ""

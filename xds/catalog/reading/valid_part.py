@@ -16,6 +16,9 @@ from xds.catalog.text.field import LEFT_OUT
 from xds.catalog.text.mistake import Loc, Mistake, Mistakes
 from xds.wording import suggest
 
+GONE = object()
+"""What stands in a place that is no more: what was around it has been replaced, for a mistake of its own."""
+
 
 class ValidPart:
     """One service's or gateway's value, and the ways in it that lead to what is `broken`: there nothing is known."""
@@ -32,13 +35,14 @@ class ValidPart:
             if error["type"] == "unexpected_keyword_argument":
                 self._remove_key(error["loc"])
             elif error["type"] == "too_long" and self._cut(error["loc"]) is None:
-                del self._find(error["loc"])[error["ctx"]["max_length"] :]
+                self._shorten(error["loc"], error["ctx"]["max_length"])
             elif error["type"] != "too_short" or not error["input"]:
                 for loc, is_rule in self._locate(error):
                     self._remove_value(loc, is_rule=is_rule)
         for loc in self.broken:
-            if loc and not self._is_unknown(loc) and (settle := self._field(loc).if_wrong.settle) is not None:
-                settle(self._find(loc[:-1]))
+            settle = self._field(loc).if_wrong.settle if loc and not self._is_unknown(loc) else None
+            if settle is not None and isinstance(owner := self._find(loc[:-1]), dict):
+                settle(owner)
         self._remove_emptied()
 
     def is_replaced(self, mistake: Mistake) -> bool:
@@ -69,12 +73,23 @@ class ValidPart:
             if needs and isinstance(value, dict) and not value.keys() & set(needs):
                 del self.value[name]
 
+    def _shorten(self, loc: Loc, length: int) -> None:
+        """Leave the first items of a list, or the first keys of a mapping."""
+        found = self._find(loc)
+        if isinstance(found, list):
+            del found[length:]
+        elif isinstance(found, dict):
+            for key in [*found][length:]:
+                del found[key]
+
     def _remove_key(self, loc: Loc) -> None:
         """Remove an unknown key, and the field that it may have meant, whose value is not known."""
         if (whole := self._cut(loc)) is not None:
             self._remove_value(whole, is_rule=False)
             return
         owner = self._find(loc[:-1])
+        if not isinstance(owner, dict):
+            return
         owner.pop(loc[-1], None)
         word = str(loc[-1]).partition(":")[0]
         field = self._field(loc[:-1])
@@ -85,9 +100,10 @@ class ValidPart:
 
     def _remove_value(self, loc: Loc, *, is_rule: bool) -> None:
         if loc and loc[-1] == KEY:
-            self._find(loc[:-2]).pop(loc[-2], None)
+            if isinstance(owner := self._find(loc[:-2]), dict):
+                owner.pop(loc[-2], None)
             return
-        if self._is_unknown(loc):
+        if self._find(loc[:-1]) is GONE or self._is_unknown(loc):
             return
         while loc and not isinstance(self._find(loc[:-1]), dict | list):
             loc = loc[:-1]  # what is short for a mapping
@@ -98,12 +114,17 @@ class ValidPart:
         if field.if_wrong.identifies and isinstance(loc[-2:][0], int):
             loc, field = loc[:-1], self._field(loc[:-1])
         self.broken.add(loc)
+        self._replace(loc, field, is_rule=is_rule)
+
+    def _replace(self, loc: Loc, field: Field, *, is_rule: bool) -> None:
+        """Put a stand-in in the place of a value, or nothing if it may be left out."""
         if not loc:
             self.value = _stand_in(field)
             return
         owner, step = self._find(loc[:-1]), loc[-1]
         if isinstance(owner, list):
-            owner[int(step)] = _replace_item(field, int(step), owner[int(step)])
+            if int(step) < len(owner):
+                owner[int(step)] = _replace_item(field, int(step), owner[int(step)])
         elif field.if_wrong.stand_in is not LEFT_OUT and not (is_rule and _is_spare(field, str(step), owner)):
             owner[step] = _stand_in(field)
         else:
@@ -116,9 +137,15 @@ class ValidPart:
         return bool(loc) and isinstance(self._find(loc[:-1]), list)
 
     def _find(self, loc: Loc) -> Any:
+        """Return the value in a place: None inside what is short for a mapping, GONE where there is no such place."""
         found = self.value
         for step in loc:
-            found = None if isinstance(found, str) else found[step]
+            if isinstance(found, dict):
+                found = found.get(step, GONE)
+            elif isinstance(found, list):
+                found = found[step] if isinstance(step, int) and step < len(found) else GONE
+            elif found is not GONE:
+                found = None
         return found
 
     def _field(self, loc: Loc) -> Field:

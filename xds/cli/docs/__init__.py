@@ -1,6 +1,5 @@
 """`xds docs`: the reference of the catalog's fields, on a terminal, as JSON and as Markdown."""
 
-import json
 import shutil
 import sys
 
@@ -11,6 +10,7 @@ from xds.cli.docs.markdown import write_markdown
 from xds.cli.docs.path import Place, UnknownFieldError, find_place
 from xds.cli.docs.text import describe_place, write_text
 from xds.cli.options import output_option
+from xds.wording import write_json
 
 PIPE_WIDTH = 100
 """Columns of the text when it does not go to a terminal."""
@@ -56,7 +56,7 @@ def command(path: str, output: str) -> None:
 
 def _write(place: Place, output: str) -> str:
     if output == "json":
-        return json.dumps(describe_place(place), indent=2, ensure_ascii=False)
+        return write_json(describe_place(place), indent=2)
     if output == "markdown":
         return write_markdown(Place("", get_root()) if not place.path else place)
     return write_text(place, min(shutil.get_terminal_size().columns, MAX_WIDTH) if sys.stdout.isatty() else PIPE_WIDTH)

@@ -4,7 +4,6 @@ What a node is served, and the catalog, are read in `known.py`. Routes and servi
 shares are computed in `explanation.py`, and all is printed in `screen.py`.
 """
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -13,11 +12,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from xds.cli.admin_client import AdminError, NotFoundError, printable
+from xds.cli.admin_client import AdminError, NotFoundError
 from xds.cli.console import open_console
 from xds.cli.options import admin_option, instead_option, locality_options, output_option
 from xds.errors import CatalogError, Severity
-from xds.wording import suggest
+from xds.wording import printable, suggest, write_json
 
 if TYPE_CHECKING:
     from xds.cli.explain.known import Known
@@ -73,7 +72,7 @@ def command(
         fail(_explain_nothing(service, known), code=1)
     console = open_console()
     if output == "json":
-        click.echo(json.dumps(asdict(explanation), indent=2))
+        click.echo(write_json(asdict(explanation), indent=2))
     elif console.is_terminal:
         console.print(draw(explanation, console.width))
     else:

@@ -10,9 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from xds.catalog.entrances import SIDECAR_LISTENER
-from xds.cli.admin_client import printable
 from xds.cli.explain.explanation import ClusterExplanation, Explanation, Route, Target
-from xds.wording import write_flow
+from xds.wording import printable, write_flow
 
 HEADINGS = ("ENDPOINT", "WEIGHT", "HEALTH", "PRIORITY", "LOCALITY", "SHARE")
 

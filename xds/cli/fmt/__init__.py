@@ -1,6 +1,5 @@
 """`xds fmt`: formats the files of a catalog. How a text is formatted is in `formatting.py`."""
 
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from xds.errors import Problem, Severity
 from xds.sources.document import Document
 from xds.sources.files.read import read_stream
 from xds.sources.files.watch import FileSource
+from xds.wording import printable, write_json
 
 STDIN = "-"
 
@@ -67,11 +67,11 @@ def command(paths: tuple[Path, ...], more: tuple[Path, ...], *, check: bool, out
     if output == "json":
         names = [one.name for one in changed]
         click.echo(
-            json.dumps({"files": len(results), "changed": names, "problems": list(map(str, problems))}, indent=2)
+            write_json({"files": len(results), "changed": names, "problems": list(map(str, problems))}, indent=2)
         )
     else:
         for one in changed:
-            click.echo(f"{'would format' if check else 'formatted'} {one.name}")
+            click.echo(f"{'would format' if check else 'formatted'} {printable(one.name)}")
         for problem in problems:
             click.echo(problem, err=True)
         same = len(results) - len(changed) - sum(bool(one.problems) for one in results)

@@ -3,7 +3,6 @@
 Which route it is, is decided in `finding.py`, by the rules in `xds/catalog/matching.py`. It is printed in `screen.py`.
 """
 
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +12,7 @@ import click
 from xds.cli.console import open_console
 from xds.cli.explain import find_known
 from xds.cli.options import admin_option, instead_option, locality_options, output_option
+from xds.wording import write_json
 
 
 @click.command()
@@ -78,7 +78,7 @@ def command(
     finding = find(asked, known)
     console = open_console()
     if output == "json":
-        click.echo(json.dumps(asdict(finding), indent=2))
+        click.echo(write_json(asdict(finding), indent=2))
     elif console.is_terminal:
         console.print(draw(finding, console.width))
     else:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from rich.console import Group, RenderableType
 
-from xds.cli.admin_client import printable
 from xds.cli.explain.screen import as_text, describe_node, draw_choices, write_choices, write_route
 from xds.cli.route.finding import Finding
+from xds.wording import printable
 
 
 def draw(finding: Finding, width: int) -> RenderableType:

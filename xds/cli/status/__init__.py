@@ -3,7 +3,6 @@
 How a status is printed is in `screen.py`. When a catalog is in effect is decided in `waiting.py`.
 """
 
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from xds.cli.options import admin_option, catalog_path, output_option
 from xds.cli.status.screen import draw, draw_not_synced, write_lines, write_not_synced
 from xds.cli.status.waiting import Outcome, Stage, await_effect
 from xds.sources.files.watch import FileSource
+from xds.wording import write_json
 
 ATTENTION = ("NACKED", "UNKNOWN", "KEPT")
 """The states that somebody must look at."""
@@ -105,7 +105,7 @@ def _show_once(client: AdminClient, output: str) -> int:
     status = client.get("/status")
     console = open_console()
     if output == "json":
-        click.echo(json.dumps(status, indent=2))
+        click.echo(write_json(status, indent=2))
     elif console.is_terminal:
         console.print(draw(status, console.width))
     else:
@@ -127,7 +127,7 @@ def _show_outcome(outcome: Outcome, output: str) -> None:
     summary = f"{stage.value} after {outcome.seconds:.1f} s{f': {reason}' if reason else ''}"
     console = open_console()
     if output == "json":
-        click.echo(json.dumps(outcome.status, indent=2))
+        click.echo(write_json(outcome.status, indent=2))
     elif console.is_terminal:
         console.print(draw_not_synced(outcome.status, console.width))
     else:
@@ -143,7 +143,7 @@ def _watch(client: AdminClient, output: str, seconds: float) -> None:
             if isinstance(status, AdminError):
                 click.echo(status, err=True)
             else:
-                click.echo(json.dumps(status) if output == "json" else "\n".join([*write_lines(status), ""]))
+                click.echo(write_json(status) if output == "json" else "\n".join([*write_lines(status), ""]))
         return
     with Live(console=console, auto_refresh=False, screen=True) as live:
         for status in _poll(client, seconds):

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from itertools import groupby
 
-from xds.cli.admin_client import printable
+from xds.wording import printable
 
 FIELD = re.compile(r'\s*(\w+ \{|\[[\w./]+\] \{|\}|\w+: ("([^"\\]|\\.)*"|[-+\w.]+))')
 """A line of a message in protobuf's text form."""

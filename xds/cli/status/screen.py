@@ -7,8 +7,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from xds.cli.admin_client import Json, printable
+from xds.cli.admin_client import Json
 from xds.cli.status.nack_message import shorten
+from xds.wording import printable
 
 COLOURS = {"SYNCED": "green", "STALE": "yellow", "KEPT": "yellow", "UNKNOWN": "bold red", "NACKED": "bold red"}
 HEADINGS = {

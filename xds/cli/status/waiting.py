@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from xds.cli.admin_client import AdminClient, AdminError, Json, printable
+from xds.cli.admin_client import AdminClient, AdminError, Json
+from xds.wording import printable
 
 FIRST_DELAY, MAX_DELAY = 0.05, 2.0
 """Seconds between two requests. The delay starts short, since most changes are in effect at once, and grows."""

@@ -1,17 +1,18 @@
 """The HTTP admin: it shows the connected clients, what each is or would be served, and the metrics.
 
-It shows every node's configuration, so it listens on loopback unless the operator sets another address. On loopback, it
-refuses a request whose Host is neither `localhost` nor an IP address: so a page in a browser cannot read it under a
-name that DNS points to this machine (DNS rebinding).
+It shows every node's configuration, so it listens on loopback unless the operator sets another address. What holds for
+every request, such as that no page in a browser may send it, is in `http_server`.
 
-It changes one thing: `POST /apply` confirms a removal that is held. Only programs on this machine may, and no page in a
-browser: it would send an Origin, and cannot send JSON to another site without asking first, which is answered with 405.
+It changes one thing: `POST /apply` confirms a removal that is held. Only programs on this machine may, and with a
+Content-Type that a page cannot send to another site without asking first, which is refused.
+
+Long answers are made in a thread, as pieces. A dump or a status that many ask for at once is made once.
 """
 
 import asyncio
 import ipaddress
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import partial
 from itertools import chain
 from operator import itemgetter
@@ -19,13 +20,13 @@ from typing import Protocol
 
 import structlog
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from xds.catalog.model.locality import Locality
 from xds.resources.inventory import Inventory
 from xds.resources.view import NodeKind
-from xds.server.address import HttpServer, ListenAddress
+from xds.server.address import ListenAddress
 from xds.server.admin.endpoint_metrics import build_endpoint_registry, find_localities
 from xds.server.admin.metrics import Metrics
 from xds.server.clients.ask import (
@@ -40,21 +41,23 @@ from xds.server.clients.ask import (
 from xds.server.clients.documents import (
     AppliedState,
     Json,
+    build_kind,
     describe_documents,
-    describe_dump,
-    describe_kind,
     describe_resource,
     describe_server,
     describe_snapshot,
     describe_standing,
-    describe_view,
+    list_kind,
+    write_dump,
 )
 from xds.server.clients.targets import describe_targets
+from xds.server.http_server import HttpServer, answer_json
 from xds.server.observe.counters import CatalogCounters
+from xds.server.shared_work import BusyError, Slow, Together
 from xds.server.streams.ads import AdsServicer
 from xds.snapshot.snapshot import Snapshot
 from xds.wire import CLUSTER, TYPE_URLS, short_type
-from xds.wording import split_host_and_port, suggest
+from xds.wording import suggest, write_json
 
 INDEX = """\
 xds admin: it answers GET requests, which change nothing.
@@ -86,6 +89,9 @@ With `cluster`, also:      &grpc for what gRPC's own clients are served, which d
 
 MAX_CLUSTERS = 100
 """How many clusters one request for /snapshot may name."""
+
+RETRY_S = 5
+"""When to ask again, if there is too much to do."""
 
 log = structlog.get_logger()
 
@@ -132,7 +138,7 @@ class AdminServer(HttpServer):
         counters: CatalogCounters | None = None,
         removals: Removals | None = None,
     ) -> None:
-        app = web.Application(middlewares=[self._guard], client_max_size=2**16)
+        app = web.Application(client_max_size=2**16)
         for path, answer in {
             "/": self._index,
             "/status": self._status,
@@ -154,48 +160,70 @@ class AdminServer(HttpServer):
         self._ask = ask or ask_one_process(ads)
         self._removals = removals or NoRemovals()
         self._metrics = Metrics(counters or CatalogCounters())
-        self._slow = asyncio.Semaphore(1)  # slow work runs in a thread, one request at a time
+        self._slow = Slow()
+        self._asked_status = Together(self._write_status)
+        self._asked_metrics = Together(self._build_metrics)
+        self._asked_shares = Together(self._build_shares)
         self._kept: tuple[Inventory, NodeKind, Snapshot] | None = None  # a caller often asks for more of one snapshot
 
-    @web.middleware
-    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Refuse a request with a foreign Host header, and answer every error as JSON."""
-        try:
-            self._check_host(request)
-            response = await handler(request)
-        except web.HTTPException as error:
-            response = web.json_response({"error": error.text}, status=error.status)
-            if isinstance(error, web.HTTPMethodNotAllowed):
-                response.headers["Allow"] = "POST" if request.path == "/apply" else "GET, HEAD"
-        except Exception as error:  # a bug in the admin must not stop the streams
-            log.error("admin failed", path=request.path, error=repr(error))
-            response = web.json_response({"error": "a bug in xds: its log has the exception"}, status=500)
-        response.headers["Cache-Control"] = "no-store"
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        return response
+    async def stop(self) -> None:
+        """Stop listening, and end what is in progress."""
+        await super().stop()
+        self._slow.close()
 
-    def _check_host(self, request: web.Request) -> None:
-        if self.address.is_loopback and not names_this_machine(request.headers.get("Host", "")):
-            raise web.HTTPForbidden(text="the Host header must be localhost or an IP address")
+    async def _answer_slowly(
+        self, request: web.Request, key: Hashable, parts: Callable[[], Iterable[str]]
+    ) -> web.StreamResponse:
+        """Answer with a JSON text whose parts are made in a thread, shared by all who ask for the same key now."""
+        try:
+            async with self._slow.share((request.path, key), parts) as answer:
+                pieces = answer.read()
+                first = await anext(pieces, b"")
+                response = web.StreamResponse(headers={"Content-Type": "application/json; charset=utf-8"})
+                await response.prepare(request)
+                if request.method == "HEAD":
+                    return response
+                try:
+                    await response.write(first)
+                    async for piece in pieces:
+                        await response.write(piece)
+                    await response.write_eof()
+                except ConnectionError:
+                    raise
+                except Exception as error:  # a bug in xds: half an answer must not look like a whole one
+                    log.error("HTTP request failed", path=request.path, error=repr(error))
+                    if request.transport is not None:
+                        request.transport.abort()
+                return response
+        except BusyError:
+            words = "too many long answers are being made: ask again later"
+            raise web.HTTPServiceUnavailable(text=words, headers={"Retry-After": str(RETRY_S)}) from None
 
     async def _index(self, _request: web.Request) -> web.Response:
         return web.Response(text=INDEX)
 
     async def _status(self, _request: web.Request) -> web.Response:
+        return web.Response(body=await self._asked_status.ask(), content_type="application/json")
+
+    async def _write_status(self) -> bytes:
         applied = self._applied()  # before the clients: else their status could be of an older state than `applied`
         answers = await self._ask(describe_clients)
-        clients = sorted(chain.from_iterable(answers.all), key=itemgetter("cluster", "node_id", "connected_at"))
-        inventory = self._ads.store.inventory
-        server = describe_server(inventory, applied, answers.silent, time.time())
         silent = sum((await self._ask(count_silent)).all)
-        found = {"clients": clients, "twins": find_twins(clients), "streams_without_request": silent}
-        return web.json_response({**server, **found})
+        inventory, now = self._ads.store.inventory, time.time()
 
-    async def _dump(self, request: web.Request) -> web.Response:
+        def write() -> bytes:
+            clients = sorted(chain.from_iterable(answers.all), key=itemgetter("cluster", "node_id", "connected_at"))
+            server = describe_server(inventory, applied, answers.silent, now)
+            found = {"clients": clients, "twins": find_twins(clients), "streams_without_request": silent}
+            return write_json({**server, **found}).encode()
+
+        return await asyncio.to_thread(write)
+
+    async def _dump(self, request: web.Request) -> web.StreamResponse:
         if "node" not in request.query and "cluster" in request.query:
             kind = _read_kind(request, request.query["cluster"])
-            async with self._slow:
-                return web.json_response(await asyncio.to_thread(self._describe_kind, kind))
+            inventory = self._ads.store.inventory
+            return await self._answer_slowly(request, (kind, id(inventory)), lambda: self._dump_kind(inventory, kind))
         node_id = _required(request, "node")
         answers = await self._ask(partial(find_served_node, node_id))
         served = next((found for _, found in answers.all if found), None)
@@ -207,17 +235,19 @@ class AdminServer(HttpServer):
                 message += f"; worker {silent} did not answer, so it may be connected there"
                 raise web.HTTPServiceUnavailable(text=message)
             raise web.HTTPNotFound(text=f"{message}{suggest(node_id, connected)}")
-        async with self._slow:
-            return web.json_response(await asyncio.to_thread(describe_dump, served.node, served.configs))
+        node, configs = served.node, served.configs
+        resources = tuple((one.name, one.version) for _, _, of_type in configs for one in of_type)
+        key = (node.SerializeToString(), tuple((kind, version) for kind, version, _ in configs), resources)
+        return await self._answer_slowly(request, key, lambda: write_dump(node, configs))
 
-    def _describe_kind(self, kind: NodeKind) -> Json:
-        store = self._ads.store
-        return describe_view(kind, store.build_snapshot(kind)) if kind.cluster else describe_kind(store.inventory, kind)
+    def _dump_kind(self, inventory: Inventory, kind: NodeKind) -> Iterable[str]:
+        snapshot = self._ads.store.build_snapshot(kind) if kind.cluster else build_kind(inventory, kind)
+        return write_dump(*list_kind(kind, snapshot))
 
     async def _cluster(self, request: web.Request) -> web.Response:
-        return web.json_response(describe_standing(self._ads.store, _required(request, "name")))
+        return answer_json(describe_standing(self._ads.store, _required(request, "name")))
 
-    async def _snapshot(self, request: web.Request) -> web.Response:
+    async def _snapshot(self, request: web.Request) -> web.StreamResponse:
         _required(request, "cluster")
         names = list(dict.fromkeys(request.query.getall("cluster")))
         if len(names) > MAX_CLUSTERS:
@@ -225,15 +255,15 @@ class AdminServer(HttpServer):
         inventory = self._ads.store.inventory
         kinds = {name: _read_kind(request, name) for name in names}
 
-        def describe() -> Json:
-            return {name: describe_snapshot(self._snapshot_for(inventory, kind)) for name, kind in kinds.items()}
-
-        async with self._slow:
-            clusters = await asyncio.to_thread(describe)
         standings = {name: self._ads.store.find_standing(name) for name in names}
-        return web.json_response({"clusters": clusters, "standings": standings})
 
-    async def _resource(self, request: web.Request) -> web.Response:
+        def write() -> Iterable[str]:
+            clusters = {name: describe_snapshot(self._snapshot_for(inventory, kind)) for name, kind in kinds.items()}
+            yield write_json({"clusters": clusters, "standings": standings})
+
+        return await self._answer_slowly(request, (tuple(kinds.values()), id(inventory)), write)
+
+    async def _resource(self, request: web.Request) -> web.StreamResponse:
         cluster, kind, name = (_required(request, key) for key in ("cluster", "type", "name"))
         types = {short_type(type_url): type_url for type_url in TYPE_URLS}
         type_url = types.get(kind, kind)
@@ -241,50 +271,49 @@ class AdminServer(HttpServer):
             raise web.HTTPBadRequest(text=f"no type {kind!r}{suggest(kind, types)}")
         inventory, node_kind = self._ads.store.inventory, _read_kind(request, cluster)
 
-        def describe() -> Json | None:
+        def write() -> Iterable[str]:
             resource = self._snapshot_for(inventory, node_kind).of(type_url).resources.get(name)
-            return None if resource is None else describe_resource(type_url, resource)
+            if resource is None:
+                raise web.HTTPNotFound(text=f"nodes of {cluster!r} are served no {short_type(type_url)} {name!r}")
+            yield write_json(describe_resource(type_url, resource))
 
-        async with self._slow:
-            found = await asyncio.to_thread(describe)
-        if found is None:
-            raise web.HTTPNotFound(text=f"nodes of {cluster!r} are served no {short_type(type_url)} {name!r}")
-        return web.json_response(found)
+        return await self._answer_slowly(request, (node_kind, type_url, name, id(inventory)), write)
 
-    async def _list_held(self, _request: web.Request) -> web.Response:
-        async with self._slow:
-            return web.json_response({"held": await asyncio.to_thread(self._removals.describe_held)})
+    async def _list_held(self, request: web.Request) -> web.StreamResponse:
+        held = tuple(one.id for one in self._applied().held)
+        return await self._answer_slowly(
+            request, held, lambda: iter((write_json({"held": self._removals.describe_held()}),))
+        )
 
     async def _apply(self, request: web.Request) -> web.Response:
-        _check_origin(request)
+        _check_local(request)
         _required(request, "id")
         held_ids = request.query.getall("id")
-        refused = await self._removals.confirm(held_ids)
+        refused = await asyncio.shield(self._removals.confirm(held_ids))  # it is done, even if the client goes
         if refused is None:
             raise web.HTTPConflict(text="this is not held any more, or something else is: see `xds apply`")
-        return web.json_response({"applied": held_ids, "refused_files": list(refused)})
+        return answer_json({"applied": held_ids, "refused_files": list(refused)})
 
-    async def _catalog(self, _request: web.Request) -> web.Response:
-        async with self._slow:
-            return web.json_response(await asyncio.to_thread(describe_documents, self._applied()))
+    async def _catalog(self, request: web.Request) -> web.StreamResponse:
+        applied = self._applied()
+        return await self._answer_slowly(
+            request, (applied.digest, applied.at), lambda: iter((write_json(describe_documents(applied)),))
+        )
 
     async def _scrape(self, request: web.Request) -> web.Response:
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        counts = await self._ask(count_clients)
-        registry = self._metrics.build_registry(counts, self._ads.store.inventory, self._applied(), time.time())
-        return web.Response(body=encode(registry), headers={"Content-Type": content_type})
+        return await _answer_scrape(request, await self._asked_metrics.ask())
 
     async def _scrape_endpoints(self, request: web.Request) -> web.Response:
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return await _answer_scrape(request, await self._asked_shares.ask())
+
+    async def _build_metrics(self) -> CollectorRegistry:
+        counts = await self._ask(count_clients)
+        return self._metrics.build_registry(counts, self._ads.store.inventory, self._applied(), time.time())
+
+    async def _build_shares(self) -> CollectorRegistry:
         answers = await self._ask(find_targets)
-        inventory = self._ads.store.inventory
-
-        def describe() -> bytes:
-            return encode(build_endpoint_registry(inventory, find_localities(chain.from_iterable(answers.all))))
-
-        async with self._slow:
-            body = await asyncio.to_thread(describe)
-        return web.Response(body=body, headers={"Content-Type": content_type})
+        localities = find_localities(chain.from_iterable(answers.all))
+        return await asyncio.to_thread(build_endpoint_registry, self._ads.store.inventory, localities)
 
     async def _discover(self, _request: web.Request) -> web.Response:
         """Answer Prometheus' service discovery, with 503 when a worker did not answer.
@@ -295,7 +324,7 @@ class AdminServer(HttpServer):
         if answers.silent:
             silent = ", ".join(map(str, answers.silent))
             raise web.HTTPServiceUnavailable(text=f"worker {silent} does not answer for its clients")
-        return web.json_response(describe_targets(chain.from_iterable(answers.all)))
+        return answer_json(describe_targets(chain.from_iterable(answers.all)))
 
     def _snapshot_for(self, inventory: Inventory, kind: NodeKind) -> Snapshot:
         if self._kept is None or self._kept[0] is not inventory or self._kept[1] != kind:
@@ -320,27 +349,21 @@ def _read_kind(request: web.Request, cluster: str) -> NodeKind:
     return NodeKind(cluster, "grpc" in request.query, locality)
 
 
-def names_this_machine(host: str) -> bool:
-    """Whether a Host header is `localhost` or an IP address, and not a name that DNS can point to this machine."""
-    name, _ = split_host_and_port(host) or (host.removeprefix("[").removesuffix("]"), None)
-    if name.lower() == "localhost":
-        return True
+async def _answer_scrape(request: web.Request, registry: CollectorRegistry) -> web.Response:
     try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    except (ValueError, TypeError):  # a version that is no number
+        encode, content_type = choose_encoder("")
+    return web.Response(body=await asyncio.to_thread(encode, registry), headers={"Content-Type": content_type})
 
 
-def _check_origin(request: web.Request) -> None:
-    """Refuse a request that may change something, unless a program on this machine sent it, and no page."""
+def _check_local(request: web.Request) -> None:
+    """Refuse a request that may change something, unless a program on this machine sent it."""
     own, peer = (
         request.transport.get_extra_info(end) if request.transport else None for end in ("sockname", "peername")
     )
     if not own or not peer or not (peer[0] == own[0] or ipaddress.ip_address(peer[0].partition("%")[0]).is_loopback):
         raise web.HTTPForbidden(text="only a program on the server's own machine may do this")
-    if "Origin" in request.headers or request.headers.get("Sec-Fetch-Site", "none") != "none":
-        raise web.HTTPForbidden(text="no page in a browser may do this")
     if request.content_type != "application/json":
         raise web.HTTPUnsupportedMediaType(text="Content-Type must be application/json")
 

@@ -3,7 +3,7 @@
 Later versions may add fields, but never remove one or change its meaning.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from difflib import unified_diff
@@ -27,6 +27,7 @@ from xds.snapshot.store import SnapshotStore, build_snapshot
 from xds.sources.document import Document
 from xds.wire import TYPE_URLS, short_type
 from xds.wire.discovery_pb2 import Locality, Node
+from xds.wording import write_json
 
 Json = dict[str, Any]
 
@@ -237,21 +238,37 @@ def describe_dump(node: Node, configs: Iterable[tuple[str, str, list[Resource]]]
     }
 
 
+def write_dump(node: Node, configs: Iterable[tuple[str, str, Iterable[Resource]]]) -> Iterator[str]:
+    """Yield what a node is served as parts of a JSON text: that of `describe_dump`, one resource at a time."""
+    yield f'{{"node": {write_json(identify(node))}, "configs": ['
+    for number, (type_url, version, resources) in enumerate(configs):
+        head = write_json({"type_url": type_url, "version_info": version})
+        yield f'{", " * bool(number)}{head[:-1]}, "resources": ['
+        for position, resource in enumerate(resources):
+            yield ", " * bool(position) + write_json(describe_resource(type_url, resource))
+        yield "]}"
+    yield "]}"
+
+
 def describe_kind(inventory: Inventory, kind: NodeKind) -> Json:
     """Return what nodes of a kind are served by the catalog alone; the node of the result has no id.
 
     Without a cluster, it is what a node is served that may call every service.
     """
+    return describe_dump(*list_kind(kind, build_kind(inventory, kind)))
+
+
+def build_kind(inventory: Inventory, kind: NodeKind) -> Snapshot:
+    """Return what nodes of a kind are served by the catalog alone; without a cluster, if they may call everything."""
     view = build_view(inventory, kind) if kind.cluster else build_open_view(inventory, kind)
-    return describe_view(kind, build_snapshot(view, inventory))
+    return build_snapshot(view, inventory)
 
 
-def describe_view(kind: NodeKind, snapshot: Snapshot) -> Json:
-    """Return what nodes of a kind are served, whether or not one is connected; the node of the result has no id."""
+def list_kind(kind: NodeKind, snapshot: Snapshot) -> tuple[Node, list[tuple[str, str, list[Resource]]]]:
+    """Return a node of a kind, without an id, and what it is served, whether or not one is connected."""
     types = {type_url: snapshot.of(type_url) for type_url in TYPE_URLS if snapshot.of(type_url).resources}
     configs = [(type_url, of_type.version, list(of_type.resources.values())) for type_url, of_type in types.items()]
-    locality = Locality(**kind.locality._asdict())
-    return describe_dump(Node(cluster=kind.cluster, locality=locality), configs)
+    return Node(cluster=kind.cluster, locality=Locality(**kind.locality._asdict())), configs
 
 
 def describe_resource(type_url: str, resource: Resource) -> Json:

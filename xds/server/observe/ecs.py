@@ -11,6 +11,7 @@ from typing import Any, Final
 from xds import __version__
 from xds.errors import Problem
 from xds.resources.listeners.access_log import ECS_VERSION
+from xds.wording import escape_json
 
 DATASET: Final = "xds.log"
 
@@ -27,7 +28,7 @@ ACTIONS: Final = {
     "a worker did not apply a change: it is replaced": "worker-replaced",
     "a worker did not stop: it is killed": "worker-killed",
     "a worker failed to answer": "worker-silent",
-    "admin failed": "admin-failed",
+    "HTTP request failed": "http-failed",
     "admin": "admin-started",
     "catalog changed": "catalog-changed",
     "catalog loaded": "catalog-loaded",
@@ -134,6 +135,7 @@ NANOSECONDS: Final = {"ms": 10**6, "seconds": 10**9}
 
 _JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=repr)
 _encode: Final[Callable[[object], str]] = _JSON.encode
+"""Encodes a part of a line; the whole line is escaped once."""
 
 
 class EcsRenderer:
@@ -168,7 +170,7 @@ class EcsRenderer:
             group, name = listed or FIELDS.get(key) or ("xds", key)
             scale = NANOSECONDS.get(key)
             groups.setdefault(group, {})[name] = value if scale is None else round(value * scale)
-        return (
+        return escape_json(
             f'{{"@timestamp":"{timestamp}","log":{{"level":"{level}"}},"message":{_encode(message)},'
             f"{self._same},{_encode(groups)[1:]}"
         )

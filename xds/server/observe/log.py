@@ -18,6 +18,7 @@ import structlog
 from structlog.typing import Processor
 
 from xds.server.observe.ecs import EcsRenderer
+from xds.wording import printable
 
 
 class LogFormat(StrEnum):
@@ -89,6 +90,7 @@ def _for_people(worker: int | None, *, colors: bool) -> list[Processor]:
     process = {} if worker is None else {"worker": worker}
     return [
         partial(_order_fields, process),
+        _escape_values,
         structlog.dev.ConsoleRenderer(colors=colors, sort_keys=False, pad_event_to=0),
     ]
 
@@ -99,3 +101,11 @@ def _order_fields(
     """Order the fields: those of every line first, then the worker. A `problem` is dropped: the event has its text."""
     event.pop("problem", None)
     return {key: event.pop(key) for key in ("timestamp", "level", "event")} | {**process, **event}
+
+
+def _escape_values(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Escape what a terminal must not get: values come from clients, too. What is no text is written as repr()."""
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = printable(value)
+    return event

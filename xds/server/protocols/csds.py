@@ -5,6 +5,7 @@ large. They are built on request, in a thread.
 """
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -62,6 +63,7 @@ class CsdsServicer:
     def __init__(self, ads: AdsServicer, ask: Ask | None = None) -> None:
         self._ask = ask or ask_one_process(ads)
         self._slow = asyncio.Semaphore(1)
+        self._thread = ThreadPoolExecutor(1, "csds")  # one at a time, also when callers go and others come
 
     def build_handler(self) -> grpc.GenericRpcHandler:
         """Return the gRPC handler of both methods."""
@@ -79,13 +81,14 @@ class CsdsServicer:
 
     async def _fetch(self, data: bytes, context: Context) -> bytes:
         async with self._slow:
+            loop = asyncio.get_running_loop()
             try:
-                node_ids, contents = await asyncio.to_thread(parse_request, data)
+                node_ids, contents = await loop.run_in_executor(self._thread, parse_request, data)
             except PeerError as error:
                 await context.abort(grpc.StatusCode[error.status], str(error))
             answers = await self._ask(partial(list_configs, node_ids))
             configs = sorted(chain.from_iterable(answers.all), key=lambda one: (one[0].cluster, one[0].id))
-            return await asyncio.to_thread(encode_response, configs, contents=contents)
+            return await loop.run_in_executor(self._thread, partial(encode_response, configs, contents=contents))
 
 
 def parse_request(data: bytes) -> tuple[frozenset[str] | None, bool]:

@@ -6,6 +6,7 @@ one of REST instead, which names the control plane's cluster as `xds bootstrap` 
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 
 import structlog
@@ -18,12 +19,14 @@ from xds.errors import PeerError
 from xds.resources.bootstrap.bootstrap import XDS_CLUSTER
 from xds.resources.decode import decode
 from xds.resources.resource import Resource
-from xds.server.address import HttpServer, ListenAddress
+from xds.server.address import ListenAddress
+from xds.server.http_server import HttpServer, answer_json
 from xds.server.observe.client_log import describe_node
 from xds.server.streams.ads import AdsServicer
 from xds.session.limits import Limits
 from xds.wire import SERVICES, short_type
 from xds.wire.discovery_pb2 import DiscoveryRequest, DiscoveryResponse
+from xds.wording import write_json
 
 REFRESH_SECONDS = 1
 """How often an Envoy polls. Envoy adds up to half of that at random."""
@@ -52,10 +55,15 @@ class RestServer(HttpServer):
         app = web.Application(client_max_size=limits.message_bytes)
         for word, type_url in SERVICES.values():
             app.router.add_post(f"/v3/discovery:{word.lower()}", partial(self._poll, type_url))
-        super().__init__(address, app)
+        super().__init__(address, app, hosts=frozenset({XDS_CLUSTER}))  # Envoy's Host is the name of its cluster
         self._ads = ads
         self._max_names = limits.names
-        self._slow = asyncio.Semaphore(1)  # decoding is slow: one answer at a time, in a thread
+        self._thread = ThreadPoolExecutor(1, "rest")  # decoding is slow: one answer at a time
+
+    async def stop(self) -> None:
+        """Stop listening, and end what is in progress."""
+        await super().stop()
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _poll(self, type_url: str, request: web.Request) -> web.Response:
         """Answer a poll: with 304 when its `version_info` is current, with 400 and the reason when it is not valid."""
@@ -63,15 +71,14 @@ class RestServer(HttpServer):
             message = parse_json(await request.read(), self._max_names)
             answer = self._ads.fetch(message, type_url)
         except PeerError as error:
-            return web.json_response({"error": str(error)}, status=400)
+            return answer_json({"error": str(error)}, 400)
         if message.HasField("error_detail"):
             log.error(
                 "NACK", **describe_node(message.node), type=short_type(type_url), message=message.error_detail.message
             )
         if answer is None:
             return web.Response(status=304)
-        async with self._slow:
-            text = await asyncio.to_thread(encode_answer, answer)
+        text = await asyncio.get_running_loop().run_in_executor(self._thread, encode_answer, answer)
         return web.Response(text=text, content_type="application/json")
 
 
@@ -94,7 +101,7 @@ def parse_json(data: bytes, max_names: int) -> DiscoveryRequest:
 def encode_answer(answer: DiscoveryResponse) -> str:
     """Return a DiscoveryResponse as JSON."""
     resources = ",".join(map(_encode_body, answer.resources))
-    head = json.dumps({"version_info": answer.version_info, "type_url": answer.type_url, "nonce": answer.nonce})
+    head = write_json({"version_info": answer.version_info, "type_url": answer.type_url, "nonce": answer.nonce})
     return f'{head[:-1]}, "resources": [{resources}]}}'
 
 
@@ -102,7 +109,7 @@ def encode_answer(answer: DiscoveryResponse) -> str:
 def _encode_body(body: bytes) -> str:
     """Return one encoded google.protobuf.Any as JSON. It is cached, since most polls ask for the same resources."""
     fields = {name: _replace_config_sources(value) for name, value in decode(Resource("", "", body)).items()}
-    return json.dumps({"@type": Any.FromString(body).type_url, **fields})
+    return write_json({"@type": Any.FromString(body).type_url, **fields})
 
 
 def _replace_config_sources(value: JsonValue) -> JsonValue:
