@@ -257,7 +257,7 @@ class Route:
 
     def takes_host(self, host: str) -> bool:
         """Whether it takes every request for `host`, which may be a pattern."""
-        return any(covers_host(one, host) for one in self.hosts)
+        return not self.host or any(covers_host(one, host) for one in self.host)
 
     @property
     def services(self) -> tuple[str, ...]:

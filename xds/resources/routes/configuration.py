@@ -65,17 +65,14 @@ def build_gateway_routes(
     """
     hosts = dict.fromkeys(host for route in gateway_routes for host in route.hosts)
     limited = any(route.rate_limit is not None for route in gateway_routes)
+    # Each route is encoded once, also when many virtual hosts have it.
+    encoded = [
+        (route, skeleton_pb2.VirtualHost(routes=_build_routes(route, services, limited=limited)).SerializeToString())
+        for route in gateway_routes
+    ]
     virtual_hosts = [
-        skeleton_pb2.VirtualHost(
-            name=host,
-            domains=[host],
-            routes=[
-                encoded
-                for route in gateway_routes
-                if route.takes_host(host)
-                for encoded in _build_routes(route, services, limited=limited)
-            ],
-        ).SerializeToString(deterministic=True)
+        skeleton_pb2.VirtualHost(name=host, domains=[host]).SerializeToString()
+        + b"".join(routes for route, routes in encoded if route.takes_host(host))
         for host in hosts
     ]
     more = encode(RouteConfiguration(typed_per_filter_config=build_limits(gateway_routes))) if limited else b""
