@@ -78,7 +78,7 @@ async def test_lines_of_a_real_control_plane_and_real_envoys_fit_the_template(tm
     assert {
         *("catalog-loaded", "serving", "admin-started", "sidecar-connected", "catalog-problem", "catalog-refused"),
         *("catalog-changed", "nack", "sidecar-gone", "stopping", "stopped"),
-        *("catalog-mended", "strangers-served"),
+        *("catalog-mended", "limits", "strangers-served"),
     } == actions(lines).keys()
     [nack] = [dict(flatten(one)) for one in lines if one["event"]["action"] == "nack"]
     assert NOT_OURS in nack["error.message"]

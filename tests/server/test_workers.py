@@ -7,8 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from click.testing import CliRunner
 from envoy_data_plane.envoy.service.status.v3 import ClientStatusResponse
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from tests.cli.asking import run
 from tests.ecs import read_log
@@ -31,7 +34,9 @@ from xds.server.clients.ask import describe_clients
 from xds.server.control_plane import ControlPlane as Leader
 from xds.server.protocols.csds import CSDS
 from xds.server.settings import Settings
+from xds.server.streams.ads import AdsServicer
 from xds.server.workers import leader as workers_module
+from xds.server.workers.worker import Worker
 from xds.session.subscription import REASONS
 from xds.sources.files.watch import FileSource
 from xds.wire import CLUSTER
@@ -310,6 +315,64 @@ async def test_a_worker_that_hangs_delays_nobody(tmp_path: Path, monkeypatch: py
         got = [sidecar for sidecar in sidecars if await is_told(sidecar)]
         assert len(got) == len(answers.by_worker[2])
         await await_until(lambda: workers._running.get(1, hung) is not hung and not is_running(hung.pid), 20)
+
+
+async def test_no_edit_waits_for_a_worker_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it is known to be silent, an edit waits for the others only. The others count as ever."""
+    monkeypatch.setattr(workers_module, "SILENT_SECONDS", 60.0)
+    monkeypatch.setattr(workers_module, "PUBLISH_SECONDS", 60.0)
+    async with led(tmp_path) as (leader, workers), connected(f"127.0.0.1:{leader.port}", 8) as sidecars:
+        os.kill(workers._running[1].process.pid, signal.SIGSTOP)
+        await await_until(lambda: workers._running[1].is_silent, 20)
+        with capture_logs() as logs:
+            for number in range(3):
+                (tmp_path / "catalog.yaml").write_text(make_catalog("a", *"bcd"[: number + 1]))
+                await await_until(partial(has, logs, "catalog changed", number + 1), 20)
+        assert workers._running[1].is_silent
+        os.kill(workers._running[1].process.pid, signal.SIGCONT)
+        await await_until(lambda: not workers._running[1].is_silent, 20)
+        for sidecar in sidecars:
+            assert await is_told(sidecar)
+
+
+async def test_a_worker_that_hangs_is_replaced_without_an_edit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is busy is not, and neither is one that answers again in time."""
+    async with led(tmp_path) as (leader, workers):
+        for one in workers._running.values():
+            os.kill(one.process.pid, signal.SIGSTOP)
+        await await_until(lambda: all(one.is_silent for one in workers._running.values()), 20)
+        for one in workers._running.values():
+            os.kill(one.process.pid, signal.SIGCONT)
+        await await_until(lambda: not any(one.is_silent for one in workers._running.values()), 20)
+        monkeypatch.setattr(workers_module, "SILENT_SECONDS", 1.0)
+        before = {number: one.process.pid for number, one in workers._running.items()}
+        with capture_logs() as logs:
+            os.kill(before[1], signal.SIGSTOP)
+            busy = asyncio.create_task(workers._running[2].link.call(Worker.ask, be_busy))
+            await await_until(lambda: count(logs, "worker started") == 1, 30)
+        await busy
+        assert workers._running[1].process.pid != before[1]
+        assert workers._running[2].process.pid == before[2]
+        assert [line["worker"] for line in logs if line["event"] == "a worker does not answer: it is replaced"] == [1]
+        async with connected(f"127.0.0.1:{leader.port}", 4):
+            pass
+
+
+async def be_busy(_ads: AdsServicer) -> None:
+    """Keep a worker's event loop busy for a while."""
+    end = time.process_time() + 2.0
+    while time.process_time() < end:
+        pass
+
+
+def has(logs: list[EventDict], event: str, number: int) -> bool:
+    """Whether there are so many lines of one kind."""
+    return count(logs, event) == number
+
+
+def count(logs: list[EventDict], event: str) -> int:
+    """Count the lines of one kind."""
+    return sum(line["event"] == event for line in logs)
 
 
 async def test_the_delay_before_a_restart_grows_while_a_worker_keeps_dying(

@@ -19,7 +19,8 @@ from xds.cli.options import choose_catalog
 from xds.errors import CatalogError, Severity
 from xds.server.address import ListenAddress, ListenError
 from xds.server.control_plane import run
-from xds.server.observe.log import LogFormat, configure_log, is_for_people
+from xds.server.descriptors import raise_open_files
+from xds.server.observe.log import LogFormat, configure_log, flush_log, is_for_people, own_standard_error
 from xds.server.observe.spans import SpansError
 from xds.server.settings import Settings
 from xds.server.state import StateFile, find_state_folder
@@ -31,6 +32,9 @@ DEFAULT = Limits()
 
 WRITERS_S = 10.0
 """How long a start waits for programs that write a file of the catalog."""
+
+LAST_SECONDS = 0.2
+"""How long a second signal waits until the log is written, at most."""
 
 CATALOG_PATH = click.Path(path_type=Path)
 """A path that need not exist: the last good state on disk may stand in for it."""
@@ -112,6 +116,13 @@ def _usage_in_log(*, is_json: bool) -> Iterator[None]:
     help="How many streams may be open at the same time; with workers, in each worker.",
 )
 @click.option(
+    "--max-connections-per-address",
+    metavar="N",
+    type=click.IntRange(1),
+    help="How many connections one address may have at --listen; with workers, in each worker. "
+    "[default: half of what the limit of open files (ulimit -n) allows]",
+)
+@click.option(
     "--max-names",
     default=DEFAULT.names,
     show_default=True,
@@ -175,6 +186,7 @@ def command(
     admin: ListenAddress | None,
     workers: int,
     max_streams: int,
+    max_connections_per_address: int | None,
     max_names: int,
     max_message_bytes: int,
     data: Path | None,
@@ -219,6 +231,7 @@ def command(
     settings = Settings(
         listen,
         Limits(max_names, max_streams, max_message_bytes),
+        max_connections_per_address,
         rest=rest,
         admin=admin,
         admin_required=ctx.get_parameter_source("admin") is not ParameterSource.DEFAULT,
@@ -229,6 +242,8 @@ def command(
         otlp=otlp,
     )
     configure_log(settings.log_format, settings.log_level)
+    own_standard_error()
+    raise_open_files()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(FileSource(catalog), settings, state))
@@ -240,6 +255,7 @@ def command(
 def _tell(error: CatalogError | ListenError | SpansError, log_format: LogFormat) -> None:
     """Print why there was no start, as the rest of the log is printed."""
     if is_for_people(log_format):
+        flush_log()
         click.echo(error, err=True)
     elif isinstance(error, CatalogError):
         for problem in error.problems:
@@ -255,7 +271,7 @@ async def _serve(source: FileSource, settings: Settings, state: StateFile | None
 
     def stop(number: int) -> None:
         if stopping.is_set():
-            sys.stderr.flush()
+            flush_log(LAST_SECONDS)
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         stopping.set()

@@ -5,10 +5,10 @@ This module starts, connects and stops the parts of the server. How a stream is 
 """
 
 import asyncio
-import contextlib
 import time
 from collections import Counter
 from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
 
@@ -22,6 +22,7 @@ from xds.resources.inventory import Inventory
 from xds.server.address import ListenAddress, ListenError, check_free
 from xds.server.admin.server import AdminServer
 from xds.server.clients.documents import AppliedState, HeldRemoval, Json, describe_files, write_time
+from xds.server.descriptors import read_open_files, share_connections
 from xds.server.failures import Edit, Failures
 from xds.server.held_state import HeldState
 from xds.server.instances import Instances, Updates
@@ -40,6 +41,9 @@ from xds.wire import ADS
 __all__ = ["OPTIONS", "ControlPlane", "Settings", "run"]
 
 log = structlog.get_logger()
+
+RETRY_SECONDS, MAX_RETRY_SECONDS = 1.0, 30.0
+"""How long a source that failed is left alone: at first, and after it has failed again and again."""
 
 MAX_LOGGED = 20
 """How many problems of instances one change writes to the log. Of the others it writes the number."""
@@ -122,9 +126,19 @@ class ControlPlane:
         await self._start_admin()
         self.port = await self._streams.start()
         log.info("serving", address=str(ListenAddress(self._settings.listen.host, self.port)), services=[ADS])
+        self._tell_limits()
         if self._state is not None:
             self._state_writer = StateWriter(self._state, stored)
             self._store()
+
+    def _tell_limits(self) -> None:
+        connections = share_connections(has_rest=self._settings.rest is not None).grpc
+        log.info(
+            "limits",
+            open_files=read_open_files(),
+            connections=connections,
+            connections_per_address=self._settings.connections_per_address or max(1, connections // 2),
+        )
 
     def _read_state(self) -> State:
         """Return the last good state that is stored, after it was taken; an empty one if there is none to use."""
@@ -175,21 +189,40 @@ class ControlPlane:
             group.create_task(self._follow_documents())
 
     async def _follow_documents(self) -> None:
-        async for documents in self._source.watch():
-            # What the source says of its state is about these documents until it is asked for the next ones.
-            edit = Edit(documents, self._source.digest, self._source.noticed_at, time.time())
+        """Apply the edits of the source. When it fails, what is served stays, and it is watched again after a wait."""
+        wait = RETRY_SECONDS
+        while True:
             try:
-                with self._spans.open("reload") as span:
-                    span.set_attribute("xds.files", len(documents))
-                    async with self._change_lock:
-                        await self._apply_edit(edit, span)
-            except Exception as error:  # a bug in xds must not stop the server; the next edit is tried as usual
-                self._counters.loads["failed"] += 1
-                log.error(
-                    "edit NOT APPLIED, a bug in xds: the state before is still served",
-                    files=sorted(documents),
-                    error=repr(error),
-                )
+                async with aclosing(self._source.watch()) as edits:
+                    async for documents in edits:
+                        # What the source says of its state is about these documents until it is asked for the next.
+                        edit = Edit(documents, self._source.digest, self._source.noticed_at, time.time())
+                        await self._take_edit(edit)
+                        wait = RETRY_SECONDS
+                reason = "it ended"
+            except asyncio.CancelledError as error:
+                if (task := asyncio.current_task()) is not None and task.cancelling():
+                    raise
+                reason = repr(error)  # something inside the source was cancelled
+            except Exception as error:
+                reason = repr(error)
+            log.error("the catalog cannot be watched: what was read is still served", reason=reason)
+            await asyncio.sleep(wait)
+            wait = min(2 * wait, MAX_RETRY_SECONDS)
+
+    async def _take_edit(self, edit: Edit) -> None:
+        try:
+            with self._spans.open("reload") as span:
+                span.set_attribute("xds.files", len(edit.documents))
+                async with self._change_lock:
+                    await self._apply_edit(edit, span)
+        except Exception as error:  # a bug in xds must not stop the server; the next edit is tried as usual
+            self._counters.loads["failed"] += 1
+            log.error(
+                "edit NOT APPLIED, a bug in xds: the state before is still served",
+                files=sorted(edit.documents),
+                error=repr(error),
+            )
 
     async def stop(self) -> None:
         """Report NOT_SERVING to health checks, end every stream so that clients reconnect elsewhere, and close."""
@@ -535,9 +568,14 @@ async def run(
     control_plane = ControlPlane(source, settings, state=state)
     await control_plane.start()
     following = asyncio.create_task(control_plane.follow())
-    waiting = asyncio.create_task(stopping.wait())
-    await asyncio.wait({following, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    following.add_done_callback(_tell_end)
+    await stopping.wait()
     following.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await following
+    await asyncio.wait({following})
     await control_plane.stop()
+
+
+def _tell_end(following: asyncio.Task[None]) -> None:
+    """Log that edits are not followed any more, which is a bug in xds: what is served stays."""
+    if not following.cancelled():
+        log.error("edits are NOT FOLLOWED any more, a bug in xds", error=repr(following.exception()))

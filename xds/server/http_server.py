@@ -19,6 +19,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from xds.server.address import ListenAddress, ListenError
+from xds.server.connections import LimitedRunner
+from xds.server.descriptors import MOST
 from xds.wording import split_host_and_port, write_json
 
 IDLE_S = 60.0
@@ -38,15 +40,22 @@ log = structlog.get_logger()
 class HttpServer:
     """An HTTP application at one address. After `start`, `address` holds the real port, also where port 0 was given.
 
-    `hosts` are names that its clients write as Host, beside those of this machine.
+    `hosts` are names that its clients write as Host, beside those of this machine. `connections` is how many may be
+    open.
     """
 
-    def __init__(self, address: ListenAddress, app: web.Application, hosts: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        address: ListenAddress,
+        app: web.Application,
+        hosts: frozenset[str] = frozenset(),
+        connections: int = MOST,
+    ) -> None:
         self.address = address
         self._hosts = hosts
         app.middlewares.append(self._guard)
         app.on_response_prepare.append(_forbid_caching)
-        self._runner = web.AppRunner(
+        self._runner = LimitedRunner(
             app,
             access_log=None,
             shutdown_timeout=1.0,
@@ -55,6 +64,7 @@ class HttpServer:
             handler_cancellation=True,
             logger=_make_logger(),
         )
+        self._runner.connections = connections
 
     async def start(self) -> None:
         """Listen. Raises ListenError when the server cannot listen at the address."""

@@ -13,11 +13,13 @@ class Settings:
     """The options of one server.
 
     `grace` is how many seconds streams may take to end when the server stops. `drain_time` is how many seconds Envoys
-    drain connections of a listener that changed or went.
+    drain connections of a listener that changed or went. `connections_per_address` is how many connections one address
+    may have at `listen`; None: half of all.
     """
 
     listen: ListenAddress
     limits: Limits = field(default_factory=Limits)
+    connections_per_address: int | None = None
     grace: float = 5.0
     drain_time: float = DRAIN_SECONDS
     rest: ListenAddress | None = None

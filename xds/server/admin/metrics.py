@@ -134,6 +134,7 @@ def _describe_streams(counters: StreamCounters) -> Iterator[Metric]:
             sizes.add_metric([short_type(type_url), reason], counted.bytes)
         _add(durations, counters.push_durations.get(type_url, Histogram()), [short_type(type_url)])
     yield from (refusals, pushes, sizes, durations)
+    yield CounterMetricFamily("xds_log_dropped", "Lines of the log that were dropped", counters.dropped_lines)
 
 
 def _describe_processes(pids: dict[int, int]) -> Iterator[Metric]:

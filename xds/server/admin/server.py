@@ -51,6 +51,7 @@ from xds.server.clients.documents import (
     write_dump,
 )
 from xds.server.clients.targets import describe_targets
+from xds.server.descriptors import share_connections
 from xds.server.http_server import HttpServer, answer_json
 from xds.server.observe.counters import CatalogCounters
 from xds.server.shared_work import BusyError, Slow, Together
@@ -154,7 +155,7 @@ class AdminServer(HttpServer):
         }.items():
             app.router.add_get(path, answer)
         app.router.add_post("/apply", self._apply)
-        super().__init__(address, app)
+        super().__init__(address, app, connections=share_connections(has_rest=False).admin)
         self._ads = ads
         self._applied = applied
         self._ask = ask or ask_one_process(ads)

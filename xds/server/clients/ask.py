@@ -17,6 +17,7 @@ from xds.server.clients.documents import Json, describe_client
 from xds.server.clients.status import Client, State, gather_clients
 from xds.server.clients.targets import Target, find_target
 from xds.server.observe.counters import StreamCounters
+from xds.server.observe.log import count_dropped
 from xds.server.streams.ads import AdsServicer
 from xds.snapshot.store import SnapshotStore
 from xds.wire.discovery_pb2 import Node
@@ -124,6 +125,7 @@ class Counts:
 
 async def count_clients(ads: AdsServicer) -> Counts:
     """Return the counts. The time grows with the number of clients, not with the number of resources."""
+    ads.shared.counters.dropped_lines = count_dropped()
     clients = gather_clients(ads.streams())
     subscribed = [(client.node, one) for client in clients for one in client.types()]
     states = [(node, one.type_url, one.state) for node, one in subscribed]

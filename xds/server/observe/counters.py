@@ -54,13 +54,14 @@ class StreamCounters:
     """What the streams of one or more processes have counted since the processes started.
 
     `pushes` are by type_url and reason, `push_durations` by type_url, `nacks` by type_url and `node.cluster`.
-    `clusters` are the values of `node.cluster` that are named.
+    `clusters` are the values of `node.cluster` that are named, `dropped_lines` the lines of the log that were dropped.
     """
 
     pushes: dict[tuple[str, str], Pushes] = field(default_factory=dict)
     push_durations: dict[str, Histogram] = field(default_factory=dict)
     nacks: Counter[tuple[str, str]] = field(default_factory=Counter)
     clusters: set[str] = field(default_factory=set)
+    dropped_lines: int = 0
 
     def count_push(self, type_url: str, reason: str, size: int, nanoseconds: int) -> None:
         """Count a response of `size` bytes that gRPC accepted `nanoseconds` after it was made."""
@@ -90,6 +91,7 @@ class StreamCounters:
             self.push_durations.setdefault(type_url, Histogram()).add(push_durations)
         for (type_url, cluster), number in other.nacks.items():
             self.count_nacks(type_url, cluster, number)
+        self.dropped_lines += other.dropped_lines
 
 
 @dataclass(slots=True)

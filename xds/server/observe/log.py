@@ -1,24 +1,28 @@
-"""The log: where and in which format it is written, on standard error.
+"""The log: in which format it is written. Where it is written, on standard error, is in `lines.py`.
 
 How a line is written as JSON is in `ecs.py`.
 """
 
-import asyncio
-import io
+import atexit
 import logging
-import select
 import sys
+import traceback
 from collections.abc import Mapping, MutableMapping
 from enum import StrEnum
 from functools import partial
-from itertools import accumulate, takewhile
 from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import Processor
 
 from xds.server.observe.ecs import EcsRenderer
+from xds.server.observe.lines import BufferedLines, open_lines, stop_waiting_for_stderr
 from xds.wording import printable
+
+END_SECONDS = 1.0
+"""How long the end of a process waits until the log is written, at most."""
+
+log = structlog.get_logger()
 
 
 class LogFormat(StrEnum):
@@ -29,39 +33,49 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-class BufferedLines(io.TextIOBase):
-    """A stream that collects the lines of one pass of the event loop and writes them together.
+class _Loggers:
+    """Makes structlog's loggers, which write lines."""
 
-    Each write lets another thread run. While many clients connect and disconnect, an event loop that wrote line by line
-    spent most of its time waiting to continue. Outside of an event loop, each line is written at once. A write has at
-    most PIPE_BUF bytes, where a line is not longer: so the lines of several processes do not mix in one pipe.
-    """
+    def __init__(self, lines: BufferedLines) -> None:
+        self.lines = lines
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._pending: list[str] = []
+    def __call__(self, *_args: object) -> structlog.WriteLogger:
+        return structlog.WriteLogger(cast("TextIO", self.lines))
 
-    def write(self, text: str) -> int:
-        """Collect a line; return its length."""
-        self._pending.append(text)
-        if len(self._pending) == 1:
-            try:
-                asyncio.get_running_loop().call_soon(self._write_out)
-            except RuntimeError:  # no loop runs here
-                self._write_out()
-        return len(text)
 
-    def flush(self) -> None:
-        """Do nothing: every logger flushes after each line, and the lines are written at the end of the pass."""
+class _LibraryLog(logging.Handler):
+    """Writes what libraries log as lines of this log: the last resort of `logging` would wait for standard error."""
 
-    def _write_out(self) -> None:
-        lines, self._pending = self._pending, []
-        while lines:
-            sizes = accumulate(len(line.encode(errors="replace")) for line in lines)
-            count = max(1, sum(1 for _ in takewhile(lambda size: size <= select.PIPE_BUF, sizes)))
-            self._stream.write("".join(lines[:count]))
-            self._stream.flush()
-            del lines[:count]
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        fields: dict[str, str] = {"logger": record.name}
+        if record.exc_info and record.exc_info[1]:
+            fields["error"] = repr(record.exc_info[1])
+            fields["stack"] = "".join(traceback.format_exception(record.exc_info[1]))
+        report = log.error if record.levelno >= logging.ERROR else log.warning
+        report(record.getMessage(), **fields)
+
+
+def own_standard_error() -> None:
+    """Have nothing in this process wait for who reads standard error, libraries neither. Call it once, at the start."""
+    logging.getLogger().addHandler(_LibraryLog(logging.WARNING))
+    stop_waiting_for_stderr()
+
+
+def flush_log(seconds: float = END_SECONDS) -> None:
+    """Wait until the lines so far are written, for so many seconds at most."""
+    if isinstance(loggers := structlog.get_config()["logger_factory"], _Loggers):
+        loggers.lines.drain(seconds)
+
+
+def count_dropped() -> int:
+    """Return how many lines this process has dropped."""
+    loggers = structlog.get_config()["logger_factory"]
+    return loggers.lines.dropped if isinstance(loggers, _Loggers) else 0
+
+
+def _tell_dropped(number: int) -> None:
+    log.warning("lines of the log were dropped: nobody read them in time", dropped=number)
 
 
 def configure_log(log_format: LogFormat, level: str, worker: int | None = None) -> None:
@@ -77,8 +91,9 @@ def configure_log(log_format: LogFormat, level: str, worker: int | None = None) 
             *(_for_people(worker, colors=terminal) if human else [EcsRenderer(worker)]),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", BufferedLines(sys.stderr))),
+        logger_factory=_Loggers(open_lines(sys.stderr, _tell_dropped)),
     )
+    atexit.register(flush_log)
 
 
 def is_for_people(log_format: LogFormat) -> bool:

@@ -10,6 +10,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from xds.resources.inventory import Inventory
 from xds.server.address import ListenError
 from xds.server.clients.ask import Ask, ask_one_process
+from xds.server.connections import Doorkeeper
+from xds.server.descriptors import share_connections
 from xds.server.protocols.csds import CsdsServicer
 from xds.server.settings import Settings
 from xds.server.streams.ads import AdsServicer
@@ -19,6 +21,8 @@ from xds.wire import ADS
 
 OPTIONS = (
     ("grpc.max_concurrent_streams", 1000),  # per connection
+    ("grpc.max_connection_idle_ms", 60_000),  # of a connection without a call
+    ("grpc.server_handshake_timeout_ms", 10_000),  # of one that does not begin with HTTP/2
     ("grpc.max_metadata_size", 16 * 2**10),
     ("grpc.keepalive_time_ms", 30_000),  # finds half-open connections
     ("grpc.keepalive_timeout_ms", 10_000),
@@ -49,10 +53,12 @@ class DiscoveryServer:
         self._settings = settings
         self._health = health.aio.HealthServicer()
         limits = settings.limits
+        self._connections = share_connections(has_rest=settings.rest is not None).grpc
         options = {
             **dict(OPTIONS),
             # Without workers, a second server at the same port is a mistake and must fail.
             "grpc.so_reuseport": int(settings.workers > 1),
+            "grpc.max_allowed_incoming_connections": self._connections,
             "grpc.max_receive_message_length": limits.message_bytes,
             # New streams that wait, as after a restart. gRPC's own default refuses more than 1,000.
             "grpc.server.max_pending_requests": limits.streams,
@@ -74,7 +80,12 @@ class DiscoveryServer:
             raise ListenError(f"cannot listen at {self._settings.listen}: {error}") from None
         await self._server.start()
         self._collecting = asyncio.create_task(collect_when_calm())
+        per_address = self._settings.connections_per_address or max(1, self._connections // 2)
+        self._limiting = asyncio.create_task(Doorkeeper(port, per_address).watch(self._list_peers))
         return port
+
+    def _list_peers(self) -> list[str]:
+        return [stream.peer for stream in self._ads.streams()]
 
     async def publish(self, inventory: Inventory) -> int:
         """Take a new inventory, push what changed, and return the number of streams that it concerned."""
@@ -88,6 +99,7 @@ class DiscoveryServer:
         """Report NOT_SERVING to health checks, end every stream so that clients reconnect elsewhere, and close."""
         log.info("stopping", streams=len(list(self._ads.streams())))
         self._collecting.cancel()
+        self._limiting.cancel()
         await self._health.enter_graceful_shutdown()
         for stream in self._ads.streams():
             stream.end("the control plane is stopping")

@@ -20,6 +20,7 @@ from xds.resources.bootstrap.bootstrap import XDS_CLUSTER
 from xds.resources.decode import decode
 from xds.resources.resource import Resource
 from xds.server.address import ListenAddress
+from xds.server.descriptors import share_connections
 from xds.server.http_server import HttpServer, answer_json
 from xds.server.observe.client_log import describe_node
 from xds.server.streams.ads import AdsServicer
@@ -55,7 +56,8 @@ class RestServer(HttpServer):
         app = web.Application(client_max_size=limits.message_bytes)
         for word, type_url in SERVICES.values():
             app.router.add_post(f"/v3/discovery:{word.lower()}", partial(self._poll, type_url))
-        super().__init__(address, app, hosts=frozenset({XDS_CLUSTER}))  # Envoy's Host is the name of its cluster
+        hosts = frozenset({XDS_CLUSTER})  # Envoy's Host is the name of its cluster
+        super().__init__(address, app, hosts, share_connections(has_rest=True).rest)
         self._ads = ads
         self._max_names = limits.names
         self._thread = ThreadPoolExecutor(1, "rest")  # decoding is slow: one answer at a time

@@ -12,6 +12,7 @@ import socket
 import sys
 from asyncio.subprocess import Process
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
 import structlog
@@ -38,7 +39,17 @@ PUSH_SECONDS = 30.0
 """How long a worker may take to push a change; after that it is replaced."""
 
 ANSWER_SECONDS = 5.0
-"""How long the leader waits for a worker's answer or push. After that, a question's result names it as silent."""
+"""How long the leader waits for a worker's answer. After that, a question's result names it as silent."""
+
+PUBLISH_SECONDS = 0.25
+"""How long an edit waits to learn how many streams it concerns in a worker. It does not wait for one that is silent."""
+
+PING_SECONDS = 0.5
+"""How often it is asked whether a worker answers. One that has not within this time is silent."""
+
+SILENT_SECONDS = 5.0
+"""How long a worker may be silent without any work: then it is stopped or hangs, and is replaced. One that is busy has
+PUSH_SECONDS."""
 
 STOP_SECONDS = 5.0
 """How long a worker may take to end, in addition to the grace period of its streams."""
@@ -50,10 +61,15 @@ DELAY_SECONDS, MAX_DELAY_SECONDS = 1.0, 30.0
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Running:
     process: Process
     link: Link
+    is_silent: bool = True  # until it has started, and while it does not answer
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
+            self.process.kill()
 
 
 class WorkerPool:
@@ -68,6 +84,7 @@ class WorkerPool:
         self._running: dict[int, _Running] = {}
         self._supervisors: list[asyncio.Task[None]] = []
         self._stopping = False
+        self._pushing: set[asyncio.Task[int]] = set()
 
     async def start(self) -> int:
         """Wait until every worker listens, and return the port. Raises ListenError when a worker cannot start."""
@@ -88,14 +105,18 @@ class WorkerPool:
     async def publish(self, inventory: Inventory) -> int:
         """Have every worker push what changed, and return the number of streams that it concerned.
 
-        It waits for ANSWER_SECONDS at most, so that a slow worker does not delay the next change for the others. The
-        number does not include the streams of such a worker.
+        It waits for PUBLISH_SECONDS at most, and for no worker that is silent, so that a slow worker does not delay the
+        next change for the others. The number does not include the streams of such a worker.
         """
         before = self._ads.store.inventory
         self._ads.publish(inventory)  # who begins from now on begins with this
         change = encode_change(describe_change(inventory, before))
-        pushing = [asyncio.create_task(self._push(*item, change)) for item in self._running.items()]
-        done = (await asyncio.wait(pushing, timeout=ANSWER_SECONDS))[0] if pushing else ()
+        pushing = [(one, asyncio.create_task(self._push(number, one, change))) for number, one in self._running.items()]
+        self._pushing |= {task for _, task in pushing}
+        await asyncio.sleep(0)  # each has been sent now
+        answering = [task for one, task in pushing if not one.is_silent]
+        done = (await asyncio.wait(answering, timeout=PUBLISH_SECONDS))[0] if answering else ()
+        self._pushing = {task for task in self._pushing if not task.done()}
         return sum(task.result() for task in done)
 
     async def _push(self, number: int, one: _Running, change: bytes) -> int:
@@ -106,7 +127,7 @@ class WorkerPool:
             return 0
         except (CallError, TimeoutError) as error:
             log.error("a worker did not apply a change: it is replaced", worker=number, error=repr(error))
-            one.process.kill()
+            one.kill()
             return 0
 
     async def wait_for_answers(self) -> int | None:
@@ -127,10 +148,12 @@ class WorkerPool:
     async def remember(self, number: int, key: NodeStream, memory: Memory | None) -> None:
         """Tell all other workers what a node's next stream begins with: it may reach any of them."""
         self._ads.shared.memories.put(key, memory, None)
-        for other, one in list(self._running.items()):
-            if other != number:
-                with contextlib.suppress(LinkClosedError, CallError):
-                    await one.link.call(Worker.learn, {key: memory})
+
+        async def tell(one: _Running) -> None:
+            with contextlib.suppress(LinkClosedError, CallError):
+                await one.link.call(Worker.learn, {key: memory})
+
+        await asyncio.gather(*(tell(one) for other, one in self._running.items() if other != number))
 
     async def ask(self, question: Question[T], /) -> Answers[T]:
         """Ask every worker and this process."""
@@ -170,7 +193,7 @@ class WorkerPool:
             pass  # it died, so it need not be stopped
         except (CallError, TimeoutError) as error:
             log.error("a worker did not stop: it is killed", pid=one.process.pid, error=repr(error))
-            one.process.kill()
+            one.kill()
 
     async def _keep_running(self, number: int, listening: asyncio.Future[None]) -> None:
         """Run the worker with that number, and start it again when it ends.
@@ -204,20 +227,48 @@ class WorkerPool:
                 memories = self._ads.shared.memories.lasting
                 await one.link.call(Worker.start, number, self._settings, inventory, memories)
             seconds = asyncio.get_running_loop().time() - started
+            one.is_silent = False
             log.info("worker started", worker=number, pid=one.process.pid, ms=round(seconds * 1000, 1))
             if not listening.done():
                 listening.set_result(None)
-            await one.link.closed
+            pinging = asyncio.create_task(self._ping(number, one))
+            try:
+                await one.link.closed
+            finally:
+                pinging.cancel()
         except LinkClosedError:
             pass
         except Exception as error:  # after a bug in xds, the worker must still be replaced
-            one.process.kill()
+            one.kill()
             return repr(error)
         finally:
             one.link.close()
             code = await one.process.wait()
             del self._running[number]
         return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+    async def _ping(self, number: int, one: _Running) -> None:
+        """Ask a worker again and again whether it answers, and kill it when it does not for long.
+
+        The waits are counted, and not measured: a leader that was stopped itself learns nothing from the clock.
+        """
+        while True:
+            answer = asyncio.create_task(one.link.call(Worker.ping))
+            waits = idle_waits = 0
+            ticks = _read_cpu_ticks(one.process.pid)
+            while not (await asyncio.wait({answer}, timeout=PING_SECONDS))[0]:
+                before, ticks = ticks, _read_cpu_ticks(one.process.pid)
+                waits, idle_waits = waits + 1, 0 if ticks is None or ticks != before else idle_waits + 1
+                one.is_silent = True
+                if waits * PING_SECONDS >= PUSH_SECONDS or idle_waits * PING_SECONDS >= SILENT_SECONDS:
+                    log.error("a worker does not answer: it is replaced", worker=number, pid=one.process.pid)
+                    answer.cancel()
+                    one.kill()
+                    return
+            one.is_silent = False
+            if answer.exception() is not None:
+                return
+            await asyncio.sleep(PING_SECONDS)
 
     async def _spawn(self) -> _Running:
         ours, theirs = socket.socketpair()
@@ -229,3 +280,12 @@ class WorkerPool:
                 start_new_session=True,  # so that Ctrl-C in the terminal reaches the leader only
             )
         return _Running(process, await open_link(ours, self))
+
+
+def _read_cpu_ticks(pid: int) -> int | None:
+    """Return how many clock ticks of CPU time a process has used; None where the system does not tell."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return int(fields[11]) + int(fields[12])

@@ -20,7 +20,7 @@ from xds.catalog.catalog import Catalog
 from xds.endpoints.endpoint_set import Endpoints
 from xds.resources.inventory import build_inventory
 from xds.server.clients.ask import Answers, Question
-from xds.server.observe.log import configure_log
+from xds.server.observe.log import configure_log, flush_log, own_standard_error
 from xds.server.protocols.discovery import DiscoveryServer, build_servicer
 from xds.server.settings import Settings
 from xds.server.streams.memories import NodeStream
@@ -75,6 +75,9 @@ class Worker:
         """Wait until clients of this process have answered the last change, and return when (time.monotonic_ns())."""
         return await self._ads.wait_for_answers()
 
+    async def ping(self) -> None:
+        """Show that this process answers."""
+
     async def ask(self, question: Question[T], /) -> T:
         """Return this process's answer."""
         return await question(self._ads)
@@ -104,6 +107,7 @@ class Worker:
 def main() -> None:
     """Run a worker until its leader closes the link."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    own_standard_error()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_work())
 
@@ -114,5 +118,5 @@ async def _work() -> None:
     await worker.link.closed
     if worker.is_serving:
         log.error("the leader is gone")
-        await asyncio.sleep(0)  # `log.BufferedLines` writes the line at the end of this pass
+    flush_log()
     os._exit(0)  # remaining streams end with the process

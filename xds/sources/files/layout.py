@@ -49,16 +49,21 @@ def find_layout(root: Path, had: Callable[[str], bool] = lambda prefix: False) -
     layout = Layout()
     real = _follow(root, layout)
     if real.is_dir():
-        _walk(real, "" if str(root) == "." else f"{root}/", layout, (), had)
+        _walk(real, "" if str(root) == "." else f"{write_name(str(root))}/", layout, (), had)
         if not layout.files and not layout.faults:
-            layout.faults[str(root)] = NO_FILES
+            layout.faults[write_name(str(root))] = NO_FILES
     elif root.is_symlink() or os.path.lexists(root):
-        layout.files[str(root)] = root
+        layout.files[write_name(str(root))] = root
     else:
-        layout.faults[str(root)] = "does not exist"
+        layout.faults[write_name(str(root))] = "does not exist"
     watched = layout.folder_prefixes.keys() | {path.rpartition("/")[0] or "/" for path in layout.watched_paths}
     layout.folders = {folder: identity for folder in sorted(watched) if (identity := identify(folder))}
     return layout
+
+
+def write_name(name: str) -> str:
+    r"""Return a file's name as text, in which a byte that is not UTF-8 is written as in `caf\xe9.yaml`."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def is_visible(name: str) -> bool:
@@ -97,16 +102,16 @@ def _walk(folder: Path, prefix: str, layout: Layout, above: tuple[Path, ...], ha
         layout.faults[prefix.rstrip("/") or "."] = f"cannot be listed: {error.strerror}"
         return
     for entry in found:
-        path = folder / entry.name
+        path, name = folder / entry.name, prefix + write_name(entry.name)
         real = _follow(path, layout) if entry.is_symlink() else path
         if is_document(entry.name):
-            layout.files[prefix + entry.name] = path
+            layout.files[name] = path
         elif real.is_dir() if entry.is_symlink() else entry.is_dir():
-            _walk(real, f"{prefix}{entry.name}/", layout, (*above, folder), had)
-        elif entry.is_symlink() and not os.path.lexists(real) and had(f"{prefix}{entry.name}/"):
-            layout.faults[prefix + entry.name] = "is a link to a folder that does not exist"
+            _walk(real, f"{name}/", layout, (*above, folder), had)
+        elif entry.is_symlink() and not os.path.lexists(real) and had(f"{name}/"):
+            layout.faults[name] = "is a link to a folder that does not exist"
         elif why := explain_skipped(entry.name):
-            layout.skipped[prefix + entry.name] = why
+            layout.skipped[name] = why
 
 
 def _follow(path: Path, layout: Layout) -> Path:

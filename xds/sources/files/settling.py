@@ -30,6 +30,11 @@ TOGETHER_S = 1.0
 GROUP_S = 0.2
 """How long an unfinished file may delay the files that changed at the same moment. They may belong together."""
 
+OFTEN = 5
+"""A file that changes so many times in OFTEN_S delays no other file."""
+
+OFTEN_S = 1.0
+
 POLL_S, SLOW_POLL_S = 0.02, 0.1
 """How often it is tried whether a file is still being written: in the first second, and after it."""
 
@@ -83,6 +88,7 @@ class Settling:
 
     def __init__(self) -> None:
         self.waiting: dict[str, Waiting] = {}
+        self._changed: dict[str, list[float]] = {}  # when versions were noted lately
 
     def note(self, name: str, old: Record | None, new: Record | None, now: float, least: float = 0.0) -> bool:
         """Note that a document differs from its record, and must stay so for `least` seconds at least.
@@ -94,6 +100,7 @@ class Settling:
             return False
         settle = max(find_settle_time(old, new), least)
         self.waiting[name] = Waiting(new, now, settle, now if was is None else was.batch, time.monotonic_ns())
+        self._changed[name] = [at for at in self._changed.get(name, ()) if now - at < OFTEN_S] + [now]
         return True
 
     def drop(self, name: str) -> None:
@@ -106,8 +113,9 @@ class Settling:
         Those of one batch come together, unless one of them takes too long.
         """
         patience: dict[float, float] = {}
-        for one in self.waiting.values():
-            if now < one.due:
+        self._changed = {name: times for name, times in self._changed.items() if now - times[-1] < OFTEN_S}
+        for name, one in self.waiting.items():
+            if now < one.due and len(self._changed.get(name, ())) < OFTEN:
                 limit = one.batch + (one.settle if one.record is None else 0) + GROUP_S
                 patience[one.batch] = max(limit, patience.get(one.batch, limit))
         taken = {

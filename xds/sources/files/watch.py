@@ -10,15 +10,27 @@ from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable,
 from collections.abc import Set as AbstractSet
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from watchfiles import awatch
 from watchfiles.main import FileChange
 
 from xds.sources.document import Document, digest_document, write_digest
-from xds.sources.files.layout import NO_FILES, Layout, explain_skipped, find_layout, identify, is_document, is_visible
+from xds.sources.files.layout import (
+    NO_FILES,
+    Layout,
+    explain_skipped,
+    find_layout,
+    identify,
+    is_document,
+    is_visible,
+    write_name,
+)
 from xds.sources.files.read import FileAttributes, is_being_written, read_attributes, read_document
 from xds.sources.files.settling import POLL_S, TOGETHER_S, Record, Settling
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
 
 STEP_MS = 10
 """How long no event must come before files are read: one save causes several events, and so does a checkout.
@@ -28,14 +40,18 @@ With half the value, a checkout is read in parts when the machine is busy, and w
 core instead of 0.2 %.
 """
 
-DEBOUNCE_MS = 200
+DEBOUNCE_MS = 100
 """The longest such wait, for a folder with events all the time."""
 
 CHECK_ALL_MS = 10_000
 """How often everything is checked, without any event."""
 
-RETRY_S = 1.0
-"""The wait after folders could not be watched: there are too many watches on the machine, or a folder is gone."""
+FIRST_RETRY_S, RETRY_S = 0.02, 1.0
+"""The wait after folders could not be watched, before everything is checked and they are watched again. It doubles each
+time. The first is short, since the reason is often gone at once."""
+
+HELD_S = 10.0
+"""How long a watch must last until that counts as mended."""
 
 TELL_S = 5.0
 """How long a file is written until that is logged."""
@@ -43,9 +59,24 @@ TELL_S = 5.0
 RECENT_S = 2.0
 """If a file is read within this time after it was written, a later write may leave its modification time unchanged."""
 
+FAILURES: Final[Mapping[str, str]] = {
+    "Too many open files": "no descriptor or no inotify instance is left: raise `ulimit -n`, or the sysctl "
+    "fs.inotify.max_user_instances",
+    "file watch limit": "no inotify watch is left: raise the sysctl fs.inotify.max_user_watches",
+    "No space left": "no inotify watch is left: raise the sysctl fs.inotify.max_user_watches",
+    "Unable to decode path": "the name of a file in or above the catalog is not UTF-8: rename it",
+}
+"""What the watcher's errors mean, by a part of their text."""
+
+NOT_UTF8 = "the name of the folder {} is not UTF-8: rename it"
+
 NOTHING: Final[Mapping[str, Document]] = {}
 UNSEEN = FileAttributes(0, 0, 0, 0, 0)
 """The attributes of a file that an earlier process has read."""
+
+
+class WatchError(Exception):
+    """The kernel's events cannot be had. The message has the reason for the operator."""
 
 
 class FileSource:
@@ -66,6 +97,8 @@ class FileSource:
         self._saves: dict[str, float] = {}  # when documents were saved lately that no second save was waited for
         self._told: set[str] = set()
         self._devices: dict[str, int] = {}  # of the folders, when they had documents last
+        self._unwatched: str | None = None  # why events are missing now, as it was told
+        self._retry = FIRST_RETRY_S
         self.noticed_at = time.monotonic_ns()
         """When the changes that `watch` yielded last were noticed, before they were read (time.monotonic_ns())."""
 
@@ -128,13 +161,17 @@ class FileSource:
                     async for changes in all_changes:
                         if changes:
                             yield changes
-            except OSError:
-                await asyncio.sleep(RETRY_S)
+            except Exception as error:  # whatever it is: the catalog must not stay unread
+                self._tell_unwatched(str(error) if isinstance(error, WatchError) else repr(error))
+                await asyncio.sleep(self._retry)
+                self._retry = min(2 * self._retry, RETRY_S)
 
     async def _watch_layout(self) -> AsyncGenerator[dict[str, Document | None]]:
         """Yield changes until the folders to watch are others. First it yields changes before the watch began."""
         folders = (await asyncio.to_thread(self._find_layout)).folders
-        async with _open_hints(folders) as hints:
+        unreadable = [folder for folder in folders if write_name(folder) != folder]
+        began = time.monotonic()
+        async with _open_hints(folder for folder in folders if folder not in unreadable) as hints:
             places: dict[str, Path] | None = None
             while True:
                 if places is None or places:
@@ -143,8 +180,35 @@ class FileSource:
                 self._tell_unfinished()
                 if self._layout.folders != folders:
                     return
-                hint = await hints.next(self._settling.find_due(time.monotonic()))
+                seconds = self._settling.find_due(time.monotonic())
+                if unreadable:
+                    self._tell_unwatched(NOT_UTF8.format(write_name(unreadable[0])))
+                    await hints.next(RETRY_S if seconds is None else min(seconds, RETRY_S))
+                    places = None
+                    continue
+                if self._unwatched is not None:
+                    seconds = HELD_S if seconds is None else min(seconds, HELD_S)
+                hint = await hints.next(seconds)
+                if time.monotonic() - began >= HELD_S:
+                    self._tell_watched()
                 places = self._find_due() if hint is None else self._find_documents({path for _, path in hint})
+
+    def _tell_unwatched(self, reason: str) -> None:
+        """Log once why events are missing."""
+        log = _log()
+        if self._unwatched is None:
+            log.warning(
+                "events of files are missing: the catalog is looked at every second until they come again",
+                reason=reason,
+            )
+        self._unwatched = reason
+
+    def _tell_watched(self) -> None:
+        """Log once that events come again."""
+        log = _log()
+        if self._unwatched is not None:
+            log.info("events of files come again")
+        self._unwatched, self._retry = None, FIRST_RETRY_S
 
     def _find_documents(self, paths: set[str]) -> dict[str, Path] | None:
         """Return the documents that changed paths belong to, by name; None if any document may have changed.
@@ -194,11 +258,7 @@ class FileSource:
 
     def _tell_unfinished(self) -> None:
         """Log once which files are written for long."""
-        # Imported here: `xds check` reads files too, and writes no log.
-        from structlog import get_logger
-
-        log = get_logger()
-        waiting, now = self._settling.waiting, time.monotonic()
+        log, waiting, now = _log(), self._settling.waiting, time.monotonic()
         self._told = {name for name in self._told if name in waiting}
         for name, one in waiting.items():
             if one.is_being_written and now - one.batch > TELL_S and name not in self._told:
@@ -330,6 +390,25 @@ def _is_saved_again(old: Record, new: Record) -> bool:
     return (old.attributes.inode, old.attributes.modified) != (new.attributes.inode, new.attributes.modified)
 
 
+def _log() -> "FilteringBoundLogger":
+    # Imported here: `xds check` reads files too, and writes no log.
+    from structlog import get_logger
+
+    logger: FilteringBoundLogger = get_logger()
+    return logger
+
+
+def explain_failure(error: BaseException) -> str:
+    """Return why the watcher failed, and how to mend it where that is known."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    text = str(error)
+    for sign, meaning in FAILURES.items():
+        if sign in text:
+            return f"{meaning} ({text})"
+    return text or repr(error)
+
+
 class _Hints:
     """The sets of paths that changed. An empty set means that it is time to check everything."""
 
@@ -339,10 +418,12 @@ class _Hints:
         self._next = asyncio.ensure_future(anext(hints))
 
     async def next(self, seconds: float | None) -> set[FileChange] | None:
-        """Return the next set; None if there is none for so many seconds."""
+        """Return the next set; None if there is none for so many seconds. Raises WatchError."""
         await asyncio.wait({self._next}, timeout=seconds)
         if not self._next.done():
             return None
+        if (error := self._next.exception()) is not None:
+            raise WatchError(explain_failure(error)) from error
         found = self._next.result()
         self._next = asyncio.ensure_future(anext(self._hints))
         return found
