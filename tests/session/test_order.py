@@ -241,6 +241,25 @@ def test_32_routes_wait_for_a_cluster_that_itself_waits_to_be_sent(envoy: Envoy)
     assert "b=1" in contents_of(clusters)
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["in time", "late"])
+def test_32_routes_wait_for_a_cluster_that_comes_back_while_it_is_being_removed(envoy: Envoy, *, late: bool) -> None:
+    """The response that removes it is unanswered, so it cannot be sent again yet, however long that takes."""
+    [clusters] = envoy.client.change({CLUSTER: {"b": "1"}, CLUSTER_LOAD_ASSIGNMENT: {"b": "1"}})
+    assert envoy.accept(clusters) == []
+    [assignments] = envoy.want_endpoints("b")
+    envoy.accept(assignments)
+    [gone, *_] = envoy.client.change({CLUSTER: {"b": None}, CLUSTER_LOAD_ASSIGNMENT: {"b": None}})
+    assert gone.type_url == CLUSTER
+    back: Contents = {CLUSTER: {"b": "1"}, CLUSTER_LOAD_ASSIGNMENT: {"b": "1"}, ROUTE_CONFIGURATION: {"r": "to b"}}
+    sent = envoy.client.change(back)
+    if late:
+        sent += envoy.client.read(RequestResult(envoy.client.session.on_timeout()))
+    assert ROUTE_CONFIGURATION not in {response.type_url for response in sent}
+    [clusters, *_] = envoy.accept(gone)
+    assert clusters.type_url == CLUSTER
+    assert "b=1" in contents_of(clusters)
+
+
 def test_32_a_wait_that_has_ended_does_not_begin_again_with_the_next_change(envoy: Envoy) -> None:
     """Routes have waited for an unanswered response once. Later changes of these routes go at once."""
     envoy.client.change({CLUSTER_LOAD_ASSIGNMENT: {"a": "2"}})

@@ -260,11 +260,12 @@ class UpdateOrder:
         if subscription is None or subscription.in_flight is None or not subscription.is_pending:
             return NO_NAMES
         served, due = self.snapshot.of(type_url).resources, subscription.find_due()
-        known, sent = subscription.known, subscription.in_flight.batch.versions
+        # With what is on the way, as if it had arrived; None: on the way is a removal.
+        has = {**subscription.known, **subscription.refused(subscription.in_flight.batch)}
         names = [one for one in (served if due is None else due) if one in served and subscription.wants(one)]
         if type_url == CLUSTER and type_url not in self._given_up:
-            return frozenset(one for one in names if sent.get(one, known.get(one)) != served[one].version)
-        return frozenset(one for one in names if one not in known and one not in sent)
+            return frozenset(one for one in names if has.get(one) != served[one].version)
+        return frozenset(one for one in names if has.get(one) is None)
 
     def _names_any(self, subscription: Subscription[Any], names: Collection[str]) -> bool:
         """Whether a resource that is due names any of these."""
