@@ -41,11 +41,27 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def run() -> NoReturn:
     """Run the command that the process's arguments name, and exit."""
     _handle_signals(leave_at_once)
+    _open_standard_streams()
     sys.unraisablehook = _leave_when_ignored
     code = _run_command()
     _handle_signals(leave_at_once)
     code = _close_output(code)
     sys.exit(code)
+
+
+def _open_standard_streams() -> None:
+    """Open what whoever started this process has closed (`<&-`, `>&-`), lest a socket or a file gets the number.
+
+    There is no input, what is written to the output fails, and messages are lost.
+    """
+    for number, flag in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, flag)  # it gets the lowest number that is free, which is this one
+    sys.stdin = sys.stdin or open(0, closefd=False)  # noqa: SIM115 - a descriptor, which stays open
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def leave_at_once(number: int, frame: FrameType | None) -> NoReturn:

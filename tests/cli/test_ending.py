@@ -5,10 +5,12 @@ command so that it prints much or asks a server; a command that is not in it is 
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -17,6 +19,7 @@ import pytest
 from tests.cli.asking import ENVIRONMENT
 from tests.envoy_server.mesh import answering
 from xds.cli import COMMANDS, main
+from xds.cli.demo.envoy_admin import http_get
 from xds.cli.demo.processes import free_port
 
 CATALOG = """
@@ -206,9 +209,30 @@ def test_a_full_disk_fails_every_command_with_a_message(folder: Path, name: str)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_closed_output_is_no_traceback(folder: Path, name: str) -> None:
     """As a supervisor may start a program."""
-    command = f"{' '.join(call(name)[:4])} --help >&- 2>err; echo $? > code"
-    subprocess.run(["/bin/sh", "-c", command], cwd=folder, env=ENVIRONMENT, timeout=60, check=True)
-    assert "Traceback" not in (folder / "err").read_text()
+    for arguments in (call(name), [*call(name)[:4], "--help"]):
+        command = f"{' '.join(arguments)} <&- >&- 2>err; echo $? > code"
+        subprocess.run(["/bin/sh", "-c", command], cwd=folder, env=ENVIRONMENT, timeout=60, check=True)
+        assert "Traceback" not in (folder / "err").read_text()
+        assert (folder / "code").read_text() != "0\n"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_server_runs_and_ends_with_closed_descriptors(folder: Path, closed: str) -> None:
+    """No socket gets the number of one. SIGTERM ends the server in order."""
+    options = f"--listen 127.0.0.1:{free_port()} --admin 127.0.0.1:{free_port()} --no-data"
+    command = f"exec {sys.executable} -m xds serve catalog.yaml {options} {closed}"
+    admin = options.split()[3]
+    with subprocess.Popen(["/bin/sh", "-c", command], cwd=folder, env=ENVIRONMENT) as process:
+        try:
+            for _ in range(600):
+                with contextlib.suppress(OSError):
+                    if http_get(admin, "/status")[0] == 200:
+                        break
+                time.sleep(0.1)
+            process.terminate()
+            assert process.wait(60) == 0
+        finally:
+            process.kill()
 
 
 def run_with_output(folder: Path, arguments: list[str], output: int) -> subprocess.CompletedProcess[str]:

@@ -251,7 +251,7 @@ def test_32_routes_wait_for_a_cluster_that_comes_back_while_it_is_being_removed(
     [gone, *_] = envoy.client.change({CLUSTER: {"b": None}, CLUSTER_LOAD_ASSIGNMENT: {"b": None}})
     assert gone.type_url == CLUSTER
     back: Contents = {CLUSTER: {"b": "1"}, CLUSTER_LOAD_ASSIGNMENT: {"b": "1"}, ROUTE_CONFIGURATION: {"r": "to b"}}
-    sent = envoy.client.change(back)
+    sent: list[Reply] = [*envoy.client.change(back)]
     if late:
         sent += envoy.client.read(RequestResult(envoy.client.session.on_timeout()))
     assert ROUTE_CONFIGURATION not in {response.type_url for response in sent}
