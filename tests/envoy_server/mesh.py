@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import pytest
+
 from mesh.balance import MERGE_SECONDS
 from tests.ecs import read_log
 from xds.catalog.model.locality import NOWHERE, Locality
@@ -29,6 +31,9 @@ from xds.resources.bootstrap.bootstrap import ApiType, build_bootstrap
 from xds.resources.decode import decode_message
 
 VARIANTS = ("delta", "sotw")
+
+ONE_VARIANT = ("delta", pytest.param("sotw", marks=pytest.mark.whole))
+"""For what does not depend on the variant: the sample has one of them."""
 
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
