@@ -104,7 +104,8 @@ SERVICE, GATEWAY, ROUTE = (
         ),
         (
             SERVICE % "endpoints: ['grpc://x.com']",
-            'an address has no "grpc://" in front: write "x.com:5000", with the port that it listens on',
+            'an address has no "grpc://" in front: write "x.com:5000", with the port that it listens on, '
+            "and `protocol: grpc` beside `endpoints`",
         ),
         (
             SERVICE % "upstreams: ['https://x.com/v1']",

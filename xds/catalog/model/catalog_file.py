@@ -10,7 +10,6 @@ from xds.catalog.model.balance import balancing
 from xds.catalog.model.gateway_rules import CheckedGateway
 from xds.catalog.model.mesh import Mesh
 from xds.catalog.model.route_action import targets
-from xds.catalog.model.service import ENCRYPTED, PLAIN_WORDS
 from xds.catalog.model.service_rules import CheckedService
 from xds.catalog.text.addresses import split_address
 from xds.catalog.text.field import Example, Expected, IfWrong, Moved
@@ -35,6 +34,7 @@ from xds.catalog.text.meanings import (
     when,
 )
 from xds.catalog.text.names import NAME, NOBODY, Name
+from xds.catalog.text.protocols import ENCRYPTED, PLAIN_WORDS
 from xds.wording import show, write_flow
 
 HTTP_FIELDS: Final = (
@@ -80,6 +80,8 @@ def in_route(field: str, read: Meaning = as_written) -> Here:
 def to_route(value: object) -> object:
     """Read a service's name, or the fields of a route, as the only route."""
     found = targets(value)
+    if isinstance(found, Said):
+        return found
     return None if found is None else Fields(routes=[{"to": found}])
 
 

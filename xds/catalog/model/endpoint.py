@@ -19,9 +19,9 @@ from pydantic_core import CoreSchema
 from xds.catalog.model.locality import NOWHERE, Locality, Priority
 from xds.catalog.text.address_patterns import ADDRESS_SHAPE, IPV4
 from xds.catalog.text.addresses import (
-    BESIDE_ENDPOINTS,
     EXPECTED_ENDPOINT,
     Address,
+    beside_endpoints,
     explain_address,
     normalize_host,
     parse_endpoint,
@@ -312,7 +312,7 @@ def mend_endpoints(value: object) -> str:
         return f"write {write_flow(pairs)}"
     if not isinstance(value, str) or "://" not in value:
         return ""
-    found = explain_address(value, secure=BESIDE_ENDPOINTS)
+    found = explain_address(value, beside=beside_endpoints)
     mends = [mend for mend in found.mends if split_address(mend)]
     return f"write it as a list, {write_flow(mends)}{found.tail}" if mends else ""
 

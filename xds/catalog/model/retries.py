@@ -18,7 +18,7 @@ from xds.catalog.text.meanings import duration, items, number
 from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, Wait
 from xds.catalog.text.percents import Percent
-from xds.wording import show, suggest
+from xds.wording import show, suggest, write_flow
 
 
 def parse_conditions(value: object) -> object:
@@ -37,6 +37,10 @@ def parse_condition(value: object) -> str | int:
         return value
     if isinstance(value, str) and value.isdecimal() and 100 <= int(value[:4]) <= 599:
         raise ValueError(f"expected {EXPECTED_CONDITION.words}, found {show(value)}: write {int(value)} without quotes")
+    if isinstance(value, str) and len(parts := conditions(value) or []) > 1:
+        known = all(isinstance(one, int) or one in (*HTTP_CONDITIONS, *GRPC_CONDITIONS) for one in parts)
+        hint = f": make each an item, {write_flow(parts)}" if known else ": make each an item"
+        raise ValueError(f"expected {EXPECTED_CONDITION.words}, found {show(value)}{hint}")
     near = suggest(value, [*HTTP_CONDITIONS, *GRPC_CONDITIONS]) if isinstance(value, str) else ""
     hint = near or f": reasons are {', '.join((*HTTP_CONDITIONS, *GRPC_CONDITIONS))}"
     raise ValueError(f"expected {EXPECTED_CONDITION.words}, found {show(value)}{hint}")
@@ -192,10 +196,10 @@ def complete_retries(retries: Retries) -> Retries:
     return retries if retries.attempts is not None else replace(retries, attempts=USUAL_RETRIES.attempts)
 
 
-def conditions(value: object) -> object:
+def conditions(value: object) -> list[str | int] | None:
     """Read the reasons to try again, also in one text and with Envoy's statuses apart."""
     found = items(value) if not isinstance(value, int) else [value]
-    words = [int(one) if one.isdecimal() else one.replace("_", "-") for one in map(str, found or [])]
+    words: list[str | int] = [int(one) if one.isdecimal() else one.replace("_", "-") for one in map(str, found or [])]
     return words or None
 
 
