@@ -196,7 +196,8 @@ VALUES: tuple[object, ...] = (
 TRANSLATED = {
     *(True, False, 0, 1, "off", "*", "/", "", ":path"),
     *("maglev", "least_request", "round_robin", "weighted", "http", "http2", "grpc", "tcp"),
-    *(403, "1s", "10MiB", "3s", "7s", "20s", "204s", "301s", 80, 443, "WEBSOCKET"),
+    *("unhealthy", "degraded"),
+    *(403, "1s", "1m", "10MiB", "3s", "7s", "20s", "204s", "301s", 80, 443, "WEBSOCKET"),
 }
 """Values of ours that stand for other words: switches, the words for balances and protocols, units."""
 

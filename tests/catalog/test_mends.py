@@ -82,7 +82,7 @@ SERVICE, GATEWAY, ROUTE = (
         ),
         (
             SERVICE % "endpoints: ['10.0.0.0/8:80']",
-            'an address has no path: expected "host:port", or a mapping with `address`',
+            '"10.0.0.0/8:80" is a network: an address names one host',
         ),
         (
             SERVICE % "endpoints: ['https://x.com']",

@@ -120,6 +120,11 @@ def check_certificates(tls: Tls) -> Tls:
     return tls
 
 
+def mend_tls(value: object) -> str:
+    """Return what TLS needs that is only turned on."""
+    return f"write {write_fields({'certificates': [{'certificate': ..., 'key': ...}]})} in it" if value is True else ""
+
+
 ShortTls = Annotated[
     Annotated[Tls, AfterValidator(check_certificates)] | None,
     Words({"passthrough": {"passthrough": True}, "off": None}),
@@ -132,7 +137,7 @@ ShortTls = Annotated[
             "ca": Here({"client_ca": VALUE}, file),
         }
     ),
-    Example({"certificates": [CERTIFICATE_FILES]}),
+    Expected("", {"certificates": [CERTIFICATE_FILES]}, mend=mend_tls),
     IfWrong(stand_in={"certificates": [INVALID_FILES]}, whole=True, needs=("certificates", "passthrough")),
 ]
 

@@ -3,6 +3,7 @@
 `advice/upstream.py` warns about fields that do not suit a protocol.
 """
 
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Annotated, Any, Final, Self
 
@@ -13,8 +14,8 @@ from pydantic.json_schema import WithJsonSchema
 from xds.catalog.model.connections import MAX_COUNT
 from xds.catalog.text.durations import format_duration
 from xds.catalog.text.field import About, Alone, Example, Expected, IfWrong, Moved, Words, is_amount
-from xds.catalog.text.foreign import VALUE, Here
-from xds.catalog.text.meanings import duration, items, number
+from xds.catalog.text.foreign import VALUE, Fields, Here
+from xds.catalog.text.meanings import Meaning, duration, items, number
 from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, Wait
 from xds.catalog.text.percents import Percent
@@ -202,6 +203,23 @@ def conditions(value: object) -> list[str | int] | None:
     words: list[str | int] = [int(one) if one.isdecimal() else one.replace("_", "-") for one in map(str, found or [])]
     return words or None
 
+
+def retry_policy(value: object) -> Fields | None:
+    """Read a policy of retries by Envoy's names: how often, when, and how long one try takes."""
+    if (attempts := number(value)) is not None:
+        return Fields(retries=attempts)
+    if not isinstance(value, Mapping) or not value:
+        return None
+    names: dict[str, tuple[str, Meaning]] = {
+        **dict.fromkeys(("num_retries", "attempts"), ("attempts", number)),
+        **dict.fromkeys(("retry_on", "on"), ("on", conditions)),
+        **dict.fromkeys(("per_try_timeout", "per_try"), ("per_try", duration)),
+    }
+    found = {names[key][0]: names[key][1](one) for key, one in value.items() if key in names}
+    return Fields(retries=found) if len(found) == len(value) and None not in found.values() else None
+
+
+RETRY_POLICY: Final = Here({"retries": ...}, retry_policy)
 
 ShortRetries = Annotated[
     Retries,

@@ -50,6 +50,9 @@ DOWN = r"\b(?:down|disabled)\b"
 
 LISTENS_ON: Final = ", with the port that it listens on"
 
+PLACEHOLDER = re.compile(r"%\w+%|<[\w-]+>", re.ASCII)
+SRV = re.compile(r"_[\w-]+\._(?:tcp|udp)\.", re.ASCII | re.IGNORECASE)
+NETWORK = re.compile(r"[0-9.]+/[0-9]{1,2}(?::[0-9]+)?|[0-9A-Fa-f:]*::?[0-9A-Fa-f:]*/[0-9]{1,3}")
 UNSPACED = re.compile(r"(\[[0-9A-Fa-f:.]+\])([0-9]{1,5})")
 
 
@@ -302,9 +305,15 @@ def _explain_foreign(text: str) -> Mendable | None:
     if text.startswith(("unix:", "pipe:", "/", "@")):
         message = f"{show(text)} is a Unix socket: an address has a host and a port, such as 127.0.0.1:{EXAMPLE_PORT}"
         return Mendable(message, complete=True)
-    if "$" in text or "{{" in text:
+    if "$" in text or "{{" in text or PLACEHOLDER.search(text):
         message = f"nothing is filled in for {show(text)}: write the address itself, or fill in the file before"
         return Mendable(message, complete=True)
+    if SRV.match(text) and not split_address(text):
+        return Mendable(
+            f"{show(text)} names SRV records, which are not asked for: write each host and port", complete=True
+        )
+    if NETWORK.fullmatch(text):
+        return Mendable(f"{show(text)} is a network: an address names one host", complete=True)
     compact = re.sub(r"\s*:\s*", ":", text.strip())
     if compact != text and split_address(compact):
         return Mendable("an address has no spaces in it", compact)
