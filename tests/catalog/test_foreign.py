@@ -91,7 +91,7 @@ HINTS = [
     (ROUTE, "return: 301 https://x.org", "write it as `redirect: {https: true, host: x.org, code: 301}`"),
     (ROUTE, "return: 301 https://$host$request_uri;", "write it as `redirect: {https: true, code: 301}`"),
     (ROUTE, "return: 301", "write it as `redirect: {host: …, code: 301}`"),
-    (ROUTE, "return: 302 http://x.org", "it is `respond: {status: …}` here"),
+    (ROUTE, "return: 302 http://x.org", "write it as `redirect: {host: …, code: 302}`"),
     (ROUTE, "return: 204", "write it as `respond: {status: 204}`"),
     (ROUTE, "return: 200 'it works'", 'write it as `respond: {status: 200, body: "it works"}`'),
     (ROUTE, "status: 503", "write it as `respond: {status: 503}`"),
@@ -196,7 +196,8 @@ VALUES: tuple[object, ...] = (
 TRANSLATED = {
     *(True, False, 0, 1, "off", "*", "/", "", ":path"),
     *("maglev", "least_request", "round_robin", "weighted", "http", "http2", "grpc", "tcp"),
-    *(403, "1s", "10MiB", "3s", "7s", "20s", "204s", "301s", 443, "WEBSOCKET"),
+    *("unhealthy", "degraded"),
+    *(403, "1s", "1m", "10MiB", "3s", "7s", "20s", "204s", "301s", 80, 443, "WEBSOCKET"),
 }
 """Values of ours that stand for other words: switches, the words for balances and protocols, units."""
 
@@ -222,17 +223,17 @@ def test_no_hint_has_a_value_that_was_not_written(path: str, above: Field, key: 
     for value in VALUES:
         hint = find_hint(above, key, value)
         if not isinstance(hint, Hint):
-            assert not [one for one in find_written(hint or "") if one not in {*names, ...}], hint
+            assert not [one for one in find_written(hint or "") if not is_known(one, value, names)], hint
             continue
-        words = {str(leaf) for leaf in find_leaves(value)}
         for leaf in [*find_leaves(hint.fields or {}), *find_leaves(hint.here.fill())]:
-            is_written = (
-                leaf is ...
-                or leaf in names
-                or leaf in TRANSLATED
-                or any(map_word(leaf) in map_word(one) for one in words)
-            )
-            assert is_written, (value, hint.fields)
+            assert is_known(leaf, value, names), (value, hint.fields)
+
+
+def is_known(leaf: object, value: object, names: set[object]) -> bool:
+    """Whether a word of a hint is a name, a translation, or part of the value that was written."""
+    if leaf is ... or leaf in names or leaf in TRANSLATED:
+        return True
+    return any(map_word(leaf) in map_word(one) for one in map(str, find_leaves(value)))
 
 
 @pytest.mark.parametrize(("path", "above", "key"), FOREIGN, ids=[f"{path}.{key}" for path, _, key in FOREIGN])

@@ -82,7 +82,7 @@ SERVICE, GATEWAY, ROUTE = (
         ),
         (
             SERVICE % "endpoints: ['10.0.0.0/8:80']",
-            'an address has no path: expected "host:port", or a mapping with `address`',
+            '"10.0.0.0/8:80" is a network: an address names one host',
         ),
         (
             SERVICE % "endpoints: ['https://x.com']",
@@ -104,7 +104,8 @@ SERVICE, GATEWAY, ROUTE = (
         ),
         (
             SERVICE % "endpoints: ['grpc://x.com']",
-            'an address has no "grpc://" in front: write "x.com:5000", with the port that it listens on',
+            'an address has no "grpc://" in front: write "x.com:5000", with the port that it listens on, '
+            "and `protocol: grpc` beside `endpoints`",
         ),
         (
             SERVICE % "upstreams: ['https://x.com/v1']",

@@ -1,6 +1,6 @@
 """Affinity: which requests a hashing balance sends to the same endpoint."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, Strict, StringConstraints
 from pydantic.dataclasses import dataclass
@@ -11,6 +11,7 @@ from xds.catalog.text.http import HashHeader
 from xds.catalog.text.meanings import flag, text
 from xds.catalog.text.mistake import Unsaid
 from xds.catalog.text.names import CONFIG, NOBODY, Duration, Path
+from xds.wording import write_flow
 
 CookieName = Annotated[
     str,
@@ -72,13 +73,23 @@ def check_affinity(affinity: Affinity) -> Affinity:
     return affinity
 
 
+BY_SOURCE: Final = ("ip", "client_ip", "clientip", "src", "source_ip", "sourceip", "source_address", "remote_addr")
+"""Words for the client's address."""
+
+
+def mend_affinity(value: object) -> str:
+    """Return the affinity that a word for the client's address is meant for."""
+    word = value.lower().replace("-", "_").lstrip("$") if isinstance(value, str) else ""
+    return f"write {write_flow({'source': True})}" if word in BY_SOURCE else ""
+
+
 CheckedAffinity = Annotated[
     Affinity,
     AfterValidator(check_affinity),
-    Example({"header": "x-user"}),
+    Expected("", {"header": "x-user"}, mend=mend_affinity),
     Moved(
         {
-            **dict.fromkeys(("ip", "client_ip", "src", "source_ip", "use_source_ip"), Here({"source": VALUE}, flag)),
+            **dict.fromkeys((*BY_SOURCE, "use_source_ip"), Here({"source": VALUE}, flag)),
             **dict.fromkeys(("query", "param", "url_param"), Here({"query_parameter": VALUE}, text)),
             **dict.fromkeys(("hdr", "http_header_name"), Here({"header": VALUE}, text)),
         }

@@ -7,10 +7,12 @@ from typing import Annotated, Final
 from pydantic import ConfigDict, Field
 
 from xds.catalog.model.balance import balancing
+from xds.catalog.model.endpoint import RESOLVERS
 from xds.catalog.model.gateway_rules import CheckedGateway
 from xds.catalog.model.mesh import Mesh
+from xds.catalog.model.retries import RETRY_POLICY
 from xds.catalog.model.route_action import targets
-from xds.catalog.model.service import ENCRYPTED, PLAIN_WORDS
+from xds.catalog.model.route_rules import CONDITIONS, NO_FILES
 from xds.catalog.model.service_rules import CheckedService
 from xds.catalog.text.addresses import split_address
 from xds.catalog.text.field import Example, Expected, IfWrong, Moved
@@ -35,6 +37,7 @@ from xds.catalog.text.meanings import (
     when,
 )
 from xds.catalog.text.names import NAME, NOBODY, Name
+from xds.catalog.text.protocols import ENCRYPTED, PLAIN_WORDS
 from xds.wording import show, write_flow
 
 HTTP_FIELDS: Final = (
@@ -80,6 +83,8 @@ def in_route(field: str, read: Meaning = as_written) -> Here:
 def to_route(value: object) -> object:
     """Read a service's name, or the fields of a route, as the only route."""
     found = targets(value)
+    if isinstance(found, Said):
+        return found
     return None if found is None else Fields(routes=[{"to": found}])
 
 
@@ -196,13 +201,16 @@ FileService = Annotated[
                 Here({"routes": [{"to": {...: ...}}]}, share),
             ),
             **dict.fromkeys(("option_redispatch", "proxy_next_upstream"), Here({"retries": VALUE}, number)),
+            **dict.fromkeys(("retry_policy", "retrypolicy"), RETRY_POLICY),
+            **dict.fromkeys(("resolver", "resolvers"), RESOLVERS),
+            "acl": CONDITIONS,
             "max_fails": Here({"outlier_detection": {"consecutive_failures": VALUE}}, number),
             "fail_timeout": Here({"outlier_detection": {"base_ejection_time": VALUE}}, seconds),
             "backup": in_endpoint("priority", when(1, 0)),
             **dict.fromkeys(("name", "id"), "leave it out, the key above is the name"),
             **dict.fromkeys(("description", "owner", "team", "comment"), "write it as a comment, after a #"),
             **dict.fromkeys(
-                ("image", "replicas", "selector", "namespace", "type", "spec", "build"),
+                ("image", "replicas", "selector", "namespace", "type", "spec", "build", "environment", "env"),
                 "a catalog starts no programs: leave it out",
             ),
             **dict.fromkeys(("prefix", "path", "rate_limit", "cors", "mirror", "fault", "fallback"), IN_ROUTES),
@@ -240,6 +248,8 @@ FileGateway = Annotated[
                 Here({"tls": {"certificates": [{"certificate": ..., "key": VALUE}]}}, file),
             ),
             "ssl": Here({"tls": {"certificates": [{"certificate": ..., "key": ...}]}}, when(None, Fields())),
+            "acl": CONDITIONS,
+            **dict.fromkeys(("try_files", "root", "alias"), NO_FILES),
             "certificates": Here({"tls": {"certificates": VALUE}}),
             **dict.fromkeys(("client_max_body_size", "max_body"), in_route("max_body", size)),
             **dict.fromkeys(("name", "id"), "leave it out, the key above is the name"),

@@ -19,9 +19,9 @@ from pydantic_core import CoreSchema
 from xds.catalog.model.locality import NOWHERE, Locality, Priority
 from xds.catalog.text.address_patterns import ADDRESS_SHAPE, IPV4
 from xds.catalog.text.addresses import (
-    BESIDE_ENDPOINTS,
     EXPECTED_ENDPOINT,
     Address,
+    beside_endpoints,
     explain_address,
     normalize_host,
     parse_endpoint,
@@ -47,7 +47,9 @@ from xds.catalog.text.meanings import (
 from xds.catalog.text.mistake import Loc, Mendable, Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, NOBODY, Port, share
 from xds.catalog.text.written import find_rounded
-from xds.wording import find_nearest, join_host_and_port, show, write_flow
+from xds.wording import find_nearest, join_host_and_port, show, show_line, write_flow
+
+RESOLVERS: Final = "leave it out: Envoy resolves host names with the resolvers of its machine"
 
 MAX_WEIGHT = 2**32 - 1
 """Envoy's limit on an endpoint's weight, and on the sum over a locality (endpoint_components.proto)."""
@@ -73,6 +75,29 @@ class Health(StrEnum):
     HEALTHY = "healthy"
     DEGRADED = "degraded"
     UNHEALTHY = "unhealthy"
+
+
+HEALTH_WORDS: Final = {
+    **dict.fromkeys(("passing", "pass", "up", "ok", "ready", "alive"), Health.HEALTHY),
+    **dict.fromkeys(("warning", "warn"), Health.DEGRADED),
+    **dict.fromkeys(("critical", "fail", "failing", "down", "dead", "maint", "maintenance"), Health.UNHEALTHY),
+}
+"""Words of Consul, HAProxy and others for an endpoint's health."""
+
+
+def mend_health(value: object) -> str:
+    """Return what to write for a health by another name."""
+    found = HEALTH_WORDS.get(str(value).lower())
+    return "" if found is None else "leave it out" if found is Health.HEALTHY else f"write {found.value}"
+
+
+def state(value: object) -> Fields | None:
+    """Read an endpoint's state: healthy needs no field, and what drains has one of its own."""
+    word = str(value).lower()
+    if word in ("drain", "draining", "maint", "maintenance"):
+        return Fields(drain=True)
+    found = HEALTH_WORDS.get(word)
+    return None if found is None else Fields() if found is Health.HEALTHY else Fields(health=found.value)
 
 
 PLAIN = frozenset({str, int, float, bool})
@@ -163,6 +188,7 @@ class Endpoint:
     ] = False
     health: Annotated[
         Health,
+        Expected(mend=mend_health),
         Field(description="`degraded`: requests only when the others are too few. `unhealthy`: no requests"),
         About(envoy="LbEndpoint.health_status"),
     ] = Health.HEALTHY
@@ -293,6 +319,8 @@ ShortEndpoint = Annotated[
             ),
             **dict.fromkeys(("down", "maintenance", "disabled"), Here({"drain": VALUE}, flag)),
             "enabled": Here({"drain": VALUE}, negated, tail=", which is true for one that takes no new requests"),
+            **dict.fromkeys(("state", "status"), Here({"health": ...}, state)),
+            **dict.fromkeys(("resolver", "resolvers", "resolve"), RESOLVERS),
             "locality": Here({"region": ..., "zone": ..., "sub_zone": ...}, locality),
         }
     ),
@@ -310,9 +338,15 @@ def mend_endpoints(value: object) -> str:
     """Return the list that a URL alone, or a mapping of hosts and ports, is meant as."""
     if isinstance(value, dict) and (pairs := join_pairs(value)):
         return f"write {write_flow(pairs)}"
+    if isinstance(value, dict) and value and not value.keys() & Endpoint.__dataclass_fields__.keys():
+        items = [*value.values()]
+        if all(isinstance(one, str) and split_address(one) for one in items):
+            return f"endpoints have no names, write {write_flow(items)}"
+        if all(isinstance(one, dict) and one for one in items):
+            return f"endpoints have no names, write `- ` in place of {show_line(f'{next(iter(value))}:')}"
     if not isinstance(value, str) or "://" not in value:
         return ""
-    found = explain_address(value, secure=BESIDE_ENDPOINTS)
+    found = explain_address(value, beside=beside_endpoints)
     mends = [mend for mend in found.mends if split_address(mend)]
     return f"write it as a list, {write_flow(mends)}{found.tail}" if mends else ""
 

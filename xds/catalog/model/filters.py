@@ -3,20 +3,23 @@
 What must hold between them and a route's other fields is in `route_rules.py`.
 """
 
+import re
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, Strict
 from pydantic.dataclasses import dataclass
 
 from xds.catalog.text.cors_origins import CorsOrigin
 from xds.catalog.text.durations import EXPECTED_DURATION, PARTS_OF_SECONDS, AtLeast, format_duration
-from xds.catalog.text.field import About, Example, Expected, IfWrong, Narrowed
+from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Narrowed
+from xds.catalog.text.foreign import VALUE, Fields, Here
 from xds.catalog.text.http import EXPECTED_HEADER, HEADER_NAME, HEADER_SHAPE, Methods
+from xds.catalog.text.meanings import duration, number
 from xds.catalog.text.mistake import Mistake, Mistakes, Unsaid
 from xds.catalog.text.names import CONFIG, Duration, Wait
 from xds.catalog.text.percents import Percent
-from xds.wording import show
+from xds.wording import show, write_flow
 
 Count = Annotated[int, Strict(), Field(ge=1, le=1_000_000_000)]
 
@@ -87,6 +90,47 @@ def check_fault(fault: Fault) -> Fault:
             *(Mistake((field,), "the request's headers set it: leave out this or `by_header`") for field in given)
         )
     return fault
+
+
+RATE = re.compile(r"(?:rate=)?(\d{1,9}) ?(?:/|r/| per )(s|sec|second|m|min|minute|h|hour)", re.ASCII)
+PERIODS: Final = {
+    **dict.fromkeys(("s", "sec", "second"), "1s"),
+    **dict.fromkeys(("m", "min", "minute"), "1m"),
+    **dict.fromkeys(("h", "hour"), "1h"),
+}
+
+
+def read_rate(value: object) -> dict[str, object] | None:
+    """Return the fields of a limit that is written in one text: `10r/s`, `100 per minute`."""
+    found = RATE.fullmatch(value) if isinstance(value, str) else None
+    return {"requests": int(found[1]), "per": PERIODS[found[2]]} if found else None
+
+
+def mend_rate(value: object) -> str:
+    """Return the fields of a limit that a text is meant for."""
+    found = read_rate(value)
+    return f"write {write_flow(found)}" if found else ""
+
+
+def rate(value: object) -> Fields | None:
+    """Read a limit that is written in one text."""
+    found = read_rate(value)
+    return None if found is None else Fields(found)
+
+
+def period(value: object) -> str | None:
+    """Read a duration, or the name of a unit."""
+    return PERIODS.get(value.lower(), duration(value)) if isinstance(value, str) else None
+
+
+MOVED_LIMIT: Final = Moved(
+    {
+        **dict.fromkeys(("rps", "requests_per_second"), Here({"requests": VALUE, "per": "1s"}, number)),
+        **dict.fromkeys(("rpm", "requests_per_minute"), Here({"requests": VALUE, "per": "1m"}, number)),
+        **dict.fromkeys(("rate", "limit"), Here({"requests": ..., "per": ...}, rate)),
+        **dict.fromkeys(("unit", "period", "interval", "window"), Here({"per": VALUE}, period)),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)

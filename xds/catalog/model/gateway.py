@@ -20,8 +20,8 @@ from xds.catalog.raw.fields import NO_RAW, Raw, find_clusters, make_raw_shape, p
 from xds.catalog.text.address_patterns import BINDS_SHAPE, CERTIFICATE_HOST_SHAPE, MAX_ADDRESSES, NUMBERS
 from xds.catalog.text.addresses import EXPECTED_BIND, BindAddress, check_binds, check_host
 from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Since, Words
-from xds.catalog.text.foreign import VALUE, Here
-from xds.catalog.text.meanings import file
+from xds.catalog.text.foreign import VALUE, Fields, Here, write_fields
+from xds.catalog.text.meanings import file, listens
 from xds.catalog.text.mistake import Loc, Unsaid
 from xds.catalog.text.names import CONFIG, NOBODY, FilePath, Port, parse_list
 from xds.wording import show
@@ -120,6 +120,11 @@ def check_certificates(tls: Tls) -> Tls:
     return tls
 
 
+def mend_tls(value: object) -> str:
+    """Return what TLS needs that is only turned on."""
+    return f"write {write_fields({'certificates': [{'certificate': ..., 'key': ...}]})} in it" if value is True else ""
+
+
 ShortTls = Annotated[
     Annotated[Tls, AfterValidator(check_certificates)] | None,
     Words({"passthrough": {"passthrough": True}, "off": None}),
@@ -132,7 +137,7 @@ ShortTls = Annotated[
             "ca": Here({"client_ca": VALUE}, file),
         }
     ),
-    Example({"certificates": [CERTIFICATE_FILES]}),
+    Expected("", {"certificates": [CERTIFICATE_FILES]}, mend=mend_tls),
     IfWrong(stand_in={"certificates": [INVALID_FILES]}, whole=True, needs=("certificates", "passthrough")),
 ]
 
@@ -186,12 +191,30 @@ AddressField = Annotated[
 ]
 
 
+def mend_listen(value: object) -> str:
+    """Return the fields that another program's line, or several ports, are meant for."""
+    found = listens(value) if isinstance(value, str | list) else None
+    is_plain = isinstance(value, str) and value.strip().isdecimal()
+    if not isinstance(found, Fields):
+        return f"write {found}" if found is not None and not is_plain else ""
+    return f"write {write_fields(found)}{' in place of `port`' if 'port' not in found else ''}"
+
+
+def mend_own_port(value: object) -> str:
+    """Return the fields of one listener that another program's line is meant for."""
+    return "" if isinstance(found := listens(value), Fields) and "listeners" in found else mend_listen(value)
+
+
 @dataclass(frozen=True, slots=True, config=CONFIG)
 class Listener:
     """One port of a gateway."""
 
     port: Annotated[
-        Port, Field(description="The port to listen on"), About(envoy="Listener.address"), IfWrong(identifies=True)
+        Port,
+        Field(description="The port to listen on"),
+        Expected(mend=mend_own_port),
+        About(envoy="Listener.address"),
+        IfWrong(identifies=True),
     ]
     address: AddressField = (ALL_IPV4,)
     tls: TlsField = None
@@ -219,6 +242,7 @@ class Gateway:
     port: Annotated[
         Port | None,
         Field(description="The port to listen on"),
+        Expected(mend=mend_listen),
         About(default="a gateway needs `port` or `listeners`", envoy="Listener.address"),
         IfWrong(stand_in=1, alternatives=("listeners",)),
     ] = None

@@ -12,7 +12,7 @@ from xds.catalog.model.upstream import ShortCheckTls
 from xds.catalog.text.addresses import HostHeader
 from xds.catalog.text.field import About, Example, Expected, IfWrong, Moved, Words
 from xds.catalog.text.foreign import VALUE, Here
-from xds.catalog.text.http_meanings import check_kind, path
+from xds.catalog.text.http_meanings import asked, check_kind, mend_asked, mend_connected, mend_grpc, read_asked
 from xds.catalog.text.meanings import duration, items, number, scheme, seconds
 from xds.catalog.text.mistake import Mistake, Mistakes, Unsaid
 from xds.catalog.text.names import CONFIG, PathAndQuery, Port, Wait
@@ -56,7 +56,7 @@ ExpectedStatuses = Annotated[
 GrpcService = Annotated[
     str,
     StringConstraints(max_length=256, pattern=r"^[!-~]*$"),
-    Expected('what to ask gRPC\'s health service for, or ""'),
+    Expected('what to ask gRPC\'s health service for, or ""', mend=mend_grpc),
 ]
 
 
@@ -65,7 +65,7 @@ class HealthCheck:
     """An active check, made by every Envoy that calls the service: by `http`, `grpc` or `tcp`."""
 
     http: Annotated[
-        PathAndQuery | None,
+        Annotated[PathAndQuery, Expected(mend=mend_asked)] | None,
         Field(description="By HTTP: the path to ask for"),
         About(envoy="HealthCheck.http_health_check.path"),
         IfWrong(stand_in="/"),
@@ -79,6 +79,7 @@ class HealthCheck:
     tcp: Annotated[
         bool,
         Strict(),
+        Expected(mend=mend_connected),
         Field(description="By TCP: a connection is enough"),
         About(envoy="HealthCheck.tcp_health_check"),
     ] = False
@@ -192,9 +193,10 @@ def check_health_check(check: HealthCheck) -> HealthCheck:
 
 
 def mend_check(value: object) -> str:
-    """Return the check that a line of HAProxy's is meant for, `GET /health`."""
+    """Return the check that a line of HAProxy's, `GET /health`, or a URL is meant for."""
     path = re.fullmatch(r"(?:GET|HEAD|OPTIONS) (/\S*).*", value) if isinstance(value, str) else None
-    return f"write {write_flow({'http': path[1]})}" if path else ""
+    found = {"http": path[1]} if path else read_asked(value)
+    return f"write {write_flow(found)}" if found else ""
 
 
 def statuses(value: object) -> object:
@@ -208,7 +210,7 @@ CheckedHealthCheck = Annotated[
     Expected("", {"http": "/health"}, mend=mend_check),
     Moved(
         {
-            **dict.fromkeys(("path", "url", "uri", "endpoint", "httpget", "httpchk"), Here({"http": VALUE}, path)),
+            **dict.fromkeys(("path", "url", "uri", "endpoint", "httpget", "httpchk"), Here({"http": VALUE}, asked)),
             **dict.fromkeys(("rise", "success_threshold"), Here({"healthy_threshold": VALUE}, number)),
             **dict.fromkeys(("fall", "failure_threshold", "max_fails"), Here({"unhealthy_threshold": VALUE}, number)),
             **dict.fromkeys(("inter", "period", "every"), Here({"interval": VALUE}, duration)),

@@ -3,6 +3,7 @@
 `advice/upstream.py` warns about fields that do not suit a protocol.
 """
 
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Annotated, Any, Final, Self
 
@@ -13,12 +14,12 @@ from pydantic.json_schema import WithJsonSchema
 from xds.catalog.model.connections import MAX_COUNT
 from xds.catalog.text.durations import format_duration
 from xds.catalog.text.field import About, Alone, Example, Expected, IfWrong, Moved, Words, is_amount
-from xds.catalog.text.foreign import VALUE, Here
-from xds.catalog.text.meanings import duration, items, number
+from xds.catalog.text.foreign import VALUE, Fields, Here
+from xds.catalog.text.meanings import Meaning, duration, items, number
 from xds.catalog.text.mistake import Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, Wait
 from xds.catalog.text.percents import Percent
-from xds.wording import show, suggest
+from xds.wording import show, suggest, write_flow
 
 
 def parse_conditions(value: object) -> object:
@@ -37,6 +38,10 @@ def parse_condition(value: object) -> str | int:
         return value
     if isinstance(value, str) and value.isdecimal() and 100 <= int(value[:4]) <= 599:
         raise ValueError(f"expected {EXPECTED_CONDITION.words}, found {show(value)}: write {int(value)} without quotes")
+    if isinstance(value, str) and len(parts := conditions(value) or []) > 1:
+        known = all(isinstance(one, int) or one in (*HTTP_CONDITIONS, *GRPC_CONDITIONS) for one in parts)
+        hint = f": make each an item, {write_flow(parts)}" if known else ": make each an item"
+        raise ValueError(f"expected {EXPECTED_CONDITION.words}, found {show(value)}{hint}")
     near = suggest(value, [*HTTP_CONDITIONS, *GRPC_CONDITIONS]) if isinstance(value, str) else ""
     hint = near or f": reasons are {', '.join((*HTTP_CONDITIONS, *GRPC_CONDITIONS))}"
     raise ValueError(f"expected {EXPECTED_CONDITION.words}, found {show(value)}{hint}")
@@ -192,12 +197,29 @@ def complete_retries(retries: Retries) -> Retries:
     return retries if retries.attempts is not None else replace(retries, attempts=USUAL_RETRIES.attempts)
 
 
-def conditions(value: object) -> object:
+def conditions(value: object) -> list[str | int] | None:
     """Read the reasons to try again, also in one text and with Envoy's statuses apart."""
     found = items(value) if not isinstance(value, int) else [value]
-    words = [int(one) if one.isdecimal() else one.replace("_", "-") for one in map(str, found or [])]
+    words: list[str | int] = [int(one) if one.isdecimal() else one.replace("_", "-") for one in map(str, found or [])]
     return words or None
 
+
+def retry_policy(value: object) -> Fields | None:
+    """Read a policy of retries by Envoy's names: how often, when, and how long one try takes."""
+    if (attempts := number(value)) is not None:
+        return Fields(retries=attempts)
+    if not isinstance(value, Mapping) or not value:
+        return None
+    names: dict[str, tuple[str, Meaning]] = {
+        **dict.fromkeys(("num_retries", "attempts"), ("attempts", number)),
+        **dict.fromkeys(("retry_on", "on"), ("on", conditions)),
+        **dict.fromkeys(("per_try_timeout", "per_try"), ("per_try", duration)),
+    }
+    found = {names[key][0]: names[key][1](one) for key, one in value.items() if key in names}
+    return Fields(retries=found) if len(found) == len(value) and None not in found.values() else None
+
+
+RETRY_POLICY: Final = Here({"retries": ...}, retry_policy)
 
 ShortRetries = Annotated[
     Retries,

@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from xds.catalog.model.filters import CheckedCors, CheckedFault, RateLimit
+from xds.catalog.model.filters import MOVED_LIMIT, CheckedCors, CheckedFault, RateLimit, mend_rate
 from xds.catalog.model.retries import ShortRetries
 from xds.catalog.model.route_action import (
     HeaderChanges,
@@ -193,7 +193,8 @@ class Route:
         RateLimit | None,
         OFF,
         Field(description="How many requests each Envoy lets through. Others get 429"),
-        Example({"requests": 100, "per": "1s"}),
+        Expected("", {"requests": 100, "per": "1s"}, mend=mend_rate),
+        MOVED_LIMIT,
         About(envoy="LocalRateLimit"),
         IfWrong(whole=True),
     ] = None

@@ -10,8 +10,9 @@ from pydantic import Field, PlainValidator, Strict
 from pydantic.dataclasses import dataclass
 from pydantic.json_schema import WithJsonSchema
 
-from xds.catalog.text.addresses import Host, RedirectHost
+from xds.catalog.text.addresses import Host, RedirectHost, split_address
 from xds.catalog.text.field import About, Expected, IfWrong
+from xds.catalog.text.foreign import Said, write_fields
 from xds.catalog.text.http import AddedHeaders, Body, RemovedHeaders
 from xds.catalog.text.meanings import URL
 from xds.catalog.text.mistake import Mistake, Mistakes
@@ -29,6 +30,7 @@ from xds.catalog.text.names import (
 )
 from xds.catalog.text.path_template import Substitution, TemplateRewrite
 from xds.catalog.text.percents import PERCENTAGE, Percent
+from xds.catalog.text.protocols import read_scheme
 from xds.wording import show, split_host_and_port, write_flow
 
 
@@ -238,6 +240,8 @@ def targets(value: object) -> object:
     """Read the service, or services with weights, that another program's key names: also by URL and in mappings."""
     if isinstance(value, str):
         found = URL.fullmatch(value.rstrip(";"))
+        if found and (read_scheme(found[1]) or split_address(found[2])):
+            return Said(_make_service(value.rstrip(";"), found[3] or ""))
         name = found[2] if found and not found[3] else value.rstrip(";")
         return name if TARGET.fullmatch(name) else None
     if isinstance(value, list):
@@ -251,6 +255,12 @@ def targets(value: object) -> object:
     if pair := _read_named(_unwrap_service(value)):
         return pair[0]
     return dict(value) if all(map(TARGET.fullmatch, value)) else None
+
+
+def _make_service(url: str, path: str) -> str:
+    """Return that a URL with a port, TLS or a protocol of its own is made a service, and what its path is here."""
+    rewrite = f", with {write_fields({'rewrite': {'prefix': path}})} beside `to`" if path.strip("/") else ""
+    return f"{mend_name(url)}{rewrite}"
 
 
 def _unwrap_service(value: object) -> object:

@@ -6,12 +6,14 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator
 
+from xds.catalog.model.filters import read_rate
+from xds.catalog.model.retries import RETRY_POLICY
 from xds.catalog.model.route import ROUTE_SHAPE, Route, given
 from xds.catalog.model.route_action import targets
 from xds.catalog.text.field import Expected, IfWrong, Moved
 from xds.catalog.text.foreign import VALUE, Fields, Here
 from xds.catalog.text.http_meanings import added, answer, deny, hosts, match, methods, redirect, wanted
-from xds.catalog.text.meanings import duration, flag, number, size, text
+from xds.catalog.text.meanings import duration, flag, never, number, size, text
 from xds.catalog.text.mistake import Loc, Mistake, Mistakes
 from xds.catalog.text.names import NOBODY
 from xds.catalog.text.path_template import find_variables
@@ -259,17 +261,12 @@ def timeout(value: object) -> object:
     return value["request"] if isinstance(value, dict) and [*value] == ["request"] else duration(value)
 
 
-RATE = re.compile(r"(?:rate=)?(\d{1,9}) ?(?:/|r/| per )(s|sec|second|m|min|minute|h|hour)", re.ASCII)
-
-
 def rate(value: object) -> object:
     """Read how many requests pass in a time."""
     if (count := number(value)) is not None:
         return Fields(rate_limit={"requests": count, "per": ...})
-    found = RATE.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
-        return Fields(rate_limit=dict(value)) if isinstance(value, dict) else None
-    return Fields(rate_limit={"requests": int(found[1]), "per": f"1{found[2][0]}"})
+    found = dict(value) if isinstance(value, dict) else read_rate(value)
+    return None if found is None else Fields(rate_limit=found)
 
 
 def websocket(value: object) -> object:
@@ -278,6 +275,9 @@ def websocket(value: object) -> object:
     kinds = [one.get("upgrade_type", "") if isinstance(one, dict) else one for one in words]
     return True if kinds and all(str(one).lower() == "websocket" for one in kinds) else flag(value)
 
+
+CONDITIONS: Final = "a condition is a route's own: `host`, `prefix`, `path`, `method`, `headers` or `query`"
+NO_FILES: Final = "no files are served: a route leads to a service that has them"
 
 MOVED_ROUTE: Final = Moved(
     {
@@ -323,6 +323,10 @@ MOVED_ROUTE: Final = Moved(
         **dict.fromkeys(("shadow", "mirrors", "request_mirror_policies"), Here({"mirror": {"to": VALUE}}, one_target)),
         **dict.fromkeys(("limit_req", "limit", "ratelimit"), Here({"rate_limit": {"requests": ..., "per": ...}}, rate)),
         **dict.fromkeys(("backup", "failover"), Here({"fallback": VALUE}, one_target)),
+        **dict.fromkeys(("retry_policy", "retrypolicy"), RETRY_POLICY),
+        "proxy_next_upstream": Here({"retries": {"on": ...}}, never),
+        "acl": CONDITIONS,
+        **dict.fromkeys(("try_files", "root", "alias"), NO_FILES),
         **dict.fromkeys(
             ("upgrade", "upgrades", "upgrade_configs", "enable_websocket", "use_websocket"),
             Here({"websocket": VALUE}, websocket),

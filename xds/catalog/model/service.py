@@ -42,6 +42,7 @@ from xds.catalog.text.foreign import VALUE, Here
 from xds.catalog.text.meanings import duration
 from xds.catalog.text.mistake import Loc, Mistake, Mistakes
 from xds.catalog.text.names import CONFIG, NOBODY, Duration, Name, Port, Wait
+from xds.catalog.text.protocols import ENCRYPTED, NO_DATAGRAMS, PLAIN_WORDS
 from xds.wording import show
 
 MAX_ITEMS = 65536
@@ -57,16 +58,6 @@ class Protocol(StrEnum):
     TCP = "tcp"
 
 
-ENCRYPTED = {"https": "http", "wss": "http", "grpcs": "grpc", "tls": "tcp", "ssl": "tcp", "h2": "http2"}
-"""Words for what is encrypted, with the protocol inside: in the catalog these are two fields."""
-
-PLAIN_WORDS = {
-    **dict.fromkeys(("http1", "http/1", "http/1.1", "http1.1", "rest", "web", "ws", "websocket"), "http"),
-    **dict.fromkeys(("h2c", "http/2", "http2.0", "http/2.0"), "http2"),
-    **dict.fromkeys(("mysql", "postgres", "postgresql", "redis", "mongo", "mongodb", "kafka", "amqp", "smtp"), "tcp"),
-}
-
-
 def mend_protocol(value: object) -> str:
     """Return what to write for a protocol by another name, or one that is encrypted."""
     if not isinstance(value, str):
@@ -79,7 +70,7 @@ def mend_protocol(value: object) -> str:
         return f"write `protocol: {PLAIN_WORDS.get(word, word)}`{rest}"
     if word in ("http3", "h3", "quic"):
         return "a gateway's `http3: true` is for its clients; services are called by `http2`"
-    return "connections and requests alone are passed on, no datagrams" if word == "udp" else ""
+    return NO_DATAGRAMS if word == "udp" else ""
 
 
 def assume_protocol(service: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Tracing: where every Envoy sends its spans, and of how many requests."""
 
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
@@ -20,13 +21,15 @@ USUAL_SAMPLE: Final = 1.0
 """Percent: enough to see how a mesh behaves, and little load for the collector."""
 
 
-WITHOUT_TLS: Final = ", with a port where it listens without TLS"
+def without_tls(fields: Mapping[str, object], listens: str) -> str:
+    """Return that spans are sent in plain text, in place of a scheme that stands for TLS."""
+    return ", with a port where it listens without TLS" if "tls" in fields else listens
 
 
 def check_collector(value: str) -> str:
     """Write "host:port" in one way."""
     if (parts := split_address(value)) is None:
-        raise explain_address(value, OTLP_PORT, secure=WITHOUT_TLS, ports={})
+        raise explain_address(value, OTLP_PORT, beside=without_tls, ports={})
     host, port = parts
     return join_host_and_port(host, port)
 

@@ -4,6 +4,7 @@ import re
 from typing import Any, Final, NamedTuple
 
 from xds.catalog.fields import find_field
+from xds.catalog.model.route_rules import CONDITIONS
 from xds.catalog.reading.foreign import Hint, find_hint
 from xds.catalog.text.foreign import Here
 from xds.catalog.text.mistake import Loc
@@ -36,7 +37,6 @@ LINES: Final[dict[str, tuple[Loc, str]]] = {
 }
 """The words with which a line begins, the mapping of ours that has what it says, and the key that is known there."""
 
-CONDITIONS: Final = "a condition is a route's own: `host`, `prefix`, `path`, `method`, `headers` or `query`"
 SAID: Final = {"acl": CONDITIONS, "http-request": CONDITIONS, "http-response": CONDITIONS}
 
 WORDS: Final = "|".join(map(re.escape, sorted((*LINES, *SAID), key=len, reverse=True)))

@@ -32,7 +32,7 @@ from xds.catalog.text.names import NAME, explain_reserved
 from xds.catalog.text.odd_signs import clean, explain_odd, find_odd
 from xds.errors import Problem, Severity
 from xds.sources.document import Document
-from xds.wording import join_or, show, suggest
+from xds.wording import join_or, show, show_line, suggest
 
 MAX_PROBLEMS = 100
 """The most errors, and the most warnings, that are reported for one file; of the rest, the number is."""
@@ -298,8 +298,21 @@ def _explain_kind(kind: str, found: object) -> str:
     if found is None:
         return f"has nothing below it: write {kind[:-1]} names there, indented, or leave out `{kind}:`"
     if isinstance(found, list):
-        return f"expected a mapping of {kind[:-1]} names, found a list: write `web:` in place of `- name: web`"
+        return f"expected a mapping of {kind[:-1]} names, found a list: {_mend_list(found)}"
     return f"expected a mapping of {kind[:-1]} names, found {show(found)}"
+
+
+def _mend_list(found: list[object]) -> str:
+    """Return how a list of services or gateways is written by name, for the first whose name is known."""
+    for one in found:
+        if isinstance(one, dict) and len(one) == 1 and isinstance(next(iter(one.values())), dict):
+            name, written = next(iter(one)), ""
+        else:
+            name, written = (one.get("name"), f"name: {one.get('name')}") if isinstance(one, dict) else (one, str(one))
+        if isinstance(name, str) and NAME.fullmatch(name):
+            where = f"in place of {show_line(f'- {written}')}" if written else "without `- ` in front"
+            return f"write {show_line(f'{name}:')} {where}"
+    return "write each below its name, without `- ` in front"
 
 
 def _explain_name(name: str) -> str:

@@ -4,7 +4,7 @@ Pure functions, used as validators by the model's classes. Their errors are sent
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import IPv6Address
 from typing import Annotated, Final
 
@@ -24,7 +24,9 @@ from xds.catalog.text.address_patterns import (
     ROUTE_HOST_SHAPE,
 )
 from xds.catalog.text.field import Expected
+from xds.catalog.text.foreign import write_fields
 from xds.catalog.text.mistake import Mendable, Mistake, Mistakes
+from xds.catalog.text.protocols import NO_DATAGRAMS, PORTS, USUAL_PORTS, read_scheme
 from xds.wording import join_host_and_port, show, show_line, split_host_and_port, write_flow
 
 EXPECTED_ENDPOINT: Final = Expected('"host:port"', "10.0.0.4:5000", "[::1]:5000")
@@ -43,18 +45,14 @@ MAX_PORT: Final = 65535
 
 ANY_HOST: Final = "*"
 
-PORTS = {"http": 80, "ws": 80, "https": 443, "grpcs": 443, "wss": 443}
-"""The port that a scheme stands for."""
-
 DOWN = r"\b(?:down|disabled)\b"
 """The words with which HAProxy and nginx take a server out."""
 
-SECURE = frozenset({"https", "grpcs", "wss"})
-"""The schemes that stand for TLS."""
-
-BESIDE_ENDPOINTS: Final = ", with `tls: true` beside `endpoints`"
 LISTENS_ON: Final = ", with the port that it listens on"
 
+PLACEHOLDER = re.compile(r"%\w+%|<[\w-]+>", re.ASCII)
+SRV = re.compile(r"_[\w-]+\._(?:tcp|udp)\.", re.ASCII | re.IGNORECASE)
+NETWORK = re.compile(r"[0-9.]+/[0-9]{1,2}(?::[0-9]+)?|[0-9A-Fa-f:]*::?[0-9A-Fa-f:]*/[0-9]{1,3}")
 UNSPACED = re.compile(r"(\[[0-9A-Fa-f:.]+\])([0-9]{1,5})")
 
 
@@ -96,16 +94,29 @@ def covers_host(pattern: str, host: str) -> bool:
     return pattern in ("*", host) or (pattern.startswith("*.") and host.endswith(pattern[1:]))
 
 
+def beside_endpoints(fields: Mapping[str, object], listens: str) -> str:
+    """Return that fields, which a scheme stands for, are written beside endpoints, after what is said of the port."""
+    return (
+        f"{listens}{', and' if listens else ', with'} {write_fields(fields)} beside `endpoints`" if fields else listens
+    )
+
+
+def say_port(fields: Mapping[str, object], listens: str) -> str:
+    """Return what is said of the port, and nothing of the fields that a scheme stands for."""
+    return listens
+
+
 def _find_contradiction(value: Mapping[str, object]) -> str | None:
     """Return that a URL in place of an address stands for another port than the one beside it; None if it does not."""
     scheme, separator, rest = str(value.get("address")).partition("://")
     port = PORTS.get(scheme.lower())
     if not separator or port is None or value.get("port") not in {*PORTS.values()} - {port}:
         return None
-    tls = " and `tls: true` beside `endpoints`" if scheme.lower() in SECURE else ""
+    fields = read_scheme(scheme)
+    beside = f" and {write_fields(fields)} beside `endpoints`" if fields else ""
     host = re.split("[/?#:]", rest, maxsplit=1)[0]
     wrong = f"{show(scheme + '://')} stands for port {port}, which `port: {value['port']}` contradicts"
-    return f"{wrong}: write {show(host)}, and for {scheme} `port: {port}`{tls}"
+    return f"{wrong}: write {show(host)}, and for {scheme} `port: {port}`{beside}"
 
 
 def parse_endpoint(value: object) -> object:
@@ -113,7 +124,7 @@ def parse_endpoint(value: object) -> object:
     if isinstance(value, str):
         if parts := split_address(value):
             return {"address": parts[0], "port": parts[1]}
-        raise explain_address(value, secure=BESIDE_ENDPOINTS)
+        raise explain_address(value, beside=beside_endpoints)
     if isinstance(value, dict) and (contradiction := _find_contradiction(value)):
         raise Mistakes(Mistake(("address",), contradiction))
     if isinstance(value, dict) and value.get("port") is None:
@@ -125,7 +136,7 @@ def parse_endpoint(value: object) -> object:
                 f"`port` is missing: write it here, or in the address as in {EXPECTED_ENDPOINT.written[0]}"
             )
         if isinstance(address, str):
-            found = explain_address(address, secure=BESIDE_ENDPOINTS)
+            found = explain_address(address, beside=beside_endpoints)
             raise Mistakes(Mistake(("address",), found.explain(lambda mend: split_address(mend) is not None)))
         # The check of the address reports its mistake. The port is made up, so that none is reported as missing.
         return {**value, "port": 1}
@@ -138,7 +149,7 @@ def check_address(value: str) -> str:
     if host is None:
         if split_address(value):
             raise ValueError(f"{show(value)} has a port in it, and `port` is given too: leave out one of the two")
-        raise explain_address(value, secure=BESIDE_ENDPOINTS)
+        raise explain_address(value, beside=beside_endpoints)
     return host
 
 
@@ -235,23 +246,29 @@ def _explain_listen(text: str) -> ValueError:
 
 
 def explain_address(
-    text: str, port: int = EXAMPLE_PORT, *, secure: str = "", ports: Mapping[str, int] = PORTS
+    text: str,
+    port: int = EXAMPLE_PORT,
+    *,
+    beside: Callable[[Mapping[str, object], str], str] = say_port,
+    ports: Mapping[str, int] = USUAL_PORTS,
 ) -> Mendable:
     """Return why `text` is not "host:port" (nor a host, if the port is another field).
 
-    `port` is for examples, `ports` are those that schemes stand for. `secure` is what has to be written too in place of
-    a scheme that stands for TLS.
+    `port` is for examples, `ports` are those that schemes stand for. `beside` says what has to be written too in place
+    of a scheme that stands for fields of a service.
     """
     if not text.strip():
         return Mendable(f'expected an address, such as "10.0.0.4:{port}", found nothing', complete=True)
     if (foreign := _explain_foreign(text)) is not None:
         return foreign
     scheme, separator, rest = text.partition("://")
+    if separator and scheme.lower() == "udp":
+        return Mendable(NO_DATAGRAMS, complete=True)
     if separator:
         rest, path = _cut_path(rest)
         scheme_port = ports.get(scheme.lower())
         mends = _prefer(rest, f"{rest}:{scheme_port or port}")
-        tail = secure if scheme.lower() in SECURE else "" if scheme_port or split_address(rest) else LISTENS_ON
+        tail = beside(read_scheme(scheme) or {}, "" if scheme_port or split_address(rest) else LISTENS_ON)
         what = f" and no {show(path)} behind" if path.strip("/") else ""
         return Mendable(f"an address has no {show(scheme + '://')} in front{what}", *mends, tail=tail)
     if "/" in text:
@@ -268,9 +285,9 @@ def explain_address(
 
 
 def _cut_path(text: str) -> tuple[str, str]:
-    """Return the host and port of a URL without its scheme, and the path with what follows."""
+    """Return the host and port of a URL without its scheme and user, and the path with what follows."""
     host = re.split("[/?#]", text, maxsplit=1)[0]
-    return host, text[len(host) :]
+    return host.rpartition("@")[2], text[len(host) :]
 
 
 def _explain_parts(host: str, colon: str = "", port: str = "") -> Mendable:
@@ -288,9 +305,15 @@ def _explain_foreign(text: str) -> Mendable | None:
     if text.startswith(("unix:", "pipe:", "/", "@")):
         message = f"{show(text)} is a Unix socket: an address has a host and a port, such as 127.0.0.1:{EXAMPLE_PORT}"
         return Mendable(message, complete=True)
-    if "$" in text or "{{" in text:
+    if "$" in text or "{{" in text or PLACEHOLDER.search(text):
         message = f"nothing is filled in for {show(text)}: write the address itself, or fill in the file before"
         return Mendable(message, complete=True)
+    if SRV.match(text) and not split_address(text):
+        return Mendable(
+            f"{show(text)} names SRV records, which are not asked for: write each host and port", complete=True
+        )
+    if NETWORK.fullmatch(text):
+        return Mendable(f"{show(text)} is a network: an address names one host", complete=True)
     compact = re.sub(r"\s*:\s*", ":", text.strip())
     if compact != text and split_address(compact):
         return Mendable("an address has no spaces in it", compact)

@@ -62,6 +62,7 @@ def _explain_duration(value: str) -> ValueError:
     near = re.sub(r"[\s_]+", "", value[:40].lower())
     for names, unit in UNIT_WORDS.items():
         near = re.sub(rf"(?<=\d)(?:{names})", unit, near)
+        near = f"1{unit}" if re.fullmatch(names, near) else near
     near = re.sub(r"^(\d{1,3})d(?:ays?)?$", lambda days: f"{int(days[1]) * 24}h", near, flags=re.ASCII)
     hint = f": did you mean {near}?" if near and DURATION.fullmatch(near) else ""
     return ValueError(f"expected {EXPECTED_DURATION}, found {show(value)}{hint}")

@@ -5,12 +5,15 @@ They are as in `meanings.py`.
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Final
 
-from xds.catalog.text.foreign import Fields
-from xds.catalog.text.meanings import URL, flag, number, one_or_more, text
+from xds.catalog.text.foreign import Fields, write_fields
+from xds.catalog.text.meanings import URL, Meaning, duration, flag, never, number, one_or_more, text
+from xds.catalog.text.protocols import USUAL_PORTS
 from xds.wording import split_host_and_port, write_flow
 
 LITERAL_PATH = re.compile(r"/[^\s*?#{}()\[\]|^$\\]*", re.ASCII)
+ASKED = re.compile(r"""/[!"$-~]*""")
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 WAYS = {
     **dict.fromkeys(("value", "exact", "exact_match", "exactMatch", "string"), "exact"),
@@ -39,17 +42,89 @@ def path(value: object) -> str | None:
     return words[0] if len(words) == 1 and words[0].startswith("/") else None
 
 
+def read_asked(value: object) -> dict[str, object] | None:
+    """Return the fields of a check that asks for a URL; each endpoint is asked, in place of its host."""
+    url = URL.fullmatch(value.rstrip(";")) if isinstance(value, str) else None
+    if url is None or url[1].lower() not in ("http", "https"):
+        return None
+    scheme, rest = url[1].lower(), (url[3] or "").partition("#")[0]
+    _, port = split_host_and_port(url[2]) or (url[2], USUAL_PORTS[scheme])
+    path = rest if rest.startswith("/") else f"/{rest}"
+    if not port or not ASKED.fullmatch(path):
+        return None
+    return {"http": path, "port": port, **({"tls": True} if scheme == "https" else {})}
+
+
+def asked(value: object) -> object:
+    """Read what a check by HTTP asks for: a path, or a URL."""
+    found = read_asked(value)
+    return path(value) if found is None else Fields(found)
+
+
+def mend_asked(value: object) -> str:
+    """Return the fields of a check that a URL in place of its path is meant for."""
+    found = read_asked(value)
+    return f"write {write_fields(found)}" if found else ""
+
+
+def read_connected(value: object) -> dict[str, object] | None:
+    """Return the fields of a check by TCP that is turned on, or has a port: alone or in an address."""
+    if value is True:
+        return {"tcp": True}
+    address = split_host_and_port(value) if isinstance(value, str) else None
+    port = address[1] if address else number(value)
+    return None if port is None else {"tcp": True, "port": port}
+
+
+def mend_connected(value: object) -> str:
+    """Return the fields of a check by TCP that a port or an address is meant for."""
+    found = read_connected(value)
+    return f"write {write_fields(found)}" if found else ""
+
+
+def mend_grpc(value: object) -> str:
+    """Return how a check by gRPC is turned on, and off."""
+    return 'write ""' if value is True else "leave it out" if value is False else ""
+
+
+BESIDE_KIND: Final[Mapping[str, Meaning]] = {
+    **dict.fromkeys(("interval", "timeout", "unhealthy_interval"), duration),
+    **dict.fromkeys(("port", "healthy_threshold", "unhealthy_threshold"), number),
+    **dict.fromkeys(("host",), text),
+}
+"""Fields of a check beside its kind."""
+
+
+def _read_check(value: Mapping[str, object]) -> Fields | None:
+    """Return a check whose kind is written as here; what it has beside that is left open if it has no translation."""
+    kinds = [one for one in ("http", "grpc", "tcp") if one in value]
+    if len(kinds) != 1:
+        return None
+    [kind] = kinds
+    asks = value[kind]
+    if kind == "http":
+        own = read_asked(asks) or ({"http": asks} if path(asks) == asks else None)
+    elif kind == "tcp":
+        own = read_connected(asks)
+    else:
+        own = {"grpc": "" if asks is True else asks} if asks is True or isinstance(asks, str) else None
+    beside = {name: BESIDE_KIND.get(name, never)(one) for name, one in value.items() if name != kind}
+    if own is None or None in beside.values() or own.keys() & beside.keys():
+        return Fields(health_check={kind: ...})
+    return Fields(health_check={**own, **beside})
+
+
 def check(value: object) -> Fields | None:
     """Read an active check: a path is by HTTP; what is only turned on is by TCP, as HAProxy's."""
     if (found := path(value)) is not None:
         return Fields(health_check={"http": found})
+    if (whole := read_asked(value)) is not None:
+        return Fields(health_check=whole)
     if value is True or value == "tcp":
         return Fields(health_check={"tcp": True})
     if value is False:
         return Fields(health_check="off")
-    if isinstance(value, Mapping) and value.keys() & {"http", "grpc", "tcp"}:
-        return Fields(health_check=dict(value))
-    return None
+    return _read_check(value) if isinstance(value, Mapping) else None
 
 
 def check_kind(value: object) -> Fields | None:
@@ -148,8 +223,7 @@ def _read_answer(value: Mapping[str, object]) -> Fields | None:
 
 def _answer(status: int, rest: str = "") -> Fields | None:
     if status in REDIRECTS:
-        found: dict[str, object] | None = read_redirect(rest) if rest else {"host": ...}
-        return None if found is None else Fields(redirect={**found, "code": status})
+        return Fields(redirect={**(read_redirect(rest) or {"host": ...}), "code": status})
     body = rest[1:-1] if len(rest) > 1 and rest[0] == rest[-1] and rest[0] in "\"'" else rest
     return Fields(respond={"status": status, "body": body} if body else {"status": status})
 

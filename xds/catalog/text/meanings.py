@@ -8,15 +8,14 @@ import re
 from collections.abc import Callable, Mapping
 
 from xds.catalog.text.addresses import (
-    PORTS,
-    SECURE,
     normalize_host,
     normalize_ip,
     read_server_line,
     split_address,
 )
 from xds.catalog.text.durations import DURATION
-from xds.catalog.text.foreign import Fields
+from xds.catalog.text.foreign import Fields, Said
+from xds.catalog.text.protocols import NO_DATAGRAMS, USUAL_PORTS, read_scheme
 from xds.wording import split_host_and_port
 
 Meaning = Callable[[object], object]
@@ -151,13 +150,15 @@ def address(value: object) -> object:
     return value if isinstance(value, str) and (split_address(value) or normalize_host(value)) else None
 
 
-def addresses(value: object) -> Fields | None:
+def addresses(value: object) -> Fields | Said | None:
     """Read the endpoints of a service: one or several addresses, URLs, or lines of HAProxy and nginx."""
     if (port := number(value)) is not None:
         return Fields(endpoints=[{"address": ..., "port": port}])
     found: list[object] = []
     others: list[dict[str, object]] = []
     for one in value if isinstance(value, list) else [value]:
+        if isinstance(one, str) and one.lower().startswith("udp://"):
+            return Said(NO_DATAGRAMS)
         endpoints, beside = _read_endpoint(one)
         found += endpoints
         others.append(beside)
@@ -174,9 +175,10 @@ def _read_endpoint(value: object) -> tuple[list[object], dict[str, object]]:
     if not isinstance(value, str):
         return [], {}
     if url := URL.fullmatch(value):
-        port, is_plain = PORTS.get(url[1].lower()), url[3] in (None, "/")
+        fields, is_plain = read_scheme(url[1]), url[3] in (None, "/")
+        port = USUAL_PORTS.get(url[1].lower())
         whole = next(filter(split_address, (url[2], f"{url[2]}:{port}")), None)
-        return ([whole] if whole and port and is_plain else []), {"tls": True} if url[1].lower() in SECURE else {}
+        return ([whole] if whole and fields is not None and is_plain else []), fields or {}
     if (host := normalize_host(value)) is not None and not split_address(value):
         return [{"address": host, "port": ...}], {}
     words = [one for one in SEPARATORS.split(value) if one]
@@ -197,6 +199,9 @@ def listens(value: object) -> object:
     if (port := number(value)) is not None:
         return port
     words = value.rstrip(";").split() if isinstance(value, str) else [""]
+    parts = [one for one in SEPARATORS.split(value) if one] if isinstance(value, str) else []
+    if len(parts) > 1 and None not in map(number, parts):
+        return listens(parts)
     host, port = ("", number(words[0])) if words and words[0].isdecimal() else _split_listen(words[0] if words else "")
     if port is None or not {*words[1:]} <= {"ssl", "default_server", "http2"} or (host and normalize_ip(host) is None):
         return None

@@ -7,10 +7,12 @@ from typing import Annotated, Final, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict, StringConstraints
 
-from xds.catalog.text.addresses import EXPECTED_ENDPOINT, explain_address, split_address
+from xds.catalog.text.addresses import explain_address, split_address
 from xds.catalog.text.durations import DURATION_SHAPE, EXPECTED_DURATION, WAIT_SHAPE, check_wait, parse_duration
 from xds.catalog.text.field import Expected, IfWrong, Narrowed
-from xds.wording import show, split_host_and_port, write_flow
+from xds.catalog.text.foreign import write_fields
+from xds.catalog.text.protocols import NO_DATAGRAMS, read_scheme
+from xds.wording import show, split_host_and_port
 
 CONFIG = ConfigDict(extra="forbid")
 
@@ -38,10 +40,13 @@ NAME_RULE = "names have small letters, digits, `-`, `_` and `.`"
 def mend_name(value: object) -> str:
     """Return how to correct a service's name that is not valid."""
     if isinstance(value, str) and "://" in value:
-        found = explain_address(value, secure=" and `tls: true`")
-        endpoint = next(filter(split_address, found.mends), EXPECTED_ENDPOINT.examples[0])
-        tail = found.tail.removeprefix(",")
-        return f"make it a service, with `endpoints: {write_flow([endpoint])}`{tail}, and name that"
+        found = explain_address(value)
+        scheme = value.partition("://")[0]
+        if scheme.lower() == "udp":
+            return NO_DATAGRAMS
+        endpoint: object = next(filter(split_address, found.mends), ...)
+        fields = {"endpoints": [endpoint], **(read_scheme(scheme) or {})}
+        return f"make it a service, with {write_fields(fields)}{found.tail}, and name that"
     if isinstance(value, str) and split_host_and_port(value):
         host = value.partition(":")[0]
         return f"a service goes by its name alone, write {host}" if NAME.fullmatch(host) else NAME_RULE
@@ -52,12 +57,19 @@ def mend_name(value: object) -> str:
     return NAME_RULE if isinstance(value, str) else ""
 
 
+LOCATION = re.compile(r"(=|\^~)\s*(/[!-~]*)")
+LOCATIONS: Final = {"=": "path", "^~": "prefix"}
+"""The signs in front of nginx's locations that are no patterns, with the fields that they stand for."""
+
+
 def mend_path(value: object) -> str:
     """Return how to correct a path that is not valid."""
     if not isinstance(value, str):
         return ""
     if "://" in value:
         return "leave out the scheme and host"
+    if located := LOCATION.fullmatch(value):
+        return f"write {write_fields({LOCATIONS[located[1]]: located[2]})}"
     if value.startswith(("^", "~")) or ".*" in value:
         return "a pattern is the `regex` of a route"
     if value and PATH.fullmatch(f"/{value}"):
@@ -72,9 +84,10 @@ def mend_path(value: object) -> str:
 
 def mend_port(value: object) -> str:
     """Return which port is meant by several, and by one with more around it."""
-    if isinstance(value, list) and len(value) > 1:
+    words = [one for one in re.split(r"[,;\s]+", value) if one] if isinstance(value, str) else []
+    if len(value if isinstance(value, list) else words) > 1 and all(str(one).isdecimal() for one in words):
         return "several ports are several `listeners` of a gateway, or several endpoints"
-    found = re.match(r"(\d{1,5})[^\d._]", value) if isinstance(value, str) else None
+    found = re.fullmatch(r"(\d{1,5})(?::\d{1,5}|[^\w.]+(?:tcp)?)", value, re.ASCII) if isinstance(value, str) else None
     return f"write {found[1]}, not {value}" if found and 1 <= int(found[1]) <= 65535 else ""
 
 
