@@ -54,6 +54,7 @@ def test_every_client_sees_every_change(variant: str, clusters: int | None) -> N
     assert figures.client_cpu_ms > 0
 
 
+@pytest.mark.whole
 def test_a_bare_server_sends_the_same_as_xds() -> None:
     """Its clients sync and see each change. Otherwise this test would not end."""
     figures = measure_floor("sotw", clients=3, services=10, changes=2, idle_seconds=0.2)
@@ -77,7 +78,8 @@ def test_every_client_gets_the_last_change_of_a_burst(variant: str) -> None:
     assert 0 < figures.most_messages < 50
 
 
-@pytest.mark.parametrize("variant", ["delta", pytest.param("sotw", marks=pytest.mark.whole)])
+@pytest.mark.whole
+@pytest.mark.parametrize("variant", ["delta", "sotw"])
 def test_a_soak_ends_with_every_client_connected(variant: str) -> None:
     """Connections were lost and responses refused. The figures count these events."""
     figures = measure_soak(variant, clients=5, services=5, seconds=3, samples=1)

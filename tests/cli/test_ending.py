@@ -58,6 +58,9 @@ sys.meta_path.insert(0, Signaller)
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 
+ONE_SIGNAL = [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.whole)]
+"""For each command: the sample has one of them."""
+
 
 def call(name: str) -> list[str]:
     """Return the command line of a subcommand."""
@@ -90,7 +93,7 @@ def run_with_signal(folder: Path, name: str, number: signal.Signals, module: str
     return done.returncode, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize("number", ONE_SIGNAL, ids=lambda number: number.name)
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_signal_while_modules_are_imported_ends_every_command(
     folder: Path, name: str, number: signal.Signals

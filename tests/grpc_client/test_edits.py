@@ -43,7 +43,9 @@ async def test_the_client_follows_edited_weights(tmp_path: Path, addresses: list
         assert change["xds.streams"] == 1
 
 
-@pytest.mark.parametrize("balance", ["round_robin", "random", "weighted"])
+@pytest.mark.parametrize(
+    "balance", ["weighted", *(pytest.param(name, marks=pytest.mark.whole) for name in ("round_robin", "random"))]
+)
 async def test_the_client_follows_a_removed_endpoint_that_comes_back(
     tmp_path: Path, addresses: list[str], balance: str
 ) -> None:
