@@ -21,9 +21,10 @@ from xds.cli.demo.processes import await_until, free_port
 from xds.server import connections as connections_module
 from xds.server import descriptors as descriptors_module
 from xds.server.address import ListenAddress
-from xds.server.connections import Doorkeeper, Peer, parse_peer
+from xds.server.connections import Doorkeeper
 from xds.server.descriptors import share_connections
 from xds.server.http_server import HttpServer
+from xds.server.peer import Peer, parse_peer
 from xds.server.protocols.discovery import OPTIONS
 from xds.wire import CLUSTER
 from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse

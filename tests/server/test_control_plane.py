@@ -9,7 +9,7 @@ import pytest
 
 from tests.server.serving import make_catalog
 from xds.cli.demo.processes import await_until
-from xds.server import control_plane as control_plane_module
+from xds.server import following as following_module
 from xds.server.address import ListenAddress
 from xds.server.control_plane import ControlPlane, Settings
 from xds.sources.document import Document
@@ -42,7 +42,7 @@ async def test_nothing_that_a_source_does_stops_the_server(tmp_path: Path, monke
 
     Where the source fails or ends, it is watched again.
     """
-    monkeypatch.setattr(control_plane_module, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(following_module, "RETRY_SECONDS", 0.01)
     catalog = tmp_path / "catalog.yaml"
     catalog.write_text(make_catalog("a"))
     source = FaultySource(catalog)

@@ -16,7 +16,7 @@ from tests.server.administered import Sidecar
 from tests.server.providing import MemorySource, provided
 from tests.server.test_workers import connect
 from xds.cli.demo.processes import await_until
-from xds.server import instances
+from xds.server import following, instances
 from xds.server.clients.documents import describe_server
 from xds.server.control_plane import ControlPlane
 from xds.sources.source import InstanceUpdate
@@ -128,7 +128,7 @@ async def test_a_failed_source_is_watched_again_and_keeps_its_instances(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The failure does not affect another source."""
-    monkeypatch.setattr(instances, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(following, "RETRY_SECONDS", 0.01)
     failing, other = MemorySource("failing"), MemorySource("other")
     with capture_logs() as logs:
         async with provided(tmp_path, CATALOG, failing, other) as control_plane, AsyncExitStack() as stack:
@@ -196,7 +196,7 @@ async def test_a_source_that_breaks_the_interface_counts_as_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: object, reason: str
 ) -> None:
     """The server logs it and watches the source again."""
-    monkeypatch.setattr(instances, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(following, "RETRY_SECONDS", 0.01)
     source = MemorySource()
     with capture_logs() as logs:
         async with provided(tmp_path, CATALOG, source) as control_plane, AsyncExitStack() as stack:

@@ -60,6 +60,8 @@ def test_the_last_streams_are_for_addresses_that_have_few() -> None:
             addresses.close(address)
     assert addresses.streams == 0
     assert addresses.open("unix:") is not None
+    hosts = [addresses.open(f"ipv6:%5B2001:db8::{port:x}%5D:{port}") for port in range(1, 100)]
+    assert hosts.count(None) > 20  # one host has 2^64 of them
 
 
 async def test_a_thousand_requests_of_one_peer_delay_another_peers_by_one_turn() -> None:

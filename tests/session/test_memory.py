@@ -3,9 +3,9 @@
 import pytest
 
 from tests.session.client import Contents, DeltaClient, SotwClient, contents_of
-from tests.session.test_refused import ONE, held, held_of, listener
+from tests.session.test_refused import held, held_of, listener
 from tests.session.test_refused_secret import OLD, accept, begin, refuse_new, wants
-from tests.session.wire import Wire
+from tests.session.wire import ONE, Wire
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, SECRET
 
 Client = SotwClient | DeltaClient
@@ -16,21 +16,6 @@ REFUSED_CLUSTER: Contents = {
     LISTENER: ONE[LISTENER],
     ROUTE_CONFIGURATION: {"r": "2 refs:b"},
 }
-
-
-@pytest.fixture(params=["sotw", "delta"])
-def wire(request: pytest.FixtureRequest) -> Wire:
-    """Return an Envoy of each variant that has `ONE`."""
-    made = Wire(request.param, ONE)
-    made.settle()
-    return made
-
-
-@pytest.fixture(params=[SotwClient, DeltaClient], ids=["sotw", "delta"])
-def make(request: pytest.FixtureRequest) -> type[Client]:
-    """Return a client's class of each variant."""
-    made: type[Client] = request.param
-    return made
 
 
 @pytest.mark.parametrize("fresh", [False, True], ids=["same client", "fresh client"])

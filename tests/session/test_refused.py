@@ -3,34 +3,13 @@
 import pytest
 
 from tests.session.client import Contents, DeltaClient, Reply, SotwClient
-from tests.session.wire import Wire
+from tests.session.wire import ONE, Wire
 from xds.session.session import RequestResult
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, SECRET
 from xds.wire.envoy.config_core_v3_pb2 import Address, SocketAddress
 from xds.wire.envoy.config_listener_v3_pb2 import Listener
 
-ONE: Contents = {
-    CLUSTER: {"a": "1"},
-    CLUSTER_LOAD_ASSIGNMENT: {"a": "1"},
-    LISTENER: {"l": "1 refs:r"},
-    ROUTE_CONFIGURATION: {"r": "1 refs:a"},
-}
 Client = SotwClient | DeltaClient
-
-
-@pytest.fixture(params=["sotw", "delta"])
-def wire(request: pytest.FixtureRequest) -> Wire:
-    """Return an Envoy of each variant that has `ONE`."""
-    made = Wire(request.param, ONE)
-    made.settle()
-    return made
-
-
-@pytest.fixture(params=[SotwClient, DeltaClient], ids=["sotw", "delta"])
-def make(request: pytest.FixtureRequest) -> type[Client]:
-    """Return a client's class of each variant."""
-    made: type[Client] = request.param
-    return made
 
 
 def held(wire: Wire) -> list[tuple[str, bool, str]]:

@@ -1,7 +1,5 @@
 """A secret that the client refuses takes nothing down: what named the old one is served again."""
 
-import pytest
-
 from tests.session.client import Contents, DeltaClient, Reply, SotwClient, contents_of
 from tests.session.test_refused import held_of, known, listener
 from xds.wire import CLUSTER, LISTENER, SECRET
@@ -9,13 +7,6 @@ from xds.wire import CLUSTER, LISTENER, SECRET
 Client = SotwClient | DeltaClient
 OLD: Contents = {SECRET: {"old": "1"}, LISTENER: {"l": "1 with old"}}
 NEW: Contents = {SECRET: {"old": None, "new": "1"}, LISTENER: {"l": "1 with new"}}
-
-
-@pytest.fixture(params=[SotwClient, DeltaClient], ids=["sotw", "delta"])
-def make(request: pytest.FixtureRequest) -> type[Client]:
-    """Return a client's class of each variant."""
-    made: type[Client] = request.param
-    return made
 
 
 def wants(

@@ -13,6 +13,14 @@ from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
 VARIANTS: dict[str, Variant[Any]] = {"sotw": SOTW, "delta": DELTA}
 MAX_MESSAGES = 200
 
+ONE: Contents = {
+    CLUSTER: {"a": "1"},
+    CLUSTER_LOAD_ASSIGNMENT: {"a": "1"},
+    LISTENER: {"l": "1 refs:r"},
+    ROUTE_CONFIGURATION: {"r": "1 refs:a"},
+}
+"""One of each."""
+
 
 class Wire:
     """A server with one session, a twin, and the messages in flight between them. It checks the responses that the

@@ -6,19 +6,18 @@ process's descriptors, and ends those that are too many. `LimitedRunner` does th
 
 import asyncio
 import contextlib
-import ipaddress
 import os
 import socket
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple, cast
-from urllib.parse import unquote
+from typing import cast
 
 import structlog
 from aiohttp import web
 
 from xds.server.descriptors import MOST
+from xds.server.peer import Peer, make_peer, parse_peer
 
 LOOK_SECONDS = 1.0
 """How often the connections are counted."""
@@ -31,35 +30,8 @@ DESCRIPTORS = "/proc/self/fd"
 log = structlog.get_logger()
 
 
-class Peer(NamedTuple):
-    """The other end of a connection. `host` is a canonical IP address."""
-
-    host: str
-    port: int
-
-    @property
-    def network(self) -> str:
-        """What counts as one address: of IPv6, one host has 2^64."""
-        return str(ipaddress.ip_network(f"{self.host}/64", strict=False)) if ":" in self.host else self.host
-
-
 def _list_descriptors() -> list[str]:
     return os.listdir(DESCRIPTORS)  # noqa: PTH208 half the time
-
-
-def parse_peer(text: str) -> Peer | None:
-    """Parse gRPC's form of a peer, such as `ipv4:10.0.0.3:4711`; None for others, such as a Unix socket."""
-    _, _, rest = unquote(text).partition(":")
-    host, _, port = rest.rpartition(":")
-    try:
-        return _make_peer(host.strip("[]"), int(port))
-    except ValueError:
-        return None
-
-
-def _make_peer(host: str, port: int) -> Peer:
-    address = ipaddress.ip_address(host.partition("%")[0])
-    return Peer(str(getattr(address, "ipv4_mapped", None) or address), port)
 
 
 class Doorkeeper:
@@ -122,7 +94,7 @@ class Doorkeeper:
         if own.family not in (socket.AF_INET, socket.AF_INET6) or own.getsockname()[1] != self._port:
             return None
         try:
-            return _make_peer(*own.getpeername()[:2])
+            return make_peer(*own.getpeername()[:2])
         except OSError:
             return None
 
@@ -200,6 +172,6 @@ class _Door(asyncio.Protocol):
 def _network_of(transport: asyncio.BaseTransport) -> str:
     name = transport.get_extra_info("peername")
     try:
-        return _make_peer(*name[:2]).network
+        return make_peer(*name[:2]).network
     except (TypeError, ValueError):
         return ""

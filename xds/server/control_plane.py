@@ -8,7 +8,6 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
-from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
 
@@ -24,6 +23,7 @@ from xds.server.admin.server import AdminServer
 from xds.server.clients.documents import AppliedState, HeldRemoval, Json, describe_files, write_time
 from xds.server.descriptors import read_open_files, share_connections
 from xds.server.failures import Edit, Failures
+from xds.server.following import follow
 from xds.server.held_state import HeldState
 from xds.server.instances import Instances, Updates
 from xds.server.observe.counters import CatalogCounters
@@ -41,9 +41,6 @@ from xds.wire import ADS
 __all__ = ["OPTIONS", "ControlPlane", "Settings", "run"]
 
 log = structlog.get_logger()
-
-RETRY_SECONDS, MAX_RETRY_SECONDS = 1.0, 30.0
-"""How long a source that failed is left alone: at first, and after it has failed again and again."""
 
 MAX_LOGGED = 20
 """How many problems of instances one change writes to the log. Of the others it writes the number."""
@@ -190,37 +187,25 @@ class ControlPlane:
 
     async def _follow_documents(self) -> None:
         """Apply the edits of the source. When it fails, what is served stays, and it is watched again after a wait."""
-        wait = RETRY_SECONDS
-        while True:
-            try:
-                async with aclosing(self._source.watch()) as edits:
-                    async for documents in edits:
-                        # What the source says of its state is about these documents until it is asked for the next.
-                        edit = Edit(documents, self._source.digest, self._source.noticed_at, time.time())
-                        await self._take_edit(edit)
-                        wait = RETRY_SECONDS
-                reason = "it ended"
-            except asyncio.CancelledError as error:
-                if (task := asyncio.current_task()) is not None and task.cancelling():
-                    raise
-                reason = repr(error)  # something inside the source was cancelled
-            except Exception as error:
-                reason = repr(error)
-            log.error("the catalog cannot be watched: what was read is still served", reason=reason)
-            await asyncio.sleep(wait)
-            wait = min(2 * wait, MAX_RETRY_SECONDS)
 
-    async def _take_edit(self, edit: Edit) -> None:
+        def tell(reason: str) -> None:
+            log.error("the catalog cannot be watched: what was read is still served", reason=reason)
+
+        await follow(self._source.watch, self._take_edit, tell)
+
+    async def _take_edit(self, documents: Mapping[str, Document | None]) -> None:
+        # What the source says of its state is about these documents until it is asked for the next.
+        edit = Edit(documents, self._source.digest, self._source.noticed_at, time.time())
         try:
             with self._spans.open("reload") as span:
-                span.set_attribute("xds.files", len(edit.documents))
+                span.set_attribute("xds.files", len(documents))
                 async with self._change_lock:
                     await self._apply_edit(edit, span)
         except Exception as error:  # a bug in xds must not stop the server; the next edit is tried as usual
             self._counters.loads["failed"] += 1
             log.error(
                 "edit NOT APPLIED, a bug in xds: the state before is still served",
-                files=sorted(edit.documents),
+                files=sorted(documents),
                 error=repr(error),
             )
 

@@ -7,19 +7,15 @@ changes as the server can make, and never a queue.
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 
 import structlog
 
+from xds.server.following import follow
 from xds.sources.source import InstanceSource, InstanceUpdate
 
 TICK_SECONDS = 0.01
 """How long the first update waits for others: instances come and go in groups."""
-
-RETRY_SECONDS = 1.0
-"""How long a source that failed is left alone."""
-
-MAX_RETRY_SECONDS = 30.0
-"""The longest wait, after a source has failed again and again."""
 
 MAX_WAITING = 10_000
 """How many updates may wait; then the sources wait until a change was applied."""
@@ -52,27 +48,19 @@ class Instances:
 
     async def _watch(self, source: InstanceSource) -> None:
         """Follow one source. When it fails, its last endpoints stay served, and it is watched again after a wait."""
-        wait = RETRY_SECONDS
-        while True:
-            try:
-                async for update in self._read(source):
-                    self._waiting.append((source.name, update))
-                    self._arrived.set()
-                    if len(self._waiting) >= MAX_WAITING:
-                        self._has_room.clear()
-                    await self._has_room.wait()
-                    await asyncio.sleep(0)  # a source that never waits must not stop the server
-                    wait = RETRY_SECONDS
-                reason = "it ended"
-            except asyncio.CancelledError as error:
-                if (task := asyncio.current_task()) is not None and task.cancelling():
-                    raise
-                reason = repr(error)  # something inside the source was cancelled
-            except Exception as error:
-                reason = repr(error)
+
+        def tell(reason: str) -> None:
             log.error("a source of endpoints failed: its last endpoints stay served", source=source.name, reason=reason)
-            await asyncio.sleep(wait)
-            wait = min(2 * wait, MAX_RETRY_SECONDS)
+
+        await follow(partial(self._read, source), partial(self._put, source.name), tell)
+
+    async def _put(self, name: str, update: InstanceUpdate) -> None:
+        self._waiting.append((name, update))
+        self._arrived.set()
+        if len(self._waiting) >= MAX_WAITING:
+            self._has_room.clear()
+        await self._has_room.wait()
+        await asyncio.sleep(0)  # a source that never waits must not stop the server
 
     async def _read(self, source: InstanceSource) -> AsyncGenerator[InstanceUpdate]:
         """Yield the updates of one watch. Raises ValueError when the source does not keep its promise."""

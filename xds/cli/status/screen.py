@@ -216,7 +216,7 @@ def _remarks(status: Json) -> Iterator[tuple[str, str]]:
     for source in status.get("sources", ()):
         yield from _describe_source(source)
     if silent := status.get("streams_without_request"):
-        yield f"{silent} open streams have sent no request yet: they are ended after 15 s", "yellow"
+        yield f"{silent} open streams have sent no request yet", "yellow"
     for number in status.get("silent_workers", ()):
         yield f"worker {number} did not answer: its clients are missing here", "bold red"
     yield _summarize(status), "dim"

@@ -36,6 +36,11 @@ class _Kept:
     stream: object | None
     ended_at: float | None = None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the node has been away for long."""
+        return self.ended_at is not None and self.ended_at < time.monotonic() - KEEP_SECONDS
+
 
 class Memories:
     """The memories of the nodes of one process.
@@ -56,8 +61,10 @@ class Memories:
 
     def recall(self, key: NodeStream) -> Memory | None:
         """Return what a node's next stream begins with; None: nothing but the catalog."""
-        self._sweep()
         kept = self._kept.get(key)
+        if kept is not None and kept.is_over:
+            self.put(key, None, None)
+            return None
         return None if kept is None else kept.memory
 
     def put(self, key: NodeStream, memory: Memory | None, stream: object) -> None:
@@ -89,7 +96,5 @@ class Memories:
 
     def _sweep(self) -> None:
         """Forget memories of nodes that have been away for long."""
-        until = time.monotonic() - KEEP_SECONDS
-        for key, kept in [*self._kept.items()]:
-            if kept.ended_at is not None and kept.ended_at < until:
-                self.put(key, None, None)
+        for key in [key for key, kept in self._kept.items() if kept.is_over]:
+            self.put(key, None, None)

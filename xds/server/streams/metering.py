@@ -1,22 +1,22 @@
-"""Metering: how much of the event loop's time a stream, and all streams of one address, may use.
+"""Metering: how many requests and names a stream, and all streams of one address, may send in a time.
 
-A cost is about a microsecond: a request costs MESSAGE_COST and 1 more for each name that it may have. Who has used up
-its allowance waits; others do not notice.
+A request costs MESSAGE_COST, and 1 more for each name that it may have. Who has used up its allowance waits.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from xds.server.peer import parse_peer
 from xds.session.request import estimate_names
 
 MESSAGE_COST = 20
 """What a request costs that has no names."""
 
 STREAM_BURST, STREAM_RATE = 400_000, 100_000
-"""What one stream may use at once, and per second: a tenth of the loop's time."""
+"""What one stream may use at once, and per second."""
 
 ADDRESS_BURST, ADDRESS_RATE = 4_000_000, 500_000
-"""The same for all streams of one address: a restart of 2,000 Envoys with 1,000 services each, and half of the time."""
+"""The same for all streams of one address. The burst is a restart of 2,000 Envoys with 1,000 services each."""
 
 CROWDED = 3 / 4
 """From this share of all streams on, an address that has more than SHARE of them gets no more."""
@@ -47,7 +47,7 @@ class Meter:
 
 @dataclass(slots=True)
 class Address:
-    """A client's address without the port: its open streams, and their common allowance."""
+    """A client's address (`Peer.network`): its open streams, and their common allowance."""
 
     host: str
     meter: Meter
@@ -68,7 +68,8 @@ class Addresses:
 
         When most of the streams are open, the last ones are for addresses that have few.
         """
-        host = peer.rpartition(":")[0] or peer
+        found = parse_peer(peer)
+        host = peer if found is None else found.network
         address = self._by_host.get(host)
         if self.streams >= self.limit:
             return None
