@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from tests.ci.pipelines import MAIN, PIPELINES, PULL_REQUEST, Repository, Run
+from tests.warm import start_control_plane
 from xds.catalog.text.addresses import Listen
 from xds.cli.demo.envoy_admin import http_get
-from xds.cli.demo.processes import await_until, free_port, start_control_plane, start_envoy
+from xds.cli.demo.processes import await_until, free_port, start_envoy
 from xds.resources.bootstrap.bootstrap import ApiType, build_bootstrap
 from xds.resources.decode import decode_message
 

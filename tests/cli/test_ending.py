@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 import pytest
 
+from tests import warm
 from tests.cli.asking import ENVIRONMENT
 from tests.envoy_server.mesh import answering
 from xds.cli import COMMANDS, main
@@ -187,13 +188,13 @@ def test_a_broken_pipe_ends_every_command_quietly(folder: Path, name: str) -> No
     for arguments in (call(name), [*call(name)[:4], "--help"]):
         reading, writing = os.pipe()
         os.close(reading)
-        done = run_with_output(folder, arguments, writing)
+        code, said = run_with_output(folder, arguments, writing)
         os.close(writing)
-        if done.returncode != 141:  # a command that has nothing to print does not notice
-            assert done.returncode in (1, 2, 3), arguments
-            assert done.stderr.startswith(("cannot ask", "xds demo needs", "Usage")), arguments
+        if code != 141:  # a command that has nothing to print does not notice
+            assert code in (1, 2, 3), arguments
+            assert said.startswith(("cannot ask", "xds demo needs", "Usage")), arguments
         else:
-            assert done.stderr == "", arguments
+            assert said == "", arguments
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -201,12 +202,12 @@ def test_a_full_disk_fails_every_command_with_a_message(folder: Path, name: str)
     """Half an output must not look like a whole one."""
     for arguments in (call(name), [*call(name)[:4], "--help"]):
         with Path("/dev/full").open("w") as full:
-            done = run_with_output(folder, arguments, full.fileno())
-        if done.returncode == 74:
-            assert done.stderr == "xds: cannot write the output: No space left on device\n", arguments
+            code, said = run_with_output(folder, arguments, full.fileno())
+        if code == 74:
+            assert said == "xds: cannot write the output: No space left on device\n", arguments
         else:
-            assert done.returncode in (1, 2, 3), arguments
-            assert done.stderr.startswith(("cannot ask", "xds demo needs", "Usage")), arguments
+            assert code in (1, 2, 3), arguments
+            assert said.startswith(("cannot ask", "xds demo needs", "Usage")), arguments
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -238,19 +239,11 @@ def test_a_server_runs_and_ends_with_closed_descriptors(folder: Path, closed: st
             process.kill()
 
 
-def run_with_output(folder: Path, arguments: list[str], output: int) -> subprocess.CompletedProcess[str]:
-    """Run a command whose output goes to a file descriptor."""
-    return subprocess.run(
-        arguments,
-        cwd=folder,
-        env={**ENVIRONMENT, "XDS_ADMIN": "127.0.0.1:1"},
-        input=CATALOG,
-        stdout=output,
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def run_with_output(folder: Path, arguments: list[str], output: int) -> tuple[int, str]:
+    """Run a command whose output goes to a file descriptor. Return its exit code and what it says."""
+    environment = {**ENVIRONMENT, "XDS_ADMIN": "127.0.0.1:1"}
+    code, _, said = warm.call(arguments[3:], environment, folder, given=CATALOG, output=output)
+    return code, said
 
 
 def test_an_ignored_ctrl_c_stays_ignored(folder: Path) -> None:

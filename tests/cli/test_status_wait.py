@@ -10,8 +10,9 @@ from click.testing import CliRunner
 
 from tests.cli.asking import run
 from tests.server.administered import Administered, administered
+from tests.warm import start_control_plane
 from xds.cli import main
-from xds.cli.demo.processes import free_port, start_control_plane
+from xds.cli.demo.processes import free_port
 from xds.sources.files.watch import FileSource
 from xds.wire import CLUSTER, LISTENER
 

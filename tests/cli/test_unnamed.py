@@ -10,7 +10,8 @@ from tests.cli.asking import run
 from tests.ecs import read_log
 from tests.envoy_server.mesh import until
 from tests.server.administered import CATALOG, Administered, administered
-from xds.cli.demo.processes import free_port, start_control_plane
+from tests.warm import start_control_plane
+from xds.cli.demo.processes import free_port
 from xds.server.streams import ads
 from xds.wire import CLUSTER, LISTENER
 

@@ -16,17 +16,11 @@ import pytest
 
 from mesh.balance import MERGE_SECONDS
 from tests.ecs import read_log
+from tests.warm import start_control_plane
 from xds.catalog.model.locality import NOWHERE, Locality
 from xds.catalog.text.addresses import Listen
 from xds.cli.demo.load import Load
-from xds.cli.demo.processes import (
-    ControlPlane,
-    Envoy,
-    await_until,
-    free_port,
-    start_control_plane,
-    start_envoy,
-)
+from xds.cli.demo.processes import ControlPlane, Envoy, await_until, free_port, start_envoy
 from xds.resources.bootstrap.bootstrap import ApiType, build_bootstrap
 from xds.resources.decode import decode_message
 

@@ -12,8 +12,9 @@ from tests.certificates import make_authority
 from tests.envoy_server.mesh import VARIANTS, Mesh, answered, make_catalog, under, until
 from tests.inventories import build_inventory
 from tests.resources.golden import CATALOGS, HERE, read_catalog
+from tests.warm import start_control_plane
 from xds.catalog.model.locality import NOWHERE
-from xds.cli.demo.processes import ControlPlane, Envoy, Instance, free_port, start_control_plane
+from xds.cli.demo.processes import ControlPlane, Envoy, Instance, free_port
 from xds.resources.view import NodeKind, build_view
 
 

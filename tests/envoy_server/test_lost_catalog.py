@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.envoy_server.mesh import ONE_VARIANT, Mesh, answered, make_catalog, under, until
-from xds.cli.demo.processes import ControlPlane, Instance, free_port, start_control_plane
+from tests.warm import start_control_plane
+from xds.cli.demo.processes import ControlPlane, Instance, free_port
 
 HELD = "removal HELD: restore the files, or confirm it with `xds apply --yes`"
 REFUSED = "edit REFUSED: the last good state of these files is still served"

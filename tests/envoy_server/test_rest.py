@@ -5,8 +5,9 @@ from pathlib import Path
 from socket import socket
 
 from tests.envoy_server.mesh import Mesh, answered, make_catalog, send, under, until
+from tests.warm import start_control_plane
 from xds.catalog.text.addresses import Listen
-from xds.cli.demo.processes import ControlPlane, Envoy, Instance, free_port, start_control_plane, start_envoy
+from xds.cli.demo.processes import ControlPlane, Envoy, Instance, free_port, start_envoy
 from xds.resources.bootstrap.bootstrap import ApiType, build_bootstrap
 from xds.resources.decode import decode_message
 

@@ -5,8 +5,9 @@ from types import TracebackType
 from typing import Any
 
 from tests.envoy_server.mesh import Mesh
+from tests.warm import start_control_plane
 from xds.cli.demo.envoy_admin import http_get
-from xds.cli.demo.processes import ControlPlane, free_port, start_control_plane
+from xds.cli.demo.processes import ControlPlane, free_port
 from xds.wire import LISTENER
 
 NOT_OURS = "192.0.2.1"

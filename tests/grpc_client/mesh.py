@@ -17,8 +17,9 @@ import pytest
 from tests.chance import by_chance
 from tests.ecs import read_log
 from tests.grpc_client.caller import METHOD
+from tests.warm import start_control_plane
 from xds.catalog.model.locality import NOWHERE, Locality
-from xds.cli.demo.processes import Child, ControlPlane, free_port, start_control_plane
+from xds.cli.demo.processes import Child, ControlPlane, free_port
 
 NAMES = ("api-1", "api-2", "api-3")
 RATE = 800.0

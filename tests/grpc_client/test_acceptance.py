@@ -7,7 +7,8 @@ import pytest
 from tests.ecs import read_log
 from tests.grpc_client.mesh import start_caller
 from tests.resources.golden import FOLDER
-from xds.cli.demo.processes import free_port, start_control_plane
+from tests.warm import start_control_plane
+from xds.cli.demo.processes import free_port
 
 REFUSED = ":1: Failed to connect to remote host"
 

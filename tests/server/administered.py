@@ -124,6 +124,7 @@ class Administered:
                     for of_type in client["types"]:
                         if (client["node_id"], of_type["type_url"], of_type["state"]) == (node_id, type_url, state):
                             return of_type
+                await asyncio.sleep(0.02)
 
     async def metrics(self) -> dict[str, float]:
         """Scrape the metrics, and return the value of each series by its name and labels."""

@@ -87,6 +87,7 @@ class Editing:
                 status = await self.status()
                 if found(status):
                     return status
+                await asyncio.sleep(0.02)
 
     async def confirm(self) -> tuple[int, Any]:
         """Confirm all that is held."""

@@ -15,8 +15,9 @@ import pytest
 from tests.ecs import read_log
 from tests.server.administered import CATALOG, administered, read_refused
 from tests.server.serving import SOTW_ADS, read_sotw, sotw
+from tests.warm import start_control_plane
 from xds.cli.demo.envoy_admin import http_get
-from xds.cli.demo.processes import await_until, free_port, start_control_plane
+from xds.cli.demo.processes import await_until, free_port
 from xds.server.address import ListenAddress
 from xds.server.admin.metrics import MAX_NODES
 from xds.server.admin.server import AdminServer

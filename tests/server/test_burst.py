@@ -7,7 +7,8 @@ import pytest
 from google.protobuf.any_pb2 import Any as AnyMessage
 
 from tests.server.serving import DELTA_ADS, Call, delta, make_catalog, read_delta
-from xds.cli.demo.processes import free_port, start_control_plane
+from tests.warm import start_control_plane
+from xds.cli.demo.processes import free_port
 from xds.wire import CLUSTER_LOAD_ASSIGNMENT
 from xds.wire.discovery_pb2 import DeltaDiscoveryResponse
 from xds.wire.endpoint_pb2 import ClusterLoadAssignment

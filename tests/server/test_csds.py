@@ -10,7 +10,8 @@ from envoy_data_plane.envoy.service.status.v3 import ClientStatusRequest, Client
 from envoy_data_plane.envoy.type.matcher.v3 import NodeMatcher, StringMatcher
 
 from tests.server.administered import CATALOG, Administered, administered
-from xds.cli.demo.processes import free_port, start_control_plane
+from tests.warm import start_control_plane
+from xds.cli.demo.processes import free_port
 from xds.server.protocols.csds import CSDS
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT
 

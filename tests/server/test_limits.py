@@ -8,7 +8,8 @@ from pathlib import Path
 import grpc
 
 from tests.server.serving import DELTA_ADS, NODE, Call, Serving, delta, make_catalog, read_delta, serving
-from xds.cli.demo.processes import await_until, free_port, start_control_plane
+from tests.warm import start_control_plane
+from xds.cli.demo.processes import await_until, free_port
 from xds.server.control_plane import OPTIONS
 from xds.session.limits import Limits
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT

@@ -7,8 +7,9 @@ import pytest
 
 from tests.server.administered import CATALOG, administered
 from tests.server.serving import make_catalog
+from tests.warm import start_control_plane
 from xds.cli.demo.envoy_admin import http_get
-from xds.cli.demo.processes import await_until, free_port, start_control_plane
+from xds.cli.demo.processes import await_until, free_port
 from xds.server.observe.counters import MAX_CLUSTERS, OTHER, StreamCounters, sum_counters
 from xds.session.subscription import REASONS
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT

@@ -15,7 +15,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from tests.ecs import read_log
-from xds.cli.demo.processes import ControlPlane, await_until, free_port, start_control_plane
+from tests.warm import start_control_plane
+from xds.cli.demo.processes import ControlPlane, await_until, free_port
 from xds.wire import ADS, CLUSTER
 from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse, Node, Status
 

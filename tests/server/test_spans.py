@@ -14,7 +14,8 @@ import pytest
 from tests.collector import Collector, start_collector
 from tests.ecs import read_log
 from tests.server.serving import DELTA_ADS, Call, delta, read_delta
-from xds.cli.demo.processes import await_until, free_port, start_control_plane
+from tests.warm import start_control_plane
+from xds.cli.demo.processes import await_until, free_port
 from xds.wire import CLUSTER_LOAD_ASSIGNMENT
 from xds.wording import write_install
 

@@ -11,7 +11,8 @@ from structlog.testing import capture_logs
 
 from tests.cli.asking import run
 from tests.server.editing import EDGE, Editing, editing, running, write
-from xds.cli.demo.processes import await_until, free_port, start_control_plane
+from tests.warm import start_control_plane
+from xds.cli.demo.processes import await_until, free_port
 from xds.errors import CatalogError
 from xds.server import state
 from xds.server.state import State, StateError, StateFile

@@ -74,16 +74,16 @@ class Child:
     ) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
-        arguments = [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid()), *map(str, command)]
         with self.log.open("ab") as log, (output or self.log).open("ab") as out:
-            self.process = subprocess.Popen(
-                arguments,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=log,
-                env={**os.environ, **(environment or {})},
-                start_new_session=True,
-            )
+            self.process = self._start(command, out.fileno(), log.fileno(), {**os.environ, **(environment or {})})
+
+    def _start(
+        self, command: Sequence[str | Path], output: int, log: int, environment: Mapping[str, str]
+    ) -> "subprocess.Popen[bytes]":
+        arguments = [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid()), *map(str, command)]
+        return subprocess.Popen(
+            arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=log, env=environment, start_new_session=True
+        )
 
     @property
     def pid(self) -> int:
@@ -212,7 +212,9 @@ class ControlPlane(Child):
         await self.until(lambda: _accepts(self.address), f"listen on {self.address}", seconds)
 
 
-def start_control_plane(catalog: Path, port: int, folder: Path, *options: str) -> ControlPlane:
+def start_control_plane(
+    catalog: Path, port: int, folder: Path, *options: str, kind: type[ControlPlane] = ControlPlane
+) -> ControlPlane:
     """Start `xds serve` with a catalog, and return it. `options` are added to its command line.
 
     It stores no last good state, unless the options have `--data`.
@@ -220,7 +222,7 @@ def start_control_plane(catalog: Path, port: int, folder: Path, *options: str) -
     address = f"{LOOPBACK}:{port}"
     serve = [sys.executable, "-m", "xds", "serve", "--catalog", str(catalog), "--listen", address, *options]
     serve += [] if "--data" in options else ["--no-data"]
-    control_plane = ControlPlane("control-plane", serve, folder)
+    control_plane = kind("control-plane", serve, folder)
     control_plane.address = address
     return control_plane
 
