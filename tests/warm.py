@@ -43,11 +43,17 @@ class WarmProcess:
         descriptors: tuple[int, int, int],
         environment: Mapping[str, str] = os.environ,
         folder: Path | None = None,
+        closed: Sequence[int] = (),
     ) -> None:
         self.args = arguments
         self.returncode: int | None = None
         self._ending, theirs = socket.socketpair()
-        request = {"arguments": arguments, "environment": dict(environment), "folder": str(folder or Path.cwd())}
+        request = {
+            "arguments": arguments,
+            "environment": dict(environment),
+            "folder": str(folder or Path.cwd()),
+            "closed": closed,
+        }
         with theirs:
             socket.send_fds(_start_starter(), [json.dumps(request).encode()], [*descriptors, theirs.fileno()])
         self.pid = int(self._ending.recv(32))
@@ -105,21 +111,23 @@ def start_control_plane(catalog: Path, port: int, folder: Path, *options: str) -
 
 def call(
     arguments: Sequence[str],
-    environment: Mapping[str, str],
+    environment: Mapping[str, str] = os.environ,
     folder: Path | None = None,
     *,
     given: str = "",
     output: int | None = None,
-) -> tuple[int, str, str]:
+    closed: Sequence[int] = (),
+) -> "subprocess.CompletedProcess[str]":
     """Run a command to its end. Return the exit code, the output and the error output.
 
-    `given` is its input. The output can go to a descriptor instead. Raises subprocess.TimeoutExpired after a minute.
+    `given` is its input. The output can go to a descriptor instead. Some descriptors can be closed at the start. Raises
+    subprocess.TimeoutExpired after a minute.
     """
     with TemporaryFile("w+") as fed, TemporaryFile("w+") as out, TemporaryFile("w+") as err:
         fed.write(given)
         fed.seek(0)
         descriptors = (fed.fileno(), out.fileno() if output is None else output, err.fileno())
-        process = WarmProcess(arguments, descriptors, environment, folder)
+        process = WarmProcess(arguments, descriptors, environment, folder, closed)
         try:
             code = process.wait(60)
         except subprocess.TimeoutExpired:
@@ -127,7 +135,7 @@ def call(
             raise
         out.seek(0)
         err.seek(0)
-        return code, out.read(), err.read()
+        return subprocess.CompletedProcess(arguments, code, out.read(), err.read())
 
 
 @cache
@@ -198,7 +206,11 @@ def _become(request: dict[str, Any], descriptors: Sequence[int], own: Sequence[s
         os.dup2(descriptor, number)
     for descriptor in descriptors:
         os.close(descriptor)
-    sys.stdin, sys.stdout, sys.stderr = (os.fdopen(number, mode) for number, mode in enumerate(("r", "w", "w")))
+    for number in request["closed"]:
+        os.close(number)
+    sys.stdin, sys.stdout, sys.stderr = (
+        None if number in request["closed"] else os.fdopen(number, mode) for number, mode in enumerate(("r", "w", "w"))
+    )
     os.environ.clear()
     os.environ.update(request["environment"])
     os.chdir(request["folder"])

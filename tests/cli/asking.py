@@ -13,5 +13,5 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in 
 async def run(*arguments: str, cwd: Path | None = None, **variables: str) -> tuple[int, str, str]:
     """Run `xds` with arguments and environment variables; return the exit code, the output and the error output."""
     answer = await asyncio.to_thread(warm.call, arguments, {**ENVIRONMENT, **variables}, cwd)
-    assert "Traceback" not in answer[2]
-    return answer
+    assert "Traceback" not in answer.stderr
+    return answer.returncode, answer.stdout, answer.stderr

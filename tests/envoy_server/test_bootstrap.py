@@ -1,11 +1,11 @@
 """A real Envoy accepts the bootstraps that xds prints."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests import warm
 from xds.cli.demo.processes import envoy_path
 
 FOLDER = Path(__file__).parents[2] / "envoy"
@@ -13,8 +13,9 @@ FOLDER = Path(__file__).parents[2] / "envoy"
 
 def bootstrap(*options: str) -> str:
     """Run `xds bootstrap`."""
-    command = [sys.executable, "-m", "xds", "bootstrap", "--node-id", "web-1", "--cluster", "web", *options]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    done = warm.call(["bootstrap", "--node-id", "web-1", "--cluster", "web", *options])
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.mark.parametrize("variant", ["delta", "sotw"])
@@ -51,8 +52,7 @@ def test_envoy_accepts_the_bootstrap(tmp_path: Path, options: list[str]) -> None
 
 def test_zone_aware_without_a_locality_is_refused() -> None:
     """An Envoy without a locality cannot prefer its own zone."""
-    command = [sys.executable, "-m", "xds", "bootstrap", "--node-id", "a", "--cluster", "b", "--zone-aware"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    answer = warm.call(["bootstrap", "--node-id", "a", "--cluster", "b", "--zone-aware"])
     assert answer.returncode == 2
     assert "add --zone" in answer.stderr
 
@@ -60,7 +60,6 @@ def test_zone_aware_without_a_locality_is_refused() -> None:
 @pytest.mark.parametrize("server", ["127.0.0.1", "127.0.0.1:0", "127.0.0.1:99999", ":18000", "127.0.0.1:http"])
 def test_a_server_that_is_not_a_host_and_port_is_refused(server: str) -> None:
     """The exit code is 2, and the message has an example."""
-    command = [sys.executable, "-m", "xds", "bootstrap", "--node-id", "a", "--cluster", "b", "--server", server]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    answer = warm.call(["bootstrap", "--node-id", "a", "--cluster", "b", "--server", server])
     assert answer.returncode == 2
     assert "as in 127.0.0.1:18000" in answer.stderr

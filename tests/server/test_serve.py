@@ -5,7 +5,6 @@ import json
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from tests import warm
 from tests.ecs import read_log
 from tests.warm import start_control_plane
 from xds.cli.demo.processes import ControlPlane, await_until, free_port
@@ -42,8 +42,7 @@ def control_plane(tmp_path: Path, catalog: Path) -> Iterator[ControlPlane]:
 
 def serve(*options: str) -> subprocess.CompletedProcess[str]:
     """Run `xds serve` in a case in which it cannot start."""
-    command = [sys.executable, "-m", "xds", "serve", *options]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return warm.call(["serve", *options])
 
 
 def log_of(control_plane: ControlPlane, event: str) -> list[dict[str, object]]:
@@ -225,8 +224,7 @@ def test_an_error_at_the_start_is_written_as_the_log_is(
     """As JSON, each error is an object in a line of its own: who collects logs need not read other lines."""
     (tmp_path / "good.yaml").write_text(CATALOG)
     (tmp_path / "bad.yaml").write_text("services: {web: {blance: random}}")
-    command = [sys.executable, "-m", "xds", "serve", *arguments, "--log", log_format]
-    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    answer = warm.call(["serve", *arguments, "--log", log_format], folder=tmp_path)
     assert answer.returncode == code
     lines = answer.stderr.splitlines()
     told = [json.loads(line)["message"] for line in lines] if log_format == "json" else lines
