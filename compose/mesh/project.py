@@ -6,6 +6,7 @@ It works with `docker compose` and with the older `docker-compose`.
 import http.client
 import io
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +18,11 @@ BOOTSTRAP = "/etc/envoy/bootstrap.yaml"
 """Where a container with an Envoy has the file that this starts from."""
 
 COMPOSE = (["docker", "compose"], ["docker-compose"])
+
+PROJECT = "com.docker.compose.project"
+"""Compose's label on each container of a project."""
+
+NOT_RUNNING = "the mesh is not running: start it with `docker compose up -d` in the folder `compose`"
 
 
 class MeshError(Exception):
@@ -43,13 +49,14 @@ class Container:
 @cache
 def find_compose() -> list[str]:
     """Return the command of Compose: `docker compose`, or the older `docker-compose`. Raises MeshError."""
-    for command in COMPOSE:
-        try:
-            subprocess.run([*command, "version"], capture_output=True, check=True)
-        except (OSError, subprocess.CalledProcessError):
-            continue
-        return command
-    raise MeshError("neither `docker compose` nor the older `docker-compose` is installed")
+    plugin, older = COMPOSE
+    try:
+        subprocess.run([*plugin, "version"], capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        if shutil.which(older[0]) is None:
+            raise MeshError("neither `docker compose` nor the older `docker-compose` is installed") from None
+        return older
+    return plugin
 
 
 def run(command: Sequence[str]) -> str:
@@ -63,12 +70,25 @@ def run(command: Sequence[str]) -> str:
 
 def list_containers() -> list[Container]:
     """Return the mesh's running containers, including those of the profile `traces`. Raises MeshError without any."""
-    ids = run([*find_compose(), "--profile", "traces", "ps", "-q"]).split()
-    described = json.loads(run(["docker", "inspect", *ids])) if ids else []
-    running = [describe(one) for one in described if one["State"]["Running"]]
-    if not running:
-        raise MeshError("the mesh is not running: start it with `docker compose up -d` in the folder `compose`")
+    labels = (f"{PROJECT}={_find_project()}", "com.docker.compose.oneoff=False")
+    ids = run(["docker", "ps", "-q", *(f"--filter=label={label}" for label in labels)]).split()
+    if not ids:
+        raise MeshError(NOT_RUNNING)
+    running = [describe(one) for one in json.loads(run(["docker", "inspect", *ids]))]
     return sorted(running, key=lambda one: (one.service, int(one.label.rpartition("-")[2])))
+
+
+@cache
+def _find_project() -> str:
+    """Return the project's name, as Compose's label on a container has it. Raises MeshError without any container.
+
+    Compose knows the name by several rules and takes a second to start, so it is asked once.
+    """
+    ids = run([*find_compose(), "--profile", "traces", "ps", "-q"]).split()
+    if not ids:
+        raise MeshError(NOT_RUNNING)
+    name: str = json.loads(run(["docker", "inspect", ids[0]]))[0]["Config"]["Labels"][PROJECT]
+    return name
 
 
 def list_instances(service: str) -> list[Container]:
