@@ -14,8 +14,11 @@ FIXED_PORTS = ("tests/test_readme.py", "tests/demo/test_demo.py", "tests/server/
 FIRST = "tests/compose/test_compose.py"
 """The module that takes the longest, and mostly waits. It starts first, so that nothing waits for it at the end."""
 
-GROUPS = dict.fromkeys(FIXED_PORTS, "fixed ports")
-"""Modules that must not run at the same time, because they listen on the fixed ports that the documents use."""
+SAME_RESOURCES = ("tests/resources/test_golden.py", "tests/resources/test_decode.py")
+
+GROUPS = dict.fromkeys(FIXED_PORTS, "fixed ports") | dict.fromkeys(SAME_RESOURCES, "same resources")
+"""Modules that must not run at the same time, because they listen on the fixed ports that the documents use; and
+modules that run in one process, which then decodes the resources of the golden catalogs once."""
 
 
 class Modules(LoadScopeScheduling):  # type: ignore[misc]

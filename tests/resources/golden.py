@@ -6,6 +6,8 @@ A folder named `grpc_client…` has what gRPC's own clients receive; the other f
 
 import re
 from contextlib import suppress
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +106,13 @@ def _add_localities(files: dict[str, dict[str, Any]], inventory: Inventory, *, g
 
 def decode(resource: Resource) -> dict[str, Any]:
     """Return a resource with the field names of Envoy's documentation, decoded by envoy-data-plane's classes."""
-    message = AnyMessage.FromString(resource.body)
+    return deepcopy(_decode(resource.body))  # YAML would write an alias for what stands twice
+
+
+@cache
+def _decode(body: bytes) -> dict[str, Any]:
+    """Decode a resource once: these classes take milliseconds, and two modules ask for the same resources."""
+    message = AnyMessage.FromString(body)
     _, kind = MESSAGES[message.type_url]
     import_types(message.value)
     decoded: dict[str, Any] = kind.parse(merge(message.type_url, message.value)).to_dict(casing=Casing.SNAKE)
