@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
+from tests.cases import each
 from tests.catalog.catalogs import find_problems
 from xds.catalog.fields import Field, find_field, get_root, list_fields
 from xds.catalog.reading.foreign import Hint, explain_foreign, find_hint
@@ -173,7 +174,7 @@ HINTS = [
 ]
 
 
-@pytest.mark.parametrize(("place", "written", "hint"), HINTS)
+@each(HINTS)
 def test_a_hint_says_what_was_written(place: str, written: str, hint: str) -> None:
     """A value is translated; one that has no translation is not replaced by an example."""
     found = [one.partition(": ")[2] for one in find_problems(place.format(written)) if " error " in one]
@@ -216,7 +217,7 @@ def test_foreign_keys_are_none_of_ours() -> None:
     assert [(path, key) for path, field in ALL for key in field.moved if key in field.fields] == []
 
 
-@pytest.mark.parametrize(("path", "above", "key"), FOREIGN, ids=[f"{path}.{key}" for path, _, key in FOREIGN])
+@each(FOREIGN)
 def test_no_hint_has_a_value_that_was_not_written(path: str, above: Field, key: str) -> None:
     """Every foreign key, with every value: each word of the fields in the hint was written, or is a translation."""
     names = find_names()
@@ -236,7 +237,7 @@ def is_known(leaf: object, value: object, names: set[object]) -> bool:
     return any(map_word(leaf) in map_word(one) for one in map(str, find_leaves(value)))
 
 
-@pytest.mark.parametrize(("path", "above", "key"), FOREIGN, ids=[f"{path}.{key}" for path, _, key in FOREIGN])
+@each(FOREIGN)
 def test_a_hint_that_is_followed_is_valid(path: str, above: Field, key: str) -> None:
     """What a hint says to write is read as the fields that are meant, and taken where it is to be written."""
     for value in VALUES:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from pydantic import ValidationError
 
+from tests.cases import each
 from tests.catalog.catalogs import find_problems
 from xds.catalog.fields import Field, get_root, list_fields
 from xds.catalog.reading.mistakes import explain_errors
@@ -29,7 +30,7 @@ WRONG: tuple[object, ...] = (
 """Values that are wrong in most places, each with something in it that can be corrected."""
 
 
-@pytest.mark.parametrize("path", FIELDS)
+@each(FIELDS)
 def test_a_value_that_a_message_suggests_is_valid(path: str) -> None:
     """An operator who follows a message gets no second message at the same place."""
     loc = tuple(step for one in path.split(".") for step in step_into(one))

@@ -2,9 +2,9 @@
 
 from typing import get_args
 
-import pytest
 from pydantic_core.core_schema import ErrorType
 
+from tests.cases import each
 from tests.catalog.catalogs import find_problems, parse
 from tests.catalog.filter_cases import FILTER_CASES
 from tests.catalog.listener_cases import LISTENER_CASES
@@ -369,7 +369,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("text", "expected"), [(text, expected) for text, *expected in CASES])
+@each((text, expected) for text, *expected in CASES)
 def test_a_mistake_is_reported_at_its_place(text: str, expected: list[str]) -> None:
     """A wrong value is reported at the value, an unknown key at the key, and a missing key at its mapping."""
     assert find_problems(text) == expected
@@ -473,7 +473,7 @@ def test_a_catalog_with_many_valid_fields_has_no_problems() -> None:
 FIELDS = dict(list_fields(get_root()))
 
 
-@pytest.mark.parametrize("path", FIELDS)
+@each(FIELDS)
 def test_no_message_uses_pydantics_words(path: str) -> None:
     """For any kind of error in any field, the message states what is expected and what was found."""
     for kind in get_args(ErrorType):
@@ -484,7 +484,7 @@ def test_no_message_uses_pydantics_words(path: str) -> None:
                 assert jargon not in message.replace("`http`", "").replace("strict", "")
 
 
-@pytest.mark.parametrize("path", FIELDS)
+@each(FIELDS)
 def test_every_example_of_a_field_is_valid(path: str) -> None:
     """Messages, editors and the reference show these examples. The value that replaces a wrong one is valid too."""
     field = FIELDS[path]

@@ -3,8 +3,7 @@
 import re
 from typing import Any
 
-import pytest
-
+from tests.cases import each
 from xds.catalog.raw.types import find_fields, find_type, list_types
 from xds.catalog.reference import describe_fields
 
@@ -30,7 +29,7 @@ def test_a_path_selects_a_field_and_all_fields_below_it() -> None:
     assert list(describe_fields("services.*.timeout")) == []
 
 
-@pytest.mark.parametrize("name", ENVOYS)
+@each(ENVOYS)
 def test_envoys_fields_in_the_reference_exist(name: str) -> None:
     """Each name is a message of Envoy, perhaps with a path of fields in it."""
     matched = re.fullmatch(r"((?:[A-Z]\w*\.?)+?)(?:\.([a-z]\w*(?:\.[a-z]\w*)*))?(?:: .+)?", name)

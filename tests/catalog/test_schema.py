@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from tests.cases import each
 from tests.catalog.catalogs import find_problems
 from tests.catalog.test_fragment import GOOD
 from tests.catalog.test_mends import WRONG
@@ -68,7 +69,7 @@ def test_every_valid_catalog_of_this_project_conforms_to_the_schema(path: Path) 
         assert find_violations(path.read_text()) == []
 
 
-@pytest.mark.parametrize("text", [text for text, *_ in CASES])
+@each(text for text, *_ in CASES)
 def test_the_schema_refuses_what_the_checker_refuses(text: str) -> None:
     """An editor can underline these mistakes."""
     is_excused = any(message in problem for problem in find_problems(text) for message in NO_MATTER_OF_SHAPE)
@@ -206,7 +207,7 @@ INEXACT: dict[str, tuple[tuple[object, ...], str]] = {
 """What the check refuses and the schema takes, for which JSON Schema has no words; `*` is any place."""
 
 
-@pytest.mark.parametrize("path", FIELDS)
+@each(FIELDS)
 def test_schema_of_a_field_refuses_what_the_check_refuses(path: str) -> None:
     """An editor underlines what JSON Schema has words for; the check alone finds the rest."""
     field, shape = FIELDS[path], Draft202012Validator(find_schema(path))
@@ -240,7 +241,7 @@ WRITTEN: tuple[object, ...] = (
 """Values of all the kinds that a catalog has."""
 
 
-@pytest.mark.parametrize("path", FIELDS)
+@each(FIELDS)
 def test_schema_of_a_field_takes_what_the_check_takes(path: str) -> None:
     """An editor underlines nothing that may be written."""
     field = FIELDS[path]

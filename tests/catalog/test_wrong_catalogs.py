@@ -6,8 +6,7 @@ how it is mended. `python -m tests.catalog.test_wrong_catalogs` writes the messa
 
 from pathlib import Path
 
-import pytest
-
+from tests.cases import each
 from tests.catalog.catalogs import find_problems
 
 TABLE = Path(__file__).with_name("wrong_catalogs.txt")
@@ -35,7 +34,7 @@ def write_rows() -> None:
     TABLE.write_text(SEPARATOR.join(rows) + "\n", encoding="utf-8")
 
 
-@pytest.mark.parametrize(("text", "messages"), read_rows())
+@each(read_rows())
 def test_a_wrong_catalog_has_these_messages(text: str, messages: list[str]) -> None:
     """The messages are exactly those of the table, in their order."""
     assert messages
