@@ -86,7 +86,8 @@ def endpoints(sizes: tuple[int, ...], services: int, repeats: int, changes: int,
 @services_option
 @click.option("--changes", default=20, show_default=True, help="How often one endpoint's weight is changed.")
 @variants_option
-@click.option("--clusters", type=int, multiple=True, help="Clusters a client asks for; 0 is all. [default: 0, 20]")
+@click.option("--clusters", type=int, multiple=True, help="Clusters a client asks for, with their endpoints; 0 is all.")
+@click.option("--assignments", type=int, multiple=True, help="The same, but of all Clusters, and endpoints of so many.")
 @click.option("--at-once", type=int, help="How many clients connect at once. [default: all]")
 @click.option("--key", default="push", show_default=True, help="The name under which the raw figures are written.")
 @json_option
@@ -96,14 +97,20 @@ def push(
     changes: int,
     variants: tuple[str, ...],
     clusters: tuple[int, ...],
+    assignments: tuple[int, ...],
     at_once: int | None,
     key: str,
     path: Path | None,
 ) -> None:
-    """Measure the cost of clients for the server: first sync, one changed endpoint from the save of its file, idle."""
+    """Measure the cost of clients for the server: first sync, one changed endpoint from the save of its file, idle.
+
+    Without `--clusters` and `--assignments` it measures three kinds of clients: of everything, of 20 Clusters with
+    their endpoints, and of all Clusters with the endpoints of 20.
+    """
+    kinds = [(some or None, None) for some in clusters] + [(None, some) for some in assignments]
     cells = [
-        measure_push(variant, clients, some or None, services, changes, at_once)
-        for some in clusters or (0, 20)
+        measure_push(variant, clients, some, services, changes, at_once, assignments=assigned)
+        for some, assigned in kinds or [(None, None), (20, None), (None, 20)]
         for variant in variants
     ]
     show(f"{clients} clients, {services} services × 10 endpoints", cells)
