@@ -34,6 +34,7 @@ from xds.resources.grpc.load_assignment import is_offered_to_grpc
 from xds.resources.listeners.listener import build_tcp_listener
 from xds.resources.resource import Resource
 from xds.resources.routes.configuration import build_virtual_host
+from xds.resources.routes.virtual_hosts import EncodedRoutes
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER
 
 
@@ -68,8 +69,9 @@ class Inventory:
     - `reliant` has the services whose resources depend on the caller's locality.
     - `made` has the resources that were built on demand so far.
     - `encoded` has the encoded endpoints.
+    - `encoded_routes` has the encoded routes of gateways, and is the same object in all inventories of a catalog.
 
-    Equality ignores the last two, and the fields that follow from the others.
+    Equality ignores the last three, and the fields that follow from the others.
     """
 
     catalog: Catalog
@@ -84,6 +86,7 @@ class Inventory:
     made: dict[str, Made] = field(default_factory=dict, compare=False, repr=False)
     reassigned: frozenset[str] = field(default=frozenset(), compare=False)
     encoded: Mapping[str, Encoded] = field(default_factory=dict, compare=False, repr=False)
+    encoded_routes: EncodedRoutes = field(default_factory=EncodedRoutes, compare=False, repr=False)
 
     @property
     def is_reassignment(self) -> bool:
@@ -167,6 +170,8 @@ def build_inventory(catalog: Catalog, endpoints: Endpoints, before: Inventory | 
     routed_by = _note_routes(before, catalog, changed - builder.reassigned)
     dependents = _find_dependents(before, builder, changed - builder.reassigned, routed_by)
     dependents -= changed - builder.reassigned
+    for name in changed_gateways - catalog.gateways.keys():
+        before.encoded_routes.forget(name)
     for name in dependents:
         builder.route(name)
     return Inventory(
@@ -182,6 +187,7 @@ def build_inventory(catalog: Catalog, endpoints: Endpoints, before: Inventory | 
         builder.made,
         frozenset(builder.reassigned),
         builder.encoded,
+        before.encoded_routes,
     )
 
 

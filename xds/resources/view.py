@@ -220,7 +220,9 @@ class GatewayView(NodeView):
         """Build the listeners, their RouteConfigurations, Secrets and fallbacks, and the trace collector's cluster."""
         gateway, mesh = inventory.catalog.gateways[self.gateway], inventory.catalog.mesh
         access_log = mesh.access_log if gateway.access_log is None else gateway.access_log
-        built = build_gateway(self.gateway, gateway, inventory.catalog.services, access_log, self.traced)
+        built = build_gateway(
+            self.gateway, gateway, inventory.catalog.services, access_log, inventory.encoded_routes, self.traced
+        )
         return {**built, **_build_clusters(self.traced, self.find_fallbacks(inventory), inventory)}
 
     def find_fallbacks(self, inventory: Inventory) -> Iterable[tuple[str, str]]:

@@ -1,0 +1,154 @@
+"""The virtual hosts of a gateway's listener.
+
+In the catalog the first route that matches is used. Envoy chooses the most specific host first, and then the first
+route of that virtual host that matches. So each virtual host has the routes of all hosts that cover its host, in the
+catalog's order, up to one that takes every request.
+
+Many hosts and many routes for any host multiply. Beyond `MAX_COPIES` there is one virtual host, for any host: there a
+route for a host matches the Host header, and each route stands once.
+"""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from xds.catalog.model.route import Route
+from xds.catalog.model.service import Service
+from xds.catalog.raw.fields import sets_raw
+from xds.catalog.text.addresses import ANY_HOST, find_covering_hosts
+from xds.resources.routes.envoy_routes import encode_routes
+from xds.wire import skeleton_pb2
+from xds.wire.envoy.config_route_v3_pb2 import HeaderMatcher, RouteMatch, VirtualHost
+from xds.wire.envoy.type_matcher_v3_pb2 import RegexMatcher, StringMatcher
+from xds.wire.messages import encode
+from xds.wire.varint import encode_field
+
+MAX_COPIES = 10_000
+"""How many routes of wider hosts the virtual hosts of one listener have: about 5 MB to send."""
+
+HOST_HEADER = ":authority"
+ROUTES = VirtualHost.ROUTES_FIELD_NUMBER
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    """The encoded field `routes` of a VirtualHost for one route of the catalog, and all that it was made from."""
+
+    route: Route
+    services: tuple[tuple[str, Service], ...]
+    limited: bool
+    by_header: bool
+    routes: bytes
+
+    def is_current(self, services: Mapping[str, Service], *, limited: bool, by_header: bool) -> bool:
+        """Whether the same would be made now."""
+        same = self.limited == limited and self.by_header == by_header
+        return same and all(services[name] is service for name, service in self.services)
+
+
+@dataclass(slots=True)
+class EncodedRoutes:
+    """The routes of each listener as they were encoded last, by the listener's name and the identity of the route.
+
+    A route that did not change, to services that did not change, is not encoded again.
+    """
+
+    _listeners: dict[str, Mapping[int, _Encoded]] = field(default_factory=dict)
+
+    def encode(
+        self, name: str, routes: Sequence[Route], services: Mapping[str, Service], *, limited: bool, by_header: bool
+    ) -> list[bytes]:
+        """Return the encoded routes of a listener. With `by_header` those for a host match the Host header."""
+        before, now = self._listeners.get(name, {}), dict[int, _Encoded]()
+        for route in routes:
+            known = before.get(id(route))
+            if known is None or not known.is_current(services, limited=limited, by_header=by_header):
+                named = tuple((one, services[one]) for one in route.services)
+                encoded = _encode(route, services, limited=limited, by_header=by_header)
+                known = _Encoded(route, named, limited, by_header, encoded)
+            now[id(route)] = known
+        self._listeners[name] = now
+        return [now[id(route)].routes for route in routes]
+
+    def forget(self, gateway: str) -> None:
+        """Forget the listeners of a gateway."""
+        for name in [one for one in self._listeners if one.partition("/")[0] == gateway]:
+            del self._listeners[name]
+
+
+def build_virtual_hosts(
+    name: str, routes: Sequence[Route], services: Mapping[str, Service], encoded: EncodedRoutes, *, limited: bool
+) -> list[bytes]:
+    """Encode the virtual hosts of the listener `name`; `limited` is whether any of its routes has a rate limit."""
+    places = find_places(routes)
+    parts = encoded.encode(name, routes, services, limited=limited, by_header=places is None)
+    if places is None:
+        return [_begin(ANY_HOST) + b"".join(parts)]
+    return [_begin(host) + b"".join([parts[place] for place in of_host]) for host, of_host in places.items()]
+
+
+def find_places(routes: Sequence[Route]) -> Mapping[str, Sequence[int]] | None:
+    """Return the places of the routes of each virtual host, by its host; None if they are more than `MAX_COPIES`."""
+    by_host: dict[str, list[int]] = {}
+    ends: dict[str, int] = {}
+    lasting: dict[str, list[int]] = {}  # routes that may match what no route of the catalog does, such as CONNECT
+    for place, route in enumerate(routes):
+        is_raw = sets_raw(route.envoy, "route", "match")
+        for host in route.hosts:
+            by_host.setdefault(host, []).append(place)
+            if is_raw:
+                lasting.setdefault(host, []).append(place)
+            elif host not in ends and _takes_all(route):
+                ends[host] = place
+    found: dict[str, list[int]] = {}
+    copies = 0
+    for host in by_host:
+        covering = [one for one in find_covering_hosts(host) if one in by_host]
+        end = min((ends[one] for one in covering if one in ends), default=len(routes))
+        lengths = {one: bisect_right(by_host[one], end) for one in covering}
+        copies += sum(lengths.values()) - lengths[host]
+        if copies > MAX_COPIES:
+            return None
+        # A route with several hosts may cover the host by more than one.
+        places = {place for one, length in lengths.items() for place in by_host[one][:length]}
+        found[host] = sorted(places.union(*(lasting.get(one, ()) for one in covering)))
+    return found
+
+
+def _takes_all(route: Route) -> bool:
+    """Whether a route takes every request for its hosts; without raw fields for its match."""
+    if route.path is not None or route.regex is not None or route.template is not None or route.method:
+        return False
+    return route.prefix in (None, "/") and not (route.headers or route.query)
+
+
+def _begin(host: str) -> bytes:
+    return skeleton_pb2.VirtualHost(name=host, domains=[host]).SerializeToString()
+
+
+def _encode(route: Route, services: Mapping[str, Service], *, limited: bool, by_header: bool) -> bytes:
+    hosts = [match for host in route.host for match in _match_host(host)] if by_header and route.host else [b""]
+    encoded = encode_routes(route, services, limited=limited)
+    return b"".join(encode_field(ROUTES, one + match) for match in hosts for one in encoded)
+
+
+@lru_cache(maxsize=4096)
+def _match_host(host: str) -> tuple[bytes, bytes]:
+    """Encode parts of a Route that match requests for a host, which may be `*.example.com`: without a port, and with.
+
+    A regex for the host itself may be larger than Envoy allows.
+    """
+    if host.startswith("*."):
+        bare = StringMatcher(suffix=host[1:], ignore_case=True)
+        with_port = StringMatcher(contains=f"{host[1:]}:", ignore_case=True)
+    else:
+        bare = StringMatcher(exact=host, ignore_case=True)
+        with_port = StringMatcher(prefix=f"{host}:", ignore_case=True)
+    port = StringMatcher(safe_regex=RegexMatcher(regex="[^:]+:[0-9]+"))
+    return _encode_host_match(bare), _encode_host_match(with_port, port)
+
+
+def _encode_host_match(*matchers: StringMatcher) -> bytes:
+    headers = [HeaderMatcher(name=HOST_HEADER, string_match=matcher) for matcher in matchers]
+    return skeleton_pb2.Route(match=encode(RouteMatch(headers=headers))).SerializeToString()
