@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Str
 from pydantic.dataclasses import dataclass
 from pydantic.json_schema import WithJsonSchema
 
+from xds.by_identity import by_identity
 from xds.catalog.model.access_log import ShortAccessLog
 from xds.catalog.model.listener_options import HttpField, HttpOptions, Limits, LimitsField
 from xds.catalog.model.route import Route
@@ -315,16 +316,25 @@ class Gateway:
     @property
     def services(self) -> tuple[str, ...]:
         """The services that its routes name."""
-        return tuple(dict.fromkeys(name for _, route in self.all_routes for name in route.services))
+        return _find_services(self)
 
     @property
-    def raw_clusters(self) -> Iterator[tuple[Loc, NamedCluster]]:
+    def raw_clusters(self) -> tuple[tuple[Loc, NamedCluster], ...]:
         """The clusters that Envoy's own fields name, in the gateway and in its routes."""
-        for loc, raw in (((), self.envoy), *((loc, route.envoy) for loc, route in self.all_routes)):
-            for below, cluster in find_clusters(raw):
-                yield (*loc, "envoy", *below), cluster
+        return _find_raw_clusters(self)
 
     @property
     def needed(self) -> frozenset[str]:
         """The services that its Envoys need: those that its routes name, and those that Envoy's own fields name."""
         return frozenset(self.services).union(cluster.name for _, cluster in self.raw_clusters)
+
+
+@by_identity(16)
+def _find_services(gateway: Gateway) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for _, route in gateway.all_routes for name in route.services))
+
+
+@by_identity(16)
+def _find_raw_clusters(gateway: Gateway) -> tuple[tuple[Loc, NamedCluster], ...]:
+    raw = [((), gateway.envoy), *((loc, route.envoy) for loc, route in gateway.all_routes if route.envoy)]
+    return tuple(((*loc, "envoy", *below), cluster) for loc, one in raw for below, cluster in find_clusters(one))

@@ -19,7 +19,7 @@ from xds.catalog.model.gateway import Gateway
 from xds.catalog.model.gateway_rules import CheckedGateway
 from xds.catalog.model.mesh import MESH_FIELDS, MeshValue
 from xds.catalog.model.service import Service
-from xds.catalog.model.service_rules import CheckedService
+from xds.catalog.reading.edit import SERVICE, Span, find_spans, read_edit
 from xds.catalog.reading.foreign import explain_keys
 from xds.catalog.reading.foreign_lines import explain_lines
 from xds.catalog.reading.mistakes import explain_errors, explain_unknown_key
@@ -43,7 +43,6 @@ MAX_ROUNDS = 8
 KINDS = ("services", "gateways", "mesh")
 ANY_KIND = join_or(f"`{kind}:`" for kind in KINDS)
 ROOT_HINT = ': a catalog is YAML, such as `services: {web: {endpoints: ["10.0.0.4:5000"]}}`'
-SERVICE: TypeAdapter[Service] = TypeAdapter(CheckedService)
 GATEWAY: TypeAdapter[Gateway] = TypeAdapter(CheckedGateway)
 
 POSITION = attrgetter("source", "line", "column")
@@ -58,7 +57,7 @@ class Fragment:
 
     A service or gateway with mistakes is what remains without these; `broken` has the ways in it to what is not known.
     `starts` has the line and column of every service's and gateway's name, those with mistakes too. A document is not
-    `whole` when the services that it names are not all known.
+    `whole` when the services that it names are not all known. `spans` has what can be read again alone.
     """
 
     document: Document
@@ -69,11 +68,23 @@ class Fragment:
     broken: Mapping[Subject, frozenset[Loc]] = field(default_factory=dict)
     whole: bool = True
     mesh: Mapping[str, MeshValue | None] = field(default_factory=dict)
+    spans: tuple[Span, ...] = field(default=(), repr=False)
 
     @property
     def has_errors(self) -> bool:
         """Whether anything in it keeps the catalog from being served."""
         return any(problem.severity is Severity.ERROR for problem in self.problems)
+
+
+def parse_edit(old: Fragment, document: Document) -> Fragment:
+    """Parse a document of which an earlier version was parsed; if possible, only what was edited."""
+    if old.spans and document.content is not None and not document.skipped:
+        texts = [decode(content, document.name) for content in (old.document.content or b"", document.content)]
+        if all(isinstance(text, str) for text in texts):
+            found = read_edit(old.spans, old.services, old.gateways, *map(str, texts))
+            if found is not None:
+                return replace(old, document=document, services=found[0], gateways=found[1])
+    return parse_fragment(document)
 
 
 def parse_fragment(document: Document) -> Fragment:
@@ -105,7 +116,8 @@ def _parse_text(document: Document, text: str) -> Fragment:
         what = () if tree.value is BROKEN else (_explain_root(tree.value),)
         problems = (Problem(document.name, *tree.place[:2], "", message) for message in what)
         return _refuse(document, *tree.problems, *problems)
-    return _Reader(document, tree).read()
+    fragment = _Reader(document, tree).read()
+    return fragment if fragment.problems else replace(fragment, spans=find_spans(text, tree))
 
 
 def locate(document: Document, locs: Iterable[Loc]) -> list[tuple[int, int]]:

@@ -45,11 +45,17 @@ def build_gateway_routes(
     raw: Raw = NO_RAW,
 ) -> Resource:
     """Build a listener's RouteConfiguration. With an `http3_port` every response has an `alt-svc` header."""
+    own_raw = raw.get("route_configuration", NOTHING)
+    options = http3_port, own_raw
+    if (known := encoded.find(name, routes, services, options)) is not None:
+        return known
     limited = any(route.rate_limit is not None for route in routes)
     virtual_hosts = build_virtual_hosts(name, routes, services, encoded, limited=limited)
     more = encode(RouteConfiguration(typed_per_filter_config=build_limits(routes))) if limited else b""
     more += _encode_alt_svc(http3_port) if http3_port else b""
-    return _build_configuration(name, virtual_hosts, more, raw.get("route_configuration", NOTHING))
+    built = _build_configuration(name, virtual_hosts, more, own_raw)
+    encoded.keep(name, options, built)
+    return built
 
 
 def _build_configuration(

@@ -9,14 +9,15 @@ route for a host matches the Host header, and each route stands once.
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from xds.catalog.model.route import Route
 from xds.catalog.model.service import Service
 from xds.catalog.raw.fields import sets_raw
 from xds.catalog.text.addresses import ANY_HOST, find_covering_hosts
+from xds.resources.resource import Resource
 from xds.resources.routes.envoy_routes import encode_routes
 from xds.wire import skeleton_pb2
 from xds.wire.envoy.config_route_v3_pb2 import HeaderMatcher, RouteMatch, VirtualHost
@@ -32,44 +33,68 @@ ROUTES = VirtualHost.ROUTES_FIELD_NUMBER
 
 
 @dataclass(frozen=True, slots=True)
-class _Encoded:
-    """The encoded field `routes` of a VirtualHost for one route of the catalog, and all that it was made from."""
+class _Listener:
+    """What was encoded for a listener: for each route, by its identity, the field `routes` of a VirtualHost.
 
-    route: Route
-    services: tuple[tuple[str, Service], ...]
+    `routes` holds the routes, and `services` those that they name, as they were then. `resource` is its
+    RouteConfiguration, made with the `options` too.
+    """
+
+    routes: Sequence[Route]
+    services: Mapping[str, Service]
     limited: bool
     by_header: bool
-    routes: bytes
+    parts: Mapping[int, bytes]
+    options: Hashable = None
+    resource: Resource | None = None
 
-    def is_current(self, services: Mapping[str, Service], *, limited: bool, by_header: bool) -> bool:
-        """Whether the same would be made now."""
-        same = self.limited == limited and self.by_header == by_header
-        return same and all(services[name] is service for name, service in self.services)
+    def find_changed(self, services: Mapping[str, Service]) -> frozenset[str]:
+        """Return the services that are others now."""
+        return frozenset(name for name, service in self.services.items() if services.get(name) is not service)
+
+
+NO_LISTENER = _Listener((), {}, limited=False, by_header=False, parts={})
 
 
 @dataclass(slots=True)
 class EncodedRoutes:
-    """The routes of each listener as they were encoded last, by the listener's name and the identity of the route.
+    """What was encoded last for each listener, by its name.
 
-    A route that did not change, to services that did not change, is not encoded again.
+    A route that did not change, to services that did not change, is not encoded again. Routes are known by identity.
     """
 
-    _listeners: dict[str, Mapping[int, _Encoded]] = field(default_factory=dict)
+    _listeners: dict[str, _Listener] = field(default_factory=dict)
+
+    def find(
+        self, name: str, routes: Sequence[Route], services: Mapping[str, Service], options: Hashable
+    ) -> Resource | None:
+        """Return the RouteConfiguration of a listener, if the same would be made now."""
+        known = self._listeners.get(name, NO_LISTENER)
+        same = known.routes is routes and known.options == options and not known.find_changed(services)
+        return known.resource if same else None
+
+    def keep(self, name: str, options: Hashable, resource: Resource) -> None:
+        """Keep the RouteConfiguration that was made of the routes which were encoded last."""
+        self._listeners[name] = replace(self._listeners[name], options=options, resource=resource)
 
     def encode(
         self, name: str, routes: Sequence[Route], services: Mapping[str, Service], *, limited: bool, by_header: bool
     ) -> list[bytes]:
         """Return the encoded routes of a listener. With `by_header` those for a host match the Host header."""
-        before, now = self._listeners.get(name, {}), dict[int, _Encoded]()
-        for route in routes:
-            known = before.get(id(route))
-            if known is None or not known.is_current(services, limited=limited, by_header=by_header):
-                named = tuple((one, services[one]) for one in route.services)
-                encoded = _encode(route, services, limited=limited, by_header=by_header)
-                known = _Encoded(route, named, limited, by_header, encoded)
-            now[id(route)] = known
-        self._listeners[name] = now
-        return [now[id(route)].routes for route in routes]
+        known = self._listeners.get(name, NO_LISTENER)
+        before = known.parts if (known.limited, known.by_header) == (limited, by_header) else {}
+        if changed := known.find_changed(services):
+            kept = (route for route in known.routes if changed.isdisjoint(route.services))
+            before = {id(route): before[id(route)] for route in kept if id(route) in before}
+        parts = {
+            id(route): before[id(route)]
+            if id(route) in before
+            else _encode(route, services, limited=limited, by_header=by_header)
+            for route in routes
+        }
+        named = {one: services[one] for route in routes for one in route.services}
+        self._listeners[name] = _Listener(routes, named, limited, by_header, parts)
+        return [parts[id(route)] for route in routes]
 
     def forget(self, gateway: str) -> None:
         """Forget the listeners of a gateway."""
