@@ -18,6 +18,7 @@ from tests.bench.floor import measure_floor
 from tests.bench.load import measure_load
 from tests.bench.push import measure_push
 from tests.bench.report import report
+from tests.bench.routes import measure_routes
 from tests.bench.scale import measure_scale
 from tests.bench.soak import Sample, measure_soak
 from tests.bench.start import measure_start
@@ -206,6 +207,18 @@ def effect(services: tuple[int, ...], edits: int, path: Path | None) -> None:
     cells = [measure_effect(number, edits) for number in services]
     show("From edit to effect", cells)
     keep("effect", cells, path)
+
+
+@main.command()
+@click.option("--routes", default=3000, show_default=True, help="Half of them by host, half for any host.")
+@services_option
+@click.option("--edits", default=200, show_default=True)
+@json_option
+def routes(routes: int, services: int, edits: int, path: Path | None) -> None:
+    """Measure the time from the save of one route of a large gateway until a client has it."""
+    cells = [measure_routes(routes, services, edits)]
+    show("One edited route", cells)
+    keep("routes", cells, path)
 
 
 @main.command()

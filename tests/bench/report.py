@@ -19,6 +19,7 @@ from tests.bench.figures import write_number
 from tests.bench.floor import describe_floor
 from tests.bench.load import describe_load
 from tests.bench.push import describe_crowd, describe_workers
+from tests.bench.routes import describe_routes
 from tests.bench.scale import describe_scale
 from tests.bench.soak import describe_soak
 from tests.bench.start import describe_start
@@ -106,6 +107,7 @@ def make_list(figures: dict[str, Any]) -> str:
         describe_scale(figures["scale"]),
         describe_burst(figures["burst"]),
         describe_effect(figures["effect"]),
+        describe_routes(figures["routes"]),
         describe_soak(figures["soak"]),
         describe_workers(figures["workers"]),
         describe_load(figures["load"]),

@@ -9,6 +9,7 @@ from tests.bench.endpoints import measure_flood, measure_one
 from tests.bench.floor import measure_floor
 from tests.bench.load import measure_load
 from tests.bench.push import measure_push
+from tests.bench.routes import measure_routes
 from tests.bench.running import start_fleet
 from tests.bench.soak import measure_soak
 from tests.bench.storm import measure_storm
@@ -58,6 +59,14 @@ def test_a_bare_server_sends_the_same_as_xds() -> None:
     figures = measure_floor("sotw", clients=3, services=10, changes=2, idle_seconds=0.05)
     assert figures.change_cpu_ms > 0
     assert figures.sync_cpu_s > 0
+
+
+def test_an_edited_route_reaches_the_client() -> None:
+    """This holds also while endpoints change. An edit sends the routes of one port alone."""
+    figures = measure_routes(routes=1100, services=5, edits=2, idle_seconds=0.05)
+    assert 0 < figures.quiet_p50_ms <= figures.quiet_p99_ms
+    assert 0 < figures.churn_p50_ms <= figures.churn_p99_ms
+    assert 0 < figures.edit_kb < 1000
 
 
 def test_a_client_that_reconnects_gets_nothing_again() -> None:

@@ -79,7 +79,7 @@ class Workspace:
             elif old is None:
                 fragments[name] = parse_fragment(document)
             elif document != old.document:
-                fragments[name] = _reuse(old, parse_edit(old, document))
+                fragments[name] = parse_edit(old, document) or _reuse(old, parse_fragment(document))
         self._assembly.put(fragments)
         return fragments
 

@@ -76,15 +76,15 @@ class Fragment:
         return any(problem.severity is Severity.ERROR for problem in self.problems)
 
 
-def parse_edit(old: Fragment, document: Document) -> Fragment:
-    """Parse a document of which an earlier version was parsed; if possible, only what was edited."""
-    if old.spans and document.content is not None and not document.skipped:
-        texts = [decode(content, document.name) for content in (old.document.content or b"", document.content)]
-        if all(isinstance(text, str) for text in texts):
-            found = read_edit(old.spans, old.services, old.gateways, *map(str, texts))
-            if found is not None:
-                return replace(old, document=document, services=found[0], gateways=found[1])
-    return parse_fragment(document)
+def parse_edit(old: Fragment, document: Document) -> Fragment | None:
+    """Parse only what differs from an earlier version of a document; None if the whole is to be parsed."""
+    if not old.spans or document.content is None or document.skipped:
+        return None
+    before, after = (decode(content, document.name) for content in (old.document.content or b"", document.content))
+    if isinstance(before, Problem) or isinstance(after, Problem):
+        return None
+    found = read_edit(old.spans, old.services, old.gateways, before, after)
+    return None if found is None else replace(old, document=document, services=found[0], gateways=found[1])
 
 
 def parse_fragment(document: Document) -> Fragment:

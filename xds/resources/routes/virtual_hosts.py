@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from xds.catalog.model.route import Route
-from xds.catalog.model.service import Service
+from xds.catalog.model.service import Service, has_same_policy
 from xds.catalog.raw.fields import sets_raw
 from xds.catalog.text.addresses import ANY_HOST, find_covering_hosts
 from xds.resources.resource import Resource
@@ -49,8 +49,9 @@ class _Listener:
     resource: Resource | None = None
 
     def find_changed(self, services: Mapping[str, Service]) -> frozenset[str]:
-        """Return the services that are others now."""
-        return frozenset(name for name, service in self.services.items() if services.get(name) is not service)
+        """Return the services that are others now, apart from their endpoints."""
+        others = (name for name, service in self.services.items() if services.get(name) is not service)
+        return frozenset(name for name in others if not has_same_policy(self.services[name], services.get(name)))
 
 
 NO_LISTENER = _Listener((), {}, limited=False, by_header=False, parts={})
