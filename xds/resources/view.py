@@ -17,9 +17,10 @@ from xds.by_identity import by_identity
 from xds.catalog.catalog import Catalog
 from xds.catalog.entrances import SIDECAR_LISTENER, complete_routes
 from xds.catalog.model.access_log import AccessLog
-from xds.catalog.model.gateway import Gateway
+from xds.catalog.model.gateway import MAX_LISTENERS
 from xds.catalog.model.locality import NOWHERE, Locality
 from xds.catalog.model.mesh import Strangers
+from xds.catalog.model.route import Route
 from xds.catalog.model.sidecar import USUAL_SIDECAR
 from xds.resources.clusters.fallback import build_fallbacks, find_pairs
 from xds.resources.inventory import Inventory, build_local_listener
@@ -230,7 +231,7 @@ class GatewayView(NodeView):
     def find_fallbacks(self, inventory: Inventory) -> Iterable[tuple[str, str]]:
         """Return the targets and fallbacks in the gateway's routes."""
         gateway = inventory.catalog.gateways.get(self.gateway)
-        return () if gateway is None else _find_fallbacks(gateway)
+        return {pair for _, routes in gateway.route_lists for pair in _find_fallbacks(routes)} if gateway else ()
 
     def find_own(self, resources: Mapping[str, Resource]) -> Iterable[str]:
         """Return the names that are the gateway's name, or begin with it and a slash. Secrets' have no dots."""
@@ -331,9 +332,9 @@ class UnknownView(NodeView):
 UNKNOWN_VIEW = UnknownView()
 
 
-@by_identity(16)
-def _find_fallbacks(gateway: Gateway) -> frozenset[tuple[str, str]]:
-    return find_pairs(route for _, route in gateway.all_routes)
+@by_identity(MAX_LISTENERS)
+def _find_fallbacks(routes: tuple[Route, ...]) -> frozenset[tuple[str, str]]:
+    return find_pairs(routes)
 
 
 def _leave_out_listener(resources: Mapping[str, Resource]) -> Mapping[str, Resource]:

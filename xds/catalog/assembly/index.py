@@ -4,7 +4,7 @@ An `Index` is updated by one service or gateway at a time. Each update returns t
 again.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple, TypeVar
 
@@ -35,13 +35,24 @@ class Policy(NamedTuple):
     falls_over: bool
 
 
+class SoundRoutes(NamedTuple):
+    """A list of a gateway's routes, and those of them for requests in which nothing is wrong, by their identity."""
+
+    routes: Sequence[Route]
+    sound: Mapping[int, Route]
+
+    def has_all(self, routes: Sequence[Route]) -> bool:
+        """Whether these are the routes, and nothing is wrong in any."""
+        return routes is self.routes and len(self.sound) == len(routes)
+
+
 class Index:
     """The services and gateways of all fragments, and which subjects refer to each service.
 
     `owners` has the fragments that define a subject, valid or not. `referrers` has the subjects that name a service in
     `upstreams`, routes or raw fields. `open_callers` are the services without `upstreams`, which may call all services.
-    `broken` has the subjects with mistakes, and for each the locations whose values are not known. `sound` has, by
-    gateway, its routes for requests in which nothing is wrong beside the services as they are, by their identity.
+    `broken` has the subjects with mistakes, and for each the locations whose values are not known. `sound` has what was
+    found right in each gateway, beside the services as they are.
     """
 
     def __init__(self, oldest: Version | None = None) -> None:
@@ -56,7 +67,7 @@ class Index:
         self.local_ports: dict[int, set[str]] = {}
         self.sidecar_ports: dict[int, set[str]] = {}
         self.subset_owners: dict[str, set[str]] = {}
-        self.sound: dict[str, Mapping[int, Route]] = {}
+        self.sound: dict[str, Mapping[Loc, SoundRoutes]] = {}
 
     def get(self, subject: Subject) -> Service | Gateway | MeshValue | None:
         """Return a service, a gateway or the value of a field of the mesh; None if there is none."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from xds.catalog.advice.exposure import HTTPS
-from xds.catalog.assembly.index import Index, Policy
+from xds.catalog.assembly.index import Index, Policy, SoundRoutes
 from xds.catalog.catalog import Subject
 from xds.catalog.model.gateway import Gateway
 from xds.catalog.model.retries import Retries
@@ -101,16 +101,25 @@ def _check_gateway(index: Index, name: str, gateway: Gateway, nearest: Nearest) 
     yield from _check_listeners(index, name, gateway)
     yield from _check_raw(index, gateway)
     yield from _check_raw_clusters(index, ("gateways", name), gateway.raw_clusters, nearest)
-    known, sound = index.sound.get(name, {}), dict[int, Route]()
-    for loc, route in gateway.all_routes:
-        if id(route) in known:
-            sound[id(route)] = route
+    known, found = index.sound.get(name, {}), dict[Loc, SoundRoutes]()
+    for loc, routes in gateway.route_lists:
+        before = known.get(loc, NOTHING_SOUND)
+        if before.has_all(routes):
+            found[loc] = before
             continue
-        found = list(_check_gateway_route(index, name, loc, route, nearest))
-        yield from found
-        if not found and ("gateways", name) not in index.broken and not any(map(index.is_tcp, route.services)):
-            sound[id(route)] = route
-    index.sound[name] = sound
+        sound: dict[int, Route] = {}
+        for position, route in enumerate(routes):
+            mistakes: list[Mistake] = []
+            if id(route) not in before.sound:
+                mistakes = list(_check_gateway_route(index, name, (*loc, position), route, nearest))
+                yield from mistakes
+            if id(route) in before.sound or not (mistakes or any(map(index.is_tcp, route.services))):
+                sound[id(route)] = route
+        found[loc] = SoundRoutes(routes, sound)
+    index.sound[name] = {} if ("gateways", name) in index.broken else found
+
+
+NOTHING_SOUND = SoundRoutes((), {})
 
 
 def _check_gateway_route(index: Index, name: str, loc: Loc, route: Route, nearest: Nearest) -> Iterator[Mistake]:
@@ -169,9 +178,9 @@ def _check_listeners(index: Index, name: str, gateway: Gateway) -> Iterator[Mist
             message = f"{HTTPS} is the port of https, and clients get plain text there: add `tls`"
             found[warning((*place, "port"), message)] = None
         passthrough = listener.tls is not None and listener.tls.passthrough
-        sound = {} if passthrough else index.sound.get(name, {})
-        for position, route in enumerate(routes):
-            if id(route) in sound:
+        known = NOTHING_SOUND if passthrough else index.sound.get(name, {}).get((*loc, "routes"), NOTHING_SOUND)
+        for position, route in enumerate(() if known.has_all(routes) else routes):
+            if id(route) in known.sound:
                 continue
             below: Loc = (*loc, "routes", position)
             if len(route.to or ()) != 1 or not index.is_known(("gateways", name), (*below, "to")):

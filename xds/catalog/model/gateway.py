@@ -306,22 +306,30 @@ class Gateway:
         )
 
     @property
+    def route_lists(self) -> list[tuple[Loc, tuple[Route, ...]]]:
+        """Every list of routes once, and where it stands: the gateway's own, and those of its listeners."""
+        listeners = ((("listeners", index, "routes"), one.routes) for index, one in enumerate(self.listeners))
+        return [(("routes",), self.routes), *listeners]
+
+    @property
     def all_routes(self) -> Iterator[tuple[Loc, Route]]:
-        """Every route once, and where it stands: the gateway's own, and those of its listeners."""
-        listeners = ((("listeners", index), one.routes) for index, one in enumerate(self.listeners))
-        for loc, routes in (((), self.routes), *listeners):
+        """Every route once, and where it stands."""
+        for loc, routes in self.route_lists:
             for position, route in enumerate(routes):
-                yield (*loc, "routes", position), route
+                yield (*loc, position), route
 
     @property
     def services(self) -> tuple[str, ...]:
         """The services that its routes name."""
-        return _find_services(self)
+        return tuple(dict.fromkeys(name for _, routes in self.route_lists for name in _find_services(routes)))
 
     @property
-    def raw_clusters(self) -> tuple[tuple[Loc, NamedCluster], ...]:
+    def raw_clusters(self) -> Iterator[tuple[Loc, NamedCluster]]:
         """The clusters that Envoy's own fields name, in the gateway and in its routes."""
-        return _find_raw_clusters(self)
+        places = (((*loc, place), raw) for loc, routes in self.route_lists for place, raw in _find_raw(routes))
+        for loc, raw in (((), self.envoy), *places):
+            for below, cluster in find_clusters(raw):
+                yield (*loc, "envoy", *below), cluster
 
     @property
     def needed(self) -> frozenset[str]:
@@ -329,12 +337,11 @@ class Gateway:
         return frozenset(self.services).union(cluster.name for _, cluster in self.raw_clusters)
 
 
-@by_identity(16)
-def _find_services(gateway: Gateway) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name for _, route in gateway.all_routes for name in route.services))
+@by_identity(MAX_LISTENERS)
+def _find_services(routes: tuple[Route, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for route in routes for name in route.services))
 
 
-@by_identity(16)
-def _find_raw_clusters(gateway: Gateway) -> tuple[tuple[Loc, NamedCluster], ...]:
-    raw = [((), gateway.envoy), *((loc, route.envoy) for loc, route in gateway.all_routes if route.envoy)]
-    return tuple(((*loc, "envoy", *below), cluster) for loc, one in raw for below, cluster in find_clusters(one))
+@by_identity(MAX_LISTENERS)
+def _find_raw(routes: tuple[Route, ...]) -> tuple[tuple[int, Raw], ...]:
+    return tuple((place, route.envoy) for place, route in enumerate(routes) if route.envoy)
