@@ -4,6 +4,7 @@ Half of the routes are for a host of their own, and half for any host, so that E
 gateway's list may have 1,000 routes, so it listens at several ports.
 """
 
+import asyncio
 import queue
 import random
 import statistics
@@ -15,13 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import grpc
-
 from tests.bench.documents import make_name
 from tests.bench.figures import Row
-from tests.bench.fleet import FIRST_MARK
+from tests.bench.fleet import FIRST_MARK, METHODS
+from tests.bench.http2 import Connection, build_opening
 from tests.bench.running import Catalog, start_server, write_catalog
-from tests.bench.scale import CHANNEL
 from xds.wire import ADS, CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION
 from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse, Node
 
@@ -97,59 +96,80 @@ class GatewayFile:
 
 
 class Client:
-    """A delta client that asks for what a gateway's Envoy asks for, and accepts everything."""
+    """A delta client with Envoy's windows that asks for what a gateway's Envoy asks for, and accepts everything."""
 
-    def __init__(self, channel: grpc.Channel) -> None:
+    def __init__(self, address: str, services: int, ports: int) -> None:
         self.received = 0
-        self.routes: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()  # when, and what
-        self._requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        stream: Any = channel.stream_stream(f"/{ADS}/DeltaAggregatedResources")
-        self._responses = stream(iter(self._requests.get, None), wait_for_ready=True)
-        self._thread = threading.Thread(target=self._take)
+        self.routes: queue.SimpleQueue[tuple[float, bytes] | str] = queue.SimpleQueue()  # when and what, or the end
+        self._address, self._services, self._ports = address, services, ports
+        self._loop = asyncio.new_event_loop()
+        self._connection: Connection | None = None
+        self._thread = threading.Thread(target=self._loop.run_forever)
 
     @contextmanager
-    def open(self, services: int, ports: int) -> Iterator["Client"]:
+    def open(self) -> Iterator["Client"]:
         """Subscribe to everything, and continue when the client has all RouteConfigurations."""
-        node = Node(id=f"{GATEWAY}-1", cluster=GATEWAY, user_agent_name="envoy")
-        wanted = {
-            CLUSTER: [],
-            CLUSTER_LOAD_ASSIGNMENT: [make_name(number) for number in range(services)],
-            LISTENER: [],
-            ROUTE_CONFIGURATION: [f"{GATEWAY}/{FIRST_PORT + port}" for port in range(ports)],
-        }
-        for type_url, names in wanted.items():
-            request = DeltaDiscoveryRequest(node=node, type_url=type_url, resource_names_subscribe=names)
-            self._requests.put(request.SerializeToString())
+        host, _, port = self._address.rpartition(":")
+        opening = build_opening(f"/{ADS}/{METHODS['delta']}", self._address)
+        connecting = self._loop.create_connection(lambda: Connection(opening, self), host, int(port))
         self._thread.start()
         try:
-            for _ in range(ports):
-                self.routes.get(timeout=SECONDS)
+            asyncio.run_coroutine_threadsafe(connecting, self._loop).result(SECONDS)
+            for _ in range(self._ports):
+                self._take()
             yield self
         finally:
-            self._requests.put(None)
-            self._responses.cancel()
+            if self._connection is not None:
+                self._loop.call_soon_threadsafe(self._connection.close)
+            self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
+            self._loop.close()
 
     def await_mark(self, mark: int) -> float:
         """Wait for a RouteConfiguration with the mark, and return when it came."""
         while True:
-            moment, body = self.routes.get(timeout=SECONDS)
+            moment, body = self._take()
             if f"mark-{mark}".encode() in body:
                 return moment
 
-    def _take(self) -> None:
-        try:
-            for data in self._responses:
-                now = time.monotonic()
-                response = DeltaDiscoveryResponse.FromString(data)
-                request = DeltaDiscoveryRequest(type_url=response.type_url, response_nonce=response.nonce)
-                self._requests.put(request.SerializeToString())
-                if response.type_url == ROUTE_CONFIGURATION:
-                    self.received += len(data)
-                    for resource in response.resources:
-                        self.routes.put((now, resource.resource))
-        except grpc.RpcError:
-            pass  # the client closed the stream
+    def _take(self) -> tuple[float, bytes]:
+        found = self.routes.get(timeout=SECONDS)
+        if isinstance(found, str):
+            raise ConnectionError(found)
+        return found
+
+    def on_open(self, connection: Connection) -> None:
+        """Subscribe."""
+        self._connection = connection
+        node = Node(id=f"{GATEWAY}-1", cluster=GATEWAY, user_agent_name="envoy")
+        wanted = {
+            CLUSTER: [],
+            CLUSTER_LOAD_ASSIGNMENT: [make_name(number) for number in range(self._services)],
+            LISTENER: [],
+            ROUTE_CONFIGURATION: [f"{GATEWAY}/{FIRST_PORT + port}" for port in range(self._ports)],
+        }
+        for type_url, names in wanted.items():
+            request = DeltaDiscoveryRequest(node=node, type_url=type_url, resource_names_subscribe=names)
+            connection.send(request.SerializeToString())
+
+    def on_message(self, message: bytes) -> None:
+        """Accept a response."""
+        now = time.monotonic()
+        response = DeltaDiscoveryResponse.FromString(message)
+        request = DeltaDiscoveryRequest(type_url=response.type_url, response_nonce=response.nonce)
+        if self._connection is not None:
+            self._connection.send(request.SerializeToString())
+        if response.type_url == ROUTE_CONFIGURATION:
+            self.received += len(message)
+            for resource in response.resources:
+                self.routes.put((now, resource.resource))
+
+    def on_read(self) -> None:
+        """Nothing asks for it."""
+
+    def on_end(self, reason: str) -> None:
+        """Report the end."""
+        self.routes.put(reason)
 
 
 def measure_routes(routes: int, services: int, edits: int, idle_seconds: float = IDLE_SECONDS) -> Figures:
@@ -158,8 +178,7 @@ def measure_routes(routes: int, services: int, edits: int, idle_seconds: float =
         catalog = stack.enter_context(write_catalog(services))
         file = GatewayFile(catalog.folder, routes, services)
         server = stack.enter_context(start_server(catalog))
-        channel = stack.enter_context(grpc.insecure_channel(f"ipv4:{server.address}", options=CHANNEL))
-        client = stack.enter_context(Client(channel).open(services, file.ports))
+        client = stack.enter_context(Client(server.address, services, file.ports).open())
         _edit(file, client, FIRST_MARK, 2)  # the first may cost more than later ones
         server.rest()
         received, idle = client.received, server.load(idle_seconds)
