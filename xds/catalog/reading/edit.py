@@ -34,7 +34,7 @@ LEAST_SIZE = 10_000
 ROUTES: TypeAdapter[tuple[Route, ...]] = TypeAdapter(Routes)
 SERVICE: TypeAdapter[Service] = TypeAdapter(CheckedService)
 
-LINE_ENDS: Final = re.compile("[\r\x85\u2028\u2029]")
+LINE_ENDS: Final = ("\r", "\x85", "\u2028", "\u2029")
 """What ends a line in YAML, beside the one that `split` looks for."""
 
 FLOW: Final = ("{", "[")
@@ -55,10 +55,14 @@ class Span:
 
 def find_spans(text: str, tree: Tree) -> tuple[Span, ...]:
     """Return the spans of a document without problems, in the order of their lines; none for a small one."""
-    if not LEAST_SIZE <= len(text) <= MAX_NODES or tree.has_anchors or LINE_ENDS.search(text):
+    if not LEAST_SIZE <= len(text) <= MAX_NODES or tree.has_anchors or _has_other_line_ends(text):
         return ()
     lines = text.split("\n")
     return tuple(_walk(lines, tree.place, (), len(lines)))
+
+
+def _has_other_line_ends(text: str) -> bool:
+    return any(sign in text for sign in LINE_ENDS)
 
 
 def _walk(lines: Sequence[str], place: Place, loc: Loc, end: int) -> Iterator[Span]:
@@ -117,7 +121,7 @@ def read_edit(
 
 def _find_edited(spans: Sequence[Span], old: str, new: str) -> Span | None:
     """Return the span that has all lines which differ; None if there is none, or if lines were added or removed."""
-    if not spans or len(new) > MAX_NODES or LINE_ENDS.search(new):
+    if not spans or len(new) > MAX_NODES or _has_other_line_ends(new):
         return None
     before, after = old.split("\n"), new.split("\n")
     if len(before) != len(after):

@@ -80,10 +80,11 @@ def parse_edit(old: Fragment, document: Document) -> Fragment | None:
     """Parse only what differs from an earlier version of a document; None if the whole is to be parsed."""
     if not old.spans or document.content is None or document.skipped:
         return None
-    before, after = (decode(content, document.name) for content in (old.document.content or b"", document.content))
-    if isinstance(before, Problem) or isinstance(after, Problem):
+    text = decode(document.content, document.name)
+    if isinstance(text, Problem):
         return None
-    found = read_edit(old.spans, old.services, old.gateways, before, after)
+    before = (old.document.content or b"").decode("utf-8-sig")  # it was decoded before
+    found = read_edit(old.spans, old.services, old.gateways, before, text)
     return None if found is None else replace(old, document=document, services=found[0], gateways=found[1])
 
 
