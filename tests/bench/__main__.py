@@ -1,6 +1,7 @@
 """`python -m tests.bench NAME [--json FILE]` measures and prints a table."""
 
 import json
+import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, fields
 from pathlib import Path
@@ -268,7 +269,7 @@ def write(value: object) -> str:
 
 
 def keep(name: str, cells: Any, path: Path | None) -> None:
-    """Save raw figures in a JSON file, beside the figures of other commands."""
+    """Save raw figures in a JSON file, beside the figures of other commands, with the commit that was measured."""
     if path:
 
         def plain(cell: Any) -> Any:
@@ -276,7 +277,15 @@ def keep(name: str, cells: Any, path: Path | None) -> None:
 
         figures = json.loads(path.read_text()) if path.exists() else {}
         figures[name] = list(map(plain, cells)) if isinstance(cells, list) else plain(cells)
+        figures.setdefault("commits", {})[name] = find_commit()
         path.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def find_commit() -> str:
+    """Return the commit of the code, with a `+` if the code is not as it is there; "" outside of a repository."""
+    command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
+    found = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    return found.stdout.strip()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ Each bench describes its own figures.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -15,7 +15,7 @@ import click
 from tests.bench.burst import describe_burst
 from tests.bench.effect import describe_effect
 from tests.bench.endpoints import describe_endpoints
-from tests.bench.figures import write_number
+from tests.bench.figures import Row, write_number
 from tests.bench.floor import describe_floor
 from tests.bench.load import describe_load
 from tests.bench.push import describe_crowd, describe_workers
@@ -99,21 +99,28 @@ def make_table(cells: Iterable[Cell]) -> str:
 
 def make_list(figures: dict[str, Any]) -> str:
     """Return all other figures as a Markdown table."""
-    rows = [
-        describe_floor(figures["floor"]),
-        describe_crowd(figures["crowd"]),
-        *describe_storm(figures["storm"]),
-        describe_start(figures["start"]),
-        describe_scale(figures["scale"]),
-        describe_burst(figures["burst"]),
-        describe_effect(figures["effect"]),
-        describe_routes(figures["routes"]),
-        describe_soak(figures["soak"]),
-        describe_workers(figures["workers"]),
-        describe_load(figures["load"]),
-        *describe_endpoints(figures["endpoints"]),
-    ]
-    return "\n".join(["| what | figures |", "|---|---|", *(f"| {what} | {figure} |" for what, figure in rows)])
+    lines = ["| what | figures | commit |", "|---|---|---|"]
+    for name, describe in DESCRIBED.items():
+        for what, figure in describe(figures[name]):
+            lines.append(f"| {what} | {figure} | {figures['commits'][name]} |")
+    return "\n".join(lines)
+
+
+DESCRIBED: dict[str, Callable[[Any], Sequence[Row]]] = {
+    "floor": lambda cells: [describe_floor(cells)],
+    "crowd": lambda cells: [describe_crowd(cells)],
+    "storm": describe_storm,
+    "start": lambda cells: [describe_start(cells)],
+    "scale": lambda cells: [describe_scale(cells)],
+    "burst": lambda cells: [describe_burst(cells)],
+    "effect": lambda cells: [describe_effect(cells)],
+    "routes": lambda cells: [describe_routes(cells)],
+    "soak": lambda cells: [describe_soak(cells)],
+    "workers": lambda cells: [describe_workers(cells)],
+    "load": lambda cells: [describe_load(cells)],
+    "endpoints": describe_endpoints,
+}
+"""What says the figures of each bench in words."""
 
 
 WIDTH, ROW, LEFT, SCALE, TOP = 900, 26, 330, 300, 58
