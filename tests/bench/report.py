@@ -88,9 +88,9 @@ def read_cells(figures: dict[str, Any]) -> list[Cell]:
     ]
 
 
-def make_table(cells: Iterable[Cell]) -> str:
-    """Return the comparison as a Markdown table."""
-    lines = ["| clients ask for | what | go-control-plane | xds | ratio |", "|---|---|--:|--:|--:|"]
+def make_table(cells: Iterable[Cell], commit: str) -> str:
+    """Return the comparison as a Markdown table; `commit` is that of xds."""
+    lines = [f"| clients ask for | what | go-control-plane | xds ({commit}) | ratio |", "|---|---|--:|--:|--:|"]
     for cell in cells:
         go, xds = write_number(cell.go), write_number(cell.xds)
         lines.append(f"| {cell.clients} | {cell.what} | {go} | {xds} | {cell.ratio:.2f} |")
@@ -179,7 +179,10 @@ def report(figures: Path) -> None:
 
 def renew(document: str, figures: dict[str, Any]) -> str:
     """Return the document with new tables between their marks."""
-    for mark, table in (("comparison", make_table(read_cells(figures))), ("figures", make_list(figures))):
+    for mark, table in (
+        ("comparison", make_table(read_cells(figures), figures["commits"]["push"])),
+        ("figures", make_list(figures)),
+    ):
         begin, end = f"<!-- {mark}: python -m tests.bench report -->", f"<!-- end of {mark} -->"
         before, _, rest = document.partition(begin)
         _, _, after = rest.partition(end)

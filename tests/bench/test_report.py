@@ -21,7 +21,7 @@ def test_a_worse_figure_shows_as_worse() -> None:
     for cell in figures["push"]:
         cell["change_cpu_ms"] = 99_999
     cells = read_cells(figures)
-    assert make_table(cells).count("| 99,999 |") == 6
+    assert make_table(cells, "").count("| 99,999 |") == 6
     assert draw(cells).count('class="bad"') >= 6
     assert max(cell.ratio for cell in cells) == pytest.approx(99_999 / 2.4)
 
