@@ -199,5 +199,8 @@ def test_an_edit_of_one_route_leaves_the_others(whole: list[str]) -> None:
     ("old", "new"), [("abc", "abc"), ("abc", "axbc"), ("abc", "ab"), ("aab", "ab"), ("", "a"), ("a", "")]
 )
 def test_equal_ends_are_reused(old: str, new: str) -> None:
-    """The items stay those of the new list."""
-    assert reuse_ends(old, new) == tuple(new)
+    """The items stay those of the new list. If nothing changed, it is the old one."""
+    was = tuple(old)
+    found = reuse_ends(was, tuple(new))
+    assert found == tuple(new)
+    assert (found is was) == (old == new)

@@ -104,7 +104,31 @@ def test_only_routes_that_changed_are_encoded_again(*, by_header: bool) -> None:
     after = encode(read(routes, workspace, web=API))
     assert [index for index in range(10) if before[index] is not after[index]] == [3]
     assert before[3] != after[3]
+    moved = encode(read(routes, workspace, web={"endpoints": ["10.0.0.5:5000"]}))
+    assert [index for index in range(10) if after[index] is not moved[index]] == []
     again = encode(read(routes, workspace, web={**API, "timeouts": {"request": "9s"}}))
     assert [index for index in range(10) if after[index] is not again[index]] == [0]
     assert after[0] != again[0]
     assert encoded.encode("edge", (), {}, limited=False, by_header=by_header) == []
+
+
+def test_a_listener_whose_routes_did_not_change_keeps_its_configuration() -> None:
+    """It is the identical object: also after changes of endpoints, and of other listeners."""
+
+    def write(timeout: int, web: dict[str, Any]) -> Catalog:
+        routes = [[{"to": "web"}], [{"to": "api", "timeout": f"{timeout}s"}]]
+        listeners = [{"port": 80 + place, "routes": some} for place, some in enumerate(routes)]
+        text = {"services": {"api": API, "web": web}, "gateways": {"edge": {"listeners": listeners}}}
+        return workspace.update({"a.yaml": Document("a.yaml", json.dumps(text).encode())})
+
+    workspace, inventory, built = Workspace(), None, []
+    for timeout, web in (
+        (1, API),
+        (2, {"endpoints": ["a:1"]}),
+        (3, {"endpoints": ["a:1"], "timeouts": {"request": "7s"}}),
+    ):
+        inventory = build_inventory(write(timeout, web), inventory)
+        snapshot = build_snapshot(build_view(inventory, NodeKind("edge")), inventory)
+        built.append(snapshot.of(ROUTE_CONFIGURATION).resources)
+    assert [built[0][name] is built[1][name] for name in ("edge/80", "edge/81")] == [True, False]
+    assert built[1]["edge/80"].version != built[2]["edge/80"].version

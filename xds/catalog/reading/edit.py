@@ -202,11 +202,16 @@ def put_values(instance: T, **values: object) -> T:
     return changed
 
 
-def reuse_ends(old: Sequence[T], new: Sequence[T]) -> tuple[T, ...]:
-    """Return the new items; those at the beginning and at the end that equal the old ones are the old ones."""
+def reuse_ends(old: tuple[T, ...], new: tuple[T, ...]) -> tuple[T, ...]:
+    """Return the new items; those at the beginning and at the end that equal the old ones are the old ones.
+
+    If all do, it is the old tuple.
+    """
     least = min(len(old), len(new))
     pairs = zip(old, new, strict=False)
     first = next((place for place, (was, now) in enumerate(pairs) if was != now), least)
+    if first == len(old) == len(new):
+        return old
     pairs = zip(reversed(old), reversed(new), strict=False)
     last = next((place for place, (was, now) in enumerate(pairs) if was != now), least)
     last = min(last, least - first)

@@ -48,11 +48,6 @@ class _Listener:
     options: Hashable = None
     resource: Resource | None = None
 
-    def find_changed(self, services: Mapping[str, Service]) -> frozenset[str]:
-        """Return the services that are others now, apart from their endpoints."""
-        others = (name for name, service in self.services.items() if services.get(name) is not service)
-        return frozenset(name for name in others if not has_same_policy(self.services[name], services.get(name)))
-
 
 NO_LISTENER = _Listener((), {}, limited=False, by_header=False, parts={})
 
@@ -71,7 +66,7 @@ class EncodedRoutes:
     ) -> Resource | None:
         """Return the RouteConfiguration of a listener, if the same would be made now."""
         known = self._listeners.get(name, NO_LISTENER)
-        same = known.routes is routes and known.options == options and not known.find_changed(services)
+        same = known.routes is routes and known.options == options and not self._find_changed(name, services)
         return known.resource if same else None
 
     def keep(self, name: str, options: Hashable, resource: Resource) -> None:
@@ -84,7 +79,7 @@ class EncodedRoutes:
         """Return the encoded routes of a listener. With `by_header` those for a host match the Host header."""
         known = self._listeners.get(name, NO_LISTENER)
         before = known.parts if (known.limited, known.by_header) == (limited, by_header) else {}
-        if changed := known.find_changed(services):
+        if changed := self._find_changed(name, services):
             kept = (route for route in known.routes if changed.isdisjoint(route.services))
             before = {id(route): before[id(route)] for route in kept if id(route) in before}
         parts = {
@@ -96,6 +91,16 @@ class EncodedRoutes:
         named = {one: services[one] for route in routes for one in route.services}
         self._listeners[name] = _Listener(routes, named, limited, by_header, parts)
         return [parts[id(route)] for route in routes]
+
+    def _find_changed(self, name: str, services: Mapping[str, Service]) -> frozenset[str]:
+        """Return the services of a listener that are others now, apart from their endpoints."""
+        known = self._listeners.get(name, NO_LISTENER)
+        others = {one: services[one] for one, was in known.services.items() if services.get(one, was) is not was}
+        changed = {one for one, now in others.items() if not has_same_policy(known.services[one], now)}
+        changed |= known.services.keys() - services.keys()
+        if others and not changed:  # so that they need not be compared again
+            self._listeners[name] = replace(known, services={**known.services, **others})
+        return frozenset(changed)
 
     def forget(self, gateway: str) -> None:
         """Forget the listeners of a gateway."""
