@@ -119,10 +119,11 @@ class Client:
                 self._take()
             yield self
         finally:
-            if self._connection is not None:
-                self._loop.call_soon_threadsafe(self._connection.close)
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
+            if self._connection is not None:
+                self._connection.close()
+            self._loop.run_until_complete(asyncio.sleep(0))  # only then it is closed
             self._loop.close()
 
     def await_mark(self, mark: int) -> float:
