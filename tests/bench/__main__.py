@@ -1,6 +1,7 @@
 """`python -m tests.bench NAME [--json FILE]` measures and prints a table."""
 
 import json
+import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, fields
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.bench.floor import measure_floor
 from tests.bench.load import measure_load
 from tests.bench.push import measure_push
 from tests.bench.report import report
+from tests.bench.routes import measure_routes
 from tests.bench.scale import measure_scale
 from tests.bench.soak import Sample, measure_soak
 from tests.bench.start import measure_start
@@ -86,7 +88,8 @@ def endpoints(sizes: tuple[int, ...], services: int, repeats: int, changes: int,
 @services_option
 @click.option("--changes", default=20, show_default=True, help="How often one endpoint's weight is changed.")
 @variants_option
-@click.option("--clusters", type=int, multiple=True, help="Clusters a client asks for; 0 is all. [default: 0, 20]")
+@click.option("--clusters", type=int, multiple=True, help="Clusters a client asks for, with their endpoints; 0 is all.")
+@click.option("--assignments", type=int, multiple=True, help="The same, but of all Clusters, and endpoints of so many.")
 @click.option("--at-once", type=int, help="How many clients connect at once. [default: all]")
 @click.option("--key", default="push", show_default=True, help="The name under which the raw figures are written.")
 @json_option
@@ -96,14 +99,20 @@ def push(
     changes: int,
     variants: tuple[str, ...],
     clusters: tuple[int, ...],
+    assignments: tuple[int, ...],
     at_once: int | None,
     key: str,
     path: Path | None,
 ) -> None:
-    """Measure the cost of clients for the server: first sync, one changed endpoint from the save of its file, idle."""
+    """Measure the cost of clients for the server: first sync, one changed endpoint from the save of its file, idle.
+
+    Without `--clusters` and `--assignments` it measures three kinds of clients: of everything, of 20 Clusters with
+    their endpoints, and of all Clusters with the endpoints of 20.
+    """
+    kinds = [(some or None, None) for some in clusters] + [(None, some) for some in assignments]
     cells = [
-        measure_push(variant, clients, some or None, services, changes, at_once)
-        for some in clusters or (0, 20)
+        measure_push(variant, clients, some, services, changes, at_once, assignments=assigned)
+        for some, assigned in kinds or [(None, None), (20, None), (None, 20)]
         for variant in variants
     ]
     show(f"{clients} clients, {services} services × 10 endpoints", cells)
@@ -202,6 +211,18 @@ def effect(services: tuple[int, ...], edits: int, path: Path | None) -> None:
 
 
 @main.command()
+@click.option("--routes", default=3000, show_default=True, help="Half of them by host, half for any host.")
+@services_option
+@click.option("--edits", default=200, show_default=True)
+@json_option
+def routes(routes: int, services: int, edits: int, path: Path | None) -> None:
+    """Measure the time from the save of one route of a large gateway until a client has it."""
+    cells = [measure_routes(routes, services, edits)]
+    show("One edited route", cells)
+    keep("routes", cells, path)
+
+
+@main.command()
 @click.option("--clients", default=300, show_default=True, help="Each with a connection of its own.")
 @click.option("--services", default=300, show_default=True, help="Services of 10 endpoints each.")
 @click.option("--minutes", default=10.0, show_default=True)
@@ -248,7 +269,7 @@ def write(value: object) -> str:
 
 
 def keep(name: str, cells: Any, path: Path | None) -> None:
-    """Save raw figures in a JSON file, beside the figures of other commands."""
+    """Save raw figures in a JSON file, beside the figures of other commands, with the commit that was measured."""
     if path:
 
         def plain(cell: Any) -> Any:
@@ -256,7 +277,15 @@ def keep(name: str, cells: Any, path: Path | None) -> None:
 
         figures = json.loads(path.read_text()) if path.exists() else {}
         figures[name] = list(map(plain, cells)) if isinstance(cells, list) else plain(cells)
+        figures.setdefault("commits", {})[name] = find_commit()
         path.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+def find_commit() -> str:
+    """Return the commit of the code, with a `+` if the code is not as it is there; "" outside of a repository."""
+    command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
+    found = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    return found.stdout.strip()
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ from typing import Any
 import grpc
 import uvloop
 
+from tests.bench.documents import NODE, make_document, make_documents, make_name
 from tests.bench.fleet import FIRST_MARK, METHODS
-from tests.bench.load import NODE, make_document, make_documents, make_name
 from tests.inventories import Translator
 from xds.catalog.assembly.workspace import Workspace
 from xds.resources.view import kind_of

@@ -20,8 +20,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.bench.documents import make_documents
 from tests.bench.figures import Row
-from tests.bench.load import make_documents
 from tests.ecs import read_log
 from xds.catalog.text.addresses import Listen
 from xds.cli.demo.envoy_admin import http_get

@@ -1,7 +1,8 @@
 """A fleet of clients of any xDS server, in its own process: it subscribes, accepts, and records what arrives when.
 
-`python -m tests.bench.fleet ADDRESS --clients N --variant delta|sotw [--clusters 20] --services 1000` reads commands
-and prints reports, one JSON object a line. Times are time.monotonic(), one clock for all processes of a machine.
+`python -m tests.bench.fleet ADDRESS --clients N --variant delta|sotw --services 1000 [--clusters N | --assignments N]`
+reads commands and prints reports, one JSON object a line. Times are time.monotonic(), one clock for all processes of a
+machine.
 
 It prints
 - `{"synced": N, "bytes": B, "messages": M, "resources": R, "cpu": S}` each time that all clients are connected and have
@@ -37,18 +38,17 @@ from functools import lru_cache
 from typing import Any
 
 import uvloop
-from envoy_data_plane.envoy.config.core.v3 import Extension
-from envoy_data_plane.envoy.config.core.v3 import Node as EnvoyNode
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import DecodeError
 
+from tests.bench.documents import make_name
 from tests.bench.http2 import Connection, build_opening
-from tests.bench.load import make_name
 from xds.session.session import DELTA, SOTW, Variant
 from xds.wire import ADS, CLUSTER, CLUSTER_LOAD_ASSIGNMENT
 from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DiscoveryRequest, Node, Status
 from xds.wire.endpoint_pb2 import ClusterLoadAssignment
 from xds.wire.skeleton_pb2 import Cluster
+from xds.wire.varint import encode_field
 
 EXTENSIONS = 516
 """The number of extensions in the first request of Envoy 1.40, which has 61 KB."""
@@ -78,16 +78,13 @@ MAX_CONTENTS, MAX_RESOURCES, MAX_STATES = 8, 50_000, 16
 def make_node(number: int) -> Node:
     """Return the node of a first request, as large as a real one. xds carries the fields that it does not know."""
     extensions = [
-        Extension(
-            name=f"envoy.filters.of.some.kind.number_{n}",
-            category="envoy.filters.of_a_kind",
-            type_urls=[f"envoy.extensions.filters.of.v3.Some{n}"],
-        )
+        encode_field(1, f"envoy.filters.of.some.kind.number_{n}".encode())
+        + encode_field(2, b"envoy.filters.of_a_kind")
+        + encode_field(6, f"envoy.extensions.filters.of.v3.Some{n}".encode())
         for n in range(EXTENSIONS)
     ]
-    return Node.FromString(
-        bytes(EnvoyNode(id=f"node-{number}", cluster="bench", user_agent_name="envoy", extensions=extensions))
-    )
+    node = Node(id=f"node-{number}", cluster="bench", user_agent_name="envoy").SerializeToString()
+    return Node.FromString(node + b"".join(encode_field(9, extension) for extension in extensions))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -395,14 +392,14 @@ class Fleet:
     """All clients, their common state, and the reports about them. It belongs to the event loop that runs it."""
 
     def __init__(
-        self, address: str, variant: Variant[Any], size: int, services: int, clusters: int | None, at_once: int | None
+        self, address: str, variant: Variant[Any], size: int, services: int, some: int | None, *, wildcard: bool
     ) -> None:
         host, _, port = address.rpartition(":")
         self.loop = asyncio.get_running_loop()
         self.host, self.port = host.strip("[]"), int(port)
         self.opening = build_opening(f"/{ADS}/{METHODS[variant.name]}", address)
         self.variant = variant
-        self.services, self.clusters = services, clusters
+        self.services, self.some = services, some
         node = make_node(0)
         node.ClearField("id")
         self.node = variant.request(node=node).SerializeToString()
@@ -410,11 +407,11 @@ class Fleet:
         asked: dict[int, Asked] = {}
         self._clients = []
         for number in range(size):
-            key = 0 if clusters is None else number * 7 % services  # `names_of` takes names from this
+            key = 0 if some is None else number * 7 % services  # `names_of` takes names from this
             if key not in asked:
-                asked[key] = Asked(variant, self.names_of(number), wildcard=clusters is None)
+                asked[key] = Asked(variant, self.names_of(number), wildcard=wildcard)
             self._clients.append(Client(number, self, asked[key]))
-        self._at_once = at_once or size
+        self.at_once = size
         self._waiting: deque[Client] = deque()
         self._entering: dict[Client, asyncio.Task[None]] = {}  # clients that are connecting or not yet synced
         self._synced = 0
@@ -424,10 +421,10 @@ class Fleet:
         self._bytes = self._messages = self._resources = 0
 
     def names_of(self, number: int) -> list[str]:
-        """Return a client's clusters: all, or a few that differ from client to client."""
-        if self.clusters is None:
+        """Return the services that a client has the endpoints of: all, or a few that differ from client to client."""
+        if self.some is None:
             return [make_name(service) for service in range(self.services)]
-        return [make_name((number * 7 + step * 53) % self.services) for step in range(self.clusters)]
+        return [make_name((number * 7 + step * 53) % self.services) for step in range(self.some)]
 
     def start(self) -> None:
         """Connect all clients."""
@@ -449,7 +446,7 @@ class Fleet:
 
     def enter(self, client: Client) -> None:
         """Connect a client when few enough others are connecting."""
-        if len(self._entering) < self._at_once:
+        if len(self._entering) < self.at_once:
             self._entering[client] = self.loop.create_task(client.connect())
         else:
             self._waiting.append(client)
@@ -542,7 +539,9 @@ async def main() -> None:
     parser.add_argument("address")
     parser.add_argument("--clients", type=int, required=True)
     parser.add_argument("--variant", choices=METHODS, required=True)
-    parser.add_argument("--clusters", type=int, help="how many clusters a client asks for; all by default")
+    few = parser.add_mutually_exclusive_group()
+    few.add_argument("--clusters", type=int, help="of how many services a client asks for Cluster and endpoints")
+    few.add_argument("--assignments", type=int, help="of how many services a client of all Clusters asks for endpoints")
     parser.add_argument("--services", type=int, required=True)
     parser.add_argument("--at-once", type=int, help="how many may be connecting, or not yet synced, at once")
     options = parser.parse_args()
@@ -553,7 +552,9 @@ async def main() -> None:
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
     loop.add_signal_handler(signal.SIGTERM, commands.feed_eof)
     variant = DELTA if options.variant == "delta" else SOTW
-    fleet = Fleet(options.address, variant, options.clients, options.services, options.clusters, options.at_once)
+    some, wildcard = options.clusters or options.assignments, not options.clusters
+    fleet = Fleet(options.address, variant, options.clients, options.services, some, wildcard=wildcard)
+    fleet.at_once = options.at_once or options.clients
     fleet.start()
     async for line in commands:
         fleet.obey(json.loads(line))

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from tests.bench.documents import make_name
 from tests.bench.figures import Row, by_variant
 from tests.bench.fleet import FIRST_MARK
-from tests.bench.load import make_name
 from tests.bench.push import PAUSE_SECONDS
 from tests.bench.running import Catalog, Server, start_fleet, start_server, write_catalog
 from xds.cli.demo.ports import LOOPBACK, free_port

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
+from tests.bench.documents import NODE, make_documents
 from tests.bench.figures import Row, write_number
 from tests.inventories import Translator
 from xds.catalog.assembly.workspace import Workspace
@@ -13,17 +14,10 @@ from xds.resources.view import kind_of
 from xds.session.session import DELTA, SOTW, Response, Session, Variant
 from xds.snapshot.snapshot import SnapshotChange
 from xds.snapshot.store import SnapshotStore
-from xds.sources.document import Document
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION
-from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DiscoveryRequest, Node
+from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DiscoveryRequest
 
 T = TypeVar("T")
-
-NODE = Node(id="bench-1", cluster="bench")
-
-STRANGERS = "mesh: {strangers: serve}\n"
-"""In every catalog, since no catalog names the nodes' cluster."""
-ENDPOINTS = 10
 
 
 @dataclass(slots=True)
@@ -101,42 +95,6 @@ def measure_load(services: int, *, folder: bool) -> Rows:
         step = partial(client.take, changes[kind_of(NODE)])
         rows.timed(f"one endpoint: response, {client.variant.name}", step, lambda size: size)
     return rows
-
-
-def make_documents(services: int, *, folder: bool, weight: int = 1, endpoints: int = ENDPOINTS) -> dict[str, Document]:
-    """Return a catalog as one file, or as one file for each service. `weight` is that of the very first endpoint.
-
-    Each service has this number of `endpoints`, 250 at most.
-    """
-    entries = {make_name(number): _entry(number, 1 if number else weight, endpoints) for number in range(services)}
-    if folder:
-        files = {f"{name}.yaml": _document(f"{name}.yaml", [(name, entry)]) for name, entry in entries.items()}
-        return {**files, "mesh.yaml": Document("mesh.yaml", STRANGERS.encode())}
-    document = _document("catalog.yaml", list(entries.items()))
-    return {"catalog.yaml": Document("catalog.yaml", (document.content or b"") + STRANGERS.encode())}
-
-
-def make_document(number: int, *, weight: int, endpoints: int = ENDPOINTS) -> Document:
-    """Return one service's file in a folder. `weight` is that of its first endpoint."""
-    name = make_name(number)
-    return _document(f"{name}.yaml", [(name, _entry(number, weight, endpoints))])
-
-
-def make_name(number: int) -> str:
-    """Return the name of a service."""
-    return f"service-{number}"
-
-
-def _entry(number: int, weight: int, endpoints: int) -> str:
-    address = f"10.{number // 250}.{number % 250}"
-    items = "\n".join(
-        f'      - {{address: "{address}.{index}:8080", weight: {index or weight}}}' for index in range(endpoints)
-    )
-    return f"    balance: weighted\n    health_check: {{http: /healthz}}\n    endpoints:\n{items}\n"
-
-
-def _document(name: str, entries: list[tuple[str, str]]) -> Document:
-    return Document(name, ("services:\n" + "".join(f"  {key}:\n{entry}" for key, entry in entries)).encode())
 
 
 def describe_load(layouts: dict[str, list[dict[str, Any]]]) -> Row:

@@ -6,9 +6,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from tests.bench.documents import make_name
 from tests.bench.figures import Row, write_number
 from tests.bench.fleet import FIRST_MARK
-from tests.bench.load import make_name
 from tests.bench.running import start_fleet, start_server, write_catalog
 
 IDLE_SECONDS = 10.0
@@ -28,6 +28,7 @@ class Figures:
 
     variant: str
     clusters: int | None
+    assignments: int | None
     clients: int
     workers: int | None
     first_sync_cpu_s: float
@@ -50,8 +51,11 @@ def measure_push(
     at_once: int | None = None,
     idle_seconds: float = IDLE_SECONDS,
     workers: int | None = None,
+    assignments: int | None = None,
 ) -> Figures:
     """Measure one cell: a sync of all clients, then weight changes of one endpoint, each in one file of a folder.
+
+    `clusters` and `assignments` are those of `start_fleet`.
 
     Without a number of `workers`, the server has one core and the clients the other. With it, all share both.
     """
@@ -62,7 +66,9 @@ def measure_push(
         started = server.rest()
         began = time.monotonic()
         fleet = stack.enter_context(
-            start_fleet(server.address, variant, clients, clusters, services, at_once, pinned=pinned)
+            start_fleet(
+                server.address, variant, clients, clusters, services, at_once, assignments=assignments, pinned=pinned
+            )
         )
         synced = last = fleet.next("synced")
         sync = time.monotonic() - began
@@ -82,6 +88,7 @@ def measure_push(
         return Figures(
             variant,
             clusters,
+            assignments,
             clients,
             workers,
             first_sync_cpu_s=first,

@@ -4,7 +4,7 @@ Each bench describes its own figures.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -15,10 +15,11 @@ import click
 from tests.bench.burst import describe_burst
 from tests.bench.effect import describe_effect
 from tests.bench.endpoints import describe_endpoints
-from tests.bench.figures import write_number
+from tests.bench.figures import Row, write_number
 from tests.bench.floor import describe_floor
 from tests.bench.load import describe_load
 from tests.bench.push import describe_crowd, describe_workers
+from tests.bench.routes import describe_routes
 from tests.bench.scale import describe_scale
 from tests.bench.soak import describe_soak
 from tests.bench.start import describe_start
@@ -31,90 +32,95 @@ FIGURES = HERE / "figures.json"
 PICTURE = HERE / "figures.svg"
 DOCUMENT = HERE / "README.md"
 
-FIRST, CHANGE = "first sync of 1,000 clients, CPU s", "one change, CPU ms"
+FIRST, CHANGE, MEMORY = "first sync of 1,000 clients, CPU s", "one change, CPU ms", "resident memory, MB"
+FIELDS = {FIRST: "first_sync_cpu_s", CHANGE: "change_cpu_ms", MEMORY: "memory_mb"}
+"""The name of each figure in those of xds."""
+
+Kind = tuple[str, int | None, int | None]
+"""What clients ask for: the variant, of how many Clusters, and the endpoints of how many; None is all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One measurement: what clients ask for, what is measured, and each server's figure (lowest and highest run)."""
+    """One measurement: what clients ask for, what is measured, and each server's figure."""
 
     clients: str
     what: str
-    snapshot_cache: tuple[float, float]
-    linear_cache: tuple[float, float]
+    go: float
     xds: float
 
     @property
     def ratio(self) -> float:
-        """The figure of xds, divided by the best run of the better of the other two."""
-        return self.xds / min(self.snapshot_cache[0], self.linear_cache[0])
+        """The figure of xds, divided by that of go-control-plane."""
+        return self.xds / self.go
 
 
-GO: dict[tuple[str, int | None], dict[str, tuple[tuple[float, float], tuple[float, float], str]]] = {
-    ("delta", None): {
-        FIRST: ((11.0, 14.0), (3.3, 3.5), "first_sync_cpu_s"),
-        CHANGE: ((625, 733), (1265, 1265), "change_cpu_ms"),
-        "one change, half of the clients have it, ms": ((340, 420), (555, 577), "change_p50_ms"),
-        "one change, 99% have it, ms": ((580, 740), (845, 885), "change_p99_ms"),
-        "resident memory, MB": ((1016, 1016), (900, 940), "memory_mb"),
-    },
-    ("sotw", None): {
-        FIRST: ((10, 12.7), (2.8, 3.2), "first_sync_cpu_s"),
-        CHANGE: ((8760, 8930), (1585, 1950), "change_cpu_ms"),
-        "one change, to all clients, KB": ((364_900, 364_900), (489, 489), "change_kb"),
-    },
-    ("delta", 20): {
-        FIRST: ((3.3, 3.7), (1.4, 1.6), "first_sync_cpu_s"),
-        CHANGE: ((183, 210), (1.9, 2.6), "change_cpu_ms"),
-    },
-    ("sotw", 20): {
-        FIRST: ((2.6, 3.0), (1.5, 1.5), "first_sync_cpu_s"),
-        CHANGE: ((230, 284), (2.8, 3.6), "change_cpu_ms"),
-    },
+GO: dict[Kind, dict[str, float]] = {
+    ("delta", None, None): {FIRST: 3.31, CHANGE: 652},
+    ("sotw", None, None): {FIRST: 3.00, CHANGE: 1463},
+    ("delta", None, 20): {FIRST: 1.72, CHANGE: 2.6, MEMORY: 874},
+    ("sotw", None, 20): {FIRST: 1.79, CHANGE: 2.8, MEMORY: 618},
+    ("delta", 20, None): {FIRST: 0.69, CHANGE: 2.4, MEMORY: 265},
+    ("sotw", 20, None): {FIRST: 0.65, CHANGE: 2.8, MEMORY: 265},
 }
-"""Measured figures of go-control-plane: its SnapshotCache, its LinearCache, and the name of the xds figure."""
+"""The figures of go-control-plane, of one run."""
 
-WORDS = {"delta": "delta", "sotw": "State of the World"}
+VARIANT_WORDS = {"delta": "delta", "sotw": "State of the World"}
+
+
+def describe_kind(kind: Kind) -> str:
+    """Return what clients ask for, in words."""
+    variant, clusters, assignments = kind
+    if clusters:
+        what = f"{clusters} Clusters and their endpoints"
+    else:
+        what = f"all Clusters, endpoints of {assignments}" if assignments else "all Clusters, all endpoints"
+    return f"{VARIANT_WORDS[variant]}: {what}"
 
 
 def read_cells(figures: dict[str, Any]) -> list[Cell]:
     """Return the figures of xds beside those of go-control-plane."""
-    ours = {(cell["variant"], cell["clusters"]): cell for cell in figures["push"]}
+    ours = {(cell["variant"], cell["clusters"], cell["assignments"]): cell for cell in figures["push"]}
     return [
-        Cell(f"{WORDS[variant]}, {clusters or 'all'} clusters", what, snapshot, linear, ours[variant, clusters][name])
-        for (variant, clusters), rows in GO.items()
-        for what, (snapshot, linear, name) in rows.items()
+        Cell(describe_kind(kind), what, go, ours[kind][FIELDS[what]])
+        for kind, row in GO.items()
+        for what, go in row.items()
     ]
 
 
-def make_table(cells: Iterable[Cell]) -> str:
-    """Return the comparison as a Markdown table."""
-    lines = [
-        "| clients ask for | what | go-control-plane: SnapshotCache | LinearCache | xds | ratio |",
-        "|---|---|--:|--:|--:|--:|",
-    ]
+def make_table(cells: Iterable[Cell], commit: str) -> str:
+    """Return the comparison as a Markdown table; `commit` is that of xds."""
+    lines = [f"| clients ask for | what | go-control-plane | xds ({commit}) | ratio |", "|---|---|--:|--:|--:|"]
     for cell in cells:
-        go = " | ".join(map(_range, (cell.snapshot_cache, cell.linear_cache)))
-        lines.append(f"| {cell.clients} | {cell.what} | {go} | {write_number(cell.xds)} | {cell.ratio:.2f} |")
+        go, xds = write_number(cell.go), write_number(cell.xds)
+        lines.append(f"| {cell.clients} | {cell.what} | {go} | {xds} | {cell.ratio:.2f} |")
     return "\n".join(lines)
 
 
 def make_list(figures: dict[str, Any]) -> str:
     """Return all other figures as a Markdown table."""
-    rows = [
-        describe_floor(figures["floor"]),
-        describe_crowd(figures["crowd"]),
-        *describe_storm(figures["storm"]),
-        describe_start(figures["start"]),
-        describe_scale(figures["scale"]),
-        describe_burst(figures["burst"]),
-        describe_effect(figures["effect"]),
-        describe_soak(figures["soak"]),
-        describe_workers(figures["workers"]),
-        describe_load(figures["load"]),
-        *describe_endpoints(figures["endpoints"]),
-    ]
-    return "\n".join(["| what | figures |", "|---|---|", *(f"| {what} | {figure} |" for what, figure in rows)])
+    lines = ["| what | figures | commit |", "|---|---|---|"]
+    for name, describe in DESCRIBED.items():
+        for what, figure in describe(figures[name]):
+            lines.append(f"| {what} | {figure} | {figures['commits'][name]} |")
+    return "\n".join(lines)
+
+
+DESCRIBED: dict[str, Callable[[Any], Sequence[Row]]] = {
+    "floor": lambda cells: [describe_floor(cells)],
+    "crowd": lambda cells: [describe_crowd(cells)],
+    "storm": describe_storm,
+    "start": lambda cells: [describe_start(cells)],
+    "scale": lambda cells: [describe_scale(cells)],
+    "burst": lambda cells: [describe_burst(cells)],
+    "effect": lambda cells: [describe_effect(cells)],
+    "routes": lambda cells: [describe_routes(cells)],
+    "soak": lambda cells: [describe_soak(cells)],
+    "workers": lambda cells: [describe_workers(cells)],
+    "load": lambda cells: [describe_load(cells)],
+    "endpoints": describe_endpoints,
+}
+"""What says the figures of each bench in words."""
 
 
 WIDTH, ROW, LEFT, SCALE, TOP = 900, 26, 330, 300, 58
@@ -137,8 +143,7 @@ def draw(cells: list[Cell]) -> str:
         length = min(cell.ratio, LONGEST) * SCALE
         end = LEFT + LONGEST * SCALE
         cut = "" if cell.ratio <= LONGEST else f'<path d="M{end - 22} {y} l8 0 l-8 {ROW - 6} l-8 0 z" fill="#ffffff"/>'
-        better = min(cell.snapshot_cache[0], cell.linear_cache[0])
-        text = f"{write_number(cell.xds)} against {write_number(better)}: {cell.ratio:.2f}"
+        text = f"{write_number(cell.xds)} against {write_number(cell.go)}: {cell.ratio:.2f}"
         rows.append(
             f'<text x="{LEFT - 12}" y="{y + 14}" text-anchor="end">{escape(cell.what)}</text>'
             f'<rect x="{LEFT}" y="{y + 2}" width="{length:.0f}" height="{ROW - 10}" '
@@ -154,7 +159,7 @@ text {{ font: 13px system-ui, sans-serif; fill: #24292f }}
 .good {{ fill: #1a7f64 }} .bad {{ fill: #bc4c00 }} line {{ stroke: #57606a; stroke-dasharray: 4 3 }}
 </style>
 <rect width="{WIDTH}" height="{height}" fill="#ffffff"/>
-<text x="20" y="28" class="title">What xds needs, where the better of go-control-plane's two caches needs 1</text>
+<text x="20" y="28" class="title">What xds needs, where go-control-plane needs 1</text>
 <text x="20" y="48" class="faint">1,000 clients, 1,000 services of 10 endpoints; shorter is better</text>
 {chr(10).join(rows)}
 <line x1="{line}" y1="{TOP + 4}" x2="{line}" y2="{y + 4}"/>
@@ -174,14 +179,12 @@ def report(figures: Path) -> None:
 
 def renew(document: str, figures: dict[str, Any]) -> str:
     """Return the document with new tables between their marks."""
-    for mark, table in (("comparison", make_table(read_cells(figures))), ("figures", make_list(figures))):
+    for mark, table in (
+        ("comparison", make_table(read_cells(figures), figures["commits"]["push"])),
+        ("figures", make_list(figures)),
+    ):
         begin, end = f"<!-- {mark}: python -m tests.bench report -->", f"<!-- end of {mark} -->"
         before, _, rest = document.partition(begin)
         _, _, after = rest.partition(end)
         document = f"{before}{begin}\n{table}\n{end}{after}"
     return document
-
-
-def _range(some: tuple[float, float]) -> str:
-    low, high = some
-    return write_number(low) if low == high else f"{write_number(low)} – {write_number(high)}"

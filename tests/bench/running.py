@@ -12,19 +12,17 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.bench.load import make_document, make_documents
+from tests.bench.cpu import read_cpu
+from tests.bench.documents import make_document, make_documents
 from xds.cli.demo.ports import free_port
 from xds.cli.demo.processes import ChildError, ControlPlane, start_control_plane
-
-CPU_CLOCK = 2
-"""The kind of a process's CPU clock in the number that clock_getcpuclockid(3) makes of its id."""
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 CORES = sorted(os.sched_getaffinity(0))
 """The server gets the first, its clients the last."""
 
-REST_SECONDS = 0.5
-"""A server whose CPU time hardly grows for this long is at rest."""
+REST_SECONDS, REST_SHARE = 0.5, 0.04
+"""A server that needs no larger share of a core than this, for so long, is at rest."""
 
 LINE_SECONDS = 120.0
 """The time in which the clients must report the awaited line."""
@@ -78,8 +76,8 @@ class Server:
         return [self.child.pid, *map(int, children.split())]
 
     def cpu(self) -> float:
-        """User and system time so far, in seconds, as exactly as the kernel counts: /proc has whole ticks of 10 ms."""
-        return sum(time.clock_gettime(~pid << 3 | CPU_CLOCK) for pid in self.pids())
+        """User and system time so far, in seconds, of the process and its workers."""
+        return read_cpu(*self.pids())
 
     def memory(self) -> float:
         """Resident memory, in MB."""
@@ -105,7 +103,7 @@ class Server:
         while True:
             time.sleep(REST_SECONDS)
             after = self.cpu()
-            if after - before <= 0.02 * REST_SECONDS + 0.01:
+            if after - before <= REST_SHARE * REST_SECONDS:
                 return after
             before = after
 
@@ -188,12 +186,18 @@ def start_fleet(
     services: int,
     at_once: int | None = None,
     *,
+    assignments: int | None = None,
     pinned: bool = True,
 ) -> Iterator[RunningFleet]:
-    """Start the clients, on the other core if they are `pinned`. They end with the block."""
+    """Start the clients, on the other core if they are `pinned`. They end with the block.
+
+    Each asks for `clusters` and their endpoints, or for all clusters and the endpoints of `assignments` of them; None
+    is all.
+    """
     command = [sys.executable, "-m", "tests.bench.fleet", address, "--clients", str(clients), "--variant", variant]
     command += ["--services", str(services)]
     command += ["--clusters", str(clusters)] if clusters else []
+    command += ["--assignments", str(assignments)] if assignments else []
     command += ["--at-once", str(at_once)] if at_once else []
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as process:
         if pinned:

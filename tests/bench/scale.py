@@ -14,9 +14,9 @@ from typing import Any
 
 import grpc
 
+from tests.bench.documents import NODE, make_name
 from tests.bench.figures import Row, write_number
 from tests.bench.fleet import FIRST_MARK
-from tests.bench.load import NODE, make_name
 from tests.bench.running import Catalog, Server, write_catalog
 from xds.cli.demo.ports import free_port
 from xds.cli.demo.processes import start_control_plane
@@ -24,7 +24,7 @@ from xds.wire import ADS, CLUSTER, CLUSTER_LOAD_ASSIGNMENT
 from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
 
 CHANGES = 100
-"""The number of weight changes. The kernel counts CPU time in steps of 10 ms, and a change costs a few."""
+"""The number of weight changes."""
 
 SECONDS = 120.0
 """The time limit for a start, and again for all changes."""
@@ -95,9 +95,15 @@ class Client:
         self._requests.put(request.SerializeToString())
 
 
-def measure_scale(services: int, endpoints_per_service: int, changes: int = CHANGES) -> Figures:
-    """Measure a catalog of this size in a server of its own."""
-    least = measure_least(endpoints_per_service)
+def measure_scale(
+    services: int, endpoints_per_service: int, changes: int = CHANGES, least: float | None = None
+) -> Figures:
+    """Measure a catalog of this size in a server of its own. `least` is the memory in MB of a server with one service.
+
+    Without it, another server measures it.
+    """
+    if least is None:
+        least = measure_least(endpoints_per_service)
     with write_catalog(services, endpoints_per_service) as catalog:
         started = time.monotonic()
         with _serve(catalog, services) as (server, client):

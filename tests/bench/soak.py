@@ -12,9 +12,9 @@ from urllib.request import urlopen
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from tests.bench.documents import make_name
 from tests.bench.figures import Row, write_number
 from tests.bench.fleet import FIRST_MARK
-from tests.bench.load import make_name
 from tests.bench.running import Server, start_fleet, start_server, write_catalog
 from xds.cli.demo.ports import free_port
 

@@ -1,8 +1,7 @@
 """The cost of a start: CPU time of `xds --help`, `xds check`, and `xds serve` until its first client has everything.
 
 Each is a process of its own with warm files: before the measured runs, one run makes Python compile the files and the
-kernel read them. The kernel reports the CPU time of a process when it ends, so the benchmark kills a server at the
-moment that counts.
+kernel read them. The benchmark kills a server at the moment that counts.
 """
 
 import os
@@ -19,8 +18,9 @@ from typing import Any
 import grpc
 from google.protobuf.any_pb2 import Any as Packed
 
+from tests.bench.cpu import await_end
+from tests.bench.documents import NODE, make_documents
 from tests.bench.figures import Row
-from tests.bench.load import NODE, make_documents
 from tests.bench.scale import CHANNEL
 from xds.cli.demo.ports import LOOPBACK, free_port
 from xds.wire import ADS, CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION
@@ -67,15 +67,24 @@ class Figures:
     serve_most_cpu_s: float
 
 
-def measure_start(services: int, runs: int, *, gateway: bool = False) -> Figures:
-    """Measure a catalog of this size in a folder. With a `gateway`, it uses more of a catalog's fields."""
+def measure_start(services: int, runs: int, *, gateway: bool = False, warm: bool = True) -> Figures:
+    """Measure a catalog of this size in a folder. With a `gateway`, it uses more of a catalog's fields.
+
+    Only with `warm` the figures mean something: then a run of each goes before.
+    """
     with tempfile.TemporaryDirectory() as room:
         folder = Path(room)
         write_catalog(folder, services, gateway=gateway)
         node = Node(id="edge-1", cluster="edge") if gateway else NODE
-        helped = _repeat(runs, lambda: run("--help"))
-        checked = _repeat(runs, lambda: run("check", str(folder)))
-        served = _repeat(runs, lambda: serve(folder, node))
+        measures: tuple[Callable[[], float], ...] = (
+            lambda: run("--help"),
+            lambda: run("check", str(folder)),
+            lambda: serve(folder, node),
+        )
+        if warm:
+            for measure in measures:
+                measure()
+        helped, checked, served = ([measure() for _ in range(runs)] for measure in measures)
     return Figures(
         services,
         "with a gateway" if gateway else "plain",
@@ -98,9 +107,9 @@ def write_catalog(folder: Path, services: int, *, gateway: bool) -> None:
 def run(*arguments: str) -> float:
     """Run a command of xds that ends by itself. Return its CPU time."""
     with subprocess.Popen([*XDS, *arguments], env=ENVIRONMENT, stdout=subprocess.DEVNULL) as process:
-        seconds, status = _await_end(process)
-    if status:
-        raise RuntimeError(f"xds {' '.join(arguments)} ended with {os.waitstatus_to_exitcode(status)}")
+        seconds, code = await_end(process)
+    if code:
+        raise RuntimeError(f"xds {' '.join(arguments)} ended with {code}")
     return seconds
 
 
@@ -113,7 +122,7 @@ def serve(catalog: Path, node: Node) -> float:
             ask_for_all(address, node)
         finally:
             process.kill()
-            seconds, _ = _await_end(process)
+            seconds, _ = await_end(process)
     return seconds
 
 
@@ -144,18 +153,6 @@ def ask_for_all(address: str, node: Node) -> None:
         assert ask(ROUTE_CONFIGURATION, ["sidecar" if node == NODE else node.cluster]).resources
         requests.put(None)
         responses.cancel()
-
-
-def _repeat(runs: int, measure: Callable[[], float]) -> list[float]:
-    measure()  # to warm the files
-    return [measure() for _ in range(runs)]
-
-
-def _await_end(process: subprocess.Popen[bytes]) -> tuple[float, int]:
-    """Wait for a process. Return its CPU time and its exit status."""
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return usage.ru_utime + usage.ru_stime, status
 
 
 def describe_start(cells: list[dict[str, Any]]) -> Row:

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from tests.bench.documents import make_name
 from tests.bench.figures import Row, by_variant, write_both
 from tests.bench.fleet import FIRST_MARK
-from tests.bench.load import make_name
 from tests.bench.running import Catalog, RunningFleet, start_fleet, start_server, write_catalog
 
 PUSHES = 200

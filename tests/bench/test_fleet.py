@@ -14,9 +14,9 @@ import grpc
 import pytest
 
 from tests.bench import http2
+from tests.bench.documents import make_document, make_documents, make_name
 from tests.bench.fleet import FIRST_MARK, Reader
 from tests.bench.http2 import Connection, build_opening, encode_frame
-from tests.bench.load import make_document, make_documents, make_name
 from tests.bench.running import start_fleet
 from xds.cli.demo.ports import free_port
 from xds.cli.demo.processes import ControlPlane, await_until, start_control_plane
@@ -439,20 +439,29 @@ def test_all_clients_reconnect_to_a_restarted_server(bench: Bench) -> None:
     assert (lost, after["resources"]) == (CLIENTS, before["resources"] + again + CLIENTS)
 
 
-def test_clients_can_each_ask_for_a_few_clusters(bench: Bench) -> None:
-    """They connect one after the other. An await covers only the clients that asked for the service."""
-    with start_fleet(bench.control_plane.address, bench.variant, CLIENTS, 2, SERVICES, at_once=1) as fleet:
-        assert fleet.next("synced", SECONDS)["resources"] == CLIENTS * 2 * 2
+@pytest.mark.parametrize(
+    ("clusters", "assignments", "resources"), [(2, None, 2 + 2), (None, 2, SERVICES + 2)], ids=["few", "all"]
+)
+def test_clients_can_each_ask_for_the_endpoints_of_a_few_services(
+    bench: Bench, clusters: int | None, assignments: int | None, resources: int
+) -> None:
+    """They ask for these services' Clusters or for all Clusters, and connect one after the other.
+
+    An await covers only the clients that asked for the service's endpoints.
+    """
+    with start_fleet(
+        bench.control_plane.address, bench.variant, CLIENTS, clusters, SERVICES, at_once=1, assignments=assignments
+    ) as fleet:
+        assert fleet.next("synced", SECONDS)["resources"] == CLIENTS * resources
         fleet.tell(**{"await": bench.change()})
         assert len(fleet.next("converged", SECONDS)["converged"]) == 2
 
 
-@pytest.mark.parametrize("how", ["input", "signal"])
-def test_the_fleet_ends_with_its_input_or_by_a_signal(bench: Bench, how: str) -> None:
-    """The exit code is 0 in both cases."""
+def test_the_fleet_ends_with_its_input_or_by_a_signal(bench: Bench) -> None:
+    """The exit code is 0 in both cases: with delta clients the input ends, and with others there is a signal."""
     with start_fleet(bench.control_plane.address, bench.variant, CLIENTS, None, SERVICES) as fleet:
         assert fleet.next("synced", SECONDS)
-        if how == "input":
+        if bench.variant == "delta":
             fleet.close()
         else:
             os.kill(fleet.pid, signal.SIGTERM)

@@ -1,15 +1,15 @@
 """Short runs of the benchmarks. The tests check what the benchmarks measure, not the times."""
 
-import subprocess
-import sys
-
 import pytest
+from click.testing import CliRunner
 
+from tests.bench.__main__ import main
 from tests.bench.burst import measure_burst
 from tests.bench.endpoints import measure_flood, measure_one
 from tests.bench.floor import measure_floor
 from tests.bench.load import measure_load
 from tests.bench.push import measure_push
+from tests.bench.routes import measure_routes
 from tests.bench.running import start_fleet
 from tests.bench.soak import measure_soak
 from tests.bench.storm import measure_storm
@@ -28,10 +28,9 @@ def test_one_changed_endpoint_sends_one_assignment_however_many_services_there_a
 
 def test_the_command_prints_a_table() -> None:
     """The README has the command `python -m tests.bench load`."""
-    command = [sys.executable, "-m", "tests.bench", "load", "--services", "5"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "parse and check" in answer.stdout
-    assert "5 services × 10 endpoints in a folder of files" in answer.stdout
+    answer = CliRunner().invoke(main, ["load", "--services", "5"], catch_exceptions=False)
+    assert "parse and check" in answer.output
+    assert "5 services × 10 endpoints in a folder of files" in answer.output
 
 
 def test_a_changed_endpoint_reaches_all_views_as_instance_or_yaml() -> None:
@@ -48,7 +47,7 @@ def test_a_flood_of_changes_is_merged() -> None:
 @pytest.mark.parametrize(("variant", "clusters"), [("delta", None), pytest.param("sotw", 3, marks=pytest.mark.whole)])
 def test_every_client_sees_every_change(variant: str, clusters: int | None) -> None:
     """In this short run, all of the few clients get each change, and each change has a size."""
-    figures = measure_push(variant, clients=5, clusters=clusters, services=20, changes=2, idle_seconds=0.2)
+    figures = measure_push(variant, clients=5, clusters=clusters, services=20, changes=2, idle_seconds=0.05)
     assert 0 < figures.change_kb < 5 * 1.0
     assert figures.memory_mb > 0
     assert figures.client_cpu_ms > 0
@@ -57,9 +56,17 @@ def test_every_client_sees_every_change(variant: str, clusters: int | None) -> N
 @pytest.mark.whole
 def test_a_bare_server_sends_the_same_as_xds() -> None:
     """Its clients sync and see each change. Otherwise this test would not end."""
-    figures = measure_floor("sotw", clients=3, services=10, changes=2, idle_seconds=0.2)
+    figures = measure_floor("sotw", clients=3, services=10, changes=2, idle_seconds=0.05)
     assert figures.change_cpu_ms > 0
     assert figures.sync_cpu_s > 0
+
+
+def test_an_edited_route_reaches_the_client() -> None:
+    """This holds also while endpoints change. An edit sends the routes of one port alone."""
+    figures = measure_routes(routes=1100, services=5, edits=2, idle_seconds=0.05)
+    assert 0 < figures.quiet_p50_ms <= figures.quiet_p99_ms
+    assert 0 < figures.churn_p50_ms <= figures.churn_p99_ms
+    assert 0 < figures.edit_kb < 1000
 
 
 def test_a_client_that_reconnects_gets_nothing_again() -> None:
@@ -91,8 +98,8 @@ def test_a_soak_ends_with_every_client_connected(variant: str) -> None:
 def test_the_wait_for_a_silent_fleet_ends() -> None:
     """A fleet without a server times out. A fleet that ended has its exit code in the error."""
     with start_fleet(f"{LOOPBACK}:{free_port()}", "delta", 1, None, 1) as fleet:
-        with pytest.raises(TimeoutError, match="did not report 'synced' within 1 s"):
-            fleet.next("synced", 1.0)
+        with pytest.raises(TimeoutError, match=r"did not report 'synced' within 0\.1 s"):
+            fleet.next("synced", 0.1)
         fleet.close()
         with pytest.raises(ChildError, match="ended with 0 before it reported 'synced'"):
             fleet.next("synced")

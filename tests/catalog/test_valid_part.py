@@ -14,7 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 from tests.catalog.catalogs import check_files, find_problems
 from tests.catalog.test_wrong_catalogs import read_rows
 from tests.sampling import examples
-from xds.catalog.reading.fragment import GATEWAY, MAX_ROUNDS, SERVICE
+from xds.catalog.reading.edit import SERVICE
+from xds.catalog.reading.fragment import GATEWAY, MAX_ROUNDS
 from xds.catalog.reading.valid_part import ValidPart
 from xds.catalog.reading.yaml import BROKEN
 from xds.catalog.text.names import NOBODY

@@ -176,3 +176,38 @@ def test_after_any_edits_the_catalog_equals_one_built_from_nothing(edits: list[d
             documents.pop(name, None)
         fragments = {name: parse_fragment(document) for name, document in documents.items()}
         assert _outcome(lambda: workspace.update(changed)) == _outcome(lambda: build_catalog(fragments))  # noqa: B023
+
+
+def test_routes_that_were_right_are_checked_again_when_a_service_changes() -> None:
+    """After each edit of a service, the problems of a gateway's routes are those of a workspace that reads all anew."""
+    routes = ["{to: api}", "{to: web/canary, prefix: /a}", "{prefix: /b, to: {api: 1, web: 1}, websocket: true}"]
+    gateway = f"gateways: {{edge: {{port: 80, routes: [{', '.join(routes[::-1])}]}}}}"
+    subsets = "subsets: {canary: {version: x}}"
+    services: list[tuple[str, str | None]] = [
+        ("api", "endpoints: [a:1]"),
+        ("web", f"endpoints: [{{address: 'a:1', metadata: {{version: x}}}}], {subsets}"),
+        ("api", "endpoints: [b:1]"),
+        ("api", "endpoints: []"),
+        ("api", "endpoints: [b:1], protocol: tcp"),
+        ("api", "endpoints: [b:1], protocol: grpc"),
+        ("api", "endpoints: [b:1], timeouts: {request: 1s}"),
+        ("api", "endpoints: [b:1], retries: 99"),
+        ("api", "5"),
+        ("api", None),
+        ("api", "5"),
+        ("api", "endpoints: [b:1]"),
+        ("web", "endpoints: [a:1]"),
+        ("web", f"endpoints: [a:1], {subsets}"),
+    ]
+    workspace, files = Workspace(), {"edge": gateway}
+    workspace.take(changes(**files))
+    found = list[int]()
+    for name, text in services:
+        edit = {name: None if text is None else f"services: {{{name}: {text if text == '5' else f'{{{text}}}'}}}"}
+        workspace.take(changes(**edit))
+        files = {one: text for one, text in {**files, **edit}.items() if text is not None}
+        anew = Workspace()
+        anew.take(changes(**files))
+        assert workspace.problems == anew.problems
+        found.append(len(anew.problems))
+    assert {*found} == {0, 1, 2}

@@ -9,7 +9,7 @@ import pytest
 from click import Context
 from click.testing import CliRunner
 
-from tests.bench.load import NODE
+from tests.bench.documents import NODE
 from tests.bench.start import ask_for_all, write_catalog
 from xds.cli import COMMANDS, main
 from xds.cli.demo.ports import LOOPBACK, free_port

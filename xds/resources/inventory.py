@@ -7,13 +7,13 @@ for callers in one locality, are built on demand: most meshes do not need them.
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 
 from xds.catalog.catalog import Catalog, diff_catalogs
 from xds.catalog.model.access_log import AccessLog
 from xds.catalog.model.locality import NOWHERE, Locality
 from xds.catalog.model.mesh import Mesh
-from xds.catalog.model.service import Protocol, Service
+from xds.catalog.model.service import Protocol, Service, has_same_policy
 from xds.catalog.text.addresses import Listen
 from xds.endpoints.endpoint_set import CATALOG, Endpoints, EndpointSet, Key, find_changes
 from xds.resources.clusters.balance import find_spread
@@ -34,6 +34,7 @@ from xds.resources.grpc.load_assignment import is_offered_to_grpc
 from xds.resources.listeners.listener import build_tcp_listener
 from xds.resources.resource import Resource
 from xds.resources.routes.configuration import build_virtual_host
+from xds.resources.routes.virtual_hosts import EncodedRoutes
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER
 
 
@@ -68,8 +69,9 @@ class Inventory:
     - `reliant` has the services whose resources depend on the caller's locality.
     - `made` has the resources that were built on demand so far.
     - `encoded` has the encoded endpoints.
+    - `encoded_routes` has the encoded routes of gateways, and is the same object in all inventories of a catalog.
 
-    Equality ignores the last two, and the fields that follow from the others.
+    Equality ignores the last three, and the fields that follow from the others.
     """
 
     catalog: Catalog
@@ -84,6 +86,7 @@ class Inventory:
     made: dict[str, Made] = field(default_factory=dict, compare=False, repr=False)
     reassigned: frozenset[str] = field(default=frozenset(), compare=False)
     encoded: Mapping[str, Encoded] = field(default_factory=dict, compare=False, repr=False)
+    encoded_routes: EncodedRoutes = field(default_factory=EncodedRoutes, compare=False, repr=False)
 
     @property
     def is_reassignment(self) -> bool:
@@ -154,7 +157,7 @@ def build_inventory(catalog: Catalog, endpoints: Endpoints, before: Inventory | 
     named, changed_gateways = diff_catalogs(before.catalog, catalog)
     moved = find_changes(before.endpoints, endpoints) if before.parts else {}
     changed = frozenset(
-        name for name in named if not _has_same_policy(before.catalog.services.get(name), catalog.services.get(name))
+        name for name in named if not has_same_policy(before.catalog.services.get(name), catalog.services.get(name))
     ) | _find_stats_changes(before.catalog, catalog)
     builder = _Builder(catalog, endpoints, before)
     for name in changed:
@@ -167,6 +170,8 @@ def build_inventory(catalog: Catalog, endpoints: Endpoints, before: Inventory | 
     routed_by = _note_routes(before, catalog, changed - builder.reassigned)
     dependents = _find_dependents(before, builder, changed - builder.reassigned, routed_by)
     dependents -= changed - builder.reassigned
+    for name in changed_gateways - catalog.gateways.keys():
+        before.encoded_routes.forget(name)
     for name in dependents:
         builder.route(name)
     return Inventory(
@@ -182,6 +187,7 @@ def build_inventory(catalog: Catalog, endpoints: Endpoints, before: Inventory | 
         builder.made,
         frozenset(builder.reassigned),
         builder.encoded,
+        before.encoded_routes,
     )
 
 
@@ -254,18 +260,6 @@ class _Builder:
         return build_cluster(name, service, endpoints, endpoint_stats=stats)
 
 
-def _has_same_policy(old: Service | None, new: Service | None) -> bool:
-    """Whether two versions of a service are equal, apart from their endpoints."""
-    if old is None or new is None:
-        return False
-    if old.requested_host != new.requested_host:
-        return False
-    return all(getattr(old, name) == getattr(new, name) for name in POLICY)
-
-
-POLICY = tuple(one.name for one in fields(Service) if one.name != "endpoints")
-
-
 def find_reliant(
     services: Mapping[str, Service], changed: Iterable[str], before: Mapping[str, Reliance]
 ) -> Mapping[str, Reliance]:
@@ -310,7 +304,7 @@ def _find_dependents(
 def _has_same_routes(name: str, before: Inventory, after: _Builder) -> bool:
     """Whether the encoded routes to a service cannot differ, since only its endpoints do."""
     old, new = before.catalog.services.get(name), after.catalog.services.get(name)
-    if old is None or new is None or not _has_same_policy(old, new):
+    if old is None or new is None or not has_same_policy(old, new):
         return False
     was, now = before.endpoints.of(name), after.endpoints.of(name)
     return is_offered_to_grpc(old, was) == is_offered_to_grpc(new, now)

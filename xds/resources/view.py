@@ -13,11 +13,14 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from xds.by_identity import by_identity
 from xds.catalog.catalog import Catalog
 from xds.catalog.entrances import SIDECAR_LISTENER, complete_routes
 from xds.catalog.model.access_log import AccessLog
+from xds.catalog.model.gateway import MAX_LISTENERS
 from xds.catalog.model.locality import NOWHERE, Locality
 from xds.catalog.model.mesh import Strangers
+from xds.catalog.model.route import Route
 from xds.catalog.model.sidecar import USUAL_SIDECAR
 from xds.resources.clusters.fallback import build_fallbacks, find_pairs
 from xds.resources.inventory import Inventory, build_local_listener
@@ -220,13 +223,15 @@ class GatewayView(NodeView):
         """Build the listeners, their RouteConfigurations, Secrets and fallbacks, and the trace collector's cluster."""
         gateway, mesh = inventory.catalog.gateways[self.gateway], inventory.catalog.mesh
         access_log = mesh.access_log if gateway.access_log is None else gateway.access_log
-        built = build_gateway(self.gateway, gateway, inventory.catalog.services, access_log, self.traced)
+        built = build_gateway(
+            self.gateway, gateway, inventory.catalog.services, access_log, inventory.encoded_routes, self.traced
+        )
         return {**built, **_build_clusters(self.traced, self.find_fallbacks(inventory), inventory)}
 
     def find_fallbacks(self, inventory: Inventory) -> Iterable[tuple[str, str]]:
         """Return the targets and fallbacks in the gateway's routes."""
         gateway = inventory.catalog.gateways.get(self.gateway)
-        return () if gateway is None else find_pairs(route for _, route in gateway.all_routes)
+        return {pair for _, routes in gateway.route_lists for pair in _find_fallbacks(routes)} if gateway else ()
 
     def find_own(self, resources: Mapping[str, Resource]) -> Iterable[str]:
         """Return the names that are the gateway's name, or begin with it and a slash. Secrets' have no dots."""
@@ -325,6 +330,11 @@ class UnknownView(NodeView):
 
 
 UNKNOWN_VIEW = UnknownView()
+
+
+@by_identity(MAX_LISTENERS)
+def _find_fallbacks(routes: tuple[Route, ...]) -> frozenset[tuple[str, str]]:
+    return find_pairs(routes)
 
 
 def _leave_out_listener(resources: Mapping[str, Resource]) -> Mapping[str, Resource]:

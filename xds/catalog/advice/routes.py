@@ -7,7 +7,7 @@ from datetime import timedelta
 from xds.catalog.model.retries import Retries
 from xds.catalog.model.route import Route
 from xds.catalog.raw.fields import sets_raw
-from xds.catalog.text.addresses import ANY_HOST
+from xds.catalog.text.addresses import find_covering_hosts
 from xds.catalog.text.durations import format_duration
 from xds.catalog.text.http_meanings import NAMES, wanted
 from xds.catalog.text.mistake import Loc, Mistake, warning
@@ -124,7 +124,7 @@ class _Routes:
         return min(
             (
                 index
-                for covering in _covering_hosts(host)
+                for covering in find_covering_hosts(host)
                 for candidate in candidates
                 for index, earlier in self._routes.get((covering, *candidate), ())
                 if _covers(earlier, route)
@@ -150,17 +150,6 @@ def _covers(earlier: Route, route: Route) -> bool:
 
 def _wants_less(earlier: Mapping[str, Wanted], later: Mapping[str, Wanted]) -> bool:
     return all(name in later and covers(value, later[name]) for name, value in earlier.items())
-
-
-def _covering_hosts(host: str) -> Iterator[str]:
-    yield ANY_HOST
-    if host == ANY_HOST:
-        return
-    yield host
-    rest = host.removeprefix("*.")
-    while "." in rest:
-        rest = rest.partition(".")[2]
-        yield f"*.{rest}"
 
 
 def advise_filters(route: Route) -> Iterator[Mistake]:

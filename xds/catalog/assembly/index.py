@@ -4,7 +4,7 @@ An `Index` is updated by one service or gateway at a time. Each update returns t
 again.
 """
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple, TypeVar
 
@@ -12,6 +12,7 @@ from xds.catalog.catalog import Subject
 from xds.catalog.model.gateway import Gateway
 from xds.catalog.model.mesh import MeshValue
 from xds.catalog.model.retries import Retries
+from xds.catalog.model.route import Route
 from xds.catalog.model.service import Protocol, Service
 from xds.catalog.text.envoy_version import Version, read_oldest
 from xds.catalog.text.mistake import Loc
@@ -34,12 +35,24 @@ class Policy(NamedTuple):
     falls_over: bool
 
 
+class SoundRoutes(NamedTuple):
+    """A list of a gateway's routes, and those of them for requests in which nothing is wrong, by their identity."""
+
+    routes: Sequence[Route]
+    sound: Mapping[int, Route]
+
+    def has_all(self, routes: Sequence[Route]) -> bool:
+        """Whether these are the routes, and nothing is wrong in any."""
+        return routes is self.routes and len(self.sound) == len(routes)
+
+
 class Index:
     """The services and gateways of all fragments, and which subjects refer to each service.
 
     `owners` has the fragments that define a subject, valid or not. `referrers` has the subjects that name a service in
     `upstreams`, routes or raw fields. `open_callers` are the services without `upstreams`, which may call all services.
-    `broken` has the subjects with mistakes, and for each the locations whose values are not known.
+    `broken` has the subjects with mistakes, and for each the locations whose values are not known. `sound` has what was
+    found right in each gateway, beside the services as they are.
     """
 
     def __init__(self, oldest: Version | None = None) -> None:
@@ -54,6 +67,7 @@ class Index:
         self.local_ports: dict[int, set[str]] = {}
         self.sidecar_ports: dict[int, set[str]] = {}
         self.subset_owners: dict[str, set[str]] = {}
+        self.sound: dict[str, Mapping[Loc, SoundRoutes]] = {}
 
     def get(self, subject: Subject) -> Service | Gateway | MeshValue | None:
         """Return a service, a gateway or the value of a field of the mesh; None if there is none."""
@@ -70,6 +84,7 @@ class Index:
         concerned = {subject} if kind == "mesh" else {("services", name), ("gateways", name)}
         if kind == "services" and before != (subject in self.owners):
             concerned |= self.referrers.get(name, set())
+            self.sound.clear()
         return concerned
 
     def put_service(self, name: str, service: Service | None, broken: frozenset[Loc] | None = None) -> set[Subject]:
@@ -92,6 +107,7 @@ class Index:
             self.services.pop(name, None)
         if before != self._describe(name):
             concerned |= self.referrers.get(name, set())
+            self.sound.clear()
         concerned |= self._put_subsets(name, old, service)
         named, names = (
             _find_named(one) - {name} | {*(one.upstreams or ())} if one else set() for one in (old, service)
@@ -105,6 +121,8 @@ class Index:
         old = self.gateways.pop(name, None)
         if gateway is not None:
             self.gateways[name] = gateway
+        else:
+            self.sound.pop(name, None)
         before, after = (one.needed if one else () for one in (old, gateway))
         return self._put_targets(("gateways", name), before, after) | self._diff_callers(callers)
 

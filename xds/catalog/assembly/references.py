@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from xds.catalog.advice.exposure import HTTPS
-from xds.catalog.assembly.index import Index, Policy
+from xds.catalog.assembly.index import Index, Policy, SoundRoutes
 from xds.catalog.catalog import Subject
 from xds.catalog.model.gateway import Gateway
 from xds.catalog.model.retries import Retries
-from xds.catalog.model.route import Route, given
+from xds.catalog.model.route import MATCHES, Route, given
 from xds.catalog.model.route_action import split_target
 from xds.catalog.model.service import Protocol, Service
 from xds.catalog.raw.clusters import NamedCluster
@@ -16,9 +16,6 @@ from xds.catalog.text.mistake import Ground, Loc, Mistake, warning
 from xds.catalog.versions import advise_versions
 from xds.errors import Severity
 from xds.wording import Nearest, find_nearest, show
-
-MATCHES = frozenset({"host", "prefix", "path", "regex", "template", "method", "headers", "query"})
-"""The fields of a route that decide which requests it matches."""
 
 ONLY_SERVICES = "an Envoy has clusters only of the catalog's services"
 
@@ -104,25 +101,46 @@ def _check_gateway(index: Index, name: str, gateway: Gateway, nearest: Nearest) 
     yield from _check_listeners(index, name, gateway)
     yield from _check_raw(index, gateway)
     yield from _check_raw_clusters(index, ("gateways", name), gateway.raw_clusters, nearest)
-    for loc, route in gateway.all_routes:
-        for below, target in route.references.items():
-            if not index.is_known(("gateways", name), (*loc, *below)):
-                continue
-            yield from _check_target(index, (*loc, *below), target, nearest, backed=_is_backed(route, below))
-            if not index.is_tcp(target):
-                if below[0] == "to":
-                    yield from _check_protocol(index, loc, route, target)
-                continue
-            if below != ("to",):
-                what = "it takes connections, not requests"
-                if below != ("fallback",):
-                    what = "its connections cannot be split or mirrored"
-                message = f"{show(target)} is `protocol: tcp`: {what}"
-                yield Mistake((*loc, *below), message)
-        if index.is_known(("gateways", name), (*loc, "to")):
-            yield from _check_subsets(index, loc, route)
-            yield from _check_policies(index, loc, route)
-            yield from _check_fallback(index, loc, route)
+    known, found = index.sound.get(name, {}), dict[Loc, SoundRoutes]()
+    for loc, routes in gateway.route_lists:
+        before = known.get(loc, NOTHING_SOUND)
+        if before.has_all(routes):
+            found[loc] = before
+            continue
+        sound: dict[int, Route] = {}
+        for position, route in enumerate(routes):
+            mistakes: list[Mistake] = []
+            if id(route) not in before.sound:
+                mistakes = list(_check_gateway_route(index, name, (*loc, position), route, nearest))
+                yield from mistakes
+            if id(route) in before.sound or not (mistakes or any(map(index.is_tcp, route.services))):
+                sound[id(route)] = route
+        found[loc] = SoundRoutes(routes, sound)
+    index.sound[name] = {} if ("gateways", name) in index.broken else found
+
+
+NOTHING_SOUND = SoundRoutes((), {})
+
+
+def _check_gateway_route(index: Index, name: str, loc: Loc, route: Route, nearest: Nearest) -> Iterator[Mistake]:
+    for below, target in route.references.items():
+        if not index.is_known(("gateways", name), (*loc, *below)):
+            continue
+        yield from _check_target(index, (*loc, *below), target, nearest, backed=_is_backed(route, below))
+        if not index.is_tcp(target):
+            if below[0] == "to":
+                yield from _check_protocol(index, loc, route, target)
+            continue
+        if below != ("to",):
+            what = "it takes connections, not requests"
+            if below != ("fallback",):
+                what = "its connections cannot be split or mirrored"
+            message = f"{show(target)} is `protocol: tcp`: {what}"
+            yield Mistake((*loc, *below), message)
+    if index.is_known(("gateways", name), (*loc, "to")):
+        yield from _check_subsets(index, loc, route)
+        yield from _check_policies(index, loc, route)
+        yield from _check_fallback(index, loc, route)
 
 
 def _check_protocol(index: Index, loc: Loc, route: Route, target: str) -> Iterator[Mistake]:
@@ -160,7 +178,10 @@ def _check_listeners(index: Index, name: str, gateway: Gateway) -> Iterator[Mist
             message = f"{HTTPS} is the port of https, and clients get plain text there: add `tls`"
             found[warning((*place, "port"), message)] = None
         passthrough = listener.tls is not None and listener.tls.passthrough
-        for position, route in enumerate(routes):
+        known = NOTHING_SOUND if passthrough else index.sound.get(name, {}).get((*loc, "routes"), NOTHING_SOUND)
+        for position, route in enumerate(() if known.has_all(routes) else routes):
+            if id(route) in known.sound:
+                continue
             below: Loc = (*loc, "routes", position)
             if len(route.to or ()) != 1 or not index.is_known(("gateways", name), (*below, "to")):
                 continue

@@ -8,12 +8,15 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from typing import TypeVar
 
 from xds.catalog.assembly.assembly import Assembly, publish
 from xds.catalog.assembly.brake import ADDED, Brake, Stop, find_emptied, find_losses
 from xds.catalog.catalog import Catalog, Subject
-from xds.catalog.reading.fragment import Fragment, parse_fragment
+from xds.catalog.model.gateway import Gateway
+from xds.catalog.reading.edit import put_values, reuse_ends
+from xds.catalog.reading.fragment import Fragment, parse_edit, parse_fragment
 from xds.catalog.text.envoy_version import Version
 from xds.errors import CatalogError, Problem, Severity
 from xds.sources.document import Document, digest_document
@@ -76,18 +79,34 @@ class Workspace:
             elif old is None:
                 fragments[name] = parse_fragment(document)
             elif document != old.document:
-                fragments[name] = _reuse(old, parse_fragment(document))
+                fragments[name] = parse_edit(old, document) or _reuse(old, parse_fragment(document))
         self._assembly.put(fragments)
         return fragments
 
 
 def _reuse(old: Fragment, new: Fragment) -> Fragment:
-    services, gateways = _reuse_equal(old.services, new.services), _reuse_equal(old.gateways, new.gateways)
+    services = {name: _reuse_equal(old.services.get(name), one) for name, one in new.services.items()}
+    gateways = {name: _reuse_routes(old.gateways.get(name), one) for name, one in new.gateways.items()}
     return replace(new, services=services, gateways=gateways)
 
 
-def _reuse_equal(old: Mapping[str, T], new: Mapping[str, T]) -> dict[str, T]:
-    return {name: was if (was := old.get(name)) == value and was is not None else value for name, value in new.items()}
+def _reuse_equal(old: T | None, new: T) -> T:
+    return old if old is not None and old is not new and old == new else new
+
+
+def _reuse_routes(old: Gateway | None, new: Gateway) -> Gateway:
+    """Return the old gateway if it equals the new one, else the new one with the old routes that did not change.
+
+    What was checked and encoded is known by the identity of a route.
+    """
+    if old is None or old is new or old == new:
+        return _reuse_equal(old, new)
+    routes = reuse_ends(old.routes, new.routes)
+    pairs = zip_longest(old.listeners[: len(new.listeners)], new.listeners)
+    listeners = tuple(
+        one if was is None else put_values(one, routes=reuse_ends(was.routes, one.routes)) for was, one in pairs
+    )
+    return put_values(new, routes=routes, listeners=listeners)
 
 
 Fragments = dict[str, Fragment | None]

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Str
 from pydantic.dataclasses import dataclass
 from pydantic.json_schema import WithJsonSchema
 
+from xds.by_identity import by_identity
 from xds.catalog.model.access_log import ShortAccessLog
 from xds.catalog.model.listener_options import HttpField, HttpOptions, Limits, LimitsField
 from xds.catalog.model.route import Route
@@ -305,22 +306,28 @@ class Gateway:
         )
 
     @property
+    def route_lists(self) -> list[tuple[Loc, tuple[Route, ...]]]:
+        """Every list of routes once, and where it stands: the gateway's own, and those of its listeners."""
+        listeners = ((("listeners", index, "routes"), one.routes) for index, one in enumerate(self.listeners))
+        return [(("routes",), self.routes), *listeners]
+
+    @property
     def all_routes(self) -> Iterator[tuple[Loc, Route]]:
-        """Every route once, and where it stands: the gateway's own, and those of its listeners."""
-        listeners = ((("listeners", index), one.routes) for index, one in enumerate(self.listeners))
-        for loc, routes in (((), self.routes), *listeners):
+        """Every route once, and where it stands."""
+        for loc, routes in self.route_lists:
             for position, route in enumerate(routes):
-                yield (*loc, "routes", position), route
+                yield (*loc, position), route
 
     @property
     def services(self) -> tuple[str, ...]:
         """The services that its routes name."""
-        return tuple(dict.fromkeys(name for _, route in self.all_routes for name in route.services))
+        return tuple(dict.fromkeys(name for _, routes in self.route_lists for name in _find_services(routes)))
 
     @property
     def raw_clusters(self) -> Iterator[tuple[Loc, NamedCluster]]:
         """The clusters that Envoy's own fields name, in the gateway and in its routes."""
-        for loc, raw in (((), self.envoy), *((loc, route.envoy) for loc, route in self.all_routes)):
+        places = (((*loc, place), raw) for loc, routes in self.route_lists for place, raw in _find_raw(routes))
+        for loc, raw in (((), self.envoy), *places):
             for below, cluster in find_clusters(raw):
                 yield (*loc, "envoy", *below), cluster
 
@@ -328,3 +335,13 @@ class Gateway:
     def needed(self) -> frozenset[str]:
         """The services that its Envoys need: those that its routes name, and those that Envoy's own fields name."""
         return frozenset(self.services).union(cluster.name for _, cluster in self.raw_clusters)
+
+
+@by_identity(MAX_LISTENERS)
+def _find_services(routes: tuple[Route, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for route in routes for name in route.services))
+
+
+@by_identity(MAX_LISTENERS)
+def _find_raw(routes: tuple[Route, ...]) -> tuple[tuple[int, Raw], ...]:
+    return tuple((place, route.envoy) for place, route in enumerate(routes) if route.envoy)

@@ -263,7 +263,18 @@ class Route:
     @property
     def services(self) -> tuple[str, ...]:
         """The services that it names, in any field."""
+        if self.to and len(self.to) == 1 and self.fallback is None and self.mirror is None:
+            return (split_target(next(iter(self.to)))[0],)  # the common case
         return tuple(dict.fromkeys(self.references.values()))
+
+
+MATCHES = ("host", "prefix", "path", "regex", "template", "method", "headers", "query")
+"""The fields of a route that decide which requests it matches."""
+
+
+def has_same_match(one: Route, other: Route) -> bool:
+    """Whether two routes match the same requests. One with raw fields counts as another."""
+    return not (one.envoy or other.envoy) and all(getattr(one, name) == getattr(other, name) for name in MATCHES)
 
 
 def given(route: Route) -> list[str]:

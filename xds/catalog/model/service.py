@@ -5,7 +5,7 @@ its fields is checked in `service_rules.py`. No Envoy type appears here, but not
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import field, fields
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -391,3 +391,15 @@ class Service:
         """Return the key of `locality.weights` that names an endpoint's locality; None when none does."""
         weights = self.locality.weights or {}
         return next((key for key in endpoint.locality_keys if key in weights), None)
+
+
+POLICY = tuple(one.name for one in fields(Service) if one.name != "endpoints")
+
+
+def has_same_policy(old: Service | None, new: Service | None) -> bool:
+    """Whether two versions of a service are equal, apart from their endpoints."""
+    if old is None or new is None:
+        return False
+    if old.requested_host != new.requested_host:
+        return False
+    return all(getattr(old, name) == getattr(new, name) for name in POLICY)

@@ -19,7 +19,7 @@ from xds.catalog.model.gateway import Gateway
 from xds.catalog.model.gateway_rules import CheckedGateway
 from xds.catalog.model.mesh import MESH_FIELDS, MeshValue
 from xds.catalog.model.service import Service
-from xds.catalog.model.service_rules import CheckedService
+from xds.catalog.reading.edit import SERVICE, Span, find_spans, read_edit
 from xds.catalog.reading.foreign import explain_keys
 from xds.catalog.reading.foreign_lines import explain_lines
 from xds.catalog.reading.mistakes import explain_errors, explain_unknown_key
@@ -43,7 +43,6 @@ MAX_ROUNDS = 8
 KINDS = ("services", "gateways", "mesh")
 ANY_KIND = join_or(f"`{kind}:`" for kind in KINDS)
 ROOT_HINT = ': a catalog is YAML, such as `services: {web: {endpoints: ["10.0.0.4:5000"]}}`'
-SERVICE: TypeAdapter[Service] = TypeAdapter(CheckedService)
 GATEWAY: TypeAdapter[Gateway] = TypeAdapter(CheckedGateway)
 
 POSITION = attrgetter("source", "line", "column")
@@ -58,7 +57,7 @@ class Fragment:
 
     A service or gateway with mistakes is what remains without these; `broken` has the ways in it to what is not known.
     `starts` has the line and column of every service's and gateway's name, those with mistakes too. A document is not
-    `whole` when the services that it names are not all known.
+    `whole` when the services that it names are not all known. `spans` has what can be read again alone.
     """
 
     document: Document
@@ -69,11 +68,24 @@ class Fragment:
     broken: Mapping[Subject, frozenset[Loc]] = field(default_factory=dict)
     whole: bool = True
     mesh: Mapping[str, MeshValue | None] = field(default_factory=dict)
+    spans: tuple[Span, ...] = field(default=(), repr=False)
 
     @property
     def has_errors(self) -> bool:
         """Whether anything in it keeps the catalog from being served."""
         return any(problem.severity is Severity.ERROR for problem in self.problems)
+
+
+def parse_edit(old: Fragment, document: Document) -> Fragment | None:
+    """Parse only what differs from an earlier version of a document; None if the whole is to be parsed."""
+    if not old.spans or document.content is None or document.skipped:
+        return None
+    text = decode(document.content, document.name)
+    if isinstance(text, Problem):
+        return None
+    before = (old.document.content or b"").decode("utf-8-sig")  # it was decoded before
+    found = read_edit(old.spans, old.services, old.gateways, before, text)
+    return None if found is None else replace(old, document=document, services=found[0], gateways=found[1])
 
 
 def parse_fragment(document: Document) -> Fragment:
@@ -105,7 +117,8 @@ def _parse_text(document: Document, text: str) -> Fragment:
         what = () if tree.value is BROKEN else (_explain_root(tree.value),)
         problems = (Problem(document.name, *tree.place[:2], "", message) for message in what)
         return _refuse(document, *tree.problems, *problems)
-    return _Reader(document, tree).read()
+    fragment = _Reader(document, tree).read()
+    return fragment if fragment.problems else replace(fragment, spans=find_spans(text, tree))
 
 
 def locate(document: Document, locs: Iterable[Loc]) -> list[tuple[int, int]]:

@@ -44,7 +44,7 @@ class Tree:
 
     `incomplete` has the paths of the values that could be read only in part. `spelled` has true and false that are
     written in capitals, by line and column. The document is not `whole` when reading had to stop before the end; the
-    value is then None.
+    value is then None. `has_anchors` is whether it has any, used or not.
     """
 
     value: Any
@@ -53,6 +53,7 @@ class Tree:
     incomplete: frozenset[Loc] = frozenset()
     spelled: Mapping[tuple[int, int], str] = field(default_factory=dict)
     whole: bool = True
+    has_anchors: bool = False
 
 
 def parse_yaml(text: str, source: str = "") -> Tree:
@@ -69,7 +70,9 @@ def parse_yaml(text: str, source: str = "") -> Tree:
     finally:
         loader.dispose()
     value, place = builder.root
-    return Tree(value, place, tuple(builder.problems), frozenset(builder.incomplete), builder.spelled)
+    incomplete = frozenset(builder.incomplete)
+    has_anchors = builder.has_anchors
+    return Tree(value, place, tuple(builder.problems), incomplete, builder.spelled, has_anchors=has_anchors)
 
 
 class _Stop(Exception):  # noqa: N818
@@ -125,6 +128,11 @@ class _Builder:
         self._anchors: dict[str, _Anchored | None] = {}  # None while the anchored value is being read
         self._nodes = 0
         self._documents = 0
+
+    @property
+    def has_anchors(self) -> bool:
+        """Whether any anchor was read."""
+        return bool(self._anchors)
 
     def on_event(self, event: Event) -> None:
         """Handle one event of libyaml."""

@@ -4,7 +4,7 @@ Pure functions, used as validators by the model's classes. Their errors are sent
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from ipaddress import IPv6Address
 from typing import Annotated, Final
 
@@ -92,6 +92,18 @@ def covers_host(pattern: str, host: str) -> bool:
     `host` may be such a pattern itself.
     """
     return pattern in ("*", host) or (pattern.startswith("*.") and host.endswith(pattern[1:]))
+
+
+def find_covering_hosts(host: str) -> Iterator[str]:
+    """Yield each pattern of hosts that takes every request for `host`, which may be such a pattern itself."""
+    yield ANY_HOST
+    if host == ANY_HOST:
+        return
+    yield host
+    rest = host.removeprefix("*.")
+    while "." in rest:
+        rest = rest.partition(".")[2]
+        yield f"*.{rest}"
 
 
 def beside_endpoints(fields: Mapping[str, object], listens: str) -> str:

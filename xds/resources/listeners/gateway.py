@@ -24,6 +24,7 @@ from xds.resources.listeners.listener import build_connection_manager, build_tcp
 from xds.resources.listeners.tracing import Traced
 from xds.resources.resource import Resource, encode_resource
 from xds.resources.routes.configuration import build_gateway_routes
+from xds.resources.routes.virtual_hosts import EncodedRoutes
 from xds.resources.tls.contexts import H2_AND_HTTP1, H3
 from xds.resources.tls.secrets import build_secrets
 from xds.wire import LISTENER, ROUTE_CONFIGURATION, SECRET
@@ -78,11 +79,12 @@ def build_gateway(
     gateway: Gateway,
     services: Mapping[str, Service],
     access_log: AccessLog | None,
+    encoded: EncodedRoutes,
     traced: Traced | None = None,
 ) -> Resources:
     """Build a gateway's own resources; each name is the gateway's name, or begins with it and a slash.
 
-    Names of Secrets have no dots, and so no gateway's name with one.
+    Names of Secrets have no dots, and so no gateway's name with one. `encoded` has the routes that were encoded before.
     """
     built: Resources = {SECRET: {}, LISTENER: {}, ROUTE_CONFIGURATION: {}}
     raw = [gateway.envoy.get(message, NOTHING) for message in ("listener", "http_connection_manager")]
@@ -101,7 +103,8 @@ def build_gateway(
             if listener.http3:
                 made.append((LISTENER, _build_http3(frame)))
             http3_port = listener.port if listener.http3 is True else int(listener.http3)
-            made.append((ROUTE_CONFIGURATION, build_gateway_routes(own, routes, services, http3_port, gateway.envoy)))
+            configuration = build_gateway_routes(own, routes, services, encoded, http3_port, gateway.envoy)
+            made.append((ROUTE_CONFIGURATION, configuration))
         for type_url, resource in made:
             built[type_url][resource.name] = resource
     return built
