@@ -40,20 +40,27 @@ def main() -> int:
     parser.add_argument("--steps", type=int, help="take so many steps, however long that lasts")
     parser.add_argument("--rate", type=float, default=60.0, help="requests per second at each Envoy (60)")
     parser.add_argument("--drain-time", type=int, default=10, help="the Envoys' --drain-time-s (10)")
+    parser.add_argument("--hard", action="store_true", help="do also what is known to fail requests")
     parser.add_argument("--output", choices=["table", "json"], default="table")
     parser.add_argument("--list", action="store_true", help="print the steps, and take none")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where the catalog and the logs remain")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="a new folder for the catalog and the logs")
     options = parser.parse_args()
-    steps = islice(make_steps(options.seed), options.steps or 100) if options.list or options.steps else None
+    if options.keep and options.keep.exists():
+        parser.error(f"{options.keep} exists: the run needs a new folder")
+    steps = make_steps(options.seed, is_hard=options.hard)
+    if options.list or options.steps:
+        steps = islice(steps, options.steps or 100)
+    else:
+        steps = _until(steps, monotonic() + options.seconds)
     if options.list:
-        for number, step in enumerate(steps or (), 1):
+        for number, step in enumerate(steps, 1):
             print(f"{number:>4} {step.kind}: {' | '.join(filter(None, (step.outage, step.envoy, step.words)))}")
         return 0
     with tempfile.TemporaryDirectory(prefix="xds-chaos-") as temporary:
         folder = options.keep or Path(temporary)
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         run = Run(options.seed, Mesh(folder, options.rate, options.drain_time), _show if sys.stderr.isatty() else _hide)
-        report = asyncio.run(run.take(steps or _until(make_steps(options.seed), monotonic() + options.seconds)))
+        report = asyncio.run(run.take(steps))
     if sys.stderr.isatty():
         print(file=sys.stderr)
     print(report.as_json() if options.output == "json" else report.as_table())

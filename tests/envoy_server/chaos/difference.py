@@ -24,7 +24,7 @@ XDS_CLUSTER: Final = "xds_cluster"
 
 def read_inventory(texts: Mapping[str, str]) -> Inventory:
     """Return what a server that starts with these files serves. Raises CatalogError."""
-    documents = {name: Document(name, text.encode()) for name, text in texts.items()}
+    documents = {name: Document(name, text.encode(errors="surrogateescape")) for name, text in texts.items()}
     return build_inventory(Workspace().update(documents))
 
 
@@ -44,7 +44,8 @@ def list_expected(inventory: Inventory, kind: NodeKind) -> Resources:
 def list_actual(dump: Json, clusters: Json) -> Resources:
     """Return what an Envoy has, from its `/config_dump?include_eds` and its `/clusters?format=json`.
 
-    What is warming is of the type "warming": an Envoy that has settled has none.
+    What is warming is of the type "warming": an Envoy that has settled has none. What draining listeners alone name is
+    left out: Envoy asks for it as long as they drain.
     """
     kinds = {one["@type"].rpartition(".")[2]: one for one in dump["configs"]}
     found: Resources = {}
@@ -58,7 +59,10 @@ def list_actual(dump: Json, clusters: Json) -> Resources:
             found["Listener", one["name"]] = one["active_state"]["listener"]
         if one.keys() & {"warming_state", "error_state"}:
             found["warming", f"Listener {one['name']}"] = {}
+    gone = _find_drained_routes(kinds["ListenersConfigDump"])
     for one in kinds["RoutesConfigDump"].get("dynamic_route_configs", []):
+        if one["route_config"]["name"] in gone:
+            continue
         found["RouteConfiguration", one["route_config"]["name"]] = one["route_config"]
     health = {
         (status["name"], socket_address(host["address"])): host["health_status"]["eds_health_status"]
@@ -72,6 +76,32 @@ def list_actual(dump: Json, clusters: Json) -> Resources:
         of_name = {address: state for (cluster, address), state in health.items() if cluster == name}
         found["ClusterLoadAssignment", name] = _list_hosts(one["endpoint_config"], of_name)
     return {key: _without_type(one) for key, one in found.items()}
+
+
+def list_draining(dump: Json) -> list[str]:
+    """Return the listeners of a `/config_dump` that drain."""
+    of_listeners = next(one for one in dump["configs"] if one["@type"].endswith(".ListenersConfigDump"))
+    return [one["name"] for one in of_listeners.get("dynamic_listeners", []) if "draining_state" in one]
+
+
+def _find_drained_routes(listeners: Json) -> set[str]:
+    """Return the RouteConfigurations that draining listeners name, and no other."""
+    named: dict[str, set[str]] = {"active_state": set(), "draining_state": set()}
+    for one in listeners.get("dynamic_listeners", []):
+        for state, names in named.items():
+            names.update(_find_routes(one.get(state, {})))
+    return named["draining_state"] - named["active_state"]
+
+
+def _find_routes(value: Json) -> Iterator[str]:
+    if isinstance(value, dict):
+        if "route_config_name" in value:
+            yield value["route_config_name"]
+        for one in value.values():
+            yield from _find_routes(one)
+    elif isinstance(value, list):
+        for one in value:
+            yield from _find_routes(one)
 
 
 def _without_type(resource: Json) -> Json:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tests.envoy_server.chaos.difference import Resources, list_actual
+from tests.envoy_server.chaos.difference import Resources, list_actual, list_draining
 from tests.envoy_server.chaos.plan import ENVOYS, Probe, Texts
 from tests.envoy_server.chaos.wire import Wire
 from tests.envoy_server.chaos.world import CALLED, SIDECAR, fill
@@ -77,7 +77,7 @@ class Mesh:
         self.control_plane: ControlPlane
         self.envoys: dict[str, Envoy] = {}
         self.loads = {name: Load(f"http://{self.host(name)}:{self.ports[name]}/data", rate) for name in ENVOYS}
-        self.absences: dict[str, list[Absence]] = {name: [] for name in ENVOYS}
+        self.absences = {name: [Absence(-math.inf)] for name in ENVOYS}
 
     def host(self, name: str) -> str:
         """Return the host of the steady load at an Envoy."""
@@ -126,19 +126,20 @@ class Mesh:
         self.envoys[name] = start_envoy(text, self.folder, name=name, drain_seconds=self.drain_seconds)
 
     def restart_envoy(self, name: str) -> None:
-        """Kill an Envoy, and start it again. It is absent until `listening` ends."""
+        """Kill an Envoy, and start it again."""
         self.absences[name].append(Absence(time.monotonic()))
         self.envoys[name].kill()
         self.start_envoy(name)
 
     async def listening(self) -> None:
-        """Wait until all Envoys answer requests."""
+        """Wait until all Envoys answer requests: those that have just been started are absent until then."""
         for name, envoy in self.envoys.items():
-            await envoy.ready()
-            await envoy.listening(f"127.0.0.1:{self.ports[name]}")
             absent = [one for one in self.absences[name] if one.until == math.inf]
-            while absent and await self.ask(Probe(name, "/data", self.host(name), ())):
-                await asyncio.sleep(0.01)
+            while absent:
+                await envoy.ready()
+                await envoy.listening(f"127.0.0.1:{self.ports[name]}")
+                if not await self.ask(Probe(name, "/data", self.host(name), ())):
+                    break
             for one in absent:
                 one.until = time.monotonic()
 
@@ -242,6 +243,12 @@ class Mesh:
         """Return what an Envoy has. Raises OSError without an answer."""
         admin = self.envoys[name].admin
         return list_actual(admin.config_dump(), json.loads(admin.get("/clusters?format=json")))
+
+    def draining(self) -> Iterator[str]:
+        """Yield each listener that drains, in words. Raises OSError without an answer."""
+        for name, envoy in self.envoys.items():
+            for listener in list_draining(envoy.admin.config_dump()):
+                yield f"{name}: the listener {listener} drains"
 
     def take_failures(self) -> Iterator[tuple[str, Answer, bool]]:
         """Yield the requests that failed since the last call: the Envoy, the answer, and whether it was absent."""

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any, Final
 
 from tests.envoy_server.chaos.difference import Resources, compare, list_expected, read_inventory
@@ -39,7 +40,7 @@ class Run:
         self.report = Report(seed)
         self._tell = tell
         self._expected: dict[str, Resources] = {}
-        self._began = time.monotonic(); self.polls = []
+        self._began = time.monotonic()
 
     async def take(self, steps: Iterator[Step]) -> Report:
         """Take steps until there are no more, or until a fault. The first writes the catalog."""
@@ -57,14 +58,15 @@ class Run:
             await self._settle(first.state)
             for step in steps:
                 self._note(step)
-                t0 = time.monotonic(); n0 = sum(len(l.answers) for l in self.mesh.loads.values())
+                began = time.monotonic()
                 await self._step(step)
-                import sys; print(f"{time.monotonic() - t0:.2f} {sum(len(l.answers) for l in self.mesh.loads.values()) - n0} {step.kind} {self.polls}", file=sys.stderr); self.polls = []
+                self.report.steps[-1] += f" ({time.monotonic() - began:.1f} s)"
                 self._look()
                 self._tell(self.report)
                 if self.report.faults:
                     return
-            await self._forget()
+            if self.mesh.drain_seconds < SETTLE_SECONDS:
+                await self._drained()
             for name in ENVOYS:
                 self._check_counters(name)
 
@@ -79,6 +81,8 @@ class Run:
     async def _step(self, step: Step) -> None:
         """Do what a step says, and wait until it is in effect, or until it is seen that it is wrong."""
         mesh = self.mesh
+        if step.waits:
+            await self._drained()
         if step.is_wrong and step.outage:
             whole = sorted(mesh.fill(one).encode() for one in step.state.texts.values())
             await await_until(lambda: mesh.stored() == whole, SETTLE_SECONDS)
@@ -115,7 +119,6 @@ class Run:
         digest, deadline = self.mesh.digest(), time.monotonic() + SETTLE_SECONDS
         await self.mesh.listening()
         while problem := await self._find_problem(digest, is_wrong=is_wrong):
-            self.polls = [*getattr(self, "polls", []), problem[:100]][:3]
             self._check_running()
             if time.monotonic() > deadline:
                 raise FaultError(problem)
@@ -128,10 +131,10 @@ class Run:
         self.report.comparisons += len(ENVOYS)
         self.report.probes += len(state.probes)
 
-    async def _forget(self) -> None:
-        """Wait until the Envoys have nothing more that is kept for connections which drain. Raises FaultError."""
+    async def _drained(self) -> None:
+        """Wait until no listener drains, and no Envoy has anything that is kept for one. Raises FaultError."""
         deadline = time.monotonic() + self.mesh.drain_seconds + SETTLE_SECONDS
-        while problem := next(self._differences({}), ""):
+        while problem := next(chain(self.mesh.draining(), self._differences({})), ""):
             if time.monotonic() > deadline:
                 raise FaultError(problem)
             await asyncio.sleep(POLL_SECONDS)
