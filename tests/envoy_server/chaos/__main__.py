@@ -11,7 +11,7 @@ from pathlib import Path
 from time import monotonic
 
 from tests.envoy_server.chaos.mesh import Mesh
-from tests.envoy_server.chaos.plan import Step, make_steps
+from tests.envoy_server.chaos.plan import KINDS_OF_STEPS, Step, make_steps
 from tests.envoy_server.chaos.report import Report
 from tests.envoy_server.chaos.run import Run
 
@@ -20,6 +20,7 @@ EXAMPLES = """examples:
   python -m tests.envoy_server.chaos --seed 7 --seconds 600
   python -m tests.envoy_server.chaos --seed 7 --steps 41    the steps that led to a fault, again
   python -m tests.envoy_server.chaos --list --seed 7 --steps 41
+  python -m tests.envoy_server.chaos --hard --kinds rename_listener,rename_service,cut
 
 Exit codes: 0 nothing is wrong, 1 there is a fault: it prints the seed and the steps so far.
 """
@@ -40,6 +41,9 @@ def main() -> int:
     parser.add_argument("--steps", type=int, help="take so many steps, however long that lasts")
     parser.add_argument("--rate", type=float, default=60.0, help="requests per second at each Envoy (60)")
     parser.add_argument("--drain-time", type=int, default=10, help="the Envoys' --drain-time-s (10)")
+    parser.add_argument(
+        "--kinds", type=lambda text: text.split(","), default=[], help="only these kinds of steps, as in --list: a,b,c"
+    )
     parser.add_argument("--hard", action="store_true", help="do also what is known to fail requests")
     parser.add_argument("--output", choices=["table", "json"], default="table")
     parser.add_argument("--list", action="store_true", help="print the steps, and take none")
@@ -47,7 +51,9 @@ def main() -> int:
     options = parser.parse_args()
     if options.keep and options.keep.exists():
         parser.error(f"{options.keep} exists: the run needs a new folder")
-    steps = make_steps(options.seed, is_hard=options.hard)
+    if unknown := set(options.kinds) - set(KINDS_OF_STEPS):
+        parser.error(f"unknown kinds: {', '.join(sorted(unknown))}. There are: {', '.join(KINDS_OF_STEPS)}")
+    steps = make_steps(options.seed, is_hard=options.hard, kinds=options.kinds)
     if options.list or options.steps:
         steps = islice(steps, options.steps or 100)
     else:
@@ -60,6 +66,8 @@ def main() -> int:
         folder = options.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         run = Run(options.seed, Mesh(folder, options.rate, options.drain_time), _show if sys.stderr.isatty() else _hide)
+        run.report.options = f" --drain-time {options.drain_time}" + " --hard" * options.hard
+        run.report.options += f" --kinds '{','.join(options.kinds)}'" * bool(options.kinds)
         report = asyncio.run(run.take(steps))
     if sys.stderr.isatty():
         print(file=sys.stderr)

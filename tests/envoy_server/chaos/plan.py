@@ -1,6 +1,6 @@
 """The steps of a chaos run: a pure function of its seed."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -74,18 +74,18 @@ class Step:
     waits: bool = False
 
 
-def make_steps(seed: int, *, is_hard: bool = False) -> Iterator[Step]:
+def make_steps(seed: int, *, is_hard: bool = False, kinds: Collection[str] = ()) -> Iterator[Step]:
     """Yield the steps of a seed, without an end. The first writes the catalog before anything runs.
 
-    They come in rounds: each round has each kind of step once, in a random order. A hard run also has what is known to
-    fail requests.
+    They come in rounds: each round has each kind of step once (of `kinds`, or of all), in a random order. A hard run
+    also has what is known to fail requests.
     """
     planner = _Planner(Random(seed), is_hard=is_hard)
     yield planner.step("start", "the first catalog", planner.world.files())
     while True:
-        kinds = list(KINDS_OF_STEPS)
-        planner.chance.shuffle(kinds)
-        for kind in kinds:
+        order = [kind for kind in KINDS_OF_STEPS if kind in (kinds or KINDS_OF_STEPS)]
+        planner.chance.shuffle(order)
+        for kind in order:
             yield KINDS_OF_STEPS[kind](planner)
 
 

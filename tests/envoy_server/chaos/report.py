@@ -10,6 +10,8 @@ class Report:
     """The counts of a run. It is good as long as it has no `faults`."""
 
     seed: int
+    options: str = ""
+    """With what else the steps are taken again."""
     seconds: float = 0.0
     steps: list[str] = field(default_factory=list)
     kinds: Counter[str] = field(default_factory=Counter)
@@ -66,5 +68,5 @@ class Report:
     def explain(self) -> str:
         """Return the faults, the seed and the steps that led to them: what a person needs to see them again."""
         faults = "\n".join(f"FAULT: {one}" for one in self.faults)
-        again = f"python -m tests.envoy_server.chaos --seed {self.seed} --steps {len(self.steps)}"
+        again = f"python -m tests.envoy_server.chaos --seed {self.seed} --steps {len(self.steps)}{self.options}"
         return f"{faults}\nthe same steps again: {again}\n" + "\n".join(self.steps)
