@@ -93,7 +93,7 @@ class Mesh:
             stack.push_async_callback(self.wire.stop)
             self.save(texts)
             self.start_control_plane()
-            stack.callback(self._end_all)
+            stack.push_async_callback(self._end_all)
             await self.control_plane.ready()
             for name in ENVOYS:
                 self.start_envoy(name)
@@ -107,10 +107,11 @@ class Mesh:
                 finally:
                     stop.set()
 
-    def _end_all(self) -> None:
+    async def _end_all(self) -> None:
+        """End all processes, while the wire still passes what they say to each other."""
         if self.control_plane.is_running:
             os.kill(self.control_plane.pid, signal.SIGCONT)
-        end_all([self.control_plane, *self.envoys.values()])
+        await asyncio.to_thread(end_all, [self.control_plane, *self.envoys.values()])
 
     def start_control_plane(self) -> None:
         """Start `xds serve`."""
