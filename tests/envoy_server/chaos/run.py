@@ -8,8 +8,8 @@ from itertools import chain
 from typing import Any, Final
 
 from tests.envoy_server.chaos.difference import Resources, compare, list_expected, read_inventory
-from tests.envoy_server.chaos.mesh import KINDS, Mesh
-from tests.envoy_server.chaos.plan import ENVOYS, State, Step
+from tests.envoy_server.chaos.mesh import KINDS, PIECES, Mesh
+from tests.envoy_server.chaos.plan import ENVOYS, State, Step, Texts
 from tests.envoy_server.chaos.report import Report
 from xds.cli.demo.processes import ChildError, await_until
 from xds.cli.status.waiting import Stage, evaluate
@@ -23,6 +23,8 @@ POLL_SECONDS: Final = 0.03
 
 ANSWERS: Final = 3
 """An outage, and a piece of a slow write, last until the steady load at one Envoy has so many more answers."""
+
+HALF: Final = PIECES // 2
 
 IN_VAIN: Final = "(update_rejected|init_fetch_timeout)$"
 """Counters of Envoy that stay 0: what it refused, and what it waited for in vain."""
@@ -89,8 +91,7 @@ class Run:
         await mesh.begin(step.outage)
         for texts in step.saves:
             if step.slowly:
-                for _ in mesh.save_slowly(texts):
-                    await self._answered()
+                await self._save_slowly(texts)
             else:
                 mesh.save(texts)
         if step.envoy:
@@ -103,6 +104,13 @@ class Run:
         if step.is_wrong:
             mesh.restore(step.state.texts)
             await self._settle(step.state)
+
+    async def _save_slowly(self, texts: Texts) -> None:
+        """Save files slowly. While the first is half written, each Envoy has what it had. Raises FaultError."""
+        for number, _ in enumerate(self.mesh.save_slowly(texts)):
+            await self._answered()
+            if number == HALF and (problem := await self._find_problem(None)):
+                raise FaultError(f"while a file is written, {problem}")
 
     async def _answered(self) -> None:
         load = max(self.mesh.loads.values(), key=lambda load: len(load.answers))
@@ -139,7 +147,7 @@ class Run:
                 raise FaultError(problem)
             await asyncio.sleep(POLL_SECONDS)
 
-    async def _find_problem(self, digest: str | None, *, is_wrong: bool) -> str:
+    async def _find_problem(self, digest: str | None, *, is_wrong: bool = False) -> str:
         """Return the first thing that is not as it must be; nothing if all is."""
         try:
             status = await self.mesh.status()
