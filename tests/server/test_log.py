@@ -188,3 +188,23 @@ def test_what_libraries_log_is_a_line_of_the_log(tmp_path: Path) -> None:
     assert (line["log"]["level"], line["xds"]["logger"]) == ("error", "asyncio")
     assert line["error"]["message"] == "ZeroDivisionError('division by zero')"
     assert "1 / 0" in line["error"]["stack_trace"] or "ZeroDivisionError" in line["error"]["stack_trace"]
+
+
+def test_a_call_that_grpc_cannot_end_is_no_error_of_the_log(tmp_path: Path) -> None:
+    """A client that dies while its stream ends is usual; grpcio logs it with a traceback."""
+    script = (
+        "import logging\n"
+        "from xds.server.observe.log import LogFormat, configure_log, own_standard_error\n"
+        "configure_log(LogFormat.JSON, 'info', 3)\n"
+        "own_standard_error()\n"
+        "method = '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources'\n"
+        "try:\n"
+        "    raise RuntimeError('Failed grpc_call_start_batch: 8')\n"
+        "except RuntimeError:\n"
+        "    message = f'ExecuteBatchError raised in core by servicer method [{method}]'\n"
+        "    logging.getLogger('grpc._cython.cygrpc').exception(message)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)
+    [line] = map(json.loads, ended.stderr.splitlines())
+    assert line["message"] == "gRPC could not end a call: its client has probably gone"
+    assert (line["log"]["level"], "error" in line) == ("info", False)

@@ -273,16 +273,24 @@ class Envoy(Child):
 
 
 def start_envoy(
-    bootstrap: str, folder: Path, *, name: str = "envoy", concurrency: int = 1, log_level: str = "warning"
+    bootstrap: str,
+    folder: Path,
+    *,
+    name: str = "envoy",
+    concurrency: int = 1,
+    log_level: str = "warning",
+    drain_seconds: int = 600,
 ) -> Envoy:
     """Start an Envoy with the text of a bootstrap, and return it. Its files and its log are in `folder`.
 
     With one worker thread (`concurrency`), its round robin is exact. With more, each worker thread has its own round.
+    A listener that is removed or replaced drains its connections for `drain_seconds`.
     """
     path, admin_file = folder / f"{name}-bootstrap.yaml", folder / f"{name}-admin.txt"
     path.write_text(bootstrap)
     admin_file.unlink(missing_ok=True)
     options = ["--concurrency", str(concurrency), "--log-level", log_level, "--admin-address-path", str(admin_file)]
+    options += ["--drain-time-s", str(drain_seconds)]
     envoy = Envoy(name, [envoy_path(), "-c", path, "--disable-hot-restart", *options], folder)
     envoy.admin_file = admin_file
     return envoy

@@ -22,6 +22,9 @@ from xds.wording import printable
 END_SECONDS = 1.0
 """How long the end of a process waits until the log is written, at most."""
 
+UNENDED = "ExecuteBatchError raised in core by servicer method"
+"""How grpcio begins its error when it cannot send the end of a call, as when the client dies at that moment."""
+
 log = structlog.get_logger()
 
 
@@ -47,13 +50,16 @@ class _LibraryLog(logging.Handler):
     """Writes what libraries log as lines of this log: the last resort of `logging` would wait for standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record."""
+        """Write one record. A call that cannot be ended is no error of the server, and has no traceback."""
+        if (message := record.getMessage()).startswith(UNENDED):
+            log.info("gRPC could not end a call: its client has probably gone", logger=record.name)
+            return
         fields: dict[str, str] = {"logger": record.name}
         if record.exc_info and record.exc_info[1]:
             fields["error"] = repr(record.exc_info[1])
             fields["stack"] = "".join(traceback.format_exception(record.exc_info[1]))
         report = log.error if record.levelno >= logging.ERROR else log.warning
-        report(record.getMessage(), **fields)
+        report(message, **fields)
 
 
 def own_standard_error() -> None:
