@@ -29,6 +29,8 @@ from xds.session.memory import Memory
 from xds.session.order import Alarm, Pause
 from xds.session.session import Response, Session
 from xds.session.subscription import Nack
+from xds.snapshot.served import Place
+from xds.snapshot.snapshot import SnapshotChange
 from xds.wire import short_type
 from xds.wire.discovery_pb2 import Node
 
@@ -57,11 +59,12 @@ ABORT_SECONDS = 4.0
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SharedState:
     """What all streams of a process share: the counters, the limit on large requests, and the log of clients.
 
-    `drain_seconds` is how long Envoys drain the connections of a listener that changed or went.
+    `drain_seconds` is how long Envoys drain the connections of a listener that changed or went. `propagation` is that
+    of the change which is being pushed.
     """
 
     drain_seconds: float = DRAIN_SECONDS
@@ -73,6 +76,7 @@ class SharedState:
     repeats: RepeatLog = field(default_factory=RepeatLog)
     unnamed: UnnamedLog = field(default_factory=UnnamedLog)
     twins: TwinLog = field(default_factory=TwinLog)
+    propagation: Propagation | None = None
 
 
 class Stream:
@@ -95,6 +99,7 @@ class Stream:
         "_meter",
         "_nacked",
         "_outbox",
+        "_place",
         "_propagations",
         "_push_task",
         "_ready_at",
@@ -117,6 +122,7 @@ class Stream:
         self._meter = Meter(STREAM_BURST, STREAM_RATE, time.monotonic())
         self._call = call
         self._shared = shared
+        self._place: Place | None = None  # once the node is known
         self._outbox: deque[Response] = deque()
         self._ready_at = 0  # when the first response in the outbox was made, as time.monotonic_ns()
         self._propagations: list[Propagation] = []  # the changes that the client has not answered yet
@@ -206,9 +212,7 @@ class Stream:
                 type_url=result.unknown_type,
             )
         self._put(result.responses)
-        self._update_timers()
-        self._note_nacks()
-        self._remember()
+        self._note_state()
         if self._propagations and self.session.is_settled:
             for propagation in self._propagations:
                 propagation.on_answered()
@@ -227,17 +231,47 @@ class Stream:
     def send(self, responses: list[Response]) -> None:
         """Send responses without waiting, so that a client that does not read delays no other client."""
         self._put(responses)
-        self._update_timers()
-        self._note_nacks()
-        self._remember()
+        self._note_state()
         if self._outbox and not self._writing and self._ending is None:
             self._push_task = asyncio.get_running_loop().create_task(self._drain())
 
-    def await_answer(self, propagation: Propagation) -> None:
-        """Count this stream in `propagation` until the client has answered everything that it is sent."""
-        if not self.session.is_settled:
+    def enter(self, place: Place) -> None:
+        """Follow the changes of a place: that of the client's node."""
+        self._place = place
+        place.follow(self)
+
+    def leave(self) -> Place | None:
+        """Follow no changes any more; return the place."""
+        place, self._place = self._place, None
+        if place is not None:
+            place.leave(self)
+        return place
+
+    def on_change(self, change: SnapshotChange) -> bool:
+        """Send what a change of the view means for the client; return whether it asked for any of it."""
+        responses = self.session.on_change(change)
+        if responses is None:
+            return False
+        self.send(responses)
+        propagation = self._shared.propagation
+        if propagation is not None and not self.session.is_settled:
             propagation.add_stream()
             self._propagations.append(propagation)
+        return True
+
+    def _note_state(self) -> None:
+        """Note what follows from the session's state after an event."""
+        self._note_interests()
+        self._update_timers()
+        self._note_nacks()
+        self._remember()
+
+    def _note_interests(self) -> None:
+        """Note which changes concern the client."""
+        if self._place is not None:
+            for one in self.session.subscriptions.values():
+                self._place.note(self, one.type_url, None if one.wildcard else one.names)
+            self._place.note_always(self, always=self.session.overrides)
 
     def end(self, reason: str) -> None:
         """End the stream with status UNAVAILABLE, so that the client connects to another server.
