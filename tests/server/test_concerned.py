@@ -4,12 +4,16 @@ import asyncio
 
 import pytest
 
+from tests.inventories import build_inventory
 from tests.server.serving import Call, Serving, delta, make_catalog, read_delta, serving
+from xds.resources.view import NodeKind
 from xds.server.streams import pacing
+from xds.server.streams.pacing import PER_PASS
 from xds.session.session import Session
+from xds.snapshot.building import SLICE
 from xds.snapshot.snapshot import SnapshotChange
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER
-from xds.wire.discovery_pb2 import DeltaDiscoveryRequest
+from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, Node
 
 STREAMS = 20
 
@@ -98,3 +102,35 @@ async def test_the_loop_has_turns_while_an_edit_of_many_views_is_built_and_pushe
         assert await server.edit(traced.replace("4317", "4318")) == STREAMS
         counting.cancel()
     assert turns >= 2 * STREAMS  # each view is built, and then pushed
+
+
+async def test_the_loop_has_turns_while_the_view_of_a_newcomer_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others are served meanwhile."""
+    monkeypatch.setattr(pacing, "SLICE_SECONDS", 0.0)
+    names = [f"service-{number}" for number in range(10 * SLICE)]
+    async with serving(make_catalog(*names)) as server:
+        steps = len([*server.servicer.store.prepare(NodeKind("other"))])
+        assert steps == len(names) / SLICE
+        store = server.servicer.store
+        store.inventory = build_inventory(store.inventory.catalog)
+        turns = 0
+        preparing = asyncio.create_task(server.servicer._prepare(Node(id="new", cluster="new"), "10.0.0.1"))
+        while not preparing.done():
+            await asyncio.sleep(0)
+            turns += 1
+        assert turns >= steps
+
+
+async def test_many_newcomers_of_one_address_delay_another_by_a_few() -> None:
+    """Each has a cluster of its own. They take turns by address."""
+    ends: list[str] = []
+
+    async def connect(number: int, host: str) -> None:
+        await server.servicer._prepare(Node(id=f"{host}-{number}", cluster=f"{host}-{number}"), host)
+        ends.append(host)
+
+    async with serving(make_catalog("a")) as server, asyncio.TaskGroup() as tasks:
+        for number in range(200):
+            tasks.create_task(connect(number, "10.0.0.1"))
+        tasks.create_task(connect(0, "10.0.0.2"))
+    assert ends.index("10.0.0.2") <= 2 * PER_PASS

@@ -155,7 +155,14 @@ class Session(Generic[Request]):
 
     def on_request(self, data: bytes) -> RequestResult:
         """Handle an encoded request. Raises PeerError when the stream must end."""
-        request = parse_request(self.variant.request, data, self._limits.names)
+        return self.on_parsed(self.parse(data))
+
+    def parse(self, data: bytes) -> Request:
+        """Parse a request. Raises PeerError when the stream must end."""
+        return parse_request(self.variant.request, data, self._limits.names)
+
+    def on_parsed(self, request: Request) -> RequestResult:
+        """Handle a parsed request. Raises PeerError when the stream must end."""
         self._check_node(request.node)
         if self.type_url is not None:
             self._infer_type(request)

@@ -1,6 +1,6 @@
 """What a view's snapshot contains, and what becomes of it when the inventory changes."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import replace
 from itertools import starmap
 
@@ -14,19 +14,46 @@ from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, TYPE_URLS
 
 Updates = dict[str, dict[str, Resource | None]]
 
+SLICE = 10
+"""After how many services the building of a view pauses."""
+
 
 def build_snapshot(view: NodeView, inventory: Inventory, pool: TypeSnapshotPool | None = None) -> Snapshot:
     """Return the snapshot of a view. TypeSnapshots that exist in the pool are taken from there."""
+    for _ in build_services(view, inventory, pool):
+        pass
+    snapshot: Snapshot = inventory.shared[_describe(view, inventory, pool)]
     updates: Updates = {type_url: {} for type_url in TYPE_URLS}
-    for name in view.find_services(inventory):
-        for type_url, resource in view.parts(inventory, name).items():
-            updates[type_url][resource.name] = resource
     for type_url, of_type in view.build_own(inventory).items():
         updates[type_url].update(of_type)
     for type_url, resource in _local_resources(view, inventory).items():
         updates[type_url][resource.name] = resource
+    return snapshot.replace(updates, pool)
+
+
+def build_services(view: NodeView, inventory: Inventory, pool: TypeSnapshotPool | None = None) -> Iterator[None]:
+    """Build the resources of a view's services, once for all views that have the same. It yields every now and then."""
+    key = _describe(view, inventory, pool)
+    if key in inventory.shared:
+        return
+    updates: Updates = {type_url: {} for type_url in TYPE_URLS}
+    for number, name in enumerate(view.find_services(inventory), 1):
+        for type_url, resource in view.parts(inventory, name).items():
+            updates[type_url][resource.name] = resource
+        if not number % SLICE:
+            yield
     first = {LISTENER: TypeSnapshot(Listeners(), versions=ByTarget())} if isinstance(view, GrpcView) else {}
-    return Snapshot(first, view.is_unknown).replace(updates, pool)
+    snapshot = Snapshot(first, view.is_unknown).replace(updates, pool)
+    inventory.share(key, lambda: snapshot)
+
+
+def has_services(view: NodeView, inventory: Inventory, pool: TypeSnapshotPool) -> bool:
+    """Whether the resources of a view's services are built."""
+    return _describe(view, inventory, pool) in inventory.shared
+
+
+def _describe(view: NodeView, inventory: Inventory, pool: TypeSnapshotPool | None) -> Hashable:
+    return "services", pool is not None, view.describe_services(inventory)
 
 
 def diff_view(view: NodeView, before: Inventory, after: Inventory, snapshot: Snapshot) -> Updates:
@@ -71,6 +98,8 @@ def diff_snapshots(old: Snapshot, new: Snapshot) -> Updates:
     """Return the updates from one snapshot to another. Unchanged resources are mostly identical objects."""
     updates: Updates = {}
     for type_url in TYPE_URLS:
+        if old.of(type_url) is new.of(type_url):
+            continue
         was, now = old.of(type_url).resources, new.of(type_url).resources
         updates[type_url] = dict.fromkeys(was.keys() - now.keys())
         updates[type_url].update({name: resource for name, resource in now.items() if was.get(name) != resource})

@@ -11,7 +11,7 @@ from xds.catalog.versions import Need
 from xds.resources.inventory import Inventory
 from xds.resources.versions import Needs, find_unsupported, list_needs, read_envoy_version
 from xds.resources.view import NodeKind, NodeView, Standing, build_view, find_standing, kind_of
-from xds.snapshot.building import build_snapshot
+from xds.snapshot.building import build_services, build_snapshot, has_services
 from xds.snapshot.kept import KeptClusters, build_kept_view, find_named
 from xds.snapshot.served import Place, Views
 from xds.snapshot.snapshot import Snapshot, SnapshotChange, TypeSnapshotPool
@@ -40,6 +40,18 @@ class SnapshotStore:
             place = self._views.find_place(kind, view, lambda: build_snapshot(view, self.inventory, self.pool))
         place.count += 1
         return place
+
+    def has_place(self, kind: NodeKind) -> bool:
+        """Whether nodes of that kind are connected."""
+        return kind in self._views.places
+
+    def is_prepared(self, kind: NodeKind) -> bool:
+        """Whether what takes long of a kind's view is built. It is the same for many views."""
+        return has_services(self._build_view(kind), self.inventory, self.pool)
+
+    def prepare(self, kind: NodeKind) -> Iterator[None]:
+        """Build what takes long of a kind's view. It yields every now and then, and the inventory may then change."""
+        return build_services(self._build_view(kind), self.inventory, self.pool)
 
     def release(self, kind: NodeKind) -> None:
         """Count one stream fewer. A view that no stream uses is dropped."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from xds.catalog.catalog import Catalog
 from xds.resources.inventory import Inventory
 from xds.resources.view import NodeKind, NodeView, build_view
-from xds.snapshot.building import Reassignment, build_snapshot, diff_move, diff_view
+from xds.snapshot.building import Reassignment, build_services, build_snapshot, diff_move, diff_view
 from xds.snapshot.kept import KeptCluster, KeptClusters, build_kept_view
 from xds.snapshot.served import Follower, Place, Served, Views
 from xds.snapshot.snapshot import Snapshot, SnapshotChange, TypeSnapshotPool, make_change
@@ -62,9 +62,9 @@ class Update:
         while missing := [*self._find_missing()]:
             passes += 1
             for work in missing:
-                self._build(work)
-                if passes < MAX_PASSES:
-                    yield
+                for _ in self._build(work):
+                    if passes < MAX_PASSES:
+                        yield
 
     def take(self) -> Iterator[Step]:
         """Let every view have its new snapshot. Whoever is concerned must be told before the next step."""
@@ -103,17 +103,19 @@ class Update:
         yield from (view for view in targets if view not in self._views.by_view and view not in self._fresh)
         yield from (move for move in moves if move not in self._moves)
 
-    def _build(self, work: NodeKind | Served | NodeView | Move) -> None:
+    def _build(self, work: NodeKind | Served | NodeView | Move) -> Iterator[None]:
         if isinstance(work, NodeKind):
             self._new_views[work] = self._build_view(work)
         elif isinstance(work, Served):
             self._changes[work] = self._diff(work)
         elif isinstance(work, NodeView):
+            yield from build_services(work, self.after, self._pool)
             self._fresh[work] = build_snapshot(work, self.after, self._pool)
         else:
             served, view = work
             snapshot = self._find_snapshot(view)
             self._moves[work] = snapshot, diff_move(served.snapshot, snapshot, self._pool)
+        yield
 
     def _build_view(self, kind: NodeKind) -> NodeView:
         kept = self.kept[kind.cluster] if kind.cluster in self.kept else self._clusters.get(kind.cluster)

@@ -27,7 +27,7 @@ from xds.server.streams.twins import find_twins
 from xds.session.fetch import PolledView, check_fetch
 from xds.session.held import Latest
 from xds.session.limits import Limits
-from xds.session.request import parse_request
+from xds.session.request import check_node, parse_request
 from xds.session.session import DELTA, SOTW, Session, Variant
 from xds.snapshot.served import Place
 from xds.snapshot.store import SnapshotStore
@@ -44,6 +44,12 @@ twice as long."""
 
 TWIN_SECONDS = 60.0
 """How long two streams with one node id may overlap: until then, one may be of a connection that is lost."""
+
+VIEW_COST = 400
+"""What a view costs whose services are built: the turns of two large requests (`pacing.py`)."""
+
+MAX_TRIES = 3
+"""How often a view is built that an edit overtakes; then the rest waits for nothing."""
 
 MAX_POLLED = 64
 """How many views are kept for nodes that poll. The views that were asked for last stay."""
@@ -65,6 +71,7 @@ class AdsServicer:
         self._polled: OrderedDict[NodeKind, tuple[Place, PolledView]] = OrderedDict()
         self._stream_numbers = count(1)
         self._propagation: Propagation | None = None
+        self._preparing = asyncio.Lock()
         self._run_id = token_hex(3)  # makes nonces differ from those of the server before a restart
 
     def build_handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:
@@ -147,6 +154,24 @@ class AdsServicer:
         """
         return None if self._propagation is None else await asyncio.shield(self._propagation.done)
 
+    async def _prepare(self, node: Node, host: str) -> None:
+        """Build what takes long of a node's view, if nobody has built it, and let the loop have turns meanwhile.
+
+        Nodes of one address take turns with those of others. Raises PeerError for a node that is refused.
+        """
+        check_node(node)
+        kind = kind_of(node)
+        if self.store.has_place(kind):
+            return
+        await self.shared.pacer.wait(host, VIEW_COST)
+        for _ in range(MAX_TRIES):  # the inventory may change meanwhile
+            if self.store.is_prepared(kind):
+                return
+            async with self._preparing:
+                turns = Turns()
+                for _ in self.store.prepare(kind):
+                    await turns.give()
+
     def _acquire(self, node: Node) -> Place:
         """Return the place of a node, and log it if the catalog does not name the node's cluster."""
         self._sweep()
@@ -199,7 +224,7 @@ class AdsServicer:
             self.shared.repeats.tell(None, log.warning, "stream refused", peer=call.peer, reason=reason)
             await call.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, reason)
             return
-        stream = Stream(call, session, self.shared, address)
+        stream = Stream(call, session, self.shared, address, self._prepare)
         try:
             await stream.serve()
         finally:

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,6 +59,9 @@ ABORT_SECONDS = 4.0
 
 log = structlog.get_logger()
 
+Prepare = Callable[[Node, str], Awaitable[None]]
+"""Builds what the snapshot of a node at an address takes long for."""
+
 
 @dataclass(slots=True)
 class SharedState:
@@ -100,6 +104,7 @@ class Stream:
         "_nacked",
         "_outbox",
         "_place",
+        "_prepare",
         "_propagations",
         "_push_task",
         "_ready_at",
@@ -116,8 +121,11 @@ class Stream:
         "session",
     )
 
-    def __init__(self, call: Call, session: Session[Any], shared: SharedState, address: Address) -> None:
+    def __init__(
+        self, call: Call, session: Session[Any], shared: SharedState, address: Address, prepare: Prepare
+    ) -> None:
         self.session = session
+        self._prepare = prepare
         self._address = address
         self._meter = Meter(STREAM_BURST, STREAM_RATE, time.monotonic())
         self._call = call
@@ -149,7 +157,10 @@ class Stream:
             data = await self._read_first()
             while data is not None:
                 await self._wait_for_turn(data)
-                self._on_request(data)
+                request = self.session.parse(data)
+                if self.session.node is None:
+                    await self._prepare(request.node, self._address.host)
+                self._on_request(request)
                 await self._drain()
                 data = await self._call.read()
         except PeerError as error:
@@ -196,9 +207,9 @@ class Stream:
         if len(data) > LARGE_REQUEST:
             await self._shared.pacer.wait(self._address.host, cost)
 
-    def _on_request(self, data: bytes) -> None:
+    def _on_request(self, request: Any) -> None:
         had_node = self.session.node is not None
-        result = self.session.on_request(data)
+        result = self.session.on_parsed(request)
         if (node := self.session.node) is not None and not had_node:
             self._shared.connected.log_client(node, variant=self.session.variant.name)
         if result.nack:
