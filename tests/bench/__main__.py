@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.asked import measure_asked
 from tests.bench.burst import measure_burst
 from tests.bench.effect import measure_effect
 from tests.bench.endpoints import measure_flood, measure_one
@@ -133,6 +134,22 @@ def floor(clients: int, services: int, changes: int, variants: tuple[str, ...], 
     cells = [measure_floor(variant, clients, services, changes) for variant in variants]
     show("What of it is gRPC's", cells)
     keep("floor", cells, path)
+
+
+@main.command()
+@click.option("--clients", type=int, multiple=True, default=(1, 1000, 4000), show_default=True)
+@services_option
+@click.option("--changes", default=40, show_default=True, help="How often one endpoint's weight is changed.")
+@variants_option
+@json_option
+def asked(clients: tuple[int, ...], services: int, changes: int, variants: tuple[str, ...], path: Path | None) -> None:
+    """Measure a change that some of the clients asked for, and one that nobody asked for; each with and without a file.
+
+    Each client asks for 20 clusters.
+    """
+    cells = [measure_asked(variant, number, services, changes) for variant in variants for number in clients]
+    show("A change by who asked for it", cells)
+    keep("asked", cells, path)
 
 
 @main.command()

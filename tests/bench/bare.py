@@ -35,7 +35,7 @@ def make_bodies(variant: Variant[Any], services: int, changes: int) -> tuple[lis
     translator = Translator()
     inventory = translator.build(workspace.update(make_documents(services, folder=True)))
     store = SnapshotStore(inventory)
-    session: Session[Any] = Session(variant, lambda node: store.acquire(kind_of(node)), "bare")
+    session: Session[Any] = Session(variant, lambda node: store.acquire(kind_of(node)).read, "bare")
     names = [make_name(number) for number in range(services)]
 
     def ask(type_url: str, asked: list[str], nonce: str = "") -> list[Any]:

@@ -49,9 +49,9 @@ def measure_floor(
 ) -> Figures:
     """Measure both servers. The same clients ask each for the same."""
     with write_catalog(services) as catalog:
-        starts = (partial(_start_bare, catalog, variant, services, changes), partial(_start_xds, catalog))
+        starts = (partial(start_bare, catalog, variant, services, changes), partial(_start_xds, catalog))
         bare_sync, sync = (_measure_sync(start(), variant, clients, services) for start in starts)
-        bare_change, change = (_measure_change(start(), variant, services, changes, idle_seconds) for start in starts)
+        bare_change, change = (measure_change(start(), variant, services, changes, idle_seconds) for start in starts)
     return Figures(variant, clients, services, bare_sync, sync, bare_change * 1000, change * 1000)
 
 
@@ -63,7 +63,8 @@ def _measure_sync(running: Running, variant: str, clients: int, services: int) -
             return server.rest() - started
 
 
-def _measure_change(running: Running, variant: str, services: int, changes: int, idle_seconds: float) -> float:
+def measure_change(running: Running, variant: str, services: int, changes: int, idle_seconds: float) -> float:
+    """Return the CPU time of a change for FEW clients, which ask for all, in seconds."""
     with running as (server, change), start_fleet(server.address, variant, FEW, None, services) as fleet:
         fleet.next("synced")
         server.rest()
@@ -84,7 +85,8 @@ def _start_xds(catalog: Catalog) -> Iterator[tuple[Server, Change]]:
 
 
 @contextmanager
-def _start_bare(catalog: Catalog, variant: str, services: int, changes: int) -> Iterator[tuple[Server, Change]]:
+def start_bare(catalog: Catalog, variant: str, services: int, changes: int) -> Iterator[tuple[Server, Change]]:
+    """Start the bare server."""
     address = f"{LOOPBACK}:{free_port()}"
     command = [sys.executable, "-m", "tests.bench.bare", address.rpartition(":")[2]]
     command += ["--variant", variant, "--services", str(services), "--changes", str(changes)]

@@ -39,7 +39,7 @@ class Client:
 
     def __init__(self, store: SnapshotStore, variant: Variant[Any]) -> None:
         self.variant = variant
-        self.session: Session[Any] = Session(variant, lambda node: store.acquire(kind_of(node)), variant.name)
+        self.session: Session[Any] = Session(variant, lambda node: store.acquire(kind_of(node)).read, variant.name)
         self.names = sorted(store.inventory.parts)
 
     def ask_for_all(self) -> int:

@@ -132,7 +132,7 @@ async def test_an_older_refusal_does_not_end_the_wait() -> None:
         code, printed, _ = await wait(admin)
         assert code == 0
         assert "web-1 NACKED Cluster api" in printed
-        admin.serving.edit(
+        await admin.serving.edit(
             "services: {api: {endpoints: ['127.0.0.1:1'], timeouts: {connect: 2s}}, web: {upstreams: [api]}}"
         )
         await sidecar.read()

@@ -58,7 +58,7 @@ async def test_a_renamed_gateways_client_is_seen() -> None:
             client = admin.connect("edge-1", "edge")
             await client.take(CLUSTER, LISTENER)
             await admin.until("SYNCED", LISTENER, "edge-1")
-            assert admin.serving.edit(RENAMED) == 0
+            assert await admin.serving.edit(RENAMED) == 0
             code, printed, _ = await status(admin)
             assert code == 1
             assert "KEPT" in printed.splitlines()[1]
@@ -68,7 +68,7 @@ async def test_a_renamed_gateways_client_is_seen() -> None:
             assert said in printed.splitlines()
             assert (await status(admin, "--wait", "0.1"))[0] == 4
             assert (await admin.metrics())['xds_unnamed_clients{cluster="edge",standing="kept"}'] == 1
-            admin.serving.edit(CATALOG)
+            await admin.serving.edit(CATALOG)
             assert (await status(admin))[0] == 0
     told = [line for line in logged if line.get("cluster") == "edge" and "catalog" in line["event"]]
     assert [(line["log_level"], line.get("did_you_mean")) for line in told] == [
@@ -95,7 +95,7 @@ async def test_a_client_that_comes_with_resources_keeps_them() -> None:
         await admin.until("STALE", LISTENER, "edge-1")
         assert "keeps removed" not in (printed := (await status(admin))[1])
         assert "UNKNOWN" in printed
-        admin.serving.edit(CATALOG)
+        await admin.serving.edit(CATALOG)
         response = await client.read()
         assert ([one.name for one in response.resources], [*response.removed_resources]) == (["api"], [])
 
@@ -132,7 +132,7 @@ async def test_a_settled_nack_is_logged() -> None:
             await client.ask(CLUSTER)
             await client.refuse("no such policy")
             await admin.until("NACKED", node_id="edge-1")
-            admin.serving.edit(CATALOG.replace("balance: weighted", "timeouts: {connect: 3s}, balance: weighted"))
+            await admin.serving.edit(CATALOG.replace("balance: weighted", "timeouts: {connect: 3s}, balance: weighted"))
             await client.read()
             await client.accept()
             await admin.until("SYNCED", node_id="edge-1")

@@ -30,7 +30,7 @@ from xds.catalog.versions import Need
 from xds.resources.decode import decode
 from xds.resources.versions import list_needs
 from xds.resources.view import NodeKind, build_open_view
-from xds.snapshot.store import build_snapshot
+from xds.snapshot.building import build_snapshot
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION
 from xds.wire.pool import build_pool
 

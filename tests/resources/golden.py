@@ -31,7 +31,7 @@ from xds.catalog.reading.fragment import parse_fragment
 from xds.resources.inventory import Inventory
 from xds.resources.resource import Resource
 from xds.resources.view import NodeKind, NodeView, build_open_view
-from xds.snapshot.store import build_snapshot
+from xds.snapshot.building import build_snapshot
 from xds.sources.document import Document
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, SECRET
 from xds.wire.pool import build_pool, find_packed

@@ -22,7 +22,7 @@ from xds.catalog.raw.types import find_type
 from xds.resources.decode import REDACTED, decode
 from xds.resources.resource import encode_resource
 from xds.resources.view import NodeKind, build_view
-from xds.snapshot.store import build_snapshot
+from xds.snapshot.building import build_snapshot
 from xds.wire import CLUSTER, LISTENER, ROUTE_CONFIGURATION, SECRET
 from xds.wire.envoy.config_cluster_v3_pb2 import Cluster, OutlierDetection
 from xds.wire.envoy.extensions_upstreams_http_v3_pb2 import HttpProtocolOptions

@@ -21,7 +21,7 @@ from xds.catalog.text.field import Words
 from xds.catalog.text.mistake import Loc
 from xds.errors import CatalogError
 from xds.resources.view import NodeKind, build_open_view
-from xds.snapshot.store import build_snapshot
+from xds.snapshot.building import build_snapshot
 from xds.sources.document import Document
 
 OF_SERVER = "it is for the server: how edits are taken"

@@ -18,8 +18,9 @@ from xds.resources.endpoints import load_assignment
 from xds.resources.inventory import Inventory, build_inventory
 from xds.resources.resource import Resource
 from xds.resources.view import NodeKind, build_view
+from xds.snapshot.building import build_snapshot
 from xds.snapshot.snapshot import Snapshot, TypeSnapshot
-from xds.snapshot.store import SnapshotStore, build_snapshot
+from xds.snapshot.store import SnapshotStore
 from xds.sources.document import Document
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, TYPE_URLS
 
@@ -91,7 +92,7 @@ def test_after_any_changes_of_endpoints_resources_equal_those_built_from_nothing
         }
         for kind in KINDS:
             expected = by_type(build_snapshot(build_view(fresh, kind), fresh))
-            assert by_type(store.acquire(kind)) == expected
+            assert by_type(store.acquire(kind).read()) == expected
             store.release(kind)
             assert by_type(updates[kind].snapshot if kind in updates else before[kind]) == expected
 
@@ -194,7 +195,7 @@ def test_routes_are_rebuilt_when_their_target_and_an_endpoint_change_at_once() -
     )
     store.update(move(translator, store.inventory))
     fresh = build_inventory(store.inventory.catalog, store.inventory.endpoints)
-    assert by_type(store.acquire(kind)) == by_type(build_snapshot(build_view(fresh, kind), fresh))
+    assert by_type(store.acquire(kind).read()) == by_type(build_snapshot(build_view(fresh, kind), fresh))
 
 
 @pytest.mark.parametrize("path", golden.CATALOGS, ids=lambda path: path.parent.name)

@@ -16,7 +16,7 @@ from xds.resources.decode import decode
 from xds.resources.resource import Resource
 from xds.resources.routes.virtual_hosts import EncodedRoutes, find_places
 from xds.resources.view import NodeKind, build_view
-from xds.snapshot.store import build_snapshot
+from xds.snapshot.building import build_snapshot
 from xds.sources.document import Document
 from xds.wire import ROUTE_CONFIGURATION
 

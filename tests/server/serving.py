@@ -47,11 +47,11 @@ class Serving:
     workspace: Workspace
     strangers: bool = True
 
-    def edit(self, catalog: str) -> int:
+    async def edit(self, catalog: str) -> int:
         """Publish another catalog, and return the number of streams that it affects."""
         catalog_now = self.workspace.update({"c.yaml": Document("c.yaml", catalog.encode())})
         catalog_now = welcome(catalog_now) if self.strangers else catalog_now
-        return self.servicer.publish(build_inventory(catalog_now, self.servicer.store.inventory))
+        return await self.servicer.publish(build_inventory(catalog_now, self.servicer.store.inventory))
 
     def open(self, method: str = DELTA_ADS) -> Call:
         """Open a stream."""
@@ -83,9 +83,10 @@ async def serving(
         await server.stop(None)
 
 
-def delta(type_url: str = CLUSTER, *names: str, nonce: str = "") -> bytes:
+def delta(type_url: str = CLUSTER, *names: str, nonce: str = "", cluster: str = NODE.cluster) -> bytes:
     """Encode a delta request. Names make it a subscription, and a nonce makes it an ACK."""
-    request = DeltaDiscoveryRequest(node=NODE, type_url=type_url, resource_names_subscribe=names, response_nonce=nonce)
+    node = Node(id=NODE.id, cluster=cluster)
+    request = DeltaDiscoveryRequest(node=node, type_url=type_url, resource_names_subscribe=names, response_nonce=nonce)
     return request.SerializeToString()
 
 

@@ -109,7 +109,7 @@ async def test_a_nack_stays_until_the_refused_resource_is_corrected() -> None:
         await sidecar.take()
         old = (await admin.get("/snapshot?cluster=anyone"))["clusters"]["anyone"][CLUSTER]["users"]
         before = (await admin.until("SYNCED"))["version_info"]
-        admin.serving.edit(CATALOG.replace("users: {endp", "users: {balance: random, endp"))
+        await admin.serving.edit(CATALOG.replace("users: {endp", "users: {balance: random, endp"))
         await sidecar.read()
         await sidecar.refuse("users: bad policy")
         clusters = await admin.until("NACKED")
@@ -121,7 +121,7 @@ async def test_a_nack_stays_until_the_refused_resource_is_corrected() -> None:
         metrics = await admin.metrics()
         assert metrics['xds_nacks_total{cluster="anyone",type="Cluster"}'] == 1
         assert metrics['xds_nacked{cluster="anyone",node_id="web-1",type="Cluster"}'] == 1
-        admin.serving.edit(CATALOG.replace("users: {endp", "users: {health_check: {http: /}, endp"))
+        await admin.serving.edit(CATALOG.replace("users: {endp", "users: {health_check: {http: /}, endp"))
         await sidecar.read()
         await sidecar.accept()
         assert (await admin.until("SYNCED"))["nack"] is None
@@ -135,11 +135,11 @@ async def test_a_nack_ends_when_the_edit_is_reverted() -> None:
     async with administered() as admin:
         sidecar = admin.connect(cluster="anyone")
         await sidecar.take()
-        admin.serving.edit(CATALOG.replace("users: {endp", "users: {balance: random, endp"))
+        await admin.serving.edit(CATALOG.replace("users: {endp", "users: {balance: random, endp"))
         await sidecar.read()
         await sidecar.refuse("users: bad policy")
         await admin.until("NACKED")
-        admin.serving.edit(CATALOG)
+        await admin.serving.edit(CATALOG)
         assert [one.name for one in (await sidecar.read()).resources] == ["users"]
         await sidecar.accept()
         assert (await admin.until("SYNCED"))["nack"] is None
@@ -165,7 +165,7 @@ async def test_a_name_that_only_a_draining_listener_needs_is_not_missing() -> No
         names = ["edge/8080", "edge/8081", "edge/8082"]
         await gateway.ask(ROUTE_CONFIGURATION, *names)
         await gateway.accept(ROUTE_CONFIGURATION)
-        admin.serving.edit(two.replace(", {port: 8081}", ""))
+        await admin.serving.edit(two.replace(", {port: 8081}", ""))
         for _ in range(2):
             await gateway.accept((await gateway.read()).type_url)
         resources = (await admin.until("SYNCED", ROUTE_CONFIGURATION, "edge-1"))["resources"]

@@ -81,5 +81,5 @@ async def test_the_admin_interface_has_shares_for_the_zones_of_envoys_with_metri
             f'{NAME}{{endpoint="127.0.0.1:5000",{where}}} 0.75',
             f'{NAME}{{endpoint="127.0.0.1:5001",{where}}} 0.25',
         }
-        admin.serving.edit(CATALOG)
+        await admin.serving.edit(CATALOG)
         assert await scrape() == set()

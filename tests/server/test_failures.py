@@ -44,10 +44,10 @@ def break_push(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the push fail for an inventory with a service `bad`, as a view that cannot be built does."""
     real = AdsServicer.publish
 
-    def publish(self: AdsServicer, changed: inventory.Inventory) -> int:
+    async def publish(self: AdsServicer, changed: inventory.Inventory) -> int:
         if "bad" in changed.catalog.services:
             raise KeyError("a bug")
-        return real(self, changed)
+        return await real(self, changed)
 
     monkeypatch.setattr(AdsServicer, "publish", publish)
 

@@ -36,7 +36,7 @@ async def refuse_new(admin: Administered) -> Sidecar:
     """Return a sidecar that has the old services and refuses the one in the place of `old`."""
     sidecar = admin.connect(cluster="anyone")
     await sidecar.take()
-    admin.serving.edit(NEW)
+    await admin.serving.edit(NEW)
     assert [one.name for one in (await sidecar.read()).resources] == ["new"]
     await sidecar.refuse("new: no")
     await admin.until("NACKED")
@@ -69,7 +69,7 @@ async def test_what_is_corrected_is_forgotten() -> None:
     """The client accepts the new service."""
     async with administered(OLD) as admin:
         sidecar = await refuse_new(admin)
-        admin.serving.edit(NEW.replace("new: {", "new: {balance: random, "))
+        await admin.serving.edit(NEW.replace("new: {", "new: {balance: random, "))
         await sidecar.read()
         assert len(admin.serving.servicer.shared.memories.lasting) == 0
         await sidecar.accept()

@@ -15,7 +15,7 @@ from xds.server.workers.inventory_change import (
     describe_change,
     encode_change,
 )
-from xds.snapshot.store import build_snapshot
+from xds.snapshot.building import build_snapshot
 from xds.sources.document import Document
 
 ROUTING = (

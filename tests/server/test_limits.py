@@ -58,7 +58,8 @@ async def test_38_a_client_that_does_not_read_delays_nobody_and_is_closed() -> N
         response = await read_delta(good)
         for weight in range(2, 8):
             await good.write(delta(CLUSTER_LOAD_ASSIGNMENT, nonce=response.nonce))
-            server.edit(make_catalog("service-0", weight=weight) + make_catalog(*names[1:]).partition("services:\n")[2])
+            first = make_catalog("service-0", weight=weight)
+            await server.edit(first + make_catalog(*names[1:]).partition("services:\n")[2])
             response = await read_delta(good)
         await good.write(delta(CLUSTER_LOAD_ASSIGNMENT, nonce=response.nonce))
         of_deaf, of_good = sorted(server.servicer.streams(), key=lambda stream: -len(stream.session.subscriptions))
@@ -116,7 +117,7 @@ async def test_39_a_flood_from_one_client_does_not_delay_another() -> None:
             await await_until(lambda: not _in_flight(server, CLUSTER_LOAD_ASSIGNMENT), 10)
             flooded = sent + 10
             await await_until(lambda: sent > flooded, 10)  # noqa: B023 - the loop awaits it
-            server.edit(make_catalog("a", "b", weight=weight))
+            await server.edit(make_catalog("a", "b", weight=weight))
             response = await asyncio.wait_for(read_delta(good), 20)
         stop.set()
         await flooding

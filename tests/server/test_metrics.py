@@ -38,7 +38,7 @@ async def test_pushes_are_counted_by_type_and_reason() -> None:
         first = await sidecar.ask()
         await sidecar.accept()
         await sidecar.take(CLUSTER_LOAD_ASSIGNMENT)
-        admin.serving.edit(CATALOG.replace("weight: 3", "weight: 2"))
+        await admin.serving.edit(CATALOG.replace("weight: 3", "weight: 2"))
         await sidecar.read()
         metrics = await admin.metrics()
         counts = {
@@ -71,7 +71,7 @@ async def test_a_change_is_complete_when_the_last_client_has_answered() -> None:
         first, second, third = (admin.connect(f"web-{number}") for number in range(3))
         for sidecar in (first, second, third):
             await sidecar.take()
-        admin.serving.edit(CATALOG.replace("balance: weighted", "balance: random"))
+        await admin.serving.edit(CATALOG.replace("balance: weighted", "balance: random"))
         through = asyncio.ensure_future(servicer.wait_for_answers())
         for sidecar in (first, second, third):
             await sidecar.read()
@@ -82,7 +82,7 @@ async def test_a_change_is_complete_when_the_last_client_has_answered() -> None:
         third.call.cancel()
         async with asyncio.timeout(10):
             assert await through is not None
-        admin.serving.edit(CATALOG.replace("balance: weighted", "balance: random").replace("5003", "5004"))
+        await admin.serving.edit(CATALOG.replace("balance: weighted", "balance: random").replace("5003", "5004"))
         assert await servicer.wait_for_answers() is None
 
 

@@ -84,7 +84,7 @@ async def test_a_poll_with_the_current_version_is_not_modified() -> None:
         _, answer = await client.poll("endpoints", resource_names=["a"])
         again = {"resource_names": ["a"], "version_info": answer["version_info"]}
         assert await client.poll("endpoints", **again) == (304, None)
-        client.server.edit(make_catalog("a", weight=2))
+        await client.server.edit(make_catalog("a", weight=2))
         status, changed = await client.poll("endpoints", **again)
         assert status == 200
         assert changed["version_info"] != answer["version_info"]
@@ -93,7 +93,7 @@ async def test_a_poll_with_the_current_version_is_not_modified() -> None:
 async def test_36_resources_with_a_ttl_are_sent_at_each_poll() -> None:
     """Rule 36: a 304 would let the endpoints expire although the control plane is alive."""
     async with polling("a", "b") as client:
-        client.server.edit(make_catalog("a", "b").replace("a: {", "a: {ttl: 5s, "))
+        await client.server.edit(make_catalog("a", "b").replace("a: {", "a: {ttl: 5s, "))
         _, answer = await client.poll("endpoints", resource_names=["a"])
         assert answer["resources"][0]["policy"] == {"endpoint_stale_after": "5s"}
         again = {"resource_names": ["a"], "version_info": answer["version_info"]}

@@ -52,7 +52,7 @@ async def test_a_change_reaches_the_single_type_streams_that_it_affects() -> Non
         await stream.write(delta("", "a"))
         first = await read_delta(stream)
         await stream.write(delta("", nonce=first.nonce))
-        server.edit(make_catalog("a", "b", weight=2))
+        await server.edit(make_catalog("a", "b", weight=2))
         second = await read_delta(stream)
         assert [resource.name for resource in second.resources] == ["a"]
 
@@ -89,14 +89,14 @@ async def test_polls_share_a_view_and_the_number_of_views_has_a_limit() -> None:
         assert server.servicer.store.acquire(kind_of(NODE)) is made
         for _ in range(2):
             server.servicer.store.release(kind_of(NODE))
-        server.edit(make_catalog("a"))
+        await server.edit(make_catalog("a"))
         second = server.servicer.fetch(DiscoveryRequest(node=NODE), CLUSTER)
         assert first is not None
         assert second is not None
         assert (len(first.resources), len(second.resources)) == (2, 1)
         for number in range(3 * MAX_POLLED):
             server.servicer.fetch(DiscoveryRequest(node=Node(id="x", cluster=f"c-{number}")), CLUSTER)
-        assert len(server.servicer.store._nodes) == MAX_POLLED
+        assert len(server.servicer.store._views.places) == MAX_POLLED
 
 
 async def test_fetch_with_the_current_version_is_aborted() -> None:
@@ -108,7 +108,7 @@ async def test_fetch_with_the_current_version_is_aborted() -> None:
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await server.fetch(method, again)
         assert caught.value.code() == grpc.StatusCode.ABORTED
-        server.edit(make_catalog("a"))
+        await server.edit(make_catalog("a"))
         assert len((await server.fetch(method, again)).resources) == 1
 
 

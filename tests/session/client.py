@@ -37,7 +37,7 @@ def change_contents(before: Snapshot, contents: Contents) -> SnapshotChange:
         }
         for type_url, names in contents.items()
     }
-    return make_change(before, updates) or SnapshotChange(before, {}, {}, before)
+    return make_change(before, updates) or SnapshotChange(before, {}, {}, before, before)
 
 
 def write_content(name: str, content: str | bytes) -> bytes:
@@ -59,13 +59,13 @@ class SotwClient:
 
     def __init__(self, contents: Contents, stream: str = "s", type_url: str | None = None) -> None:
         self.world = change_contents(Snapshot({}), contents).snapshot
-        self.session: Session[DiscoveryRequest] = Session(SOTW, lambda _node: self.world, stream, type_url)
+        self.session: Session[DiscoveryRequest] = Session(SOTW, lambda _node: lambda: self.world, stream, type_url)
         self.result = RequestResult()
 
     def resume(self) -> None:
         """Lose the stream, and open one to a server that remembers it."""
         memory = self.session.remember()
-        self.session = Session(SOTW, lambda _node: self.world, "resumed", recall=lambda _node: memory)
+        self.session = Session(SOTW, lambda _node: lambda: self.world, "resumed", recall=lambda _node: memory)
 
     def ask(
         self,
@@ -107,13 +107,15 @@ class DeltaClient:
 
     def __init__(self, contents: Contents, stream: str = "s", type_url: str | None = None) -> None:
         self.world = change_contents(Snapshot({}), contents).snapshot
-        self.session: Session[DeltaDiscoveryRequest] = Session(DELTA, lambda _node: self.world, stream, type_url)
+        self.session: Session[DeltaDiscoveryRequest] = Session(
+            DELTA, lambda _node: lambda: self.world, stream, type_url
+        )
         self.result = RequestResult()
 
     def resume(self) -> None:
         """Lose the stream, and open one to a server that remembers it."""
         memory = self.session.remember()
-        self.session = Session(DELTA, lambda _node: self.world, "resumed", recall=lambda _node: memory)
+        self.session = Session(DELTA, lambda _node: lambda: self.world, "resumed", recall=lambda _node: memory)
 
     def ask(
         self,

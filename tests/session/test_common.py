@@ -37,7 +37,7 @@ def test_1_a_request_without_type_url_is_refused(client: Client) -> None:
 def test_1_a_stream_of_one_type_needs_no_type_url_and_refuses_another(variant: Variant[Any]) -> None:
     """Rule 1: a stream of, for example, CDS assumes its own type."""
     world = SotwClient(WORLD).world
-    session: Session[Any] = Session(variant, lambda _node: world, "s", CLUSTER)
+    session: Session[Any] = Session(variant, lambda _node: lambda: world, "s", CLUSTER)
     [response] = session.on_request(variant.request(node=NODE).SerializeToString()).responses
     assert response.type_url == CLUSTER
     with pytest.raises(PeerError, match=r"serves .*Cluster, not .*Listener") as caught:

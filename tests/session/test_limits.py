@@ -20,7 +20,7 @@ Client = SotwClient | DeltaClient
 def client(request: pytest.FixtureRequest) -> Client:
     """Return a client of each variant. It may subscribe to two names."""
     made: Client = request.param(WORLD)
-    session: Session[Any] = Session(made.session.variant, lambda _node: made.world, "s", limits=Limits(names=2))
+    session: Session[Any] = Session(made.session.variant, lambda _node: lambda: made.world, "s", limits=Limits(names=2))
     made.session = session
     return made
 

@@ -50,7 +50,9 @@ def test_endpoints_that_follow_their_cluster_have_the_reason_follow() -> None:
     client.ask(CLUSTER, to=clusters)
     [assignments] = client.ask(CLUSTER_LOAD_ASSIGNMENT, "a", "b")
     client.ask(CLUSTER_LOAD_ASSIGNMENT, to=assignments)
-    responses = client.session.on_change(change_contents(client.world, {CLUSTER: {"a": "2"}})) or []
+    change = change_contents(client.world, {CLUSTER: {"a": "2"}})
+    client.world = change.snapshot
+    responses = client.session.on_change(change) or []
     assert [response.reason for response in responses] == ["change", "follow"]
 
 

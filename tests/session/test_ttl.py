@@ -30,7 +30,7 @@ class Client:
         self.world = Snapshot({})
         self.change(make_assignment("a", "1", SECONDS), make_assignment("b", "1"))
         self.node = Node(id="web-1", client_features=features, user_agent_name=user_agent)
-        self.session: Session[Anything] = Session(variant, lambda _node: self.world, "s")
+        self.session: Session[Anything] = Session(variant, lambda _node: lambda: self.world, "s")
         [self.first] = self.ask()
 
     def ask(self, nonce: str = "", error: str = "") -> "list[Answer]":

@@ -48,7 +48,9 @@ class Wire:
         self.is_resumed = memory is not None
         self._streams += 1
         self.world = change_contents(Snapshot({}), self.contents).snapshot
-        self.session = Session(self.variant, lambda _node: self.world, f"s{self._streams}", recall=lambda _node: memory)
+        self.session = Session(
+            self.variant, lambda _node: lambda: self.world, f"s{self._streams}", recall=lambda _node: memory
+        )
         self.twin.connect()
 
     def resume(self, *, fresh: bool = False) -> None:

@@ -27,7 +27,7 @@ class EditedMesh:
 
     def of(self, kind: NodeKind) -> Snapshot:
         """Return the snapshot that nodes of a kind receive now."""
-        snapshot = self.store.acquire(kind)
+        snapshot = self.store.acquire(kind).read()
         self.store.release(kind)
         return snapshot
 

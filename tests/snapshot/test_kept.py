@@ -40,7 +40,7 @@ class Shop:
 
     def of(self, kind: NodeKind) -> Snapshot:
         """Return what a node of a kind is served that connects and leaves."""
-        snapshot = self.store.acquire(kind)
+        snapshot = self.store.acquire(kind).read()
         self.store.release(kind)
         return snapshot
 
@@ -58,7 +58,7 @@ def test_a_node_of_an_unknown_cluster_is_served_nothing(cluster: str, *, grpc: b
 def test_the_catalog_may_serve_strangers() -> None:
     """Then a node of an unknown cluster may call every service. An edit that ends this takes nothing from it."""
     shop = Shop(f"{SHOP}mesh: {{strangers: serve}}")
-    before = shop.store.acquire(NodeKind("job"))
+    before = shop.store.acquire(NodeKind("job")).read()
     assert names_of(before)["Cluster"] == ["database", "users", "web"]
     assert shop.store.find_standing("job") is Standing.STRANGER
     assert shop.edit(SHOP) == {}
@@ -71,7 +71,7 @@ def test_the_catalog_may_serve_strangers() -> None:
 def test_a_renamed_or_removed_gateway_keeps_what_it_had(edited: str, strangers: str) -> None:
     """It never becomes a sidecar, even where strangers are served. One that reconnects gets the same."""
     shop = Shop(f"{SHOP}mesh: {{strangers: {strangers}}}")
-    before = shop.store.acquire(EDGE)
+    before = shop.store.acquire(EDGE).read()
     assert EDGE not in shop.edit(f"{edited}mesh: {{strangers: {strangers}}}")
     assert shop.store.find_standing("edge") is Standing.KEPT
     shop.store.release(EDGE)
@@ -85,7 +85,7 @@ def test_a_renamed_or_removed_gateway_keeps_what_it_had(edited: str, strangers: 
 def test_the_endpoints_of_a_kept_node_stay_up_to_date() -> None:
     """Instances come and go while nobody has started the Envoy again. Its listeners and routes stay."""
     shop = Shop()
-    before = shop.store.acquire(EDGE)
+    before = shop.store.acquire(EDGE).read()
     shop.edit(RENAMED)
     after = shop.edit(RENAMED.replace("10.0.0.1", "10.0.0.9").replace("8080", "8081"))[EDGE]
     assert before.of(CLUSTER_LOAD_ASSIGNMENT) != after.of(CLUSTER_LOAD_ASSIGNMENT)
@@ -96,7 +96,7 @@ def test_the_endpoints_of_a_kept_node_stay_up_to_date() -> None:
 def test_a_kept_node_keeps_the_services_that_are_gone() -> None:
     """All of its routes lead somewhere. A service that comes later is not sent to it."""
     shop = Shop()
-    before = shop.store.acquire(WEB)
+    before = shop.store.acquire(WEB).read()
     shop.edit('services: {other: {endpoints: ["10.0.0.8:80"]}}')
     assert names_of(shop.of(WEB)) == names_of(before)
     assert shop.of(WEB).of(CLUSTER) == before.of(CLUSTER)

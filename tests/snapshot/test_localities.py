@@ -76,12 +76,12 @@ def test_nodes_with_equal_resources_share_them() -> None:
     """The rack makes no difference. Services that do not depend on the locality have identical resources everywhere."""
     mesh = EditedMesh(MESH)
     mesh.edit(*ON)
-    rack_1, rack_2 = (mesh.store.acquire(web(Locality("eu", "a", rack))) for rack in ("rack-1", "rack-2"))
+    rack_1, rack_2 = (mesh.store.acquire(web(Locality("eu", "a", rack))).read() for rack in ("rack-1", "rack-2"))
     assert rack_1 is rack_2
     other, nowhere = mesh.of(web(EU_B)), mesh.of(web(NOWHERE))
     for type_url, name in ((CLUSTER_LOAD_ASSIGNMENT, "users"), (CLUSTER, "api")):
         assert other.of(type_url).resources[name] is nowhere.of(type_url).resources[name]
-    strangers = [mesh.store.acquire(NodeKind(name, locality=EU_X)) for name in ("anyone", "nobody")]
+    strangers = [mesh.store.acquire(NodeKind(name, locality=EU_X)).read() for name in ("anyone", "nobody")]
     assert strangers[0] is strangers[1]
     users = [NodeKind("users", locality=where) for where in (NOWHERE, EU_A, US)]
     assert len({build_view(mesh.store.inventory, kind) for kind in users}) == 1

@@ -144,7 +144,7 @@ def test_nodes_with_the_same_view_share_the_encoded_bytes() -> None:
     bodies = set()
     for node_cluster, number in zip(("anyone", "images", "anyone"), count(1), strict=False):
         node = Node(id=f"node-{number}", cluster=node_cluster)
-        session = Session(SOTW, lambda node: shop.store.acquire(kind_of(node)), "same")
+        session = Session(SOTW, lambda node: shop.store.acquire(kind_of(node)).read, "same")
         [response] = session.on_request(DiscoveryRequest(node=node, type_url=CLUSTER).SerializeToString()).responses
         bodies.add(response.body)
     assert len(bodies) == 1
@@ -331,7 +331,7 @@ def test_views_that_differ_only_in_their_listeners_share_the_other_resources() -
 def test_a_listener_of_a_grpc_client_is_found_by_a_target_with_a_port() -> None:
     """The port does not matter. What is no service is not found, and the targets are not among the names."""
     store = SnapshotStore(build_inventory(build("services: {a: {endpoints: ['10.0.0.1:1']}}")))
-    listeners = store.acquire(NodeKind("a", grpc=True)).of(LISTENER)
+    listeners = store.acquire(NodeKind("a", grpc=True)).read().of(LISTENER)
     assert [*listeners.resources] == ["a"]
     assert listeners.resources["a:50051"].name == "a:50051"
     assert listeners.resources["a:50051"].body != listeners.resources["a"].body
@@ -339,4 +339,4 @@ def test_a_listener_of_a_grpc_client_is_found_by_a_target_with_a_port() -> None:
     for name in ("b:1", "a:", "a:x", ":1", "a:70000"):
         assert name not in listeners.resources
         assert listeners.versions.get(name) is None
-    assert "a:50051" not in store.acquire(NodeKind("a")).of(LISTENER).resources
+    assert "a:50051" not in store.acquire(NodeKind("a")).read().of(LISTENER).resources

@@ -31,8 +31,9 @@ from xds.catalog.raw.fields import NO_RAW, parse_raw
 from xds.catalog.text.addresses import Listen
 from xds.resources.resource import Resource
 from xds.resources.view import OWN_TYPES, NodeKind, Standing, build_view
+from xds.snapshot.building import build_snapshot
 from xds.snapshot.snapshot import Snapshot
-from xds.snapshot.store import SnapshotStore, build_snapshot
+from xds.snapshot.store import SnapshotStore
 from xds.wire import CLUSTER, LISTENER, TYPE_URLS
 
 NAMES = ("a", "b", "c", "d")
@@ -166,7 +167,7 @@ def draw_catalog(draw: st.DrawFn, before: Catalog) -> Catalog:
         bare = all("/" not in one and made[one].protocol is not Protocol.TCP for one in targets)
         fallback = draw(st.none() | st.sampled_from(names)) if bare else None
         shares = [targets] if shared else [[to] for to in targets]
-        routes = [Route(to=dict.fromkeys(to, 1), fallback=None if to == [fallback] else fallback) for to in shares]
+        routes = [Route(to=dict.fromkeys(to, 1), fallback=None if {*to} == {fallback} else fallback) for to in shares]
         access_log = draw(ACCESS_LOGS)
         if draw(st.booleans()):
             gateways[name] = Gateway(port=port, routes=tuple(routes), access_log=access_log)
@@ -198,7 +199,7 @@ def test_an_update_has_the_same_result_as_building_from_nothing(chain: list[Cata
     they had. A change names exactly what differs. It retains what a node needs until the node has the rest.
     """
     store = SnapshotStore(build_inventory(chain[0]))
-    served = {kind: store.acquire(kind) for kind in kinds}
+    served = {kind: store.acquire(kind).read() for kind in kinds}
     for catalog in chain[1:]:
         changes = store.update(build_inventory(catalog, store.inventory))
         fresh = build_inventory(catalog)
@@ -231,7 +232,7 @@ def test_an_update_has_the_same_result_as_building_from_nothing(chain: list[Cata
 
 def served_now(store: SnapshotStore, kind: NodeKind) -> Snapshot:
     """Return the snapshot that a new node receives."""
-    snapshot = store.acquire(kind)
+    snapshot = store.acquire(kind).read()
     store.release(kind)
     return snapshot
 

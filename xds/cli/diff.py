@@ -186,7 +186,7 @@ class _LocalCatalog:
     def _snapshot(self, kind: Kind) -> Json:
         from xds.catalog.model.locality import Locality
         from xds.resources.view import NodeKind, build_view
-        from xds.snapshot.store import build_snapshot
+        from xds.snapshot.building import build_snapshot
 
         if self._kept is None or self._kept[0] != kind:
             view = build_view(self._inventory, NodeKind(kind.cluster, kind.grpc, Locality(*kind.locality)))

@@ -6,12 +6,13 @@ for callers in one locality, are built on demand: most meshes do not need them.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from xds.catalog.catalog import Catalog, diff_catalogs
 from xds.catalog.model.access_log import AccessLog
-from xds.catalog.model.locality import NOWHERE, Locality
+from xds.catalog.model.locality import NOWHERE, Level, Locality
 from xds.catalog.model.mesh import Mesh
 from xds.catalog.model.service import Protocol, Service, has_same_policy
 from xds.catalog.text.addresses import Listen
@@ -52,6 +53,15 @@ class Parts:
     localities: tuple[Locality, ...] = ()
 
 
+T = TypeVar("T")
+
+MAX_SHARED = 10_000
+"""How many results views share; then they are worked out again."""
+
+MAX_WAYS = 64
+"""How many combinations of localities and of `failover` services may have, so that callers are compared by priorities,
+and not by their localities."""
+
 Made = dict[tuple[str, tuple[int, ...]], Mapping[str, Resource]]
 """The resources of one service that were built on demand, by the kind of client and the localities' priorities."""
 
@@ -70,8 +80,9 @@ class Inventory:
     - `made` has the resources that were built on demand so far.
     - `encoded` has the encoded endpoints.
     - `encoded_routes` has the encoded routes of gateways, and is the same object in all inventories of a catalog.
+    - `shared` has what was worked out for one view and is the same for others.
 
-    Equality ignores the last three, and the fields that follow from the others.
+    Equality ignores the last four, and the fields that follow from the others.
     """
 
     catalog: Catalog
@@ -87,12 +98,39 @@ class Inventory:
     reassigned: frozenset[str] = field(default=frozenset(), compare=False)
     encoded: Mapping[str, Encoded] = field(default_factory=dict, compare=False, repr=False)
     encoded_routes: EncodedRoutes = field(default_factory=EncodedRoutes, compare=False, repr=False)
+    shared: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def is_reassignment(self) -> bool:
         """Whether only endpoints differ from the previous inventory."""
         others = self.dependents or self.changed_gateways or self.mesh_changed
         return not others and self.changed == self.reassigned
+
+    def share(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return the result for a key, which `make` works out the first time."""
+        found: T | None = self.shared.get(key)
+        if found is None:
+            if len(self.shared) >= MAX_SHARED:
+                self.shared.clear()
+            found = self.shared[key] = make()
+        return found
+
+    def describe_caller(self, caller: Locality) -> Hashable:
+        """Return what services' resources depend on of a caller's locality: their priorities for it."""
+        services = self.catalog.services
+
+        def find_ways() -> frozenset[tuple[tuple[Locality, ...], tuple[Level, ...]]]:
+            return frozenset(
+                (parts.localities, tuple(services[name].locality.failover))
+                for name, parts in self.parts.items()
+                if parts.localities
+            )
+
+        ways = self.share("ways", find_ways)
+        return caller if len(ways) > MAX_WAYS else tuple(self._rank(*way, caller) for way in ways)
+
+    def _rank(self, localities: tuple[Locality, ...], levels: tuple[Level, ...], caller: Locality) -> tuple[int, ...]:
+        return self.share((localities, levels, caller), lambda: prioritize(localities, levels, caller))
 
     def count_endpoints(self) -> Counter[str]:
         """Return the number of served endpoints by provider, CATALOG among them, of all services in the catalog."""
@@ -145,7 +183,9 @@ class Inventory:
 
     def _prioritize(self, name: str, caller: Locality) -> tuple[int, ...]:
         localities = self.parts[name].localities
-        return prioritize(localities, self.catalog.services[name].locality.failover, caller) if localities else ()
+        return (
+            self._rank(localities, tuple(self.catalog.services[name].locality.failover), caller) if localities else ()
+        )
 
 
 EMPTY_CATALOG = Catalog({}, {})

@@ -90,6 +90,10 @@ class NodeView(ABC):
     def assignment_key(self) -> Hashable:
         """What the view's ClusterLoadAssignments depend on: views with equal keys have the same ones."""
 
+    def describe_services(self, inventory: Inventory) -> Hashable:
+        """Return what the resources of the view's services depend on: views with equal descriptions have the same."""
+        return self
+
     def find_services(self, inventory: Inventory) -> Iterable[str]:
         """Return the names of the view's services, in alphabetical order."""
         return sorted(inventory.parts if self.upstreams is None else self.upstreams)
@@ -142,6 +146,11 @@ class SidecarView(NodeView):
         """The services that the sidecar may reach, and its locality."""
         return self.upstreams, self.locality
 
+    def describe_services(self, inventory: Inventory) -> Hashable:
+        """Return what does not depend on the sidecar's own listener."""
+        caller = inventory.describe_caller(self.locality)
+        return "sidecar", self.upstreams, self.hosts, self.own_tcp, self.access_log, caller
+
     def parts(self, inventory: Inventory, name: str) -> Mapping[str, Resource]:
         """Return the resources of one service, by type: with the listener of its `local_port` if it is one of `hosts`.
 
@@ -159,13 +168,18 @@ class SidecarView(NodeView):
 
     def build_own(self, inventory: Inventory) -> Resources:
         """Build the listener for HTTP, its RouteConfiguration, its fallbacks, and the collector's cluster."""
-        names = sorted(inventory.parts if self.hosts is None else self.hosts)
-        hosts = [part for name in names if (part := inventory.parts[name].virtual_host) is not None]
+        parts = inventory.parts
+
+        def find_hosts() -> tuple[bytes, ...]:
+            names = sorted(parts if self.hosts is None else self.hosts)
+            return tuple([part for name in names if (part := parts[name].virtual_host) is not None])
+
+        hosts = inventory.share(("hosts", self.hosts), find_hosts)
         listener = build_http_listener(SIDECAR_LISTENER, self.frame, access_log=self.access_log, traced=self.traced)
         return {
             LISTENER: {SIDECAR_LISTENER: listener},
             ROUTE_CONFIGURATION: {
-                SIDECAR_LISTENER: build_sidecar_routes(SIDECAR_LISTENER, tuple(hosts), self.frame.raw_routes)
+                SIDECAR_LISTENER: build_sidecar_routes(SIDECAR_LISTENER, hosts, self.frame.raw_routes)
             },
             **_build_clusters(self.traced, self.find_fallbacks(inventory), inventory),
         }
@@ -173,10 +187,14 @@ class SidecarView(NodeView):
     def find_fallbacks(self, inventory: Inventory) -> Iterable[tuple[str, str]]:
         """Return the targets and fallbacks in the routes of the services that the sidecar calls."""
         services = inventory.catalog.services
-        called = services.keys() if self.hosts is None else services.keys() & self.hosts
-        return frozenset[tuple[str, str]]().union(
-            *(find_pairs(complete_routes(name, services[name])) for name in called if services[name].routes)
-        )
+
+        def find() -> frozenset[tuple[str, str]]:
+            called = services.keys() if self.hosts is None else services.keys() & self.hosts
+            return frozenset[tuple[str, str]]().union(
+                *(find_pairs(complete_routes(name, services[name])) for name in called if services[name].routes)
+            )
+
+        return inventory.share(("fallbacks", self.hosts), find)
 
     def find_own(self, resources: Mapping[str, Resource]) -> Iterable[str]:
         """Return the one name of a sidecar's own resources, if it is there."""
@@ -214,6 +232,10 @@ class GatewayView(NodeView):
     def assignment_key(self) -> Hashable:
         """The services that the gateway may reach, and its locality."""
         return self.upstreams, self.locality
+
+    def describe_services(self, inventory: Inventory) -> Hashable:
+        """Return what does not depend on the gateway's own listeners."""
+        return "gateway", self.upstreams, inventory.describe_caller(self.locality)
 
     def parts(self, inventory: Inventory, name: str) -> Mapping[str, Resource]:
         """Return the resources of one service, by type, without the listener of its `local_port`."""
@@ -265,6 +287,10 @@ class GrpcView(NodeView):
     def assignment_key(self) -> Hashable:
         """The services that the client may reach, its locality, and that it is not an Envoy."""
         return self.upstreams, self.locality, GRPC_USER_AGENT
+
+    def describe_services(self, inventory: Inventory) -> Hashable:
+        """Return the services, and the client's priorities."""
+        return "grpc", self.upstreams, self.hosts, inventory.describe_caller(self.locality)
 
     def parts(self, inventory: Inventory, name: str) -> Mapping[str, Resource]:
         """Return the resources of one service, by type; only Cluster and endpoints if only routes name the service."""
@@ -435,6 +461,11 @@ def _find_locality(inventory: Inventory, kind: NodeKind, upstreams: frozenset[st
     reliant = inventory.reliant
     if not reliant or kind.locality == NOWHERE:
         return NOWHERE, False
-    relied = [reliant[name] for name in (reliant if upstreams is None else reliant.keys() & upstreams)]
-    depth = max((reliance.depth for reliance in relied), default=0)
-    return kind.locality.cut(depth), any(reliance.zone_aware for reliance in relied)
+
+    def find() -> tuple[int, bool]:
+        relied = [reliant[name] for name in (reliant if upstreams is None else reliant.keys() & upstreams)]
+        depth = max((reliance.depth for reliance in relied), default=0)
+        return depth, any(reliance.zone_aware for reliance in relied)
+
+    depth, zone_aware = inventory.share(("reliance", upstreams), find)
+    return kind.locality.cut(depth), zone_aware

@@ -31,8 +31,11 @@ class PolledView:
         self._retained: dict[str, dict[str, Resource]] = {}
         self._stated: OrderedDict[str, dict[str, str]] = OrderedDict()  # by node id and type: the last version_info
 
-    def on_change(self, change: SnapshotChange) -> None:
-        """Set the view's next snapshot. What it lacks stays for nodes that have not taken the rest of it."""
+    def on_change(self, change: SnapshotChange) -> bool:
+        """Set the view's next snapshot. What it lacks stays for nodes that have not taken the rest of it.
+
+        Returns False: nobody is told.
+        """
         if all(map(self._is_settled, self._stated.values())):
             self._retained, self._taken = {}, self._latest
         for type_url in {*self._retained, *change.retained}:
@@ -42,6 +45,7 @@ class PolledView:
             self._retained[type_url] = dict(left[-MAX_RETAINED:])
         self._latest = change.snapshot
         self._transitional = change.snapshot.replace(self._retained, change.pool)
+        return False
 
     def answer(self, request: DiscoveryRequest, type_url: str) -> DiscoveryResponse | None:
         """Return the answer to a poll, or None when the client has the current version. Raises PeerError."""

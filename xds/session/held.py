@@ -8,7 +8,7 @@ or needs a secret that it refused.
 For a client that accepts everything there is nothing of its own here: it shares the snapshots of its view.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -26,6 +26,9 @@ Resources = Mapping[str, Mapping[str, Resource]]
 Names = Mapping[str, frozenset[str]]
 """Names by type."""
 
+Latest = Callable[[], Snapshot]
+"""Returns the latest snapshot of a view."""
+
 STAGED = (LISTENER, ROUTE_CONFIGURATION)
 """The types that name clusters. Their responses wait until the client has the clusters that they name."""
 
@@ -39,6 +42,8 @@ UNUSABLE = (SECRET, CLUSTER, CLUSTER_LOAD_ASSIGNMENT)
 """The types of which a new resource that is refused harms what names it."""
 
 NOTHING: Mapping[str, Any] = {}
+
+NO_SNAPSHOT = Snapshot(NOTHING)
 
 HeldReason = Literal["refused", "draining", "unanswered"]
 
@@ -72,8 +77,7 @@ class Drain:
 class Holding:
     """The differences between the latest snapshot of one client's view and what the client is served.
 
-    `removed` are the resources that the latest snapshot no longer has. `latest` is the latest snapshot, `snapshot` is
-    what the client is served.
+    `removed` are the resources that the latest snapshot no longer has.
     """
 
     __slots__ = (
@@ -88,22 +92,23 @@ class Holding:
         "_nacks",
         "_older",
         "_outgoing",
+        "_own",
         "_pool",
+        "_read",
         "_subscriptions",
         "_touched",
         "_unserved",
         "_unusable",
         "_with_drains",
-        "latest",
         "removed",
-        "snapshot",
     )
 
     def __init__(self, subscriptions: Mapping[str, Subscription[Any]], *, aggregated: bool) -> None:
         self._subscriptions = subscriptions
         self._aggregated = aggregated
         self._pool: TypeSnapshotPool | None = None
-        self.latest = self.snapshot = Snapshot(NOTHING)
+        self._read: Latest = lambda: NO_SNAPSHOT
+        self._own: Snapshot | None = None  # what the client is served in place of the latest snapshot
         self.removed: Resources = NOTHING
         self._touched: Names = NOTHING  # what changed in the edits that removed `removed`
         self._older: Resources = NOTHING  # what the client has, or had, while it may need that in place of what is new
@@ -120,16 +125,26 @@ class Holding:
         self._with_drains = False
         self._gave_up = False  # waiting for what the new listeners name has lasted too long
 
+    @property
+    def latest(self) -> Snapshot:
+        """The latest snapshot of the client's view."""
+        return self._read()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What the client is served."""
+        return self._read() if self._own is None else self._own
+
     def begin(
-        self, snapshot: Snapshot, *, drains: bool, memory: Memory | None = None, pool: TypeSnapshotPool | None = None
+        self, latest: Latest, *, drains: bool, memory: Memory | None = None, pool: TypeSnapshotPool | None = None
     ) -> None:
-        """Set the first snapshot. `drains` is whether the client drains connections of listeners that change.
+        """Begin with the view's snapshot. `drains` is whether the client drains connections of listeners that change.
 
         `memory` is that of the client's last stream, `pool` is where the view's TypeSnapshots come from.
         """
-        self.latest = self.snapshot = snapshot
+        self._read = latest
         self._with_drains = drains
-        if memory is not None and not snapshot.is_unknown:
+        if memory is not None and not self.latest.is_unknown:
             self._pool = pool
             self._resume(memory)
 
@@ -240,23 +255,19 @@ class Holding:
         versions = self.latest.of(type_url).versions
         return frozenset(n for n in names if one.known.get(n) != versions.get(n) and n not in one.rejected)
 
-    def skip(self, change: SnapshotChange) -> None:
-        """Set the next snapshot, in which nothing changed that the client subscribed to."""
-        self.latest = self.snapshot = change.snapshot
-
     def on_change(self, change: SnapshotChange) -> None:
-        """Set the next snapshot, and mark in the subscriptions what changed for the client."""
+        """Note that the view has the next snapshot, and mark in the subscriptions what changed for the client."""
         self._note_older(change)
         self._pool = change.pool or self._pool
         retained = self._retain(change.retained)
         self._unusable = _without(self._unusable, change.names)
         touched = NOTHING if self.is_draining else self._touched
-        self.latest, self._gave_up, self._drained = change.snapshot, False, None
+        self._gave_up, self._drained = False, None
         if self._bad_secrets:
             self._refuse_again(change)
         is_plain = not (self.overrides or self._unusable or self._hidden or self._again)
         if is_plain and retained is change.retained:
-            self.removed, self.snapshot = retained, change.transitional
+            self.removed, self._own = retained, change.transitional if retained else None
             self._touched = change.names if retained else NOTHING
             self._mark(change.names)
             return
@@ -304,11 +315,12 @@ class Holding:
 
     def _note_older(self, change: SnapshotChange) -> None:
         """Remember what the client has, before newer versions are due."""
+        served = change.before if self._own is None else self._own
         for type_url in NOTED:
             names, subscription = change.names.get(type_url), self._subscriptions.get(type_url)
             if names is None or subscription is None or not subscription.known:
                 continue
-            had = _find_known(self.snapshot, subscription, names)
+            had = _find_known(served, subscription, names)
             if had:
                 before = self._older.get(type_url, NOTHING)
                 self._older = {**self._older, type_url: {**had, **before} if before else had}
@@ -570,11 +582,11 @@ class Holding:
     def _serve(self) -> None:
         """Make the snapshot that is served. Sessions with the same differences share its TypeSnapshots."""
         if not self.overrides:
-            self.snapshot = self.latest
+            self._own = None
             return
         types = {*self.removed, *self._back}
         both = {t: {**self.removed.get(t, NOTHING), **self._back.get(t, NOTHING)} for t in types}
-        self.snapshot = self.latest.replace(both, self._pool)
+        self._own = self.latest.replace(both, self._pool)
 
     def _overridden(self) -> Names:
         return {t: frozenset({*self.removed.get(t, ()), *self._back.get(t, ())}) for t in {*self.removed, *self._back}}

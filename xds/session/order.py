@@ -12,7 +12,7 @@ from typing import Any
 
 from xds.resources.mentions import mentions
 from xds.session.batch import Batch, is_large, share
-from xds.session.held import STAGED, Held, Holding
+from xds.session.held import STAGED, Held, Holding, Latest
 from xds.session.memory import Memory
 from xds.session.subscription import NO_NAMES, Nack, Subscription, unite
 from xds.snapshot.snapshot import Snapshot, SnapshotChange, TypeSnapshotPool
@@ -89,13 +89,13 @@ class UpdateOrder:
         return self._kept.snapshot
 
     def begin(
-        self, snapshot: Snapshot, *, drains: bool, memory: Memory | None = None, pool: TypeSnapshotPool | None = None
+        self, latest: Latest, *, drains: bool, memory: Memory | None = None, pool: TypeSnapshotPool | None = None
     ) -> None:
-        """Set the first snapshot. `drains` is whether the client drains connections of listeners that change.
+        """Begin with the view's snapshot. `drains` is whether the client drains connections of listeners that change.
 
         `memory` is that of the client's last stream, `pool` is where the view's TypeSnapshots come from.
         """
-        self._kept.begin(snapshot, drains=drains, memory=memory, pool=pool)
+        self._kept.begin(latest, drains=drains, memory=memory, pool=pool)
         self._resumes = self._reconnecting = self._aggregated and bool(self._kept.removed)
 
     def remember(self) -> Memory | None:
@@ -103,12 +103,11 @@ class UpdateOrder:
         return self._kept.remember()
 
     def on_change(self, change: SnapshotChange) -> bool:
-        """Set the next snapshot, and mark in the subscriptions the names that changed.
+        """Note that the view has the next snapshot, and mark in the subscriptions the names that changed.
 
         Returns False if the change concerns nothing that the client subscribed to.
         """
-        if not (self._kept.overrides or self._concerns(change)):
-            self._kept.skip(change)
+        if not (self.overrides or self._concerns(change)):
             return False
         self._overdue.clear()  # removals wait again with each change
         self._kept.on_change(change)
@@ -116,6 +115,11 @@ class UpdateOrder:
             not names <= change.retained.get(type_url, {}).keys() for type_url, names in change.names.items()
         )
         return True
+
+    @property
+    def overrides(self) -> bool:
+        """Whether the client is served anything but the latest snapshot, so that every change concerns it."""
+        return self._kept.overrides
 
     def _concerns(self, change: SnapshotChange) -> bool:
         for type_url, names in change.names.items():

@@ -12,7 +12,7 @@ from xds.errors import PeerError
 from xds.resources.view import GRPC_USER_AGENT
 from xds.session.delta import DeltaSubscription
 from xds.session.heartbeat import period_ms, supports_ttl
-from xds.session.held import Held
+from xds.session.held import Held, Latest
 from xds.session.limits import Limits
 from xds.session.memory import Memory
 from xds.session.order import Alarm, UpdateOrder
@@ -75,10 +75,11 @@ class RequestResult:
 class Session(Generic[Request]):
     """One stream of one client.
 
-    `acquire` returns the snapshot for a node, and is called with the node of the first request. `recall` returns the
-    node's memory of its last stream, and `pool` is where TypeSnapshots come from. `nonce_prefix` is
-    unique among the server's streams, so that a nonce of another stream never counts (rule 3). `type_url` is the type
-    of a stream that is not aggregated, and None for ADS.
+    `acquire` returns what to call for the latest snapshot of a node's view, and is called with the node of the first
+    request. Each change of it that concerns the client must be told by `on_change`, before any other event. `recall`
+    returns the node's memory of its last stream, and `pool` is where TypeSnapshots come from. `nonce_prefix` is unique
+    among the server's streams, so that a nonce of another stream never counts (rule 3). `type_url` is the type of a
+    stream that is not aggregated, and None for ADS.
 
     A session has no clock; the caller keeps timers for it. While `waits` is not 0, the session waits for the client's
     answer: the caller calls `on_timeout` when one wait lasts too long (rule 32). Each wait has another number. For each
@@ -106,7 +107,7 @@ class Session(Generic[Request]):
     def __init__(
         self,
         variant: Variant[Request],
-        acquire: Callable[[Node], Snapshot],
+        acquire: Callable[[Node], Latest],
         nonce_prefix: str,
         type_url: str | None = None,
         limits: Limits = DEFAULT_LIMITS,
@@ -134,6 +135,11 @@ class Session(Generic[Request]):
         return self._order.snapshot
 
     @property
+    def overrides(self) -> bool:
+        """Whether the client is served anything but the latest snapshot, so that every change concerns it."""
+        return self._order.overrides
+
+    @property
     def is_settled(self) -> bool:
         """Whether the client has accepted or refused everything, and nothing more is to be sent."""
         if self.waits and not self._order.is_blind:  # a blind wait is for no answer
@@ -149,7 +155,14 @@ class Session(Generic[Request]):
 
     def on_request(self, data: bytes) -> RequestResult:
         """Handle an encoded request. Raises PeerError when the stream must end."""
-        request = parse_request(self.variant.request, data, self._limits.names)
+        return self.on_parsed(self.parse(data))
+
+    def parse(self, data: bytes) -> Request:
+        """Parse a request. Raises PeerError when the stream must end."""
+        return parse_request(self.variant.request, data, self._limits.names)
+
+    def on_parsed(self, request: Request) -> RequestResult:
+        """Handle a parsed request. Raises PeerError when the stream must end."""
         self._check_node(request.node)
         if self.type_url is not None:
             self._infer_type(request)
@@ -174,7 +187,7 @@ class Session(Generic[Request]):
         return RequestResult(self._flush(), nack)
 
     def on_change(self, change: SnapshotChange) -> list[Response] | None:
-        """Set the view's next snapshot, and return the responses that need not wait.
+        """Note that the view has its next snapshot, and return the responses that need not wait.
 
         Returns None if the client subscribed to nothing that changed (rule 12).
         """

@@ -118,13 +118,15 @@ class SnapshotChange:
     """A view's new snapshot, and the names that were added, changed or removed since the one before, by type.
 
     `retained` are the removed resources that a client may still need until it has what takes their place (make before
-    break). `transitional` is the new snapshot including `retained`. `pool` is where the view's TypeSnapshots come from.
+    break). `transitional` is the new snapshot including `retained`. `before` is the one before. `pool` is where the
+    view's TypeSnapshots come from.
     """
 
     snapshot: Snapshot
     names: Mapping[str, frozenset[str]]
     retained: Mapping[str, Mapping[str, Resource]]
     transitional: Snapshot
+    before: Snapshot
     pool: TypeSnapshotPool | None = field(default=None, compare=False, repr=False)
 
 
@@ -139,7 +141,7 @@ def make_change(
     retained = {type_url: _find_retained(type_url, of_type, before, snapshot) for type_url, of_type in names.items()}
     retained = {type_url: of_type for type_url, of_type in retained.items() if of_type}
     transitional = snapshot.replace(retained, pool) if retained else snapshot
-    return SnapshotChange(snapshot, names, retained, transitional, pool)
+    return SnapshotChange(snapshot, names, retained, transitional, before, pool)
 
 
 def _find_retained(type_url: str, names: frozenset[str], before: Snapshot, after: Snapshot) -> Mapping[str, Resource]:

@@ -9,7 +9,7 @@ from xds.cli.demo.envoy_admin import socket_address
 from xds.resources.decode import decode
 from xds.resources.inventory import Inventory
 from xds.resources.view import NodeKind, build_view
-from xds.snapshot.store import build_snapshot
+from xds.snapshot.building import build_snapshot
 from xds.sources.document import Document
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, short_type
 

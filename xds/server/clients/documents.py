@@ -22,8 +22,9 @@ from xds.resources.view import NodeKind, Standing, build_open_view, build_view, 
 from xds.server.clients.status import MAX_NAMES, Client, Refusal, State, TypeStatus, locality_of, worst_state
 from xds.server.observe.client_log import describe_node
 from xds.session.held import Held
+from xds.snapshot.building import build_snapshot
 from xds.snapshot.snapshot import Snapshot
-from xds.snapshot.store import SnapshotStore, build_snapshot
+from xds.snapshot.store import SnapshotStore
 from xds.sources.document import Document
 from xds.wire import TYPE_URLS, short_type
 from xds.wire.discovery_pb2 import Locality, Node

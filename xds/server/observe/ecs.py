@@ -30,6 +30,7 @@ ACTIONS: Final = {
     "a worker does not answer: it is replaced": "worker-stuck",
     "a worker failed to answer": "worker-silent",
     "HTTP request failed": "http-failed",
+    "gRPC could not end a call: its client has probably gone": "call-unended",
     "admin": "admin-started",
     "catalog changed": "catalog-changed",
     "catalog loaded": "catalog-loaded",

@@ -89,7 +89,7 @@ class DiscoveryServer:
 
     async def publish(self, inventory: Inventory) -> int:
         """Take a new inventory, push what changed, and return the number of streams that it concerned."""
-        return self._ads.publish(inventory)
+        return await self._ads.publish(inventory)
 
     async def wait_for_answers(self) -> int | None:
         """Wait until clients have answered the last `publish`, and return when that was, as AdsServicer does."""

@@ -20,14 +20,16 @@ from xds.resources.inventory import Inventory
 from xds.resources.view import NodeKind, Standing, kind_of
 from xds.server.streams.call import Call, Context
 from xds.server.streams.metering import Addresses
+from xds.server.streams.pacing import Turns
 from xds.server.streams.propagation import Propagation
 from xds.server.streams.stream import DRAIN_SECONDS, SharedState, Stream
 from xds.server.streams.twins import find_twins
 from xds.session.fetch import PolledView, check_fetch
+from xds.session.held import Latest
 from xds.session.limits import Limits
-from xds.session.request import parse_request
+from xds.session.request import check_node, parse_request
 from xds.session.session import DELTA, SOTW, Session, Variant
-from xds.snapshot.snapshot import Snapshot
+from xds.snapshot.served import Place
 from xds.snapshot.store import SnapshotStore
 from xds.wire import ADS, SERVICES
 from xds.wire.discovery_pb2 import DiscoveryRequest, DiscoveryResponse, Node
@@ -43,6 +45,12 @@ twice as long."""
 TWIN_SECONDS = 60.0
 """How long two streams with one node id may overlap: until then, one may be of a connection that is lost."""
 
+VIEW_COST = 400
+"""What a view costs whose services are built: the turns of two large requests (`pacing.py`)."""
+
+MAX_TRIES = 3
+"""How often a view is built that an edit overtakes; then the rest waits for nothing."""
+
 MAX_POLLED = 64
 """How many views are kept for nodes that poll. The views that were asked for last stay."""
 
@@ -57,12 +65,13 @@ class AdsServicer:
         self.shared = SharedState(drain_seconds)
         self._limits = limits
         self._addresses = Addresses(limits.streams, time.monotonic)
-        self._streams: dict[NodeKind, set[Stream]] = {}
+        self._streams: set[Stream] = set()  # those that have sent their node
         self._by_id: dict[str, list[Stream]] = {}
         self._swept_at = time.monotonic()
-        self._polled: OrderedDict[NodeKind, PolledView] = OrderedDict()
+        self._polled: OrderedDict[NodeKind, tuple[Place, PolledView]] = OrderedDict()
         self._stream_numbers = count(1)
         self._propagation: Propagation | None = None
+        self._preparing = asyncio.Lock()
         self._run_id = token_hex(3)  # makes nonces differ from those of the server before a restart
 
     def build_handlers(self) -> tuple[grpc.GenericRpcHandler, ...]:
@@ -103,22 +112,31 @@ class AdsServicer:
         kind = kind_of(node)
         if kind not in self._polled:
             if len(self._polled) >= MAX_POLLED:
-                self.store.release(self._polled.popitem(last=False)[0])
-            self._polled[kind] = PolledView(self._acquire(node))
+                place, polled = self._polled.popitem(last=False)[1]
+                place.leave(polled)
+                self.store.release(place.kind)
+            place = self._acquire(node)
+            polled = PolledView(place.read())
+            place.follow(polled)
+            place.note_always(polled, always=True)
+            self._polled[kind] = place, polled
         self._polled.move_to_end(kind)
-        return self._polled[kind]
+        return self._polled[kind][1]
 
-    def publish(self, inventory: Inventory) -> int:
-        """Take a new inventory, push what changed, and return the number of streams that asked for any of it."""
-        concerned, propagation = 0, Propagation()
-        for kind, change in self.store.update(inventory).items():
-            if polled := self._polled.get(kind):
-                polled.on_change(change)
-            for stream in self._streams.get(kind, ()):  # a kind that only polls has no streams
-                if (responses := stream.session.on_change(change)) is not None:
-                    stream.send(responses)
-                    stream.await_answer(propagation)
-                    concerned += 1
+    async def publish(self, inventory: Inventory) -> int:
+        """Take a new inventory, push what changed, and return the number of streams that asked for any of it.
+
+        It takes time for each view that changes and for each of these streams. Now and then the loop has a turn: who
+        connects then gets what its view has at that moment. It must have ended before the next call.
+        """
+        turns, concerned = Turns(), 0
+        update = self.store.begin_update(inventory)
+        for _ in update.build():
+            await turns.give()
+        self.shared.propagation = propagation = Propagation()
+        for step in self.store.take(update):
+            concerned += sum(one.on_change(step.change) for one in step.concerned)
+            await turns.give()
         propagation.seal()
         self._propagation = propagation
         self._sweep()
@@ -136,12 +154,30 @@ class AdsServicer:
         """
         return None if self._propagation is None else await asyncio.shield(self._propagation.done)
 
-    def _acquire(self, node: Node) -> Snapshot:
-        """Return the snapshot that a node is served, and log it if the catalog does not name the node's cluster."""
+    async def _prepare(self, node: Node, host: str) -> None:
+        """Build what takes long of a node's view, if nobody has built it, and let the loop have turns meanwhile.
+
+        Nodes of one address take turns with those of others. Raises PeerError for a node that is refused.
+        """
+        check_node(node)
+        kind = kind_of(node)
+        if self.store.has_place(kind):
+            return
+        await self.shared.pacer.wait(host, VIEW_COST)
+        for _ in range(MAX_TRIES):  # the inventory may change meanwhile
+            if self.store.is_prepared(kind):
+                return
+            async with self._preparing:
+                turns = Turns()
+                for _ in self.store.prepare(kind):
+                    await turns.give()
+
+    def _acquire(self, node: Node) -> Place:
+        """Return the place of a node, and log it if the catalog does not name the node's cluster."""
         self._sweep()
-        snapshot = self.store.acquire(kind_of(node))
+        place = self.store.acquire(kind_of(node))
         self._tell_if_unnamed(node.cluster, node)
-        return snapshot
+        return place
 
     def _tell_if_unnamed(self, cluster: str, node: Node | None = None) -> None:
         standing = self.store.find_standing(cluster)
@@ -156,20 +192,21 @@ class AdsServicer:
 
     def count_silent(self) -> int:
         """Return how many streams are open that have sent no request yet."""
-        return self._addresses.streams - sum(map(len, self._streams.values()))
+        return self._addresses.streams - len(self._streams)
 
     def streams(self) -> Iterable[Stream]:
         """Return every stream that has sent its node."""
-        return [stream for streams in self._streams.values() for stream in streams]
+        return [*self._streams]
 
     async def _serve(self, variant: Variant[Any], type_url: str | None, _requests: object, context: Context) -> None:
         stream: Stream
 
-        def acquire(node: Node) -> Snapshot:
-            snapshot = self._acquire(node)
-            self._streams.setdefault(kind_of(node), set()).add(stream)
+        def acquire(node: Node) -> Latest:
+            place = self._acquire(node)
+            stream.enter(place)
+            self._streams.add(stream)
             self._note_id(node, stream)
-            return snapshot
+            return place.read
 
         session: Session[Any] = Session(
             variant,
@@ -187,7 +224,7 @@ class AdsServicer:
             self.shared.repeats.tell(None, log.warning, "stream refused", peer=call.peer, reason=reason)
             await call.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, reason)
             return
-        stream = Stream(call, session, self.shared, address)
+        stream = Stream(call, session, self.shared, address, self._prepare)
         try:
             await stream.serve()
         finally:
@@ -210,13 +247,11 @@ class AdsServicer:
             self.shared.twins.tell(node, sorted({twin.peer for twin in twins}))
 
     def _release(self, node: Node, stream: Stream) -> None:
-        kind = kind_of(node)
         self._by_id[node.id].remove(stream)
         if len(self._by_id[node.id]) <= 1:
             self.shared.twins.settle(node.id)
         if not self._by_id[node.id]:
             del self._by_id[node.id]
-        self.store.release(kind)
-        self._streams[kind].discard(stream)
-        if not self._streams[kind]:
-            del self._streams[kind]
+        self._streams.discard(stream)
+        if (place := stream.leave()) is not None:
+            self.store.release(place.kind)

@@ -1,4 +1,4 @@
-"""Pacing: makes work that is not urgent wait, so that pushes find the event loop free.
+"""Pacing: divides work and makes it wait if it is not urgent, so that pushes find the event loop free.
 
 After a restart every client of a mesh reconnects at once, and each first request takes a while to parse. `RequestPacer`
 lets the streams parse a few of them at a time. `collect_when_calm` does the same for Python's full garbage collections,
@@ -7,6 +7,7 @@ which take 0.1 s with a few thousand clients.
 
 import asyncio
 import gc
+import time
 from collections import OrderedDict, deque
 
 PER_PASS = 8
@@ -59,6 +60,23 @@ class RequestPacer:
                 self._left -= cost
         if self._waiting or self._left < self._per_pass:
             self._begin_pass_later()
+
+
+SLICE_SECONDS = 0.005
+"""How long work of many steps goes on before the loop has a turn."""
+
+
+class Turns:
+    """Divides work of many steps into slices, between which the loop has a turn."""
+
+    def __init__(self) -> None:
+        self._until = time.monotonic() + SLICE_SECONDS
+
+    async def give(self) -> None:
+        """Give the loop a turn, if a slice of time is used up. Call it after each step."""
+        if time.monotonic() >= self._until:
+            await asyncio.sleep(0)
+            self._until = time.monotonic() + SLICE_SECONDS
 
 
 CALM_SECONDS = 1.0

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,8 @@ from xds.session.memory import Memory
 from xds.session.order import Alarm, Pause
 from xds.session.session import Response, Session
 from xds.session.subscription import Nack
+from xds.snapshot.served import Place
+from xds.snapshot.snapshot import SnapshotChange
 from xds.wire import short_type
 from xds.wire.discovery_pb2 import Node
 
@@ -56,12 +59,16 @@ ABORT_SECONDS = 4.0
 
 log = structlog.get_logger()
 
+Prepare = Callable[[Node, str], Awaitable[None]]
+"""Builds what the snapshot of a node at an address takes long for."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class SharedState:
     """What all streams of a process share: the counters, the limit on large requests, and the log of clients.
 
-    `drain_seconds` is how long Envoys drain the connections of a listener that changed or went.
+    `drain_seconds` is how long Envoys drain the connections of a listener that changed or went. `propagation` is that
+    of the change which is being pushed.
     """
 
     drain_seconds: float = DRAIN_SECONDS
@@ -73,6 +80,7 @@ class SharedState:
     repeats: RepeatLog = field(default_factory=RepeatLog)
     unnamed: UnnamedLog = field(default_factory=UnnamedLog)
     twins: TwinLog = field(default_factory=TwinLog)
+    propagation: Propagation | None = None
 
 
 class Stream:
@@ -95,6 +103,8 @@ class Stream:
         "_meter",
         "_nacked",
         "_outbox",
+        "_place",
+        "_prepare",
         "_propagations",
         "_push_task",
         "_ready_at",
@@ -111,12 +121,16 @@ class Stream:
         "session",
     )
 
-    def __init__(self, call: Call, session: Session[Any], shared: SharedState, address: Address) -> None:
+    def __init__(
+        self, call: Call, session: Session[Any], shared: SharedState, address: Address, prepare: Prepare
+    ) -> None:
         self.session = session
+        self._prepare = prepare
         self._address = address
         self._meter = Meter(STREAM_BURST, STREAM_RATE, time.monotonic())
         self._call = call
         self._shared = shared
+        self._place: Place | None = None  # once the node is known
         self._outbox: deque[Response] = deque()
         self._ready_at = 0  # when the first response in the outbox was made, as time.monotonic_ns()
         self._propagations: list[Propagation] = []  # the changes that the client has not answered yet
@@ -143,7 +157,10 @@ class Stream:
             data = await self._read_first()
             while data is not None:
                 await self._wait_for_turn(data)
-                self._on_request(data)
+                request = self.session.parse(data)
+                if self.session.node is None:
+                    await self._prepare(request.node, self._address.host)
+                self._on_request(request)
                 await self._drain()
                 data = await self._call.read()
         except PeerError as error:
@@ -190,9 +207,9 @@ class Stream:
         if len(data) > LARGE_REQUEST:
             await self._shared.pacer.wait(self._address.host, cost)
 
-    def _on_request(self, data: bytes) -> None:
+    def _on_request(self, request: Any) -> None:
         had_node = self.session.node is not None
-        result = self.session.on_request(data)
+        result = self.session.on_parsed(request)
         if (node := self.session.node) is not None and not had_node:
             self._shared.connected.log_client(node, variant=self.session.variant.name)
         if result.nack:
@@ -206,9 +223,7 @@ class Stream:
                 type_url=result.unknown_type,
             )
         self._put(result.responses)
-        self._update_timers()
-        self._note_nacks()
-        self._remember()
+        self._note_state()
         if self._propagations and self.session.is_settled:
             for propagation in self._propagations:
                 propagation.on_answered()
@@ -227,17 +242,47 @@ class Stream:
     def send(self, responses: list[Response]) -> None:
         """Send responses without waiting, so that a client that does not read delays no other client."""
         self._put(responses)
-        self._update_timers()
-        self._note_nacks()
-        self._remember()
+        self._note_state()
         if self._outbox and not self._writing and self._ending is None:
             self._push_task = asyncio.get_running_loop().create_task(self._drain())
 
-    def await_answer(self, propagation: Propagation) -> None:
-        """Count this stream in `propagation` until the client has answered everything that it is sent."""
-        if not self.session.is_settled:
+    def enter(self, place: Place) -> None:
+        """Follow the changes of a place: that of the client's node."""
+        self._place = place
+        place.follow(self)
+
+    def leave(self) -> Place | None:
+        """Follow no changes any more; return the place."""
+        place, self._place = self._place, None
+        if place is not None:
+            place.leave(self)
+        return place
+
+    def on_change(self, change: SnapshotChange) -> bool:
+        """Send what a change of the view means for the client; return whether it asked for any of it."""
+        responses = self.session.on_change(change)
+        if responses is None:
+            return False
+        self.send(responses)
+        propagation = self._shared.propagation
+        if propagation is not None and not self.session.is_settled:
             propagation.add_stream()
             self._propagations.append(propagation)
+        return True
+
+    def _note_state(self) -> None:
+        """Note what follows from the session's state after an event."""
+        self._note_interests()
+        self._update_timers()
+        self._note_nacks()
+        self._remember()
+
+    def _note_interests(self) -> None:
+        """Note which changes concern the client."""
+        if self._place is not None:
+            for one in self.session.subscriptions.values():
+                self._place.note(self, one.type_url, None if one.wildcard else one.names)
+            self._place.note_always(self, always=self.session.overrides)
 
     def end(self, reason: str) -> None:
         """End the stream with status UNAVAILABLE, so that the client connects to another server.

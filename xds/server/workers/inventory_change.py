@@ -105,6 +105,7 @@ def apply_change(change: InventoryChange, before: Inventory) -> Inventory:
         mesh_changed=before.catalog.mesh != change.mesh,
         reliant=find_reliant(services, change.services, before.reliant),
         made={name: made for name, made in before.made.items() if name not in changed},
+        shared={},
         encoded={},  # only the leader, who builds, has use for it
     )
 

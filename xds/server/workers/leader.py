@@ -109,7 +109,7 @@ class WorkerPool:
         next change for the others. The number does not include the streams of such a worker.
         """
         before = self._ads.store.inventory
-        self._ads.publish(inventory)  # who begins from now on begins with this
+        await self._ads.publish(inventory)  # who begins from now on begins with this
         change = encode_change(describe_change(inventory, before))
         pushing = [(one, asyncio.create_task(self._push(number, one, change))) for number, one in self._running.items()]
         self._pushing |= {task for _, task in pushing}

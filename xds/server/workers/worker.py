@@ -53,6 +53,7 @@ class Worker:
 
     def __init__(self) -> None:
         self._telling: set[asyncio.Task[None]] = set()
+        self._publishing = asyncio.Lock()
 
     async def start(
         self, number: int, settings: Settings, inventory: bytes, memories: Mapping[NodeStream, Memory]
@@ -69,7 +70,8 @@ class Worker:
 
     async def publish(self, change: bytes) -> int:
         """Apply an encoded change, push it, and return the number of streams that it concerned."""
-        return await self._server.publish(apply_change(decode_change(change), self._ads.store.inventory))
+        async with self._publishing:  # the next change is one of the inventory that this one makes
+            return await self._server.publish(apply_change(decode_change(change), self._ads.store.inventory))
 
     async def wait_for_answers(self) -> int | None:
         """Wait until clients of this process have answered the last change, and return when (time.monotonic_ns())."""
