@@ -1,4 +1,4 @@
-"""How tests are divided among several processes (`pytest -n 3`), and which run: a sample, or all with `--whole`."""
+"""How tests are divided among several processes (`pytest -n 4`), and which run: a sample, or all with `--whole`."""
 
 import os
 import signal
