@@ -62,11 +62,13 @@ class Figures:
     memory_unasked_cpu_ms: float
 
 
-def measure_asked(variant: str, clients: int, services: int, changes: int) -> Figures:
+def measure_asked(
+    variant: str, clients: int, services: int, changes: int, idle_seconds: float = IDLE_SECONDS
+) -> Figures:
     """Measure a change with this number of clients."""
     with write_catalog(services + 1) as catalog:
         bare = start_bare(catalog, variant, services, changes)
-        floor = measure_change(bare, variant, services, changes, IDLE_SECONDS)
+        floor = measure_change(bare, variant, services, changes, idle_seconds)
         found = [
             _measure(running, variant, clients, services, changes)
             for running in (_start_file(catalog, services), _start_memory(catalog, services))

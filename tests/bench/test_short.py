@@ -4,6 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.bench.__main__ import main
+from tests.bench.asked import measure_asked
 from tests.bench.burst import measure_burst
 from tests.bench.endpoints import measure_flood, measure_one
 from tests.bench.floor import measure_floor
@@ -51,6 +52,14 @@ def test_every_client_sees_every_change(variant: str, clusters: int | None) -> N
     assert 0 < figures.change_kb < 5 * 1.0
     assert figures.memory_mb > 0
     assert figures.client_cpu_ms > 0
+
+
+@pytest.mark.whole
+def test_a_change_is_seen_by_those_who_asked_with_and_without_a_file() -> None:
+    """Of 10 clients of 40 services, half ask for the first. Nobody asks for the last one."""
+    figures = measure_asked("delta", clients=10, services=40, changes=2, idle_seconds=0.2)
+    assert figures.asked == 5
+    assert min(figures.file_cpu_ms, figures.memory_cpu_ms, figures.bare_cpu_ms) > 0
 
 
 @pytest.mark.whole

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import grpc
 import pytest
 
 from tests.inventories import build_inventory
@@ -134,3 +135,22 @@ async def test_many_newcomers_of_one_address_delay_another_by_a_few() -> None:
             tasks.create_task(connect(number, "10.0.0.1"))
         tasks.create_task(connect(0, "10.0.0.2"))
     assert ends.index("10.0.0.2") <= 2 * PER_PASS
+
+
+async def test_a_fault_with_one_client_keeps_the_change_from_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its stream ends, so that it gets the change when it connects again."""
+    async with serving(write(1, 1)) as server:
+        calls = [await open_stream(server, "a") for _ in range(3)]
+        real, faults = Session.on_change, iter([True])
+
+        def on_change(self: Session, change: SnapshotChange) -> object:  # type: ignore[type-arg]
+            if next(faults, False):
+                raise KeyError("a bug")
+            return real(self, change)
+
+        monkeypatch.setattr(Session, "on_change", on_change)
+        assert await server.edit(write(2, 1)) == 2
+        ends = await asyncio.gather(*(call.read() for call in calls), return_exceptions=True)
+        [failure] = [end for end in ends if not isinstance(end, bytes)]
+        assert isinstance(failure, grpc.aio.AioRpcError)
+        assert failure.code() is grpc.StatusCode.UNAVAILABLE

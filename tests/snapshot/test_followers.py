@@ -6,6 +6,7 @@ from contextlib import suppress
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.catalog.catalogs import build
 from tests.inventories import build_inventory
 from tests.sampling import examples
 from tests.snapshot.test_update import KINDS, NAMES, chains
@@ -96,3 +97,22 @@ def test_followers_that_come_and_go_during_an_update_miss_nothing(chain: list[Ca
         if store._kept.get(kind.cluster) is None:
             made = store.acquire(kind).read()
             assert made == build_snapshot(build_view(fresh, kind), fresh)
+
+
+def test_who_connects_when_a_view_is_left_does_not_get_what_it_was() -> None:
+    """Two kinds of node leave a view, one after the other. Another kind has that view, but as it is now."""
+    mesh = "mesh: {strangers: serve}\n"
+    services = "services: {a: {endpoints: ['10.0.0.1:80']}, web: {endpoints: []}, jobs: {endpoints: []}}"
+    store = SnapshotStore(build_inventory(build(mesh + services)))
+    leaving = [store.acquire(NodeKind(name)) for name in ("web", "jobs")]
+    assert leaving[0].served is leaving[1].served
+    edited = services.replace("0.1:80", "0.9:80").replace("web: {", "web: {upstreams: [a], ")
+    edited = edited.replace("jobs: {", "jobs: {upstreams: [web], ")
+    update = store.begin_update(build_inventory(build(mesh + edited), store.inventory))
+    for _ in update.build():
+        pass
+    steps = store.take(update)
+    next(steps)
+    anyone = store.acquire(NodeKind("anyone"))
+    assert len([*steps]) == 1
+    assert anyone.read() == store.build_snapshot(NodeKind("anyone"))

@@ -259,8 +259,20 @@ class Stream:
         return place
 
     def on_change(self, change: SnapshotChange) -> bool:
-        """Send what a change of the view means for the client; return whether it asked for any of it."""
-        responses = self.session.on_change(change)
+        """Send what a change of the view means for the client; return whether it asked for any of it.
+
+        After a bug in xds the stream ends, since it lacks a part of the change, and others get it nevertheless.
+        """
+        try:
+            responses = self.session.on_change(change)
+        except Exception as error:
+            log.error(
+                "a change failed for a client, a bug in xds: its stream is ended",
+                **self._describe_node(),
+                error=repr(error),
+            )
+            self.end("a change could not be sent")
+            return False
         if responses is None:
             return False
         self.send(responses)
