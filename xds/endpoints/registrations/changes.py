@@ -1,0 +1,38 @@
+"""What a change of the registrations yields: for queries, for the mesh, for the log, and for a store."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from xds.endpoints.registrations.indexes import Topic
+from xds.sources.source import InstanceId
+
+RecordKey = tuple[str, str, str]
+"""A kind of record (`node`, `instance` or `check`), a node's name, and an ID there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that the operator should know: a line of the log."""
+
+    event: str
+    fields: dict[str, Any] = field(default_factory=dict)
+    is_alert: bool = False
+
+
+@dataclass(slots=True)
+class Changes:
+    """What changed since it was taken last.
+
+    - `topics` are what queries may wait for.
+    - `endpoints` are the endpoints of the mesh that changed, None for one that is gone.
+    - `records` are plain values for a store, None for one that is gone. The last one of a key counts.
+    - `notices` are for the log.
+    """
+
+    topics: set[Topic] = field(default_factory=set)
+    endpoints: dict[InstanceId, object | None] = field(default_factory=dict)
+    records: dict[RecordKey, dict[str, Any] | None] = field(default_factory=dict)
+    notices: list[Notice] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.topics or self.endpoints or self.records or self.notices)
