@@ -49,9 +49,11 @@ class _Merged:
     changes: dict[InstanceId, Endpoint | None] = field(default_factory=dict)
     refused: set[InstanceId] = field(default_factory=set)
     full: bool = False
+    asked: bool = True
 
     def add(self, update: InstanceUpdate, parsed: Parsed) -> None:
         """Add an update that came after the others."""
+        self.asked = self.asked and update.asked
         if update.full:
             self.full = True
             self.changes = {name: was for name, was in self.changes.items() if name in parsed.refused}
@@ -97,7 +99,8 @@ class Providers:
             self._refused[provider] = kept | parsed.refused
             problems += (one for name, found in parsed.refused.items() if known.get(name) != found for one in found)
         for provider, one in merged.items():
-            self._registry.put(provider, one.changes, full=one.full, refused=frozenset(one.refused), share=share)
+            held = None if one.asked else share
+            self._registry.put(provider, one.changes, full=one.full, refused=frozenset(one.refused), share=held)
         return problems
 
     @property

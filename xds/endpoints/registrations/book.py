@@ -57,6 +57,11 @@ class Book:
         """All nodes by name."""
         return [node for _, node in sorted(self._nodes.items())]
 
+    @property
+    def node_count(self) -> int:
+        """The number of nodes."""
+        return len(self._nodes)
+
     def instance(self, key: InstanceKey) -> Instance | None:
         """Return an instance."""
         return self._instances.get(key)
