@@ -59,3 +59,15 @@ def test_withheld_instances_are_a_problem_of_their_provider() -> None:
     providers.put_catalog(Catalog({"a": Service(tls=UpstreamTls(sni="a.example.com"))}, {}))
     providers.publish()
     assert [state.problem_count for state in providers.states] == [0, 0]
+
+
+def test_removals_that_were_asked_for_one_by_one_are_not_held() -> None:
+    """However many they are. One update that says nothing of that is enough for the brake."""
+    instances = {("a", str(number)): f"10.0.0.1:{number}" for number in range(1, 9)}
+    gone = dict.fromkeys(instances)
+    for asked in (True, False):
+        providers = Providers(["p"])
+        providers.put("p", InstanceUpdate(instances, full=True))
+        updates = [InstanceUpdate(gone, asked=True), InstanceUpdate({}, asked=asked)]
+        providers.put_all([("p", one) for one in updates], share=50)
+        assert bool(providers.held) is not asked
