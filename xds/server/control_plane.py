@@ -131,8 +131,8 @@ class ControlPlane:
         log.info("serving", address=str(ListenAddress(self._settings.listen.host, self.port)), services=[ADS])
         if self._registry is not None:
             await self._registry.start()
-            where = str(self._registry.address)
-            log.info("registry", address=where, state="in memory: what is registered is lost when the server ends")
+            log.info("registry", address=str(self._registry.address))
+            log.warning("what is registered is kept in memory: it is lost when the server ends")
         self._tell_limits()
         if self._state is not None:
             self._state_writer = StateWriter(self._state, stored)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from xds.endpoints.registrations.changes import NoticeKind
 from xds.endpoints.registrations.definitions import (
     CheckDefinition,
     Node,
@@ -48,6 +49,6 @@ def health(registrations: Registrations, service: str = "api") -> dict[str, str]
     return found
 
 
-def events(registrations: Registrations) -> list[str]:
-    """Return the first words of what is told, since the last call."""
-    return [notice.event.partition(":")[0] for notice in registrations.take_changes().notices]
+def events(registrations: Registrations) -> list[NoticeKind]:
+    """Return what is told since the last call."""
+    return [notice.kind for notice in registrations.take_changes().notices]

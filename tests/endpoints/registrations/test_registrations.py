@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from tests.endpoints.registrations.registering import OWN, events, health, http, make, one, ttl
+from xds.endpoints.registrations.changes import NoticeKind
 from xds.endpoints.registrations.check import Check
 from xds.endpoints.registrations.definitions import (
     CheckDefinition,
@@ -136,11 +137,12 @@ def test_an_instance_that_stays_critical_is_removed_as_its_check_says() -> None:
     registrations.observe(check.key, CRITICAL, "refused", 1)
     registrations.observe(check.key, PASSING, "", 40)
     registrations.observe(check.key, CRITICAL, "refused", 45)
+    registrations.register(one("short", http(deregister_after=1.0)), 50)
     step(registrations, 100)
     assert health(registrations).keys() == {"short", "never ran"}
     step(registrations, 120)
     assert health(registrations).keys() == {"never ran"}
-    assert "instance removed" in events(registrations)
+    assert NoticeKind.REMOVED in events(registrations)
     step(registrations, 3000)
     assert health(registrations).keys() == {"never ran"}
 
@@ -262,12 +264,12 @@ def test_most_of_a_service_that_turns_critical_at_once_is_served_on() -> None:
     assert health(registrations)["1"] == "unhealthy"
     fail(registrations, "3", now=5)
     assert set(health(registrations).values()) == {"healthy"}
-    assert events(registrations) == ["most of a service turned critical at once"]
+    assert events(registrations) == [NoticeKind.HELD]
     step(registrations, 5 + MOST_HELD_SECONDS - 1)
     assert set(health(registrations).values()) == {"healthy"}
     step(registrations, 5 + MOST_HELD_SECONDS)
     assert health(registrations) == {**dict.fromkeys("123", "unhealthy"), **dict.fromkeys("45", "healthy")}
-    assert events(registrations) == ["a service is served by its checks again"]
+    assert events(registrations) == [NoticeKind.RELEASED]
 
 
 def test_a_service_is_served_by_its_checks_again_when_most_have_recovered() -> None:
@@ -318,7 +320,7 @@ def test_an_instance_that_comes_and_goes_is_degraded_until_it_holds_out() -> Non
     assert health(registrations)["1"] == "degraded"
     step(registrations, last + DAMPED_SECONDS)
     assert health(registrations)["1"] == "healthy"
-    assert events(registrations) == ["instance comes and goes"]
+    assert events(registrations) == [NoticeKind.FLAPPING]
 
 
 def test_checks_of_another_node_count_for_its_instances() -> None:

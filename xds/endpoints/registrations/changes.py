@@ -1,6 +1,7 @@
 """What a change of the registrations yields: for queries, for the mesh, for the log, and for a store."""
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from xds.endpoints.registrations.indexes import Topic
@@ -10,13 +11,25 @@ RecordKey = tuple[str, str, str]
 """A kind of record (`node`, `instance` or `check`), a node's name, and an ID there."""
 
 
+class NoticeKind(StrEnum):
+    """What an operator should know."""
+
+    REMOVED = "an instance was removed, since its checks were critical for too long"
+    FLAPPING = "an instance comes and goes"
+    HELD = "most of a service turned critical at once, and is served on"
+    RELEASED = "a service is served by its checks again"
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """Something that the operator should know: a line of the log."""
+    """Something that an operator should know. `instances` is how many it is about, `seconds` how long it may last."""
 
-    event: str
-    fields: dict[str, Any] = field(default_factory=dict)
-    is_alert: bool = False
+    kind: NoticeKind
+    service: str
+    instance: str = ""
+    reason: str = ""
+    instances: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(slots=True)

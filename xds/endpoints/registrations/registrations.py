@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from xds.endpoints.registrations.book import Book
-from xds.endpoints.registrations.changes import Changes, Notice, RecordKey
+from xds.endpoints.registrations.changes import Changes, Notice, NoticeKind, RecordKey
 from xds.endpoints.registrations.check import Check, CheckKey, cut_output
 from xds.endpoints.registrations.deadlines import Deadlines
 from xds.endpoints.registrations.definitions import (
@@ -315,11 +315,13 @@ class Registrations:
             if check is None or check.critical_since is None:
                 continue
             if now - check.critical_since >= check.definition.removal_after:
-                self._remove_silent((check.node, check.service_id), now, "DeregisterCriticalServiceAfter")
+                self._remove_silent(
+                    (check.node, check.service_id), now, "a check says so: DeregisterCriticalServiceAfter"
+                )
         if self.rules.expire_after:
             for instance_key, since in self._served.find_silent():
                 if now - since >= self.rules.expire_after:
-                    self._remove_silent(instance_key, now, "expired")
+                    self._remove_silent(instance_key, now, "no check of it has passed for so long")
         if any(True for _ in self.book.instances):
             self._deadlines.set("look", now + LOOK_SECONDS)
 
@@ -328,5 +330,5 @@ class Registrations:
         if instance is None:
             return
         self._remove(instance, now)
-        fields = {"service": instance.service.name, "id": key[1], "node": key[0], "reason": reason}
-        self.book.changes.notices.append(Notice("instance removed: its checks were critical for too long", fields))
+        service, name = instance.find_id(self._own)
+        self.book.changes.notices.append(Notice(NoticeKind.REMOVED, service, name, reason))

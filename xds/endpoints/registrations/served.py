@@ -1,11 +1,11 @@
 """ServedEndpoints: the endpoint that each registered instance is, by its checks and by what is served beside them."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from xds.endpoints.registrations.book import Book
-from xds.endpoints.registrations.changes import Notice
+from xds.endpoints.registrations.changes import Notice, NoticeKind
 from xds.endpoints.registrations.check import Check, find_worst
 from xds.endpoints.registrations.deadlines import Deadlines
 from xds.endpoints.registrations.definitions import CheckKind, Status
@@ -108,8 +108,7 @@ class ServedEndpoints:
         if state.flapping.recover(now):
             self._deadlines.set(("damped", instance.key), state.flapping.damped_until)
             if not was_damped:
-                fields = {"service": instance.service.name, "id": instance.service.service_id, "node": instance.node}
-                self._tell("instance comes and goes: it is degraded until it holds out", fields)
+                self._tell(Notice(NoticeKind.FLAPPING, *state.instance_id))
 
     def undamp(self, key: InstanceKey, now: float) -> None:
         """Serve an instance that has held out."""
@@ -138,10 +137,10 @@ class ServedEndpoints:
             self._deadlines.set(("service", service), guard.until)
         if bool(guard.held) != was_held:
             if guard.held:
-                fields = {"service": service, "instances": len(guard.held), "for_s": round(guard.until - now)}
-                self._tell("most of a service turned critical at once: it is served on as it was", fields)
+                left = guard.until - now
+                self._tell(Notice(NoticeKind.HELD, service, instances=len(guard.held), seconds=left))
             else:
-                self._tell("a service is served by its checks again", {"service": service}, is_alert=False)
+                self._tell(Notice(NoticeKind.RELEASED, service))
         if guard.is_idle:
             del self._guards[service]
         for key in changed:
@@ -149,8 +148,8 @@ class ServedEndpoints:
             if instance is not None and (state := self._states.get(key)) is not None:
                 self._publish(instance, state, now)
 
-    def _tell(self, event: str, fields: Mapping[str, object], *, is_alert: bool = True) -> None:
-        self._book.changes.notices.append(Notice(event, dict(fields), is_alert=is_alert))
+    def _tell(self, notice: Notice) -> None:
+        self._book.changes.notices.append(notice)
 
     def _publish(self, instance: Instance, state: _State, now: float) -> None:
         """Put what is served of an instance, if it changed."""

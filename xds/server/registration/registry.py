@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator
 
 import structlog
 
+from xds.endpoints.registrations.changes import Notice, NoticeKind
 from xds.endpoints.registrations.definitions import Node
 from xds.endpoints.registrations.instance import PROVIDER
 from xds.endpoints.registrations.registrations import Registrations, Rules
@@ -58,8 +59,7 @@ class Registry:
             for watch in self._watches:
                 watch.put(changes.endpoints)
         for notice in changes.notices:
-            write = log.warning if notice.is_alert else log.info
-            write(notice.event, **notice.fields)
+            _tell(notice)
         self._changed.set()
 
     async def watch(self) -> AsyncGenerator[InstanceUpdate]:
@@ -84,6 +84,25 @@ class Registry:
             except TimeoutError:
                 self.registrations.tick(self.now())
                 self.publish()
+
+
+def _tell(notice: Notice) -> None:
+    service, instance = notice.service, notice.instance
+    match notice.kind:
+        case NoticeKind.REMOVED:
+            reason = notice.reason
+            log.warning("instance removed: it was critical for too long", service=service, id=instance, reason=reason)
+        case NoticeKind.FLAPPING:
+            log.warning("instance comes and goes: it is degraded until it holds out", service=service, id=instance)
+        case NoticeKind.HELD:
+            log.error(
+                "most of a service turned critical at once: it is served on as it was",
+                service=service,
+                instances=notice.instances,
+                in_seconds=round(notice.seconds),
+            )
+        case NoticeKind.RELEASED:
+            log.info("service is served by its checks again", service=service)
 
 
 class _Watch:

@@ -100,6 +100,6 @@ class Tokens:
             if (stamp := self._find_stamp()) != self._stamp:
                 self._stamp = stamp
                 self._grants = parse_tokens(self._path.read_text())
-                log.info("tokens read again", file=str(self._path), tokens=len(self._grants))
+                log.info("tokens read again", file=str(self._path))
         except (OSError, ValueError) as error:
             log.error("the file of tokens cannot be read: the last ones count", file=str(self._path), reason=str(error))
