@@ -132,7 +132,7 @@ class Machine(RuleBasedStateMachine):
     def take(self) -> None:
         """Do what a server does with changes."""
         changes = self.real.take_changes()
-        for key, record in changes.records.items():
+        for key, record in changes.write_records().items():
             self.store.pop(key, None)
             if record is not None:
                 self.store[key] = record

@@ -192,7 +192,7 @@ def test_what_is_recorded_is_what_is_there_after_a_restart() -> None:
     registrations.deregister("gone", 1)
     registrations.put_outside_check("other", CheckDefinition("n", "n", status=CRITICAL), "", "down", 1)
     registrations.set_status("service:1:1", PASSING, "fine", 2)
-    records = {key: value for key, value in registrations.take_changes().records.items() if value is not None}
+    records = {key: value for key, value in registrations.take_changes().write_records().items() if value is not None}
     assert records == dict(registrations.book.dump())
     again = Registrations(OWN, 1000)
     again.load({key: json.loads(json.dumps(value)) for key, value in records.items()}, 100)

@@ -112,7 +112,7 @@ class Book:
         self._nodes[node.name] = node
         self._node_indexes[node.name] = created, index
         if node.name != self.own.name:
-            self.changes.records["node", node.name, ""] = write_plain(node)
+            self.changes.records["node", node.name, ""] = node
 
     def remove_node(self, name: str) -> None:
         """Remove a node that has nothing any more."""
@@ -142,9 +142,8 @@ class Book:
         self._by_node.setdefault(key[0], {})[key[1]] = instance
         if old is not None and old.service_key not in self._by_service:
             self.indexes.forget(about_service(old.service.name))
-        plain = write_plain(instance)
-        if old is None or write_plain(old) != plain:
-            self.changes.records["instance", *key] = plain
+        if old != instance:
+            self.changes.records["instance", *key] = instance
 
     def remove_instance(self, instance: Instance) -> None:
         """Remove an instance that has no checks any more."""
@@ -186,9 +185,8 @@ class Book:
             self._leave_instance(old)
         self._checks[key] = check
         self._checks_of.setdefault((check.node, check.service_id), set()).add(check.check_id)
-        plain = write_plain(check)
-        if old is None or write_plain(old) != plain:
-            self.changes.records["check", *key] = plain
+        if old != check:
+            self.changes.records["check", *key] = check
         return check
 
     def beat(self, check: Check) -> None:
