@@ -1,6 +1,7 @@
 """The rules of registrations: what is served of an instance, when it goes, and who hears of it."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from tests.endpoints.registrations.registering import OWN, events, health, http,
 from xds.endpoints.registrations.changes import NoticeKind
 from xds.endpoints.registrations.check import Check
 from xds.endpoints.registrations.definitions import (
+    MAX_CHECKS,
     CheckDefinition,
     Node,
     ServiceDefinition,
@@ -220,6 +222,33 @@ def test_a_client_may_register_only_so_many_instances() -> None:
     registrations.register(one("2", port=2), 0, owner="b")
     registrations.register(one("4", port=4), 0, owner="a")
     assert health(registrations).keys() == {"2", "3", "4"}
+
+
+def test_an_instance_may_have_only_so_many_checks() -> None:
+    """However they are registered: what is there already counts, and can be registered again."""
+    registrations = make()
+    registrations.register(one("1", *(ttl() for _ in range(MAX_CHECKS))), 0)
+    more: list[Callable[[], None]] = [
+        lambda: registrations.register(one("1", ttl(check_id="more")), 0),
+        lambda: registrations.register_check(ttl(check_id="more", name="more"), "1", 0),
+        lambda: registrations.put_outside_check(OWN.name, CheckDefinition("more"), "1", "", 0),
+    ]
+    for register in more:
+        with pytest.raises(Refusal, match="64 checks at most"):
+            register()
+    registrations.register(one("1", ttl(check_id="service:1:1")), 0)
+    registrations.register(one("1", ttl(check_id="more")), 0, replace_checks=True)
+    assert len(registrations.book.checks_of((OWN.name, "1"))) == 1
+
+
+def test_instances_of_several_nodes_have_names_of_their_own() -> None:
+    """Whatever slashes are in the names of nodes and in IDs."""
+    registrations = make()
+    keys = [(OWN.name, "a/b"), ("a", "b"), ("a/b", "c"), ("a", "b/c"), ("a%2Fb", "c"), (OWN.name, "a")]
+    for port, (node, service_id) in enumerate(keys, start=1):
+        registrations.put_node(Node(node, "10.0.0.9"), 0)
+        registrations.register(one(service_id, port=port), 0, node=node)
+    assert len(registrations.endpoints) == len(keys)
 
 
 def test_only_what_changes_wakes_those_who_ask_about_it() -> None:

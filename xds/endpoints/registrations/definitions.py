@@ -11,6 +11,9 @@ NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 OUTPUT_SIZE = 4096
 """How much of a check's output is kept, in characters."""
 
+MAX_CHECKS = 64
+"""How many checks an instance, or a node by itself, may have."""
+
 SHORTEST_INTERVAL = 1.0
 """A shorter interval between checks counts as this one, in seconds."""
 

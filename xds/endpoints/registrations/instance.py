@@ -50,9 +50,15 @@ class Instance:
         return self.service.name.lower()
 
     def find_id(self, own_node: str) -> InstanceId:
-        """Return the instance's name in the mesh, which is its ID, after its node's name if that is not `own_node`."""
+        """Return the instance's name in the mesh: its ID, after its node's name if that is not `own_node`.
+
+        No two instances of a service have the same name, whatever slashes are in names and IDs.
+        """
         service_id = self.service.service_id
-        return self.service_key, service_id if self.node == own_node else f"{self.node}/{service_id}"
+        if self.node == own_node and "/" not in service_id:
+            return self.service_key, service_id
+        node = self.node.replace("%", "%25").replace("/", "%2F")
+        return self.service_key, f"{node}/{service_id}"
 
 
 def describe_endpoint(service: ServiceDefinition, node: Node, served: Served) -> dict[str, object] | None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from xds.catalog.text.names import NAME, NAME_RULE, RESERVED
 from xds.endpoints.registrations.definitions import (
+    MAX_CHECKS,
     STATUSES,
     CheckDefinition,
     Node,
@@ -35,9 +36,6 @@ from xds.endpoints.registrations.go_json import (
     whole,
 )
 from xds.endpoints.registrations.refusal import Refusal
-
-MAX_CHECKS = 64
-"""How many checks an instance may be registered with."""
 
 MAX_WEIGHT = 65535
 META_KEY = re.compile(r"[a-zA-Z0-9_-]+")

@@ -13,6 +13,7 @@ from xds.endpoints.registrations.changes import Changes, Notice, NoticeKind, Rec
 from xds.endpoints.registrations.check import Check, CheckKey, cut_output
 from xds.endpoints.registrations.deadlines import Deadlines
 from xds.endpoints.registrations.definitions import (
+    MAX_CHECKS,
     CheckDefinition,
     CheckKind,
     Node,
@@ -113,8 +114,9 @@ class Registrations:
         assert at is not None  # noqa: S101 the caller has put it
         check_endpoint(instance.find_id(self._own), service, at)
         definitions = [self._find_name(key, check) for check in registration.checks]
-        self.book.put_instance(instance)
         named = {check.check_id for check in definitions}
+        self._check_number(key, named, replaces=replace_checks)
+        self.book.put_instance(instance)
         for check in self.book.checks_of(key):
             if replace_checks and check.check_id not in named and check.kind is not CheckKind.MAINTENANCE:
                 self._remove_check(check)
@@ -124,6 +126,12 @@ class Registrations:
             self._register_check(definition, instance, now)
         self._served.refresh(instance, now, said=True)
         self._begin_to_look(now)
+
+    def _check_number(self, key: InstanceKey, named: set[str], *, replaces: bool = False) -> None:
+        """Refuse more checks of an instance, or of a node by itself, than it may have. Raises Refusal."""
+        kept = set() if replaces else {check.check_id for check in self.book.checks_of(key)}
+        if len(kept | named) > MAX_CHECKS and not named <= kept:
+            raise Refusal(f"an instance, or a node by itself, may have {MAX_CHECKS} checks at most", 429)
 
     def _find_name(self, key: InstanceKey, check: CheckDefinition) -> CheckDefinition:
         """Return a check with an ID that is no other instance's: a check of one changes the health of no other."""
@@ -190,6 +198,7 @@ class Registrations:
         other = self.book.check((self._own, definition.check_id))
         if other is not None and other.service_id != service_id:
             raise Refusal(f'CheckID "{definition.check_id}" is that of another service ID, "{other.service_id}"')
+        self._check_number((self._own, service_id), {definition.check_id})
         if not service_id:
             status = definition.status or Status.CRITICAL
             self._add_check(Check(self._own, definition, status=status), now)
@@ -243,6 +252,7 @@ class Registrations:
         instance = self.book.instance((node, service_id)) if service_id else None
         if service_id and instance is None:
             raise Refusal(f"Unknown service ID '{service_id}' for check", 500)
+        self._check_number((node, service_id), {definition.check_id})
         status = definition.status or Status.CRITICAL
         name, tags = (instance.service.name, instance.service.tags) if instance else ("", ())
         fresh = Check(node, definition, service_id, name, tags, status).set(status, output, now)

@@ -37,6 +37,7 @@ ACTIONS: Final = {
     "most of a service turned critical at once: it is served on as it was": "service-held",
     "service is served by its checks again": "service-unheld",
     "registry": "registry-started",
+    "registry failed to do what is due, a bug in xds": "registry-failed",
     "the file of tokens cannot be read: the last ones count": "tokens-failed",
     "tokens read again": "tokens-read",
     "what is registered is kept in memory: it is lost when the server ends": "registry-in-memory",

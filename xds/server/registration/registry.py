@@ -82,8 +82,14 @@ class Registry:
                 async with asyncio.timeout(None if due is None else max(0.0, due - self.now())):
                     await self._changed.wait()
             except TimeoutError:
-                self.registrations.tick(self.now())
-                self.publish()
+                self._tick()
+
+    def _tick(self) -> None:
+        try:
+            self.registrations.tick(self.now())
+        except Exception as error:  # a bug in xds must not stop the server
+            log.error("registry failed to do what is due, a bug in xds", error=repr(error))
+        self.publish()
 
 
 def _tell(notice: Notice) -> None:

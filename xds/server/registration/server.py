@@ -22,7 +22,7 @@ from xds.server.registration.registry import Registry
 from xds.server.registration.tokens import ANYBODY, Grant, Tokens, read_token
 from xds.server.settings import Settings
 
-MAX_BODY = 2**18
+MAX_BODY = 2**16
 """The largest body that is read: a registration has some hundred bytes."""
 
 OPEN = ("/v1/status/leader", "/v1/status/peers")
