@@ -43,6 +43,8 @@ def test_unlisted_services_are_those_that_only_the_registry_has(
     base, last = Catalog({}, {}), Catalog({}, {})
     for step in ["services: {z: {}}", *steps]:
         if isinstance(step, str):
+            if "c:" in step:  # another assembly, as after a restart of the reading
+                workspace = Workspace(has_all_endpoints=False)
             base = workspace.update({"c.yaml": Document("c.yaml", step.encode())})
             registry.put_catalog(base)
         else:
