@@ -4,13 +4,16 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from structlog.testing import capture_logs
 
 from tests.server.providing import running
 from tests.server.registration.asking import Asking
 from tests.server.test_instances import follow, read_until
 from tests.server.test_workers import connect
-from xds.server.address import ListenAddress
+from xds.cli.serve import command
+from xds.server.address import ListenAddress, ListenError
+from xds.server.registration.server import make_registration_server
 from xds.server.settings import Settings
 from xds.wire import CLUSTER
 
@@ -47,3 +50,19 @@ async def test_what_registers_reaches_clients_also_where_the_catalog_does_not_na
             assert [*(await sidecar.read()).removed_resources] == ["new"]
     assert "what is registered is kept in memory: it is lost when the server ends" in {line["event"] for line in logs}
     assert not [line for line in logs if line["log_level"] == "error"]
+
+
+def test_a_registry_that_other_machines_reach_needs_tokens(tmp_path: Path) -> None:
+    """A file of tokens must be right at the start."""
+    path = tmp_path / "tokens"
+    path.write_text(CATALOG)
+    serve = ["--catalog", str(path), "--registry", "0.0.0.0:1"]
+    for options, words in (
+        (serve, "add --registry-tokens"),
+        ([*serve, "--registry-tokens", str(path)], "add --allow-plaintext"),
+        ([*serve[:2], "--registry-tokens", str(path)], "--registry-tokens needs --registry"),
+    ):
+        answer = CliRunner().invoke(command, options)
+        assert (answer.exit_code, words in answer.output) == (2, True)
+    with pytest.raises(ListenError, match="line 1: expected the SHA-256 of a token"):
+        make_registration_server(Settings(ANY, registry=ANY, registry_tokens=path))
