@@ -13,7 +13,7 @@ from xds.cli.demo.processes import Instance, free_port
 
 CATALOG = """\
 services:
-  api-service: {}
+  api-service: {endpoints: registered}
 gateways:
   edge: {address: 127.0.0.1, port: GATEWAY, routes: [{prefix: /, to: api-service}]}
 """

@@ -8,8 +8,8 @@ import time
 from collections.abc import Collection, Mapping
 
 from xds.catalog.assembly.workspace import BY_APPLY, BY_TIME, Checkpoint, LastGood, Outcome
+from xds.endpoints.endpoint_set import REGISTERED
 from xds.endpoints.providers import Providers
-from xds.endpoints.registrations.instance import PROVIDER
 from xds.endpoints.unlisted import UnlistedServices
 from xds.errors import Problem
 from xds.resources.inventory import Inventory, build_inventory
@@ -29,7 +29,7 @@ class Translation:
     def __init__(self, spans: Spans, counters: CatalogCounters, sources: Collection[str] = ()) -> None:
         self.last_good = LastGood(has_all_endpoints=not sources)
         self.providers = Providers(sources)
-        self._unlisted = UnlistedServices(PROVIDER)
+        self._unlisted = UnlistedServices(REGISTERED)
         self._spans = spans
         self._counters = counters
         self._since: dict[str, tuple[str, float]] = {}  # by provider: what is held of its instances, and since when

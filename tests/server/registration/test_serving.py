@@ -17,7 +17,7 @@ from xds.server.registration.server import make_registration_server
 from xds.server.settings import Settings
 from xds.wire import CLUSTER
 
-CATALOG = "mesh: {strangers: serve}\nservices: {api: {balance: weighted, endpoints: ['127.0.0.1:5000']}}\n"
+CATALOG = "mesh: {strangers: serve}\nservices: {api: {balance: weighted, endpoints: ['127.0.0.1:5000', registered]}}\n"
 ANY = ListenAddress("127.0.0.1", 0)
 
 

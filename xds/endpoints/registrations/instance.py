@@ -6,6 +6,7 @@ The endpoint is a plain value, as an item of a catalog's `endpoints`, and is che
 from dataclasses import dataclass
 from enum import StrEnum
 
+from xds.endpoints.endpoint_set import REGISTERED
 from xds.endpoints.instance import parse_instance
 from xds.endpoints.registrations.definitions import Node, ServiceDefinition, Status
 from xds.endpoints.registrations.refusal import Refusal
@@ -15,7 +16,6 @@ InstanceKey = tuple[str, str]
 """A node's name, and the ID of an instance at that node."""
 
 LOCALITY = ("region", "zone", "sub_zone")
-PROVIDER = "registered"
 
 
 class Served(StrEnum):
@@ -89,7 +89,7 @@ def check_endpoint(instance: InstanceId, service: ServiceDefinition, node: Node)
     endpoint = describe_endpoint(service, node, Served.PASSING)
     if endpoint is None:
         return
-    found = parse_instance(PROVIDER, instance, endpoint)
+    found = parse_instance(REGISTERED, instance, endpoint)
     if isinstance(found, tuple):
         field = found[0].path.rpartition(".")[2]
         raise Refusal(f"Invalid service: {field}: {found[0].message}")

@@ -11,9 +11,9 @@ from collections.abc import AsyncGenerator
 
 import structlog
 
+from xds.endpoints.endpoint_set import REGISTERED
 from xds.endpoints.registrations.changes import Notice, NoticeKind
 from xds.endpoints.registrations.definitions import Node
-from xds.endpoints.registrations.instance import PROVIDER
 from xds.endpoints.registrations.registrations import Registrations, Rules
 from xds.server.registration.waiting import Waiting
 from xds.sources.source import InstanceId, InstanceUpdate
@@ -45,7 +45,7 @@ class Registry:
     @property
     def name(self) -> str:
         """The provider's name."""
-        return PROVIDER
+        return REGISTERED
 
     def now(self) -> float:
         """Return the time, in seconds since the epoch, by a clock that is never set back."""
