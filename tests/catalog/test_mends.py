@@ -100,8 +100,8 @@ SERVICE, GATEWAY, ROUTE = (
         ),
         (
             SERVICE % "endpoints: https://x.com",
-            'expected a list, such as ["10.0.0.4:5000"], found "https://x.com": write it as a list, ["x.com:443"], '
-            "with `tls: true` beside `endpoints`",
+            'expected `registered`, or a list such as ["10.0.0.4:5000"], found "https://x.com": write it as a list, '
+            '["x.com:443"], with `tls: true` beside `endpoints`',
         ),
         (
             SERVICE % "endpoints: ['grpc://x.com']",

@@ -260,17 +260,27 @@ CASES = [
     ),
     (
         "services: {a: {endpoints: 10.0.0.4:5000}}",
-        '1:27 error services.a.endpoints: expected a list, such as ["10.0.0.4:5000"], found "10.0.0.4:5000": '
-        'write it as a list, ["10.0.0.4:5000"]',
+        '1:27 error services.a.endpoints: expected `registered`, or a list such as ["10.0.0.4:5000"], found '
+        '"10.0.0.4:5000": write it as a list, ["10.0.0.4:5000"]',
     ),
     (
         "services: {a: {endpoints: {address: b}}}",
-        '1:27 error services.a.endpoints: expected a list, such as ["10.0.0.4:5000"], found a mapping: '
+        '1:27 error services.a.endpoints: expected `registered`, or a list such as ["10.0.0.4:5000"], found a mapping: '
         "begin each item with `- `",
     ),
     (
         "services: {a: {endpoints: [5000]}}",
-        '1:28 error services.a.endpoints[0]: expected "host:port", or a mapping with `address`, found 5000',
+        '1:28 error services.a.endpoints[0]: expected `registered`, "host:port", or a mapping with `address`, '
+        "found 5000",
+    ),
+    (
+        "services: {a: {endpoints: ['h:1', registered, 'h:1']}}",
+        "1:47 error services.a.endpoints[2]: h:1 is given twice: first as endpoints[0]",
+    ),
+    (
+        "services: {a: {endpoints: registred}}",
+        '1:27 error services.a.endpoints: expected `registered`, or a list such as ["10.0.0.4:5000"], found '
+        '"registred": did you mean `registered`?',
     ),
     (
         "services: {a: {endpoints: [{address: b, port: '5'}]}}",

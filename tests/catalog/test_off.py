@@ -27,6 +27,7 @@ NO_OFF = {
     "rewrite": "it would seem to keep the caller's Host, which the service's `host` may replace",
     **dict.fromkeys(("request_headers", "response_headers"), "it would seem to remove all headers"),
     "sidecar": "a sidecar without the listener would serve nobody",
+    "registry": "it would seem to close the server's port",
     "mesh": "the mesh itself",
 }
 """The blocks for which `off` would be ambiguous, or would mean nothing."""

@@ -76,6 +76,14 @@ def test_the_schema_refuses_what_the_checker_refuses(text: str) -> None:
     assert is_excused or find_violations(text)
 
 
+def test_endpoints_may_be_those_that_register() -> None:
+    """Alone, or in a list. A reference to such a service is no warning: its endpoints are elsewhere."""
+    for endpoints in ("registered", "[registered]", "[registered, '10.0.0.1:1', registered]"):
+        text = f"services: {{a: {{endpoints: {endpoints}}}, b: {{endpoints: ['h:1'], upstreams: [a]}}}}"
+        assert find_problems(text) == []
+        assert find_violations(text) == []
+
+
 def test_the_schema_describes_every_key_and_allows_no_others() -> None:
     """It also has a dialect and a title, which editors need."""
     schema = build_schema()

@@ -1,6 +1,7 @@
 """Providers: what they yield reaches the registry, and what is not served is known until it is corrected or gone."""
 
 from xds.catalog.catalog import Catalog
+from xds.catalog.model.endpoint import Endpoint
 from xds.catalog.model.service import Service
 from xds.catalog.model.upstream import UpstreamTls
 from xds.endpoints.providers import Providers
@@ -59,3 +60,28 @@ def test_withheld_instances_are_a_problem_of_their_provider() -> None:
     providers.put_catalog(Catalog({"a": Service(tls=UpstreamTls(sni="a.example.com"))}, {}))
     providers.publish()
     assert [state.problem_count for state in providers.states] == [0, 0]
+
+
+def test_removals_that_were_asked_for_one_by_one_are_not_held() -> None:
+    """However many they are. One update that says nothing of that is enough for the brake."""
+    instances = {("a", str(number)): f"10.0.0.1:{number}" for number in range(1, 9)}
+    gone = dict.fromkeys(instances)
+    for asked in (True, False):
+        providers = Providers(["p"])
+        providers.put("p", InstanceUpdate(instances, full=True))
+        updates = [InstanceUpdate(gone, asked=True), InstanceUpdate({}, asked=asked)]
+        providers.put_all([("p", one) for one in updates], share=50)
+        assert bool(providers.held) is not asked
+
+
+def test_an_instance_that_may_not_register_is_a_problem_with_its_mend() -> None:
+    """The service lists its endpoints, and does not say that it takes others."""
+    providers = Providers(["registered"])
+    providers.put_catalog(Catalog({"a": Service(endpoints=(Endpoint("10.0.0.1", 1),))}, {}))
+    providers.put("registered", InstanceUpdate({A1: "10.0.0.9:1"}, full=True))
+    [problem] = providers.publish()[1]
+    assert (problem.path, problem.message) == (
+        "services.a.endpoints",
+        "1 instance that registers itself is not served: the service lists its endpoints: add `registered`",
+    )
+    assert [*providers.states[0].problems()] == [problem]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.sampling import examples
 from xds.catalog.catalog import Catalog
-from xds.catalog.model.endpoint import Endpoint
+from xds.catalog.model.endpoint import Endpoint, WithRegistered
 from xds.catalog.model.service import Service
 from xds.catalog.model.upstream import UpstreamTls
 from xds.endpoints.endpoint_set import CATALOG, Endpoints, collect, find_changes
@@ -277,3 +277,24 @@ def test_instances_that_are_replaced_by_others_are_not_held() -> None:
         "p", {(service, f"new-{name}"): one for (service, name), one in fill(5, 2).items()}, full=True, share=50
     )
     assert (count(registry), registry.held) == (10, {})
+
+
+def test_a_service_that_lists_its_endpoints_says_whether_others_may_register() -> None:
+    """Without a list of its own it takes them. What it does not take is counted."""
+    registry = Registry()
+    registry.put("registered", {A1: at(1)})
+    registry.put("p", {A1: at(2)})
+    listed = (at(3),)
+    expected: list[tuple[tuple[Endpoint, ...] | None, list[int]]] = [
+        (None, [2, 1]),
+        ((), [2, 1]),
+        (listed, [3, 2]),
+        (WithRegistered(listed), [3, 2, 1]),
+        (WithRegistered(), [2, 1]),
+    ]
+    for endpoints, found in [*expected, *reversed(expected)]:
+        registry.put_catalog(make_catalog() if endpoints is None else make_catalog(a=endpoints))
+        assert ports(registry.publish()) == found
+        assert (registry.withheld, registry.is_closed("a")) == (
+            ({"a": {"registered": 1}}, True) if found == [3, 2] else ({}, False)
+        )

@@ -27,6 +27,9 @@ from xds.sources.document import Document
 OF_SERVER = "it is for the server: how edits are taken"
 BUILD_NOTHING: dict[str, str] = {
     **dict.fromkeys(("mesh.brake", "mesh.brake.enabled", "mesh.brake.share", "mesh.brake.confirm_after"), OF_SERVER),
+    **dict.fromkeys(
+        ("mesh.registry", "mesh.registry.unlisted"), "it decides which services there are: test_unlisted.py"
+    ),
     "mesh.envoy": "it decides which warnings there are: tests/catalog/test_versions.py",
     "mesh.strangers": "it decides who is served, not what: tests/snapshot/test_kept.py",
 }
@@ -86,7 +89,7 @@ def write_out(field: Field | None, value: Any) -> Any:
         meant = value if isinstance(value, dict) else short.parse(value)
         if isinstance(meant, dict):
             value = meant
-        elif isinstance(short, Words) and value in field.fields:
+        elif isinstance(short, Words) and isinstance(value, str) and value in field.fields:
             value = {value: {}}  # the name of a balance
     if isinstance(value, dict):
         return {key: write_out(field.step(key), one) for key, one in value.items()}

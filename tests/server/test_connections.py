@@ -78,6 +78,9 @@ def test_all_ports_together_leave_descriptors(monkeypatch: pytest.MonkeyPatch, l
     assert shares.admin >= 6
     assert (shares.rest > 0) == has_rest
     assert shares.grpc > allowed // 2.5
+    all_of_them = share_connections(has_rest=has_rest, has_registry=True)
+    assert all_of_them.registry > 0
+    assert all_of_them.grpc + all_of_them.registry == shares.grpc
 
 
 async def test_an_address_with_too_many_connections_loses_those_without_a_stream() -> None:

@@ -101,6 +101,18 @@ def _usage_in_log(*, is_json: bool) -> Iterator[None]:
     "--rest", type=ListenType(), help="The address for Envoys that poll over HTTP instead of a stream. [default: none]"
 )
 @click.option(
+    "--registry",
+    type=ListenType(),
+    help="The address at which services register themselves, over Consul's HTTP API. [default: none]",
+)
+@click.option(
+    "--registry-tokens",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The SHA-256 of each token that may register, with the prefixes of its services, a line each. "
+    "[default: no token is needed]",
+)
+@click.option(
     "--workers",
     default=1,
     show_default=True,
@@ -184,6 +196,8 @@ def command(
     listen: ListenAddress,
     rest: ListenAddress | None,
     admin: ListenAddress | None,
+    registry: ListenAddress | None,
+    registry_tokens: Path | None,
     workers: int,
     max_streams: int,
     max_connections_per_address: int | None,
@@ -214,7 +228,14 @@ def command(
     Exit codes: 0 after SIGTERM or Ctrl-C, 1 the catalog has errors or an address cannot be used, 2 wrong usage.
     """
     catalog = choose_catalog(argument, catalog)
-    for address in filter(None, (listen, rest, admin)):
+    if registry_tokens and not registry:
+        raise click.UsageError("--registry-tokens needs --registry")
+    if registry and not registry.is_loopback and not registry_tokens:
+        raise click.UsageError(
+            f"{registry} can be reached from other machines, and anyone there could register services: "
+            "listen at 127.0.0.1, or add --registry-tokens"
+        )
+    for address in filter(None, (listen, rest, admin, registry)):
         if not address.is_loopback and not allow_plaintext:
             raise click.UsageError(
                 f"{address} can be reached from other machines, and this server has no TLS: "
@@ -235,6 +256,8 @@ def command(
         rest=rest,
         admin=admin,
         admin_required=ctx.get_parameter_source("admin") is not ParameterSource.DEFAULT,
+        registry=registry,
+        registry_tokens=registry_tokens,
         workers=workers,
         drain_time=drain_time,
         log_format=LogFormat(log_format),

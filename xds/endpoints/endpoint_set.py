@@ -12,6 +12,9 @@ from xds.catalog.model.service import Service
 CATALOG: Final = ""
 """The name of the catalog as a provider. Its endpoints come first, in the catalog's order."""
 
+REGISTERED: Final = "registered"
+"""The name of the provider of instances that register themselves."""
+
 Key = tuple[str, str]
 """An endpoint's provider, and its name in that provider, which is unique within the service."""
 

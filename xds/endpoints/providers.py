@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from xds.catalog.catalog import Catalog
 from xds.catalog.model.endpoint import Endpoint
-from xds.endpoints.endpoint_set import Endpoints, Key
+from xds.endpoints.endpoint_set import REGISTERED, Endpoints, Key
 from xds.endpoints.instance import Parsed, parse_update
 from xds.endpoints.registry import Registry
 from xds.errors import Problem
@@ -18,11 +18,13 @@ class ProviderState:
 
     - `refused` has the problems of each invalid instance. Its last valid endpoint stays served.
     - `withheld` has, by service, the number of valid instances that are not served: see `Registry.withheld`.
+      Those of `closed` services are withheld since the service takes none that register themselves.
     """
 
     name: str
     refused: Mapping[InstanceId, tuple[Problem, ...]]
     withheld: Mapping[str, int]
+    closed: frozenset[str] = frozenset()
 
     @property
     def withheld_count(self) -> int:
@@ -39,7 +41,7 @@ class ProviderState:
         for found in self.refused.values():
             yield from found
         for service, count in self.withheld.items():
-            yield _describe_withheld(self.name, service, count)
+            yield _describe_withheld(self.name, service, count, is_closed=service in self.closed)
 
 
 @dataclass(slots=True)
@@ -49,9 +51,11 @@ class _Merged:
     changes: dict[InstanceId, Endpoint | None] = field(default_factory=dict)
     refused: set[InstanceId] = field(default_factory=set)
     full: bool = False
+    asked: bool = True
 
     def add(self, update: InstanceUpdate, parsed: Parsed) -> None:
         """Add an update that came after the others."""
+        self.asked = self.asked and update.asked
         if update.full:
             self.full = True
             self.changes = {name: was for name, was in self.changes.items() if name in parsed.refused}
@@ -97,7 +101,8 @@ class Providers:
             self._refused[provider] = kept | parsed.refused
             problems += (one for name, found in parsed.refused.items() if known.get(name) != found for one in found)
         for provider, one in merged.items():
-            self._registry.put(provider, one.changes, full=one.full, refused=frozenset(one.refused), share=share)
+            held = None if one.asked else share
+            self._registry.put(provider, one.changes, full=one.full, refused=frozenset(one.refused), share=held)
         return problems
 
     @property
@@ -118,7 +123,7 @@ class Providers:
         endpoints, before = self._registry.publish(), self._withheld
         self._withheld = self._registry.withheld
         return endpoints, [
-            _describe_withheld(provider, service, count)
+            _describe_withheld(provider, service, count, is_closed=self._is_closed(provider, service))
             for service, counts in self._withheld.items()
             for provider, count in counts.items()
             if count > before.get(service, {}).get(provider, 0)
@@ -131,10 +136,21 @@ class Providers:
         for service, counts in self._withheld.items():
             for provider, count in counts.items():
                 withheld.setdefault(provider, {})[service] = count
-        return tuple(ProviderState(name, found, withheld.get(name, {})) for name, found in self._refused.items())
+        return tuple(
+            ProviderState(name, found, of_provider, frozenset(one for one in of_provider if self._is_closed(name, one)))
+            for name, found in self._refused.items()
+            for of_provider in [withheld.get(name, {})]
+        )
+
+    def _is_closed(self, provider: str, service: str) -> bool:
+        return provider == REGISTERED and self._registry.is_closed(service)
 
 
-def _describe_withheld(provider: str, service: str, count: int) -> Problem:
+def _describe_withheld(provider: str, service: str, count: int, *, is_closed: bool) -> Problem:
+    if is_closed:
+        subject = "1 instance that registers itself is" if count == 1 else f"{count} instances that register are"
+        message = f"{subject} not served: the service lists its endpoints: add `registered`"
+        return Problem(provider, 0, 0, f"services.{service}.endpoints", message)
     subject = "1 instance with an IP address is" if count == 1 else f"{count} instances with an IP address are"
     message = f"{subject} not served: TLS has no name to verify in the certificate: write `sni` or `subject_alt_names`"
     return Problem(provider, 0, 0, f"services.{service}.tls", message)

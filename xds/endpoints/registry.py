@@ -11,10 +11,12 @@ from typing import Final
 
 from xds.catalog.catalog import Catalog, Mark, diff_catalogs
 from xds.catalog.model.endpoint import Endpoint
+from xds.catalog.model.service import Service
 from xds.endpoints.brake import takes_too_much
 from xds.endpoints.endpoint_set import (
     CATALOG,
     NO_ENDPOINTS,
+    REGISTERED,
     Change,
     Endpoints,
     EndpointSet,
@@ -53,7 +55,7 @@ class Registry:
             service = catalog.services.get(name)
             now = NO_ENDPOINTS if service is None else collect_catalog(service.endpoints)
             if (members := self._members.get(name)) is not None:
-                members.needs_host_names = service is not None and service.needs_host_names
+                members.apply_policy(service)
                 members.put_catalog(now)
                 self._count_withheld(name, members)
                 now = members.collect()
@@ -141,7 +143,7 @@ class Registry:
         was = self._sets.get(name, NO_ENDPOINTS)
         if members is None:
             service = self._catalog.services.get(name)
-            members = self._members[name] = _Members(was, service is not None and service.needs_host_names)
+            members = self._members[name] = _Members(was, service)
         changes = members.put(pending)
         self._count_withheld(name, members)
         if members.has_catalog_alone:
@@ -159,8 +161,13 @@ class Registry:
         """
         return self._withheld.copy()
 
+    def is_closed(self, service: str) -> bool:
+        """Whether a service takes no instances that register themselves."""
+        members = self._members.get(service)
+        return members is not None and not members.takes_registered
+
     def _count_withheld(self, name: str, members: "_Members") -> None:
-        if counts := members.count_withheld() if members.needs_host_names else None:
+        if counts := members.count_withheld() if members.may_withhold else None:
             self._withheld[name] = counts
         else:
             self._withheld.pop(name, None)
@@ -179,15 +186,26 @@ class _Members:
     The instance with the first key in order is served: so the catalog has precedence.
 
     Where the policy `needs_host_names`, instances with an IP address are withheld: Envoy would trust any certificate of
-    the authority for them. Of the catalog's own endpoints `service_rules.py` refuses such.
+    the authority for them. Of the catalog's own endpoints `service_rules.py` refuses such. Instances that register
+    themselves are withheld where the policy lists endpoints and does not say that it takes them.
     """
 
-    def __init__(self, catalog: EndpointSet, needs_host_names: bool) -> None:
-        self.needs_host_names = needs_host_names
+    def __init__(self, catalog: EndpointSet, service: Service | None) -> None:
+        self.apply_policy(service)
         self._endpoints: dict[Key, Endpoint] = {}
         self._by_address: dict[Address, set[Key]] = {}
         self._catalog: EndpointSet = NO_ENDPOINTS
         self.put_catalog(catalog)
+
+    def apply_policy(self, service: Service | None) -> None:
+        """Apply what a service's policy says of instances; None if the catalog has no such service."""
+        self.needs_host_names = service is not None and service.needs_host_names
+        self.takes_registered = service is None or service.takes_registered
+
+    @property
+    def may_withhold(self) -> bool:
+        """Whether instances may be withheld."""
+        return self.needs_host_names or not self.takes_registered
 
     def put_catalog(self, catalog: EndpointSet) -> None:
         """Replace the catalog's endpoints."""
@@ -243,6 +261,8 @@ class _Members:
         return Counter(key[0] for key, endpoint in self._endpoints.items() if self._is_withheld(key, endpoint))
 
     def _is_withheld(self, key: Key, endpoint: Endpoint) -> bool:
+        if key[0] == REGISTERED and not self.takes_registered:
+            return True
         return self.needs_host_names and key[0] != CATALOG and endpoint.is_ip
 
     def _is_served(self, key: Key) -> bool:

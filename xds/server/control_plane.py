@@ -21,7 +21,7 @@ from xds.resources.inventory import Inventory
 from xds.server.address import ListenAddress, ListenError, check_free
 from xds.server.admin.server import AdminServer
 from xds.server.clients.documents import AppliedState, HeldRemoval, Json, describe_files, write_time
-from xds.server.descriptors import read_open_files, share_connections
+from xds.server.descriptors import read_open_files
 from xds.server.failures import Edit, Failures
 from xds.server.following import follow
 from xds.server.held_state import HeldState
@@ -30,6 +30,7 @@ from xds.server.observe.counters import CatalogCounters
 from xds.server.observe.spans import Span, make_spans
 from xds.server.protocols.discovery import OPTIONS, DiscoveryServer, build_servicer
 from xds.server.protocols.rest import RestServer
+from xds.server.registration.server import make_registration_server
 from xds.server.settings import Settings
 from xds.server.state import State, StateError, StateFile, StateWriter
 from xds.server.translation import DOCUMENTS, Translation
@@ -62,6 +63,9 @@ class ControlPlane:
         state: StateFile | None = None,
     ) -> None:
         self._source = source
+        self._registry = make_registration_server(settings)
+        if self._registry is not None:
+            instance_sources = (*instance_sources, self._registry.registry)
         self._instances = Instances(instance_sources, self._apply_instances)
         self._settings = settings
         self._source_names = tuple(source.name for source in instance_sources)
@@ -91,6 +95,8 @@ class ControlPlane:
         check_free(self._settings.listen)
         if self._settings.admin and self._settings.admin_required:
             check_free(self._settings.admin)
+        if self._settings.registry:
+            check_free(self._settings.registry)
         with self._spans.open("load"):
             stored = self._read_state()
             with self._spans.open("read"):
@@ -123,13 +129,17 @@ class ControlPlane:
         await self._start_admin()
         self.port = await self._streams.start()
         log.info("serving", address=str(ListenAddress(self._settings.listen.host, self.port)), services=[ADS])
+        if self._registry is not None:
+            await self._registry.start()
+            log.info("registry", address=str(self._registry.address))
+            log.warning("what is registered is kept in memory: it is lost when the server ends")
         self._tell_limits()
         if self._state is not None:
             self._state_writer = StateWriter(self._state, stored)
             self._store()
 
     def _tell_limits(self) -> None:
-        connections = share_connections(has_rest=self._settings.rest is not None).grpc
+        connections = self._settings.connection_shares.grpc
         log.info(
             "limits",
             open_files=read_open_files(),
@@ -183,6 +193,8 @@ class ControlPlane:
         """Apply each change of the sources, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._instances.follow())
+            if self._registry is not None:
+                group.create_task(self._registry.registry.keep_time())
             group.create_task(self._follow_documents())
 
     async def _follow_documents(self) -> None:
@@ -215,6 +227,8 @@ class ControlPlane:
             self._timer.cancel()
         for task in [*self._tasks]:
             task.cancel()
+        if self._registry is not None:
+            await self._registry.stop()
         await self._streams.stop()
         if self._rest:
             await self._rest.stop()

@@ -24,6 +24,7 @@ class ConnectionShares:
     grpc: int
     rest: int
     admin: int
+    registry: int = 0
 
 
 def raise_open_files() -> None:
@@ -39,10 +40,11 @@ def read_open_files() -> int:
     return MOST if soft == resource.RLIM_INFINITY else min(soft, MOST)
 
 
-def share_connections(*, has_rest: bool) -> ConnectionShares:
+def share_connections(*, has_rest: bool, has_registry: bool = False) -> ConnectionShares:
     """Return how many connections each port of this process may have."""
     limit = read_open_files()
     free = limit - min(KEPT, limit // 4)
     admin = min(ADMIN, free // 8)
-    rest = (free - admin) // 4 if has_rest else 0
-    return ConnectionShares(free - admin - rest, rest, admin)
+    quarter = (free - admin) // 4
+    rest, registry = quarter if has_rest else 0, quarter if has_registry else 0
+    return ConnectionShares(free - admin - rest - registry, rest, admin, registry)

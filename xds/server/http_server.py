@@ -12,6 +12,7 @@ import asyncio
 import ipaddress
 import logging
 import socket
+from collections.abc import Mapping
 
 import structlog
 from aiohttp import web
@@ -93,12 +94,16 @@ class HttpServer:
             return await handler(request)
         except web.HTTPException as error:
             kept = {name: error.headers[name] for name in ("Allow", "Retry-After") if name in error.headers}
-            return answer_json({"error": error.text}, error.status, kept)
+            return self.answer_error(error.text or error.reason, error.status, kept)
         except ConnectionError:
             raise  # the client is gone
         except Exception as error:  # a bug in an answer must not stop the streams
             log.error("HTTP request failed", path=request.path, error=repr(error))
-            return answer_json({"error": "a bug in xds: its log has the exception"}, 500)
+            return self.answer_error("a bug in xds: its log has the exception", 500, {})
+
+    def answer_error(self, text: str, status: int, headers: Mapping[str, str]) -> web.Response:
+        """Return an error as the answer."""
+        return answer_json({"error": text}, status, headers)
 
     def _check_sender(self, request: web.Request) -> None:
         host = request.headers.get("Host", "")
@@ -112,7 +117,7 @@ class HttpServer:
             raise web.HTTPForbidden(text="no page in a browser may do this")
 
 
-def answer_json(document: object, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+def answer_json(document: object, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """Return a document as the answer."""
     return web.Response(text=write_json(document), status=status, headers=headers, content_type="application/json")
 
@@ -134,7 +139,10 @@ def _is_loopback(address: str) -> bool:
 
 
 async def _read_body(request: web.Request) -> None:
-    """Read the body, which the request keeps."""
+    """Read the body, which the request keeps. One that says that it is too large is not read."""
+    most, size = request.client_max_size, request.content_length
+    if size is not None and size > most:
+        raise web.HTTPRequestEntityTooLarge(most, size, text=f"the body may have {most} bytes, not {size}")
     try:
         async with asyncio.timeout(READ_S):
             await request.read()

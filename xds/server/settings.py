@@ -1,8 +1,10 @@
 """Settings: the options of `xds serve`, as the server uses them."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from xds.server.address import ListenAddress
+from xds.server.descriptors import ConnectionShares, share_connections
 from xds.server.observe.log import LogFormat
 from xds.server.streams.stream import DRAIN_SECONDS
 from xds.session.limits import Limits
@@ -28,4 +30,11 @@ class Settings:
     workers: int = 1  # with 1, the process that holds the catalog also serves the streams
     log_format: LogFormat = LogFormat.AUTO
     log_level: str = "info"
+    registry: ListenAddress | None = None
+    registry_tokens: Path | None = None  # a file of hashed tokens; without it, everybody who can connect may register
     otlp: str | None = None  # the OTLP collector that receives the server's own spans, as "host:port"
+
+    @property
+    def connection_shares(self) -> ConnectionShares:
+        """How many connections may be open at each port."""
+        return share_connections(has_rest=self.rest is not None, has_registry=self.registry is not None)

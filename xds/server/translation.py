@@ -8,7 +8,9 @@ import time
 from collections.abc import Collection, Mapping
 
 from xds.catalog.assembly.workspace import BY_APPLY, BY_TIME, Checkpoint, LastGood, Outcome
+from xds.endpoints.endpoint_set import REGISTERED
 from xds.endpoints.providers import Providers
+from xds.endpoints.unlisted import UnlistedServices
 from xds.errors import Problem
 from xds.resources.inventory import Inventory, build_inventory
 from xds.server.clients.documents import HeldRemoval
@@ -27,6 +29,7 @@ class Translation:
     def __init__(self, spans: Spans, counters: CatalogCounters, sources: Collection[str] = ()) -> None:
         self.last_good = LastGood(has_all_endpoints=not sources)
         self.providers = Providers(sources)
+        self._unlisted = UnlistedServices(REGISTERED)
         self._spans = spans
         self._counters = counters
         self._since: dict[str, tuple[str, float]] = {}  # by provider: what is held of its instances, and since when
@@ -45,7 +48,7 @@ class Translation:
         with self._spans.open("build"):
             self.providers.put_catalog(outcome.catalog)
             endpoints, problems = self.providers.publish()
-            inventory = build_inventory(outcome.catalog, endpoints, before)
+            inventory = build_inventory(self._unlisted.add(outcome.catalog, endpoints), endpoints, before)
         self._counters.parses.observe(parsed - started)
         self._counters.builds.observe(time.monotonic_ns() - parsed)
         return outcome, inventory, problems
@@ -59,7 +62,8 @@ class Translation:
         """Return the inventory after some updates, and the problems that were not known before."""
         problems = self.providers.put_all(updates, before.catalog.mesh.brake_share)
         endpoints, withheld = self.providers.publish()
-        return build_inventory(before.catalog, endpoints, before), problems + withheld
+        catalog = self._unlisted.add(self.last_good.outcome.catalog, endpoints)
+        return build_inventory(catalog, endpoints, before), problems + withheld
 
     def find_held_instances(self) -> tuple[HeldRemoval, ...]:
         """Return which providers' removals of instances are held."""

@@ -63,11 +63,13 @@ class DocumentSource(Protocol):
 class InstanceUpdate:
     """A provider's instances: plain values, as in the catalog's `endpoints`, not checked yet.
 
-    None stands for an instance that is gone. In a `full` update, every instance that is not named is gone.
+    None stands for an instance that is gone. In a `full` update, every instance that is not named is gone. `asked` is
+    whether every removal was asked for by itself, so that many of them are no accident of the provider.
     """
 
     instances: Mapping[InstanceId, object | None]
     full: bool = False
+    asked: bool = False
 
 
 class InstanceSource(Protocol):

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import NamedTuple, TypeVar
 
 from xds.catalog.catalog import Subject
+from xds.catalog.model.endpoint import WithRegistered
 from xds.catalog.model.gateway import Gateway
 from xds.catalog.model.mesh import MeshValue
 from xds.catalog.model.retries import Retries
@@ -161,7 +162,8 @@ class Index:
     def lacks(self, name: str, field: str) -> bool:
         """Whether a service without mistakes has no `local_port`, or no `endpoints`."""
         service = self.services.get(name)
-        return bool(service and not getattr(service, field) and ("services", name) not in self.broken)
+        lacks = service and not getattr(service, field) and not isinstance(getattr(service, field), WithRegistered)
+        return bool(lacks and ("services", name) not in self.broken)
 
     def may_call(self, caller: str, name: str) -> bool:
         """Whether the sidecar of the service `caller` may call another service."""

@@ -27,7 +27,7 @@ from xds.catalog.text.addresses import (
     parse_endpoint,
     split_address,
 )
-from xds.catalog.text.field import About, Expected, IfWrong, Moved, Parsed
+from xds.catalog.text.field import About, Expected, IfWrong, Moved, Parsed, Words
 from xds.catalog.text.foreign import VALUE, Fields, Here, as_written
 from xds.catalog.text.http_meanings import check
 from xds.catalog.text.meanings import (
@@ -351,12 +351,47 @@ def mend_endpoints(value: object) -> str:
     return f"write it as a list, {write_flow(mends)}{found.tail}" if mends else ""
 
 
+REGISTERED_WORD: Final = "registered"
+REGISTERED: Final = Endpoint(f"{REGISTERED_WORD}.{NOBODY}", 1)
+"""Stands for the word among the endpoints while they are checked."""
+
+
+class WithRegistered(tuple[Endpoint, ...]):
+    """The endpoints that a service lists, which also takes the instances that register themselves."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, WithRegistered) and super().__eq__(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = tuple.__hash__
+
+
+def keep_word(value: object) -> object:
+    """Return a list with the word, of endpoints that were read before: a changed copy of a service is read again."""
+    return [*value, REGISTERED] if isinstance(value, WithRegistered) else value
+
+
+def takes_registered(endpoints: "tuple[Endpoint, ...]") -> bool:
+    """Whether instances that register themselves stand beside these: where it says so, and where none are listed."""
+    return isinstance(endpoints, WithRegistered) or not endpoints
+
+
+ListedEndpoint = Annotated[ShortEndpoint, Words({REGISTERED_WORD: REGISTERED})]
+"""An item of a service's endpoints: an endpoint, or the word for those that register themselves."""
+
+
 def check_endpoints(endpoints: "tuple[Endpoint, ...]") -> "tuple[Endpoint, ...]":
     """Refuse an address and port given twice, and weights whose sum Envoy cannot hold."""
     mistakes: list[Mistake] = []
     first: dict[tuple[str, int], int] = {}
     weight = 0
     for index, endpoint in enumerate(endpoints):
+        if endpoint is REGISTERED:
+            continue
         weight += endpoint.load_balancing_weight
         earlier = first.setdefault((endpoint.address, endpoint.port), index)
         if earlier != index:
@@ -366,4 +401,6 @@ def check_endpoints(endpoints: "tuple[Endpoint, ...]") -> "tuple[Endpoint, ...]"
         mistakes.append(Mistake((), f"the endpoints' weights sum up to {weight}: Envoy takes {MAX_WEIGHT} at most"))
     if mistakes:
         raise Mistakes(*mistakes)
+    if any(one is REGISTERED for one in endpoints):
+        return WithRegistered(one for one in endpoints if one is not REGISTERED)
     return endpoints

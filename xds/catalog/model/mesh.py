@@ -12,7 +12,7 @@ from xds.catalog.model.access_log import AccessLog, ShortAccessLog
 from xds.catalog.model.brake import USUAL_SHARE, Brake, ShortBrake
 from xds.catalog.model.tracing import ShortTracing, Tracing
 from xds.catalog.text.envoy_version import Oldest
-from xds.catalog.text.field import OFF, About, Since
+from xds.catalog.text.field import OFF, About, Expected, Since
 from xds.catalog.text.names import CONFIG
 
 
@@ -21,6 +21,26 @@ class Strangers(StrEnum):
 
     REFUSE = "refuse"
     SERVE = "serve"
+
+
+class Unlisted(StrEnum):
+    """What becomes of a registered service that the catalog does not name: it is served with defaults, or not."""
+
+    SERVE = "serve"
+    IGNORE = "ignore"
+
+
+@dataclass(frozen=True, slots=True, config=CONFIG)
+class RegistryPolicy:
+    """How services that register themselves are served: see `xds serve --registry`."""
+
+    unlisted: Annotated[
+        Unlisted,
+        Field(
+            description="Whether a registered service that the catalog does not name is served with defaults (`serve`) "
+            "or not (`ignore`)"
+        ),
+    ] = Unlisted.SERVE
 
 
 @dataclass(frozen=True, slots=True, config=CONFIG)
@@ -64,6 +84,17 @@ class Mesh:
         About(default="refuse"),
     ] = None
 
+    registry: Annotated[
+        RegistryPolicy | None,
+        Field(description="How services that register themselves (`xds serve --registry`) are served"),
+        Expected("", {"unlisted": "ignore"}),
+    ] = None
+
+    @property
+    def unlisted(self) -> Unlisted:
+        """What becomes of a registered service that the catalog does not name."""
+        return Unlisted.SERVE if self.registry is None else self.registry.unlisted
+
     @property
     def brake_share(self) -> float | None:
         """What may be taken away at once, in percent; None: all."""
@@ -75,7 +106,7 @@ class Mesh:
         return self.brake.confirm_after if self.brake else None
 
 
-MeshValue = AccessLog | Tracing | Brake | Strangers | str | bool
+MeshValue = AccessLog | Tracing | Brake | RegistryPolicy | Strangers | str | bool
 """What may stand below `mesh:`."""
 
 MESH_FIELDS: Final[Mapping[str, TypeAdapter[MeshValue | None]]] = {

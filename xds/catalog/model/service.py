@@ -9,14 +9,22 @@ from dataclasses import field, fields
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, PlainValidator, Strict
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Strict
 from pydantic.dataclasses import dataclass
 
 from xds.catalog.model.access_log import ShortAccessLog
 from xds.catalog.model.affinity import CheckedAffinity
 from xds.catalog.model.balance import SHORT, ShortBalancing
 from xds.catalog.model.connections import CircuitBreakers, ConnectionPool, Keepalive, mend_circuit_breakers
-from xds.catalog.model.endpoint import Endpoint, ShortEndpoint, check_endpoints, mend_endpoints
+from xds.catalog.model.endpoint import (
+    REGISTERED_WORD,
+    Endpoint,
+    ListedEndpoint,
+    check_endpoints,
+    keep_word,
+    mend_endpoints,
+    takes_registered,
+)
 from xds.catalog.model.health import CheckedHealthCheck, OutlierDetection, ShortOutlierDetection
 from xds.catalog.model.locality import (
     ANY,
@@ -37,7 +45,7 @@ from xds.catalog.model.upstream import CALLERS, Dns, ServiceHost, ShortUpstreamT
 from xds.catalog.raw.clusters import NamedCluster
 from xds.catalog.raw.fields import NO_RAW, Raw, find_clusters, make_raw_shape, parse_raw
 from xds.catalog.text.durations import AtLeast
-from xds.catalog.text.field import OFF, About, Example, Expected, IfWrong, Moved
+from xds.catalog.text.field import OFF, About, Example, Expected, IfWrong, Moved, Words
 from xds.catalog.text.foreign import VALUE, Here
 from xds.catalog.text.meanings import duration
 from xds.catalog.text.mistake import Loc, Mistake, Mistakes
@@ -98,11 +106,13 @@ class Service:
     """A service: who answers for it, how requests to it are shared, and what it calls itself."""
 
     endpoints: Annotated[
-        tuple[ShortEndpoint, ...],
+        tuple[ListedEndpoint, ...],
+        Words({REGISTERED_WORD: [REGISTERED_WORD]}),
+        BeforeValidator(keep_word),
         Field(
             max_length=MAX_ITEMS,
             description="The instances of the service. With a host name, Envoy resolves all endpoints"
-            " of the service by DNS",
+            " of the service by DNS. `registered`, alone or in the list: those that register themselves",
         ),
         AfterValidator(check_endpoints),
         Expected("a list", ["10.0.0.4:5000"], mend=mend_endpoints),
@@ -313,6 +323,11 @@ class Service:
         About(default="none", envoy="Cluster"),
         IfWrong(whole=True),
     ] = field(default_factory=lambda: NO_RAW)
+
+    @property
+    def takes_registered(self) -> bool:
+        """Whether instances that register themselves are endpoints of it."""
+        return takes_registered(self.endpoints)
 
     @property
     def routed(self) -> frozenset[str]:

@@ -11,7 +11,6 @@ from xds.resources.inventory import Inventory
 from xds.server.address import ListenError
 from xds.server.clients.ask import Ask, ask_one_process
 from xds.server.connections import Doorkeeper
-from xds.server.descriptors import share_connections
 from xds.server.protocols.csds import CsdsServicer
 from xds.server.settings import Settings
 from xds.server.streams.ads import AdsServicer
@@ -53,7 +52,7 @@ class DiscoveryServer:
         self._settings = settings
         self._health = health.aio.HealthServicer()
         limits = settings.limits
-        self._connections = share_connections(has_rest=settings.rest is not None).grpc
+        self._connections = settings.connection_shares.grpc
         options = {
             **dict(OPTIONS),
             # Without workers, a second server at the same port is a mistake and must fail.

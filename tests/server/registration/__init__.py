@@ -1,0 +1,1 @@
+"""Tests of Consul's HTTP API, which services register over."""
