@@ -21,8 +21,9 @@ EVIL = "\x1b]0;t\x07\x1b[2J\x9b31m\x7f\x85\u202e\u2066\u2028\u061c\u200f\xad"
 """Control codes of 7 and 8 bits, DEL, bidirectional controls, line ends of Unicode, and signs that are not seen."""
 
 SOURCES = Path(xds.__file__).parent
-OWN = {"wording.py", "server/state.py", "endpoints/instance.py"}
-"""What writes JSON in another way: the escape itself, the file of the stored state, and a measure of a size."""
+OWN = {"wording.py", "server/state.py", "endpoints/instance.py", "server/registration/documents.py"}
+"""What writes JSON in another way: the escape itself, the file of the stored state, a measure of a size, and what
+Consul's clients read, which is escaped too."""
 
 
 def is_safe(text: str) -> bool:

@@ -10,6 +10,7 @@ from xds.endpoints.registrations.check import Check, find_worst
 from xds.endpoints.registrations.definitions import CheckKind, Node, ServiceDefinition, Status
 from xds.endpoints.registrations.indexes import Topic
 from xds.endpoints.registrations.instance import Instance
+from xds.wording import escape_json
 
 Json = dict[str, Any]
 
@@ -61,7 +62,7 @@ def write_go_json(document: object, *, pretty: bool = False) -> str:
     """Return JSON as Go writes it, which escapes the characters of HTML."""
     separators = None if pretty else (",", ":")
     text = json.dumps(document, ensure_ascii=False, indent=4 if pretty else None, separators=separators)
-    return text.translate(ESCAPES) + ("\n" if pretty else "")
+    return escape_json(text.translate(ESCAPES)) + ("\n" if pretty else "")
 
 
 class Documents:
