@@ -1,11 +1,13 @@
 """Parses requests from bytes, and refuses what no client of a mesh sends before it costs time."""
 
+from collections.abc import Callable
 from typing import TypeVar
 
 from google.protobuf.message import DecodeError
 
 from xds.errors import PeerError
 from xds.session.limits import MAX_NODE_BYTES
+from xds.snapshot.snapshot import TypeSnapshot
 from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DiscoveryRequest, Node
 from xds.wire.varint import LENGTH_DELIMITED, read_varint
 
@@ -18,6 +20,9 @@ NAMES = (3, 4, 5)
 """
 
 NAME_TAGS = tuple(bytes([number << 3 | LENGTH_DELIMITED]) for number in NAMES)
+
+States = Callable[[TypeSnapshot], bool]
+"""Whether a client that comes back states that it has these resources of a type."""
 
 OTHER_FIELDS = 100
 """How many other fields a request may have. It has fewer than ten."""
@@ -34,6 +39,15 @@ def parse_request(kind: type[Request], data: bytes, max_names: int | None = None
     except DecodeError as error:
         raise PeerError("INVALID_ARGUMENT", f"not a {kind.DESCRIPTOR.name}: {error}") from None
     return request
+
+
+def read_state(request: DiscoveryRequest | DeltaDiscoveryRequest) -> States | None:
+    """Return what the first request for a type states that the client has; None if it has nothing of the type."""
+    if isinstance(request, DiscoveryRequest):
+        version_info = request.version_info
+        return (lambda of_type: of_type.version == version_info) if version_info else None
+    versions = dict(request.initial_resource_versions)
+    return (lambda of_type: of_type.versions == versions) if versions else None
 
 
 def estimate_names(data: bytes) -> int:
