@@ -170,6 +170,10 @@ class Session(Generic[Request]):
         """Parse a request. Raises PeerError when the stream must end."""
         return parse_request(self.variant.request, data, self._limits.names)
 
+    def is_repeat(self, data: bytes) -> bool:
+        """Whether an encoded request is an answer that repeats the names before, so that these need no work."""
+        return any(one.is_repeat(data) for one in self.subscriptions.values())
+
     def on_parsed(self, request: Request) -> RequestResult:
         """Handle a parsed request. Raises PeerError when the stream must end."""
         states = None if request.type_url in self.subscriptions else read_state(request)

@@ -23,7 +23,7 @@ from xds.server.observe.repeats import RepeatLog
 from xds.server.observe.unnamed import TwinLog, UnnamedLog
 from xds.server.streams.call import Call, CallEndedError
 from xds.server.streams.memories import Memories, NodeStream
-from xds.server.streams.metering import STREAM_BURST, STREAM_RATE, Address, Meter, cost_of
+from xds.server.streams.metering import MESSAGE_COST, STREAM_BURST, STREAM_RATE, Address, Meter, cost_of
 from xds.server.streams.pacing import RequestPacer
 from xds.server.streams.propagation import Propagation
 from xds.session.memory import Memory
@@ -203,10 +203,12 @@ class Stream:
 
     async def _wait_for_turn(self, data: bytes) -> None:
         """Wait as long as the stream or its address has used up its allowance, and until others had their turn."""
-        cost, now = cost_of(data), time.monotonic()
+        is_large = len(data) > LARGE_REQUEST
+        cost = MESSAGE_COST if is_large and self.session.is_repeat(data) else cost_of(data)
+        now = time.monotonic()
         if seconds := max(self._meter.take(cost, now), self._address.meter.take(cost, now)):
             await asyncio.sleep(seconds)
-        if len(data) > LARGE_REQUEST:
+        if is_large:
             await self._shared.pacer.wait(self._address.host, cost)
 
     def _on_request(self, request: Any) -> None:
