@@ -38,7 +38,6 @@ OTHER_FLAGS = {
     "--scale",  # of Docker Compose
     "--mode",  # of Envoy
     "--whole",  # of the tests
-    "--hard",  # of the chaos run
     "--write",  # of tests.envoy_server.versions
     "--json",  # of the benches
 }

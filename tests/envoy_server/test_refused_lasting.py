@@ -47,8 +47,15 @@ class LastingMesh(RefusingMesh):
         self.control_plane = self.start_control_plane(port)
 
     async def stored(self) -> None:
-        """Wait until what the Envoy refused is stored."""
-        await until(lambda: [*(self.folder / "data").glob("*.held")])
+        """Wait until what the Envoy refused is stored, and not only what it drains."""
+        files = (self.folder / "data").glob
+        await until(lambda: any(node["refused"] for file in files("*.held") for node in read_nodes(file)))
+
+
+def read_nodes(file: Path) -> list[Any]:
+    """Return what is stored of each node."""
+    nodes: list[Any] = json.loads(file.read_text())["nodes"]
+    return nodes
 
 
 def with_tls(instance: Instance, pair: KeyPair, **more: Any) -> str:

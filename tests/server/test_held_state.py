@@ -14,7 +14,7 @@ from xds.resources.view import NodeKind
 from xds.server.held_state import HeldState
 from xds.server.streams import memories as memories_module
 from xds.server.streams.memories import Memories, NodeStream
-from xds.session.memory import Memory
+from xds.session.memory import Drain, Memory
 from xds.session.subscription import Nack
 from xds.wire import CLUSTER, LISTENER
 
@@ -30,6 +30,7 @@ REFUSED = Memory(
     {LISTENER: {"l": ONE}},
     (Nack(LISTENER, "no", ("m",)),),
 )
+DRAINING = Memory({}, {}, {}, {LISTENER: {"l": ONE}}, drains=(Drain(3, (ONE,), 1.5), Drain(4, (), 2.5)))
 
 
 async def refuse_new(admin: Administered) -> Sidecar:
@@ -121,6 +122,20 @@ async def test_memories_are_read_from_the_file_as_they_were(tmp_path: Path) -> N
         read.put(key, None, None)
     await again.stop()
     assert not path.exists()
+
+
+async def test_a_drain_is_stored(tmp_path: Path) -> None:
+    """Nobody has refused anything, so that nothing is said of it."""
+    path = tmp_path / "x.held"
+    state, kept = HeldState(path), Memories()
+    state.begin(kept)
+    kept.put(EDGE, DRAINING, None)
+    await state.stop()
+    read = Memories()
+    with capture_logs() as logs:
+        HeldState(path).begin(read)
+    assert read.lasting == {EDGE: DRAINING}
+    assert logs == []
 
 
 async def test_what_waits_for_an_answer_is_not_stored(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from tests.server.administered import administered
-from tests.server.serving import NODE, delta, make_catalog, read_delta, serving
+from tests.server.serving import NODE, SOTW_ADS, delta, make_catalog, read_delta, read_sotw, serving
 from xds.cli.demo.processes import await_until
 from xds.errors import PeerError
 from xds.server.observe import repeats
@@ -18,9 +18,9 @@ from xds.server.streams import stream as streams
 from xds.server.streams.metering import MESSAGE_COST, Addresses, Meter, cost_of
 from xds.server.streams.pacing import COST, RequestPacer
 from xds.session.limits import MAX_NODE_BYTES, Limits
-from xds.session.request import check_count
+from xds.session.request import check_count, read_repeat
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT
-from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DiscoveryRequest, Locality, Node
+from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DiscoveryRequest, Locality, Node, Status
 
 CATALOG = make_catalog("a", "b")
 
@@ -46,6 +46,65 @@ def test_a_request_costs_its_names() -> None:
         DeltaDiscoveryRequest(initial_resource_versions=dict.fromkeys(names, "1")),
     ):
         assert cost_of(request.SerializeToString()) >= MESSAGE_COST + 500
+
+
+async def test_an_answer_that_repeats_its_names_costs_no_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a change could not reach a thousand clients of one address at once. The same again costs its names."""
+    costs: list[float] = []
+    unwatched = Meter.take
+
+    def take(self: Meter, cost: float, now: float) -> float:
+        costs.append(cost)
+        return unwatched(self, cost, now)
+
+    monkeypatch.setattr(Meter, "take", take)
+    names = [f"service-{number}" for number in range(1000)]
+    async with serving(make_catalog(*names)) as server:
+        call = server.open(SOTW_ADS)
+
+        async def say(asked: list[str], nonce: str = "", **fields: Any) -> float:
+            """Send a request, and return what it costs."""
+            costs.clear()
+            request = DiscoveryRequest(node=NODE, type_url=CLUSTER_LOAD_ASSIGNMENT, response_nonce=nonce, **fields)
+            request.resource_names.extend(asked)
+            await call.write(request.SerializeToString())
+            await await_until(lambda: len(costs) == 2, 10)  # of the stream, and of the address
+            assert costs[0] == costs[1]
+            return costs[0]
+
+        assert await say(names) > 1000
+        first = (await read_sotw(call)).nonce
+        assert await say(names, nonce="stale") > 1000
+        assert await say(names, nonce=first, version_info="1") == MESSAGE_COST
+        assert await say(names, nonce=first, version_info="1") > 1000  # a flood
+        await server.edit(make_catalog(*names, weight=2))
+        second = (await read_sotw(call)).nonce
+        assert await say([*names, "other"], nonce=second) > 1000
+        await server.edit(make_catalog(*names, weight=3))
+        third = (await read_sotw(call)).nonce
+        assert await say([*names, "other"], nonce=third, error_detail=Status(message="no")) == MESSAGE_COST
+
+
+def test_a_repeat_is_recognized_by_its_fields_and_not_by_its_bytes() -> None:
+    """A nonce within another field is none, and names beside those are others."""
+
+    def write(*names: str, **fields: Any) -> bytes:
+        return DiscoveryRequest(resource_names=names, **fields).SerializeToString()
+
+    names = write("a", "b")
+    assert read_repeat(write("a", "b", type_url="t", response_nonce="n"), names) == (b"t", b"n")
+    assert read_repeat(write("a", "b", node=NODE, version_info="1", type_url="t"), names) == (b"t", b"")
+    for other in (
+        write("a"),
+        write("a", "b", "c"),
+        write("a", "b", "a", "b"),
+        write(version_info=names.decode(), type_url="t", response_nonce="n"),
+        write("a", "b", type_url="t") + write("c"),
+        write("a", "b", type_url="t")[:-1],
+        write("a", "b") + b"\x10\x01",
+        write("a", "b") + write(type_url="t") * 10,
+    ):
+        assert read_repeat(other, names) is None
 
 
 def test_the_last_streams_are_for_addresses_that_have_few() -> None:

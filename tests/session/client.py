@@ -62,10 +62,17 @@ class SotwClient:
         self.session: Session[DiscoveryRequest] = Session(SOTW, lambda _node: lambda: self.world, stream, type_url)
         self.result = RequestResult()
 
-    def resume(self) -> None:
-        """Lose the stream, and open one to a server that remembers it."""
-        memory = self.session.remember()
-        self.session = Session(SOTW, lambda _node: lambda: self.world, "resumed", recall=lambda _node: memory)
+    def resume(self, *past: Snapshot) -> None:
+        """Lose the stream, and open one to a server that remembers it, and that has served these snapshots."""
+        memory, type_url = self.session.remember(), self.session.type_url
+        self.session = Session(
+            SOTW,
+            lambda _node: lambda: self.world,
+            "resumed",
+            type_url,
+            recall=lambda _node: memory,
+            find_past=lambda _node: past,
+        )
 
     def ask(
         self,

@@ -96,7 +96,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def resume(self) -> None:
-        """Lose the stream and all messages in flight. Reconnect to a server that remembers what the client refused."""
+        """Lose the stream and all messages in flight. Reconnect to a server that remembers what was served before."""
         self.wire.resume()
 
     @rule(eager=st.booleans())

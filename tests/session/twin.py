@@ -68,6 +68,7 @@ class Twin:
         self.outbox: list[bytes] = []
         self.known_types: set[str] = set()  # requested on this stream or an earlier one
         self.has_clusters = False  # received a response of clusters, on this stream or an earlier one
+        self.is_known = False
         self._dead: set[tuple[str, str]] = set()
         self._begin()
 
@@ -81,9 +82,13 @@ class Twin:
         self.on_stream: dict[str, str] = {}  # the clusters that were accepted on this stream
         self.outbox = []
 
-    def connect(self) -> None:
-        """Open a stream. State the subscriptions, and the resources that the twin already has."""
+    def connect(self, *, is_known: bool = False) -> None:
+        """Open a stream. State the subscriptions, and the resources that the twin already has.
+
+        `is_known` is whether the server knows by the version of clusters which those are.
+        """
         self._begin()
+        self.is_known = is_known
         self.came_back = {one for one in TYPES if (self.version_info[one] if self.is_sotw else self.acked[one])}
         # A delta Envoy that lost an assignment for an accepted cluster states the version of the older assignment.
         self.stuck = set() if self.is_sotw else self.warming & self.acked[CLUSTER_LOAD_ASSIGNMENT].keys()
@@ -284,7 +289,8 @@ class Twin:
     def _check_traffic(self, type_url: str, *, is_first: bool) -> None:
         """Note a route in use whose cluster does not exist or has no endpoints yet (rule 32)."""
         dead = set(self._dead_ends())
-        is_blind = is_first and (type_url not in self.came_back or (self.is_sotw and type_url == CLUSTER))
+        is_untold = self.is_sotw and type_url == CLUSTER and not self.is_known
+        is_blind = is_first and (type_url not in self.came_back or is_untold)
         is_mute = bool(self.came_back) and CLUSTER not in self.came_back  # it has clusters, but did not state them
         excused = self.was_hurried or is_blind or is_mute
         for route, cluster in dead - self._dead:

@@ -1,5 +1,6 @@
 """A wire between a session and a twin of Envoy. Messages are delivered one by one, late, or not at all."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from tests.session.client import Contents, change_contents
@@ -32,6 +33,8 @@ class Wire:
         self.contents: Contents = {type_url: dict(contents.get(type_url, {})) for type_url in TYPES}
         self.world = change_contents(Snapshot({}), self.contents).snapshot
         self.twin = Twin(variant)
+        self.past: list[Snapshot] = []  # newest first
+        self.memory: Memory | None = None  # of the last stream
         self.session: Session[Any] | None = None
         self.to_client: list[Response] = []
         self._unanswered: dict[str, str] = {}
@@ -42,26 +45,34 @@ class Wire:
         self._streams = 0
         self.connect()
 
-    def connect(self, memory: Memory | None = None) -> None:
-        """Open a stream to a server that knows nothing of earlier streams but this memory."""
+    def connect(self, memory: Memory | None = None, past: Sequence[Snapshot] = ()) -> None:
+        """Open a stream to a server that knows nothing of earlier streams but this memory, and these snapshots."""
         self.drop()
         self.is_resumed = memory is not None
         self._streams += 1
         self.world = change_contents(Snapshot({}), self.contents).snapshot
         self.session = Session(
-            self.variant, lambda _node: lambda: self.world, f"s{self._streams}", recall=lambda _node: memory
+            self.variant,
+            lambda _node: lambda: self.world,
+            f"s{self._streams}",
+            recall=lambda _node: memory,
+            find_past=lambda _node: past,
         )
-        self.twin.connect()
+        self.twin.connect(
+            is_known=any(one.of(CLUSTER).version == self.twin.version_info[CLUSTER] for one in [self.world, *past])
+        )
 
     def resume(self, *, fresh: bool = False) -> None:
         """Lose the stream, and open one to a server that remembers it. A `fresh` client has started again, too."""
-        memory = self.session.remember() if self.session is not None and self.session.node is not None else None
+        self.drop()
         if fresh:
             self.twin = Twin(self.variant.name)
-        self.connect(memory)
+        self.connect(self.memory, self.past[:])
 
     def drop(self) -> None:
         """Lose the stream and all messages in flight."""
+        if self.session is not None and self.session.node is not None:
+            self.memory = self.session.remember()
         self.session = None
         self.to_client = []
         self.twin.outbox = []
@@ -82,6 +93,7 @@ class Wire:
         }
         change = change_contents(self.world, updates)
         self.contents = {type_url: dict(contents.get(type_url, {})) for type_url in TYPES}
+        self.past.insert(0, self.world)
         self.world = change.snapshot
         if self.session is not None and self.session.node is not None and any(change.names.values()):
             self.emit(self.session.on_change(change) or [])

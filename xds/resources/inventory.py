@@ -231,6 +231,15 @@ def build_inventory(catalog: Catalog, endpoints: Endpoints, before: Inventory | 
     )
 
 
+def without_assignments(inventory: Inventory) -> Inventory:
+    """Return an inventory that says nothing of endpoints: those that it knows are not all."""
+    parts = {
+        name: replace(one, resources={t: of for t, of in one.resources.items() if t != CLUSTER_LOAD_ASSIGNMENT})
+        for name, one in inventory.parts.items()
+    }
+    return replace(inventory, parts=parts, made={}, shared={})
+
+
 class _Builder:
     """Builds the parts of an inventory from the previous ones, service by service."""
 

@@ -17,7 +17,7 @@ from xds.catalog.assembly.workspace import Outcome
 from xds.catalog.model.mesh import Strangers
 from xds.endpoints.endpoint_set import CATALOG
 from xds.errors import CatalogError, Problem, Severity
-from xds.resources.inventory import Inventory
+from xds.resources.inventory import Inventory, without_assignments
 from xds.server.address import ListenAddress, ListenError, check_free
 from xds.server.admin.server import AdminServer
 from xds.server.clients.documents import AppliedState, HeldRemoval, Json, describe_files, write_time
@@ -102,7 +102,8 @@ class ControlPlane:
             with self._spans.open("read"):
                 documents = self._source.read(stored.documents)
             gone = dict.fromkeys(stored.documents.keys() - documents.keys())
-            outcome, inventory, _ = self._translation.take_documents({**gone, **documents}, None)
+            before = self._translation.build_stored() if stored.documents else None
+            outcome, inventory, _ = self._translation.take_documents({**gone, **documents}, before)
         self._count_load(outcome, documents)
         self._report(outcome.problems)
         is_restored = bool(outcome.refused or outcome.held)
@@ -118,7 +119,8 @@ class ControlPlane:
         self._applied = AppliedState(self._source.digest, time.time(), restored_from=restored_from)
         self._failures.digest = self._source.digest
         self._note_outcome(outcome, self._source.digest, self._applied.at)
-        self._ads = build_servicer(inventory, self._settings)
+        past = [] if before is None else [before if not self._source_names else without_assignments(before)]
+        self._ads = build_servicer(inventory, self._settings, past)
         if self._held_state:
             self._held_state.begin(self._ads.shared.memories)
         seconds = time.perf_counter() - started

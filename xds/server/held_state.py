@@ -1,6 +1,7 @@
-"""What nodes refused, on disk, beside the last good state: after a restart, they begin with what worked.
+"""What nodes refused and drain, on disk, beside the last good state: after a restart, they begin with what worked.
 
-One file for each catalog's path, which is replaced as a whole when a node refuses something or no longer does.
+One file for each catalog's path, which is replaced as a whole when a node refuses something or no longer does, and when
+a drain begins or ends.
 """
 
 import asyncio
@@ -8,7 +9,8 @@ import base64
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,21 +21,21 @@ from xds.catalog.model.locality import Locality
 from xds.resources.resource import Resource
 from xds.resources.view import NodeKind
 from xds.server.streams.memories import Memories, NodeStream
-from xds.session.memory import Memory
+from xds.session.memory import Drain, Memory
 from xds.session.subscription import Nack
 from xds.wording import write_json
 
 FORMAT = 1
 """The number of the file's format: a file of another is not used."""
 
-BETWEEN_S = 1.0
-"""The shortest time between two writes. What changes meanwhile is written together."""
+REST = 20
+"""How many times as long as a write took nothing is written after it. What changes meanwhile is written together."""
 
 log = structlog.get_logger()
 
 
 class HeldState:
-    """The file with the memories of nodes that refused something. A failure to write it is logged once."""
+    """The file with the memories that outlive the process. A failure to write it is logged once."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -51,8 +53,7 @@ class HeldState:
         except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
             log.error("what nodes refused before the restart is not known", file=str(self.path), reason=repr(error))
         memories.learn(self._written)
-        if self._written:
-            nodes = sorted({key.node_id for key in self._written})
+        if nodes := sorted({key.node_id for key, memory in self._written.items() if memory.refused}):
             log.warning("nodes that refused a part of the catalog begin with what worked", nodes=nodes[:20])
         memories.listeners.append(self._on_change)
 
@@ -70,7 +71,7 @@ class HeldState:
     async def _write_all(self) -> None:
         while self._is_due:
             self._is_due = False
-            memories = self._memories.lasting
+            memories, started = self._memories.lasting, time.monotonic()
             try:
                 if memories != self._written:
                     await asyncio.to_thread(_write, self.path, memories)
@@ -84,7 +85,7 @@ class HeldState:
                     )
                 self._has_failed = True
             with suppress(TimeoutError):
-                async with asyncio.timeout(BETWEEN_S):
+                async with asyncio.timeout(REST * (time.monotonic() - started)):
                     await self._stopping.wait()
 
 
@@ -113,6 +114,9 @@ def _read(path: Path) -> Mapping[NodeStream, Memory]:
             take(one["older"]),
             take(one["removed"]),
             tuple(Nack(type_url, message, tuple(names)) for type_url, message, names in one["nacks"]),
+            tuple(
+                Drain(number, tuple(resources[one] for one in of), until) for number, of, until in one.get("drains", ())
+            ),
         )
         for one in found["nodes"]
     }
@@ -126,17 +130,16 @@ def _write(path: Path, memories: Mapping[NodeStream, Memory]) -> None:
     numbers: dict[tuple[str, str, str], int] = {}
     resources: list[Resource] = []
 
-    def put(of_types: Mapping[str, Mapping[str, Resource]]) -> Mapping[str, list[int]]:
+    def put_all(of_type: Collection[Resource], type_url: str = "") -> list[int]:
         """Return the number of each resource: many nodes have the same."""
-        put_numbers: dict[str, list[int]] = {}
-        for type_url, of_type in of_types.items():
-            for one in of_type.values():
-                key = type_url, one.name, one.version
-                if key not in numbers:
-                    numbers[key] = len(resources)
-                    resources.append(one)
-                put_numbers.setdefault(type_url, []).append(numbers[key])
-        return put_numbers
+        for one in of_type:
+            if (key := (type_url, one.name, one.version)) not in numbers:
+                numbers[key] = len(resources)
+                resources.append(one)
+        return [numbers[type_url, one.name, one.version] for one in of_type]
+
+    def put(of_types: Mapping[str, Mapping[str, Resource]]) -> Mapping[str, list[int]]:
+        return {type_url: put_all(of_type.values(), type_url) for type_url, of_type in of_types.items()}
 
     nodes = [
         {
@@ -150,6 +153,7 @@ def _write(path: Path, memories: Mapping[NodeStream, Memory]) -> None:
             "older": put(memory.older),
             "removed": put(memory.removed),
             "nacks": [[nack.type_url, nack.message, nack.resource_names] for nack in memory.nacks],
+            "drains": [[drain.number, put_all(drain.resources), drain.until] for drain in memory.drains],
         }
         for key, memory in memories.items()
     ]

@@ -53,6 +53,13 @@ class Translation:
         self._counters.builds.observe(time.monotonic_ns() - parsed)
         return outcome, inventory, problems
 
+    def build_stored(self) -> Inventory:
+        """Return the inventory of what was served before the start. Who still has endpoints of sources keeps them."""
+        catalog = self.last_good.outcome.catalog
+        self.providers.put_catalog(catalog)
+        endpoints, _ = self.providers.publish()
+        return build_inventory(catalog, endpoints)
+
     def go_back(self, state: Checkpoint) -> None:
         """Become what it was, after a failure."""
         self.last_good.go_back(state)

@@ -8,16 +8,17 @@ or needs a secret that it refused.
 For a client that accepts everything there is nothing of its own here: it shares the snapshots of its view.
 """
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from xds.resources.mentions import find_addresses, mentions, would_harm
 from xds.resources.resource import Resource
 from xds.session.batch import is_large, share
-from xds.session.memory import Memory
+from xds.session.memory import Drain, Memory
+from xds.session.request import States
 from xds.session.subscription import NO_NAMES, Nack, Subscription, find_refused, unite
-from xds.snapshot.snapshot import Snapshot, SnapshotChange, TypeSnapshotPool, without_taken_addresses
+from xds.snapshot.snapshot import Snapshot, SnapshotChange, TypeSnapshot, TypeSnapshotPool, without_taken_addresses
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, SECRET, TYPE_URLS, short_type
 
 Resources = Mapping[str, Mapping[str, Resource]]
@@ -37,6 +38,12 @@ NAMING_SECRETS = (CLUSTER, LISTENER)
 
 NOTED = (SECRET, CLUSTER, LISTENER, ROUTE_CONFIGURATION)
 """The types whose older versions are remembered until the client does without them."""
+
+STATED = {
+    CLUSTER: (CLUSTER, CLUSTER_LOAD_ASSIGNMENT),
+    LISTENER: (LISTENER, ROUTE_CONFIGURATION, SECRET),
+}
+"""The types of which a client that comes back states all that it has, each with the types that it has with it."""
 
 UNUSABLE = (SECRET, CLUSTER, CLUSTER_LOAD_ASSIGNMENT)
 """The types of which a new resource that is refused harms what names it."""
@@ -61,17 +68,6 @@ class Held:
     is_removed: bool
     reason: HeldReason
     refused: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Drain:
-    """Listeners as they were before the client accepted a change of them, whose connections may live on.
-
-    Also clusters as they were before a change which needs a secret that the client lacks.
-    """
-
-    number: int
-    resources: tuple[Resource, ...]
 
 
 class Holding:
@@ -143,10 +139,56 @@ class Holding:
         `memory` is that of the client's last stream, `pool` is where the view's TypeSnapshots come from.
         """
         self._read = latest
+        self._pool = pool
         self._with_drains = drains
         if memory is not None and not self.latest.is_unknown:
-            self._pool = pool
+            self._drains = memory.drains
             self._resume(memory)
+
+    @property
+    def drains(self) -> tuple[Drain, ...]:
+        """The drains that have not ended."""
+        return self._drains
+
+    def catch_up(self, type_url: str, states: States, past: Iterable[Snapshot]) -> None:
+        """Note what the client has that comes back: what it lacks since then goes and changes as after an edit.
+
+        `past` are the snapshots before the latest, newest first. If the client states none of them, it has mostly what
+        was served before the latest.
+        """
+        if self.latest.is_unknown or states(self.latest.of(type_url)) or states(self.snapshot.of(type_url)):
+            return
+        kept, seen = self.removed.get(type_url, NOTHING), list[Snapshot]()
+        for one in past:
+            seen.append(one)
+            of_type = one.of(type_url)
+            if states(of_type) or (kept and states(of_type.replace(kept))):
+                break
+        else:
+            seen = seen[:1]
+        if seen:
+            self._catch_up(STATED[type_url], seen[-1], seen)
+
+    def _catch_up(self, types: Iterable[str], had: Snapshot, since: Iterable[Snapshot]) -> None:
+        lost: dict[str, Mapping[str, Resource]] = {}
+        for one in types:
+            changed, gone = _find_lost(had.of(one), self.latest.of(one))
+            self._touched = _unite(self._touched, {one: changed})
+            if one in NOTED and changed:
+                was = had.of(one).resources
+                older = {name: was[name] for name in changed if name in was}
+                self._older = {**self._older, one: {**older, **self._older.get(one, NOTHING)}}
+            if one != LISTENER:
+                lost[one] = gone
+        for later in since:  # endpoints as they were last
+            assignments = later.of(CLUSTER_LOAD_ASSIGNMENT).resources
+            gone = lost.get(CLUSTER_LOAD_ASSIGNMENT, NOTHING)
+            if gone and any(name in assignments for name in gone):
+                lost[CLUSTER_LOAD_ASSIGNMENT] = {name: assignments.get(name, one) for name, one in gone.items()}
+                break
+        self._merge_removed(self._retain(lost), NO_NAMES)
+        self._drained = None
+        self._serve()
 
     def _resume(self, memory: Memory) -> None:
         """Serve what worked on the client's last stream, unless what it refused has changed."""
@@ -185,7 +227,7 @@ class Holding:
 
     def remember(self) -> Memory | None:
         """Return what the client's next stream is to begin with; None if that is the latest snapshot."""
-        differs = self.overrides or self._again or self._unusable
+        differs = self.overrides or self._again or self._unusable or self._drains
         if not differs and all(one.nack is None for one in self._subscriptions.values()):
             return None
         refused, back = self._find_refused(), self._back
@@ -194,15 +236,15 @@ class Holding:
             for t, of in self._older.items()
         }
         older = {t: of for t, of in chosen.items() if of}
-        removed = self.removed if refused or not self.is_draining else NOTHING
         unserved = dict(self._unserved)
         if back.keys() & {*NAMING_SECRETS} and SECRET in self._unusable:
             unserved[SECRET] = self._unusable[SECRET] | unserved.get(SECRET, NO_NAMES)
-        if not (older or removed or unserved):
+        if not (older or self.removed or unserved or self._drains):
             return None
         nacks = dict(self._nacks)
         nacks.update({t: one.nack for t, one in self._subscriptions.items() if one.nack is not None})
-        return Memory(refused, unserved, older, removed, tuple(nacks[t] for t in refused if t in nacks))
+        told = tuple(nacks[t] for t in refused if t in nacks)
+        return Memory(refused, unserved, older, self.removed, told, self._drains)
 
     def _find_refused(self) -> Mapping[str, Mapping[str, str]]:
         """Return the versions that the client refuses, of what is in the latest snapshot."""
@@ -391,7 +433,8 @@ class Holding:
             self._update_back()
         if type_url == SECRET:  # what waited for its secrets takes the place of older versions now
             for naming in NAMING_SECRETS:
-                self._leave_older(naming)
+                if (one := self._subscriptions.get(naming)) is not None and one.known:
+                    self._leave_older(naming)
         replaced = self._leave_older(type_url)
         if type_url not in NAMING_SECRETS or not self._with_drains:
             return False
@@ -547,7 +590,7 @@ class Holding:
         self._back = self._find_back()
         in_use = {id(one) for of_type in self._back.values() for one in of_type.values()}
         self._drains = tuple(
-            Drain(drain.number, tuple(one for one in drain.resources if id(one) not in in_use))
+            replace(drain, resources=tuple(one for one in drain.resources if id(one) not in in_use))
             for drain in self._drains
         )
         self._serve()
@@ -610,6 +653,18 @@ def _find_known(snapshot: Snapshot, subscription: Subscription[Any], names: froz
     if not is_large(len(names)):
         return find()
     return share(of_type, ("known", names, id(known)), lambda: (find(), known))[0]
+
+
+def _find_lost(had: TypeSnapshot, latest: TypeSnapshot) -> tuple[frozenset[str], Mapping[str, Resource]]:
+    """Return the names of what changed, came or went since a client had a type, and the resources that went."""
+
+    def find() -> tuple[frozenset[str], Mapping[str, Resource]]:
+        was, now = had.resources, latest.resources
+        changed = frozenset(name for name in was.keys() | now.keys() if was.get(name) != now.get(name))
+        return changed, {name: was[name] for name in changed if name in was and name not in now}
+
+    # The result keeps a reference to `had`, so that no other object gets its id while it is shared.
+    return share(latest, ("lost", id(had)), lambda: (find(), had))[0]
 
 
 def _without(names: Names, some: Names) -> Names:

@@ -5,15 +5,16 @@ when the client has accepted those of them that they name. Removals go last. Wha
 the client refused something, is in `held.py`.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from xds.resources.mentions import mentions
 from xds.session.batch import Batch, is_large, share
-from xds.session.held import STAGED, Held, Holding, Latest
+from xds.session.held import STAGED, STATED, Held, Holding, Latest
 from xds.session.memory import Memory
+from xds.session.request import States
 from xds.session.subscription import NO_NAMES, Nack, Subscription, unite
 from xds.snapshot.snapshot import Snapshot, SnapshotChange, TypeSnapshotPool
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, SECRET, TYPE_URLS
@@ -40,7 +41,10 @@ class Pause(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """The beginning of a pause. The caller reports its end with the same object."""
+    """The beginning of a pause. The caller reports its end with the same object.
+
+    A drain that has begun on an earlier stream has the number that it had there.
+    """
 
     pause: Pause
     number: int
@@ -97,6 +101,17 @@ class UpdateOrder:
         """
         self._kept.begin(latest, drains=drains, memory=memory, pool=pool)
         self._resumes = self._reconnecting = self._aggregated and bool(self._kept.removed)
+        self.alarms = tuple(Alarm(Pause.DRAIN, drain.number) for drain in self._kept.drains)
+        self._alarm_count = max((alarm.number for alarm in self.alarms), default=0)
+
+    def catch_up(self, type_url: str, states: States, past: Iterable[Snapshot]) -> None:
+        """Note what a client that comes back has, before its first request for the type is answered.
+
+        `past` are the snapshots before the latest, newest first.
+        """
+        if type_url in STATED:
+            self._kept.catch_up(type_url, states, past)
+            self.is_blind = not self._aggregated and bool(self._kept.removed)
 
     def remember(self) -> Memory | None:
         """Return what the client's next stream is to begin with; None if that is the latest snapshot."""

@@ -1,11 +1,13 @@
 """Parses requests from bytes, and refuses what no client of a mesh sends before it costs time."""
 
+from collections.abc import Callable
 from typing import TypeVar
 
 from google.protobuf.message import DecodeError
 
 from xds.errors import PeerError
 from xds.session.limits import MAX_NODE_BYTES
+from xds.snapshot.snapshot import TypeSnapshot
 from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DiscoveryRequest, Node
 from xds.wire.varint import LENGTH_DELIMITED, read_varint
 
@@ -18,6 +20,15 @@ NAMES = (3, 4, 5)
 """
 
 NAME_TAGS = tuple(bytes([number << 3 | LENGTH_DELIMITED]) for number in NAMES)
+
+TYPE_URL, NONCE = 4, 5
+"""The numbers of these fields of a State of the World request."""
+
+MAX_ACK_FIELDS = 10
+"""How many fields beside names an ACK may have. It has three, and the node if the client repeats it."""
+
+States = Callable[[TypeSnapshot], bool]
+"""Whether a client that comes back states that it has these resources of a type."""
 
 OTHER_FIELDS = 100
 """How many other fields a request may have. It has fewer than ten."""
@@ -34,6 +45,15 @@ def parse_request(kind: type[Request], data: bytes, max_names: int | None = None
     except DecodeError as error:
         raise PeerError("INVALID_ARGUMENT", f"not a {kind.DESCRIPTOR.name}: {error}") from None
     return request
+
+
+def read_state(request: DiscoveryRequest | DeltaDiscoveryRequest) -> States | None:
+    """Return what the first request for a type states that the client has; None if it has nothing of the type."""
+    if isinstance(request, DiscoveryRequest):
+        version_info = request.version_info
+        return (lambda of_type: of_type.version == version_info) if version_info else None
+    versions = dict(request.initial_resource_versions)
+    return (lambda of_type: of_type.versions == versions) if versions else None
 
 
 def estimate_names(data: bytes) -> int:
@@ -66,6 +86,30 @@ def check_count(data: bytes, max_names: int) -> None:
                 raise PeerError("INVALID_ARGUMENT", f"more than {OTHER_FIELDS} fields that are not names")
     except IndexError:
         return  # it ends within a field: parsing says so
+
+
+def read_repeat(data: bytes, names: bytes) -> tuple[bytes, bytes] | None:
+    """Return the `type_url` and the nonce of an encoded request that has these encoded `resource_names`, and no others.
+
+    None for any other request. It takes microseconds: only the other fields are read.
+    """
+    at, fields, found = 0, dict.fromkeys((TYPE_URL, NONCE), b""), False
+    try:
+        for _ in range(MAX_ACK_FIELDS):
+            if not found and data.startswith(names, at):
+                found, at = True, at + len(names)
+            if at >= len(data):
+                return (fields[TYPE_URL], fields[NONCE]) if found and at == len(data) else None
+            tag, at = read_varint(data, at)
+            if tag & 7 != LENGTH_DELIMITED or tag >> 3 == NAMES[0]:
+                return None
+            size, at = read_varint(data, at)
+            if tag >> 3 in fields:
+                fields[tag >> 3] = data[at : at + size]
+            at += size
+    except IndexError:
+        pass  # it ends within a field: parsing says so
+    return None
 
 
 def check_node(node: Node) -> None:

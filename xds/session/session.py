@@ -4,7 +4,7 @@ It passes each event to the subscriptions and to `order.py`, and returns the res
 in `subscription.py`; the order of the types is in `order.py`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Generic
 
@@ -16,7 +16,7 @@ from xds.session.held import Held, Latest
 from xds.session.limits import Limits
 from xds.session.memory import Memory
 from xds.session.order import Alarm, UpdateOrder
-from xds.session.request import Request, check_length, check_node, parse_request
+from xds.session.request import Request, check_length, check_node, parse_request, read_state
 from xds.session.sotw import SotwSubscription
 from xds.session.subscription import MAX_NAME_LENGTH, Nack, Reason, Subscription
 from xds.snapshot.snapshot import Snapshot, SnapshotChange, TypeSnapshotPool
@@ -35,6 +35,11 @@ DEFAULT_LIMITS = Limits()
 
 def recall_nothing(_node: Node) -> None:
     """Return no memory."""
+
+
+def find_no_past(_node: Node) -> Iterable[Snapshot]:
+    """Return no snapshots."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +82,10 @@ class Session(Generic[Request]):
 
     `acquire` returns what to call for the latest snapshot of a node's view, and is called with the node of the first
     request. Each change of it that concerns the client must be told by `on_change`, before any other event. `recall`
-    returns the node's memory of its last stream, and `pool` is where TypeSnapshots come from. `nonce_prefix` is unique
-    among the server's streams, so that a nonce of another stream never counts (rule 3). `type_url` is the type of a
-    stream that is not aggregated, and None for ADS.
+    returns the node's memory of its last stream, `find_past` the snapshots that its view had before the latest, newest
+    first, and `pool` is where TypeSnapshots come from. `nonce_prefix` is unique among the server's streams, so that a
+    nonce of another stream never counts (rule 3). `type_url` is the type of a stream that is not aggregated, and None
+    for ADS.
 
     A session has no clock; the caller keeps timers for it. While `waits` is not 0, the session waits for the client's
     answer: the caller calls `on_timeout` when one wait lasts too long (rule 32). Each wait has another number. For each
@@ -89,6 +95,7 @@ class Session(Generic[Request]):
 
     __slots__ = (
         "_acquire",
+        "_find_past",
         "_limits",
         "_nonce_count",
         "_nonce_prefix",
@@ -113,6 +120,7 @@ class Session(Generic[Request]):
         limits: Limits = DEFAULT_LIMITS,
         recall: Callable[[Node], Memory | None] = recall_nothing,
         pool: TypeSnapshotPool | None = None,
+        find_past: Callable[[Node], Iterable[Snapshot]] = find_no_past,
     ) -> None:
         self.variant: Variant[Request] = variant
         self.type_url = type_url
@@ -122,6 +130,7 @@ class Session(Generic[Request]):
         self._acquire = acquire
         self._limits = limits
         self._recall = recall
+        self._find_past = find_past
         self._pool = pool
         self._order = UpdateOrder(self.subscriptions, aggregated=type_url is None)
         self._with_ttl = False
@@ -161,9 +170,14 @@ class Session(Generic[Request]):
         """Parse a request. Raises PeerError when the stream must end."""
         return parse_request(self.variant.request, data, self._limits.names)
 
+    def is_repeat(self, data: bytes) -> bool:
+        """Whether an encoded request is an answer that repeats the names before, so that these need no work."""
+        return any(one.is_repeat(data) for one in self.subscriptions.values())
+
     def on_parsed(self, request: Request) -> RequestResult:
         """Handle a parsed request. Raises PeerError when the stream must end."""
-        self._check_node(request.node)
+        states = None if request.type_url in self.subscriptions else read_state(request)
+        self._check_node(request.node, comes_back=states is not None)
         if self.type_url is not None:
             self._infer_type(request)
         type_url = request.type_url
@@ -175,6 +189,8 @@ class Session(Generic[Request]):
         first = type_url not in self.subscriptions
         if first:
             self.subscriptions[type_url] = self.variant.subscription(type_url, with_ttl=self._with_ttl)
+            if states is not None and self.node is not None:
+                self._order.catch_up(type_url, states, self._find_past(self.node))
         subscription, served = self.subscriptions[type_url], self.snapshot.of(type_url)
         error = request.error_detail.message if request.HasField("error_detail") else None
         was_open = subscription.in_flight is not None
@@ -229,15 +245,21 @@ class Session(Generic[Request]):
             raise PeerError("INVALID_ARGUMENT", f"this stream serves {self.type_url}, not {request.type_url}")
         request.type_url = self.type_url or ""
 
-    def _check_node(self, node: Node) -> None:
-        """Store the node of the first request, which is valid for the whole stream (rule 2). Raises PeerError."""
+    def _check_node(self, node: Node, *, comes_back: bool) -> None:
+        """Store the node of the first request, which is valid for the whole stream (rule 2). Raises PeerError.
+
+        `comes_back` is whether the request states that the client has something of an earlier stream.
+        """
         if self.node is not None:
             if node.id not in ("", self.node.id):
                 raise PeerError("INVALID_ARGUMENT", f"this stream belongs to node {self.node.id!r}, not {node.id!r}")
             return
         check_node(node)
         drains = not node.user_agent_name.startswith(GRPC_USER_AGENT)
-        self._order.begin(self._acquire(node), drains=drains, memory=self._recall(node), pool=self._pool)
+        latest, memory = self._acquire(node), self._recall(node)
+        if memory is not None and not comes_back:
+            memory = memory.for_new_client()
+        self._order.begin(latest, drains=drains, memory=memory, pool=self._pool)
         self._with_ttl = supports_ttl(node)
         # A copy without Envoy's list of about 500 extensions. It is parsed from bytes, since CopyFrom would keep the
         # request's memory.

@@ -9,6 +9,7 @@ from functools import partial
 from xds.resources.resource import Resource
 from xds.session.batch import Batch, is_large, share
 from xds.session.heartbeat import encode_ttl
+from xds.session.request import read_repeat
 from xds.session.subscription import WILDCARD, WILDCARD_BY_DEFAULT, Subscription, check_names, without
 from xds.snapshot.snapshot import TypeSnapshot
 from xds.wire import CLUSTER, LISTENER, discovery_pb2, encode_any
@@ -64,6 +65,12 @@ class SotwSubscription(Subscription[DiscoveryRequest]):
             self.known = snapshot.versions
             self.compare_all = self.must_respond = False
             self.version_info = version_info
+
+    def is_repeat(self, data: bytes) -> bool:
+        """Whether an encoded request answers the response in flight, with the names of the request before."""
+        if self.in_flight is None or not self.encoded_names:
+            return False
+        return read_repeat(data, self.encoded_names) == (self.type_url.encode(), self.in_flight.nonce.encode())
 
     def accept(self, batch: Batch) -> None:
         """Store the version of an accepted batch, and forget NACKs that it settles."""

@@ -182,6 +182,13 @@ class Subscription(ABC, Generic[Request]):
         self.nack = nack
         return nack
 
+    def is_repeat(self, _data: bytes) -> bool:
+        """Whether an encoded request answers the response in flight, with the names of the request before.
+
+        There is one such request for a response. An answer has no names in the delta variant.
+        """
+        return False
+
     def on_change(self, names: frozenset[str]) -> None:
         """Note which resources of the type changed. Names that the client does not want are ignored (rule 12)."""
         wanted = self._wanted(names)

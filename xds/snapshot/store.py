@@ -3,8 +3,10 @@
 It keeps them up to date when the inventory changes, in a time that grows with the change and not with the mesh.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 
 from xds.catalog.catalog import Catalog
 from xds.catalog.versions import Need
@@ -19,12 +21,20 @@ from xds.snapshot.update import Step, Update
 from xds.wire.discovery_pb2 import Node
 from xds.wording import MAX_LOOKUPS
 
+MAX_PAST = 8
+"""How many earlier inventories are kept, for clients that were away meanwhile. Those that differ in endpoints only do
+not count."""
+
 
 class SnapshotStore:
-    """The snapshots of the views that connected nodes use. The store is mutable, the snapshots are not."""
+    """The snapshots of the views that connected nodes use. The store is mutable, the snapshots are not.
 
-    def __init__(self, inventory: Inventory) -> None:
+    `past` are the inventories before the present one, newest first.
+    """
+
+    def __init__(self, inventory: Inventory, past: Iterable[Inventory] = ()) -> None:
         self.inventory = inventory
+        self.past = deque(past, MAX_PAST)
         self._views = Views()
         self.pool = TypeSnapshotPool()
         self._kept = KeptClusters()
@@ -104,6 +114,11 @@ class SnapshotStore:
         """Return the snapshot that nodes of a kind are served, whether or not one is connected."""
         return build_snapshot(self._build_view(kind), self.inventory)
 
+    def build_past(self, kind: NodeKind) -> Iterator[Snapshot]:
+        """Build what nodes of a kind were served before the latest snapshot, newest first."""
+        for inventory in self.past:
+            yield build_snapshot(build_view(inventory, kind), inventory, self.pool)
+
     def _build_view(self, kind: NodeKind) -> NodeView:
         kept = self._kept.get(kind.cluster)
         return build_view(self.inventory, kind) if kept is None else build_kept_view(kept, kind)
@@ -129,6 +144,8 @@ class SnapshotStore:
     def take(self, update: Update) -> Iterator[Step]:
         """Set the inventory of an update that is built, and let every view take its part, one a step."""
         inventory = self.inventory = update.after
+        if not inventory.is_reassignment:
+            self.past.appendleft(replace(update.before, shared={}))
         self._kept.put(update.kept)
         if inventory.changed - inventory.reassigned or inventory.changed_gateways:
             self._hints.clear()

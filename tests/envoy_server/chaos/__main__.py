@@ -20,7 +20,7 @@ EXAMPLES = """examples:
   python -m tests.envoy_server.chaos --seed 7 --seconds 600
   python -m tests.envoy_server.chaos --seed 7 --steps 41    the steps that led to a fault, again
   python -m tests.envoy_server.chaos --list --seed 7 --steps 41
-  python -m tests.envoy_server.chaos --hard --kinds rename_listener,rename_service,cut
+  python -m tests.envoy_server.chaos --kinds rename_listener,rename_service,cut
 
 Exit codes: 0 nothing is wrong, 1 there is a fault: it prints the seed and the steps so far.
 """
@@ -44,7 +44,6 @@ def main() -> int:
     parser.add_argument(
         "--kinds", type=lambda text: text.split(","), default=[], help="only these kinds of steps, as in --list: a,b,c"
     )
-    parser.add_argument("--hard", action="store_true", help="do also what is known to fail requests")
     parser.add_argument("--output", choices=["table", "json"], default="table")
     parser.add_argument("--list", action="store_true", help="print the steps, and take none")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="a new folder for the catalog and the logs")
@@ -53,7 +52,7 @@ def main() -> int:
         parser.error(f"{options.keep} exists: the run needs a new folder")
     if unknown := set(options.kinds) - set(KINDS_OF_STEPS):
         parser.error(f"unknown kinds: {', '.join(sorted(unknown))}. There are: {', '.join(KINDS_OF_STEPS)}")
-    steps = make_steps(options.seed, is_hard=options.hard, kinds=options.kinds)
+    steps = make_steps(options.seed, kinds=options.kinds)
     if options.list or options.steps:
         steps = islice(steps, options.steps or 100)
     else:
@@ -66,7 +65,7 @@ def main() -> int:
         folder = options.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         run = Run(options.seed, Mesh(folder, options.rate, options.drain_time), _show if sys.stderr.isatty() else _hide)
-        run.report.options = f" --drain-time {options.drain_time}" + " --hard" * options.hard
+        run.report.options = f" --drain-time {options.drain_time}"
         run.report.options += f" --kinds '{','.join(options.kinds)}'" * bool(options.kinds)
         report = asyncio.run(run.take(steps))
     if sys.stderr.isatty():

@@ -6,7 +6,7 @@ from functools import partial
 from random import Random
 from typing import Final
 
-from tests.envoy_server.chaos.edits import EDITS, Edit, move_service, remove_service, rename_service
+from tests.envoy_server.chaos.edits import EDITS, Edit, move_service
 from tests.envoy_server.chaos.mistakes import lose_files, make_mistake
 from tests.envoy_server.chaos.world import CALLED, GATEWAYS, SIDECAR, World, make_world, targets_of, who_may_answer
 
@@ -26,14 +26,6 @@ OUTAGES: Final = {
 
 PROBES: Final = 5
 """How many requests ask for a state. Each comes over a new connection."""
-
-
-ENDING: Final = ("kill", "terminate", "cut")
-"""The outages that end streams."""
-
-UNTOLD: Final = (remove_service, rename_service)
-"""Edits that are not made while streams are away, unless a run is hard: a State of the World client does not tell the
-next stream which clusters it has, so it loses one before its routes have left it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +51,7 @@ class Step:
     """What happens at once, and the state afterwards.
 
     The `saves` come during the `outage`, if there is one, and so does the restart of an Envoy. They are written by
-    renaming, or `slowly` in place. If files are wrong then, they are restored after the state was compared. With
-    `waits`, the step begins when no listener drains any more: the next stream knows of no drain.
+    renaming, or `slowly` in place. If files are wrong then, they are restored after the state was compared.
     """
 
     kind: str
@@ -71,16 +62,14 @@ class Step:
     envoy: str = ""
     slowly: bool = False
     is_wrong: bool = False
-    waits: bool = False
 
 
-def make_steps(seed: int, *, is_hard: bool = False, kinds: Collection[str] = ()) -> Iterator[Step]:
+def make_steps(seed: int, *, kinds: Collection[str] = ()) -> Iterator[Step]:
     """Yield the steps of a seed, without an end. The first writes the catalog before anything runs.
 
-    They come in rounds: each round has each kind of step once (of `kinds`, or of all), in a random order. A hard run
-    also has what is known to fail requests.
+    They come in rounds: each round has each kind of step once (of `kinds`, or of all), in a random order.
     """
-    planner = _Planner(Random(seed), is_hard=is_hard)
+    planner = _Planner(Random(seed))
     yield planner.step("start", "the first catalog", planner.world.files())
     while True:
         order = [kind for kind in KINDS_OF_STEPS if kind in (kinds or KINDS_OF_STEPS)]
@@ -102,10 +91,8 @@ def list_probes(world: World) -> tuple[Probe, ...]:
 class _Planner:
     """The world as it is meant to be after the steps so far, and the source of chance."""
 
-    def __init__(self, chance: Random, *, is_hard: bool) -> None:
+    def __init__(self, chance: Random) -> None:
         self.chance = chance
-        self.is_hard = is_hard
-        self.drains = False
         self.world = make_world(chance)
 
     def step(self, kind: str, words: str, *saves: Texts, outage: str = "", envoy: str = "", **how: bool) -> Step:
@@ -113,12 +100,6 @@ class _Planner:
         probes = list_probes(self.world)
         state = State(self.world.files(), tuple(self.chance.sample(probes, PROBES)))
         return Step(kind, words, state, saves, outage, envoy, **how)
-
-    def calm(self, outage: str) -> bool:
-        """Return whether a step with this outage waits until no listener drains, and note that none does then."""
-        waits = outage in ENDING and self.drains and not self.is_hard
-        self.drains &= not waits
-        return waits
 
     def change(self, edit: Edit) -> tuple[str, Texts] | None:
         """Make an edit. Return its words, and the files that it changes; None if there are none."""
@@ -128,7 +109,6 @@ class _Planner:
         changed = [name for name in after if after[name] != before[name]]
         if words is None or not changed:
             return None
-        self.drains |= world.listeners() != self.world.listeners()
         self.world = world
         self.chance.shuffle(changed)
         return words, {name: after[name] for name in changed}
@@ -171,7 +151,6 @@ def _mistake(planner: _Planner) -> Step:
     """A mistake, often with a good edit of other files, and sometimes while the control plane is away."""
     words, wrong = make_mistake(planner.world, planner.chance)
     outage = planner.chance.choice(["", "", "kill", "terminate"])
-    waits = planner.calm(outage)
     saves: list[Texts] = [wrong]
     if not outage and planner.chance.random() < 0.5:
         before = planner.world
@@ -180,23 +159,20 @@ def _mistake(planner: _Planner) -> Step:
             planner.world = before
         else:
             words, saves = f"{words}; {also}", [wrong, texts]
-    return planner.step("mistake", words, *saves, outage=outage, is_wrong=True, waits=waits)
+    return planner.step("mistake", words, *saves, outage=outage, is_wrong=True)
 
 
 def _lose(planner: _Planner) -> Step:
     outage = planner.chance.choice(["", "", "kill"])
-    waits = planner.calm(outage)
     files = lose_files(planner.world)
-    return planner.step("lose", "every file is gone", files, outage=outage, is_wrong=True, waits=waits)
+    return planner.step("lose", "every file is gone", files, outage=outage, is_wrong=True)
 
 
 def _outage(outage: str, planner: _Planner) -> Step:
     """An outage, with edits, and sometimes with a restart of an Envoy."""
-    waits = planner.calm(outage)
-    allowed = EDITS if planner.is_hard or outage not in ENDING else [edit for edit in EDITS if edit not in UNTOLD]
-    words, saves = planner.edits(planner.chance.randint(0, 2), *allowed)
+    words, saves = planner.edits(planner.chance.randint(0, 2))
     envoy = planner.chance.choice([*ENVOYS, "", "", ""])
-    return planner.step(outage, words, *saves, outage=outage, envoy=envoy, waits=waits)
+    return planner.step(outage, words, *saves, outage=outage, envoy=envoy)
 
 
 def _restart(planner: _Planner) -> Step:

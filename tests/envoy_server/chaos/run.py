@@ -83,8 +83,6 @@ class Run:
     async def _step(self, step: Step) -> None:
         """Do what a step says, and wait until it is in effect, or until it is seen that it is wrong."""
         mesh = self.mesh
-        if step.waits:
-            await self._drained()
         if step.is_wrong and step.outage:
             whole = sorted(mesh.fill(one).encode() for one in step.state.texts.values())
             await await_until(lambda: mesh.stored() == whole, SETTLE_SECONDS)

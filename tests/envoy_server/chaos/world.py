@@ -70,10 +70,6 @@ class World:
         found: list[str] = self.services[SIDECAR]["upstreams"]
         return found
 
-    def listeners(self) -> Json:
-        """Return what listeners are made of: when it changes, their connections drain."""
-        return {"mesh": self.mesh, **{name: [one["listeners"], one["fields"]] for name, one in self.gateways.items()}}
-
     def files(self) -> dict[str, str]:
         """Return the text of each file."""
         services: dict[str, Json] = {file: {} for file in FILES}

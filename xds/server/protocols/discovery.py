@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from collections.abc import Iterable
 
 import grpc
 import structlog
@@ -35,9 +36,9 @@ OPTIONS = (
 log = structlog.get_logger()
 
 
-def build_servicer(inventory: Inventory, settings: Settings) -> AdsServicer:
-    """Return a process's servicer, ready for its first client."""
-    store = SnapshotStore(inventory)
+def build_servicer(inventory: Inventory, settings: Settings, past: Iterable[Inventory] = ()) -> AdsServicer:
+    """Return a process's servicer, ready for its first client. `past` is what clients may have from before."""
+    store = SnapshotStore(inventory, past)
     gc.collect()
     gc.freeze()  # the catalog stays in memory, so collections need not scan it
     return AdsServicer(store, settings.limits, settings.drain_time)

@@ -216,6 +216,7 @@ class AdsServicer:
             self._limits,
             recall=lambda node: stream.recall(node),
             pool=self.store.pool,
+            find_past=lambda node: self.store.build_past(kind_of(node)),
         )
         call = Call(context)
         address = self._addresses.open(call.peer)

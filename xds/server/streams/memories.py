@@ -1,4 +1,4 @@
-"""Memories: what the next stream of each node begins with, after the node refused a part of an edit.
+"""Memories: what the next stream of each node begins with, if the node refused a part of an edit, or drains listeners.
 
 They are kept while the stream lasts and for a while after it. What is in one is in `xds.session.memory`; the file that
 keeps them across a restart is in `xds.server.held_state`.
@@ -45,8 +45,9 @@ class _Kept:
 class Memories:
     """The memories of the nodes of one process.
 
-    Memories of nodes that refused something last: other processes learn them, and a file keeps them. `listeners` are
-    called with each that changes, and with None for one that is forgotten. Others are of nodes that have not answered.
+    Memories of nodes that refused something or drain listeners last: other processes learn them, and a file keeps them.
+    `listeners` are called with each that changes, and with None for one that is forgotten. Others are of nodes that
+    have not answered.
     """
 
     def __init__(self) -> None:
@@ -55,9 +56,9 @@ class Memories:
 
     @property
     def lasting(self) -> Mapping[NodeStream, Memory]:
-        """The memories of nodes that refused something."""
+        """The memories that outlive the process."""
         self._sweep()
-        return {key: kept.memory for key, kept in self._kept.items() if kept.memory.refused}
+        return {key: kept.memory for key, kept in self._kept.items() if kept.memory.lasts}
 
     def recall(self, key: NodeStream) -> Memory | None:
         """Return what a node's next stream begins with; None: nothing but the catalog."""
@@ -74,8 +75,8 @@ class Memories:
             self._kept[key] = _Kept(memory, stream)
             if len(self._kept) > MAX_MEMORIES:
                 self._kept.popitem(last=False)
-        was = before.memory if before is not None and before.memory.refused else None
-        now = memory if memory is not None and memory.refused else None
+        was = before.memory if before is not None and before.memory.lasts else None
+        now = memory if memory is not None and memory.lasts else None
         if now != was:
             for listener in self.listeners:
                 listener(key, now)

@@ -1,6 +1,8 @@
 """Metering: how many requests and names a stream, and all streams of one address, may send in a time.
 
-A request costs MESSAGE_COST, and 1 more for each name that it may have. Who has used up its allowance waits.
+A request costs MESSAGE_COST, and 1 more for each name that it may have. In State of the World each ACK repeats all
+names: the one answer to a response costs nothing for names that are the same as before. Who has used up its allowance
+waits.
 """
 
 from collections.abc import Callable

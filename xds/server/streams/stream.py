@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import grpc
@@ -23,7 +23,7 @@ from xds.server.observe.repeats import RepeatLog
 from xds.server.observe.unnamed import TwinLog, UnnamedLog
 from xds.server.streams.call import Call, CallEndedError
 from xds.server.streams.memories import Memories, NodeStream
-from xds.server.streams.metering import STREAM_BURST, STREAM_RATE, Address, Meter, cost_of
+from xds.server.streams.metering import MESSAGE_COST, STREAM_BURST, STREAM_RATE, Address, Meter, cost_of
 from xds.server.streams.pacing import RequestPacer
 from xds.server.streams.propagation import Propagation
 from xds.session.memory import Memory
@@ -96,6 +96,7 @@ class Stream:
         "_alarms",
         "_answer_timer",
         "_call",
+        "_drain_ends",
         "_ending",
         "_heartbeat_ms",
         "_heartbeat_timer",
@@ -139,6 +140,7 @@ class Stream:
         self._wait_timer: asyncio.TimerHandle | None = None
         self._answer_timer: asyncio.TimerHandle | None = None
         self._alarms: dict[Alarm, asyncio.TimerHandle] = {}
+        self._drain_ends: dict[int, float] = {}  # by number, as time.time(): the next stream may be after a restart
         self._unanswered: set[str] = set()
         self._heartbeat_timer: asyncio.TimerHandle | None = None
         self._heartbeat_ms = 0
@@ -201,10 +203,12 @@ class Stream:
 
     async def _wait_for_turn(self, data: bytes) -> None:
         """Wait as long as the stream or its address has used up its allowance, and until others had their turn."""
-        cost, now = cost_of(data), time.monotonic()
+        is_large = len(data) > LARGE_REQUEST
+        cost = MESSAGE_COST if is_large and self.session.is_repeat(data) else cost_of(data)
+        now = time.monotonic()
         if seconds := max(self._meter.take(cost, now), self._address.meter.take(cost, now)):
             await asyncio.sleep(seconds)
-        if len(data) > LARGE_REQUEST:
+        if is_large:
             await self._shared.pacer.wait(self._address.host, cost)
 
     def _on_request(self, request: Any) -> None:
@@ -320,12 +324,18 @@ class Stream:
                 self._wait_timer.cancel()
             self._wait_timer = asyncio.get_running_loop().call_later(STAGE_SECONDS, self._on_timeout, self._timed_wait)
         for alarm in self.session.take_alarms():
-            seconds = self._shared.drain_seconds if alarm.pause is Pause.DRAIN else STAGE_SECONDS
+            seconds = self._find_rest(alarm.number) if alarm.pause is Pause.DRAIN else STAGE_SECONDS
             self._alarms[alarm] = asyncio.get_running_loop().call_later(seconds, self._on_alarm, alarm)
         if self.session.heartbeat_ms != self._heartbeat_ms:
             self._await_heartbeat()
         if self._answer_timer is None:
             self._check_unanswered()
+
+    def _find_rest(self, drain: int) -> float:
+        """Return how many seconds a drain goes on, which begins now or has begun on an earlier stream."""
+        now, longest = time.time(), self._shared.drain_seconds
+        until = self._drain_ends.setdefault(drain, now + longest)
+        return min(max(until - now, 0.0), longest)
 
     def _check_unanswered(self) -> None:
         """End the stream if a response that was unanswered one period ago is still unanswered."""
@@ -342,6 +352,8 @@ class Stream:
 
     def _on_alarm(self, alarm: Alarm) -> None:
         del self._alarms[alarm]
+        if alarm.pause is Pause.DRAIN:
+            del self._drain_ends[alarm.number]
         self.send(self.session.on_alarm(alarm))
 
     def _on_timeout(self, wait: int) -> None:
@@ -395,14 +407,21 @@ class Stream:
         return describe_node(self.session.node) if self.session.node else {}
 
     def recall(self, node: Node) -> Memory | None:
-        """Return what the node's stream begins with: what worked when it refused a part of an edit."""
+        """Return what the node's stream begins with: what worked when it refused a part of an edit, and its drains."""
         memory = self._shared.memories.recall(self._name(node))
         self._recalled = memory is not None
+        if memory is not None and memory.drains:
+            now = time.time()
+            memory = replace(memory, drains=tuple(drain for drain in memory.drains if drain.until > now))
+            self._drain_ends = {drain.number: drain.until for drain in memory.drains}
         return memory
 
     def _remember(self) -> None:
         """Note what the node's next stream is to begin with, if that has changed."""
         memory, node = self.session.remember(), self.session.node
+        if memory is not None and memory.drains:
+            drains = [replace(drain, until=self._drain_ends[drain.number]) for drain in memory.drains]
+            memory = replace(memory, drains=tuple(drains))
         if node is not None and (self._recalled or memory != self._memory):
             self._memory, self._recalled = memory, False
             self._shared.memories.put(self._name(node), memory, self)

@@ -12,6 +12,7 @@ import socket
 import sys
 from asyncio.subprocess import Process
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -224,8 +225,9 @@ class WorkerPool:
         try:
             async with asyncio.timeout(START_SECONDS):
                 inventory = encode_change(describe_all(self._ads.store.inventory))
+                past = [encode_change(describe_all(before)) for before in islice(self._ads.store.past, 1)]
                 memories = self._ads.shared.memories.lasting
-                await one.link.call(Worker.start, number, self._settings, inventory, memories)
+                await one.link.call(Worker.start, number, self._settings, inventory, past, memories)
             seconds = asyncio.get_running_loop().time() - started
             one.is_silent = False
             log.info("worker started", worker=number, pid=one.process.pid, ms=round(seconds * 1000, 1))

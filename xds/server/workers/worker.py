@@ -9,7 +9,7 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -56,12 +56,21 @@ class Worker:
         self._publishing = asyncio.Lock()
 
     async def start(
-        self, number: int, settings: Settings, inventory: bytes, memories: Mapping[NodeStream, Memory]
+        self,
+        number: int,
+        settings: Settings,
+        inventory: bytes,
+        past: Sequence[bytes],
+        memories: Mapping[NodeStream, Memory],
     ) -> None:
-        """Serve an inventory, which is encoded as the change from an empty one, with memories of other processes."""
+        """Serve an inventory, with what clients may have from before, and with memories of other processes.
+
+        Each inventory is encoded as the change from an empty one.
+        """
         configure_log(settings.log_format, settings.log_level, number)
-        change = decode_change(inventory)
-        self._ads = build_servicer(apply_change(change, build_inventory(Catalog({}, {}), Endpoints())), settings)
+        empty = build_inventory(Catalog({}, {}), Endpoints())
+        present, *before = (apply_change(decode_change(one), empty) for one in (inventory, *past))
+        self._ads = build_servicer(present, settings, before)
         self._ads.shared.memories.learn(memories)
         self._ads.shared.memories.listeners.append(partial(self._tell, number))
         self._server = DiscoveryServer(self._ads, settings, self._ask_all)
