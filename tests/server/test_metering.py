@@ -15,12 +15,13 @@ from xds.errors import PeerError
 from xds.server.observe import repeats
 from xds.server.observe.repeats import LINES, LINES_PER_CLIENT, RepeatLog
 from xds.server.streams import stream as streams
-from xds.server.streams.metering import MESSAGE_COST, Addresses, Meter, cost_of
+from xds.server.streams.metering import MESSAGE_COST, REFUSED_COST, STREAM_RATE, Addresses, Meter, cost_of
 from xds.server.streams.pacing import COST, RequestPacer
-from xds.session.limits import MAX_NODE_BYTES, Limits
-from xds.session.request import check_count, read_repeat
+from xds.session.limits import MAX_FEATURES, MAX_NODE_BYTES, MAX_NODE_SIZE, Limits
+from xds.session.request import check_node, check_request, read_repeat
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT
 from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, DiscoveryRequest, Locality, Node, Status
+from xds.wire.varint import encode_field
 
 CATALOG = make_catalog("a", "b")
 
@@ -36,16 +37,93 @@ def test_a_meter_lets_a_burst_pass_and_then_its_rate() -> None:
 
 
 def test_a_request_costs_its_names() -> None:
-    """The estimate is never too low."""
+    """Each field with names counts, however its tag is encoded. What other fields contain are no names."""
     names = [f"n-{number}" for number in range(500)]
-    assert cost_of(DiscoveryRequest(node=NODE).SerializeToString()) < MESSAGE_COST + 10
     for request in (
         DiscoveryRequest(resource_names=names),
         DeltaDiscoveryRequest(resource_names_subscribe=names),
         DeltaDiscoveryRequest(resource_names_unsubscribe=names),
         DeltaDiscoveryRequest(initial_resource_versions=dict.fromkeys(names, "1")),
     ):
-        assert cost_of(request.SerializeToString()) >= MESSAGE_COST + 500
+        assert check_request(type(request), request.SerializeToString(), 500) == 500
+    overlong = b"\xa0\x06\x01" + b"\x9a\x00\x01n" * 500  # an unknown integer first, and `1a` as two bytes
+    assert len(DiscoveryRequest.FromString(overlong).resource_names) == 500
+    assert check_request(DiscoveryRequest, overlong, 500) == 500
+    with pytest.raises(PeerError, match="more than 499 names in a request"):
+        check_request(DiscoveryRequest, overlong, 499)
+    odd = DeltaDiscoveryRequest(
+        node=Node(id="a", metadata=b"\x1a" * 1000), error_detail=Status(message='"*"' * 1000)
+    ).SerializeToString()
+    assert check_request(DeltaDiscoveryRequest, odd + encode_field(100, b"\x1a\x01n" * 1000), 10) == 0
+    assert cost_of(100, 500) == MESSAGE_COST + 500
+
+
+def test_a_large_request_costs_its_bytes() -> None:
+    """A stream sends less than ten of the largest requests a second after its burst, whatever these contain."""
+    assert cost_of(len(DiscoveryRequest(node=NODE).SerializeToString()), 0) == MESSAGE_COST
+    assert cost_of(100 * 1000, 1000) == MESSAGE_COST + 1000  # names of usual length
+    assert cost_of(Limits().message_bytes, 0) * 10 > STREAM_RATE
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x1a",
+        b"\x1a\x05a",
+        b"\x1b\x1c",
+        b"\x1f\x01",
+        b"\xa1\x06a",
+        b"\xa0\x06",
+        b"\xff" * 4_000_000,
+        b"\xa0\x06" + b"\xff" * 11,
+    ],
+    ids=[
+        "no size",
+        "an end in a name",
+        "a group",
+        "no wire type",
+        "an end in an integer",
+        "no integer",
+        "4 MB",
+        "11 bytes",
+    ],
+)
+def test_a_malformed_field_is_refused(data: bytes) -> None:
+    """A varint ends after ten bytes: more would take hours to add up."""
+    with pytest.raises(PeerError, match="not a DiscoveryRequest: a field is malformed"):
+        check_request(DiscoveryRequest, data, 10)
+
+
+def test_integers_of_each_size_are_skipped() -> None:
+    """Later versions of the protocol may have such fields."""
+    data = b"\xa0\x06\xff\x01" + b"\xa1\x06" + b"\x1a" * 8 + b"\xa5\x06" + b"\x1a" * 4 + b"\x1a\x01n"
+    assert list(DiscoveryRequest.FromString(data).resource_names) == ["n"]
+    assert check_request(DiscoveryRequest, data, 10) == 1
+
+
+async def test_a_refused_request_costs_what_was_read_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else new streams could repeat it as fast as they like."""
+    costs: list[float] = []
+
+    def take(_meter: Meter, cost: float, _now: float) -> float:
+        costs.append(cost)
+        return 0.0
+
+    monkeypatch.setattr(Meter, "take", take)
+    async with serving(CATALOG) as server:
+        call = server.open()
+        await call.write(delta(CLUSTER, *(str(number) for number in range(30_000))))
+        assert await call.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert costs == [REFUSED_COST] * 2
+
+
+@pytest.mark.parametrize("kind", [DiscoveryRequest, DeltaDiscoveryRequest])
+def test_a_node_has_a_size(kind: type[Any]) -> None:
+    """It counts for later requests too, although these nodes are not kept. Parts of it count together."""
+    half = kind(node=Node(id="a", metadata=b"x" * (MAX_NODE_SIZE // 2 - 10))).SerializeToString()
+    assert check_request(kind, half * 2, 10) == 0
+    with pytest.raises(PeerError, match=f"node has more than {MAX_NODE_SIZE} bytes"):
+        check_request(kind, half * 3, 10)
 
 
 async def test_an_answer_that_repeats_its_names_costs_no_names(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,6 +181,8 @@ def test_a_repeat_is_recognized_by_its_fields_and_not_by_its_bytes() -> None:
         write("a", "b", type_url="t")[:-1],
         write("a", "b") + b"\x10\x01",
         write("a", "b") + write(type_url="t") * 10,
+        write("a", "b", type_url="t", node=Node(metadata=b"x" * MAX_NODE_SIZE)),
+        write("a", "b", type_url="t") + b"\xff" * 11,
     ):
         assert read_repeat(other, names) is None
 
@@ -146,15 +226,15 @@ def test_a_request_with_too_many_names_is_not_read_to_its_end(field: str) -> Non
     names: dict[str, Any] = {field: [f"n-{number}" for number in range(11)]}
     data = DeltaDiscoveryRequest(type_url=CLUSTER, **names).SerializeToString()
     with pytest.raises(PeerError, match="more than 10 names in a request"):
-        check_count(data + b"\x1a" * 100, 10)
-    check_count(data, 11)
+        check_request(DeltaDiscoveryRequest, data + b"\x1a" * 100, 10)
+    assert check_request(DeltaDiscoveryRequest, data, 11) == 11
 
 
 def test_a_request_with_many_other_fields_is_refused() -> None:
     """The check takes no longer for them."""
     data = DiscoveryRequest(resource_names=["n"] * 5).SerializeToString() + b"\x7a\x00" * 1000 + b"\x1a\x01n" * 10
     with pytest.raises(PeerError, match="more than 100 fields"):
-        check_count(data, 10)
+        check_request(DiscoveryRequest, data, 10)
 
 
 async def test_a_request_to_forget_a_million_names_ends_the_stream() -> None:
@@ -193,6 +273,7 @@ LONG = "ä" * (MAX_NODE_BYTES // 2 + 1)
         ("node.cluster", Node(id="a", cluster=LONG)),
         ("node.locality", Node(id="a", locality=Locality(zone=LONG))),
         ("node.user_agent_name", Node(id="a", user_agent_name=LONG)),
+        ("node.user_agent_version", Node(id="a", user_agent_version=LONG)),
         ("type_url", Node(id="a")),
     ],
 )
@@ -204,6 +285,13 @@ async def test_what_is_in_logs_and_metrics_has_a_length(field: str, node: Node) 
         await call.write(DeltaDiscoveryRequest(node=node, type_url=type_url).SerializeToString())
         assert await call.code() == grpc.StatusCode.INVALID_ARGUMENT
         assert await call.details() == f"{field} has more than {MAX_NODE_BYTES} bytes"
+
+
+def test_a_node_has_few_client_features() -> None:
+    """Empty ones have no length, and a million of them would stay in memory."""
+    check_node(Node(id="a", client_features=[""] * MAX_FEATURES))
+    with pytest.raises(PeerError, match=f"node.client_features has more than {MAX_FEATURES} entries"):
+        check_node(Node(id="a", client_features=[""] * (MAX_FEATURES + 1)))
 
 
 async def test_a_stream_without_a_request_is_shown_and_ended(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,8 +113,25 @@ async def test_36_resources_with_a_ttl_are_sent_at_each_poll() -> None:
         ({"node": "web"}, "needs a node with an id"),
         ({"node": {**NODE, "cluster": "x" * 300}}, "node.cluster has more than 256 bytes"),
         ({"node": NODE, "resource_names": ["n"] * 100_000}, "more than 20000 names in a request"),
+        ({"node": NODE, "zz": [{}] * 200_000}, "more than 20000 names in a request"),
+        ({"node": NODE, "zz": [[]] * 200_000}, "more than 20000 names in a request"),
+        ({"node": NODE, "zz": [1] * 200_000}, "more than 20000 names in a request"),
+        ({"node": NODE, "version_info": "1" * 300}, "version_info has more than 256 bytes"),
     ],
-    ids=["junk", "a list", "nothing", "no id", "another type", "a wrong shape", "a long cluster", "many names"],
+    ids=[
+        "junk",
+        "a list",
+        "nothing",
+        "no id",
+        "another type",
+        "a wrong shape",
+        "a long cluster",
+        "many names",
+        "many objects",
+        "many lists",
+        "many numbers",
+        "a long version",
+    ],
 )
 async def test_a_poll_that_is_not_a_request_is_refused(body: Any, message: str) -> None:
     """The answer is 400 with the reason. The next valid poll gets an answer."""

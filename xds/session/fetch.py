@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from xds.errors import PeerError
 from xds.resources.resource import Resource
-from xds.session.request import check_node
+from xds.session.request import check_length, check_node
 from xds.session.subscription import WILDCARD, WILDCARD_BY_DEFAULT
 from xds.snapshot.snapshot import Snapshot, SnapshotChange, TypeSnapshot
 from xds.wire import CLUSTER_LOAD_ASSIGNMENT
@@ -70,8 +70,9 @@ class PolledView:
 
 
 def check_fetch(request: DiscoveryRequest, type_url: str) -> None:
-    """Raise PeerError for a request whose node has no id or too long a field, and for a request of another type."""
+    """Raise PeerError for a request whose node has no id, for too long a field, and for a request of another type."""
     check_node(request.node)
+    check_length("version_info", request.version_info)  # it is remembered
     if request.type_url not in ("", type_url):
         raise PeerError("INVALID_ARGUMENT", f"this method serves {type_url}, not {request.type_url}")
 

@@ -5,6 +5,12 @@ from dataclasses import dataclass
 MAX_NODE_BYTES = 256
 """The longest `node.id`, `node.cluster`, locality, user agent and type_url: they are in logs, metrics and status."""
 
+MAX_NODE_SIZE = 128 * 1024
+"""The largest node of a request in bytes. Envoy's has 20 to 60 KB, most of it the list of its extensions."""
+
+MAX_FEATURES = 100
+"""How many `client_features` a node may have. Envoy has about ten."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

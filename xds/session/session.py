@@ -16,7 +16,7 @@ from xds.session.held import Held, Latest
 from xds.session.limits import Limits
 from xds.session.memory import Memory
 from xds.session.order import Alarm, UpdateOrder
-from xds.session.request import Request, check_length, check_node, parse_request, read_state
+from xds.session.request import Request, check_length, check_node, check_request, parse_request, read_state
 from xds.session.sotw import SotwSubscription
 from xds.session.subscription import MAX_NAME_LENGTH, Nack, Reason, Subscription
 from xds.snapshot.snapshot import Snapshot, SnapshotChange, TypeSnapshotPool
@@ -164,11 +164,16 @@ class Session(Generic[Request]):
 
     def on_request(self, data: bytes) -> RequestResult:
         """Handle an encoded request. Raises PeerError when the stream must end."""
+        self.check(data)
         return self.on_parsed(self.parse(data))
 
+    def check(self, data: bytes) -> int:
+        """Return how many names an encoded request has. Raises PeerError when the stream must end."""
+        return check_request(self.variant.request, data, self._limits.names)
+
     def parse(self, data: bytes) -> Request:
-        """Parse a request. Raises PeerError when the stream must end."""
-        return parse_request(self.variant.request, data, self._limits.names)
+        """Parse a request that `check` allows, or that is a repeat. Raises PeerError when the stream must end."""
+        return parse_request(self.variant.request, data)
 
     def is_repeat(self, data: bytes) -> bool:
         """Whether an encoded request is an answer that repeats the names before, so that these need no work."""

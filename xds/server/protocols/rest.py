@@ -6,8 +6,10 @@ one of REST instead, which names the control plane's cluster as `xds bootstrap` 
 
 import asyncio
 import json
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
+from typing import TypeVar
 
 import structlog
 from aiohttp import web
@@ -32,8 +34,13 @@ from xds.wording import write_json
 REFRESH_SECONDS = 1
 """How often an Envoy polls. Envoy adds up to half of that at random."""
 
-OTHER_QUOTES = 50_000
-"""How many quotation marks a request may have beside those of the names. The list of Envoy's extensions has most."""
+MARKS = b'"[{:,'
+"""What JSON's values begin with or stand between: a text has no more values than these."""
+
+MARKS_PER_NAME = 3
+
+OTHER_MARKS = 50_000
+"""How many of them a request may have beside those of the names. The list of Envoy's extensions has most."""
 
 ADS_CONFIG_SOURCE = {"ads": {}, "resource_api_version": "V3"}
 REST_CONFIG_SOURCE: JsonValue = {
@@ -45,6 +52,8 @@ REST_CONFIG_SOURCE: JsonValue = {
         "refresh_delay": f"{REFRESH_SECONDS}s",
     },
 }
+
+Result = TypeVar("Result")
 
 log = structlog.get_logger()
 
@@ -60,7 +69,7 @@ class RestServer(HttpServer):
         super().__init__(address, app, hosts, share_connections(has_rest=True).rest)
         self._ads = ads
         self._max_names = limits.names
-        self._thread = ThreadPoolExecutor(1, "rest")  # decoding is slow: one answer at a time
+        self._thread = ThreadPoolExecutor(1, "rest")  # JSON is slow: one at a time
 
     async def stop(self) -> None:
         """Stop listening, and end what is in progress."""
@@ -70,7 +79,7 @@ class RestServer(HttpServer):
     async def _poll(self, type_url: str, request: web.Request) -> web.Response:
         """Answer a poll: with 304 when its `version_info` is current, with 400 and the reason when it is not valid."""
         try:
-            message = parse_json(await request.read(), self._max_names)
+            message = await self._run(parse_json, await request.read(), self._max_names)
             answer = self._ads.fetch(message, type_url)
         except PeerError as error:
             return answer_json({"error": str(error)}, 400)
@@ -80,13 +89,16 @@ class RestServer(HttpServer):
             )
         if answer is None:
             return web.Response(status=304)
-        text = await asyncio.get_running_loop().run_in_executor(self._thread, encode_answer, answer)
-        return web.Response(text=text, content_type="application/json")
+        return web.Response(text=await self._run(encode_answer, answer), content_type="application/json")
+
+    async def _run(self, work: Callable[..., Result], *arguments: object) -> Result:
+        """Return what a function returns that is too slow for the loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(work, *arguments))
 
 
 def parse_json(data: bytes, max_names: int) -> DiscoveryRequest:
     """Parse a DiscoveryRequest from JSON, without fields that xds does not know. Raises PeerError."""
-    if data.count(b'"') > 2 * max_names + OTHER_QUOTES:
+    if sum(data.count(mark) for mark in MARKS) > MARKS_PER_NAME * max_names + OTHER_MARKS:
         raise PeerError("RESOURCE_EXHAUSTED", f"more than {max_names} names in a request")
     message = DiscoveryRequest()
     try:

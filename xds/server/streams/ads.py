@@ -27,7 +27,7 @@ from xds.server.streams.twins import find_twins
 from xds.session.fetch import PolledView, check_fetch
 from xds.session.held import Latest
 from xds.session.limits import Limits
-from xds.session.request import check_node, parse_request
+from xds.session.request import check_node, check_request, parse_request
 from xds.session.session import DELTA, SOTW, Session, Variant
 from xds.snapshot.served import Place
 from xds.snapshot.store import SnapshotStore
@@ -94,7 +94,8 @@ class AdsServicer:
 
     async def _fetch(self, type_url: str, data: bytes, context: Context) -> bytes:
         try:
-            request = parse_request(DiscoveryRequest, data, self._limits.names)
+            check_request(DiscoveryRequest, data, self._limits.names)
+            request = parse_request(DiscoveryRequest, data)
             answer = self.fetch(request, type_url)
         except PeerError as error:
             await context.abort(grpc.StatusCode[error.status], str(error))

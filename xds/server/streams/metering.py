@@ -1,18 +1,23 @@
 """Metering: how many requests and names a stream, and all streams of one address, may send in a time.
 
-A request costs MESSAGE_COST, and 1 more for each name that it may have. In State of the World each ACK repeats all
-names: the one answer to a response costs nothing for names that are the same as before. Who has used up its allowance
-waits.
+A request costs MESSAGE_COST, and 1 more for each name or each NAME_BYTES bytes, whichever is more. In State of the
+World each ACK repeats all names: the one answer to a response costs nothing for names that are the same as before. Who
+has used up its allowance waits.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from xds.server.peer import parse_peer
-from xds.session.request import estimate_names
 
 MESSAGE_COST = 20
-"""What a request costs that has no names."""
+"""What a small request costs that has no names."""
+
+NAME_BYTES = 256
+"""How many bytes cost as much as a name. A name has about 100 with its version."""
+
+REFUSED_COST = 20_000
+"""What a request costs at most that is refused: about as many names are read of it."""
 
 STREAM_BURST, STREAM_RATE = 400_000, 100_000
 """What one stream may use at once, and per second."""
@@ -26,9 +31,9 @@ CROWDED = 3 / 4
 SHARE = 1 / 4
 
 
-def cost_of(request: bytes) -> int:
-    """Return the cost of an encoded request. It is at least what the request really costs."""
-    return MESSAGE_COST + estimate_names(request)
+def cost_of(size: int, names: int) -> int:
+    """Return the cost of a request of so many bytes and names."""
+    return MESSAGE_COST + max(names, size // NAME_BYTES)
 
 
 class Meter:

@@ -23,7 +23,7 @@ from xds.server.observe.repeats import RepeatLog
 from xds.server.observe.unnamed import TwinLog, UnnamedLog
 from xds.server.streams.call import Call, CallEndedError
 from xds.server.streams.memories import Memories, NodeStream
-from xds.server.streams.metering import MESSAGE_COST, STREAM_BURST, STREAM_RATE, Address, Meter, cost_of
+from xds.server.streams.metering import MESSAGE_COST, REFUSED_COST, STREAM_BURST, STREAM_RATE, Address, Meter, cost_of
 from xds.server.streams.pacing import RequestPacer
 from xds.server.streams.propagation import Propagation
 from xds.session.memory import Memory
@@ -202,14 +202,25 @@ class Stream:
             raise PeerError("DEADLINE_EXCEEDED", f"no request within {FIRST_REQUEST_SECONDS:g} s") from None
 
     async def _wait_for_turn(self, data: bytes) -> None:
-        """Wait as long as the stream or its address has used up its allowance, and until others had their turn."""
-        is_large = len(data) > LARGE_REQUEST
-        cost = MESSAGE_COST if is_large and self.session.is_repeat(data) else cost_of(data)
+        """Wait as long as the stream or its address has used up its allowance, and until others had their turn.
+
+        Raises PeerError for a request that is refused. It waits as well, else new streams could repeat it at will.
+        """
+        is_large, refusal = len(data) > LARGE_REQUEST, None
+        if is_large and self.session.is_repeat(data):
+            cost = MESSAGE_COST
+        else:
+            try:
+                cost = cost_of(len(data), self.session.check(data))
+            except PeerError as error:
+                refusal, cost = error, min(REFUSED_COST, len(data))
         now = time.monotonic()
         if seconds := max(self._meter.take(cost, now), self._address.meter.take(cost, now)):
             await asyncio.sleep(seconds)
         if is_large:
             await self._shared.pacer.wait(self._address.host, cost)
+        if refusal is not None:
+            raise refusal
 
     def _on_request(self, request: Any) -> None:
         had_node = self.session.node is not None
