@@ -1,5 +1,6 @@
 """Nothing that is printed or logged can steer a terminal, whatever clients and files are called."""
 
+import asyncio
 import io
 import json
 import re
@@ -12,6 +13,7 @@ import structlog
 import xds
 from tests.cli.asking import run
 from tests.server.administered import CATALOG, administered
+from xds.cli.demo.envoy_admin import http_get
 from xds.errors import Problem
 from xds.server.observe.ecs import EcsRenderer
 from xds.server.observe.log import _for_people
@@ -73,6 +75,23 @@ async def test_no_command_prints_what_a_client_calls_itself(tmp_path: Path) -> N
         _, printed, said = await run(*command, cwd=tmp_path)
         assert printed + said
         assert is_safe(printed + said), command
+
+
+async def test_no_metric_prints_what_a_client_calls_itself() -> None:
+    """Labels have the names with escapes. Clients whose names look the same then are one series."""
+    async with administered() as admin:
+        for node_id, cluster in ((f"web-1{EVIL}", f"web{EVIL}"), (printable(f"web-1{EVIL}"), printable(f"web{EVIL}"))):
+            sidecar = admin.connect(node_id, cluster)
+            await sidecar.ask()
+            await sidecar.refuse("no")
+            await admin.until("NACKED", node_id=node_id)
+        text = (await asyncio.to_thread(http_get, admin.address, "/metrics", 10.0))[1]
+    assert is_safe(text)
+    name = printable(f"web{EVIL}").replace("\\", r"\\")
+    assert f'xds_nacks_total{{cluster="{name}",type="Cluster"}} 2.0' in text
+    series = [line.rpartition(" ")[0] for line in text.splitlines() if line[0] != "#"]
+    assert len(series) == len(set(series))
+    assert sum(f'cluster="{name}"' in one for one in series) == 3  # xds_nacked, xds_nacks and xds_unnamed_clients
 
 
 @pytest.mark.parametrize("colors", [False, True])

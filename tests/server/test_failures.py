@@ -3,16 +3,21 @@
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 from structlog.testing import capture_logs
 
 from tests.cli.asking import run
 from tests.server.editing import EDGE, editing, write
+from tests.server.serving import DELTA_ADS, delta, read_delta
 from xds.catalog.assembly import workspace
 from xds.catalog.reading.fragment import parse_fragment
 from xds.resources import inventory
+from xds.resources.view import NodeKind, NodeView
 from xds.server import failures
 from xds.server.streams.ads import AdsServicer
+from xds.server.streams.faults import FAULT_SECONDS, MAX_KINDS, Faults
+from xds.snapshot.store import SnapshotStore
 from xds.sources.document import Document
 from xds.sources.files.watch import FileSource
 
@@ -89,6 +94,60 @@ async def test_a_document_that_meets_a_bug_is_not_taken_and_the_others_are(
             assert status["catalog"]["digest"] == digest(mesh.folder)
     told = [line for line in logs if "NOT APPLIED" in line["event"]]
     assert [line["files"] for line in told] == [[str(tmp_path / "catalog" / "b.yaml")]]
+
+
+async def test_a_node_whose_view_meets_a_bug_is_told_and_is_an_error_until_it_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its stream ends with a reason, and the log has one line without a traceback. Other nodes are served."""
+    real = SnapshotStore._build_view
+
+    def build(self: SnapshotStore, kind: NodeKind) -> NodeView:
+        if kind.cluster == "edge":
+            raise KeyError("a bug")
+        return real(self, kind)
+
+    async with (
+        editing(tmp_path / "catalog", {"a": write("s0"), "edge": EDGE}) as mesh,
+        grpc.aio.insecure_channel(f"127.0.0.1:{mesh.control_plane.port}") as channel,
+    ):
+
+        async def connect(cluster: str) -> Any:
+            call: Any = channel.stream_stream(DELTA_ADS)()
+            await call.write(delta(cluster=cluster))
+            return call
+
+        with capture_logs() as logs, monkeypatch.context() as broken:
+            broken.setattr(SnapshotStore, "_build_view", build)
+            refused = await connect("edge")
+            assert await refused.code() is grpc.StatusCode.INTERNAL
+            assert await refused.details() == "a bug in xds: its log has the error"
+            other = await connect("s0")
+            await read_delta(other)
+            [line] = [one for one in logs if one["log_level"] == "error"]
+            assert (line["cluster"], line["error"]) == ("edge", "KeyError('a bug')")
+            assert (await mesh.status())["failed_clusters"] == ["edge"]
+            code, printed, _ = await run("status", "--admin", mesh.address)
+            assert (code, "through a bug in xds, see its log: edge" in printed) == (1, True)
+            code, _, said = await run("status", "--admin", mesh.address, "--wait", "0")
+            assert (code != 0, "1 cluster met a bug in xds" in said) == (True, True)
+        mended = await connect("edge")
+        await read_delta(mended)
+        assert (await mesh.status())["failed_clusters"] == []
+
+
+def test_a_fault_counts_while_nodes_try_again() -> None:
+    """Nodes that are gone, or that come in ever new kinds, leave no fault for ever."""
+    now = 0.0
+    faults = Faults(lambda: now)
+    for number in range(2 * MAX_KINDS):
+        faults.note(NodeKind(f"c{number:03}"))
+    assert faults.clusters == [f"c{number:03}" for number in range(MAX_KINDS, 2 * MAX_KINDS)]
+    now = FAULT_SECONDS
+    faults.note(NodeKind("c199"))
+    assert faults.clusters == ["c199"]
+    faults.mend(NodeKind("c199"))
+    assert faults.clusters == []
 
 
 async def test_a_document_that_is_mended_is_taken_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ from tests.server.serving import DELTA_ADS, make_catalog
 from xds.cli import main
 from xds.cli.demo.envoy_admin import http_get
 from xds.cli.demo.processes import ControlPlane, await_until, free_port, start_control_plane
-from xds.server.address import ListenAddress, ListenError
+from xds.server.address import ListenAddress, ListenError, check_free, reserve_port
 from xds.server.clients.ask import describe_clients
 from xds.server.control_plane import ControlPlane as Leader
 from xds.server.protocols.csds import CSDS
@@ -443,6 +443,39 @@ def test_a_port_of_another_server_is_refused_with_one_line(tmp_path: Path) -> No
     assert answer.returncode == 1
     assert len(answer.stderr.splitlines()) == 1
     assert "the port is in use" in answer.stderr
+
+
+@pytest.mark.parametrize("before", [0, 1], ids=["without workers", "with workers"])
+def test_workers_start_where_a_server_has_just_ended(before: int) -> None:
+    """A connection that it has closed is in TIME_WAIT. The workers may listen; a server without workers may not."""
+
+    def open_socket(address: tuple[str, int], reuse_port: int) -> socket.socket:
+        one = socket.socket()  # as gRPC does
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, reuse_port)
+        try:
+            one.bind(address)
+        except OSError:
+            one.close()
+            raise
+        return one
+
+    with open_socket(("127.0.0.1", 0), before) as ended:
+        ended.listen()
+        address = ended.getsockname()
+        with socket.create_connection(address):
+            ended.accept()[0].close()
+    check_free(ListenAddress(*address))
+    with reserve_port(ListenAddress(*address)):
+        with pytest.raises(OSError, match="in use"):
+            open_socket(address, 0)
+        with open_socket(address, 1) as one, open_socket(address, 1) as another:
+            one.listen()
+            another.listen()
+            with pytest.raises(ListenError, match="the port is in use"):
+                check_free(ListenAddress(*address))
+    with open_socket(address, 0) as after:
+        after.listen()
 
 
 def test_a_bad_catalog_starts_no_worker(tmp_path: Path) -> None:

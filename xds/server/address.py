@@ -72,7 +72,11 @@ def reserve_port(address: ListenAddress) -> socket.socket:
     held = socket.socket(_family(address), socket.SOCK_STREAM)
     try:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        # Connections of a server that has just ended, without workers, may be in TIME_WAIT. Only the bind disregards
+        # them: from then on, a server without workers is refused the port.
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         held.bind((address.host, address.port))
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     except OSError as error:
         held.close()
         raise ListenError(f"cannot listen at {address}: {error.strerror or error}") from None

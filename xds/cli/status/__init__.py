@@ -110,7 +110,8 @@ def _show_once(client: AdminClient, output: str) -> int:
         console.print(draw(status, console.width))
     else:
         click.echo("\n".join(write_lines(status)))
-    return int(not status["catalog"]["ok"] or any(one["state"] in ATTENTION for one in status["clients"]))
+    is_ok = status["catalog"]["ok"] and not status.get("failed_clusters")
+    return int(not is_ok or any(one["state"] in ATTENTION for one in status["clients"]))
 
 
 def _digest(catalog: Path | None) -> str | None:

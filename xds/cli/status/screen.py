@@ -229,6 +229,7 @@ def _remark_catalog(status: Json) -> Iterator[tuple[str, str]]:
         yield f"refused, so that the last good state is served (see `xds check`): {files}", "bold red"
     for words, style, field in (
         ("not served through a bug in xds, see its log", "bold red", "failed_files"),
+        ("clusters whose nodes get nothing through a bug in xds, see its log", "bold red", "failed_clusters"),
         ("still being written, not served yet", "yellow", "unfinished_files"),
     ):
         if files := status.get(field):

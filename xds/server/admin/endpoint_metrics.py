@@ -15,6 +15,7 @@ from xds.resources.inventory import Inventory, has_endpoint_stats
 from xds.resources.stats import write_stat_name
 from xds.server.admin.metrics import FixedCollector
 from xds.server.clients.targets import Target
+from xds.wording import printable
 
 MAX_SERIES = 10_000
 """The maximum number of shares. A service that would exceed it is left out completely."""
@@ -50,7 +51,7 @@ def build_endpoint_registry(inventory: Inventory, localities: frozenset[Locality
         everywhere = None if name in inventory.reliant else share_endpoints(service, endpoints, NOWHERE)
         for locality in sorted(localities):
             for endpoint, share in (everywhere or share_endpoints(service, endpoints, locality)).items():
-                shares.add_metric([write_stat_name(name), endpoint, *locality], share)
+                shares.add_metric([write_stat_name(name), endpoint, *map(printable, locality)], share)
     documentation = f"Services whose shares are left out, since there would be more than {MAX_SERIES:,} in total"
     registry = CollectorRegistry()
     registry.register(

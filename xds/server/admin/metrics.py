@@ -1,7 +1,8 @@
 """The Prometheus metrics of the server, except those of endpoints.
 
 A scrape reads the current state (clients, catalog, processes) and the counters that each process keeps
-(`observe/counters.py`).
+(`observe/counters.py`). Clients choose their names: a label has them with escapes, and names that look the same then
+count together.
 """
 
 from collections import Counter
@@ -35,6 +36,7 @@ from xds.server.observe.counters import (
 )
 from xds.session.subscription import REASONS
 from xds.wire import TYPE_URLS, short_type
+from xds.wording import printable
 
 MAX_NODES = MAX_NACKED
 """The maximum number of clients that labels name: the number of series must not grow with the mesh."""
@@ -93,7 +95,11 @@ def _describe_clients(answers: Answers[Counts]) -> Iterator[Metric]:
         states.update({(short_type(kind), state): number for (kind, state), number in counts.states.items()})
     yield _gauge("xds_connected_clients", "Connected clients", ["variant"], by_variant)
     yield _gauge("xds_subscriptions", "Clients by type and by their state for it", ["type", "state"], states)
-    nacked = [(node_id, cluster, short_type(kind)) for one in answers.all for node_id, cluster, kind in one.nacked]
+    nacked = [
+        (printable(node_id), printable(cluster), short_type(kind))
+        for one in answers.all
+        for node_id, cluster, kind in one.nacked
+    ]
     documentation = f"1 for each client that refuses what it is served ({MAX_NODES} clients at most)"
     yield _gauge("xds_nacked", documentation, ["node_id", "cluster", "type"], dict.fromkeys(nacked[:MAX_NODES], 1))
     words = "Open streams that have sent no request yet"
@@ -112,7 +118,7 @@ def _describe_unnamed(answers: Answers[Counts]) -> Metric:
         unnamed.update(counts.unnamed)
     series: Counter[tuple[str, ...]] = Counter({(OTHER, standing): 0 for standing in Standing if standing != "named"})
     for place, ((cluster, standing), number) in enumerate(unnamed.most_common()):
-        series[cluster if place < MAX_CLUSTERS else OTHER, standing] += number
+        series[printable(cluster) if place < MAX_CLUSTERS else OTHER, standing] += number
     words = "Clients whose node.cluster the catalog does not name, and what they are served"
     return _gauge("xds_unnamed_clients", words, ["cluster", "standing"], series)
 
@@ -120,7 +126,8 @@ def _describe_unnamed(answers: Answers[Counts]) -> Metric:
 def _describe_streams(counters: StreamCounters) -> Iterator[Metric]:
     refusals = CounterMetricFamily("xds_nacks", "Responses that clients refused", labels=["type", "cluster"])
     nacks = Counter({(type_url, OTHER): 0 for type_url in TYPE_URLS})
-    nacks.update(counters.nacks)
+    for (type_url, cluster), number in counters.nacks.items():
+        nacks[type_url, printable(cluster)] += number
     for (type_url, cluster), number in nacks.items():
         refusals.add_metric([short_type(type_url), cluster], number)
     pushes = CounterMetricFamily("xds_pushes", "Responses sent, by the reason", labels=["type", "reason"])

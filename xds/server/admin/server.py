@@ -37,6 +37,7 @@ from xds.server.clients.ask import (
     describe_clients,
     find_served_node,
     find_targets,
+    list_failed_clusters,
 )
 from xds.server.clients.documents import (
     AppliedState,
@@ -210,13 +211,14 @@ class AdminServer(HttpServer):
         applied = self._applied()  # before the clients: else their status could be of an older state than `applied`
         answers = await self._ask(describe_clients)
         silent = sum((await self._ask(count_silent)).all)
+        failed = sorted({*chain.from_iterable((await self._ask(list_failed_clusters)).all)})
         inventory, now = self._ads.store.inventory, time.time()
 
         def write() -> bytes:
             clients = sorted(chain.from_iterable(answers.all), key=itemgetter("cluster", "node_id", "connected_at"))
             server = describe_server(inventory, applied, answers.silent, now)
             found = {"clients": clients, "twins": find_twins(clients), "streams_without_request": silent}
-            return write_json({**server, **found}).encode()
+            return write_json({**server, **found, "failed_clusters": failed}).encode()
 
         return await asyncio.to_thread(write)
 

@@ -86,6 +86,11 @@ async def count_silent(ads: AdsServicer) -> int:
     return ads.count_silent()
 
 
+async def list_failed_clusters(ads: AdsServicer) -> list[str]:
+    """Return the clusters with nodes whose view cannot be built through a bug in xds."""
+    return ads.shared.faults.clusters
+
+
 @dataclass(frozen=True, slots=True)
 class ServedNode:
     """What a node is served: for each type that it subscribed to, the type_url, the version and the resources."""

@@ -24,6 +24,7 @@ ACTIONS: Final = {
     "a file is still being written: it is not served yet": "catalog-unfinished",
     "a response stays unanswered: the stream is ended": "stream-ended",
     "a change failed for a client, a bug in xds: its stream is ended": "stream-failed",
+    "a request failed for a client, a bug in xds: its stream is ended": "request-failed",
     "a source of endpoints failed: its last endpoints stay served": "source-failed",
     "NACK settled": "nack-settled",
     "a worker did not apply a change: it is replaced": "worker-replaced",

@@ -22,6 +22,7 @@ from xds.server.observe.counters import StreamCounters
 from xds.server.observe.repeats import RepeatLog
 from xds.server.observe.unnamed import TwinLog, UnnamedLog
 from xds.server.streams.call import Call, CallEndedError
+from xds.server.streams.faults import Faults
 from xds.server.streams.memories import Memories, NodeStream
 from xds.server.streams.metering import MESSAGE_COST, REFUSED_COST, STREAM_BURST, STREAM_RATE, Address, Meter, cost_of
 from xds.server.streams.pacing import RequestPacer
@@ -80,6 +81,7 @@ class SharedState:
     repeats: RepeatLog = field(default_factory=RepeatLog)
     unnamed: UnnamedLog = field(default_factory=UnnamedLog)
     twins: TwinLog = field(default_factory=TwinLog)
+    faults: Faults = field(default_factory=lambda: Faults(time.monotonic))
     propagation: Propagation | None = None
 
 
@@ -160,9 +162,9 @@ class Stream:
             while data is not None:
                 await self._wait_for_turn(data)
                 request = self.session.parse(data)
-                if self.session.node is None:
-                    await self._prepare(request.node, self._address.host)
-                self._on_request(request)
+                if not await self._answer(request):
+                    await self._call.abort(grpc.StatusCode.INTERNAL, "a bug in xds: its log has the error")
+                    return
                 await self._drain()
                 data = await self._call.read()
         except PeerError as error:
@@ -221,6 +223,30 @@ class Stream:
             await self._shared.pacer.wait(self._address.host, cost)
         if refusal is not None:
             raise refusal
+
+    async def _answer(self, request: Any) -> bool:
+        """Answer a request; return whether that worked. After a bug in xds it is logged, and is part of the status."""
+        kind = None if self.session.node is not None else kind_of(request.node)  # the session shortens the node
+        try:
+            if kind is not None:
+                await self._prepare(request.node, self._address.host)
+            self._on_request(request)
+        except PeerError:
+            raise
+        except Exception as error:
+            if kind is not None:
+                self._shared.faults.note(kind)
+            self._shared.repeats.tell(
+                self._address.host,
+                log.error,
+                "a request failed for a client, a bug in xds: its stream is ended",
+                **describe_node(self.session.node or request.node),
+                error=repr(error),
+            )
+            return False
+        if kind is not None:
+            self._shared.faults.mend(kind)
+        return True
 
     def _on_request(self, request: Any) -> None:
         had_node = self.session.node is not None
