@@ -12,11 +12,14 @@ from tests.server.editing import EDGE, editing, write
 from tests.server.serving import DELTA_ADS, delta, read_delta
 from xds.catalog.assembly import workspace
 from xds.catalog.reading.fragment import parse_fragment
+from xds.cli.demo.processes import await_until
 from xds.resources import inventory
 from xds.resources.view import NodeKind, NodeView
 from xds.server import failures
 from xds.server.streams.ads import AdsServicer
 from xds.server.streams.faults import FAULT_SECONDS, MAX_KINDS, Faults
+from xds.server.streams.stream import Stream
+from xds.session.order import UpdateOrder
 from xds.snapshot.store import SnapshotStore
 from xds.sources.document import Document
 from xds.sources.files.watch import FileSource
@@ -134,6 +137,27 @@ async def test_a_node_whose_view_meets_a_bug_is_told_and_is_an_error_until_it_is
         mended = await connect("edge")
         await read_delta(mended)
         assert (await mesh.status())["failed_clusters"] == []
+
+
+@pytest.mark.parametrize(("kind", "method"), [(UpdateOrder, "begin"), (Stream, "recall")])
+async def test_a_node_that_meets_a_bug_at_its_first_request_holds_no_view(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type, method: str
+) -> None:
+    """Otherwise every further try would keep one more stream that is gone."""
+
+    def fail(*_arguments: object, **_named: object) -> None:
+        raise KeyError("a bug")
+
+    async with (
+        editing(tmp_path / "catalog", {"a": write("s0")}) as mesh,
+        grpc.aio.insecure_channel(f"127.0.0.1:{mesh.control_plane.port}") as channel,
+    ):
+        monkeypatch.setattr(kind, method, fail)
+        call: Any = channel.stream_stream(DELTA_ADS)()
+        await call.write(delta(cluster="s0"))
+        assert await call.code() is grpc.StatusCode.INTERNAL
+        ads = mesh.control_plane._ads
+        await await_until(lambda: not ads.store._views and not [*ads.streams()], 10)
 
 
 def test_a_fault_counts_while_nodes_try_again() -> None:

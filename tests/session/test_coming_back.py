@@ -3,7 +3,7 @@
 import pytest
 
 from tests.session.client import Contents, SotwClient, change_contents, contents_of, read_content
-from tests.session.test_drain import ONLY_B, RENAMED, TWO, edit, end, held, take_drains
+from tests.session.test_drain import ONLY_B, RENAMED, TWO, edit, end, held, settle_two, take_drains
 from tests.session.wire import Wire
 from xds.session.memory import Memory
 from xds.session.order import Pause
@@ -16,10 +16,7 @@ MOVED: Contents = {**TWO, **ONLY_B, ROUTE_CONFIGURATION: {"r": "2 refs:b"}}
 @pytest.fixture(params=["sotw", "delta"])
 def wire(request: pytest.FixtureRequest) -> Wire:
     """Return an Envoy of each variant that has `TWO`, and has nothing to drain."""
-    made = Wire(request.param, TWO)
-    made.settle()
-    take_drains(made)
-    return made
+    return settle_two(request.param)
 
 
 def come_back(wire: Wire, *worlds: Contents) -> None:

@@ -20,7 +20,12 @@ ONLY_B: Contents = {CLUSTER: {"b": "1"}, CLUSTER_LOAD_ASSIGNMENT: {"b": "1"}}
 @pytest.fixture(params=["sotw", "delta"])
 def wire(request: pytest.FixtureRequest) -> Wire:
     """Return an Envoy of each variant that has `TWO`, and has nothing to drain."""
-    made = Wire(request.param, TWO)
+    return settle_two(request.param)
+
+
+def settle_two(variant: str) -> Wire:
+    """Return an Envoy that has `TWO`, and has nothing to drain."""
+    made = Wire(variant, TWO)
     made.settle()
     take_drains(made)
     return made

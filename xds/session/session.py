@@ -261,18 +261,19 @@ class Session(Generic[Request]):
             return
         check_node(node)
         drains = not node.user_agent_name.startswith(GRPC_USER_AGENT)
-        latest, memory = self._acquire(node), self._recall(node)
+        self._with_ttl = supports_ttl(node)
+        memory = self._recall(node)
         if memory is not None and not comes_back:
             memory = memory.for_new_client()
-        self._order.begin(latest, drains=drains, memory=memory, pool=self._pool)
-        self._with_ttl = supports_ttl(node)
+        latest = self._acquire(node)
         # A copy without Envoy's list of about 500 extensions. It is parsed from bytes, since CopyFrom would keep the
         # request's memory.
         node.DiscardUnknownFields()
         if node.metadata:  # xds only uses the metrics port in it
             port = find_metrics_port(node.metadata)
             node.metadata = b"" if port is None else encode_metrics_port(port)
-        self.node = Node.FromString(node.SerializeToString())
+        self.node = Node.FromString(node.SerializeToString())  # what was acquired is released for a session with a node
+        self._order.begin(latest, drains=drains, memory=memory, pool=self._pool)
 
     def _check_names(self, names: frozenset[str]) -> None:
         """Raise PeerError if the names of one type are too many, or too long together."""

@@ -18,6 +18,7 @@ from tests.envoy_server.chaos.plan import ENVOYS, Probe, Texts
 from tests.envoy_server.chaos.wire import Wire
 from tests.envoy_server.chaos.world import CALLED, SIDECAR, fill
 from tests.envoy_server.instances import start_instances
+from tests.warm import start_control_plane
 from xds.catalog.model.locality import NOWHERE, Locality
 from xds.catalog.text.addresses import Listen
 from xds.cli.demo.envoy_admin import http_get
@@ -27,7 +28,6 @@ from xds.cli.demo.processes import (
     Envoy,
     end_all,
     free_port,
-    start_control_plane,
     start_envoy,
 )
 from xds.resources.bootstrap.bootstrap import ApiType, build_bootstrap
