@@ -1,17 +1,20 @@
 """One client never delays another (rules 38 and 39): limits, floods, and clients that do not read."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import grpc
+import pytest
 
 from tests.server.serving import DELTA_ADS, NODE, Call, Serving, delta, make_catalog, read_delta, serving
 from tests.warm import start_control_plane
 from xds.cli.demo.processes import await_until, free_port
 from xds.server.control_plane import OPTIONS
 from xds.session.limits import Limits
+from xds.session.session import Session
 from xds.wire import CLUSTER, CLUSTER_LOAD_ASSIGNMENT
 from xds.wire.discovery_pb2 import DeltaDiscoveryRequest, Status
 
@@ -33,6 +36,25 @@ async def test_streams_over_the_limit_are_refused_and_others_served() -> None:
         fourth = server.open()
         await fourth.write(delta())
         assert (await read_delta(fourth)).resources
+
+
+async def test_a_stream_keeps_no_request_until_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request of a thousand names takes 80 KB, and each client of a mesh sends one."""
+    parsed = [DeltaDiscoveryRequest()]  # the first one is held by this list alone
+    real = Session[DeltaDiscoveryRequest].parse
+
+    def parse(self: Session[DeltaDiscoveryRequest], data: bytes) -> DeltaDiscoveryRequest:
+        request = real(self, data)
+        parsed.append(request)
+        return request
+
+    monkeypatch.setattr(Session, "parse", parse)
+    async with serving(CATALOG) as server:
+        stream = server.open()
+        await stream.write(delta(CLUSTER_LOAD_ASSIGNMENT, "a"))
+        await read_delta(stream)
+        assert len(parsed) == 2
+        await await_until(lambda: len({sys.getrefcount(one) for one in parsed}) == 1, 10)
 
 
 async def test_names_over_the_limit_are_refused() -> None:

@@ -161,10 +161,10 @@ class Stream:
             data = await self._read_first()
             while data is not None:
                 await self._wait_for_turn(data)
-                request = self.session.parse(data)
-                if not await self._answer(request):
+                if not await self._answer(data):
                     await self._call.abort(grpc.StatusCode.INTERNAL, "a bug in xds: its log has the error")
                     return
+                data = b""  # a request of a thousand names is not kept until the next one
                 await self._drain()
                 data = await self._call.read()
         except PeerError as error:
@@ -224,8 +224,9 @@ class Stream:
         if refusal is not None:
             raise refusal
 
-    async def _answer(self, request: Any) -> bool:
+    async def _answer(self, data: bytes) -> bool:
         """Answer a request; return whether that worked. After a bug in xds it is logged, and is part of the status."""
+        request = self.session.parse(data)
         kind = None if self.session.node is not None else kind_of(request.node)  # the session shortens the node
         try:
             if kind is not None:
